@@ -1,0 +1,74 @@
+# weft -- build, test, install.
+#
+#   make                 the program, build/release/weft
+#   make check           all tests in the current mode
+#   make MODE=debug|asan the same, unoptimised | under AddressSanitizer and UBSan
+#   make V=1             show commands;  make CC=clang  another compiler
+#   make bench | install | uninstall (PREFIX, DESTDIR) | man | fuzz | clean
+
+MODE ?= release
+PREFIX ?= /usr/local
+DESTDIR ?=
+BUILD := build/$(MODE)$(if $(filter-out cc gcc,$(CC)),-$(notdir $(CC)))
+
+PACKAGES := lapacke openblas fftw3f ncursesw readline lua5.4 jansson zlib cairo cairo-pdf
+ifeq ($(filter clean uninstall,$(MAKECMDGOALS)),)
+MISSING := $(shell command -v pkg-config >/dev/null 2>&1 || echo pkg-config; \
+	for p in $(PACKAGES); do pkg-config --exists $$p 2>/dev/null || echo $$p; done)
+ifneq ($(strip $(MISSING)),)
+$(error missing: $(strip $(MISSING)). Run scripts/install-deps)
+endif
+PACKAGE_CFLAGS := $(shell pkg-config --cflags $(PACKAGES))
+PACKAGE_LIBS := $(shell pkg-config --libs $(PACKAGES))
+endif
+
+CFLAGS_release := -O2 -g -fno-math-errno -fno-trapping-math
+CFLAGS_debug := -O0 -g
+CFLAGS_asan := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+LDFLAGS_asan := -fsanitize=address,undefined
+
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wvla -Werror
+CPPFLAGS += -D_GNU_SOURCE -Iinclude -Isrc -DWEFT_DATADIR='"$(PREFIX)/share/weft"' -DWEFT_BUILD_MODE='"$(MODE)"'
+ALL_CFLAGS = -std=gnu11 $(WARNINGS) $(CFLAGS_$(MODE)) $(CPPFLAGS) $(PACKAGE_CFLAGS) $(CFLAGS) -MMD -MP
+ALL_LIBS = $(LDFLAGS_$(MODE)) $(LDFLAGS) $(PACKAGE_LIBS) -lm -lpthread
+
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2))
+
+SOURCES := $(sort $(wildcard src/*/*.c src/*/*/*.c))
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
+TEST_SOURCES := $(sort $(wildcard tests/*/test_*.c))
+TESTS := $(TEST_SOURCES:%.c=$(BUILD)/%)
+TEST_HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
+
+.PHONY: all check check-units bench man fuzz install uninstall clean
+.SECONDARY:
+all: $(BUILD)/weft
+
+$(BUILD)/weft: $(BUILD)/src/main.o $(BUILD)/libweft.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LIBS)
+
+$(BUILD)/libweft.a: $(OBJECTS)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/%.o: %.c Makefile
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+$(BUILD)/tests/%: $(BUILD)/tests/%.o $(TEST_HELPERS) $(BUILD)/libweft.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(TEST_HELPERS) $(BUILD)/libweft.a -lcmocka $(ALL_LIBS)
+
+# Unit tests of one folder: make check-units ONLY=format
+check-units: $(if $(ONLY),$(filter $(BUILD)/tests/$(ONLY)/%,$(TESTS)),$(TESTS))
+	$(Q)scripts/tap $^
+
+check: $(BUILD)/weft $(TESTS)
+	$(Q)WEFT=$(BUILD)/weft scripts/tap $(TESTS) $(sort $(wildcard tests/*.sh tests/*/*.sh))
+
+clean:
+	rm -rf build
+
+-include $(OBJECTS:.o=.d) $(TESTS:=.d) $(BUILD)/src/main.d

@@ -1,0 +1,90 @@
+/* chart -- Chart = Table + encoding. One model without cells or pixels; renderers for text (also the ncurses viewer's),
+ * SVG, PNG and PDF draw it. */
+#ifndef WEFT_CHART_H
+#define WEFT_CHART_H
+
+#include "weft/base.h"
+
+typedef enum ChartKind {
+    CHART_BARS,    /* one bar per row, signed; x: a text column, y: 1 or more numeric columns (grouped) */
+    CHART_LINES,   /* x numeric, y: several columns, or one column split by the text column `series` */
+    CHART_HEATMAP, /* x, y numeric or text columns; value: numeric; colour bar */
+    CHART_KERNELS, /* a grid of k x k heat maps: columns filter, channel, row, column, weight */
+} ChartKind;
+
+enum { CHART_SERIES_MAX = 12, CHART_NAME_MAX = 64 };
+
+/* How a table becomes a chart: column names. Copyable; empty strings mean "none" or "by default". */
+typedef struct Encoding {
+    ChartKind kind;
+    char title[128];
+    char x[CHART_NAME_MAX];
+    char y[CHART_SERIES_MAX][CHART_NAME_MAX]; /* columns, up to the first empty one */
+    char series[CHART_NAME_MAX];              /* LINES, BARS: text column that splits y[0] into series */
+    char value[CHART_NAME_MAX];               /* HEATMAP */
+    bool log_x, log_y;
+    bool diverging;   /* colours centred on 0 (differences, weights) */
+    double reference; /* dotted line at this y; NaN: none */
+    char reference_label[CHART_NAME_MAX];
+} Encoding;
+/* Everything off: no names, reference NaN. */
+Encoding encoding_new(ChartKind kind);
+/* A sensible encoding for any table: first text column against first numeric ones as bars, or first numeric against the
+ * others as lines. false where the table has no numeric column. */
+bool encoding_guess(const Table *table, Encoding *out);
+
+/* The model: series, ranges, ticks, colours. Opaque; it keeps what it needs of the table. STATUS_USAGE names a missing
+ * or non-numeric column. */
+typedef struct Chart Chart;
+Chart *chart_new(const Table *table, const Encoding *encoding, Error *err);
+void chart_free(Chart *chart);
+
+/* What is in view, and what the viewer changes. */
+typedef struct ChartView {
+    double x0, x1, y0, y1; /* data units (bars and categories: index from 0); log axes in data units, not exponents */
+    bool log_x, log_y;
+    int series;      /* the series the cursor is on, -1 none */
+    double cursor;   /* x of the cursor in data units, NaN: none */
+    double cursor_y; /* HEATMAP, KERNELS: y of the cursor */
+} ChartView;
+ChartView chart_view(const Chart *chart); /* everything in view */
+size_t chart_series_count(const Chart *chart);
+const char *chart_series_name(const Chart *chart, size_t series);
+const Encoding *chart_encoding(const Chart *chart);
+/* Moves the cursor of the view to the nearest data point at least one step in direction (dx, dy) and returns it in the
+ * view; zooms by a factor around the cursor (or centre); pans by a fraction of the span. */
+void chart_cursor_move(const Chart *chart, ChartView *view, int dx, int dy);
+void chart_zoom(const Chart *chart, ChartView *view, double factor);
+void chart_pan(const Chart *chart, ChartView *view, double dx, double dy);
+/* The read-out at the cursor: "layer2.0.conv1  s_ratio 0.8123". */
+void chart_readout(const Chart *chart, const ChartView *view, Str *out);
+
+/* ---- text -------------------------------------------------------------------------------------------------------- */
+
+typedef enum ChartColours { COLOURS_NONE, COLOURS_8, COLOURS_256 } ChartColours;
+/* One character cell; colours are xterm-256 indices, -1 the terminal's own. */
+typedef struct ChartCell {
+    char glyph[5]; /* UTF-8, NUL-terminated */
+    int16_t foreground, background;
+    bool bold;
+} ChartCell;
+typedef struct ChartGrid {
+    unsigned width, height;
+    ChartCell *cells; /* height x width, row-major */
+} ChartGrid;
+/* Draws the chart into width x height cells: title, axes with ticks and units, legend or colour bar. Any size from 1 x
+ * 1 works (what does not fit is left out). ascii: only 7-bit glyphs. Without colours, series differ by glyph. */
+bool chart_grid(const Chart *chart, const ChartView *view, unsigned width, unsigned height, bool ascii,
+                ChartColours colours, ChartGrid *out, Error *err);
+void chart_grid_done(ChartGrid *grid);
+/* The grid as lines of text with SGR escapes (none for COLOURS_NONE), trailing blanks cut. */
+void chart_grid_text(const ChartGrid *grid, ChartColours colours, Str *out);
+/* Rows that suit a compact chart `width` columns wide printed under a table. */
+unsigned chart_height(const Chart *chart, unsigned width);
+
+/* ---- files ------------------------------------------------------------------------------------------------------- */
+
+/* By extension: .svg (text stays text), .png, .pdf; atomic. Other extensions: STATUS_USAGE. */
+bool chart_save(const Chart *chart, const ChartView *view, const char *path, bool overwrite, Error *err);
+
+#endif

@@ -1,0 +1,122 @@
+/* format -- file formats. A Checkpoint is named tensors; its data is read (pread) only when asked for.
+ *
+ * Every reader follows the same rules: all sizes checked before anything is allocated, caps named in the error, no
+ * recursion on input, nothing executed, each failure one line that starts with the file's name. Files are recognised by
+ * content, never by extension.
+ */
+#ifndef WEFT_FORMAT_H
+#define WEFT_FORMAT_H
+
+#include "weft/base.h"
+
+/* ---- what a file is ---------------------------------------------------------------------------------------------- */
+
+typedef enum FileKind {
+    FILE_UNKNOWN,
+    FILE_SAFETENSORS,
+    FILE_SAFETENSORS_INDEX, /* JSON with a weight_map */
+    FILE_TORCH_LEGACY,      /* five pickles, then storages */
+    FILE_ZIP,               /* torch zip or npz: the records decide */
+    FILE_NPY,
+    FILE_GZIP,
+    FILE_IDX,
+    FILE_PICKLE, /* CIFAR python batches and others */
+    FILE_TEXT,   /* printable: most likely a script */
+} FileKind;
+/* The kind by content. Files that are recognised and refused by name (GGUF, HDF5, old torch formats, tar, git-LFS
+ * pointer, empty file) are STATUS_BAD_INPUT with that name in the text. Raw CIFAR batches have no magic: FILE_UNKNOWN.
+ */
+bool file_kind(const File *file, FileKind *out, Error *err);
+
+/* ---- checkpoints ------------------------------------------------------------------------------------------------- */
+
+typedef struct CheckpointTensor {
+    const char *name; /* as stored, less a "module." that every name carried */
+    DType dtype;
+    unsigned rank;
+    const uint64_t *dim;
+    uint64_t count; /* elements */
+    size_t
+        shares_with; /* index of an earlier tensor whose storage this one shares (tied weights); own index otherwise */
+} CheckpointTensor;
+
+typedef struct KeyValue {
+    char *key, *value;
+} KeyValue;
+
+typedef struct Checkpoint Checkpoint;
+
+/* Opens any checkpoint file: safetensors, a safetensors index, PyTorch legacy or zip, npz, npy (one tensor named after
+ * the file). Reads and checks the header and directory only. */
+Checkpoint *checkpoint_open(const char *path, Error *err);
+Checkpoint *checkpoint_parse(File *file,
+                             Error *err); /* the same on an open file, which it takes over (also on failure) */
+void checkpoint_close(Checkpoint *checkpoint);
+
+const char *checkpoint_path(const Checkpoint *checkpoint);
+const char *
+checkpoint_format(const Checkpoint *checkpoint); /* "safetensors", "PyTorch zip", "PyTorch legacy", "npz", ... */
+size_t checkpoint_count(const Checkpoint *checkpoint);
+const CheckpointTensor *checkpoint_tensor(const Checkpoint *checkpoint, size_t index);
+bool checkpoint_find(const Checkpoint *checkpoint, const char *name, size_t *index);
+uint64_t checkpoint_bytes(const Checkpoint *checkpoint); /* dense data bytes of all tensors, for the memory budget */
+
+/* Text metadata: safetensors __metadata__; scalars beside the state dict (epoch, best_prec1, arch) for PyTorch. */
+size_t checkpoint_metadata_count(const Checkpoint *checkpoint);
+const KeyValue *checkpoint_metadata(const Checkpoint *checkpoint, size_t index);
+const char *checkpoint_metadata_find(const Checkpoint *checkpoint, const char *key); /* NULL where absent */
+
+/* What a user should know but need not act on ("every name began with module.; stripped", "total_size is wrong"). */
+size_t checkpoint_note_count(const Checkpoint *checkpoint);
+const char *checkpoint_note(const Checkpoint *checkpoint, size_t index);
+
+/* The elements, dense and row-major, in the stored dtype, little-endian: count * bits / 8 bytes into `out`. */
+bool checkpoint_read(Checkpoint *checkpoint, size_t index, void *out, Error *err);
+/* The same converted to float32, as a new tensor. Checks the memory budget first. */
+Tensor *checkpoint_read_tensor(Checkpoint *checkpoint, size_t index, Error *err);
+
+/* ---- writing ----------------------------------------------------------------------------------------------------- */
+
+typedef struct TensorOut {
+    const char *name;
+    DType dtype;
+    unsigned rank;
+    const uint64_t *dim;
+    const void *data; /* dense, row-major, little-endian */
+} TensorOut;
+/* Atomically; tensors keep their order (header and data). Data starts 8-byte aligned as the format asks. */
+bool safetensors_save(const char *path, bool overwrite, const TensorOut *tensors, size_t count,
+                      const KeyValue *metadata, size_t metadata_count, Error *err);
+/* Stored (not deflated) members NAME.npy; readable by numpy.load. BF16 has no npy type: STATUS_USAGE. */
+bool npz_save(const char *path, bool overwrite, const TensorOut *tensors, size_t count, Error *err);
+
+/* ---- image files ------------------------------------------------------------------------------------------------- */
+
+/* IDX, plain or .gz: `rank` dimensions and count * bits/8 bytes, big-endian elements turned little-endian. */
+typedef struct IdxArray {
+    DType dtype;
+    unsigned rank;
+    uint64_t dim[8];
+    uint64_t count;
+    void *data; /* owned; free with idx_done */
+} IdxArray;
+/* `limit` > 0 reads at most that many entries of the first dimension (dim[0] is cut to it); all headers and sizes are
+ * checked. */
+bool idx_read(const char *path, uint64_t limit, IdxArray *out, Error *err);
+bool idx_parse(const File *file, uint64_t limit, IdxArray *out, Error *err);
+void idx_done(IdxArray *array);
+bool idx_save(const char *path, bool overwrite, bool gzip, const IdxArray *array, Error *err);
+
+/* CIFAR binary batches. fine == false: CIFAR-10, records of 1 + 3072 bytes, label 0-9; fine: CIFAR-100, 2 + 3072, fine
+ * label used. Appends at most `limit` records (0: all) to pixels (N x 3 x 32 x 32, u8) and labels. */
+typedef struct ImageRecords {
+    uint64_t count;
+    size_t pixel_capacity, label_capacity;
+    uint8_t *pixels; /* free with image_records_done */
+    uint16_t *labels;
+} ImageRecords;
+bool cifar_read(const char *path, bool fine, uint64_t limit, ImageRecords *out, Error *err);
+bool cifar_parse(const File *file, bool fine, uint64_t limit, ImageRecords *out, Error *err);
+void image_records_done(ImageRecords *records);
+
+#endif

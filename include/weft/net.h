@@ -1,0 +1,158 @@
+/* net -- trained networks: named tensors, the graph that an architecture builds over them, and the engine that runs it.
+ *
+ * A Network is never changed in place: network_derive makes a new one that shares every tensor, network_replace then
+ * puts a new tensor for one of them. So a smoothed network costs only the layers that were smoothed.
+ */
+#ifndef WEFT_NET_H
+#define WEFT_NET_H
+
+#include "weft/base.h"
+#include "weft/format.h"
+
+/* ---- graph ------------------------------------------------------------------------------------------------------- */
+
+/* Every operation of the graph: X(NAME, "name"). */
+#define NET_OPS(X)                                                                                     \
+    X(INPUT, "input")                                                                                  \
+    X(CONV, "convolution") X(BATCH_NORM, "batch norm") X(RELU, "relu") X(RELU6, "relu6") X(ADD, "add") \
+        X(SHORTCUT_A, "shortcut A") X(MAX_POOL, "max pool") X(AVERAGE_POOL, "average pool")            \
+            X(GLOBAL_POOL, "global average pool") X(LINEAR, "linear")
+typedef enum OpKind {
+#define X(name, text) OP_##name,
+    NET_OPS(X)
+#undef X
+        OP_COUNT
+} OpKind;
+const char *op_name(OpKind kind);
+
+enum { NO_TENSOR = -1 };
+
+/* One operation; its result is named by its position. Inputs are earlier positions. Feature maps are channels x height
+ * x width. */
+typedef struct Op {
+    OpKind kind;
+    char name[64];                               /* the module's name: "layer1.0.conv1"; "layer1.0.add" */
+    int input[2];                                /* positions; input[1] only for ADD; -1 unused */
+    unsigned out_channels;                       /* of the result (classes for LINEAR) */
+    unsigned kernel[2], stride, padding, groups; /* CONV; kernel, stride, padding also for the pools */
+    int weight, bias; /* tensor indices of the network: CONV, LINEAR; BATCH_NORM: gamma, beta; NO_TENSOR where absent */
+    int mean, variance; /* BATCH_NORM: running statistics */
+    float epsilon;      /* BATCH_NORM */
+} Op;
+
+/* Immutable once built; shared by reference among networks derived from one another. */
+typedef struct Graph {
+    Op *ops; /* ops[0] is the input, the last one gives the logits */
+    size_t count;
+    unsigned in_channels, classes;
+    unsigned height, width; /* the input size the architecture was made for (28 or 32); other sizes run too */
+    int references;
+} Graph;
+
+/* ---- networks ---------------------------------------------------------------------------------------------------- */
+
+/* Input normalisation: (pixel / 255 - mean) / std per channel. channels 0: unknown. */
+typedef struct Normalisation {
+    unsigned channels;
+    float mean[4], std[4];
+} Normalisation;
+/* "cifar10", "cifar100", "fashion-mnist", "none", or "M[,M,M]/S[,S,S]" with one value per channel (or one for all).
+ * STATUS_USAGE else. */
+bool normalisation_parse(const char *text, unsigned channels, Normalisation *out, Error *err);
+void normalisation_text(const Normalisation *normalisation, Str *out); /* in the form normalisation_parse reads */
+
+typedef struct NetTensor {
+    char *name;
+    Tensor *tensor;
+    DType stored; /* its dtype in the file; saved as F32 unless an integer (num_batches_tracked stays I64) */
+} NetTensor;
+
+/* A weight layer as the analyses see it: every convolution and linear layer, in network order. */
+typedef struct Layer {
+    const char *name; /* tensor name less ".weight"; borrowed from the network */
+    size_t tensor;    /* index into tensors */
+    bool convolution; /* else linear */
+    bool predicted;   /* a weight predictor would predict it (METHOD.md section 1) */
+    int stage, block; /* from names such as layer2.0.conv1 (stage 2, block 0) or features.3 (stage -1); -1 where there
+                         is none */
+} Layer;
+
+typedef struct Network {
+    NetTensor *tensors;
+    size_t tensor_count;
+    Layer *layers; /* in graph order where the architecture is known, else in file order */
+    size_t layer_count;
+    char *architecture; /* "ResNet20 (CIFAR, option A, widths 16/32/64)"; NULL where not recognised */
+    char *why_unknown;  /* why no architecture fits, for evaluate's message; NULL where one does */
+    Graph *graph;       /* NULL where the architecture is not recognised */
+    Normalisation normalisation;
+    KeyValue *lineage; /* how it was made, oldest first: key = what ("load", "lowpass"), value = the command or file */
+    size_t lineage_count;
+    KeyValue *notes; /* what loading wants to tell (stripped prefix, chosen dict, metadata such as best_prec1) */
+    size_t note_count;
+} Network;
+
+/* Options of loading; zeroed means "recognise everything". */
+typedef struct NetworkOptions {
+    const char *architecture; /* NULL: recognise; else a name of architecture_names(), refused (naming the tensor) where
+                                 it does not fit */
+    const char *normalise;    /* NULL: from the file's metadata, else by recognition; else as normalisation_parse */
+} NetworkOptions;
+
+/* Loads every tensor as float32 (after the memory budget). An unknown architecture is no failure. A network saved by
+ * weft brings back its lineage and normalisation. */
+Network *network_load(const char *path, const NetworkOptions *options, Error *err);
+Network *network_from_checkpoint(Checkpoint *checkpoint, const NetworkOptions *options,
+                                 Error *err); /* checkpoint stays the caller's */
+void network_free(Network *network);
+
+/* A new network that shares all tensors and the graph, its lineage one entry longer. */
+Network *network_derive(const Network *network, const char *what, const char *command, Error *err);
+/* Puts `tensor` (taken over) in the place of tensors[index]; same shape (asserted). Only on a network nobody else has
+ * seen yet. */
+void network_replace(Network *network, size_t index, Tensor *tensor);
+
+/* Atomic save by extension: .safetensors (lineage, normalisation, architecture as metadata) or .npz; others
+ * STATUS_USAGE. */
+bool network_save(const Network *network, const char *path, bool overwrite, Error *err);
+
+uint64_t network_parameters(const Network *network); /* learnable: without running statistics and counters */
+const Tensor *layer_weight(const Network *network, const Layer *layer);
+/* The layer's weight as a matrix: rows c_out, columns c_in/groups * kh * kw. */
+void layer_matrix(const Network *network, const Layer *layer, size_t *rows, size_t *columns);
+bool network_find_layer(const Network *network, const char *name, size_t *index,
+                        Error *err); /* STATUS_USAGE, with did-you-mean */
+
+/* Marks the layers that SEL names: comma-separated names or globs, index ranges (`0-6`), `stage:N`, `block:S.B`, `all`,
+ * `-NAME` to leave out (a selector that only leaves out starts from all). NULL: all. `chosen` has layer_count entries.
+ * Only convolutions are chosen where `convolutions_only`: indices then count convolutions (0 = the first), and naming a
+ * linear layer is an error. An entry that matches nothing is STATUS_USAGE and names the nearest layer. */
+bool layer_select(const Network *network, const char *selector, bool convolutions_only, bool *chosen, Error *err);
+
+/* Architectures known, for --arch and help; ends with name NULL. */
+typedef struct ArchitectureInfo {
+    const char *name, *help;
+} ArchitectureInfo;
+const ArchitectureInfo *architecture_names(void);
+
+/* ---- engine ------------------------------------------------------------------------------------------------------ */
+
+/* Runs a graph in evaluation mode: batch norm folded into the convolution before it, ReLU and residual add fused,
+ * buffers planned once for (graph, batch, input size) and reused; no allocation inside engine_forward. Results are
+ * bit-identical for any number of threads. */
+typedef struct Engine Engine;
+/* STATUS_FAILED with why_unknown where the network has no graph. `batch` images at most per call. */
+Engine *engine_new(const Network *network, unsigned batch, unsigned height, unsigned width, Error *err);
+void engine_free(Engine *engine);
+/* Takes (and folds) the weights of another network with the same graph: the sweeps' way. */
+bool engine_set_network(Engine *engine, const Network *network, Error *err);
+/* `pixels`: images x channels x height x width on [0, 1], not yet normalised (the network's normalisation is applied
+ * here). `logits`: images x classes. images <= batch. */
+bool engine_forward(Engine *engine, const float *pixels, unsigned images, float *logits, Error *err);
+/* The feature map that op `op` produced before any fused ReLU, for the first image, by running the graph unfused, op by
+ * op, with plain loops: the reference that tests compare with, and what `kernels`-like inspection may use. Size
+ * *channels x *height x *width. */
+float *engine_reference(const Network *network, const float *pixels, unsigned height, unsigned width, size_t op,
+                        unsigned *channels, unsigned *out_height, unsigned *out_width, Error *err);
+
+#endif

@@ -1,0 +1,28 @@
+/* probe -- what a network does on data. */
+#ifndef WEFT_PROBE_H
+#define WEFT_PROBE_H
+
+#include "weft/base.h"
+#include "weft/data.h"
+#include "weft/net.h"
+
+typedef struct Evaluation {
+    uint64_t images, correct, correct_top5;
+    double loss; /* mean cross-entropy, natural logarithm, summed in double in image order */
+    double seconds;
+    uint64_t *class_images, *class_correct; /* classes of each */
+    unsigned classes;
+} Evaluation;
+
+/* Runs `network` on every image of `dataset`. STATUS_USAGE where channels or classes do not fit, naming both;
+ * STATUS_FAILED where the architecture is unknown. `logits`, if not NULL, receives images x classes. */
+bool evaluate_run(const Network *network, const Dataset *dataset, float *logits, Evaluation *out, const Task *task,
+                  Error *err);
+void evaluation_done(Evaluation *evaluation);
+
+/* One row: images, correct, accuracy (%), top5 (%; where there are more than 10 classes), loss, images_per_second. */
+Table *evaluate_table(const Evaluation *evaluation, Error *err);
+/* One row per class: class, name, images, correct, accuracy (%). */
+Table *evaluate_class_table(const Evaluation *evaluation, const Dataset *dataset, Error *err);
+
+#endif

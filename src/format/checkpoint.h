@@ -1,0 +1,59 @@
+/* checkpoint -- what a reader of one checkpoint format gives to checkpoint.c, and what checkpoint.c gives it.
+ *
+ * A reader checks the whole header, then fills a Checkpoint through checkpoint_new / checkpoint_add and sets `read`.
+ * Private to src/format.
+ */
+#ifndef WEFT_FORMAT_CHECKPOINT_H
+#define WEFT_FORMAT_CHECKPOINT_H
+
+#include "weft/format.h"
+
+enum {
+    CAP_TENSORS = 1000000,
+    CAP_NAME = 4096,
+    CAP_JSON_DEPTH = 16,
+    CAP_JSON_HEADER = 100000000,
+    CAP_NPY_HEADER = 65536,
+};
+
+struct Checkpoint {
+    char *path;
+    const char *format; /* static text: "safetensors" */
+    CheckpointTensor *tensors;
+    size_t count, capacity;
+    KeyValue *metadata;
+    size_t metadata_count, metadata_capacity;
+    char **notes;
+    size_t note_count, note_capacity;
+    void *names;  /* search index by name; built by checkpoint_seal */
+    File *file;   /* owned; NULL where the reader keeps several */
+    void *reader; /* the format's own state */
+    bool (*read)(Checkpoint *checkpoint, size_t index, void *out, Error *err); /* dense little-endian row-major bytes */
+    void (*free_reader)(void *reader);
+};
+
+/* An empty checkpoint that owns `file` (which may be NULL) from now on, also on failure. */
+Checkpoint *checkpoint_new(File *file, const char *path, const char *format, Error *err);
+/* Adds a tensor (name and dims are copied) and checks rank, name length, tensor count and size overflow against the
+ * caps. */
+bool checkpoint_add(Checkpoint *checkpoint, const char *name, size_t name_length, DType dtype, unsigned rank,
+                    const uint64_t *dim, Error *err);
+bool checkpoint_add_metadata(Checkpoint *checkpoint, const char *key, const char *value, Error *err);
+bool checkpoint_add_note(Checkpoint *checkpoint, Error *err, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* After the last tensor: refuses duplicate names, strips a "module." that every name carries (and notes it), builds the
+ * search index. */
+bool checkpoint_seal(Checkpoint *checkpoint, Error *err);
+
+/* The readers. Each takes `file` over, also on failure. */
+Checkpoint *safetensors_open(File *file, Error *err);
+Checkpoint *safetensors_index_open(File *file, Error *err);
+Checkpoint *torch_legacy_open(File *file, Error *err);
+Checkpoint *npy_open(File *file, Error *err);
+
+struct Zip;
+/* `zip` (which owns its file) is taken over, also on failure. */
+Checkpoint *torch_zip_open(struct Zip *zip, Error *err);
+Checkpoint *npz_open(struct Zip *zip, Error *err);
+
+#endif

@@ -1,0 +1,40 @@
+/* zip -- a strict reader of zip directories (RELIABILITY A4) and a writer of stored members. Private to src/format.
+ *
+ * The reader takes sizes from the central directory only and refuses everything that two readers could understand
+ * differently: duplicate names, overlapping members, local names that differ, flags other than 0x0808, methods other
+ * than stored and deflate, wrong counts, trailing bytes.
+ */
+#ifndef WEFT_FORMAT_ZIP_H
+#define WEFT_FORMAT_ZIP_H
+
+#include "weft/format.h"
+
+typedef struct ZipMember {
+    const char *name;
+    uint64_t size, stored; /* uncompressed bytes; bytes in the file */
+    uint64_t offset;       /* of the data in the file */
+    uint32_t crc;
+    uint16_t method; /* 0 stored, 8 deflate */
+} ZipMember;
+
+typedef struct Zip Zip;
+Zip *zip_open(File *file, Error *err); /* takes `file` over, also on failure */
+void zip_close(Zip *zip);
+const char *zip_name(const Zip *zip); /* the file's name, for errors */
+size_t zip_count(const Zip *zip);
+const ZipMember *zip_member(const Zip *zip, size_t index);
+bool zip_find(const Zip *zip, const char *name, size_t *index);
+/* The whole member into `out` (member->size bytes), its CRC checked (unless zip_ignore_crc). */
+bool zip_read(Zip *zip, size_t index, void *out, Error *err);
+void zip_ignore_crc(Zip *zip, bool ignore);
+
+typedef struct ZipWriter ZipWriter;
+ZipWriter *zip_writer_begin(const char *path, bool overwrite, Error *err); /* atomic, on a Save */
+/* A stored member from `parts` pieces of bytes written one after the other; data aligned to 64 bytes by a padding extra
+ * field. */
+bool zip_writer_add(ZipWriter *writer, const char *name, const void *const *piece, const uint64_t *length,
+                    size_t pieces, Error *err);
+bool zip_writer_commit(ZipWriter *writer, Error *err); /* frees the writer */
+void zip_writer_abandon(ZipWriter *writer);
+
+#endif
