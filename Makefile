@@ -41,7 +41,7 @@ TEST_SOURCES := $(sort $(wildcard tests/*/test_*.c))
 TESTS := $(TEST_SOURCES:%.c=$(BUILD)/%)
 TEST_HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
 
-.PHONY: all check check-units bench man fuzz install uninstall clean
+.PHONY: all check check-units sample-data bench man fuzz install uninstall clean
 .SECONDARY:
 all: $(BUILD)/weft
 
@@ -60,6 +60,15 @@ $(BUILD)/%.o: %.c Makefile
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(TEST_HELPERS) $(BUILD)/libweft.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(TEST_HELPERS) $(BUILD)/libweft.a -lcmocka $(ALL_LIBS)
+
+# The sample dataset, from Debian's dataset-fashion-mnist; samples/README.md says what it is.
+FASHION_MNIST ?= /usr/share/datasets/fashion-mnist
+sample-data: $(BUILD)/scripts/make-fashion-sample
+	$< $(FASHION_MNIST) samples
+
+$(BUILD)/scripts/%: $(BUILD)/scripts/%.o $(BUILD)/libweft.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LIBS)
 
 # Unit tests of one folder: make check-units ONLY=format
 check-units: $(if $(ONLY),$(filter $(BUILD)/tests/$(ONLY)/%,$(TESTS)),$(TESTS))
