@@ -1,0 +1,124 @@
+/* file -- reading at any offset, from a regular file or from memory. */
+#include "weft/base.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "io.h"
+
+struct File {
+    char *name;
+    int fd;                      /* -1 where it is memory */
+    const unsigned char *memory; /* borrowed */
+    uint64_t size;
+};
+
+static File *file_new(const char *name, Error *err) {
+    File *file = mem_alloc(1, sizeof *file, err);
+    if (!file) return NULL;
+    file->fd = -1;
+    file->name = mem_copy_text(name, err);
+    if (!file->name) {
+        mem_free(file);
+        return NULL;
+    }
+    return file;
+}
+
+File *file_open(const char *path, Error *err) {
+    File *file = file_new(path, err);
+    struct stat about;
+    if (!file) return NULL;
+    file->fd = io_open(AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
+    if (file->fd < 0 || fstat(file->fd, &about) != 0) {
+        error_set(err, STATUS_BAD_INPUT, "%s: %s", path, strerror(errno));
+    } else if (S_ISDIR(about.st_mode)) {
+        error_set(err, STATUS_BAD_INPUT, "%s: is a directory", path);
+    } else if (!S_ISREG(about.st_mode)) {
+        error_set(err, STATUS_BAD_INPUT, "%s: is not a regular file", path);
+    } else {
+        file->size = (uint64_t)about.st_size;
+        return file;
+    }
+    file_close(file);
+    return NULL;
+}
+
+File *file_open_in(const char *folder, const char *basename, Error *err) {
+    if (!*basename || strchr(basename, '/') || strcmp(basename, ".") == 0 || strcmp(basename, "..") == 0) {
+        error_set(err, STATUS_BAD_INPUT, "'%s' is not the name of a file in %s", basename, folder);
+        return NULL;
+    }
+    Str path = {0};
+    File *file = NULL;
+    str_add(&path, folder);
+    if (path.length > 0 && path.text[path.length - 1] != '/') str_add(&path, "/");
+    str_add(&path, basename);
+    if (str_ok(&path, err)) file = file_open(str_text(&path), err);
+    str_done(&path);
+    return file;
+}
+
+File *file_memory(const char *name, const void *bytes, uint64_t size, Error *err) {
+    File *file = file_new(name, err);
+    if (!file) return NULL;
+    file->memory = bytes;
+    file->size = size;
+    return file;
+}
+
+void file_close(File *file) {
+    if (!file) return;
+    if (file->fd >= 0) io_close(file->fd);
+    mem_free(file->name);
+    mem_free(file);
+}
+
+const char *file_name(const File *file) {
+    return file->name;
+}
+
+uint64_t file_size(const File *file) {
+    return file->size;
+}
+
+bool file_read(const File *file, uint64_t offset, void *out, uint64_t length, Error *err) {
+    if (offset > file->size || length > file->size - offset) {
+        return error_set(err, STATUS_BAD_INPUT,
+                         "%s: %" PRIu64 " bytes at byte %" PRIu64 " reach beyond the end of the file (%" PRIu64
+                         " bytes)",
+                         file->name, length, offset, file->size);
+    }
+    if (file->fd < 0) {
+        if (length > 0) memcpy(out, file->memory + offset, length);
+        return true;
+    }
+    for (uint64_t done = 0; done < length;) {
+        ssize_t got = io_pread(file->fd, (char *)out + done, length - done, (off_t)(offset + done));
+        if (got < 0) return error_set(err, STATUS_BAD_INPUT, "%s: %s", file->name, strerror(errno));
+        if (got == 0) return error_set(err, STATUS_BAD_INPUT, "%s: file changed while reading", file->name);
+        done += (uint64_t)got;
+    }
+    return true;
+}
+
+char *file_read_all(const char *path, uint64_t limit, size_t *length, Error *err) {
+    char *text = NULL;
+    File *file = file_open(path, err);
+    if (!file) return NULL;
+    if (file->size > limit) {
+        error_set(err, STATUS_LIMIT, "%s: has %" PRIu64 " bytes, limit %" PRIu64, path, file->size, limit);
+    } else {
+        text = mem_alloc(file->size + 1, 1, err);
+    }
+    if (text && !file_read(file, 0, text, file->size, err)) {
+        mem_free(text);
+        text = NULL;
+    }
+    if (text) *length = (size_t)file->size;
+    file_close(file);
+    return text;
+}

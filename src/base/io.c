@@ -1,0 +1,68 @@
+/* io -- the thin layer over system calls. */
+#include "io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "weft/base.h"
+
+static bool refused(FaultKind kind, int error) {
+    if (!fault_hit(kind)) return false;
+    errno = error;
+    return true;
+}
+
+int io_open(int folder, const char *path, int flags, mode_t mode) {
+    if (refused(FAULT_OPEN, EMFILE)) return -1;
+    int fd;
+    do fd = openat(folder, path, flags, mode);
+    while (fd < 0 && errno == EINTR);
+    return fd;
+}
+
+ssize_t io_pread(int fd, void *out, size_t length, off_t offset) {
+    if (refused(FAULT_READ, EIO)) return -1;
+    ssize_t got;
+    do got = pread(fd, out, length, offset);
+    while (got < 0 && errno == EINTR);
+    return got;
+}
+
+ssize_t io_write(int fd, const void *bytes, size_t length) {
+    if (refused(FAULT_WRITE, ENOSPC)) return -1;
+    ssize_t put;
+    do put = write(fd, bytes, length);
+    while (put < 0 && errno == EINTR);
+    return put;
+}
+
+int io_fsync(int fd) {
+    if (refused(FAULT_FSYNC, EIO)) return -1;
+    int result;
+    do result = fsync(fd);
+    while (result < 0 && errno == EINTR);
+    return result;
+}
+
+int io_close(int fd) {
+    bool refuse = fault_hit(FAULT_CLOSE);
+    int result = close(fd);
+    if (refuse) {
+        errno = EIO;
+        return -1;
+    }
+    return result < 0 && errno == EINTR ? 0 : result; /* Linux has closed it by then */
+}
+
+int io_rename(int folder, const char *from, const char *to, bool replace) {
+    if (refused(FAULT_RENAME, EIO)) return -1;
+    if (replace) return renameat(folder, from, folder, to);
+    if (renameat2(folder, from, folder, to, RENAME_NOREPLACE) == 0) return 0;
+    if (errno != EINVAL && errno != ENOSYS) return -1;
+    /* A file system that knows no RENAME_NOREPLACE: a link never replaces either. */
+    if (linkat(folder, from, folder, to, 0) != 0) return -1;
+    unlinkat(folder, from, 0);
+    return 0;
+}

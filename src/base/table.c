@@ -1,0 +1,186 @@
+/* table -- building and reading tables. */
+#include "weft/base.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+Table *table_new(Error *err) {
+    return mem_alloc(1, sizeof(Table), err);
+}
+
+void table_free(Table *table) {
+    if (!table) return;
+    for (size_t c = 0; c < table->column_count; c++) {
+        Column *column = &table->columns[c];
+        for (size_t r = 0; column->type == COLUMN_TEXT && column->cells && r < table->rows; r++) {
+            mem_free(column->cells[r].text);
+        }
+        mem_free(column->cells);
+        mem_free(column->name);
+        mem_free(column->unit);
+    }
+    for (size_t i = 0; i < table->note_count; i++) {
+        mem_free(table->notes[i].key);
+        mem_free(table->notes[i].value);
+    }
+    mem_free(table->columns);
+    mem_free(table->notes);
+    mem_free(table);
+}
+
+static bool sound(const Table *table) {
+    return table && !table->failed;
+}
+
+void table_column(Table *table, const char *name, const char *unit, ColumnType type) {
+    Error ignored;
+    if (!sound(table)) return;
+    assert(table->rows == 0);
+    size_t room = table->column_count;
+    Column column = {mem_copy_text(name, &ignored), mem_copy_text(unit ? unit : "", &ignored), type, NULL};
+    if (column.name && column.unit && mem_grow(&table->columns, &room, room + 1, sizeof column, &ignored)) {
+        table->columns[table->column_count++] = column;
+        return;
+    }
+    mem_free(column.name);
+    mem_free(column.unit);
+    table->failed = true;
+}
+
+/* Makes room for one more row in every column. */
+static bool grow_rows(Table *table) {
+    Error ignored;
+    size_t room = table->cell_capacity;
+    if (table->rows < room) return true;
+    for (size_t c = 0; c < table->column_count; c++) {
+        room = table->cell_capacity;
+        if (!mem_grow(&table->columns[c].cells, &room, table->rows + 1, sizeof(Cell), &ignored)) return false;
+    }
+    table->cell_capacity = room;
+    return true;
+}
+
+/* The next cell to fill, left to right; NULL once memory has run out. */
+static Cell *next_cell(Table *table, ColumnType type) {
+    if (!sound(table)) return NULL;
+    assert(table->column_count > 0);
+    if (table->rows == 0 || table->filled == table->column_count) {
+        if (!grow_rows(table)) {
+            table->failed = true;
+            return NULL;
+        }
+        table->rows++;
+        table->filled = 0;
+    }
+    Column *column = &table->columns[table->filled++];
+    assert(column->type == type);
+    (void)type;
+    return &column->cells[table->rows - 1];
+}
+
+void table_text(Table *table, const char *text) {
+    Error ignored;
+    Cell *cell = next_cell(table, COLUMN_TEXT);
+    if (!cell || !text) return;
+    cell->text = mem_copy_text(text, &ignored);
+    if (!cell->text) table->failed = true;
+}
+
+void table_integer(Table *table, int64_t value) {
+    Cell *cell = next_cell(table, COLUMN_INTEGER);
+    if (cell) cell->integer = value;
+}
+
+void table_real(Table *table, double value) {
+    Cell *cell = next_cell(table, COLUMN_REAL);
+    if (cell) cell->real = value;
+}
+
+static TableNote *find_note(const Table *table, const char *key) {
+    for (size_t i = 0; i < table->note_count; i++) {
+        if (strcmp(table->notes[i].key, key) == 0) return &table->notes[i];
+    }
+    return NULL;
+}
+
+void table_note(Table *table, const char *key, const char *format, ...) {
+    if (!sound(table)) return;
+    Error ignored;
+    Str value = {0};
+    va_list args;
+    va_start(args, format);
+    str_addv(&value, format, args);
+    va_end(args);
+    TableNote *note = find_note(table, key);
+    size_t room = table->note_count;
+    if (value.failed) goto failed;
+    if (!note) {
+        char *name = mem_copy_text(key, &ignored);
+        if (!name || !mem_grow(&table->notes, &room, room + 1, sizeof *note, &ignored)) {
+            mem_free(name);
+            goto failed;
+        }
+        note = &table->notes[table->note_count++];
+        *note = (TableNote){name, NULL};
+    }
+    mem_free(note->value);
+    note->value = value.text;
+    return;
+failed:
+    str_done(&value);
+    table->failed = true;
+}
+
+Table *table_finish(Table *table, Error *err) {
+    if (sound(table)) {
+        assert(table->rows == 0 || table->filled == table->column_count);
+        return table;
+    }
+    table_free(table);
+    error_set(err, STATUS_LIMIT, "out of memory for a table");
+    return NULL;
+}
+
+Table *table_copy(const Table *table, Error *err) {
+    Table *copy = table_new(err);
+    for (size_t c = 0; c < table->column_count; c++) {
+        table_column(copy, table->columns[c].name, table->columns[c].unit, table->columns[c].type);
+    }
+    for (size_t i = 0; i < table->note_count; i++) table_note(copy, table->notes[i].key, "%s", table->notes[i].value);
+    for (size_t r = 0; r < table->rows; r++) {
+        for (size_t c = 0; c < table->column_count; c++) {
+            const Cell *cell = &table->columns[c].cells[r];
+            switch (table->columns[c].type) {
+            case COLUMN_TEXT:
+                table_text(copy, cell->text);
+                break;
+            case COLUMN_INTEGER:
+                table_integer(copy, cell->integer);
+                break;
+            case COLUMN_REAL:
+                table_real(copy, cell->real);
+                break;
+            }
+        }
+    }
+    return table_finish(copy, err);
+}
+
+const Column *table_find(const Table *table, const char *name) {
+    for (size_t c = 0; c < table->column_count; c++) {
+        if (strcmp(table->columns[c].name, name) == 0) return &table->columns[c];
+    }
+    return NULL;
+}
+
+double table_number(const Table *table, const char *column, size_t row) {
+    const Column *found = table_find(table, column);
+    if (!found || found->type == COLUMN_TEXT || row >= table->rows) return NAN;
+    return found->type == COLUMN_REAL ? found->cells[row].real : (double)found->cells[row].integer;
+}
+
+const char *table_get_note(const Table *table, const char *key) {
+    const TableNote *note = find_note(table, key);
+    return note ? note->value : NULL;
+}

@@ -1,0 +1,412 @@
+/* table_write -- a table as aligned text, CSV (quoting of RFC 4180), TSV, JSON (RFC 8259) and Markdown.
+ *
+ * TEXT shows numbers for people: a real column has one number of decimals, chosen so that its largest value shows six
+ * digits, less the zeros that all its values end in; a column that mixes magnitudes too far for that shows each value
+ * as %.6g. All other formats give each number the fewest of 9 to 17 digits that read back as the same double.
+ */
+#include "weft/base.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "utf8.h"
+
+enum { NUMBER_TEXT = 400 }; /* %.9f of the largest double has 319 characters */
+enum { GENERAL = -1 };      /* as decimals: %.6g */
+enum { GAP = 2, TEXT_LEAST = 4 };
+#define ELLIPSIS "\xe2\x80\xa6" /* U+2026, one column */
+
+/* ---- numbers ----------------------------------------------------------------------------------------------------- */
+
+/* All digits of a finite number. */
+static void exact_text(double value, char out[NUMBER_TEXT]) {
+    for (int digits = 9; digits <= 17; digits++) {
+        snprintf(out, NUMBER_TEXT, "%.*g", digits, value);
+        if (strtod(out, NULL) == value) return;
+    }
+}
+
+static void add_exact(Str *out, const Column *column, size_t row, const char *nan, const char *infinity) {
+    char text[NUMBER_TEXT];
+    double value = column->cells[row].real;
+    if (column->type == COLUMN_INTEGER) {
+        str_addf(out, "%" PRId64, column->cells[row].integer);
+    } else if (isnan(value)) {
+        str_add(out, nan);
+    } else if (isinf(value)) {
+        str_addf(out, "%s%s", value < 0 && *infinity == 'i' ? "-" : "", infinity);
+    } else {
+        exact_text(value, text);
+        str_add(out, text);
+    }
+}
+
+/* Zeros at the end of the decimals of `value`. */
+static int trailing_zeros(double value, int decimals) {
+    char text[NUMBER_TEXT];
+    int length = snprintf(text, sizeof text, "%.*f", decimals, value), zeros = 0;
+    while (zeros < decimals && text[length - 1 - zeros] == '0') zeros++;
+    return zeros;
+}
+
+/* The decimals of a real column as people read it, or GENERAL. */
+static int column_decimals(const Column *column, size_t rows) {
+    double largest = 0, least = INFINITY;
+    if (strcmp(column->unit, "%") == 0) return 3;
+    for (size_t r = 0; r < rows; r++) {
+        double size = fabs(column->cells[r].real);
+        if (!isfinite(size) || size == 0) continue;
+        if (size > largest) largest = size;
+        if (size < least) least = size;
+    }
+    if (largest == 0) return 0;
+    if (largest >= 1e15 || largest < 1e-4) return GENERAL;
+    int decimals = 5 - (int)floor(log10(largest)), spare;
+    if (decimals < 0) decimals = 0;
+    spare = decimals;
+    for (size_t r = 0; r < rows && spare > 0; r++) {
+        double value = column->cells[r].real;
+        int zeros = isfinite(value) ? trailing_zeros(value, decimals) : decimals;
+        if (zeros < spare) spare = zeros;
+    }
+    /* The least value keeps two digits at least, or is shown exactly. */
+    if (least < 10 * pow(10, -decimals)) {
+        for (size_t r = 0; r < rows; r++) {
+            char text[NUMBER_TEXT];
+            double value = column->cells[r].real;
+            snprintf(text, sizeof text, "%.*f", decimals, value);
+            if (isfinite(value) && fabs(value) < 10 * pow(10, -decimals) &&
+                fabs(strtod(text, NULL) - value) > 1e-6 * fabs(value)) {
+                return GENERAL;
+            }
+        }
+    }
+    return decimals - spare;
+}
+
+/* A cell as people read it, `decimals` being its column's. */
+static void add_cell(Str *out, const Column *column, size_t row, int decimals) {
+    Cell cell = column->cells[row];
+    switch (column->type) {
+    case COLUMN_TEXT:
+        if (cell.text) str_add_escaped(out, cell.text, strlen(cell.text));
+        break;
+    case COLUMN_INTEGER:
+        str_addf(out, "%" PRId64, cell.integer);
+        break;
+    case COLUMN_REAL:
+        if (isnan(cell.real)) break;
+        if (isinf(cell.real))
+            str_add(out, cell.real < 0 ? "-inf" : "inf");
+        else if (decimals == GENERAL)
+            str_addf(out, "%.6g", cell.real);
+        else
+            str_addf(out, "%.*f", decimals, cell.real);
+        break;
+    }
+}
+
+void table_cell_text(const Table *table, size_t column, size_t row, Str *out) {
+    const Column *in = &table->columns[column];
+    add_cell(out, in, row, in->type == COLUMN_REAL ? column_decimals(in, table->rows) : 0);
+}
+
+/* ---- TEXT -------------------------------------------------------------------------------------------------------- */
+
+typedef struct Layout {
+    size_t width; /* columns on the screen */
+    int decimals;
+} Layout;
+
+static void empty(Str *str) {
+    if (str->text) str->text[0] = '\0';
+    str->length = 0;
+}
+
+static void add_heading(Str *out, const Column *column) {
+    str_add_escaped(out, column->name, strlen(column->name));
+    if (!*column->unit) return;
+    str_add(out, " (");
+    str_add_escaped(out, column->unit, strlen(column->unit));
+    str_add(out, ")");
+}
+
+/* Takes columns from the widest text column until the line fits, or all text is as short as it may be. */
+static void narrow(const Table *table, Layout *layout, size_t width) {
+    size_t line = 0;
+    for (size_t c = 0; c < table->column_count; c++) line += layout[c].width + (c > 0 ? GAP : 0);
+    while (line > width) {
+        size_t widest = table->column_count;
+        for (size_t c = 0; c < table->column_count; c++) {
+            if (table->columns[c].type == COLUMN_TEXT && layout[c].width > TEXT_LEAST &&
+                (widest == table->column_count || layout[c].width > layout[widest].width)) {
+                widest = c;
+            }
+        }
+        if (widest == table->column_count) return;
+        layout[widest].width--;
+        line--;
+    }
+}
+
+/* Adds `text` in `width` columns, shortened with an ellipsis where it is longer. */
+static void add_fitted(Str *out, const Str *text, size_t width, bool right) {
+    size_t columns = text_columns(str_text(text)), bytes = text->length;
+    bool cut = columns > width;
+    while (cut && columns > width - 1 && bytes > 0) {
+        /* drop the last character */
+        char *end = text->text + bytes;
+        do end--;
+        while (end > text->text && ((unsigned char)*end & 0xc0) == 0x80);
+        *end = '\0';
+        bytes = (size_t)(end - text->text);
+        columns = text_columns(text->text);
+    }
+    if (cut) columns++;
+    if (right && columns < width) str_addf(out, "%*s", (int)(width - columns), "");
+    str_add_bytes(out, str_text(text), bytes);
+    if (cut) str_add(out, ELLIPSIS);
+    if (!right && columns < width) str_addf(out, "%*s", (int)(width - columns), "");
+}
+
+/* Ends a line without the blanks it ends in; nothing before `start` belongs to it. */
+static void end_line(Str *out, size_t start) {
+    if (out->failed) return;
+    while (out->length > start && out->text[out->length - 1] == ' ') out->length--;
+    str_add(out, "\n");
+}
+
+/* How many of the columns fit on a line; where not all do, a column more is left for the ellipsis. */
+static size_t columns_shown(const Table *table, const Layout *layout, size_t width) {
+    size_t line = 0, total = 0, shown = 0;
+    for (size_t c = 0; c < table->column_count; c++) total += layout[c].width + (c > 0 ? GAP : 0);
+    if (width == 0 || total <= width) return table->column_count;
+    for (; shown < table->column_count; shown++) {
+        line += layout[shown].width + (shown > 0 ? GAP : 0);
+        if (line + GAP + 1 > width) break;
+    }
+    return shown;
+}
+
+/* One line: a row, or the heading where row == table->rows. */
+static void add_line(const Table *table, const Layout *layout, size_t shown, size_t row, Str *scratch, Str *out) {
+    size_t start = out->length;
+    for (size_t c = 0; c < shown; c++) {
+        const Column *column = &table->columns[c];
+        empty(scratch);
+        if (row == table->rows)
+            add_heading(scratch, column);
+        else
+            add_cell(scratch, column, row, layout[c].decimals);
+        if (c > 0) str_addf(out, "%*s", GAP, "");
+        add_fitted(out, scratch, layout[c].width, column->type != COLUMN_TEXT);
+    }
+    if (shown < table->column_count) str_add(out, shown > 0 ? "  " ELLIPSIS : ELLIPSIS);
+    end_line(out, start);
+}
+
+static void write_text(const Table *table, size_t width, Str *out) {
+    Error ignored;
+    Str scratch = {0};
+    Layout *layout = mem_alloc(table->column_count, sizeof *layout, &ignored);
+    if (!layout) {
+        out->failed = true;
+        return;
+    }
+    for (size_t c = 0; c < table->column_count; c++) {
+        const Column *column = &table->columns[c];
+        if (column->type == COLUMN_REAL) layout[c].decimals = column_decimals(column, table->rows);
+        empty(&scratch);
+        add_heading(&scratch, column);
+        layout[c].width = text_columns(str_text(&scratch));
+        for (size_t r = 0; r < table->rows; r++) {
+            empty(&scratch);
+            add_cell(&scratch, column, r, layout[c].decimals);
+            size_t columns = text_columns(str_text(&scratch));
+            if (columns > layout[c].width) layout[c].width = columns;
+        }
+    }
+    if (width > 0) narrow(table, layout, width);
+    size_t shown = columns_shown(table, layout, width);
+    if (table->column_count > 0) add_line(table, layout, shown, table->rows, &scratch, out);
+    for (size_t r = 0; r < table->rows; r++) add_line(table, layout, shown, r, &scratch, out);
+    if (scratch.failed) out->failed = true;
+    str_done(&scratch);
+    mem_free(layout);
+}
+
+/* ---- CSV, TSV, Markdown ------------------------------------------------------------------------------------------ */
+
+static void add_csv(Str *out, const char *text) {
+    if (!strpbrk(text, "\",\r\n")) {
+        str_add(out, text);
+        return;
+    }
+    str_add(out, "\"");
+    for (; *text; text++) str_add_bytes(out, *text == '"' ? "\"\"" : text, *text == '"' ? 2 : 1);
+    str_add(out, "\"");
+}
+
+/* A tab, line end or backslash within a field: \t \n \r \\. */
+static void add_tsv(Str *out, const char *text) {
+    for (; *text; text++) {
+        switch (*text) {
+        case '\t':
+            str_add(out, "\\t");
+            break;
+        case '\n':
+            str_add(out, "\\n");
+            break;
+        case '\r':
+            str_add(out, "\\r");
+            break;
+        case '\\':
+            str_add(out, "\\\\");
+            break;
+        default:
+            str_add_bytes(out, text, 1);
+        }
+    }
+}
+
+static void add_markdown(Str *out, const char *text) {
+    for (; *text; text++) {
+        if (*text == '|' || *text == '\\') str_add(out, "\\");
+        str_add_bytes(out, *text == '\n' || *text == '\r' ? " " : text, 1);
+    }
+}
+
+static void write_separated(const Table *table, const char *separator, void (*add)(Str *, const char *), Str *out) {
+    for (size_t c = 0; c < table->column_count; c++) {
+        if (c > 0) str_add(out, separator);
+        add(out, table->columns[c].name);
+    }
+    if (table->column_count > 0) str_add(out, "\n");
+    for (size_t r = 0; r < table->rows; r++) {
+        for (size_t c = 0; c < table->column_count; c++) {
+            const Column *column = &table->columns[c];
+            if (c > 0) str_add(out, separator);
+            if (column->type != COLUMN_TEXT)
+                add_exact(out, column, r, "nan", "inf");
+            else if (column->cells[r].text)
+                add(out, column->cells[r].text);
+        }
+        str_add(out, "\n");
+    }
+}
+
+static void write_markdown(const Table *table, Str *out) {
+    for (size_t c = 0; c < table->column_count; c++) {
+        const Column *column = &table->columns[c];
+        str_add(out, "| ");
+        add_markdown(out, column->name);
+        if (*column->unit) {
+            str_add(out, " (");
+            add_markdown(out, column->unit);
+            str_add(out, ")");
+        }
+        str_add(out, " ");
+    }
+    if (table->column_count > 0) str_add(out, "|\n");
+    for (size_t c = 0; c < table->column_count; c++) {
+        str_add(out, table->columns[c].type == COLUMN_TEXT ? "| --- " : "| ---: ");
+    }
+    if (table->column_count > 0) str_add(out, "|\n");
+    for (size_t r = 0; r < table->rows; r++) {
+        for (size_t c = 0; c < table->column_count; c++) {
+            const Column *column = &table->columns[c];
+            str_add(out, "| ");
+            if (column->type != COLUMN_TEXT)
+                add_exact(out, column, r, "", "inf");
+            else if (column->cells[r].text)
+                add_markdown(out, column->cells[r].text);
+            str_add(out, " ");
+        }
+        str_add(out, "|\n");
+    }
+}
+
+/* ---- JSON -------------------------------------------------------------------------------------------------------- */
+
+static void add_json(Str *out, const char *text) {
+    if (!text) {
+        str_add(out, "null");
+        return;
+    }
+    size_t length = strlen(text);
+    str_add(out, "\"");
+    for (size_t at = 0; at < length && !out->failed;) {
+        uint32_t code = 0;
+        size_t used = utf8_decode(text + at, length - at, &code);
+        if (used == 0) {
+            str_add(out, "\xef\xbf\xbd"); /* U+FFFD for a byte that is not UTF-8 */
+            used = 1;
+        } else if (code == '"' || code == '\\') {
+            str_addf(out, "\\%c", (int)code);
+        } else if (code < 0x20 || (code >= 0x7f && code <= 0x9f)) {
+            str_addf(out, "\\u%04x", code);
+        } else {
+            str_add_bytes(out, text + at, used);
+        }
+        at += used;
+    }
+    str_add(out, "\"");
+}
+
+static void write_json(const Table *table, Str *out) {
+    static const char *const types[] = {[COLUMN_TEXT] = "text", [COLUMN_INTEGER] = "integer", [COLUMN_REAL] = "real"};
+    str_add(out, "{\"notes\":{");
+    for (size_t i = 0; i < table->note_count; i++) {
+        if (i > 0) str_add(out, ",");
+        add_json(out, table->notes[i].key);
+        str_add(out, ":");
+        add_json(out, table->notes[i].value);
+    }
+    str_add(out, "},\n\"columns\":[");
+    for (size_t c = 0; c < table->column_count; c++) {
+        str_add(out, c > 0 ? ",{\"name\":" : "{\"name\":");
+        add_json(out, table->columns[c].name);
+        str_add(out, ",\"unit\":");
+        add_json(out, table->columns[c].unit);
+        str_addf(out, ",\"type\":\"%s\"}", types[table->columns[c].type]);
+    }
+    str_add(out, "],\n\"rows\":[");
+    for (size_t r = 0; r < table->rows; r++) {
+        str_add(out, r > 0 ? ",\n{" : "\n{");
+        for (size_t c = 0; c < table->column_count; c++) {
+            const Column *column = &table->columns[c];
+            if (c > 0) str_add(out, ",");
+            add_json(out, column->name);
+            str_add(out, ":");
+            if (column->type == COLUMN_TEXT)
+                add_json(out, column->cells[r].text);
+            else
+                add_exact(out, column, r, "null", "null");
+        }
+        str_add(out, "}");
+    }
+    str_add(out, "]}\n");
+}
+
+void table_write(const Table *table, TableFormat format, size_t width, Str *out) {
+    switch (format) {
+    case TABLE_TEXT:
+        write_text(table, width, out);
+        break;
+    case TABLE_CSV:
+        write_separated(table, ",", add_csv, out);
+        break;
+    case TABLE_TSV:
+        write_separated(table, "\t", add_tsv, out);
+        break;
+    case TABLE_JSON:
+        write_json(table, out);
+        break;
+    case TABLE_MARKDOWN:
+        write_markdown(table, out);
+        break;
+    }
+}
