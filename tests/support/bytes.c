@@ -30,9 +30,9 @@ const char *scratch_folder(void) {
 }
 
 const char *text_of(const char *format, ...) {
-    static char texts[8][512];
+    static char texts[64][512];
     static unsigned turn;
-    char *text = texts[turn++ % 8];
+    char *text = texts[turn++ % 64];
     va_list args;
     va_start(args, format);
     vsnprintf(text, sizeof texts[0], format, args);

@@ -8,7 +8,7 @@
 
 /* A new empty folder that is removed, with the files in it, at exit. */
 const char *scratch_folder(void);
-/* scratch_folder()/NAME in one of a few buffers that take turns. */
+/* scratch_folder()/NAME in one of 64 buffers that take turns. */
 const char *scratch_path(const char *name);
 /* The text that `format` gives, in one of the same buffers. */
 const char *text_of(const char *format, ...) __attribute__((format(printf, 1, 2)));
