@@ -51,7 +51,7 @@ $(BUILD)/weft: $(BUILD)/src/main.o $(BUILD)/libweft.a
 
 $(BUILD)/libweft.a: $(OBJECTS)
 	$(call say,AR,$@)
-	$(Q)rm -f $@ && $(AR) rcs $@ $^
+	$(Q)rm -f $@ && $(AR) qcs $@ $^
 
 $(BUILD)/%.o: %.c Makefile
 	$(call say,CC,$<)
