@@ -77,7 +77,7 @@ check-units: $(if $(ONLY),$(filter $(BUILD)/tests/$(ONLY)/%,$(TESTS)),$(TESTS))
 tests: $(TESTS)
 
 check: $(BUILD)/weft $(TESTS)
-	$(Q)WEFT=$(BUILD)/weft BUILD=$(BUILD) MODE=$(MODE) scripts/tap $(TESTS) $(sort $(wildcard tests/*.sh tests/*/*.sh))
+	$(Q)WEFT=$(BUILD)/weft BUILD=$(BUILD) MODE=$(MODE) scripts/tap $(TESTS) $(sort $(wildcard tests/*.sh tests/shell/*.sh))
 
 # The man page is written from the command table; a test fails when the committed one is stale.
 man: $(BUILD)/weft
