@@ -1,4 +1,5 @@
-/* test_torch -- PyTorch checkpoints: published files, and fixtures that hold every layout (tests/fixtures/make_torch.py).
+/* test_torch -- PyTorch checkpoints: published files, and fixtures that hold every layout
+ * (tests/fixtures/make_torch.py).
  */
 #include <setjmp.h>
 #include <stdarg.h>
