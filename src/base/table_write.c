@@ -134,41 +134,46 @@ static void add_heading(Str *out, const Column *column) {
     str_add(out, ")");
 }
 
-/* Takes columns from the widest text column until the line fits, or all text is as short as it may be. */
-static void narrow(const Table *table, Layout *layout, size_t width) {
+/* The columns that fit on a line of `width`, their text narrowed as far as it may be; where not all do, room is left
+ * for the ellipsis that tells. Sets *left to the columns of the line that the chosen ones may fill. */
+static size_t columns_shown(const Table *table, const Layout *layout, size_t width, size_t *left) {
+    size_t line = 0, shown = 0;
+    *left = width;
+    for (size_t c = 0; c < table->column_count; c++) {
+        bool text = table->columns[c].type == COLUMN_TEXT && layout[c].width > TEXT_LEAST;
+        line += (text ? TEXT_LEAST : layout[c].width) + (c > 0 ? GAP : 0);
+        if (line <= width && width - line >= GAP + 1) shown = c + 1;
+    }
+    if (line <= width) return table->column_count;
+    *left = width > GAP + 1 ? width - GAP - 1 : 0;
+    return shown;
+}
+
+/* Takes from the widest text column until the first `shown` columns fit on a line of `width`. */
+static void narrow(const Table *table, Layout *layout, size_t shown, size_t width) {
     size_t line = 0;
-    for (size_t c = 0; c < table->column_count; c++) line += layout[c].width + (c > 0 ? GAP : 0);
-    while (line > width) {
-        size_t widest = table->column_count;
-        for (size_t c = 0; c < table->column_count; c++) {
-            if (table->columns[c].type == COLUMN_TEXT && layout[c].width > TEXT_LEAST &&
-                (widest == table->column_count || layout[c].width > layout[widest].width)) {
-                widest = c;
-            }
+    for (size_t c = 0; c < shown; c++) line += layout[c].width + (c > 0 ? GAP : 0);
+    for (; line > width; line--) {
+        Layout *widest = NULL;
+        for (size_t c = 0; c < shown; c++) {
+            bool text = table->columns[c].type == COLUMN_TEXT;
+            if (text && (!widest || layout[c].width > widest->width)) widest = &layout[c];
         }
-        if (widest == table->column_count) return;
-        layout[widest].width--;
-        line--;
+        widest->width--; /* there is one: columns_shown has seen that the line fits */
     }
 }
 
 /* Adds `text` in `width` columns, shortened with an ellipsis where it is longer. */
-static void add_fitted(Str *out, const Str *text, size_t width, bool right) {
-    size_t columns = text_columns(str_text(text)), bytes = text->length;
-    bool cut = columns > width;
-    while (cut && columns > width - 1 && bytes > 0) {
-        /* drop the last character */
-        char *end = text->text + bytes;
-        do end--;
-        while (end > text->text && ((unsigned char)*end & 0xc0) == 0x80);
-        *end = '\0';
-        bytes = (size_t)(end - text->text);
-        columns = text_columns(text->text);
+static void add_fitted(Str *out, const char *text, size_t width, bool right) {
+    size_t columns = text_columns(text), start = out->length;
+    if (columns > width) {
+        str_add_bytes(out, text, text_fit(text, width - 1));
+        str_add(out, ELLIPSIS);
+        columns = out->failed ? width : text_columns(out->text + start); /* a wide character may leave one open */
+    } else {
+        if (right) str_addf(out, "%*s", (int)(width - columns), "");
+        str_add(out, text);
     }
-    if (cut) columns++;
-    if (right && columns < width) str_addf(out, "%*s", (int)(width - columns), "");
-    str_add_bytes(out, str_text(text), bytes);
-    if (cut) str_add(out, ELLIPSIS);
     if (!right && columns < width) str_addf(out, "%*s", (int)(width - columns), "");
 }
 
@@ -177,18 +182,6 @@ static void end_line(Str *out, size_t start) {
     if (out->failed) return;
     while (out->length > start && out->text[out->length - 1] == ' ') out->length--;
     str_add(out, "\n");
-}
-
-/* How many of the columns fit on a line; where not all do, a column more is left for the ellipsis. */
-static size_t columns_shown(const Table *table, const Layout *layout, size_t width) {
-    size_t line = 0, total = 0, shown = 0;
-    for (size_t c = 0; c < table->column_count; c++) total += layout[c].width + (c > 0 ? GAP : 0);
-    if (width == 0 || total <= width) return table->column_count;
-    for (; shown < table->column_count; shown++) {
-        line += layout[shown].width + (shown > 0 ? GAP : 0);
-        if (line + GAP + 1 > width) break;
-    }
-    return shown;
 }
 
 /* One line: a row, or the heading where row == table->rows. */
@@ -202,7 +195,7 @@ static void add_line(const Table *table, const Layout *layout, size_t shown, siz
         else
             add_cell(scratch, column, row, layout[c].decimals);
         if (c > 0) str_addf(out, "%*s", GAP, "");
-        add_fitted(out, scratch, layout[c].width, column->type != COLUMN_TEXT);
+        add_fitted(out, str_text(scratch), layout[c].width, column->type != COLUMN_TEXT);
     }
     if (shown < table->column_count) str_add(out, shown > 0 ? "  " ELLIPSIS : ELLIPSIS);
     end_line(out, start);
@@ -229,8 +222,11 @@ static void write_text(const Table *table, size_t width, Str *out) {
             if (columns > layout[c].width) layout[c].width = columns;
         }
     }
-    if (width > 0) narrow(table, layout, width);
-    size_t shown = columns_shown(table, layout, width);
+    size_t shown = table->column_count, left;
+    if (width > 0) {
+        shown = columns_shown(table, layout, width, &left);
+        narrow(table, layout, shown, left);
+    }
     if (table->column_count > 0) add_line(table, layout, shown, table->rows, &scratch, out);
     for (size_t r = 0; r < table->rows; r++) add_line(table, layout, shown, r, &scratch, out);
     if (scratch.failed) out->failed = true;
