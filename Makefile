@@ -41,7 +41,7 @@ TEST_SOURCES := $(sort $(wildcard tests/*/test_*.c))
 TESTS := $(TEST_SOURCES:%.c=$(BUILD)/%)
 TEST_HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
 
-.PHONY: all check check-units bench man fuzz install uninstall clean
+.PHONY: all tests check check-units sample-data bench man fuzz install uninstall clean
 .SECONDARY:
 all: $(BUILD)/weft
 
@@ -51,7 +51,7 @@ $(BUILD)/weft: $(BUILD)/src/main.o $(BUILD)/libweft.a
 
 $(BUILD)/libweft.a: $(OBJECTS)
 	$(call say,AR,$@)
-	$(Q)rm -f $@ && $(AR) rcs $@ $^
+	$(Q)rm -f $@ && $(AR) qcs $@ $^
 
 $(BUILD)/%.o: %.c Makefile
 	$(call say,CC,$<)
@@ -61,12 +61,38 @@ $(BUILD)/tests/%: $(BUILD)/tests/%.o $(TEST_HELPERS) $(BUILD)/libweft.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(TEST_HELPERS) $(BUILD)/libweft.a -lcmocka $(ALL_LIBS)
 
+# The sample dataset, from Debian's dataset-fashion-mnist; samples/README.md says what it is.
+FASHION_MNIST ?= /usr/share/datasets/fashion-mnist
+sample-data: $(BUILD)/scripts/make-fashion-sample
+	$< $(FASHION_MNIST) samples
+
+$(BUILD)/scripts/%: $(BUILD)/scripts/%.o $(BUILD)/libweft.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LIBS)
+
 # Unit tests of one folder: make check-units ONLY=format
 check-units: $(if $(ONLY),$(filter $(BUILD)/tests/$(ONLY)/%,$(TESTS)),$(TESTS))
 	$(Q)scripts/tap $^
 
+tests: $(TESTS)
+
 check: $(BUILD)/weft $(TESTS)
-	$(Q)WEFT=$(BUILD)/weft scripts/tap $(TESTS) $(sort $(wildcard tests/*.sh tests/*/*.sh))
+	$(Q)WEFT=$(BUILD)/weft BUILD=$(BUILD) MODE=$(MODE) scripts/tap $(TESTS) $(sort $(wildcard tests/*.sh tests/shell/*.sh))
+
+# The man page is written from the command table; a test fails when the committed one is stale.
+man: $(BUILD)/weft
+	$(Q)$(BUILD)/weft --print-manual > man/weft.1
+
+SAMPLES := $(sort $(wildcard samples/*.weft samples/*.safetensors samples/*.gz samples/*.md))
+install: $(BUILD)/weft
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/weft/samples
+	install -m 755 $(BUILD)/weft $(DESTDIR)$(PREFIX)/bin/weft
+	install -m 644 man/weft.1 $(DESTDIR)$(PREFIX)/share/man/man1/weft.1
+	install -m 644 $(SAMPLES) $(DESTDIR)$(PREFIX)/share/weft/samples
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/weft $(DESTDIR)$(PREFIX)/share/man/man1/weft.1
+	rm -rf $(DESTDIR)$(PREFIX)/share/weft
 
 clean:
 	rm -rf build

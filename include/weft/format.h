@@ -97,8 +97,9 @@ typedef struct IdxArray {
     DType dtype;
     unsigned rank;
     uint64_t dim[8];
-    uint64_t count;
-    void *data; /* owned; free with idx_done */
+    uint64_t count;   /* elements here: the product of the dimensions */
+    uint64_t entries; /* what the file says the first dimension is; more than dim[0] where a limit cut it */
+    void *data;       /* owned; free with idx_done */
 } IdxArray;
 /* `limit` > 0 reads at most that many entries of the first dimension (dim[0] is cut to it); all headers and sizes are
  * checked. */

@@ -1,7 +1,7 @@
 /* checkpoint -- what a reader of one checkpoint format gives to checkpoint.c, and what checkpoint.c gives it.
  *
  * A reader checks the whole header, then fills a Checkpoint through checkpoint_new / checkpoint_add and sets `read`.
- * Private to src/format.
+ * Its errors may leave the file's name out: checkpoint.c puts it in front where it is missing. Private to src/format.
  */
 #ifndef WEFT_FORMAT_CHECKPOINT_H
 #define WEFT_FORMAT_CHECKPOINT_H
@@ -26,6 +26,7 @@ struct Checkpoint {
     char **notes;
     size_t note_count, note_capacity;
     void *names;  /* search index by name; built by checkpoint_seal */
+    void *pool;   /* where names, dimensions, metadata and notes live */
     File *file;   /* owned; NULL where the reader keeps several */
     void *reader; /* the format's own state */
     bool (*read)(Checkpoint *checkpoint, size_t index, void *out, Error *err); /* dense little-endian row-major bytes */
@@ -41,9 +42,12 @@ bool checkpoint_add(Checkpoint *checkpoint, const char *name, size_t name_length
 bool checkpoint_add_metadata(Checkpoint *checkpoint, const char *key, const char *value, Error *err);
 bool checkpoint_add_note(Checkpoint *checkpoint, Error *err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* After the last tensor: refuses duplicate names, strips a "module." that every name carries (and notes it), builds the
- * search index. */
+/* After the last tensor: refuses duplicate names and builds the search index. (A "module." that every name carries is
+ * stripped, with a note, when checkpoint_parse hands the checkpoint out.) */
 bool checkpoint_seal(Checkpoint *checkpoint, Error *err);
+
+uint64_t checkpoint_tensor_bytes(const CheckpointTensor *tensor);         /* dense, in the stored dtype */
+void checkpoint_shape_text(unsigned rank, const uint64_t *dim, Str *out); /* "[32,8]" */
 
 /* The readers. Each takes `file` over, also on failure. */
 Checkpoint *safetensors_open(File *file, Error *err);

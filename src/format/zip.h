@@ -21,12 +21,22 @@ typedef struct Zip Zip;
 Zip *zip_open(File *file, Error *err); /* takes `file` over, also on failure */
 void zip_close(Zip *zip);
 const char *zip_name(const Zip *zip); /* the file's name, for errors */
+const File *zip_file(const Zip *zip);
 size_t zip_count(const Zip *zip);
 const ZipMember *zip_member(const Zip *zip, size_t index);
 bool zip_find(const Zip *zip, const char *name, size_t *index);
 /* The whole member into `out` (member->size bytes), its CRC checked (unless zip_ignore_crc). */
 bool zip_read(Zip *zip, size_t index, void *out, Error *err);
 void zip_ignore_crc(Zip *zip, bool ignore);
+bool zip_crc_ignored(const Zip *zip);
+
+/* One member piece by piece: read its member->size bytes in order, then finish, which checks that the stored bytes hold
+ * no more and that the CRC is right. Borrows the zip. */
+typedef struct ZipStream ZipStream;
+ZipStream *zip_stream_open(const Zip *zip, size_t index, Error *err);
+bool zip_stream_read(ZipStream *stream, void *out, uint64_t length, Error *err);
+bool zip_stream_finish(ZipStream *stream, Error *err);
+void zip_stream_close(ZipStream *stream);
 
 typedef struct ZipWriter ZipWriter;
 ZipWriter *zip_writer_begin(const char *path, bool overwrite, Error *err); /* atomic, on a Save */

@@ -1,0 +1,110 @@
+/* dataset -- from a specification, KIND:REST, to a dataset. */
+#include "data/dataset.h"
+
+#include <string.h>
+#include <unistd.h>
+
+/* The kinds: X(name, form, loader, help). */
+#define KINDS(X)                                                                                                       \
+    X("fashion-mnist", "fashion-mnist:train|test[:DIR]", load_fashion_mnist,                                           \
+      "Fashion-MNIST from DIR, $WEFT_DATA/fashion-mnist or Debian's dataset-fashion-mnist")                            \
+    X("cifar10", "cifar10:DIR:train|test", load_cifar10, "CIFAR-10, binary version: data_batch_*.bin, test_batch.bin") \
+    X("cifar100", "cifar100:DIR:train|test", load_cifar100, "CIFAR-100, binary version, fine labels")                  \
+    X("idx", "idx:IMAGES,LABELS", load_idx, "u8 images (N,H,W or N,C,H,W) and integer labels, plain or .gz")           \
+    X("sample", "sample:NAME", load_sample, "a small dataset that comes with weft: fashion-test")
+
+#define X(name, form, loader, help) {name, form, help},
+static const DatasetKind kinds[] = {KINDS(X){NULL, NULL, NULL}};
+#undef X
+#define X(name, form, loader, help) loader,
+static DatasetLoader *const loaders[] = {KINDS(X)};
+#undef X
+enum { KIND_COUNT = sizeof loaders / sizeof *loaders };
+
+const DatasetKind *dataset_kinds(void) {
+    return kinds;
+}
+
+static const DatasetKind *find_kind(const char *name, size_t length) {
+    for (const DatasetKind *kind = kinds; kind->name; kind++)
+        if (strlen(kind->name) == length && memcmp(kind->name, name, length) == 0) return kind;
+    return NULL;
+}
+
+static bool unknown_kind(const char *spec, size_t length, Error *err) {
+    const char *names[KIND_COUNT];
+    Str known = {0}, word = {0};
+    for (size_t i = 0; i < KIND_COUNT; i++) {
+        names[i] = kinds[i].name;
+        str_addf(&known, "%s%s", i ? ", " : "", kinds[i].form);
+    }
+    str_add_bytes(&word, spec, length);
+    if (str_ok(&known, err) && str_ok(&word, err)) {
+        const char *nearest = text_nearest(str_text(&word), names, KIND_COUNT);
+        error_set(err, STATUS_USAGE, "%s is no kind of dataset%s%s%s; known are %s", str_text(&word),
+                  nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "", str_text(&known));
+    }
+    str_done(&known);
+    str_done(&word);
+    return false;
+}
+
+bool bad_form(const char *kind, const char *rest, Error *err) {
+    return error_set(err, STATUS_USAGE, "%s:%s does not have the form %s", kind, rest,
+                     find_kind(kind, strlen(kind))->form);
+}
+
+Dataset *dataset_load(const char *spec, uint64_t limit, Error *err) {
+    size_t length = strcspn(spec, ":");
+    const DatasetKind *kind = find_kind(spec, length);
+    if (!kind) {
+        unknown_kind(spec, length, err);
+        return NULL;
+    }
+    Dataset *dataset = mem_alloc(1, sizeof *dataset, err);
+    if (dataset && (dataset->spec = mem_copy_text(spec, err)) &&
+        loaders[kind - kinds](spec + length + (spec[length] == ':'), limit, dataset, err))
+        return dataset;
+    dataset_free(dataset);
+    return NULL;
+}
+
+void dataset_free(Dataset *dataset) {
+    if (!dataset) return;
+    mem_free(dataset->spec);
+    mem_free(dataset->title);
+    mem_free(dataset->pixels);
+    mem_free(dataset->labels);
+    mem_free(dataset);
+}
+
+void dataset_image(const Dataset *dataset, uint64_t index, float *out) {
+    uint64_t size = (uint64_t)dataset->channels * dataset->height * dataset->width;
+    const uint8_t *pixels = dataset->pixels + index * size;
+    for (uint64_t i = 0; i < size; i++) out[i] = (float)pixels[i] / 255.0f;
+}
+
+bool dataset_set_title(Dataset *dataset, const char *title, Error *err) {
+    Str text = {0};
+    str_addf(&text, "%s, %llu image%s", title, (unsigned long long)dataset->count, dataset->count == 1 ? "" : "s");
+    bool ok = str_ok(&text, err) && (dataset->title = mem_copy_text(str_text(&text), err));
+    str_done(&text);
+    return ok;
+}
+
+bool path_exists(const char *path) {
+    return access(path, F_OK) == 0;
+}
+
+bool find_plain_or_gz(const char *folder, const char *name, Str *out) {
+    static const char *const endings[] = {"", ".gz"};
+    for (size_t i = 0; i < 2; i++) {
+        Str path = {0};
+        str_addf(&path, "%s/%s%s", folder, name, endings[i]);
+        bool found = !path.failed && path_exists(str_text(&path));
+        if (found) str_add(out, str_text(&path));
+        str_done(&path);
+        if (found) return true;
+    }
+    return false;
+}

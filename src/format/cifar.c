@@ -1,0 +1,85 @@
+/* cifar -- the binary batches of CIFAR-10 and CIFAR-100.
+ *
+ *     CIFAR-10:  n x [ label u8 0-9 | 3072 bytes ]
+ *     CIFAR-100: n x [ coarse label u8 0-19 | fine label u8 0-99 | 3072 bytes ]
+ *
+ * The 3072 bytes are 32 x 32 pixels, row-major, as three planes: red, green, blue. There is no magic number: the size
+ * and the labels' ranges tell a batch from other files. Any n >= 1 (published batches have 10,000 or 50,000). Source:
+ * https://www.cs.toronto.edu/~kriz/cifar.html, "Binary version".
+ */
+#include "weft/format.h"
+
+#include <string.h>
+
+enum { PIXELS = 3 * 32 * 32, COARSE_CLASSES = 20, FINE_CLASSES = 100, CIFAR10_CLASSES = 10, RECORDS_AT_ONCE = 16 };
+
+static bool check_size(const File *file, bool fine, uint64_t *records, Error *err) {
+    uint64_t size = file_size(file), record = PIXELS + (fine ? 2 : 1), other = PIXELS + (fine ? 1 : 2);
+    if (size == 0) return error_set(err, STATUS_BAD_INPUT, "%s: the file is empty", file_name(file));
+    if (size % record)
+        return error_set(err, STATUS_BAD_INPUT, "%s: %llu bytes are not a multiple of CIFAR-%s's records of %llu%s%s",
+                         file_name(file), (unsigned long long)size, fine ? "100" : "10", (unsigned long long)record,
+                         size % other ? "" : ", but of those of CIFAR-", size % other ? "" : (fine ? "10" : "100"));
+    *records = size / record;
+    return true;
+}
+
+static bool check_labels(const File *file, bool fine, const uint8_t *bytes, uint64_t record, Error *err) {
+    const char *what = fine ? "coarse label" : "label";
+    unsigned label = bytes[0], bound = fine ? COARSE_CLASSES : CIFAR10_CLASSES;
+    if (fine && label < bound) {
+        what = "fine label";
+        label = bytes[1];
+        bound = FINE_CLASSES;
+    }
+    return label < bound ||
+           error_set(err, STATUS_BAD_INPUT, "%s: record %llu has %s %u, CIFAR-%s's end at %u", file_name(file),
+                     (unsigned long long)record, what, label, fine ? "100" : "10", bound - 1);
+}
+
+/* Records [0, records) of the file into the room after those of `out`. */
+static bool read_records(const File *file, bool fine, uint64_t records, ImageRecords *out, Error *err) {
+    uint8_t bytes[RECORDS_AT_ONCE * (PIXELS + 2)];
+    const unsigned labels = fine ? 2 : 1, record = PIXELS + labels;
+    for (uint64_t done = 0; done < records;) {
+        uint64_t some = records - done < RECORDS_AT_ONCE ? records - done : RECORDS_AT_ONCE;
+        if (!task_step(NULL, "reading", done, records, err) ||
+            !file_read(file, done * record, bytes, some * record, err))
+            return false;
+        for (uint64_t i = 0; i < some; i++, done++) {
+            const uint8_t *one = bytes + i * record;
+            if (!check_labels(file, fine, one, done, err)) return false;
+            out->labels[out->count + done] = one[labels - 1];
+            memcpy(out->pixels + (out->count + done) * PIXELS, one + labels, PIXELS);
+        }
+    }
+    return true;
+}
+
+bool cifar_parse(const File *file, bool fine, uint64_t limit, ImageRecords *out, Error *err) {
+    uint64_t records = 0, total, bytes;
+    if (!check_size(file, fine, &records, err)) return false;
+    if (limit > 0 && limit < records) records = limit;
+    if (!size_add(out->count, records, &total) || !size_mul(total, PIXELS + sizeof *out->labels, &bytes))
+        return error_set(err, STATUS_LIMIT, "%s: too many records", file_name(file));
+    if (!mem_admit(bytes, file_name(file), err) ||
+        !mem_grow(&out->pixels, &out->pixel_capacity, total * PIXELS, 1, err) ||
+        !mem_grow(&out->labels, &out->label_capacity, total, sizeof *out->labels, err) ||
+        !read_records(file, fine, records, out, err))
+        return false;
+    out->count = total;
+    return true;
+}
+
+bool cifar_read(const char *path, bool fine, uint64_t limit, ImageRecords *out, Error *err) {
+    File *file = file_open(path, err);
+    bool ok = file && cifar_parse(file, fine, limit, out, err);
+    file_close(file);
+    return ok;
+}
+
+void image_records_done(ImageRecords *records) {
+    mem_free(records->pixels);
+    mem_free(records->labels);
+    *records = (ImageRecords){0};
+}

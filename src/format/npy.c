@@ -1,0 +1,181 @@
+/* npy -- NumPy arrays: one in a .npy, several in an .npz (a zip of them). */
+#include "format/npy.h"
+
+#include <string.h>
+
+#include "format/checkpoint.h"
+#include "format/zip.h"
+
+/* ---- data -------------------------------------------------------------------------------------------------------- */
+
+static void swap_bytes(uint8_t *bytes, uint64_t length, unsigned size) {
+    for (uint64_t at = 0; at < length; at += size)
+        for (unsigned i = 0; i < size / 2; i++) {
+            uint8_t low = bytes[at + i];
+            bytes[at + i] = bytes[at + size - 1 - i];
+            bytes[at + size - 1 - i] = low;
+        }
+}
+
+/* Column-major `in` to row-major `out`: an odometer over the output, whose last index runs fastest. */
+static void transpose(const NpyHeader *header, const uint8_t *in, uint8_t *out) {
+    uint64_t index[TENSOR_RANK_MAX] = {0}, stride[TENSOR_RANK_MAX], step = dtype_bits(header->dtype) / 8, from = 0;
+    const uint64_t size = step;
+    for (unsigned i = 0; i < header->rank; i++) {
+        stride[i] = step;
+        step *= header->dim[i];
+    }
+    for (uint64_t to = 0; to < header->bytes; to += size) {
+        memcpy(out + to, in + from, size);
+        for (unsigned i = header->rank; i-- > 0;) {
+            from += stride[i];
+            if (++index[i] < header->dim[i]) break;
+            from -= stride[i] * header->dim[i];
+            index[i] = 0;
+        }
+    }
+}
+
+bool npy_read_data(NpyFill *fill, void *context, const NpyHeader *header, void *out, Error *err) {
+    bool columns = header->fortran && header->rank > 1;
+    unsigned bits = dtype_bits(header->dtype), complex = header->dtype == DTYPE_C64 || header->dtype == DTYPE_C128;
+    void *stored = out;
+    if (columns && !(mem_admit(header->bytes, "an array in column order", err) &&
+                     (stored = mem_alloc(header->bytes, 1, err)) != NULL))
+        return false;
+    bool ok = fill(context, stored, header->bytes, err);
+    if (ok && header->big_endian) swap_bytes(stored, header->bytes, complex ? bits / 16 : bits / 8);
+    if (ok && columns) transpose(header, stored, out);
+    if (columns) mem_free(stored);
+    return ok;
+}
+
+/* ---- npy --------------------------------------------------------------------------------------------------------- */
+
+typedef struct FileCursor {
+    const File *file;
+    uint64_t at;
+} FileCursor;
+
+static bool fill_from_file(void *context, void *out, uint64_t length, Error *err) {
+    FileCursor *cursor = context;
+    if (!file_read(cursor->file, cursor->at, out, length, err)) return false;
+    cursor->at += length;
+    return true;
+}
+
+static bool read_npy(Checkpoint *checkpoint, size_t index, void *out, Error *err) {
+    const NpyHeader *header = (const NpyHeader *)checkpoint->reader + index;
+    FileCursor cursor = {checkpoint->file, header->offset};
+    return npy_read_data(fill_from_file, &cursor, header, out, err);
+}
+
+/* The name less its ".npy", if it ends so and is more than that. */
+static size_t stem_length(const char *name) {
+    size_t length = strlen(name);
+    return length > 4 && strcmp(name + length - 4, ".npy") == 0 ? length - 4 : length;
+}
+
+static bool open_npy(Checkpoint *checkpoint, Error *err) {
+    FileCursor cursor = {checkpoint->file, 0};
+    NpyHeader *header = mem_alloc(1, sizeof *header, err);
+    if (!header) return false;
+    checkpoint->reader = header;
+    checkpoint->free_reader = mem_free;
+    checkpoint->read = read_npy;
+    const char *slash = strrchr(checkpoint->path, '/'), *name = slash ? slash + 1 : checkpoint->path;
+    size_t length = stem_length(name);
+    if (!text_valid_utf8(name, length)) {
+        name = "array";
+        length = strlen(name);
+    }
+    return npy_read_header(fill_from_file, &cursor, file_size(checkpoint->file), header, err) &&
+           checkpoint_add(checkpoint, name, length, header->dtype, header->rank, header->dim, err) &&
+           checkpoint_seal(checkpoint, err);
+}
+
+Checkpoint *npy_open(File *file, Error *err) {
+    Checkpoint *checkpoint = checkpoint_new(file, file_name(file), "npy", err);
+    if (!checkpoint || open_npy(checkpoint, err)) return checkpoint;
+    checkpoint_close(checkpoint);
+    return NULL;
+}
+
+/* ---- npz --------------------------------------------------------------------------------------------------------- */
+
+static bool fill_from_zip(void *context, void *out, uint64_t length, Error *err) {
+    return zip_stream_read(context, out, length, err);
+}
+
+static void close_zip(void *zip) {
+    zip_close(zip);
+}
+
+/* Member `index`'s header, then its data where `out` is not NULL, which has room for `room` bytes. */
+static bool read_member(const Zip *zip, size_t index, NpyHeader *header, void *out, uint64_t room, Error *err) {
+    ZipStream *stream = zip_stream_open(zip, index, err);
+    bool ok = stream && npy_read_header(fill_from_zip, stream, zip_member(zip, index)->size, header, err);
+    if (ok && out && header->bytes != room)
+        ok = error_set(err, STATUS_BAD_INPUT, "changed while reading");
+    else if (ok && out)
+        ok = npy_read_data(fill_from_zip, stream, header, out, err) && zip_stream_finish(stream, err);
+    zip_stream_close(stream);
+    return ok || error_prefix(err, "member \"%s\"", zip_member(zip, index)->name);
+}
+
+static bool read_npz(Checkpoint *checkpoint, size_t index, void *out, Error *err) {
+    NpyHeader header;
+    uint64_t room = checkpoint_tensor_bytes(checkpoint_tensor(checkpoint, index));
+    return read_member(checkpoint->reader, index, &header, out, room, err);
+}
+
+static bool open_npz(Checkpoint *checkpoint, const Zip *zip, Error *err) {
+    NpyHeader header;
+    for (size_t i = 0; i < zip_count(zip); i++) {
+        const char *name = zip_member(zip, i)->name;
+        if (!read_member(zip, i, &header, NULL, 0, err) ||
+            !checkpoint_add(checkpoint, name, stem_length(name), header.dtype, header.rank, header.dim, err))
+            return false;
+    }
+    return checkpoint_seal(checkpoint, err);
+}
+
+Checkpoint *npz_open(Zip *zip, Error *err) {
+    Checkpoint *checkpoint = checkpoint_new(NULL, zip_name(zip), "npz", err);
+    if (!checkpoint) {
+        zip_close(zip);
+        return NULL;
+    }
+    checkpoint->reader = zip;
+    checkpoint->free_reader = close_zip;
+    checkpoint->read = read_npz;
+    if (open_npz(checkpoint, zip, err)) return checkpoint;
+    checkpoint_close(checkpoint);
+    return NULL;
+}
+
+/* ---- saving ------------------------------------------------------------------------------------------------------ */
+
+static bool save_member(ZipWriter *writer, const TensorOut *tensor, Error *err) {
+    Str header = {0}, name = {0};
+    uint64_t bytes = 0;
+    str_addf(&name, "%s.npy", tensor->name);
+    bool ok = str_ok(&name, err) && npy_build_header(tensor, &header, &bytes, err) &&
+              zip_writer_add(writer, str_text(&name), (const void *const[]){header.text, tensor->data},
+                             (const uint64_t[]){header.length, bytes}, 2, err);
+    str_done(&header);
+    str_done(&name);
+    return ok;
+}
+
+bool npz_save(const char *path, bool overwrite, const TensorOut *tensors, size_t count, Error *err) {
+    ZipWriter *writer = zip_writer_begin(path, overwrite, err);
+    if (!writer) return false;
+    for (size_t i = 0; i < count; i++) {
+        if (save_member(writer, &tensors[i], err)) continue;
+        zip_writer_abandon(writer);
+        if (err->status != STATUS_WRITE) error_prefix(err, "%s", path);
+        return false;
+    }
+    return zip_writer_commit(writer, err);
+}

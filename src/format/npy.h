@@ -1,0 +1,30 @@
+/* npy -- the header of a NumPy array file. Private to src/format.
+ *
+ *   93 "NUMPY" major minor | header length, u16le (1.x) or u32le (2.x, 3.x) | header | data
+ *   header: {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }   then white space
+ */
+#ifndef WEFT_FORMAT_NPY_H
+#define WEFT_FORMAT_NPY_H
+
+#include "weft/format.h"
+
+typedef struct NpyHeader {
+    DType dtype;
+    bool big_endian, fortran;
+    unsigned rank;
+    uint64_t dim[TENSOR_RANK_MAX];
+    uint64_t offset, bytes; /* of the data: from the start of the npy; its length */
+} NpyHeader;
+
+/* The next `length` bytes of an npy. */
+typedef bool NpyFill(void *context, void *out, uint64_t length, Error *err);
+
+/* Reads the header and checks that it and the data it declares are `size` bytes exactly. */
+bool npy_read_header(NpyFill *fill, void *context, uint64_t size, NpyHeader *out, Error *err);
+/* Reads the data, header->bytes, dense, row-major and little-endian. */
+bool npy_read_data(NpyFill *fill, void *context, const NpyHeader *header, void *out, Error *err);
+
+/* The whole header, padded so that it is a multiple of 64 bytes; false for a type that NumPy lacks (STATUS_USAGE). */
+bool npy_build_header(const TensorOut *tensor, Str *out, uint64_t *data_bytes, Error *err);
+
+#endif

@@ -1,0 +1,102 @@
+/* sniff -- what a file is, by its first bytes, never by its name. */
+#include "weft/format.h"
+
+#include <string.h>
+
+#include "format/bytes.h"
+#include "format/checkpoint.h"
+
+enum { SNIFF_SIZE = 65536, TAR_MAGIC_AT = 257 };
+
+/* The beginning of a file. */
+typedef struct Head {
+    const uint8_t *bytes;
+    size_t length;
+    uint64_t file_size;
+} Head;
+
+static bool holds(const Head *head, size_t at, const char *magic, size_t length) {
+    return head->length >= at + length && memcmp(head->bytes + at, magic, length) == 0;
+}
+
+static const struct {
+    size_t at, length;
+    const char *magic, *reason;
+} refused[] = {
+    {0, 4, "GGUF", "a GGUF file; convert it to safetensors"},
+    {0, 8, "\211HDF\r\n\032\n", "an HDF5 file (Keras, MATLAB); convert it to safetensors or npz"},
+    {0, 8, "PYTORCH1", "a PYTORCH1 file of a PyTorch before 1.0; save it again with a later one"},
+    {TAR_MAGIC_AT, 5, "ustar", "a tar archive (PyTorch's before 0.1.11, if it is a checkpoint); not read"},
+    {0, 24, "version https://git-lfs.", "a git-LFS pointer, not the file itself; run git lfs pull"},
+};
+
+static bool is_space(uint8_t byte) {
+    return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r';
+}
+
+static uint8_t first_visible(const Head *head, size_t at) {
+    while (at < head->length && is_space(head->bytes[at])) at++;
+    return at < head->length ? head->bytes[at] : 0;
+}
+
+/* Printable UTF-8; a character that the end of the head cuts off does not count against it. */
+static bool is_text(const Head *head) {
+    size_t length = head->length;
+    if (length < head->file_size)
+        for (int i = 0; i < 3 && length > 0 && (head->bytes[length - 1] & 0x80); i++) length--;
+    for (size_t i = 0; i < length; i++)
+        if (head->bytes[i] == 0x7f || (head->bytes[i] < ' ' && !memchr("\t\n\r\f\033", head->bytes[i], 5)))
+            return false;
+    return length > 0 && text_valid_utf8((const char *)head->bytes, length);
+}
+
+/* u64le N, then JSON. A length that cannot be right still counts where an object follows it, so that the reader can say
+ * what is wrong. */
+static bool is_safetensors(const Head *head) {
+    if (head->length < 9) return false;
+    uint64_t length = get_le64(head->bytes);
+    uint8_t first = first_visible(head, 8);
+    bool fits = length > 0 && length <= head->file_size - 8 && length <= CAP_JSON_HEADER;
+    return fits ? first == '{' || first == '[' || first == 0 : first == '{';
+}
+
+/* The number 0x1950a86a20f9469cfc6c as the first of five pickles, behind PROTO and, from protocol 4 on, FRAME. */
+static bool is_torch_legacy(const Head *head) {
+    static const char magic[] = "\212\012\154\374\234\106\371\040\152\250\120\031.";
+    return holds(head, 2, magic, sizeof magic - 1) || holds(head, 11, magic, sizeof magic - 1);
+}
+
+static bool is_idx(const Head *head) {
+    if (!holds(head, 0, "\0", 2)) return false;
+    return head->length >= 4 && memchr("\010\011\013\014\015\016", head->bytes[2], 6) && head->bytes[3] >= 1 &&
+           head->bytes[3] <= 8;
+}
+
+static FileKind classify(const Head *head) {
+    if (holds(head, 0, "PK\3\4", 4) || holds(head, 0, "PK\5\6", 4)) return FILE_ZIP;
+    if (holds(head, 0, "\223NUMPY", 6)) return FILE_NPY;
+    if (holds(head, 0, "\037\213", 2)) return FILE_GZIP;
+    if (head->length >= 2 && head->bytes[0] == 0x80 && head->bytes[1] >= 1 && head->bytes[1] <= 5)
+        return is_torch_legacy(head) ? FILE_TORCH_LEGACY : FILE_PICKLE;
+    if (is_text(head)) {
+        bool index = first_visible(head, 0) == '{' && memmem(head->bytes, head->length, "\"weight_map\"", 12);
+        return index ? FILE_SAFETENSORS_INDEX : FILE_TEXT;
+    }
+    if (is_safetensors(head)) return FILE_SAFETENSORS;
+    return is_idx(head) ? FILE_IDX : FILE_UNKNOWN;
+}
+
+bool file_kind(const File *file, FileKind *out, Error *err) {
+    Head head = {.file_size = file_size(file)};
+    if (head.file_size == 0) return error_set(err, STATUS_BAD_INPUT, "%s: is empty", file_name(file));
+    head.length = head.file_size < SNIFF_SIZE ? (size_t)head.file_size : SNIFF_SIZE;
+    uint8_t *bytes = mem_alloc(head.length, 1, err);
+    bool ok = bytes && file_read(file, 0, bytes, head.length, err);
+    head.bytes = bytes;
+    for (size_t i = 0; ok && i < sizeof refused / sizeof *refused; i++)
+        if (holds(&head, refused[i].at, refused[i].magic, refused[i].length))
+            ok = error_set(err, STATUS_BAD_INPUT, "%s: is %s", file_name(file), refused[i].reason);
+    if (ok) *out = classify(&head);
+    mem_free(bytes);
+    return ok;
+}

@@ -1,0 +1,199 @@
+/* weft -- flags, then the prompt, a script, or commands from the line. */
+#include <getopt.h>
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "weft/format.h"
+#include "weft/shell.h"
+
+enum { FLAG_FORMAT = 256, FLAG_COLOUR, FLAG_ASCII, FLAG_SEED, FLAG_MEMORY, FLAG_SAFE, FLAG_ECHO, FLAG_MANUAL };
+
+static const struct option flags[] = {{"command", required_argument, NULL, 'c'},
+                                      {"interactive", no_argument, NULL, 'i'},
+                                      {"quiet", no_argument, NULL, 'q'},
+                                      {"format", required_argument, NULL, FLAG_FORMAT},
+                                      {"colour", required_argument, NULL, FLAG_COLOUR},
+                                      {"color", required_argument, NULL, FLAG_COLOUR},
+                                      {"ascii", no_argument, NULL, FLAG_ASCII},
+                                      {"seed", required_argument, NULL, FLAG_SEED},
+                                      {"threads", required_argument, NULL, 'j'},
+                                      {"max-memory", required_argument, NULL, FLAG_MEMORY},
+                                      {"safe", no_argument, NULL, FLAG_SAFE},
+                                      {"echo", no_argument, NULL, FLAG_ECHO},
+                                      {"help", no_argument, NULL, 'h'},
+                                      {"version", no_argument, NULL, 'V'},
+                                      {"print-manual", no_argument, NULL, FLAG_MANUAL},
+                                      {0}};
+
+typedef struct Line {
+    SessionOptions options;
+    const char **commands; /* of -c */
+    size_t command_count;
+    bool interactive;
+} Line;
+
+static int usage_error(const char *format, const char *value) {
+    fputs("weft: ", stderr);
+    fprintf(stderr, format, value);
+    fputs(" (weft --help)\n", stderr);
+    return STATUS_USAGE;
+}
+
+static bool one_of(const char *value, const char *const *names) {
+    for (; *names; names++)
+        if (strcmp(value, *names) == 0) return true;
+    return false;
+}
+
+/* "8G", "512M", "100000": bytes; false for anything else. */
+static bool parse_size(const char *text, uint64_t *out) {
+    static const char units[] = "KMGT";
+    size_t length = strlen(text);
+    const char *unit = length ? strchr(units, text[length - 1]) : NULL;
+    char digits[32];
+    if (length == 0 || length >= sizeof digits) return false;
+    memcpy(digits, text, length + 1);
+    uint64_t scale = 1;
+    if (unit && *unit) {
+        digits[length - 1] = '\0';
+        scale <<= 10 * (unit - units + 1);
+    }
+    return text_to_u64(digits, out) && *out > 0 && size_mul(*out, scale, out);
+}
+
+static int print_and_leave(const char *text) {
+    fputs(text, stdout);
+    return fflush(stdout) == 0 ? STATUS_OK : STATUS_WRITE;
+}
+
+static int print_built(void (*build)(Str *out)) {
+    Str text = {0};
+    build(&text);
+    int status = text.failed ? (int)STATUS_LIMIT : print_and_leave(str_text(&text));
+    str_done(&text);
+    return status;
+}
+
+/* Reads the flags; -1: go on, else the status to leave with. */
+static int read_flags(int argc, char **argv, Line *line) {
+    static const char *const formats[] = {"table", "csv", "tsv", "json", "md", NULL};
+    static const char *const whens[] = {"auto", "always", "never", NULL};
+    uint64_t number;
+    for (int flag; (flag = getopt_long(argc, argv, "+c:iqj:hV", flags, NULL)) != -1;) {
+        switch (flag) {
+        case 'c':
+            line->commands[line->command_count++] = optarg;
+            break;
+        case 'i':
+            line->interactive = true;
+            break;
+        case 'q':
+            line->options.quiet = true;
+            break;
+        case 'j':
+            if (!text_to_u64(optarg, &number) || number < 1 || number > 1024)
+                return usage_error("--threads needs a number from 1 to 1024, not '%s'", optarg);
+            pool_set_threads((unsigned)number);
+            break;
+        case FLAG_FORMAT:
+            if (!one_of(optarg, formats))
+                return usage_error("--format is table, csv, tsv, json or md, not '%s'", optarg);
+            line->options.format = optarg;
+            break;
+        case FLAG_COLOUR:
+            if (!one_of(optarg, whens)) return usage_error("--colour is auto, always or never, not '%s'", optarg);
+            line->options.colour = optarg;
+            break;
+        case FLAG_ASCII:
+            line->options.ascii = true;
+            break;
+        case FLAG_SEED:
+            if (!text_to_u64(optarg, &line->options.seed))
+                return usage_error("--seed needs a whole number, not '%s'", optarg);
+            break;
+        case FLAG_MEMORY:
+            if (!parse_size(optarg, &number))
+                return usage_error("--max-memory needs a size such as 8G, not '%s'", optarg);
+            mem_set_budget(number);
+            break;
+        case FLAG_SAFE:
+            line->options.safe = true;
+            break;
+        case FLAG_ECHO:
+            line->options.echo = true;
+            break;
+        case 'h':
+            return print_and_leave(shell_usage());
+        case 'V':
+            return print_built(shell_version);
+        case FLAG_MANUAL:
+            return print_built(shell_manual);
+        default:
+            fputs("weft: see weft --help\n", stderr);
+            return STATUS_USAGE;
+        }
+    }
+    return -1;
+}
+
+/* Whether FILE is a checkpoint rather than a script: by content. */
+static bool is_checkpoint(const char *path) {
+    Error ignored;
+    FileKind kind = FILE_TEXT;
+    if (strcmp(path, "-") == 0) return false;
+    size_t length = strlen(path);
+    if (length > 5 && strcmp(path + length - 5, ".weft") == 0) return false;
+    File *file = file_open(path, &ignored);
+    bool ok = file && file_kind(file, &kind, &ignored);
+    file_close(file);
+    return file && (!ok || (kind != FILE_TEXT && kind != FILE_UNKNOWN));
+}
+
+static Status run(Session *session, const Line *line, const char *file) {
+    Status status = STATUS_OK;
+    bool prompt = line->interactive;
+    if (file && is_checkpoint(file)) {
+        status = session_open_network(session, "net", file);
+        prompt = line->command_count == 0 || line->interactive;
+    } else if (file) {
+        status = session_run_file(session, file);
+    }
+    for (size_t i = 0; i < line->command_count && status == STATUS_OK && !session_exit_status(session); i++)
+        status = session_run_text(session, NULL, line->commands[i]);
+    if (!file && line->command_count == 0) prompt = true;
+    if (prompt && (status == STATUS_OK || line->interactive)) {
+        if (isatty(STDIN_FILENO)) return session_prompt(session);
+        if (status == STATUS_OK) return session_run_file(session, "-");
+    }
+    return status;
+}
+
+int main(int argc, char **argv) {
+    setlocale(LC_ALL, "");
+    setlocale(LC_NUMERIC, "C");
+    Line line = {.commands = calloc((size_t)argc + 1, sizeof *line.commands)};
+    if (!line.commands) return STATUS_LIMIT;
+    int leave = read_flags(argc, argv, &line);
+    Error err;
+    Session *session = NULL;
+    if (leave < 0) {
+        const char *file = optind < argc ? argv[optind] : NULL;
+        line.options.arguments = (const char *const *)argv + optind + (file != NULL);
+        line.options.argument_count = file ? (size_t)(argc - optind - 1) : 0;
+        shell_signals();
+        session = session_new(&line.options, &err);
+        if (session) {
+            Status status = run(session, &line, file);
+            leave = session_exit_status(session) ? session_exit_status(session) : (int)status;
+        } else {
+            fprintf(stderr, "weft: %s\n", err.text);
+            leave = (int)err.status;
+        }
+    }
+    session_free(session);
+    free(line.commands);
+    return leave;
+}

@@ -1,0 +1,38 @@
+/* apply -- what network-to-network commands share: publish the new network and say in one row what changed. */
+#include <math.h>
+
+#include "session.h"
+
+bool run_apply(Session *session, const Args *args, Result *result, Error *err) {
+    const Network *network = args_network(args, "NET");
+    if (!workspace_accepts(session, args_text(args, "into"), OBJECT_NETWORK, err)) return false;
+    Network *made = args->command->apply(network, args, &session->task, err);
+    if (!made) return false;
+    result->network = made;
+    result->name = args_text(args, "into");
+    int64_t layers = 0, weights = 0;
+    double change = 0, size = 0;
+    for (size_t i = 0; i < network->layer_count; i++) {
+        const Tensor *old = layer_weight(network, &network->layers[i]), *now = layer_weight(made, &made->layers[i]);
+        if (old == now) continue;
+        layers++;
+        weights += (int64_t)old->count;
+        for (uint64_t w = 0; w < old->count; w++) {
+            double difference = (double)now->data[w] - (double)old->data[w];
+            change += difference * difference;
+            size += (double)old->data[w] * (double)old->data[w];
+        }
+    }
+    Table *table = table_new(err);
+    if (!table) return false;
+    table_column(table, "network", "", COLUMN_TEXT);
+    table_column(table, "layers", "", COLUMN_INTEGER);
+    table_column(table, "weights", "", COLUMN_INTEGER);
+    table_column(table, "relative_change", "", COLUMN_REAL);
+    table_text(table, result->name);
+    table_integer(table, layers);
+    table_integer(table, weights);
+    table_real(table, size > 0 ? sqrt(change / size) : NAN);
+    result->table = table_finish(table, err);
+    return result->table != NULL;
+}

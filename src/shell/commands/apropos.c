@@ -1,0 +1,21 @@
+/* apropos -- searches all help. */
+#include "../session.h"
+
+static bool run(Session *session, const Args *args, Result *result, Error *err) {
+    (void)session;
+    if (help_apropos(args_text(args, "WORD"), &result->text)) return true;
+    return error_set(err, STATUS_FAILED, "nothing in the help speaks of '%s'", args_text(args, "WORD"));
+}
+
+static const ArgSpec positionals[] = {{.name = "WORD", .kind = ARG_TEXT, .help = "what to look for, in either case"},
+                                      {0}};
+static const char *const examples[] = {"apropos frequency", NULL};
+
+const Command command_apropos = {
+    .name = "apropos",
+    .group = "Scripts and help",
+    .summary = "lists the commands and topics whose help has a word",
+    .positionals = positionals,
+    .examples = examples,
+    .run = run,
+};

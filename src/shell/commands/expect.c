@@ -1,0 +1,31 @@
+/* expect -- a check in a script: ends it where a Lua expression is false. */
+#include "../session.h"
+
+static bool run(Session *session, const Args *args, Result *result, Error *err) {
+    (void)result;
+    const char *expression = args_text(args, "EXPR");
+    bool truth = false;
+    Str detail = {0};
+    bool ok = lua_truth(session, expression, &truth, &detail, err);
+    if (ok && !truth && detail.length)
+        ok = error_set(err, STATUS_FAILED, "expect %s: it is %s", expression, str_text(&detail));
+    else if (ok && !truth)
+        ok = error_set(err, STATUS_FAILED, "expect %s: it is false", expression);
+    str_done(&detail);
+    return ok;
+}
+
+static const ArgSpec positionals[] = {
+    {.name = "EXPR", .kind = ARG_REST, .help = "a Lua expression, to the end of the line"}, {0}};
+static const char *const examples[] = {"expect 1 + 1 == 2", "expect evaluate{\"base\", \"test\"}.accuracy > 85",
+                                       "expect near(sratio{\"base\"}.notes.mean, 0.85, 0.1)", NULL};
+
+const Command command_expect = {
+    .name = "expect",
+    .group = "Scripts and help",
+    .summary = "stops a script where an expression is not true",
+    .description = "Of a comparison that fails both sides are shown.",
+    .positionals = positionals,
+    .examples = examples,
+    .run = run,
+};

@@ -1,0 +1,31 @@
+/* kernels -- the filters of a layer. */
+#include "../session.h"
+#include "weft/spectral.h"
+
+static bool run(Session *session, const Args *args, Result *result, Error *err) {
+    (void)session;
+    const Network *network = args_network(args, "NET");
+    size_t layer;
+    if (!network_find_layer(network, args_text(args, "LAYER"), &layer, err)) return false;
+    result->table = kernels_table(network, layer, err);
+    result_chart(result, CHART_KERNELS, "", "", "Kernels of %s", args_text(args, "LAYER"));
+    result->encoding.diverging = true;
+    return result->table != NULL;
+}
+
+static const ArgSpec positionals[] = {{.name = "NET", .kind = ARG_NETWORK, .help = "the network"},
+                                      {.name = "LAYER", .kind = ARG_LAYER, .help = "one of its layers"},
+                                      {0}};
+static const char *const examples[] = {"kernels base conv1", NULL};
+
+const Command command_kernels = {
+    .name = "kernels",
+    .group = "Measuring",
+    .summary = "the filters of a layer as small heat maps",
+    .description =
+        "One row for every weight: filter, channel, row, column. The chart draws each k x k kernel; a filter is a row of them.",
+    .positionals = positionals,
+    .examples = examples,
+    .run = run,
+    .table = true,
+};

@@ -1,0 +1,89 @@
+/* load net -- a checkpoint into the workspace. */
+#include <string.h>
+#include <unistd.h>
+
+#include "../session.h"
+
+/* A path as the user gave it, else, where there is no such file and no folder is named, a sample: "sample:NAME" or just
+ * its file name. */
+static bool find_file(const char *text, Str *out, Error *err) {
+    if (strncmp(text, "sample:", 7) == 0) {
+        Str file = {0};
+        str_addf(&file, "%s%s", text + 7, strchr(text + 7, '.') ? "" : ".safetensors");
+        bool found = !strchr(text + 7, '/') && sample_path(str_text(&file), out);
+        str_done(&file);
+        return found || error_set(err, STATUS_BAD_INPUT, "%s: no such sample (WEFT_SAMPLES names the folder)", text);
+    }
+    if (!path_expand(text, out, err)) return false;
+    if (strchr(text, '/') || access(str_text(out), F_OK) == 0) return true;
+    Str sample = {0};
+    if (sample_path(text, &sample)) {
+        out->length = 0;
+        str_add(out, str_text(&sample));
+    }
+    str_done(&sample);
+    return str_ok(out, err);
+}
+
+static Table *network_summary(const char *name, const Network *network, Error *err) {
+    size_t convolutions = 0;
+    for (size_t i = 0; i < network->layer_count; i++) convolutions += network->layers[i].convolution;
+    Table *table = table_new(err);
+    if (!table) return NULL;
+    table_column(table, "network", "", COLUMN_TEXT);
+    table_column(table, "architecture", "", COLUMN_TEXT);
+    table_column(table, "layers", "", COLUMN_INTEGER);
+    table_column(table, "convolutions", "", COLUMN_INTEGER);
+    table_column(table, "parameters", "", COLUMN_INTEGER);
+    table_text(table, name);
+    table_text(table, network->architecture ? network->architecture : "not recognised");
+    table_integer(table, (int64_t)network->layer_count);
+    table_integer(table, (int64_t)convolutions);
+    table_integer(table, (int64_t)network_parameters(network));
+    return table_finish(table, err);
+}
+
+static bool run(Session *session, const Args *args, Result *result, Error *err) {
+    Str path = {0};
+    NetworkOptions options = {.architecture = args_text(args, "arch"), .normalise = args_text(args, "normalise")};
+    result->name = args_text(args, "NAME");
+    bool ok = workspace_accepts(session, result->name, OBJECT_NETWORK, err) &&
+              find_file(args_text(args, "FILE"), &path, err) &&
+              (result->network = network_load(str_text(&path), &options, err)) &&
+              (result->table = network_summary(result->name, result->network, err));
+    result->transient = true;
+    for (size_t i = 0; ok && i < result->network->note_count; i++)
+        str_addf(&result->message, "%s: %s\n", result->network->notes[i].key, result->network->notes[i].value);
+    if (ok && result->network->why_unknown)
+        str_addf(&result->message,
+                 "architecture not recognised (%s): every analysis of weights works, evaluate does not\n",
+                 result->network->why_unknown);
+    str_done(&path);
+    return ok;
+}
+
+static const ArgSpec positionals[] = {{.name = "NAME", .kind = ARG_NEW, .help = "what to call it"},
+                                      {.name = "FILE", .kind = ARG_FILE, .help = "a checkpoint, or sample:NAME"},
+                                      {0}};
+static const ArgSpec options[] = {
+    {.name = "arch", .kind = ARG_TEXT, .value = "ARCH", .help = "insist on an architecture (resnet-cifar)"},
+    {.name = "normalise",
+     .kind = ARG_TEXT,
+     .value = "MEAN/STD",
+     .help = "input normalisation: cifar10, cifar100, fashion-mnist, none, or means/deviations such as .286/.353"},
+    {0}};
+static const char *const examples[] = {"load net other sample:fashion-resnet8 --normalise fashion-mnist", NULL};
+
+const Command command_load_net = {
+    .name = "load net",
+    .group = "Objects",
+    .summary = "opens a trained network",
+    .description =
+        "Reads safetensors (single or sharded), PyTorch checkpoints (.pth, .th; nothing in them is run), npz and npy. The "
+        "architecture and the input normalisation are recognised from the names and shapes of the tensors; a network that "
+        "is not recognised still serves every analysis of its weights.",
+    .positionals = positionals,
+    .options = options,
+    .examples = examples,
+    .run = run,
+};

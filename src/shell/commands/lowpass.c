@@ -1,0 +1,51 @@
+/* lowpass -- Gaussian low-pass of convolution kernels. */
+#include "../session.h"
+#include "weft/spectral.h"
+
+static Network *apply(const Network *network, const Args *args, const Task *task, Error *err) {
+    bool *chosen = args_layers(args, network, true, err);
+    Network *made = NULL;
+    if (chosen)
+        made = lowpass_apply(network, args_real(args, "cutoff"), (LowpassMode)args_choice(args, "mode"), chosen,
+                             args->line, task, err);
+    mem_free(chosen);
+    return made;
+}
+
+static const ArgSpec positionals[] = {{.name = "NET", .kind = ARG_NETWORK, .help = "the network; it stays as it is"},
+                                      {0}};
+static const ArgSpec options[] = {
+    {.name = "cutoff",
+     .kind = ARG_REAL,
+     .value = "D0",
+     .above_min = true,
+     .required = true,
+     .help = "cutoff frequency of the Gaussian H(f) = exp(-(f/D0)^2/2); smaller is smoother"},
+    {.name = "mode",
+     .kind = ARG_CHOICE,
+     .value = "MODE",
+     .choices = "1d|2d|raw",
+     .standard = "1d",
+     .help =
+         "1d: FFT of the flattened kernel, f = min(i, n-i); 2d: of the k x k kernel, radial f; raw: flattened, f = i"},
+    {.name = "layers", .kind = ARG_LAYERS, .value = "SEL", .help = "only these convolutions (help selectors)"},
+    {.name = "into", .kind = ARG_NEW, .value = "NEW", .required = true, .help = "name of the new network"},
+    {0}};
+static const char *const examples[] = {"lowpass base --cutoff 4 --into smooth",
+                                       "lowpass base --cutoff 1 --mode 2d --layers stage:1,-layer1.0.conv1 --into s",
+                                       NULL};
+
+const Command command_lowpass = {
+    .name = "lowpass",
+    .group = "Smoothing",
+    .summary = "Gaussian low-pass of convolution kernels by FFT",
+    .description =
+        "Filters every k x k kernel of the chosen convolutions and makes a new network. relative_change is the Frobenius norm of what "
+        "changed over that of the weights before.",
+    .positionals = positionals,
+    .options = options,
+    .examples = examples,
+    .run = run_apply,
+    .apply = apply,
+    .table = true,
+};

@@ -1,0 +1,41 @@
+/* record -- the session as a script. */
+#include <string.h>
+
+#include "../session.h"
+
+static bool run(Session *session, const Args *args, Result *result, Error *err) {
+    Str path = {0}, text = {0};
+    bool ok = path_expand(args_text(args, "FILE"), &path, err) && safe_to_write(session, str_text(&path), err);
+    for (size_t i = 0; i < session->done_count; i++) str_addf(&text, "%s\n", session->done[i]);
+    char *copy = NULL;
+    ok = ok && str_ok(&text, err) && (copy = mem_copy_text(str_text(&path), err)) &&
+         save_text(copy, args_flag(args, "force"), str_text(&text), text.length, err);
+    if (ok) {
+        mem_free(session->record_path);
+        session->record_path = copy;
+        str_addf(&result->message, "recording to %s: what ran so far (%zu entries) and all that follows", copy,
+                 session->done_count);
+    } else {
+        mem_free(copy);
+    }
+    str_done(&path);
+    str_done(&text);
+    return ok;
+}
+
+static const ArgSpec positionals[] = {
+    {.name = "FILE", .kind = ARG_OUTPUT, .help = "the script to write, such as session.weft"}, {0}};
+static const ArgSpec options[] = {{.name = "force", .kind = ARG_FLAG, .help = "overwrite an existing file"}, {0}};
+static const char *const examples[] = {"record session.weft --force", NULL};
+
+const Command command_record = {
+    .name = "record",
+    .group = "Scripts and help",
+    .summary = "keeps the session as a script",
+    .description =
+        "Writes everything that ran without error so far, and from then on each further line, to a script that weft can run again.",
+    .positionals = positionals,
+    .options = options,
+    .examples = examples,
+    .run = run,
+};

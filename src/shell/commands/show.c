@@ -1,0 +1,161 @@
+/* show -- what an object holds and how it was made; of a file, what is in it. */
+#include <math.h>
+#include <string.h>
+
+#include "../session.h"
+
+static void shape_text(unsigned rank, const uint64_t *dim, Str *out) {
+    for (unsigned i = 0; i < rank; i++) str_addf(out, "%s%llu", i ? "x" : "", (unsigned long long)dim[i]);
+    if (!rank) str_add(out, "scalar");
+}
+
+static Table *layer_table(const Network *network, const bool *chosen, Error *err) {
+    Table *table = table_new(err);
+    if (!table) return NULL;
+    table_column(table, "layer", "", COLUMN_TEXT);
+    table_column(table, "kind", "", COLUMN_TEXT);
+    table_column(table, "shape", "", COLUMN_TEXT);
+    table_column(table, "parameters", "", COLUMN_INTEGER);
+    table_column(table, "predicted", "", COLUMN_TEXT);
+    uint64_t predicted = 0, layers = 0;
+    for (size_t i = 0; i < network->layer_count; i++) {
+        const Layer *layer = &network->layers[i];
+        const Tensor *weight = layer_weight(network, layer);
+        if (layer->predicted) predicted += weight->count, layers++;
+        if (!chosen[i]) continue;
+        Str shape = {0};
+        shape_text(weight->rank, weight->dim, &shape);
+        table_text(table, layer->name);
+        table_text(table, layer->convolution ? "convolution" : "linear");
+        table_text(table, str_text(&shape));
+        table_integer(table, (int64_t)weight->count);
+        table_text(table, layer->predicted ? "yes" : "no");
+        str_done(&shape);
+    }
+    table_note(table, "architecture", "%s", network->architecture ? network->architecture : "not recognised");
+    table_note(table, "parameters", "%llu in %zu tensors", (unsigned long long)network_parameters(network),
+               network->tensor_count);
+    table_note(table, "predicted", "%llu weights in %llu layers", (unsigned long long)predicted,
+               (unsigned long long)layers);
+    if (network->normalisation.channels) {
+        Str text = {0};
+        normalisation_text(&network->normalisation, &text);
+        table_note(table, "normalisation", "%s", str_text(&text));
+        str_done(&text);
+    }
+    for (size_t i = 0; i < network->lineage_count; i++) {
+        const KeyValue *entry = &network->lineage[i];
+        bool named =
+            strncmp(entry->value, entry->key, strlen(entry->key)) == 0; /* the command begins with its own name */
+        table_note(table, i ? "then" : "lineage", "%s%s%s", named ? "" : entry->key, named ? "" : " ", entry->value);
+    }
+    for (size_t i = 0; i < network->note_count; i++)
+        table_note(table, network->notes[i].key, "%s", network->notes[i].value);
+    return table_finish(table, err);
+}
+
+static Table *dataset_table(const Dataset *data, Error *err) {
+    uint64_t *counts = mem_alloc(data->classes, sizeof *counts, err);
+    Table *table = counts ? table_new(err) : NULL;
+    if (table) {
+        for (uint64_t i = 0; i < data->count; i++) counts[data->labels[i]]++;
+        table_column(table, "class", "", COLUMN_INTEGER);
+        table_column(table, "name", "", COLUMN_TEXT);
+        table_column(table, "images", "", COLUMN_INTEGER);
+        for (unsigned c = 0; c < data->classes; c++) {
+            table_integer(table, c);
+            table_text(table, data->class_names ? data->class_names[c] : NULL);
+            table_integer(table, (int64_t)counts[c]);
+        }
+        table_note(table, "title", "%s", data->title);
+        table_note(table, "spec", "%s", data->spec);
+        table_note(table, "images", "%llu of %ux%ux%u", (unsigned long long)data->count, data->channels, data->height,
+                   data->width);
+        table = table_finish(table, err);
+    }
+    mem_free(counts);
+    return table;
+}
+
+/* Only the header of the file is read. */
+static Table *file_table(const char *path, Error *err) {
+    Checkpoint *checkpoint = checkpoint_open(path, err);
+    Table *table = checkpoint ? table_new(err) : NULL;
+    if (table) {
+        uint64_t elements = 0;
+        table_column(table, "tensor", "", COLUMN_TEXT);
+        table_column(table, "dtype", "", COLUMN_TEXT);
+        table_column(table, "shape", "", COLUMN_TEXT);
+        table_column(table, "elements", "", COLUMN_INTEGER);
+        for (size_t i = 0; i < checkpoint_count(checkpoint); i++) {
+            const CheckpointTensor *tensor = checkpoint_tensor(checkpoint, i);
+            Str shape = {0};
+            shape_text(tensor->rank, tensor->dim, &shape);
+            table_text(table, tensor->name);
+            table_text(table, dtype_name(tensor->dtype));
+            table_text(table, str_text(&shape));
+            table_integer(table, (int64_t)tensor->count);
+            elements += tensor->count;
+            str_done(&shape);
+        }
+        table_note(table, "format", "%s", checkpoint_format(checkpoint));
+        table_note(table, "elements", "%llu in %zu tensors", (unsigned long long)elements,
+                   checkpoint_count(checkpoint));
+        for (size_t i = 0; i < checkpoint_note_count(checkpoint); i++)
+            table_note(table, "note", "%s", checkpoint_note(checkpoint, i));
+        for (size_t i = 0; i < checkpoint_metadata_count(checkpoint); i++) {
+            const KeyValue *entry = checkpoint_metadata(checkpoint, i);
+            table_note(table, entry->key, "%s", entry->value);
+        }
+        table = table_finish(table, err);
+    }
+    checkpoint_close(checkpoint);
+    return table;
+}
+
+static bool run(Session *session, const Args *args, Result *result, Error *err) {
+    const char *name = args_text(args, "NAME");
+    const Object *object = workspace_find(session, name);
+    result->transient = args_value(args, "as")->given ? false : true;
+    if (args_text(args, "layers") && (!object || object->kind != OBJECT_NETWORK))
+        return error_set(err, STATUS_USAGE, "--layers is for networks; '%s' is none", name);
+    if (object && object->kind == OBJECT_NETWORK) {
+        bool *chosen = args_layers(args, object->network, false, err);
+        if (chosen) result->table = layer_table(object->network, chosen, err);
+        mem_free(chosen);
+    } else if (object && object->kind == OBJECT_DATASET) {
+        result->table = dataset_table(object->dataset, err);
+    } else if (object) {
+        result->table = table_copy(object->table, err);
+        result->encoding = object->encoding;
+        result->plots = object->plots;
+    } else if (strpbrk(name, "./~")) {
+        Str path = {0};
+        if (path_expand(name, &path, err)) result->table = file_table(str_text(&path), err);
+        str_done(&path);
+    } else {
+        workspace_any(session, name, err);
+    }
+    return result->table != NULL;
+}
+
+static const ArgSpec positionals[] = {
+    {.name = "NAME", .kind = ARG_SHOWN, .help = "an object of the workspace, or a checkpoint file by its path"}, {0}};
+static const ArgSpec options[] = {
+    {.name = "layers", .kind = ARG_LAYERS, .value = "SEL", .help = "only these layers of a network (help selectors)"},
+    {0}};
+static const char *const examples[] = {"show base", "show smooth --layers stage:2", "show test", "show last", NULL};
+
+const Command command_show = {
+    .name = "show",
+    .group = "Objects",
+    .summary = "what an object holds, and how it was made",
+    .description =
+        "Of a network its layers: name, shape, parameters, whether a weight predictor would predict it; totals, normalisation and "
+        "lineage. Of a dataset its classes, of a table its rows. Of a file its tensors, from the header alone.",
+    .positionals = positionals,
+    .options = options,
+    .examples = examples,
+    .run = run,
+    .table = true,
+};

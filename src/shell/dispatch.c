@@ -1,0 +1,126 @@
+/* dispatch -- runs a command: parse, run, publish, print; nothing is published where anything failed. */
+#include <string.h>
+
+#include "session.h"
+
+void result_chart(Result *result, ChartKind kind, const char *x, const char *y, const char *title, ...) {
+    result->encoding = encoding_new(kind);
+    result->plots = true;
+    snprintf(result->encoding.x, CHART_NAME_MAX, "%s", x);
+    snprintf(result->encoding.y[0], CHART_NAME_MAX, "%s", y);
+    va_list args;
+    va_start(args, title);
+    vsnprintf(result->encoding.title, sizeof result->encoding.title, title, args);
+    va_end(args);
+}
+
+static void result_done(Result *result) {
+    table_free(result->table);
+    network_free(result->network);
+    dataset_free(result->dataset);
+    str_done(&result->text);
+    str_done(&result->message);
+}
+
+/* What every table says of itself: the command that made it, the seed, the program. */
+static void sign(Session *session, const Args *args, Table *table) {
+    table_note(table, "command", "%s", args->line);
+    table_note(table, "seed", "%llu", (unsigned long long)session->seed);
+    table_note(table, "weft", "%s", WEFT_VERSION);
+}
+
+static bool publish(Session *session, const Args *args, Result *result, Error *err) {
+    if (result->name) {
+        Object object = {.kind = result->network ? OBJECT_NETWORK : OBJECT_DATASET,
+                         .network = result->network,
+                         .dataset = result->dataset};
+        if (!workspace_put(session, result->name, &object, err)) return false;
+        result->network = NULL;
+        result->dataset = NULL;
+    }
+    if (result->table && !result->transient) {
+        Object object = {.kind = OBJECT_TABLE, .encoding = result->encoding, .plots = result->plots};
+        object.table = table_copy(result->table, err);
+        if (!object.table || !workspace_put(session, args_text(args, "as"), &object, err)) {
+            table_free(object.table);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* An object that is to be replaced by one of another kind is found out before anything is computed. */
+static bool publishable(const Session *session, const Args *args, Error *err) {
+    if (!args->command->table) return true;
+    return workspace_accepts(session, args_text(args, "as"), OBJECT_TABLE, err);
+}
+
+static void print_chart(Session *session, const Result *result) {
+    Error ignored;
+    unsigned width = output_columns();
+    Chart *chart = chart_new(result->table, &result->encoding, &ignored);
+    if (chart) output_chart(session, chart, width, chart_height(chart, width));
+    chart_free(chart);
+}
+
+static void show_result(Session *session, const Args *args, const Result *result) {
+    bool quiet = session->options.quiet || args_flag(args, "quiet");
+    if (quiet) return;
+    if (result->text.length) output_text(session, str_text(&result->text));
+    if (result->table) {
+        TableFormat format = session->format;
+        if (args->command->table && args_text(args, "format")) output_table_format(args_text(args, "format"), &format);
+        output_table(session, result->table, format);
+        if (result->plots && session->out_terminal && format == TABLE_TEXT) print_chart(session, result);
+    }
+    if (result->message.length) output_message(session, str_text(&result->message));
+}
+
+static bool run_parsed(Session *session, const Args *args, bool show, Table **copy, Error *err) {
+    Result result = {.encoding = encoding_new(CHART_BARS)};
+    if (args_flag(args, "help")) {
+        bool ok = help_text(args->command->name, &result.text, err) && str_ok(&result.text, err);
+        if (ok && show) output_text(session, str_text(&result.text));
+        result_done(&result);
+        return ok;
+    }
+    if (args_value(args, "seed")->given) {
+        session->seed = args_integer(args, "seed");
+        session->random = (Rng){.seed = session->seed};
+    }
+    bool ok = publishable(session, args, err) && args->command->run(session, args, &result, err);
+    output_progress_clear(session);
+    if (ok && result.table) {
+        sign(session, args, result.table);
+        result.table = table_finish(result.table, err);
+        ok = result.table != NULL;
+    }
+    ok = ok && str_ok(&result.text, err) && str_ok(&result.message, err) && publish(session, args, &result, err);
+    if (ok && show) show_result(session, args, &result);
+    if (ok && copy) {
+        *copy = result.table;
+        result.table = NULL;
+    }
+    result_done(&result);
+    return ok;
+}
+
+bool dispatch(Session *session, const char *const *words, const bool *literal, size_t count, bool show, Table **copy,
+              Error *err) {
+    size_t used;
+    if (copy) *copy = NULL;
+    const Command *command = command_find(words, count, &used);
+    if (!command && count > 1 && command_word(words[0], strlen(words[0]))) {
+        Str both = {0};
+        str_addf(&both, "%s %s", words[0], words[1]);
+        command_unknown(str_text(&both), err);
+        str_done(&both);
+        return false;
+    }
+    if (!command) return command_unknown(words[0], err);
+    Args args;
+    bool ok = args_parse(session, command, words + used, literal ? literal + used : NULL, count - used, &args, err) &&
+              run_parsed(session, &args, show, copy, err);
+    args_done(&args);
+    return ok && (!show || output_flush(session, err));
+}

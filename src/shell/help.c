@@ -1,0 +1,275 @@
+/* help -- all help text comes from the command table and the topics here. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "session.h"
+
+const HelpTopic help_topics[] = {
+    {"start", "a first session",
+     "weft MODEL opens a checkpoint at the prompt as `net`; at the prompt, or in a script:\n"
+     "\n"
+     "  load net base sample:fashion-resnet8\n"
+     "  load data test sample:fashion-test\n"
+     "  evaluate base test\n"
+     "  sratio base\n"
+     "  lowpass base --cutoff 2 --into smooth\n"
+     "  sratio base --vs smooth\n"
+     "  plot\n"
+     "\n"
+     "Nothing is changed in place: lowpass makes a new network. `ls` lists what there is, `show NAME` how it was made.\n"
+     "Tab completes commands, options, objects, layers and files. samples/ holds scripts to read and run.\n"},
+    {"selectors", "choosing layers: --layers SEL",
+     "SEL is a comma-separated list of:\n"
+     "\n"
+     "  conv1, layer1.0.conv2    layer names\n"
+     "  layer1.*, *.conv?        globs: * any text, ? one character, [a-c] a set\n"
+     "  0-6, 3                   index ranges, counted over the convolutions from 0\n"
+     "  stage:2                  the layers of a stage (layer2.* in a ResNet)\n"
+     "  block:2.0                the layers of a block\n"
+     "  all                      every layer\n"
+     "  -NAME                    leaves out what NAME matches; a list that only leaves out starts from all\n"},
+    {"lua", "loops, variables, arithmetic",
+     "A top-level line whose first word is a command is a command line; everything else is Lua 5.4. In Lua every command is a\n"
+     "function of the same name and returns its table:\n"
+     "\n"
+     "  for _, d0 in ipairs{0.5, 1, 2, 4} do\n"
+     "    lowpass{\"base\", cutoff = d0, into = \"smooth\"}\n"
+     "    print(d0, evaluate{\"smooth\", \"test\"}.accuracy)\n"
+     "  end\n"
+     "\n"
+     "t.column is a value where the table has one row, else an array; t[3] is the third row, #t the number of rows, t.notes\n"
+     "what stands under the table. $name and $(expression) in a command line are Lua values. run(\"sratio %s\", name) runs a\n"
+     "command line. tabulate(\"name\", {\"cutoff\", \"accuracy (%)\"}, rows) makes a table of your own, to plot and export.\n"
+     "near(a, b, tolerance) compares. A script's arguments are arg[1], arg[2], ... Variables are global; a top-level local\n"
+     "would be lost on the next line and is an error. Random numbers repeat with --seed, and pairs goes in sorted order.\n"},
+    {"charts", "charts and the full-screen viewer",
+     "A chart is a table and a way to draw it. Commands draw a compact chart under their table on a terminal; `plot TABLE` opens\n"
+     "it full-screen, and prints it as text where there is no terminal or with --inline; `export TABLE FILE.svg` (.png, .pdf)\n"
+     "saves it, `export TABLE FILE.csv` (.tsv, .json, .md, .txt) its rows.\n"
+     "\n"
+     "Options of plot choose another chart of the same table: --kind, --x, --y, --series, --value, --log-x, --log-y,\n"
+     "--reference, --title. They stay with the table.\n"
+     "\n"
+     "Keys of the viewer: arrows or hjkl move the cursor, + - zoom, _ fits, < > pan, Tab next series, L log axis, s saves,\n"
+     "? lists the keys, q leaves.\n"},
+    {"environment", "variables that weft reads",
+     "WEFT_THREADS, OMP_NUM_THREADS   threads (else all cores this process may use)\n"
+     "WEFT_DATA                       folder of datasets: $WEFT_DATA/fashion-mnist\n"
+     "WEFT_SAMPLES                    folder of samples\n"
+     "WEFT_HISTFILE, XDG_STATE_HOME   history of the prompt ($XDG_STATE_HOME/weft/history)\n"
+     "NO_COLOR, FORCE_COLOR           never, always colours\n"
+     "COLUMNS                         width where standard output is no terminal\n"
+     "LC_ALL, LANG                    charts in ASCII where the locale is not UTF-8\n"
+     "INPUTRC, ~/.inputrc             keys of the prompt\n"},
+    {"status", "exit status",
+     "0    done\n"
+     "1    a command failed for another reason, or an expect did not hold\n"
+     "2    usage: an unknown command, option, object or layer; a value out of range\n"
+     "3    bad input: a file that cannot be read or is not what it claims to be\n"
+     "4    something could not be written\n"
+     "5    memory, or a limit\n"
+     "128+n  ended by signal n (130 Ctrl-C, 141 a closed pipe, 143 TERM)\n"},
+    {NULL, NULL, NULL}};
+
+/* ---- one command ------------------------------------------------------------------------------------------------- */
+
+static void add_option(const ArgSpec *spec, bool brackets, Str *out) {
+    if (brackets) str_add(out, "[");
+    str_addf(out, "--%s", spec->name);
+    if (spec->kind == ARG_CHOICE && strlen(spec->choices) < 24)
+        str_addf(out, " %s", spec->choices);
+    else if (spec->kind != ARG_FLAG)
+        str_addf(out, " %s", spec->value);
+    if (brackets) str_add(out, "]");
+}
+
+void command_synopsis(const Command *command, Str *out) {
+    str_add(out, command->name);
+    for (const ArgSpec *spec = command->positionals; spec && spec->name; spec++) {
+        const char *dots = spec->repeated ? "..." : "";
+        str_addf(out, spec->optional ? " [%s%s]" : " %s%s", spec->name, dots);
+    }
+    for (const ArgSpec *spec = command->options; spec && spec->name; spec++) {
+        str_add(out, " ");
+        add_option(spec, !spec->required, out);
+    }
+    if (command->table) str_add(out, " [--as NAME]");
+}
+
+void argument_details(const ArgSpec *spec, Str *out) {
+    Str details = {0};
+    bool number = spec->kind == ARG_REAL || spec->kind == ARG_INTEGER;
+    if (spec->kind == ARG_CHOICE) {
+        str_add(&details, "one of ");
+        for (const char *at = spec->choices; *at; at++)
+            str_add_bytes(&details, *at == '|' ? ", " : at, *at == '|' ? 2 : 1);
+    }
+    if (number && (spec->above_min || spec->min != 0 || spec->max > spec->min || spec->kind == ARG_INTEGER))
+        str_addf(&details, spec->above_min ? "greater than %g" : "at least %g", spec->min);
+    if (number && spec->max > spec->min && spec->max < 1e15) str_addf(&details, ", at most %g", spec->max);
+    if (spec->standard) str_addf(&details, "%sdefault %s", details.length ? "; " : "", spec->standard);
+    if (spec->required) str_addf(&details, "%srequired", details.length ? "; " : "");
+    if (details.length) str_addf(out, " (%s)", str_text(&details));
+    str_done(&details);
+}
+
+/* Text filled to `width` columns, every line indented. */
+static void add_filled(Str *out, const char *text, size_t indent, size_t width) {
+    size_t column = 0;
+    while (*text) {
+        text += strspn(text, " ");
+        size_t length = strcspn(text, " \n");
+        if (column && column + 1 + length > width - indent) {
+            str_add(out, "\n");
+            column = 0;
+        }
+        if (!column) str_addf(out, "%*s", (int)indent, "");
+        str_addf(out, "%s%.*s", column ? " " : "", (int)length, text);
+        column += length + (column ? 1 : 0);
+        text += length;
+        if (*text == '\n') {
+            str_add(out, "\n");
+            column = 0;
+            text++;
+        }
+    }
+    str_add(out, "\n");
+}
+
+static void add_argument(const ArgSpec *spec, Str *out) {
+    Str term = {0}, text = {0};
+    if (spec->value || spec->kind == ARG_FLAG)
+        str_addf(&term, "--%s%s%s", spec->name, spec->value ? " " : "", spec->value ? spec->value : "");
+    else
+        str_add(&term, spec->name);
+    str_add(&text, spec->help);
+    argument_details(spec, &text);
+    if (term.length <= 22) {
+        str_addf(out, "  %-22s ", str_text(&term));
+        Str filled = {0};
+        add_filled(&filled, str_text(&text), 25, 100);
+        str_add(out, filled.length > 25 ? filled.text + 25 : "\n");
+        str_done(&filled);
+    } else {
+        str_addf(out, "  %s\n", str_text(&term));
+        add_filled(out, str_text(&text), 25, 100);
+    }
+    str_done(&term);
+    str_done(&text);
+}
+
+static void add_arguments(const char *heading, const Command *command, const ArgSpec *specs, Str *out) {
+    if (!specs || !specs->name) return;
+    if (heading) str_addf(out, "\n%s\n", heading);
+    for (const ArgSpec *spec = specs; spec->name; spec++)
+        if (specs != common_options || common_applies(command, spec)) add_argument(spec, out);
+}
+
+static void add_command(const Command *command, Str *out) {
+    Str synopsis = {0};
+    command_synopsis(command, &synopsis);
+    str_addf(out, "%s: %s\n\n", command->name, command->summary);
+    add_filled(out, str_text(&synopsis), 2, 100);
+    if (command->description) {
+        str_add(out, "\n");
+        add_filled(out, command->description, 0, 100);
+    }
+    add_arguments("Arguments", command, command->positionals, out);
+    add_arguments("Options", command, command->options, out);
+    add_arguments(command->options ? NULL : "Options", command, common_options, out);
+    if (command->examples && command->examples[0]) {
+        str_add(out, "\nExamples\n");
+        for (const char *const *example = command->examples; *example; example++) str_addf(out, "  %s\n", *example);
+    }
+    str_done(&synopsis);
+}
+
+void help_overview(Str *out) {
+    const char *group = "";
+    for (const Command *const *each = commands; *each; each++) {
+        if (strcmp(group, (*each)->group) != 0) {
+            group = (*each)->group;
+            str_addf(out, "%s%s\n", out->length ? "\n" : "", group);
+        }
+        str_addf(out, "  %-12s %s\n", (*each)->name, (*each)->summary);
+    }
+    str_add(out, "\nTopics (help TOPIC)\n");
+    for (const HelpTopic *topic = help_topics; topic->name; topic++)
+        str_addf(out, "  %-12s %s\n", topic->name, topic->summary);
+    str_add(out, "  data         what a dataset can be: DATA SPEC\n");
+    str_add(out, "\nhelp COMMAND explains one command; apropos WORD searches all of this.\n");
+}
+
+static void add_data_topic(Str *out) {
+    str_add(out, "data: what a dataset can be (load data NAME SPEC)\n\n");
+    for (const DatasetKind *kind = dataset_kinds(); kind->name; kind++) {
+        str_addf(out, "  %s\n", kind->form);
+        add_filled(out, kind->help, 6, 100);
+    }
+}
+
+bool help_text(const char *topic, Str *out, Error *err) {
+    if (!topic) {
+        help_overview(out);
+        return true;
+    }
+    size_t found = 0;
+    for (const Command *const *each = commands; *each; each++) {
+        const char *name = (*each)->name;
+        bool first_word = strcspn(name, " ") == strlen(topic) && strncmp(name, topic, strlen(topic)) == 0;
+        if (strcmp(name, topic) != 0 && !first_word) continue;
+        if (found++) str_add(out, "\n\n");
+        add_command(*each, out);
+    }
+    for (const HelpTopic *each = help_topics; each->name && !found; each++)
+        if (strcmp(each->name, topic) == 0) {
+            str_addf(out, "%s: %s\n\n%s", each->name, each->summary, each->text);
+            found++;
+        }
+    if (!found && strcmp(topic, "data") == 0) {
+        add_data_topic(out);
+        found++;
+    }
+    if (found) return true;
+    const char *names[160];
+    size_t count = 0;
+    for (const Command *const *each = commands; *each && count < 128; each++) names[count++] = (*each)->name;
+    for (const HelpTopic *each = help_topics; each->name; each++) names[count++] = each->name;
+    names[count++] = "data";
+    const char *near = text_nearest(topic, names, count);
+    if (near) return error_set(err, STATUS_USAGE, "no help on '%s'; did you mean %s?", topic, near);
+    return error_set(err, STATUS_USAGE, "no help on '%s' (apropos %s searches all help)", topic, topic);
+}
+
+/* ---- apropos ----------------------------------------------------------------------------------------------------- */
+
+static bool contains(const char *text, const char *word) {
+    return text && strcasestr(text, word);
+}
+
+static bool arguments_contain(const ArgSpec *specs, const char *word) {
+    for (; specs && specs->name; specs++)
+        if (contains(specs->name, word) || contains(specs->help, word) || contains(specs->choices, word)) return true;
+    return false;
+}
+
+bool help_apropos(const char *word, Str *out) {
+    size_t before = out->length;
+    for (const Command *const *each = commands; *each; each++) {
+        const Command *command = *each;
+        if (contains(command->name, word) || contains(command->summary, word) || contains(command->description, word) ||
+            arguments_contain(command->positionals, word) || arguments_contain(command->options, word))
+            str_addf(out, "  %-12s %s\n", command->name, command->summary);
+    }
+    for (const HelpTopic *topic = help_topics; topic->name; topic++)
+        if (contains(topic->name, word) || contains(topic->summary, word) || contains(topic->text, word))
+            str_addf(out, "  %-12s %s (topic)\n", topic->name, topic->summary);
+    for (const DatasetKind *kind = dataset_kinds(); kind->name; kind++)
+        if (contains(kind->name, word) || contains(kind->help, word)) {
+            str_add(out, "  data         what a dataset can be: DATA SPEC (topic)\n");
+            break;
+        }
+    return out->length > before;
+}

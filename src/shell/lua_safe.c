@@ -1,0 +1,71 @@
+/* lua_safe -- what --safe takes out of Lua: processes, bytecode, native modules, and writing outside the working
+ * folder. */
+#include <lauxlib.h>
+#include <string.h>
+
+#include "session.h"
+
+/* io.open and its kin, for reading anywhere and writing below the working folder; upvalue 1 is Lua's own function. */
+static int checked_open(lua_State *lua) {
+    const char *path = luaL_checkstring(lua, 1), *mode = luaL_optstring(lua, 2, "r");
+    Error err;
+    if (strpbrk(mode, "wa+") && !safe_to_write(lua_session(lua), path, &err)) return luaL_error(lua, "%s", err.text);
+    int arguments = lua_gettop(lua);
+    lua_pushvalue(lua, lua_upvalueindex(1));
+    lua_insert(lua, 1);
+    lua_call(lua, arguments, LUA_MULTRET);
+    return lua_gettop(lua);
+}
+
+/* load, loadfile: the mode argument is forced to text; upvalue 1 is Lua's own function, upvalue 2 the mode's position.
+ */
+static int text_only(lua_State *lua) {
+    int position = (int)lua_tointeger(lua, lua_upvalueindex(2)), arguments = lua_gettop(lua);
+    bool environment = arguments > position;
+    if (!environment) lua_settop(lua, position);
+    lua_pushliteral(lua, "t");
+    lua_replace(lua, position);
+    int count = lua_gettop(lua);
+    lua_pushvalue(lua, lua_upvalueindex(1));
+    lua_insert(lua, 1);
+    lua_call(lua, count, LUA_MULTRET);
+    return lua_gettop(lua);
+}
+
+static void remove_fields(lua_State *lua, const char *library, const char *const *names) {
+    lua_getglobal(lua, library);
+    for (; *names; names++) {
+        lua_pushnil(lua);
+        lua_setfield(lua, -2, *names);
+    }
+    lua_pop(lua, 1);
+}
+
+static void restrict_load(lua_State *lua, const char *name, int mode_position) {
+    lua_getglobal(lua, name);
+    lua_pushinteger(lua, mode_position);
+    lua_pushcclosure(lua, text_only, 2);
+    lua_setglobal(lua, name);
+}
+
+void lua_safe_open(Session *session, lua_State *lua) {
+    (void)session;
+    static const char *const os_names[] = {"execute", "remove", "rename", "tmpname", "getenv", "setlocale", NULL};
+    static const char *const io_names[] = {"popen", "tmpfile", "output", NULL};
+    static const char *const string_names[] = {"dump", NULL};
+    static const char *const globals[] = {"debug", "package", "require", "dofile", NULL};
+    remove_fields(lua, "os", os_names);
+    remove_fields(lua, "io", io_names);
+    remove_fields(lua, "string", string_names);
+    lua_getglobal(lua, "io");
+    lua_getfield(lua, -1, "open");
+    lua_pushcclosure(lua, checked_open, 1);
+    lua_setfield(lua, -2, "open");
+    lua_pop(lua, 1);
+    restrict_load(lua, "load", 3);
+    restrict_load(lua, "loadfile", 2);
+    for (const char *const *name = globals; *name; name++) {
+        lua_pushnil(lua);
+        lua_setglobal(lua, *name);
+    }
+}

@@ -1,0 +1,152 @@
+/* manual -- weft.1, --help and --version, from the command table and the flag table. */
+#include <cairo.h>
+#include <curses.h>
+#include <fftw3.h>
+#include <jansson.h>
+#include <lua.h>
+#include <readline/readline.h>
+#include <string.h>
+#include <zlib.h>
+
+#include "session.h"
+#include "weft/shell.h"
+
+/* From OpenBLAS; its own header clashes with other BLAS headers. */
+char *openblas_get_config(void);
+char *openblas_get_corename(void);
+
+static const char usage[] =
+    "usage: weft [OPTION]... [SCRIPT.weft|-|MODEL] [ARGUMENT]...\n"
+    "\n"
+    "Opens the prompt; with a script runs it; with a checkpoint opens the prompt with it loaded as `net`.\n"
+    "\n"
+    "  -c, --command COMMANDS   run these commands (repeatable), then leave\n"
+    "  -i, --interactive        open the prompt after a script or -c\n"
+    "  -q, --quiet              no greeting, tables or messages\n"
+    "      --format FORMAT      table, csv, tsv, json or md\n"
+    "      --colour WHEN        auto, always or never (also --color)\n"
+    "      --ascii              charts in 7-bit characters\n"
+    "      --seed N             seed of everything random (default 0)\n"
+    "  -j, --threads N          threads (default: all cores)\n"
+    "      --max-memory SIZE    the most one load may take, such as 8G (default: 75 % of memory)\n"
+    "      --safe               no processes, bytecode or native modules; writes below the working folder only\n"
+    "      --echo               print each command before it runs\n"
+    "  -h, --help               this text (help at the prompt lists the commands)\n"
+    "  -V, --version            versions of weft and its libraries\n"
+    "      --print-manual       the man page, in roff\n";
+
+const char *shell_usage(void) {
+    return usage;
+}
+
+void shell_version(Str *out) {
+    str_addf(out, "weft %s (%s build)\n", WEFT_VERSION, WEFT_BUILD_MODE);
+    str_addf(out, "OpenBLAS: %s, kernels %s\n", openblas_get_config(), openblas_get_corename());
+    str_addf(out, "FFTW: %s\n", fftwf_version);
+    str_addf(out, "Lua: %s\n", LUA_RELEASE);
+    str_addf(out, "readline: %s; ncurses: %s\n", rl_library_version, curses_version());
+    str_addf(out, "jansson: %s; zlib: %s; cairo: %s\n", jansson_version_str(), zlibVersion(), cairo_version_string());
+    str_addf(out, "threads: %u\n", pool_threads());
+    str_add(out, "Licence GPL-3.0-or-later\n");
+}
+
+/* ---- roff -------------------------------------------------------------------------------------------------------- */
+
+static void add_roff(Str *out, const char *text) {
+    bool line_start = true;
+    for (; *text; text++) {
+        if (line_start && (*text == '.' || *text == '\'')) str_add(out, "\\&");
+        if (*text == '\\')
+            str_add(out, "\\e");
+        else if (*text == '-')
+            str_add(out, "\\-");
+        else
+            str_add_bytes(out, text, 1);
+        line_start = *text == '\n';
+    }
+}
+
+static void add_verbatim(Str *out, const char *text) {
+    str_add(out, ".nf\n");
+    add_roff(out, text);
+    str_add(out, text[0] && text[strlen(text) - 1] == '\n' ? ".fi\n" : "\n.fi\n");
+}
+
+static void add_arguments(Str *out, const Command *command, const ArgSpec *specs) {
+    for (const ArgSpec *spec = specs; spec && spec->name; spec++) {
+        if (specs == common_options && !common_applies(command, spec)) continue;
+        str_add(out, ".TP\n.B ");
+        Str term = {0}, text = {0};
+        bool option = spec->value || spec->kind == ARG_FLAG;
+        str_addf(&term, option ? "--%s%s%s" : "%s%s%s", spec->name, spec->value ? " " : "",
+                 spec->value ? spec->value : "");
+        add_roff(out, str_text(&term));
+        str_add(&text, spec->help);
+        argument_details(spec, &text);
+        str_add(out, "\n");
+        add_roff(out, str_text(&text));
+        str_add(out, "\n");
+        str_done(&term);
+        str_done(&text);
+    }
+}
+
+static void add_command(Str *out, const Command *command) {
+    Str synopsis = {0};
+    command_synopsis(command, &synopsis);
+    str_add(out, ".SS ");
+    add_roff(out, command->name);
+    str_add(out, "\n.B ");
+    add_roff(out, str_text(&synopsis));
+    str_add(out, "\n.PP\n");
+    Str text = {0};
+    str_addf(&text, "%s.", command->summary);
+    if (command->description) str_addf(&text, "\n%s", command->description);
+    add_roff(out, str_text(&text));
+    str_add(out, "\n");
+    add_arguments(out, command, command->positionals);
+    add_arguments(out, command, command->options);
+    if (command->examples && command->examples[0]) {
+        Str examples = {0};
+        for (const char *const *example = command->examples; *example; example++)
+            str_addf(&examples, "  %s\n", *example);
+        str_add(out, ".PP\nExamples:\n");
+        add_verbatim(out, str_text(&examples));
+        str_done(&examples);
+    }
+    str_done(&text);
+    str_done(&synopsis);
+}
+
+static void add_topic(Str *out, const char *name, const char *text) {
+    str_add(out, ".SH ");
+    for (; *name; name++) str_addf(out, "%c", *name >= 'a' && *name <= 'z' ? *name - 32 : *name);
+    str_add(out, "\n");
+    add_verbatim(out, text);
+}
+
+void shell_manual(Str *out) {
+    str_add(out, ".\\\" Written by `make man` from the command table; do not edit.\n");
+    str_add(out, ".TH WEFT 1 \"\" \"weft " WEFT_VERSION "\" \"User Commands\"\n");
+    str_add(out, ".SH NAME\nweft \\- a workbench for the weights of neural networks\n");
+    str_add(out,
+            ".SH SYNOPSIS\n.B weft\n[\\fIOPTION\\fR]... [\\fISCRIPT\\fR|\\-|\\fIMODEL\\fR] [\\fIARGUMENT\\fR]...\n");
+    str_add(
+        out,
+        ".SH DESCRIPTION\nweft loads trained convolutional networks, measures and smooths their weights, and shows what it "
+        "finds as tables and charts, at a prompt or from scripts.\n");
+    add_verbatim(out, usage);
+    str_add(out, ".SH COMMANDS\nEvery command also takes:\n");
+    add_arguments(out, commands[0], common_options);
+    str_add(
+        out,
+        ".PP\nCommands that make a table also take \\-\\-as NAME and \\-\\-format FORMAT. The examples run after\n");
+    add_verbatim(out, command_prelude);
+    for (const Command *const *each = commands; *each; each++) add_command(out, *each);
+    for (const HelpTopic *topic = help_topics; topic->name; topic++) add_topic(out, topic->name, topic->text);
+    Str data = {0};
+    for (const DatasetKind *kind = dataset_kinds(); kind->name; kind++)
+        str_addf(&data, "%s\n    %s\n", kind->form, kind->help);
+    add_topic(out, "datasets", str_text(&data));
+    str_done(&data);
+}

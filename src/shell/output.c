@@ -1,0 +1,189 @@
+/* output -- tables and charts on standard output; messages, errors and progress on standard error. */
+#include <errno.h>
+#include <langinfo.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "session.h"
+
+static bool set_and_true(const char *name) {
+    const char *value = getenv(name);
+    return value && *value && strcmp(value, "0") != 0;
+}
+
+/* --colour, then NO_COLOR, then the forcing variables, then whether this is a terminal that can. */
+static ChartColours choose_colours(const Session *session) {
+    const char *wish = session->options.colour ? session->options.colour : "auto", *term = getenv("TERM");
+    const char *no_colour = getenv("NO_COLOR"), *colour_term = getenv("COLORTERM");
+    bool dumb = !term || !*term || strcmp(term, "dumb") == 0;
+    bool want;
+    if (strcmp(wish, "auto") != 0)
+        want = strcmp(wish, "always") == 0;
+    else if (no_colour && *no_colour)
+        want = false;
+    else if (set_and_true("FORCE_COLOR") || set_and_true("CLICOLOR_FORCE"))
+        want = true;
+    else
+        want = session->out_terminal && !dumb;
+    if (!want) return COLOURS_NONE;
+    return (colour_term && *colour_term) || (term && strstr(term, "256color")) ? COLOURS_256 : COLOURS_8;
+}
+
+static void report(void *context, const char *what, uint64_t done, uint64_t total) {
+    Session *session = context;
+    struct ProgressLine *line = &session->progress;
+    double now = clock_seconds();
+    if (done == 0 || line->started == 0) line->started = now;
+    if (now - line->started < 1 || now - line->shown < 0.1 || total == 0) return;
+    line->shown = now;
+    double fraction = (double)done / (double)total, left = done ? (now - line->started) * (1 - fraction) / fraction : 0;
+    enum { BAR = 24 };
+    char bar[BAR + 1];
+    for (int i = 0; i < BAR; i++) bar[i] = i < (int)(fraction * BAR + 0.5) ? '#' : '.';
+    bar[BAR] = '\0';
+    fprintf(stderr, "\r%s [%s] %llu/%llu, %.0f s left\033[K", what, bar, (unsigned long long)done,
+            (unsigned long long)total, left);
+    fflush(stderr);
+    line->visible = true;
+}
+
+void output_progress_clear(Session *session) {
+    if (session->progress.visible) fputs("\r\033[K", stderr);
+    session->progress = (struct ProgressLine){0};
+}
+
+void output_start(Session *session) {
+    session->out_terminal = isatty(STDOUT_FILENO);
+    session->err_terminal = isatty(STDERR_FILENO);
+    session->colours = choose_colours(session);
+    session->ascii = session->options.ascii || strcmp(nl_langinfo(CODESET), "UTF-8") != 0;
+    const char *term = getenv("TERM");
+    bool moves = session->err_terminal && term && strcmp(term, "dumb") != 0;
+    session->task = (Task){.report = moves ? report : NULL, .context = session};
+    session->format = session->out_terminal ? TABLE_TEXT : TABLE_TSV;
+    if (session->options.format) session->format_given = output_table_format(session->options.format, &session->format);
+}
+
+bool output_table_format(const char *name, TableFormat *out) {
+    static const char *const names[] = {"table", "csv", "tsv", "json", "md"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(name, names[i]) == 0) {
+            *out = (TableFormat)i;
+            return true;
+        }
+    return false;
+}
+
+/* The terminal's width, then $COLUMNS, then 80; 0 counts as unknown. */
+unsigned output_columns(void) {
+    struct winsize size;
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
+    const char *columns = getenv("COLUMNS");
+    uint64_t value;
+    if (columns && text_to_u64(columns, &value) && value > 0 && value <= 10000) return (unsigned)value;
+    return 80;
+}
+
+void output_text(Session *session, const char *text) {
+    (void)session;
+    fputs(text, stdout);
+}
+
+/* The notes as one or a few lines under a table for people. */
+static void add_notes(const Table *table, Str *out) {
+    for (size_t i = 0; i < table->note_count; i++) {
+        const TableNote *note = &table->notes[i];
+        if (strcmp(note->key, "command") == 0 || strcmp(note->key, "weft") == 0) continue;
+        str_addf(out, "%s: ", note->key);
+        for (const char *key = note->key; *key; key++)
+            if (*key == '_') out->text[out->length - strlen(note->key) - 2 + (size_t)(key - note->key)] = ' ';
+        str_add_escaped(out, note->value, strlen(note->value));
+        str_add(out, "\n");
+    }
+}
+
+void output_table(Session *session, const Table *table, TableFormat format) {
+    Str out = {0};
+    table_write(table, format, session->out_terminal ? output_columns() : 0, &out);
+    if (format == TABLE_TEXT) add_notes(table, &out);
+    if (out.failed)
+        output_message(session, "not printed: out of memory");
+    else
+        output_text(session, str_text(&out));
+    str_done(&out);
+}
+
+void output_chart(Session *session, const Chart *chart, unsigned width, unsigned height) {
+    ChartGrid grid;
+    Error err;
+    ChartView view = chart_view(chart);
+    Str out = {0};
+    if (!chart_grid(chart, &view, width, height, session->ascii, session->colours, &grid, &err)) {
+        output_error(session, &err);
+        return;
+    }
+    chart_grid_text(&grid, session->colours, &out);
+    chart_grid_done(&grid);
+    output_text(session, str_text(&out));
+    str_done(&out);
+}
+
+void output_message(Session *session, const char *text) {
+    if (session->options.quiet) return;
+    size_t length = strlen(text);
+    fflush(stdout);
+    fprintf(stderr, "%s%s", text, length && text[length - 1] == '\n' ? "" : "\n");
+}
+
+void output_error(Session *session, const Error *err) {
+    output_progress_clear(session);
+    fflush(stdout);
+    if (session->source)
+        fprintf(stderr, "%s:%d: %s\n", session->source, session->line, err->text);
+    else
+        fprintf(stderr, "weft: %s\n", err->text);
+}
+
+bool output_flush(Session *session, Error *err) {
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout)) return true;
+    int reason = errno;
+    clearerr(stdout);
+    session->quit = true;
+    session->quit_status = reason == EPIPE ? 141 : STATUS_WRITE;
+    if (reason == EPIPE) return true;
+    return error_set(err, STATUS_WRITE, "standard output: %s", strerror(reason ? reason : EIO));
+}
+
+bool safe_to_write(const Session *session, const char *path, Error *err) {
+    if (!session->options.safe) return true;
+    char here[PATH_MAX], folder[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    size_t length = slash ? (size_t)(slash - path) : 0;
+    char parent[PATH_MAX] = ".";
+    bool ok = length < sizeof parent;
+    if (ok && slash) {
+        memcpy(parent, length ? path : "/", length ? length : 1);
+        parent[length ? length : 1] = '\0';
+    }
+    ok = ok && realpath(".", here) && realpath(parent, folder);
+    size_t size = ok ? strlen(here) : 0;
+    ok = ok && strncmp(folder, here, size) == 0 && (folder[size] == '/' || folder[size] == '\0' || size == 1);
+    char target[PATH_MAX];
+    if (ok && realpath(path, target)) /* an existing target may be a link to somewhere else */
+        ok = strncmp(target, here, size) == 0 && (target[size] == '/' || size == 1);
+    return ok || error_set(err, STATUS_USAGE, "%s: --safe allows writing below the working folder only", path);
+}
+
+bool path_expand(const char *path, Str *out, Error *err) {
+    const char *home = getenv("HOME");
+    if (path[0] == '~' && (path[1] == '/' || path[1] == '\0') && home) {
+        str_add(out, home);
+        path++;
+    }
+    str_add(out, path);
+    return str_ok(out, err);
+}

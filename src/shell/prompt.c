@@ -1,0 +1,125 @@
+/* prompt -- the interactive prompt on readline, with history. The only file besides complete.c that knows readline. */
+#include <errno.h>
+#include <stdio.h>
+#include <readline/history.h>
+#include <readline/readline.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "session.h"
+
+enum { HISTORY_LINES = 10000 };
+
+/* $WEFT_HISTFILE, else $XDG_STATE_HOME/weft/history, else ~/.local/state/weft/history. */
+static bool history_path(Str *out) {
+    const char *file = getenv("WEFT_HISTFILE"), *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+    if (file)
+        str_add(out, file);
+    else if (state && *state == '/')
+        str_addf(out, "%s/weft/history", state);
+    else if (home && *home)
+        str_addf(out, "%s/.local/state/weft/history", home);
+    return out->length > 0 && !out->failed;
+}
+
+static void make_folders(char *path) {
+    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        mkdir(path, 0700);
+        *slash = '/';
+    }
+}
+
+static void history_start(void) {
+    Str path = {0};
+    using_history();
+    history_comment_char = '#';
+    history_write_timestamps = 1; /* several lines of one entry stay together in the file */
+    history_multiline_entries = 1;
+    stifle_history(HISTORY_LINES);
+    if (history_path(&path)) read_history(path.text);
+    str_done(&path);
+}
+
+static void history_end(void) {
+    Str path = {0};
+    if (history_path(&path)) {
+        make_folders(path.text);
+        mode_t old = umask(077);
+        write_history(path.text);
+        umask(old);
+    }
+    str_done(&path);
+}
+
+/* The last entry is not repeated. */
+static void history_keep(const char *text) {
+    if (!*text) return;
+    HIST_ENTRY *last = history_length ? history_get(history_base + history_length - 1) : NULL;
+    if (last && strcmp(last->line, text) == 0) return;
+    add_history(text);
+}
+
+/* readline's getc, but Ctrl-C empties the line and TERM and HUP end the input. */
+static int read_key(FILE *stream) {
+    unsigned char byte;
+    while (true) {
+        ssize_t got = read(fileno(stream), &byte, 1);
+        if (got == 1) return byte;
+        if (got == 0) return EOF;
+        if (errno != EINTR) return EOF;
+        rl_check_signals();
+        if (signals_ending()) return EOF;
+        if (cancel_level()) {
+            rl_replace_line("", 0);
+            return '\n';
+        }
+    }
+}
+
+static void welcome(const Session *session) {
+    if (session->options.quiet) return;
+    fprintf(stderr, "weft " WEFT_VERSION ": a workbench for the weights of neural networks.\n"
+                    "help lists the commands, Tab completes, quit leaves.\n");
+}
+
+Status session_prompt(Session *session) {
+    Reader reader = {0};
+    Error err;
+    Str whole = {0};
+    session->options.interactive = true;
+    session->source = NULL;
+    rl_readline_name = "weft";
+    rl_outstream = stderr;
+    rl_getc_function = read_key;
+    complete_start(session);
+    history_start();
+    welcome(session);
+    while (!session->quit && !signals_ending()) {
+        cancel_clear();
+        char *line = readline(reader.pending.length ? "  ... " : "weft> ");
+        if (cancel_level()) { /* what was begun is dropped */
+            str_done(&reader.pending);
+            str_done(&whole);
+            reader.pending = whole = (Str){0};
+            free(line);
+            continue;
+        }
+        if (!line) break;
+        str_addf(&whole, "%s%s", whole.length ? "\n" : "", line);
+        ReaderState state = script_feed(session, &reader, line, 1, &err);
+        free(line);
+        if (state == READER_MORE) continue;
+        if (state == READER_FAILED && !signals_ending()) output_error(session, &err);
+        history_keep(str_text(&whole));
+        str_done(&whole);
+        whole = (Str){0};
+    }
+    if (!session->quit && !signals_ending()) fputs("\n", stderr);
+    history_end();
+    str_done(&reader.pending);
+    str_done(&whole);
+    return STATUS_OK;
+}

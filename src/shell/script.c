@@ -1,0 +1,140 @@
+/* script -- one rule for every top-level line: a command line where its first word is a command, else Lua. */
+#include <ctype.h>
+#include <string.h>
+
+#include "session.h"
+
+static size_t word_length(const char *text) {
+    if (!isalpha((unsigned char)*text) && *text != '_') return 0;
+    size_t length = 0;
+    while (isalnum((unsigned char)text[length]) || text[length] == '_' || text[length] == '-') length++;
+    return length;
+}
+
+bool script_command_line(const char *line) {
+    line += strspn(line, " \t");
+    size_t length = word_length(line);
+    if (!length || !command_word(line, length)) return false;
+    char next = line[length + strspn(line + length, " \t")];
+    return !next || !strchr("({[=.:,\"'", next);
+}
+
+static bool begins_with_local(const char *text) {
+    text += strspn(text, " \t\n");
+    return strncmp(text, "local", 5) == 0 && (isspace((unsigned char)text[5]) || text[5] == '\0');
+}
+
+/* Words where Lua expects an operator: `evalute base test` is a mistyped command rather than bad Lua. */
+static bool looks_like_command(const char *text) {
+    static const char *const keywords[] = {"and",      "break",  "do",   "else", "elseif", "end",   "for",
+                                           "function", "goto",   "if",   "in",   "nil",    "not",   "or",
+                                           "repeat",   "return", "then", "true", "false",  "until", "while"};
+    text += strspn(text, " \t");
+    size_t length = word_length(text);
+    for (size_t i = 0; i < sizeof keywords / sizeof *keywords; i++)
+        if (strlen(keywords[i]) == length && strncmp(text, keywords[i], length) == 0) return false;
+    size_t blanks = strspn(text + length, " \t");
+    char next = text[length + blanks];
+    return length && blanks && (isalnum((unsigned char)next) || (next && strchr("_-./~$*", next)));
+}
+
+static bool run_lua(Session *session, Reader *reader, bool *more, Error *err) {
+    const char *text = str_text(&reader->pending);
+    *more = false;
+    session->line = reader->first_line;
+    if (begins_with_local(text))
+        return error_set(err, STATUS_USAGE, "a top-level local is lost on the next line; leave out `local`");
+    LuaState state = lua_chunk(session, text, reader->first_line, err);
+    *more = state == LUA_CHUNK_MORE;
+    if (state != LUA_CHUNK_FAILED || err->status != STATUS_USAGE || !looks_like_command(text))
+        return state == LUA_CHUNK_DONE;
+    text += strspn(text, " \t");
+    Str word = {0};
+    str_add_bytes(&word, text, word_length(text));
+    command_unknown(str_text(&word), err);
+    str_done(&word);
+    return false;
+}
+
+/* One command line, which may hold several commands with ; between them; the last may be Lua. */
+static bool run_commands(Session *session, const char *text, int number, Error *err) {
+    while (true) {
+        text += strspn(text, " \t\n");
+        if (!*text || *text == '#' || session->quit) return true;
+        if (!script_command_line(text)) {
+            Reader rest = {.first_line = number};
+            bool more;
+            str_add(&rest.pending, text);
+            bool ok = run_lua(session, &rest, &more, err);
+            str_done(&rest.pending);
+            return ok;
+        }
+        Words words;
+        size_t used;
+        session->line = number;
+        if (!words_split(session, text, &words, &used, err)) return false;
+        bool ok = dispatch(session, (const char *const *)words.word, NULL, words.count, true, NULL, err);
+        words_done(&words);
+        if (!ok) return false;
+        text += used;
+    }
+}
+
+/* Keeps what ran, for `record`. */
+static void remember(Session *session, const char *text) {
+    Error err;
+    if (!mem_grow(&session->done, &session->done_capacity, session->done_count + 1, sizeof(char *), &err)) return;
+    session->done[session->done_count] = mem_copy_text(text, &err);
+    if (!session->done[session->done_count]) return;
+    session->done_count++;
+    if (!session->record_path) return;
+    Str all = {0};
+    for (size_t i = 0; i < session->done_count; i++) str_addf(&all, "%s\n", session->done[i]);
+    if (!str_ok(&all, &err) || !save_text(session->record_path, true, str_text(&all), all.length, &err)) {
+        output_error(session, &err);
+        mem_free(session->record_path);
+        session->record_path = NULL;
+    }
+    str_done(&all);
+}
+
+ReaderState script_feed(Session *session, Reader *reader, const char *line, int number, Error *err) {
+    Str *pending = &reader->pending;
+    if (!pending->length) {
+        const char *text = line + strspn(line, " \t\r");
+        if (!*text || *text == '#') return READER_DONE;
+        reader->first_line = number;
+    } else {
+        str_add(pending, "\n");
+    }
+    str_add(pending, line);
+    while (pending->length && pending->text[pending->length - 1] == '\r') pending->text[--pending->length] = '\0';
+    bool ok = str_ok(pending, err), more = false;
+    if (ok && script_command_line(str_text(pending))) {
+        if (pending->text[pending->length - 1] == '\\') {
+            pending->text[pending->length - 1] = ' ';
+            return READER_MORE;
+        }
+        if (session->options.echo) fprintf(stderr, "> %s\n", str_text(pending));
+        ok = run_commands(session, str_text(pending), reader->first_line, err);
+    } else if (ok) {
+        ok = run_lua(session, reader, &more, err);
+        if (more) return READER_MORE;
+        if (ok && !session->quit) ok = output_flush(session, err);
+    }
+    if (ok) remember(session, str_text(pending));
+    str_done(pending);
+    *pending = (Str){0};
+    return ok ? READER_DONE : READER_FAILED;
+}
+
+bool script_end(Session *session, Reader *reader, Error *err) {
+    if (!reader->pending.length) return true;
+    session->line = reader->first_line;
+    bool command = script_command_line(str_text(&reader->pending));
+    ReaderState state = command ? script_feed(session, reader, "", reader->first_line, err) : READER_FAILED;
+    if (!command) error_set(err, STATUS_USAGE, "the Lua chunk that begins here does not end");
+    str_done(&reader->pending);
+    reader->pending = (Str){0};
+    return state == READER_DONE;
+}

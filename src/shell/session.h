@@ -1,0 +1,154 @@
+/* session -- the state of one session, shared by the files of src/shell. */
+#ifndef WEFT_SHELL_SESSION_H
+#define WEFT_SHELL_SESSION_H
+
+#include <lua.h>
+#include <stdio.h>
+
+#include "command.h"
+#include "weft/shell.h"
+
+struct Session {
+    SessionOptions options;
+    Object **objects; /* in the order made */
+    size_t object_count, object_capacity;
+    lua_State *lua;
+    Rng random; /* of Lua's math.random */
+    uint64_t seed;
+    TableFormat format;
+    bool format_given, out_terminal, err_terminal, ascii;
+    ChartColours colours;
+    const char *source; /* what errors call the text being run; NULL: the prompt or -c */
+    int line;           /* of that text, from 1 */
+    int lua_depth;      /* inside a Lua chunk: commands print nothing */
+    bool quit;
+    int quit_status;
+    char **done; /* top-level texts that ran, for `record` */
+    size_t done_count, done_capacity;
+    char *record_path;
+    Task task;
+    struct ProgressLine {
+        double started, shown;
+        bool visible;
+    } progress;
+};
+
+/* ---- workspace.c ---- */
+Object *workspace_find(const Session *session, const char *name);
+/* Finds an object of a kind, or says what is there instead, or which name is nearest. */
+Object *workspace_need(const Session *session, const char *name, ObjectKind kind, Error *err);
+Object *workspace_any(const Session *session, const char *name, Error *err);
+const char *object_kind_name(ObjectKind kind);
+bool workspace_name_check(const Session *session, const char *name, Error *err);
+/* False where `name` is an object of another kind already: asked before anything is computed. */
+bool workspace_accepts(const Session *session, const char *name, ObjectKind kind, Error *err);
+/* Puts an object under a name; an object of the same kind is replaced, one of another kind is an error. Takes what the
+ * object holds. */
+bool workspace_put(Session *session, const char *name, const Object *content, Error *err);
+void workspace_remove(Session *session, Object *object);
+bool workspace_rename(Session *session, Object *object, const char *name, Error *err);
+void workspace_clear(Session *session);
+
+/* ---- dispatch.c ---- */
+/* Runs a command and publishes its result. `show`: print it. The table is also returned in *table (borrowed from the
+ * workspace, or owned by *kept, which the caller frees, where it is transient). */
+/* Runs one command (its name and arguments as words; `literal` marks words that are never options, NULL: none) and
+ * publishes its result only when all went well. `show`: print what it gives. `copy`, if not NULL, receives the caller's
+ * own copy of its table, or NULL where it has none. */
+bool dispatch(Session *session, const char *const *words, const bool *literal, size_t count, bool show, Table **copy,
+              Error *err);
+
+/* How the result's table is drawn. */
+void result_chart(Result *result, ChartKind kind, const char *x, const char *y, const char *title, ...)
+    __attribute__((format(printf, 5, 6)));
+
+/* ---- apply.c ---- */
+/* The `run` of network-to-network commands: calls the command's apply, publishes the network as --into, one row of what
+ * changed. */
+bool run_apply(Session *session, const Args *args, Result *result, Error *err);
+
+/* ---- words.c ---- */
+typedef struct Words {
+    char **word;
+    size_t count, capacity;
+} Words;
+/* Cuts a command line into words: quotes group ('...' as it stands, "..." with $), $name and $(expr) are Lua values, #
+ * begins a comment, an unquoted ; ends the command: *used is how far it was read. A command whose argument is ARG_REST
+ * gets the rest of the line as one word. */
+bool words_split(Session *session, const char *line, Words *out, size_t *used, Error *err);
+void words_done(Words *words);
+/* "--name=value", with quotes where the word needs them to be read back. */
+void words_quote(const char *word, Str *out);
+
+/* ---- script.c ---- */
+/* Text being read line by line: a command line, or Lua until the chunk is complete. */
+typedef struct Reader {
+    Str pending;
+    int first_line; /* of what is pending */
+} Reader;
+typedef enum ReaderState { READER_DONE, READER_MORE, READER_FAILED } ReaderState;
+bool script_command_line(const char *line);
+ReaderState script_feed(Session *session, Reader *reader, const char *line, int number, Error *err);
+/* What is still pending at the end is a syntax error. */
+bool script_end(Session *session, Reader *reader, Error *err);
+
+/* ---- lua.c, lua_table.c, lua_safe.c ---- */
+typedef enum LuaState { LUA_CHUNK_DONE, LUA_CHUNK_MORE, LUA_CHUNK_FAILED } LuaState;
+bool lua_start(Session *session, Error *err);
+void lua_stop(Session *session);
+/* Compiles and runs a chunk that begins at `line` of session->source. MORE: a syntax error at its very end. Values of
+ * an expression are printed. */
+LuaState lua_chunk(Session *session, const char *text, int line, Error *err);
+/* The text of a Lua expression's value. */
+bool lua_value_text(Session *session, const char *expression, Str *out, Error *err);
+/* True or false, and where it is a comparison that fails, both sides in `detail`. */
+bool lua_truth(Session *session, const char *expression, bool *truth, Str *detail, Error *err);
+/* Names of globals that begin with `prefix`, for completion; call with *state 0 first. NULL ends. The text is valid
+ * until Lua runs again. */
+const char *lua_global_name(Session *session, const char *prefix, int *state);
+void lua_push_table(lua_State *lua, Table *table); /* takes the table over */
+void lua_table_open(lua_State *lua);
+Table *lua_tabulate(lua_State *lua); /* arguments (columns, rows) on the stack; raises Lua errors */
+void lua_safe_open(Session *session, lua_State *lua);
+Session *lua_session(lua_State *lua);
+/* Shortest digits that read back as the same number; integers plain. */
+void number_text(double value, Str *out);
+
+/* ---- output.c ---- */
+void output_start(Session *session);
+unsigned output_columns(void);
+void output_table(Session *session, const Table *table, TableFormat format);
+void output_chart(Session *session, const Chart *chart, unsigned width, unsigned height);
+void output_text(Session *session, const char *text);
+void output_message(Session *session, const char *text);
+void output_error(Session *session, const Error *err);
+/* A closed pipe makes the session end silently with 141; any other failure of standard output is STATUS_WRITE. */
+bool output_flush(Session *session, Error *err);
+void output_progress_clear(Session *session);
+bool output_table_format(const char *name, TableFormat *out);
+
+/* ---- save paths ---- */
+/* Where --safe is on: STATUS_USAGE unless `path` lies below the working folder. */
+bool safe_to_write(const Session *session, const char *path, Error *err);
+/* "~" and "~/x" expanded. */
+bool path_expand(const char *path, Str *out, Error *err);
+
+/* ---- help.c ---- */
+bool help_text(const char *topic, Str *out, Error *err); /* NULL: the list of commands */
+void help_overview(Str *out);
+bool help_apropos(const char *word, Str *out);
+typedef struct HelpTopic {
+    const char *name, *summary, *text;
+} HelpTopic;
+extern const HelpTopic help_topics[]; /* ends with name NULL */
+
+/* ---- complete.c ---- */
+void complete_start(Session *session); /* hands the completer to readline */
+/* All completions of the word that ends at `end`, sorted; `start` is where it begins. What readline and the tests call.
+ */
+bool complete_candidates(Session *session, const char *line, size_t start, size_t end, Words *out);
+
+/* ---- signals.c ---- */
+int signals_ending(void); /* the signal that asks the process to end (TERM, HUP, QUIT), or 0 */
+
+#endif

@@ -1,0 +1,137 @@
+/* workspace -- the session's named objects: networks, datasets, tables. */
+#include <assert.h>
+#include <ctype.h>
+#include <string.h>
+
+#include "session.h"
+
+const char *object_kind_name(ObjectKind kind) {
+    static const char *const names[] = {"network", "dataset", "table"};
+    return names[kind];
+}
+
+static void content_free(Object *object) {
+    network_free(object->network);
+    dataset_free(object->dataset);
+    table_free(object->table);
+    object->network = NULL;
+    object->dataset = NULL;
+    object->table = NULL;
+}
+
+static void object_free(Object *object) {
+    content_free(object);
+    mem_free(object->name);
+    mem_free(object);
+}
+
+Object *workspace_find(const Session *session, const char *name) {
+    for (size_t i = 0; i < session->object_count; i++)
+        if (strcmp(session->objects[i]->name, name) == 0) return session->objects[i];
+    return NULL;
+}
+
+/* The object of `kind` (any where kind < 0) whose name is nearest to what was typed. */
+static const char *nearest(const Session *session, const char *name, int kind) {
+    const char *candidates[256];
+    size_t count = 0;
+    for (size_t i = 0; i < session->object_count && count < 256; i++)
+        if (kind < 0 || (int)session->objects[i]->kind == kind) candidates[count++] = session->objects[i]->name;
+    return text_nearest(name, candidates, count);
+}
+
+Object *workspace_any(const Session *session, const char *name, Error *err) {
+    Object *object = workspace_find(session, name);
+    if (object) return object;
+    const char *near = nearest(session, name, -1);
+    if (near)
+        error_set(err, STATUS_USAGE, "no object '%s'; did you mean %s?", name, near);
+    else
+        error_set(err, STATUS_USAGE, "no object '%s' (ls lists what there is)", name);
+    return NULL;
+}
+
+Object *workspace_need(const Session *session, const char *name, ObjectKind kind, Error *err) {
+    Object *object = workspace_find(session, name);
+    if (object && object->kind == kind) return object;
+    const char *near = nearest(session, name, (int)kind);
+    const char *wanted = object_kind_name(kind);
+    if (object)
+        error_set(err, STATUS_USAGE, "'%s' is a %s; a %s is needed", name, object_kind_name(object->kind), wanted);
+    else if (near)
+        error_set(err, STATUS_USAGE, "no %s '%s'; did you mean %s?", wanted, name, near);
+    else if (kind == OBJECT_TABLE)
+        error_set(err, STATUS_USAGE, "no table '%s' (run a command that makes one, such as sratio)", name);
+    else
+        error_set(err, STATUS_USAGE, "no %s '%s' (load %s %s ... makes one)", wanted, name,
+                  kind == OBJECT_NETWORK ? "net" : "data", name);
+    return NULL;
+}
+
+bool workspace_name_check(const Session *session, const char *name, Error *err) {
+    (void)session;
+    size_t length = strlen(name);
+    bool good = length > 0 && length <= 64 && (isalpha((unsigned char)name[0]) || name[0] == '_');
+    for (size_t i = 0; good && i < length; i++) good = isalnum((unsigned char)name[i]) || strchr("_.-", name[i]);
+    if (!good)
+        return error_set(err, STATUS_USAGE,
+                         "'%s' cannot be a name: a letter, then letters, digits, _ . or -, at most 64 in all", name);
+    return true;
+}
+
+bool workspace_accepts(const Session *session, const char *name, ObjectKind kind, Error *err) {
+    const Object *object = workspace_find(session, name);
+    if (!object || object->kind == kind) return true;
+    return error_set(err, STATUS_USAGE, "'%s' is a %s already; rm it first or choose another name", name,
+                     object_kind_name(object->kind));
+}
+
+bool workspace_put(Session *session, const char *name, const Object *content, Error *err) {
+    if (!workspace_accepts(session, name, content->kind, err)) return false;
+    Object *object = workspace_find(session, name);
+    if (!object) {
+        if (!mem_grow(&session->objects, &session->object_capacity, session->object_count + 1, sizeof(Object *), err))
+            return false;
+        object = mem_alloc(1, sizeof *object, err);
+        if (!object) return false;
+        object->name = mem_copy_text(name, err);
+        if (!object->name) {
+            mem_free(object);
+            return false;
+        }
+        session->objects[session->object_count++] = object;
+    }
+    content_free(object);
+    char *own_name = object->name;
+    *object = *content;
+    object->name = own_name;
+    return true;
+}
+
+void workspace_remove(Session *session, Object *object) {
+    size_t i = 0;
+    while (i < session->object_count && session->objects[i] != object) i++;
+    assert(i < session->object_count);
+    memmove(&session->objects[i], &session->objects[i + 1], (session->object_count - i - 1) * sizeof *session->objects);
+    session->object_count--;
+    object_free(object);
+}
+
+bool workspace_rename(Session *session, Object *object, const char *name, Error *err) {
+    if (!workspace_name_check(session, name, err)) return false;
+    const Object *other = workspace_find(session, name);
+    if (other && other != object)
+        return error_set(err, STATUS_USAGE, "'%s' exists already (a %s)", name, object_kind_name(other->kind));
+    char *copy = mem_copy_text(name, err);
+    if (!copy) return false;
+    mem_free(object->name);
+    object->name = copy;
+    return true;
+}
+
+void workspace_clear(Session *session) {
+    for (size_t i = 0; i < session->object_count; i++) object_free(session->objects[i]);
+    mem_free(session->objects);
+    session->objects = NULL;
+    session->object_count = session->object_capacity = 0;
+}

@@ -1,0 +1,311 @@
+/* test_dataset -- dataset specifications: what each kind loads, what its errors say, where files are looked for. */
+#include "../support/bytes.h"
+#include "weft/data.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+#include <cmocka.h>
+
+#define SUBSET "../shared/data/cifar10-subset"
+#define FASHION "/usr/share/datasets/fashion-mnist"
+
+static Dataset *load(const char *spec, uint64_t limit) {
+    Error err = {0};
+    Dataset *dataset = dataset_load(spec, limit, &err);
+    if (!dataset) fail_msg("%s: %s", spec, err.text);
+    assert_string_equal(dataset->spec, spec);
+    return dataset;
+}
+
+static void refuse(const char *spec, Status status, const char *reason) {
+    Error err = {0};
+    Dataset *dataset = dataset_load(spec, 0, &err);
+    assert_null(dataset);
+    if (err.status != status || !strstr(err.text, reason))
+        fail_msg("%s: status %d, \"%s\" does not say \"%s\"", spec, err.status, err.text, reason);
+}
+
+/* ---- files to load ----------------------------------------------------------------------------------------------- */
+
+static const char *make_folder(const char *name) {
+    const char *path = scratch_path(name);
+    assert_true(mkdir(path, 0777) == 0);
+    return path;
+}
+
+/* `images` of 2 x 3 pixels; pixel i of the file is i mod 256. */
+static void write_images(const char *path, uint32_t images, bool planes) {
+    Bytes bytes = {0};
+    if (planes)
+        bytes_idx(&bytes, 8, 4, (uint32_t[]){images, 2, 2, 3}, 4);
+    else
+        bytes_idx(&bytes, 8, 3, (uint32_t[]){images, 2, 3}, 3);
+    for (uint32_t i = 0; i < images * 6 * (planes ? 2 : 1); i++) bytes_fill(&bytes, (uint8_t)i, 1);
+    assert_true(write_bytes(path, bytes.data, bytes.length));
+    bytes_done(&bytes);
+}
+
+static void write_labels(const char *path, const uint8_t *labels, uint32_t count) {
+    Bytes bytes = {0};
+    bytes_idx(&bytes, 8, 1, &count, 1);
+    bytes_add(&bytes, labels, count);
+    assert_true(write_bytes(path, bytes.data, bytes.length));
+    bytes_done(&bytes);
+}
+
+static void write_batch(const char *path, unsigned records, bool fine, unsigned first) {
+    Bytes bytes = {0};
+    for (unsigned i = 0; i < records; i++) bytes_cifar(&bytes, (int)(first + i) % 10, fine ? 99 : -1, first + i);
+    assert_true(write_bytes(path, bytes.data, bytes.length));
+    bytes_done(&bytes);
+}
+
+/* ---- tests ------------------------------------------------------------------------------------------------------- */
+
+static void test_kinds(void **state) {
+    (void)state;
+    size_t count = 0;
+    for (const DatasetKind *kind = dataset_kinds(); kind->name; kind++, count++) {
+        assert_int_equal(strncmp(kind->form, kind->name, strlen(kind->name)), 0);
+        assert_true(strlen(kind->help) > 10);
+        refuse(text_of("%s:", kind->name), STATUS_USAGE, kind->form);
+        refuse(kind->name, STATUS_USAGE, kind->form);
+    }
+    assert_int_equal(count, 5);
+    refuse("bogus:x", STATUS_USAGE, "bogus is no kind of dataset; known are fashion-mnist:train|test[:DIR], cifar10:");
+    refuse("cifar-10:x:test", STATUS_USAGE, "did you mean cifar10?");
+    refuse("", STATUS_USAGE, "known are");
+    refuse("cifar10:x:tests", STATUS_USAGE, "cifar10:DIR:train|test");
+    refuse("cifar10::test", STATUS_USAGE, "cifar10:DIR:train|test");
+    refuse("fashion-mnist:tests", STATUS_USAGE, "fashion-mnist:train|test[:DIR]");
+    refuse("fashion-mnist:test:", STATUS_USAGE, "fashion-mnist:train|test[:DIR]");
+    refuse("idx:one", STATUS_USAGE, "idx:IMAGES,LABELS");
+    refuse("sample:../x", STATUS_USAGE, "sample:NAME");
+}
+
+static void test_idx(void **state) {
+    (void)state;
+    const char *images = scratch_path("images"), *labels = scratch_path("labels");
+    const char *spec = text_of("idx:%s,%s", images, labels);
+    write_images(images, 3, false);
+    write_labels(labels, (uint8_t[]){4, 9, 1}, 3);
+    Dataset *dataset = load(spec, 0);
+    assert_string_equal(dataset->title, "images, 3 images");
+    assert_int_equal(dataset->count, 3);
+    assert_int_equal(dataset->channels, 1);
+    assert_int_equal(dataset->height, 2);
+    assert_int_equal(dataset->width, 3);
+    assert_int_equal(dataset->classes, 10);
+    assert_null(dataset->class_names);
+    assert_int_equal(dataset->labels[1], 9);
+    float image[6];
+    dataset_image(dataset, 2, image);
+    for (int i = 0; i < 6; i++) assert_true(image[i] == (float)(12 + i) / 255.0f);
+    dataset_free(dataset);
+
+    write_images(images, 3, true);
+    write_labels(labels, (uint8_t[]){4, 10, 46}, 3);
+    dataset = load(spec, 1);
+    assert_string_equal(dataset->title, "images, 1 image");
+    assert_int_equal(dataset->channels, 2);
+    assert_int_equal(dataset->classes, 47); /* also where a limit hides the largest label */
+    dataset_free(dataset);
+
+    write_labels(labels, (uint8_t[]){4, 10}, 2);
+    refuse(spec, STATUS_BAD_INPUT, "3 images, but 2 labels in");
+    refuse(text_of("idx:%s,%s", labels, labels), STATUS_BAD_INPUT, "images are rank 3 or 4 of U8, these are rank 1");
+    refuse(text_of("idx:%s,%s", images, images), STATUS_BAD_INPUT, "labels are integers of rank 1");
+    write_images(images, 0, false);
+    write_labels(labels, NULL, 0);
+    refuse(spec, STATUS_BAD_INPUT, "no images");
+    refuse(text_of("idx:%s,/nowhere/labels", images), STATUS_BAD_INPUT, "/nowhere/labels");
+}
+
+static void test_wide_labels(void **state) {
+    (void)state;
+    static const struct {
+        uint8_t type;
+        uint8_t bytes[8];
+        size_t size;
+        const char *reason; /* NULL: loads */
+    } cases[] = {{0x0B, {1, 0x2c, 0, 7}, 4, NULL},
+                 {0x0C, {0, 0, 1, 0x2c, 0, 0, 0, 7}, 8, NULL},
+                 {0x09, {0xff, 7}, 2, "label -1 of image 0"},
+                 {0x0B, {0, 7, 0xff, 0xfe}, 4, "label -2 of image 1"},
+                 {0x0C, {0, 1, 0, 0, 0, 0, 0, 7}, 8, "label 65536 of image 0"},
+                 {0x0D, {0}, 8, "labels are integers"}};
+    const char *images = scratch_path("wide-images"), *labels = scratch_path("wide-labels");
+    const char *spec = text_of("idx:%s,%s", images, labels);
+    write_images(images, 2, false);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Bytes bytes = {0};
+        bytes_idx(&bytes, cases[i].type, 1, (uint32_t[]){2}, 1);
+        bytes_add(&bytes, cases[i].bytes, cases[i].size);
+        assert_true(write_bytes(labels, bytes.data, bytes.length));
+        bytes_done(&bytes);
+        if (cases[i].reason) {
+            refuse(spec, STATUS_BAD_INPUT, cases[i].reason);
+            continue;
+        }
+        Dataset *dataset = load(spec, 0);
+        assert_int_equal(dataset->labels[0], 300);
+        assert_int_equal(dataset->labels[1], 7);
+        assert_int_equal(dataset->classes, 301);
+        dataset_free(dataset);
+    }
+}
+
+static void test_cifar_folders(void **state) {
+    (void)state;
+    const char *folder = make_folder("a:b"); /* a folder's name may hold colons */
+    refuse(text_of("cifar10:%s:train", folder), STATUS_BAD_INPUT, "no data_batch_1.bin to data_batch_5.bin");
+    refuse(text_of("cifar10:%s:test", folder), STATUS_BAD_INPUT, "no test_batch.bin");
+    refuse(text_of("cifar100:%s:test", folder), STATUS_BAD_INPUT, "no test.bin");
+    write_batch(text_of("%s/data_batch_4.bin", folder), 2, false, 7);
+    write_batch(text_of("%s/data_batch_2.bin", folder), 3, false, 0);
+    Dataset *dataset = load(text_of("cifar10:%s:train", folder), 0);
+    assert_string_equal(dataset->title, "CIFAR-10 train, 5 images");
+    for (int i = 0; i < 5; i++) {
+        static const unsigned first[] = {0, 1, 2, 7, 8};
+        assert_int_equal(dataset->labels[i], first[i]);
+        assert_int_equal(dataset->pixels[i * 3072 + 3071], (uint8_t)(first[i] + 3071));
+    }
+    assert_string_equal(dataset->class_names[dataset->labels[3]], "horse");
+    dataset_free(dataset);
+    for (uint64_t limit = 1; limit < 7; limit++) {
+        dataset = load(text_of("cifar10:%s:train", folder), limit);
+        assert_int_equal(dataset->count, limit < 5 ? limit : 5);
+        dataset_free(dataset);
+    }
+    write_batch(text_of("%s/test.bin", folder), 2, true, 3);
+    dataset = load(text_of("cifar100:%s:test", folder), 0);
+    assert_string_equal(dataset->title, "CIFAR-100 test, 2 images");
+    assert_int_equal(dataset->classes, 100);
+    assert_string_equal(dataset->class_names[dataset->labels[0]], "worm");
+    for (int i = 1; i < 100; i++) /* alphabetical, as published */
+        assert_true(strcmp(dataset->class_names[i - 1], dataset->class_names[i]) < 0);
+    dataset_free(dataset);
+}
+
+/* Sums of the published bytes, taken with Python's zlib.crc32. */
+static void test_real_cifar(void **state) {
+    (void)state;
+    if (access(SUBSET, R_OK) != 0) skip();
+    Dataset *dataset = load("cifar10:" SUBSET ":test", 0);
+    assert_string_equal(dataset->title, "CIFAR-10 test, 846 images");
+    assert_int_equal(crc32(0, dataset->pixels, 846 * 3072), 0x5dcee30c);
+    dataset_free(dataset);
+    dataset = load("cifar10:" SUBSET ":train", 0);
+    assert_int_equal(dataset->count, 4660);
+    assert_int_equal(crc32(0, dataset->pixels, 4660 * 3072), 0xd861d259);
+    dataset_free(dataset);
+}
+
+static void test_real_fashion(void **state) {
+    (void)state;
+    if (access(FASHION, R_OK) != 0) skip();
+    unsetenv("WEFT_DATA");
+    double start = clock_seconds();
+    Dataset *dataset = load("fashion-mnist:test", 0);
+    double seconds = clock_seconds() - start;
+    assert_string_equal(dataset->title, "Fashion-MNIST test, 10000 images");
+    assert_int_equal(crc32(0, dataset->pixels, 7840000), 0x12728439);
+    assert_string_equal(dataset->class_names[dataset->labels[0]], "Ankle boot");
+    assert_true(seconds < 3);
+    dataset_free(dataset);
+    dataset = load("fashion-mnist:train:" FASHION, 2000);
+    assert_int_equal(crc32(0, dataset->pixels, 2000 * 784), 0x25d09ccc);
+    dataset_free(dataset);
+}
+
+static void test_fashion_folders(void **state) {
+    (void)state;
+    const char *root = make_folder("root"), *folder = make_folder("root/fashion-mnist");
+    refuse(text_of("fashion-mnist:test:%s", folder), STATUS_BAD_INPUT, "t10k-labels-idx1-ubyte (plain or .gz) in ");
+    write_images(text_of("%s/t10k-images-idx3-ubyte", folder), 2, false);
+    refuse(text_of("fashion-mnist:test:%s", folder), STATUS_BAD_INPUT, "t10k-labels-idx1-ubyte");
+    write_labels(text_of("%s/t10k-labels-idx1-ubyte", folder), (uint8_t[]){1, 2}, 2);
+    assert_int_equal(setenv("WEFT_DATA", root, 1), 0);
+    Dataset *dataset = load("fashion-mnist:test", 0); /* before the Debian package's */
+    assert_int_equal(dataset->count, 2);
+    dataset_free(dataset);
+    if (access(FASHION, R_OK) != 0) refuse("fashion-mnist:train", STATUS_BAD_INPUT, "install dataset-fashion-mnist");
+    write_labels(text_of("%s/t10k-labels-idx1-ubyte", folder), (uint8_t[]){1, 10}, 2);
+    refuse("fashion-mnist:test", STATUS_BAD_INPUT, "label 10, Fashion-MNIST's end at 9");
+    unsetenv("WEFT_DATA");
+}
+
+static void test_samples(void **state) {
+    (void)state;
+    Str path = {0};
+    assert_false(sample_path("no-such-file", &path));
+    assert_string_equal(str_text(&path), "");
+    refuse("sample:nothing", STATUS_BAD_INPUT, "looked for nothing-images-idx3-ubyte.gz in");
+    assert_true(sample_path("README.md", &path)); /* in the source tree, above this test */
+    assert_int_equal(access(str_text(&path), R_OK), 0);
+    str_done(&path);
+    const char *folder = make_folder("samples");
+    assert_true(write_bytes(text_of("%s/README.md", folder), "x", 1));
+    assert_int_equal(setenv("WEFT_SAMPLES", folder, 1), 0);
+    assert_true(sample_path("README.md", &path));
+    assert_string_equal(str_text(&path), text_of("%s/README.md", folder));
+    str_done(&path);
+    Dataset *dataset = load("sample:fashion-test", 0); /* what the named folder lacks is found elsewhere */
+    unsetenv("WEFT_SAMPLES");
+    assert_string_equal(dataset->title, "sample fashion-test, 2000 images");
+    assert_int_equal(dataset->height, 28);
+    assert_int_equal(crc32(0, dataset->pixels, 2000 * 784), 0x49333794);
+    uint8_t labels[2000];
+    for (int i = 0; i < 2000; i++) labels[i] = (uint8_t)dataset->labels[i];
+    assert_int_equal(crc32(0, labels, 2000), 0x15ce07fe);
+    assert_string_equal(dataset->class_names[9], "Ankle boot");
+    dataset_free(dataset);
+}
+
+static void test_faults(void **state) {
+    (void)state;
+    const char *images = scratch_path("f-images"), *labels = scratch_path("f-labels"), *folder = make_folder("f");
+    write_images(images, 2, false);
+    write_labels(labels, (uint8_t[]){1, 2}, 2);
+    write_batch(text_of("%s/data_batch_1.bin", folder), 3, false, 0);
+    write_batch(text_of("%s/data_batch_3.bin", folder), 3, false, 0);
+    write_batch(text_of("%s/train.bin", folder), 3, true, 0);
+    write_images(text_of("%s/train-images-idx3-ubyte", folder), 2, false);
+    write_labels(text_of("%s/train-labels-idx1-ubyte", folder), (uint8_t[]){1, 2}, 2);
+    const char *specs[] = {text_of("idx:%s,%s", images, labels), text_of("cifar10:%s:train", folder),
+                           text_of("cifar100:%s:train", folder), text_of("fashion-mnist:train:%s", folder),
+                           "sample:fashion-test"};
+    for (size_t i = 0; i < sizeof specs / sizeof *specs; i++) {
+        Dataset *dataset = NULL;
+        for (uint64_t k = 1; !dataset && k < 1000; k++) {
+            Error err = {0};
+            fault_arm(FAULT_ALLOC | FAULT_OPEN | FAULT_READ, k, k % 2);
+            dataset = dataset_load(specs[i], 0, &err);
+            fault_disarm();
+            assert_true(dataset || (err.status != STATUS_OK && err.text[0]));
+        }
+        assert_non_null(dataset);
+        dataset_free(dataset);
+    }
+    fault_arm(FAULT_ALLOC, 1, true);
+    Error err = {0};
+    assert_null(dataset_load("bogus:", 0, &err));
+    fault_disarm();
+    assert_int_equal(err.status, STATUS_LIMIT);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_kinds),           cmocka_unit_test(test_idx),        cmocka_unit_test(test_wide_labels),
+        cmocka_unit_test(test_cifar_folders),   cmocka_unit_test(test_real_cifar), cmocka_unit_test(test_real_fashion),
+        cmocka_unit_test(test_fashion_folders), cmocka_unit_test(test_samples),    cmocka_unit_test(test_faults),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Every example of README.md runs: blocks marked ```weft are scripts, lines of ```sh blocks that begin with build/release/weft are commands.
+. "$(dirname "$0")/../support/tap.sh"
+awk -v folder="$work" '/^```weft/ { n++; file = sprintf("%s/block-%02d.weft", folder, n); next } /^```/ { file = "" } file { print > file }' README.md
+for script in "$work"/block-*.weft; do
+    [ -e "$script" ] || { not_ok "README.md has weft examples"; break; }
+    if output=$("$weft" "$script" 2>&1 </dev/null); then ok "README.md, ${script##*/}"; else not_ok "README.md, ${script##*/}" "$output"; fi
+done
+awk '/^```sh/ { inside = 1; next } /^```/ { inside = 0 } inside && /^build\/release\/weft / { print }' README.md >"$work/lines"
+while IFS= read -r line; do
+    case $line in
+    *../shared/*) [ -d ../shared/data ] || { skip "$line" "../shared/data is not here"; continue; } ;;
+    esac
+    if output=$(bash -c "${line//build\/release\/weft/$weft}" 2>&1 </dev/null); then ok "$line"; else not_ok "$line" "$output"; fi
+done <"$work/lines"
+for path in $(grep -oE '\]\([A-Za-z][A-Za-z0-9_./-]+\)' README.md CONTRIBUTING.md src/README.md samples/README.md | sed -E 's/^([^:]*):\]\((.*)\)$/\1:\2/'); do
+    file=${path%%:*} target=${path#*:}
+    check "$file names $target" test -e "$(dirname "$file")/$target"
+done
+finish

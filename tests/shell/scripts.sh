@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# tests/scripts/NAME.weft print what stands in NAME.out (standard output and error together); the samples run without an error.
+# WEFT_GOLDEN=update writes the .out files anew: look at the difference before you commit it.
+. "$(dirname "$0")/../support/tap.sh"
+export COLUMNS=100
+for script in tests/scripts/*.weft; do
+    expected=${script%.weft}.out
+    (cd "$work" && rm -rf -- * && cp "$root/$script" . && "$weft" "$(basename "$script")"; echo "exit status $?") >"$work/../$$.got" 2>&1 </dev/null
+    mv "$work/../$$.got" "$work/got"
+    [ "${WEFT_GOLDEN-}" = update ] && cp "$work/got" "$expected"
+    if difference=$(diff "$expected" "$work/got"); then ok "$script"; else not_ok "$script" "$difference"; fi
+done
+for script in samples/*.weft; do
+    if output=$("$weft" "$script" 2>&1 </dev/null); then ok "$script"; else not_ok "$script" "$(printf '%s' "$output" | tail -n 5)"; fi
+done
+finish

@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Exit statuses, streams and the ways of starting weft.
+. "$(dirname "$0")/../support/tap.sh"
+unset COLUMNS NO_COLOR
+status() { "$@" >"$work/out" 2>"$work/err" </dev/null; echo $?; }
+
+equal "-c, done" 0 "$(status "$weft" -c 'load net a sample:fashion-resnet8')"
+equal "a failed expectation is 1" 1 "$(status "$weft" -c 'expect 1 == 2')"
+equal "its message" "weft: expect 1 == 2: it is 1 == 2" "$(cat "$work/err")"
+equal "an unknown option is 2" 2 "$(status "$weft" -c 'ls --nothing')"
+equal "an unknown flag is 2" 2 "$(status "$weft" --nothing)"
+equal "a missing file is 3" 3 "$(status "$weft" -c 'load net a /nowhere/x.pth')"
+equal "one line, with the file and the reason" "weft: /nowhere/x.pth: No such file or directory" "$(cat "$work/err")"
+equal "a missing script is 3" 3 "$(status "$weft" "$work/none.weft")"
+equal "a refused overwrite is 4" 4 "$(echo old >"$work/a.npz"; status "$weft" -c "load net a sample:fashion-resnet8; save a $work/a.npz")"
+equal "and the old file is whole" old "$(cat "$work/a.npz")"
+equal "a save to a folder that is not there is 4" 4 "$(status "$weft" -c "load net a sample:fashion-resnet8; save a /nowhere/x.npz")"
+equal "the memory limit is 5" 5 "$(status "$weft" --max-memory 10K -c 'load net a sample:fashion-resnet8')"
+contains "and says how to raise it" "$(cat "$work/err")" "--max-memory"
+equal "quit N" 7 "$(status "$weft" -c 'quit 7')"
+equal "os.exit(N)" 9 "$(status "$weft" -c 'os.exit(9)')"
+
+"$weft" -c 'load net a sample:fashion-resnet8; kernels a layer3.0.conv2' 2>"$work/err" | head -n 1 >/dev/null
+equal "a closed pipe ends it with 141" 141 "${PIPESTATUS[0]}"
+equal "silently" "" "$(cat "$work/err")"
+equal "a full disk on standard output is 4" 4 "$("$weft" -c 'help' >/dev/full 2>"$work/err"; echo $?)"
+contains "and is said" "$(cat "$work/err")" "standard output: No space left on device"
+
+printf 'print(1)\n\nload net base sample:fashion-resnet8\nsratio bse\nprint(2)\n' >"$work/bad.weft"
+equal "a script stops at the first error" 2 "$(status "$weft" "$work/bad.weft")"
+equal "with file:line" "$work/bad.weft:4: no network 'bse'; did you mean base?" "$(grep bse "$work/err")"
+equal "what ran before was printed" 1 "$(head -n 1 "$work/out")"
+equal "what stands after did not run" 0 "$(grep -c '^2$' "$work/out")"
+
+equal "arguments" "a b 2" "$(printf 'print(arg[1], arg[2], #arg)\n' >"$work/args.weft"; "$weft" "$work/args.weft" a b | tr '\t' ' ')"
+equal "a script on standard input" 42 "$(printf '#!/usr/bin/env weft\nprint(6 * 7)\n' | "$weft")"
+equal "the same by its name, -" 42 "$(printf 'print(6 * 7)\n' | "$weft" -)"
+equal "an error there has a place" "stdin:2: unknown command 'lss'; did you mean ls?" "$(printf 'x = 1\nlss\n' | "$weft" 2>&1)"
+equal "several -c share a session" 3 "$("$weft" -c 'x = 1' -c 'print(x + 2)')"
+equal "a checkpoint opens as net" "net" "$(printf 'print(ls().name)\n' | "$weft" samples/fashion-resnet8.safetensors 2>/dev/null | tail -n 1)"
+
+"$weft" -c 'load net a sample:fashion-resnet8; sratio a' >"$work/plain" 2>/dev/null
+equal "piped output is plain rows" "layer	rows	columns" "$(grep s_ratio "$work/plain" | cut -f 1-3)"
+equal "without escapes" 0 "$(grep -c $'\033' "$work/plain")"
+equal "--format json is JSON" "ok" "$("$weft" --format json -c 'load net a sample:fashion-resnet8 --quiet; sratio a' 2>/dev/null |
+    python3 -c 'import json,sys; t=json.load(sys.stdin); print("ok" if len(t["rows"])==7 and t["notes"]["seed"]=="0" else t)')"
+equal "--quiet prints nothing" "" "$("$weft" -q -c 'load net a sample:fashion-resnet8; sratio a' 2>&1)"
+contains "--version names the libraries" "$("$weft" --version)" "FFTW"
+contains "--help" "$("$weft" --help)" "usage: weft"
+equal "--seed repeats" "$("$weft" --seed 5 -c 'print(math.random())')" "$("$weft" --seed 5 -c 'print(math.random())')"
+
+# Ctrl-C ends a script with 130, TERM with 143, HUP with 129.
+for pair in INT:130 TERM:143 HUP:129; do
+    setsid "$weft" -c 'while true do x = 1 end' 2>/dev/null &
+    pid=$!
+    sleep 0.5; kill -s "${pair%:*}" "$pid"; wait "$pid"
+    equal "SIG${pair%:*} ends a script" "${pair#*:}" $?
+done
+
+# What --safe keeps out.
+(cd "$work" && "$weft" --safe -c 'load net a sample:fashion-resnet8; save a here.npz' >/dev/null 2>&1)
+check "--safe writes below the working folder" test -s "$work/here.npz"
+(cd "$work" && "$weft" --safe -c 'load net a sample:fashion-resnet8; save a ../there.npz' >/dev/null 2>"$work/err")
+equal "and nowhere else" "weft: ../there.npz: --safe allows writing below the working folder only" "$(cat "$work/err")"
+finish

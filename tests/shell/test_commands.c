@@ -1,0 +1,176 @@
+/* Every record is complete, every example runs, bad arguments are refused, running out of memory anywhere harms
+ * nothing. */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "session_fixture.h"
+
+static void test_records(void **state) {
+    (void)state;
+    for (const Command *const *each = commands; *each; each++) {
+        const Command *command = *each;
+        if (!command->summary || !command->group || !command->run || !command->examples || !command->examples[0])
+            fail_msg("%s: an incomplete record", command->name);
+        Error err;
+        Str help = {0};
+        assert_true(help_text(command->name, &help, &err));
+        const ArgSpec *groups[] = {command->positionals, command->options};
+        for (size_t g = 0; g < 2; g++)
+            for (const ArgSpec *spec = groups[g]; spec && spec->name; spec++) {
+                if (!spec->help || !strstr(help.text, spec->name))
+                    fail_msg("%s: %s has no help", command->name, spec->name);
+                if (g == 1 && (spec->kind == ARG_FLAG) != (spec->value == NULL))
+                    fail_msg("%s: --%s has a value's name or is a flag", command->name, spec->name);
+                if (spec->kind == ARG_CHOICE) assert_non_null(spec->choices);
+            }
+        str_done(&help);
+    }
+}
+
+static void test_help(void **state) {
+    (void)state;
+    Error err;
+    Str out = {0};
+    help_overview(&out);
+    for (const Command *const *each = commands; *each; each++) assert_non_null(strstr(out.text, (*each)->summary));
+    for (const HelpTopic *topic = help_topics; topic->name; topic++) assert_true(help_text(topic->name, &out, &err));
+    assert_true(help_text("data", &out, &err));
+    assert_false(help_text("lowpas", &out, &err));
+    assert_non_null(strstr(err.text, "did you mean lowpass?"));
+    out.length = 0;
+    assert_true(help_apropos("SINGULAR", &out));
+    assert_non_null(strstr(out.text, "svscale"));
+    assert_false(help_apropos("xyzzy", &out));
+    str_done(&out);
+}
+
+/* Every example of every command, in a folder of its own since some write files; each after the prelude. */
+static void test_examples(void **state) {
+    (void)state;
+    char old[4096], folder[] = "/tmp/weft-examples-XXXXXX";
+    assert_non_null(getcwd(old, sizeof old));
+    setenv("WEFT_SAMPLES", "samples", 1);
+    char samples[4200];
+    snprintf(samples, sizeof samples, "%s/samples", old);
+    setenv("WEFT_SAMPLES", samples, 1);
+    assert_non_null(mkdtemp(folder));
+    assert_int_equal(chdir(folder), 0);
+    for (const Command *const *each = commands; *each; each++) {
+        Session *session = fixture_session(true);
+        for (const char *const *example = (*each)->examples; *example; example++) {
+            Error err;
+            if (fixture_run(session, *example, &err) != STATUS_OK) fail_msg("%s: %s", *example, err.text);
+        }
+        session_free(session);
+    }
+    assert_int_equal(chdir(old), 0);
+    char command[64];
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    assert_int_equal(system(command), 0);
+}
+
+static void test_bad_arguments(void **state) {
+    (void)state;
+    static const struct {
+        const char *line, *text;
+    } cases[] = {
+        {"sratio", "sratio needs NET: sratio NET [--vs NET2]"},
+        {"sratio bse", "no network 'bse'; did you mean base?"},
+        {"sratio test", "'test' is a dataset; a network is needed"},
+        {"sratio base extra", "'extra' is one argument too many"},
+        {"sratio base --vz smooth", "sratio has no option --vz; did you mean --vs?"},
+        {"sratio base --vs", "--vs needs a value (NET2)"},
+        {"sratio base --vs smooth --vs smooth", "--vs is given twice"},
+        {"sratio base --layers layer9.0", "layer9.0"},
+        {"sratio base --layers layer1.0.conv", "did you mean layer1.0.conv1?"},
+        {"sratio base --quiet=1", "--quiet takes no value"},
+        {"sratio base --seed -1", "--seed must be at least 0"},
+        {"sratio base --format xml", "--format must be one of table|csv|tsv|json|md"},
+        {"sratio base --as 2x", "'2x' cannot be a name"},
+        {"lowpass base --into s", "lowpass needs --cutoff"},
+        {"lowpass base --cutoff 2", "lowpass needs --into"},
+        {"lowpass base --cutoff x --into s", "--cutoff needs a number, not 'x'"},
+        {"lowpass base --cutoff nan --into s", "--cutoff needs a number"},
+        {"lowpass base --cutoff -1 --into s", "--cutoff must be greater than 0"},
+        {"lowpass base --cutoff 1 --mode 3d --into s", "--mode must be one of 1d|2d|raw"},
+        {"svscale base --factor -0.5 --into s", "--factor must be at least 0"},
+        {"svscale base --factor 1 --last 1.5 --into s", "--last needs a whole number"},
+        {"svscale base --factor 1 --last 0 --into s", "--last must be at least 1"},
+        {"spectrum base layer1.0.convx", "did you mean layer1.0.conv1?"},
+        {"load data x bogus:1", "bogus"},
+        {"load data x sample:fashion-test --limit 0", "--limit must be at least 1"},
+        {"load net x sample:fashion-resnet8 --normalise a/b", "a/b"},
+        {"evaluate base smooth", "'smooth' is a network; a dataset is needed"},
+        {"save test x.npz", "'test' is a dataset"},
+        {"save base x.bin", ".safetensors"},
+        {"export nothing x.svg", "no table 'nothing'"},
+        {"plot nothing", "no table 'nothing'"},
+        {"show nothing", "no object 'nothing'"},
+        {"show test --layers all", "--layers is for networks"},
+        {"help lowpas", "did you mean lowpass?"},
+    };
+    Session *session = fixture_session(true);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        fixture_fails(session, cases[i].line, STATUS_USAGE, cases[i].text);
+    fixture_works(session, "sratio base --layers -conv1 --as rest");
+    fixture_works(session, "sratio base --help");
+    fixture_works(session, "sratio -- base");
+    session_free(session);
+}
+
+/* Every k-th allocation refused: the command fails with the limit's status or works, and the workspace holds what it
+ * held. */
+static void test_out_of_memory(void **state) {
+    (void)state;
+    static const char *const lines[] = {"sratio base --vs smooth --as s",
+                                        "lowpass base --cutoff 2 --into t",
+                                        "distance base smooth",
+                                        "svscale base --factor 0.5 --layers stage:1 --into t",
+                                        "spectrum base conv1 --fft",
+                                        "kernels base conv1",
+                                        "evaluate base few --per-class",
+                                        "ls",
+                                        "show base",
+                                        "help sratio"};
+    Session *session = fixture_session(true);
+    fixture_works(session, "load data few sample:fashion-test --limit 8");
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        bool done = false;
+        for (uint64_t k = 1; !done && k < 100000; k += 1 + k / 16) {
+            Error err;
+            const Network *base = workspace_find(session, "base")->network,
+                          *smooth = workspace_find(session, "smooth")->network;
+            fault_arm(FAULT_ALLOC, k, false);
+            Status status = fixture_run(session, lines[i], &err);
+            uint64_t seen = fault_disarm();
+            done = seen < k;
+            if (done) assert_int_equal(status, STATUS_OK);
+            if (status != STATUS_OK && status != STATUS_LIMIT)
+                fail_msg("%s, allocation %llu: status %d, %s", lines[i], (unsigned long long)k, (int)status, err.text);
+            assert_ptr_equal(workspace_find(session, "base")->network, base);
+            assert_ptr_equal(workspace_find(session, "smooth")->network, smooth);
+        }
+        assert_true(done);
+    }
+    session_free(session);
+}
+
+static void test_manual(void **state) {
+    (void)state;
+    Str manual = {0};
+    shell_manual(&manual);
+    for (const Command *const *each = commands; *each; each++) {
+        Str heading = {0};
+        str_addf(&heading, ".SS %s\n", (*each)->name);
+        assert_non_null(strstr(manual.text, heading.text));
+        str_done(&heading);
+    }
+    str_done(&manual);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_records),       cmocka_unit_test(test_help),
+                                       cmocka_unit_test(test_examples),      cmocka_unit_test(test_bad_arguments),
+                                       cmocka_unit_test(test_out_of_memory), cmocka_unit_test(test_manual)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

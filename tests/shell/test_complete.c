@@ -1,0 +1,61 @@
+/* Completion: what is offered where. */
+#include "session_fixture.h"
+
+static Session *session;
+
+/* All candidates for the word at the end of `line`, with spaces between. */
+static const char *offers(const char *line) {
+    static Str out;
+    size_t end = strlen(line), start = end;
+    while (start && !strchr(" \t;=,\"'$(){}", line[start - 1])) start--;
+    Words words;
+    assert_true(complete_candidates(session, line, start, end, &words));
+    out.length = 0;
+    str_add(&out, "");
+    for (size_t i = 0; i < words.count; i++) str_addf(&out, "%s%s", i ? " " : "", words.word[i]);
+    words_done(&words);
+    return str_text(&out);
+}
+
+static void test_offers(void **state) {
+    (void)state;
+    assert_string_equal(offers("low"), "lowpass");
+    assert_string_equal(offers("lo"), "load lowpass");
+    assert_string_equal(offers("load "), "data net");
+    assert_string_equal(offers("load n"), "net");
+    assert_string_equal(offers("sratio "), "base smooth");
+    assert_string_equal(offers("sratio b"), "base");
+    assert_string_equal(offers("evaluate base "), "test");
+    assert_string_equal(offers("sratio base --v"), "--vs");
+    assert_string_equal(offers("sratio base --vs s"), "smooth");
+    assert_string_equal(offers("sratio base --vs=s"), "smooth");
+    assert_string_equal(offers("lowpass base --mode "), "1d 2d raw");
+    assert_string_equal(offers("lowpass base --mode=2"), "2d");
+    assert_string_equal(offers("spectrum base layer2"), "layer2.0.conv1 layer2.0.conv2");
+    assert_string_equal(offers("sratio base --layers stage:"), "stage:1 stage:2 stage:3");
+    assert_string_equal(offers("sratio base --layers conv1,block:3"), "block:3.0");
+    assert_string_equal(offers("sratio base --layers=conv1,layer3.0.conv2"), "layer3.0.conv2");
+    assert_string_equal(offers("ls; show s"), "smooth src/");
+    assert_string_equal(offers("help sel"), "selectors");
+    assert_string_equal(offers("load data x fashion-mnist"), "fashion-mnist:");
+    assert_string_equal(offers("load net x samples/fashion-res"), "samples/fashion-resnet8.safetensors");
+    assert_string_equal(offers("nothing here "), "");
+    assert_string_equal(offers("sratio base --format j"), "json");
+}
+
+static int begin(void **state) {
+    (void)state;
+    session = fixture_session(true);
+    return 0;
+}
+
+static int end(void **state) {
+    (void)state;
+    session_free(session);
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_offers)};
+    return cmocka_run_group_tests(tests, begin, end);
+}

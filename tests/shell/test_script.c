@@ -1,0 +1,172 @@
+/* One rule for every top-level line; Lua and commands side by side; errors leave the workspace as it was. */
+#include <math.h>
+
+#include "session_fixture.h"
+
+static Session *session;
+
+static void test_rule(void **state) {
+    (void)state;
+    static const char *const words[] = {
+        "ls", "  show base", "lowpass base --cutoff 4 --into s", "load net a b", "quit", "expect x == 1", "help"};
+    static const char *const lua[] = {"evaluate = 3",   "show(1)",      "show{\"base\"}", "load[[x]]",
+                                      "sratio.x = 2",   "x = 1",        "print(1)",       "load: x",
+                                      "show, a = 1, 2", "show 'x'",     "local x",        "for i = 1, 2 do",
+                                      "lowpassing x",   "-- a comment", "show \"x\""};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (!script_command_line(words[i])) fail_msg("'%s' is a command line", words[i]);
+    for (size_t i = 0; i < sizeof lua / sizeof *lua; i++)
+        if (script_command_line(lua[i])) fail_msg("'%s' is Lua", lua[i]);
+}
+
+static void test_chunks(void **state) {
+    (void)state;
+    assert_int_equal(
+        session_run_text(session, NULL,
+                         "# a comment\n\nn = 0\nfor i = 1, 3 do\n  n = n + i\nend\nexpect n == 6\n"
+                         "t = {\n  1,\n  2,\n}\nexpect #t == 2\nsratio base \\\n  --layers conv1 --as one\n"
+                         "expect #show{\"one\"} == 1\nls; m = 5\nexpect m == 5\r\n"),
+        STATUS_OK);
+}
+
+static void test_errors(void **state) {
+    (void)state;
+    fixture_fails(session, "evalute base test", STATUS_USAGE, "unknown command 'evalute'; did you mean evaluate?");
+    fixture_fails(session, "sration", STATUS_USAGE, "did you mean sratio?");
+    fixture_fails(session, "frobnicate everything", STATUS_USAGE, "unknown command 'frobnicate'");
+    fixture_fails(session, "load nett base x", STATUS_USAGE, "did you mean load net?");
+    fixture_fails(session, "local x = 1", STATUS_USAGE, "a top-level local is lost");
+    fixture_fails(session, "x = = 2", STATUS_USAGE, "unexpected symbol");
+    fixture_fails(session, "x = (1", STATUS_USAGE, "does not end");
+    fixture_fails(session, "error('mine')", STATUS_FAILED, "mine");
+    fixture_fails(session, "x = nil + 1", STATUS_FAILED, "arithmetic on a nil value");
+    fixture_fails(session, "sratio{\"nothing\"}", STATUS_USAGE, "no network 'nothing'");
+    fixture_fails(session, "load{\"net\", \"x\", \"/nowhere/y\"}", STATUS_BAD_INPUT, "/nowhere/y");
+    fixture_fails(session, "run('sratio %s', 'nothing')", STATUS_USAGE, "no network 'nothing'");
+    fixture_fails(session, "run('ls; ls')", STATUS_USAGE, "run takes one command");
+    fixture_fails(session, "expect 1 + 1 == 3", STATUS_FAILED, "expect 1 + 1 == 3: it is 2 == 3");
+    fixture_fails(session, "expect #'ab' > 2", STATUS_FAILED, "it is 2 > 2");
+    fixture_fails(session, "expect nil", STATUS_FAILED, "it is false");
+    fixture_fails(session, "expect(false, 'not so')", STATUS_FAILED, "not so");
+    fixture_fails(session, "sratio{print}", STATUS_USAGE, "a function cannot be an argument");
+}
+
+/* The line that an error names is the line that failed, also inside a chunk of several lines. */
+static void test_lines(void **state) {
+    (void)state;
+    Reader reader = {0};
+    Error err;
+    session->source = "script.weft";
+    assert_int_equal(script_feed(session, &reader, "for i = 1, 2 do", 7, &err), READER_MORE);
+    assert_int_equal(script_feed(session, &reader, "  sratio{'nothing'}", 8, &err), READER_MORE);
+    assert_int_equal(script_feed(session, &reader, "end", 9, &err), READER_FAILED);
+    assert_int_equal(session->line, 8);
+    assert_string_equal(err.text, "no network 'nothing' (load net nothing ... makes one)");
+    session->source = NULL;
+}
+
+static void test_lua_values(void **state) {
+    (void)state;
+    fixture_works(session, "r = evaluate{'base', 'test'}");
+    fixture_works(session, "expect r.images == 200 and r.accuracy > 50 and #r == 1");
+    fixture_works(session, "s = sratio{'base'}");
+    fixture_works(session, "expect #s.s_ratio == #s and s[1].layer == 'conv1' and s.columns[1] == 'layer'");
+    fixture_works(session, "expect s.notes.seed == 0");
+    fixture_works(session, "s2 = run('sratio %s --layers %s', 'base', 'conv1')");
+    fixture_works(session, "expect s2.s_ratio == s[1].s_ratio");
+    fixture_works(session, "sratio{'base', layers = {'conv1', 'layer1.*'}, as = 'several'}");
+    fixture_works(session, "expect #show{'several'} == 3");
+    fixture_fails(session, "x = s.s_ration", STATUS_FAILED, "did you mean s_ratio?");
+    fixture_works(session, "f = load('return 41 + 1')");
+    fixture_works(session, "expect f() == 42");
+    fixture_works(session, "ok, message = pcall(sratio, {'nothing'})");
+    fixture_works(session, "expect not ok and message:find('no network', 1, true)");
+}
+
+static void test_tabulate(void **state) {
+    (void)state;
+    fixture_works(session, "t = tabulate('mine', {'d', 'stage', 'accuracy (%)'}, {{1, 'a', 2.5}, {2, 'b', 3}})");
+    fixture_works(session, "expect t.d[2] == 2 and t.stage[1] == 'a' and t.accuracy[2] == 3");
+    const Object *object = workspace_find(session, "mine");
+    assert_non_null(object);
+    assert_string_equal(object->table->columns[2].unit, "%");
+    assert_int_equal(object->table->columns[0].type, COLUMN_INTEGER);
+    fixture_fails(session, "tabulate('base', {'d'}, {{1}})", STATUS_USAGE, "'base' is a network already");
+    fixture_fails(session, "tabulate('x', {'d'}, {1})", STATUS_FAILED, "row 1 is not a table");
+}
+
+static void test_random_repeats(void **state) {
+    (void)state;
+    fixture_works(session, "math.randomseed(3); a = {math.random(), math.random(10), math.random(-5, 5)}");
+    fixture_works(session, "math.randomseed(3); b = {math.random(), math.random(10), math.random(-5, 5)}");
+    fixture_works(session, "expect a[1] == b[1] and a[2] == b[2] and a[3] == b[3]");
+    fixture_works(session, "expect a[1] >= 0 and a[1] < 1 and a[2] >= 1 and a[2] <= 10 and a[3] >= -5 and a[3] <= 5");
+    fixture_works(session, "keys = {}; for k in pairs{z = 1, [3] = 1, a = 1, [1] = 1} do keys[#keys + 1] = k end");
+    fixture_works(session, "expect keys[1] == 1 and keys[2] == 3 and keys[3] == 'a' and keys[4] == 'z'");
+}
+
+/* What fails publishes nothing and replaces nothing. */
+static void test_workspace_unchanged(void **state) {
+    (void)state;
+    const Network *smooth = workspace_find(session, "smooth")->network;
+    size_t count = session->object_count;
+    fixture_fails(session, "lowpass base --cutoff 1 --layers nothing --into smooth", STATUS_USAGE, "nothing");
+    fixture_fails(session, "lowpass base --cutoff 0 --into smooth", STATUS_USAGE, "greater than 0");
+    fixture_fails(session, "lowpass base --cutoff 1 --into test", STATUS_USAGE, "'test' is a dataset already");
+    fixture_fails(session, "sratio base --as smooth", STATUS_USAGE, "'smooth' is a network already");
+    fixture_fails(session, "load net smooth /nowhere", STATUS_BAD_INPUT, "/nowhere");
+    fixture_fails(session, "rm base nothing", STATUS_USAGE, "no object 'nothing'");
+    fixture_fails(session, "rename base smooth", STATUS_USAGE, "'smooth' exists already");
+    assert_ptr_equal(workspace_find(session, "smooth")->network, smooth);
+    assert_non_null(workspace_find(session, "base"));
+    assert_int_equal(session->object_count, count);
+}
+
+static void test_cancel(void **state) {
+    (void)state;
+    cancel_request();
+    fixture_fails(session, "while true do end", STATUS_CANCELLED, "interrupted");
+    fixture_fails(session, "lowpass base --cutoff 1 --into never", STATUS_CANCELLED, "");
+    assert_null(workspace_find(session, "never"));
+    cancel_clear();
+    fixture_works(session, "ls");
+}
+
+static void test_safe(void **state) {
+    (void)state;
+    Error err;
+    SessionOptions options = {.quiet = true, .safe = true};
+    Session *safe = session_new(&options, &err);
+    assert_non_null(safe);
+    fixture_works(
+        safe,
+        "expect os.execute == nil and io.popen == nil and package == nil and string.dump == nil and debug == nil");
+    fixture_works(safe, "f, why = load('\\27Lua')");
+    fixture_works(safe, "expect f == nil");
+    fixture_fails(safe, "io.open('/tmp/x', 'w')", STATUS_FAILED, "--safe");
+    fixture_fails(safe, "record /tmp/x.weft", STATUS_USAGE, "--safe allows writing below the working folder only");
+    fixture_fails(safe, "record ../x.weft", STATUS_USAGE, "--safe");
+    session_free(safe);
+}
+
+static int begin(void **state) {
+    (void)state;
+    session = fixture_session(true);
+    return 0;
+}
+
+static int end(void **state) {
+    (void)state;
+    session_free(session);
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rule),           cmocka_unit_test(test_chunks),
+        cmocka_unit_test(test_errors),         cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_lua_values),     cmocka_unit_test(test_tabulate),
+        cmocka_unit_test(test_random_repeats), cmocka_unit_test(test_workspace_unchanged),
+        cmocka_unit_test(test_cancel),         cmocka_unit_test(test_safe)};
+    return cmocka_run_group_tests(tests, begin, end);
+}

@@ -1,0 +1,113 @@
+/* bytes -- files for tests of the readers, made byte by byte, and a scratch folder to put them in. */
+#include "bytes.h"
+
+#include <ftw.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <zlib.h>
+
+static char folder[64];
+
+static int remove_one(const char *path, const struct stat *unused, int type, struct FTW *walk) {
+    (void)unused, (void)type, (void)walk;
+    return remove(path);
+}
+
+static void remove_folder(void) {
+    nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+const char *scratch_folder(void) {
+    if (!*folder) {
+        strcpy(folder, "/tmp/weft-test-XXXXXX");
+        if (!mkdtemp(folder)) abort();
+        atexit(remove_folder);
+    }
+    return folder;
+}
+
+const char *text_of(const char *format, ...) {
+    static char texts[64][512];
+    static unsigned turn;
+    char *text = texts[turn++ % 64];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof texts[0], format, args);
+    va_end(args);
+    return text;
+}
+
+const char *scratch_path(const char *name) {
+    return text_of("%s/%s", scratch_folder(), name);
+}
+
+bool write_bytes(const char *path, const void *bytes, size_t length) {
+    FILE *file = fopen(path, "wb");
+    bool ok = file && fwrite(bytes, 1, length, file) == length;
+    return file && fclose(file) == 0 && ok;
+}
+
+/* ---- growing blocks ---------------------------------------------------------------------------------------------- */
+
+static uint8_t *room(Bytes *bytes, size_t length) {
+    uint8_t *data = realloc(bytes->data, bytes->length + length + 1);
+    if (!data) abort();
+    bytes->data = data;
+    bytes->length += length;
+    return data + bytes->length - length;
+}
+
+void bytes_add(Bytes *bytes, const void *more, size_t length) {
+    if (length > 0) memcpy(room(bytes, length), more, length);
+}
+
+void bytes_fill(Bytes *bytes, uint8_t value, size_t count) {
+    memset(room(bytes, count), value, count);
+}
+
+void bytes_u32be(Bytes *bytes, uint32_t value) {
+    for (int shift = 24; shift >= 0; shift -= 8) bytes_fill(bytes, (uint8_t)(value >> shift), 1);
+}
+
+void bytes_done(Bytes *bytes) {
+    free(bytes->data);
+    *bytes = (Bytes){0};
+}
+
+/* ---- formats ----------------------------------------------------------------------------------------------------- */
+
+void bytes_idx(Bytes *bytes, uint8_t type, uint8_t rank, const uint32_t *dim, size_t dims) {
+    bytes_add(bytes, (uint8_t[]){0, 0, type, rank}, 4);
+    for (size_t i = 0; i < dims; i++) bytes_u32be(bytes, dim[i]);
+}
+
+void bytes_gzip(Bytes *bytes, const void *content, size_t length, bool fields) {
+    gz_header header = {.extra = (Bytef *)(char[]){"WF\4\0data"},
+                        .extra_len = 8,
+                        .name = (Bytef *)(char[]){"a name"},
+                        .comment = (Bytef *)(char[]){"a comment"},
+                        .hcrc = 1};
+    z_stream stream = {0};
+    if (deflateInit2(&stream, 6, Z_DEFLATED, 31, 8, Z_DEFAULT_STRATEGY) != Z_OK ||
+        (fields && deflateSetHeader(&stream, &header) != Z_OK))
+        abort();
+    uLong bound = deflateBound(&stream, (uLong)length);
+    uint8_t *out = room(bytes, bound);
+    stream.next_in = (z_const Bytef *)content;
+    stream.avail_in = (uInt)length;
+    stream.next_out = out;
+    stream.avail_out = (uInt)bound;
+    if (deflate(&stream, Z_FINISH) != Z_STREAM_END) abort();
+    bytes->length -= stream.avail_out;
+    deflateEnd(&stream);
+}
+
+void bytes_cifar(Bytes *bytes, int label, int fine, unsigned first) {
+    bytes_fill(bytes, (uint8_t)label, 1);
+    if (fine >= 0) bytes_fill(bytes, (uint8_t)fine, 1);
+    uint8_t *pixels = room(bytes, 3072);
+    for (unsigned i = 0; i < 3072; i++) pixels[i] = (uint8_t)(first + i);
+}

@@ -1,0 +1,206 @@
+/* hostile_datasets -- hostile dataset files (RELIABILITY (b), rows 107 to 113). Each case is a folder. */
+#include "bytes.h"
+#include "hostile.h"
+
+#include <sys/stat.h>
+
+#define IDX "idx:%s/images,%s/labels"
+#define CIFAR10 "cifar10:%s:test"
+#define CIFAR100 "cifar100:%s:test"
+
+enum { IMAGES = 3, HEIGHT = 4, WIDTH = 5, PIXELS = IMAGES * HEIGHT * WIDTH };
+
+/* Writes FOLDER/NAME and frees the bytes. */
+static bool put(const char *folder, const char *name, Bytes *bytes) {
+    mkdir(folder, 0777); /* a second file finds it made */
+    bool ok = write_bytes(text_of("%s/%s", folder, name), bytes->data, bytes->length);
+    bytes_done(bytes);
+    return ok;
+}
+
+static void add_images(Bytes *bytes) {
+    bytes_idx(bytes, 0x08, 3, (uint32_t[]){IMAGES, HEIGHT, WIDTH}, 3);
+    for (unsigned i = 0; i < PIXELS; i++) bytes_fill(bytes, (uint8_t)(4 * i), 1);
+}
+
+/* FOLDER/labels of `count` labels, and FOLDER/images with the given bytes. */
+static bool put_pair(const char *folder, Bytes *images, uint32_t count) {
+    Bytes labels = {0};
+    bytes_idx(&labels, 0x08, 1, &count, 1);
+    for (uint32_t i = 0; i < count; i++) bytes_fill(&labels, (uint8_t)i, 1);
+    return put(folder, "labels", &labels) & put(folder, "images", images);
+}
+
+/* ---- IDX --------------------------------------------------------------------------------------------------------- */
+
+static bool with_header(const char *folder, uint8_t type, uint8_t rank) {
+    Bytes bytes = {0};
+    add_images(&bytes);
+    bytes.data[2] = type;
+    bytes.data[3] = rank;
+    return put_pair(folder, &bytes, IMAGES);
+}
+
+static bool rank_0(const char *folder) {
+    return with_header(folder, 0x08, 0);
+}
+
+static bool rank_255(const char *folder) {
+    return with_header(folder, 0x08, 255);
+}
+
+static bool type_0a(const char *folder) {
+    return with_header(folder, 0x0A, 3);
+}
+
+static bool huge_dimensions(const char *folder) {
+    Bytes bytes = {0};
+    bytes_idx(&bytes, 0x08, 3, (uint32_t[]){UINT32_MAX, UINT32_MAX, UINT32_MAX}, 3);
+    return put_pair(folder, &bytes, IMAGES);
+}
+
+static bool dimensions_wrap(const char *folder) {
+    Bytes bytes = {0};
+    bytes_idx(&bytes, 0x08, 3, (uint32_t[]){UINT32_MAX, UINT32_MAX, 1}, 3);
+    return put_pair(folder, &bytes, IMAGES);
+}
+
+static bool zero_dimension(const char *folder) {
+    Bytes bytes = {0};
+    bytes_idx(&bytes, 0x08, 3, (uint32_t[]){IMAGES, 0, UINT32_MAX}, 3);
+    return put_pair(folder, &bytes, IMAGES);
+}
+
+static bool fewer_labels(const char *folder) {
+    Bytes bytes = {0};
+    add_images(&bytes);
+    return put_pair(folder, &bytes, IMAGES - 1);
+}
+
+/* ---- gzip -------------------------------------------------------------------------------------------------------- */
+
+static void add_packed(Bytes *bytes) {
+    Bytes plain = {0};
+    add_images(&plain);
+    bytes_gzip(bytes, plain.data, plain.length, true);
+    bytes_done(&plain);
+}
+
+static bool gzip_truncated(const char *folder) {
+    Bytes bytes = {0};
+    add_packed(&bytes);
+    bytes.length -= 9;
+    return put_pair(folder, &bytes, IMAGES);
+}
+
+/* One bit of the byte `back` before the end. */
+static bool gzip_flipped(const char *folder, size_t back) {
+    Bytes bytes = {0};
+    add_packed(&bytes);
+    bytes.data[bytes.length - back] ^= 1;
+    return put_pair(folder, &bytes, IMAGES);
+}
+
+static bool gzip_bad_crc(const char *folder) {
+    return gzip_flipped(folder, 8);
+}
+
+static bool gzip_bad_length(const char *folder) {
+    return gzip_flipped(folder, 4);
+}
+
+static bool gzip_trailing(const char *folder) {
+    Bytes bytes = {0};
+    add_packed(&bytes);
+    bytes_add(&bytes, "junk", 4);
+    return put_pair(folder, &bytes, IMAGES);
+}
+
+/* A small honest header before 64 MiB of zeros. */
+static bool gzip_bomb(const char *folder) {
+    Bytes plain = {0}, bytes = {0};
+    add_images(&plain);
+    bytes_fill(&plain, 0, 64 << 20);
+    bytes_gzip(&bytes, plain.data, plain.length, false);
+    bytes_done(&plain);
+    return put_pair(folder, &bytes, IMAGES);
+}
+
+/* A header that tells of a terabyte. */
+static bool gzip_promise(const char *folder) {
+    Bytes plain = {0}, bytes = {0};
+    bytes_idx(&plain, 0x08, 3, (uint32_t[]){1 << 20, 1 << 10, 1 << 10}, 3);
+    bytes_fill(&plain, 0, 1 << 20);
+    bytes_gzip(&bytes, plain.data, plain.length, false);
+    bytes_done(&plain);
+    return put_pair(folder, &bytes, IMAGES);
+}
+
+static bool gzip_two_members(const char *folder) {
+    Bytes plain = {0}, bytes = {0};
+    add_images(&plain);
+    bytes_gzip(&bytes, plain.data, 30, true);
+    bytes_gzip(&bytes, plain.data + 30, plain.length - 30, false);
+    bytes_fill(&bytes, 0, 100);
+    bytes_done(&plain);
+    return put_pair(folder, &bytes, IMAGES);
+}
+
+/* ---- CIFAR ------------------------------------------------------------------------------------------------------- */
+
+static bool cifar_odd_size(const char *folder) {
+    Bytes bytes = {0};
+    bytes_cifar(&bytes, 1, -1, 0);
+    bytes_fill(&bytes, 0, 1);
+    return put(folder, "test_batch.bin", &bytes);
+}
+
+static bool cifar_empty(const char *folder) {
+    Bytes bytes = {0};
+    bytes_fill(&bytes, 0, 0);
+    return put(folder, "test_batch.bin", &bytes);
+}
+
+static bool cifar_label_10(const char *folder) {
+    Bytes bytes = {0};
+    bytes_cifar(&bytes, 9, -1, 0);
+    bytes_cifar(&bytes, 10, -1, 0);
+    return put(folder, "test_batch.bin", &bytes);
+}
+
+static bool cifar_labels(const char *folder, int coarse, int fine) {
+    Bytes bytes = {0};
+    bytes_cifar(&bytes, coarse, fine, 0);
+    return put(folder, "test.bin", &bytes);
+}
+
+static bool cifar_coarse_20(const char *folder) {
+    return cifar_labels(folder, 20, 99);
+}
+
+static bool cifar_fine_100(const char *folder) {
+    return cifar_labels(folder, 19, 100);
+}
+
+const HostileCase hostile_datasets[] = {
+    {107, "107-idx-rank-0", IDX, rank_0, 3, "rank 0"},
+    {107, "107-idx-rank-255", IDX, rank_255, 3, "rank 255"},
+    {107, "107-idx-type-0a", IDX, type_0a, 3, "type 0x0A"},
+    {108, "108-idx-huge-dimensions", IDX, huge_dimensions, 3, "overflows"},
+    {108, "108-idx-dimensions-beyond-file", IDX, dimensions_wrap, 3, "bytes, 0 remain"},
+    {108, "108-idx-zero-dimension", IDX, zero_dimension, 3, "no images"},
+    {109, "109-idx-fewer-labels", IDX, fewer_labels, 3, "3 images, but 2 labels"},
+    {110, "110-gzip-truncated", IDX, gzip_truncated, 3, "cut off"},
+    {110, "110-gzip-bad-crc", IDX, gzip_bad_crc, 3, "CRC-32"},
+    {110, "110-gzip-bad-length", IDX, gzip_bad_length, 3, "its length"},
+    {110, "110-gzip-trailing-bytes", IDX, gzip_trailing, 3, "no gzip member"},
+    {110, "110-gzip-bomb", IDX, gzip_bomb, 3, "more than the 76 bytes"},
+    {110, "110-gzip-promise", IDX, gzip_promise, 3, "packed bytes can hold"},
+    {111, "111-gzip-two-members", IDX, gzip_two_members, 0, NULL},
+    {112, "112-cifar-odd-size", CIFAR10, cifar_odd_size, 3, "not a multiple"},
+    {112, "112-cifar-empty", CIFAR10, cifar_empty, 3, "empty"},
+    {113, "113-cifar10-label-10", CIFAR10, cifar_label_10, 3, "label 10"},
+    {113, "113-cifar100-coarse-20", CIFAR100, cifar_coarse_20, 3, "coarse label 20"},
+    {113, "113-cifar100-fine-100", CIFAR100, cifar_fine_100, 3, "fine label 100"},
+    {0},
+};
