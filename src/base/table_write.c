@@ -87,6 +87,18 @@ static int column_decimals(const Column *column, size_t rows) {
     return decimals - spare;
 }
 
+/* A number with so many decimals, or %.6g; what rounds to zero loses its sign. */
+static void add_rounded(Str *out, double value, int decimals) {
+    char text[NUMBER_TEXT];
+    if (decimals == GENERAL) {
+        str_addf(out, "%.6g", value);
+        return;
+    }
+    snprintf(text, sizeof text, "%.*f", decimals, value);
+    bool zero = strspn(text, "-0.") == strlen(text);
+    str_add(out, zero && text[0] == '-' ? text + 1 : text);
+}
+
 /* A cell as people read it, `decimals` being its column's. */
 static void add_cell(Str *out, const Column *column, size_t row, int decimals) {
     Cell cell = column->cells[row];
@@ -99,12 +111,11 @@ static void add_cell(Str *out, const Column *column, size_t row, int decimals) {
         break;
     case COLUMN_REAL:
         if (isnan(cell.real)) break;
-        if (isinf(cell.real))
+        if (isinf(cell.real)) {
             str_add(out, cell.real < 0 ? "-inf" : "inf");
-        else if (decimals == GENERAL)
-            str_addf(out, "%.6g", cell.real);
-        else
-            str_addf(out, "%.*f", decimals, cell.real);
+        } else {
+            add_rounded(out, cell.real, decimals);
+        }
         break;
     }
 }
@@ -275,7 +286,13 @@ static void add_markdown(Str *out, const char *text) {
     }
 }
 
+static bool is_empty(const Column *column, size_t row) {
+    return column->type == COLUMN_TEXT && (!column->cells[row].text || !*column->cells[row].text);
+}
+
 static void write_separated(const Table *table, const char *separator, void (*add)(Str *, const char *), Str *out) {
+    /* In CSV, readers skip a line with nothing on it: a lone empty cell is quoted. */
+    bool quote_empty = add == add_csv && table->column_count == 1;
     for (size_t c = 0; c < table->column_count; c++) {
         if (c > 0) str_add(out, separator);
         add(out, table->columns[c].name);
@@ -290,6 +307,7 @@ static void write_separated(const Table *table, const char *separator, void (*ad
             else if (column->cells[r].text)
                 add(out, column->cells[r].text);
         }
+        if (quote_empty && is_empty(&table->columns[0], r)) str_add(out, "\"\"");
         str_add(out, "\n");
     }
 }
