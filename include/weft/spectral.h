@@ -21,27 +21,32 @@ bool spectral_singular_values(const float *matrix, size_t rows, size_t columns, 
  * for an all-zero matrix or K < 2. STATUS_BAD_INPUT where a weight is not finite. */
 bool spectral_sratio(const float *matrix, size_t rows, size_t columns, double *ratio, double *energy, Error *err);
 
-/* One network: columns layer, rows, columns, K, s_ratio, energy; notes "mean" and "mean_last_half" (layers
- * floor(L/2)..). With `versus`: matched by layer name: layer, s_ratio, s_ratio_vs, difference (versus - network); notes
- * for both means of both ratios and of the difference; layers found in one network only are named in the note
- * "unmatched". Convolutions only. */
+/* One network: columns layer, rows, columns, K, s_ratio, energy; notes "layers" (their number), "mean",
+ * "mean_last_half" (over the layers from floor(L/2) on) and "mean_last_half_paper" (2/L times their sum, as the paper
+ * has it). With `versus`: matched by layer name: layer, s_ratio, s_ratio_vs, difference (versus - network); the same
+ * means, also with "_vs" and "_difference" behind their names; layers found in one network only, or with another shape,
+ * are named in the note "unmatched". Layers without a ratio (NaN) are left out of L and the means and named in the note
+ * "skipped". STATUS_USAGE where no layer is chosen or matched, or a linear one is chosen: convolutions only. */
 Table *sratio_table(const Network *network, const Network *versus, const bool *chosen, const Task *task, Error *err);
 
-/* fft == false: index, sigma, energy_fraction (cumulative). fft: frequency (0 .. floor(k*k/2) of the flattened kernel),
- * magnitude (mean |FFT| over kernels), and the same for the 2-D radial frequency in a second pair of columns where k >
- * 1: see the column names in the implementation. */
+/* fft == false: index (from 1), sigma, energy_fraction (cumulative); notes rows, columns, energy, s_ratio. fft: mode,
+ * frequency, magnitude (mean |FFT| over all kernels): first the rows of mode "1d", the flattened kernel's frequencies 0
+ * .. floor(kh*kw/2); then, for kernels larger than 1 x 1, those of mode "2d", the radial frequencies of the kh x kw
+ * kernel, each a mean over its bins. STATUS_USAGE for the fft of a linear layer. Both have the note "layer". */
 Table *spectrum_table(const Network *network, size_t layer, bool fft, Error *err);
 
 typedef enum LowpassMode { LOWPASS_1D, LOWPASS_2D, LOWPASS_RAW } LowpassMode;
 /* H(f) = exp(-0.5 (f/D0)^2) on the FFT of each kernel: 1D: flattened k*k, f = min(i, n-i); 2D: k x k, radial f; RAW:
  * flattened, f = i, real part kept. cutoff > 0, finite (STATUS_USAGE else). Filters `count` kernels of size kh x kw in
- * `in` into `out` (may be equal). */
+ * `in` into `out` (may be equal). STATUS_BAD_INPUT where a weight is not finite. */
 bool lowpass_kernels(const float *in, float *out, uint64_t count, unsigned kh, unsigned kw, double cutoff,
                      LowpassMode mode, Error *err);
+/* The same for all kernels of the chosen layers, convolutions only (STATUS_USAGE else). */
 Network *lowpass_apply(const Network *network, double cutoff, LowpassMode mode, const bool *chosen, const char *command,
                        const Task *task, Error *err);
 
-/* Multiplies the last min(last, K) singular values by `factor` (>= 0, finite) and rebuilds U diag(s') V^T. */
+/* Multiplies the last min(last, K) singular values of each chosen layer, convolution or linear, by `factor` (>= 0,
+ * finite; STATUS_USAGE else) and rebuilds U diag(s') V^T. Factor 1 gives back the very same numbers. */
 Network *svscale_apply(const Network *network, double factor, unsigned last, const bool *chosen, const char *command,
                        const Task *task, Error *err);
 
@@ -52,7 +57,7 @@ Table *distance_table(const Network *a, const Network *b, const bool *chosen, Er
 /* The filters of one layer: filter, channel, row, column, weight (one row per weight). */
 Table *kernels_table(const Network *network, size_t layer, Error *err);
 
-/* Frees plans kept between calls (FFTW); for leak checkers. */
+/* Frees plans kept between calls (FFTW), while nothing else runs here; for leak checkers. */
 void spectral_cleanup(void);
 
 #endif

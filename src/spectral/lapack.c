@@ -1,0 +1,105 @@
+/* lapack -- the only file that calls LAPACKE and double-precision BLAS; `info` becomes an Error here.
+ *
+ * LAPACK stores columns one after the other, we store rows: our rows x columns matrix W is, seen by LAPACK, the
+ * columns x rows matrix W^T. W^T = U' S V'^T means W = V' S U'^T, so asking LAPACK for the decomposition of W^T and
+ * swapping the two factors gives ours without one transposition. The *_work entry points take our workspace, so all
+ * memory passes through mem_alloc.
+ */
+#include "spectral/lapack.h"
+
+#include <cblas.h>
+#include <lapacke.h>
+#include <limits.h>
+#include <pthread.h>
+
+/* dgesdd's workspace, about 4 K^2 + 7 K numbers, is counted in 32 bits. */
+enum { SIDE_MAX = 16384 };
+
+/* The caller cuts the work into layers; results must not depend on how many threads OpenBLAS would use for one. */
+static void one_thread(void) {
+    openblas_set_num_threads(1);
+}
+
+static void prepare(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, one_thread);
+}
+
+bool lapack_admits(size_t rows, size_t columns, Error *err) {
+    size_t smaller = rows < columns ? rows : columns, larger = rows < columns ? columns : rows;
+    if (smaller <= SIDE_MAX && larger <= INT_MAX) return true;
+    return error_set(err, STATUS_LIMIT, "a %zu x %zu matrix; the smaller side may have %d at most", rows, columns,
+                     SIDE_MAX);
+}
+
+static bool check(lapack_int info, const char *routine, Error *err) {
+    if (info == 0) return true;
+    if (info < 0) return error_set(err, STATUS_FAILED, "LAPACK %s refused its argument %d", routine, -(int)info);
+    return error_set(err, STATUS_FAILED, "LAPACK %s did not converge (info %d)", routine, (int)info);
+}
+
+/* dgesdd on the transposed view; job 'N' (values only) or 'S' (thin factors). */
+static bool decompose(char job, double *matrix, size_t rows, size_t columns, double *u, double *sigma, double *vt,
+                      Error *err) {
+    if (!lapack_admits(rows, columns, err)) return false;
+    size_t smaller = rows < columns ? rows : columns;
+    if (smaller == 0) return true;
+    prepare();
+    lapack_int m = (lapack_int)columns, n = (lapack_int)rows, k = (lapack_int)smaller, info;
+    double size = 0, *work = NULL;
+    bool done = false;
+    lapack_int *integers = mem_alloc(8 * (uint64_t)smaller, sizeof *integers, err);
+    if (!integers) goto out;
+    info = LAPACKE_dgesdd_work(LAPACK_COL_MAJOR, job, m, n, matrix, m, sigma, vt, m, u, k, &size, -1, integers);
+    if (!check(info, "dgesdd", err)) goto out;
+    work = mem_alloc((uint64_t)size, sizeof *work, err);
+    if (!work) goto out;
+    info = LAPACKE_dgesdd_work(LAPACK_COL_MAJOR, job, m, n, matrix, m, sigma, vt, m, u, k, work, (lapack_int)size,
+                               integers);
+    done = check(info, "dgesdd", err);
+out:
+    mem_free(integers);
+    mem_free(work);
+    return done;
+}
+
+bool lapack_singular_values(double *matrix, size_t rows, size_t columns, double *sigma, Error *err) {
+    return decompose('N', matrix, rows, columns, NULL, sigma, NULL, err);
+}
+
+bool lapack_svd(double *matrix, size_t rows, size_t columns, double *u, double *sigma, double *vt, Error *err) {
+    return decompose('S', matrix, rows, columns, u, sigma, vt, err);
+}
+
+bool lapack_eigenvalues(double *matrix, size_t size, double *values, Error *err) {
+    if (!lapack_admits(size, size, err)) return false;
+    if (size == 0) return true;
+    prepare();
+    lapack_int n = (lapack_int)size, info, integer = 0, integer_size = 0;
+    double optimal = 0;
+    /* Our lower triangle is LAPACK's upper one. Values only: one integer of workspace is enough. */
+    info = LAPACKE_dsyevd_work(LAPACK_COL_MAJOR, 'N', 'U', n, matrix, n, values, &optimal, -1, &integer_size, -1);
+    if (!check(info, "dsyevd", err)) return false;
+    double *work = mem_alloc((uint64_t)optimal, sizeof *work, err);
+    if (!work) return false;
+    info =
+        LAPACKE_dsyevd_work(LAPACK_COL_MAJOR, 'N', 'U', n, matrix, n, values, work, (lapack_int)optimal, &integer, 1);
+    mem_free(work);
+    return check(info, "dsyevd", err);
+}
+
+void lapack_gram(const double *matrix, size_t rows, size_t columns, double *gram) {
+    if (rows == 0 || columns == 0) return;
+    prepare();
+    bool wide = rows <= columns;
+    cblas_dsyrk(CblasRowMajor, CblasLower, wide ? CblasNoTrans : CblasTrans, (int)(wide ? rows : columns),
+                (int)(wide ? columns : rows), 1, matrix, (int)columns, 0, gram, (int)(wide ? rows : columns));
+}
+
+void lapack_subtract_product(size_t rows, size_t columns, size_t inner, const double *a, size_t stride, const double *b,
+                             double *c) {
+    if (rows == 0 || columns == 0 || inner == 0) return;
+    prepare();
+    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)rows, (int)columns, (int)inner, -1, a, (int)stride, b,
+                (int)columns, 1, c, (int)columns);
+}

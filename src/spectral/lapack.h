@@ -1,0 +1,26 @@
+/* lapack -- dense double-precision linear algebra on row-major matrices, one thread per call. */
+#ifndef WEFT_SPECTRAL_LAPACK_H
+#define WEFT_SPECTRAL_LAPACK_H
+
+#include "weft/base.h"
+
+/* STATUS_LIMIT where a rows x columns matrix is larger than LAPACK's 32-bit sizes allow. */
+bool lapack_admits(size_t rows, size_t columns, Error *err);
+
+/* The singular values, descending, min(rows, columns) = K of them. `matrix` is destroyed. */
+bool lapack_singular_values(double *matrix, size_t rows, size_t columns, double *sigma, Error *err);
+
+/* The thin decomposition matrix = U diag(sigma) V^T: `u` is rows x K, `vt` K x columns. `matrix` is destroyed. */
+bool lapack_svd(double *matrix, size_t rows, size_t columns, double *u, double *sigma, double *vt, Error *err);
+
+/* The eigenvalues of a symmetric size x size matrix, ascending; only its lower triangle is read, and destroyed. */
+bool lapack_eigenvalues(double *matrix, size_t size, double *values, Error *err);
+
+/* The lower triangle of the smaller Gram matrix: A A^T (rows <= columns) or A^T A; K x K. */
+void lapack_gram(const double *matrix, size_t rows, size_t columns, double *gram);
+
+/* c (rows x columns) -= a (rows x inner, rows `stride` apart) b (inner x columns). */
+void lapack_subtract_product(size_t rows, size_t columns, size_t inner, const double *a, size_t stride, const double *b,
+                             double *c);
+
+#endif

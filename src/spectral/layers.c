@@ -1,0 +1,183 @@
+/* layers -- which layers of a network an analysis reads or changes, and the walk over them. */
+#include "spectral/layers.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+size_t *layers_chosen(const Network *network, const bool *chosen, bool convolutions_only, size_t *count, Error *err) {
+    size_t *layers = mem_alloc(network->layer_count, sizeof *layers, err), found = 0;
+    if (!layers) return NULL;
+    for (size_t i = 0; i < network->layer_count; i++) {
+        if (!chosen[i]) continue;
+        if (convolutions_only && !network->layers[i].convolution) {
+            error_set(err, STATUS_USAGE, "layer '%s' is linear; only convolutions can be used here",
+                      network->layers[i].name);
+            goto failed;
+        }
+        layers[found++] = i;
+    }
+    if (found == 0) {
+        error_set(err, STATUS_USAGE, "no %s is chosen", convolutions_only ? "convolution" : "layer");
+        goto failed;
+    }
+    *count = found;
+    return layers;
+failed:
+    mem_free(layers);
+    return NULL;
+}
+
+void layers_list(Str *list, const char *name, const char *reason) {
+    str_addf(list, "%s%s (%s)", list->length > 0 ? ", " : "", name, reason);
+}
+
+/* ---- matching ---------------------------------------------------------------------------------------------------- */
+
+typedef struct Entry {
+    const char *name;
+    size_t layer;
+    bool used;
+} Entry;
+
+static int by_name(const void *a, const void *b) {
+    return strcmp(((const Entry *)a)->name, ((const Entry *)b)->name);
+}
+
+/* The layers of a network, sorted by name. */
+static Entry *index_layers(const Network *network, Error *err) {
+    Entry *entries = mem_alloc(network->layer_count, sizeof *entries, err);
+    if (!entries) return NULL;
+    for (size_t i = 0; i < network->layer_count; i++) entries[i] = (Entry){network->layers[i].name, i, false};
+    qsort(entries, network->layer_count, sizeof *entries, by_name);
+    return entries;
+}
+
+static void add_shape(Str *text, const Tensor *tensor) {
+    for (unsigned i = 0; i < tensor->rank; i++)
+        str_addf(text, "%s%llu", i ? "x" : "", (unsigned long long)tensor->dim[i]);
+}
+
+static bool same_shape(const Tensor *a, const Tensor *b) {
+    return a->rank == b->rank && memcmp(a->dim, b->dim, a->rank * sizeof *a->dim) == 0;
+}
+
+static void list_shapes(Str *unmatched, const char *name, const Tensor *a, const Tensor *b) {
+    Str reason = {0};
+    add_shape(&reason, a);
+    str_add(&reason, " against ");
+    add_shape(&reason, b);
+    layers_list(unmatched, name, str_text(&reason));
+    if (reason.failed) unmatched->failed = true;
+    str_done(&reason);
+}
+
+LayerPair *layers_match(const Network *a, const Network *b, const bool *chosen, bool convolutions_only, size_t *count,
+                        Str *unmatched, Error *err) {
+    size_t wanted = 0, found = 0, eligible = 0;
+    LayerPair *pairs = NULL, *result = NULL;
+    Entry *entries = NULL;
+    size_t *layers = layers_chosen(a, chosen, convolutions_only, &wanted, err);
+    if (layers) entries = index_layers(b, err);
+    if (entries) pairs = mem_alloc(wanted, sizeof *pairs, err);
+    if (!pairs) goto out;
+    for (size_t i = 0; i < wanted; i++) {
+        const Layer *layer = &a->layers[layers[i]];
+        Entry *entry = bsearch(&(Entry){.name = layer->name}, entries, b->layer_count, sizeof *entries, by_name);
+        if (!entry) {
+            layers_list(unmatched, layer->name, "only in the first network");
+            continue;
+        }
+        entry->used = true;
+        const Tensor *first = layer_weight(a, layer), *second = layer_weight(b, &b->layers[entry->layer]);
+        if (same_shape(first, second))
+            pairs[found++] = (LayerPair){layers[i], entry->layer};
+        else
+            list_shapes(unmatched, layer->name, first, second);
+    }
+    for (size_t i = 0; i < a->layer_count; i++) eligible += !convolutions_only || a->layers[i].convolution;
+    for (size_t i = 0; wanted == eligible && i < b->layer_count; i++) {
+        if (!entries[i].used && (!convolutions_only || b->layers[entries[i].layer].convolution)) {
+            layers_list(unmatched, entries[i].name, "only in the second network");
+        }
+    }
+    if (!str_ok(unmatched, err)) goto out;
+    if (found == 0) {
+        error_set(err, STATUS_USAGE, "the networks have no layer in common: %s", str_text(unmatched));
+        goto out;
+    }
+    result = pairs;
+    *count = found;
+out:
+    if (!result) mem_free(pairs);
+    mem_free(entries);
+    mem_free(layers);
+    return result;
+}
+
+/* ---- weights ----------------------------------------------------------------------------------------------------- */
+
+void layers_kernel(const Network *network, size_t layer, size_t *height, size_t *width) {
+    const Tensor *weight = layer_weight(network, &network->layers[layer]);
+    *height = weight->rank == 4 ? (size_t)weight->dim[2] : 1;
+    *width = weight->rank == 4 ? (size_t)weight->dim[3] : 1;
+}
+
+double layers_cost(const Network *network, size_t layer) {
+    size_t rows, columns;
+    layer_matrix(network, &network->layers[layer], &rows, &columns);
+    return (double)rows * (double)columns * (double)(rows < columns ? rows : columns);
+}
+
+bool layers_check_weights(const float *weights, uint64_t count, float largest, Error *err) {
+    for (uint64_t i = 0; i < count; i++) {
+        if (fabsf(weights[i]) <= largest) continue;
+        const char *why = isfinite(weights[i]) ? "too large to work with" : "not a finite number";
+        return error_set(err, STATUS_BAD_INPUT, "weight %llu is %g, %s", (unsigned long long)i, (double)weights[i],
+                         why);
+    }
+    return true;
+}
+
+/* ---- applying ---------------------------------------------------------------------------------------------------- */
+
+typedef struct Application {
+    const Network *network;
+    const size_t *layers;
+    LayerFunction *function;
+    const void *context;
+    Tensor **made; /* one a layer */
+} Application;
+
+static bool apply_one(void *context, size_t point, Error *err) {
+    Application *work = context;
+    const Layer *layer = &work->network->layers[work->layers[point]];
+    const Tensor *weight = layer_weight(work->network, layer);
+    work->made[point] = tensor_new(weight->rank, weight->dim, err);
+    if (work->made[point] &&
+        work->function(work->context, work->network, work->layers[point], work->made[point]->data, err)) {
+        return true;
+    }
+    return error_prefix(err, "layer '%s'", layer->name);
+}
+
+Network *layers_apply(const Network *network, const size_t *layers, size_t count, LayerFunction *function,
+                      const void *context, const char *what, const char *command, const Task *task, Error *err) {
+    Application work = {network, layers, function, context, NULL};
+    Network *result = NULL;
+    double *costs = mem_alloc(count, sizeof *costs, err);
+    if (costs) work.made = mem_alloc(count, sizeof *work.made, err);
+    if (!work.made) goto out;
+    for (size_t i = 0; i < count; i++) costs[i] = layers_cost(network, layers[i]);
+    if (!map_points(count, costs, apply_one, &work, what, task, err)) goto out;
+    result = network_derive(network, what, command, err);
+    for (size_t i = 0; result && i < count; i++) {
+        network_replace(result, network->layers[layers[i]].tensor, work.made[i]);
+        work.made[i] = NULL;
+    }
+out:
+    for (size_t i = 0; work.made && i < count; i++) tensor_release(work.made[i]);
+    mem_free(work.made);
+    mem_free(costs);
+    return result;
+}

@@ -1,0 +1,40 @@
+/* layers -- which layers of a network an analysis reads or changes, and the walk over them. */
+#ifndef WEFT_SPECTRAL_LAYERS_H
+#define WEFT_SPECTRAL_LAYERS_H
+
+#include "weft/base.h"
+#include "weft/net.h"
+
+/* The indices of the layers that `chosen` marks, in network order. STATUS_USAGE where there is none, and where a linear
+ * one is among them though only convolutions will do. */
+size_t *layers_chosen(const Network *network, const bool *chosen, bool convolutions_only, size_t *count, Error *err);
+
+/* The chosen layers of `a` with the layer of the same name and shape in `b`. Those without one are added to
+ * `unmatched`, with the reason, and so are b's own layers where nothing of `a` was left out. STATUS_USAGE where no pair
+ * is found. */
+typedef struct LayerPair {
+    size_t a, b;
+} LayerPair;
+LayerPair *layers_match(const Network *a, const Network *b, const bool *chosen, bool convolutions_only, size_t *count,
+                        Str *unmatched, Error *err);
+
+/* Adds "NAME (REASON)" to a list for people. */
+void layers_list(Str *list, const char *name, const char *reason);
+
+/* Kernel height and width of a layer: 1 x 1 for a linear one. */
+void layers_kernel(const Network *network, size_t layer, size_t *height, size_t *width);
+
+/* What a decomposition of the layer's matrix costs, up to a factor. */
+double layers_cost(const Network *network, size_t layer);
+
+/* STATUS_BAD_INPUT naming the first of the weights that is not a number of magnitude up to `largest`. */
+bool layers_check_weights(const float *weights, uint64_t count, float largest, Error *err);
+
+/* Computes a layer's new weights, as many as it has. Called from several threads at once. */
+typedef bool LayerFunction(const void *context, const Network *network, size_t layer, float *out, Error *err);
+/* A network derived from `network` (lineage entry `what`: `command`) in which `function` made the weights of `count`
+ * layers. Errors name the layer. */
+Network *layers_apply(const Network *network, const size_t *layers, size_t count, LayerFunction *function,
+                      const void *context, const char *what, const char *command, const Task *task, Error *err);
+
+#endif

@@ -1,0 +1,113 @@
+/* lowpass -- Gaussian low-pass filtering of convolution kernels by FFT.
+ *
+ * Each kernel's spectrum is multiplied by H(f) = exp(-1/2 (f/D0)^2), D0 the cutoff.
+ *   1D   the kernel flattened to n = kh kw numbers; f = min(i, n - i), so the result is real by itself
+ *   2D   the kh x kw kernel; f = sqrt(fi^2 + fj^2), fi = min(i, kh - i), fj = min(j, kw - j)
+ *   RAW  flattened; f = i for all of 0 .. n-1, real part of the inverse kept. H is not symmetric then, but the real
+ *        part of the inverse transform of H X, for X of a real kernel, is the inverse transform of H' X with the
+ *        symmetric part of H: H'(i) = (H(i) + H(n - i)) / 2 for i > 0, H'(0) = H(0). (The taking of the real part
+ *        averages Y(i) with the conjugate of Y(n - i), and X(n - i) is the conjugate of X(i).)
+ * So every mode is one multiplication of a half spectrum by real gains. Source: the paper's section on frequency
+ * analysis; the three readings of its formula are compared in the reference values' lowpass.json.
+ */
+#include "weft/spectral.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "spectral/fourier.h"
+#include "spectral/layers.h"
+
+static double gaussian(double frequency, double cutoff) {
+    double x = frequency / cutoff;
+    return exp(-0.5 * x * x);
+}
+
+/* One gain a bin, with the 1/n that the inverse transform leaves to us. */
+static float *gains(const Fourier *fourier, double cutoff, LowpassMode mode, Error *err) {
+    float *gain = mem_alloc(fourier->bins, sizeof *gain, err);
+    for (size_t bin = 0; gain && bin < fourier->bins; bin++) {
+        size_t row, column;
+        unsigned twins;
+        fourier_bin(fourier, bin, &row, &column, &twins);
+        double response = gaussian(hypot((double)row, (double)column), cutoff);
+        if (mode == LOWPASS_RAW && column > 0) {
+            response = (response + gaussian((double)(fourier->width - column), cutoff)) / 2;
+        }
+        gain[bin] = (float)(response / (double)fourier->elements);
+    }
+    return gain;
+}
+
+static void filter_batch(const Fourier *fourier, const float *gain, size_t kernels) {
+    fourier_forward(fourier);
+    float(*bin)[2] = fourier->spectrum;
+    for (size_t k = 0; k < kernels; k++) {
+        for (size_t i = 0; i < fourier->bins; i++, bin++) {
+            (*bin)[0] *= gain[i];
+            (*bin)[1] *= gain[i];
+        }
+    }
+    fourier_inverse(fourier);
+}
+
+static bool check_cutoff(double cutoff, Error *err) {
+    if (isfinite(cutoff) && cutoff > 0) return true;
+    return error_set(err, STATUS_USAGE, "cutoff %g: must be a finite number above 0", cutoff);
+}
+
+bool lowpass_kernels(const float *in, float *out, uint64_t count, unsigned kh, unsigned kw, double cutoff,
+                     LowpassMode mode, Error *err) {
+    size_t elements = (size_t)kh * kw;
+    Fourier fourier;
+    if (!check_cutoff(cutoff, err)) return false;
+    if (count == 0 || elements == 0) return true;
+    /* Sums of n weights must stay finite in single precision, and so must those of the two dimensions. */
+    if (!layers_check_weights(in, count * elements, FLT_MAX / (float)elements, err)) return false;
+    bool flat = mode != LOWPASS_2D;
+    if (!fourier_init(&fourier, flat ? 1 : kh, flat ? elements : kw, err)) return false;
+    float *gain = gains(&fourier, cutoff, mode, err);
+    for (uint64_t first = 0; gain && first < count; first += fourier.batch) {
+        size_t kernels = count - first < fourier.batch ? (size_t)(count - first) : fourier.batch;
+        size_t bytes = kernels * elements * sizeof *in;
+        memcpy(fourier.real, in + first * elements, bytes);
+        filter_batch(&fourier, gain, kernels);
+        memcpy(out + first * elements, fourier.real, bytes);
+    }
+    bool done = gain != NULL;
+    mem_free(gain);
+    fourier_done(&fourier);
+    return done;
+}
+
+typedef struct Lowpass {
+    double cutoff;
+    LowpassMode mode;
+} Lowpass;
+
+static bool filter_layer(const void *context, const Network *network, size_t layer, float *out, Error *err) {
+    const Lowpass *options = context;
+    const Tensor *weight = layer_weight(network, &network->layers[layer]);
+    size_t height, width;
+    layers_kernel(network, layer, &height, &width);
+    uint64_t elements = (uint64_t)height * width;
+    return lowpass_kernels(weight->data, out, elements > 0 ? weight->count / elements : 0, (unsigned)height,
+                           (unsigned)width, options->cutoff, options->mode, err);
+}
+
+Network *lowpass_apply(const Network *network, double cutoff, LowpassMode mode, const bool *chosen, const char *command,
+                       const Task *task, Error *err) {
+    size_t count;
+    if (!check_cutoff(cutoff, err)) return NULL;
+    size_t *layers = layers_chosen(network, chosen, true, &count, err);
+    if (!layers) return NULL;
+    Lowpass options = {cutoff, mode};
+    Network *result = layers_apply(network, layers, count, filter_layer, &options, "lowpass", command, task, err);
+    mem_free(layers);
+    return result;
+}
+
+void spectral_cleanup(void) {
+    fourier_cleanup();
+}

@@ -1,0 +1,158 @@
+/* spectrum -- the singular values of one layer, and the Fourier magnitudes of its kernels.
+ *
+ * The Fourier table has one row a frequency: mode "1d" is the transform of the kernel flattened to n = kh kw numbers,
+ * frequencies 0 .. floor(n/2); mode "2d", for kernels larger than 1 x 1, that of the kh x kw kernel, its bins grouped
+ * by radial frequency sqrt(fi^2 + fj^2), fi = min(i, kh - i), fj likewise. The magnitude is the mean |F| over all
+ * kernels and all bins of that frequency.
+ */
+#include "weft/spectral.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "spectral/fourier.h"
+#include "spectral/layers.h"
+
+/* ---- singular values --------------------------------------------------------------------------------------------- */
+
+static Table *singular_table(const double *sigma, size_t count, size_t rows, size_t columns, Error *err) {
+    double energy = 0, so_far = 0, ratio = NAN;
+    Table *table = table_new(err);
+    table_column(table, "index", "", COLUMN_INTEGER);
+    table_column(table, "sigma", "", COLUMN_REAL);
+    table_column(table, "energy_fraction", "", COLUMN_REAL);
+    for (size_t i = 0; i < count; i++) energy += sigma[i] * sigma[i];
+    for (size_t i = 0; i < count; i++) {
+        so_far += sigma[i] * sigma[i];
+        double fraction = energy > 0 ? so_far / energy : NAN;
+        table_integer(table, (int64_t)i + 1);
+        table_real(table, sigma[i]);
+        table_real(table, fraction);
+        if (i + 1 == count / 2) ratio = fraction;
+    }
+    table_note(table, "rows", "%zu", rows);
+    table_note(table, "columns", "%zu", columns);
+    table_note(table, "energy", "%.9g", energy);
+    if (!isnan(ratio)) table_note(table, "s_ratio", "%.9g", ratio);
+    return table;
+}
+
+static Table *singular_values(const Network *network, size_t layer, Error *err) {
+    size_t rows, columns;
+    layer_matrix(network, &network->layers[layer], &rows, &columns);
+    size_t count = rows < columns ? rows : columns;
+    double *sigma = mem_alloc(count, sizeof *sigma, err);
+    const float *weights = layer_weight(network, &network->layers[layer])->data;
+    Table *table = NULL;
+    if (sigma && spectral_singular_values(weights, rows, columns, sigma, err)) {
+        table = singular_table(sigma, count, rows, columns, err);
+    }
+    mem_free(sigma);
+    return table;
+}
+
+/* ---- Fourier magnitudes ------------------------------------------------------------------------------------------ */
+
+/* What was seen of one frequency; bins of a transform first, groups of equal frequency after sorting. */
+typedef struct Frequency {
+    size_t square;      /* fi^2 + fj^2 */
+    double sum, weight; /* of magnitudes; how many went in */
+} Frequency;
+
+static int by_square(const void *a, const void *b) {
+    size_t x = ((const Frequency *)a)->square, y = ((const Frequency *)b)->square;
+    return x < y ? -1 : x > y;
+}
+
+static void add_batch(const Fourier *fourier, size_t kernels, Frequency *bins) {
+    float(*value)[2] = fourier->spectrum;
+    for (size_t k = 0; k < kernels; k++) {
+        for (size_t i = 0; i < fourier->bins; i++, value++) {
+            bins[i].sum += hypot((double)(*value)[0], (double)(*value)[1]);
+        }
+    }
+}
+
+static void frequency_rows(Table *table, const char *mode, Frequency *bins, size_t count) {
+    qsort(bins, count, sizeof *bins, by_square);
+    for (size_t i = 0; i < count;) {
+        Frequency group = bins[i++];
+        for (; i < count && bins[i].square == group.square; i++) {
+            group.sum += bins[i].sum;
+            group.weight += bins[i].weight;
+        }
+        table_text(table, mode);
+        table_real(table, sqrt((double)group.square));
+        table_real(table, group.sum / group.weight);
+    }
+}
+
+/* The rows of one mode: `count` kernels of height x width. */
+static bool add_mode(Table *table, const char *mode, const float *kernels, uint64_t count, size_t height, size_t width,
+                     Error *err) {
+    Fourier fourier;
+    if (!fourier_init(&fourier, height, width, err)) return false;
+    Frequency *bins = mem_alloc(fourier.bins, sizeof *bins, err);
+    for (uint64_t first = 0; bins && first < count; first += fourier.batch) {
+        size_t batch = count - first < fourier.batch ? (size_t)(count - first) : fourier.batch;
+        memcpy(fourier.real, kernels + first * fourier.elements, batch * fourier.elements * sizeof *kernels);
+        fourier_forward(&fourier);
+        add_batch(&fourier, batch, bins);
+    }
+    for (size_t i = 0; bins && i < fourier.bins; i++) {
+        size_t row, column;
+        unsigned twins;
+        fourier_bin(&fourier, i, &row, &column, &twins);
+        bins[i].square = row * row + column * column;
+        bins[i].sum *= twins;
+        bins[i].weight = (double)count * twins;
+    }
+    if (bins) frequency_rows(table, mode, bins, fourier.bins);
+    bool done = bins != NULL;
+    mem_free(bins);
+    fourier_done(&fourier);
+    return done;
+}
+
+static Table *magnitudes(const Network *network, size_t layer, Error *err) {
+    const Layer *chosen = &network->layers[layer];
+    const Tensor *weight = layer_weight(network, chosen);
+    size_t height, width;
+    layers_kernel(network, layer, &height, &width);
+    size_t elements = height * width;
+    if (!chosen->convolution) {
+        error_set(err, STATUS_USAGE, "is linear; only convolutions have kernels to transform");
+        return NULL;
+    }
+    if (weight->count == 0) {
+        error_set(err, STATUS_USAGE, "has no weights");
+        return NULL;
+    }
+    if (!layers_check_weights(weight->data, weight->count, FLT_MAX / (float)elements, err)) return NULL;
+    uint64_t count = weight->count / elements;
+    Table *table = table_new(err);
+    table_column(table, "mode", "", COLUMN_TEXT);
+    table_column(table, "frequency", "", COLUMN_REAL);
+    table_column(table, "magnitude", "", COLUMN_REAL);
+    table_note(table, "kernels", "%llu", (unsigned long long)count);
+    table_note(table, "kernel_size", "%zux%zu", height, width);
+    if (add_mode(table, "1d", weight->data, count, 1, elements, err) &&
+        (elements == 1 || add_mode(table, "2d", weight->data, count, height, width, err))) {
+        return table;
+    }
+    table_free(table);
+    return NULL;
+}
+
+Table *spectrum_table(const Network *network, size_t layer, bool fft, Error *err) {
+    const char *name = network->layers[layer].name;
+    Error reason = {0};
+    Table *table = fft ? magnitudes(network, layer, &reason) : singular_values(network, layer, &reason);
+    table_note(table, "layer", "%s", name);
+    if (table) return table_finish(table, err);
+    *err = reason;
+    error_prefix(err, "layer '%s'", name);
+    return NULL;
+}

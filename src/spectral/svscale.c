@@ -1,0 +1,81 @@
+/* svscale -- singular-value modulation: the smallest singular values of a layer times a factor.
+ *
+ * With W = U diag(s) V^T and T the set of the last singular values, U diag(s') V^T = W - U_T diag((1 - factor) s_T)
+ * V_T^T: only the part that changes is rebuilt, in double, so everything else keeps its exact weights until the one
+ * rounding to float32 at the end.
+ */
+#include "weft/spectral.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "spectral/lapack.h"
+#include "spectral/layers.h"
+
+typedef struct Modulation {
+    double factor;
+    unsigned last;
+} Modulation;
+
+static bool modulate(const float *weights, size_t rows, size_t columns, const Modulation *options, float *out,
+                     Error *err) {
+    size_t values = rows < columns ? rows : columns, changed = options->last < values ? options->last : values;
+    uint64_t count = (uint64_t)rows * columns;
+    double *matrix = mem_alloc(count, sizeof *matrix, err), *u = NULL, *vt = NULL, *sigma = NULL;
+    bool done = false;
+    if (matrix) u = mem_alloc((uint64_t)rows * values, sizeof *u, err);
+    if (u) vt = mem_alloc((uint64_t)values * columns, sizeof *vt, err);
+    if (vt) sigma = mem_alloc(values, sizeof *sigma, err);
+    if (!sigma) goto out;
+    for (uint64_t i = 0; i < count; i++) matrix[i] = (double)weights[i];
+    if (!lapack_svd(matrix, rows, columns, u, sigma, vt, err)) goto out;
+    size_t kept = values - changed;
+    for (size_t k = kept; k < values; k++) {
+        for (size_t j = 0; j < columns; j++) vt[k * columns + j] *= (1 - options->factor) * sigma[k];
+    }
+    for (uint64_t i = 0; i < count; i++) matrix[i] = (double)weights[i]; /* the decomposition has destroyed it */
+    lapack_subtract_product(rows, columns, changed, u + kept, values, vt + kept * columns, matrix);
+    for (uint64_t i = 0; i < count; i++) {
+        if (!(fabs(matrix[i]) <= FLT_MAX)) {
+            error_set(err, STATUS_USAGE, "factor %g makes weights too large for float32", options->factor);
+            goto out;
+        }
+        out[i] = (float)matrix[i];
+    }
+    done = true;
+out:
+    mem_free(matrix);
+    mem_free(u);
+    mem_free(vt);
+    mem_free(sigma);
+    return done;
+}
+
+static bool modulate_layer(const void *context, const Network *network, size_t layer, float *out, Error *err) {
+    const Modulation *options = context;
+    const Tensor *weight = layer_weight(network, &network->layers[layer]);
+    size_t rows, columns;
+    layer_matrix(network, &network->layers[layer], &rows, &columns);
+    if (!layers_check_weights(weight->data, weight->count, FLT_MAX, err)) return false;
+    if (options->factor == 1 || options->last == 0 || weight->count == 0) { /* nothing changes: not even a rounding */
+        if (weight->count > 0) memcpy(out, weight->data, weight->count * sizeof *out);
+        return true;
+    }
+    return modulate(weight->data, rows, columns, options, out, err);
+}
+
+Network *svscale_apply(const Network *network, double factor, unsigned last, const bool *chosen, const char *command,
+                       const Task *task, Error *err) {
+    size_t count;
+    if (!isfinite(factor) || factor < 0) {
+        error_set(err, STATUS_USAGE, "factor %g: must be a finite number, 0 or above", factor);
+        return NULL;
+    }
+    size_t *layers = layers_chosen(network, chosen, false, &count, err);
+    if (!layers) return NULL;
+    Modulation options = {factor, last};
+    Network *result = layers_apply(network, layers, count, modulate_layer, &options, "svscale", command, task, err);
+    mem_free(layers);
+    return result;
+}
