@@ -447,7 +447,7 @@ const HostileCase hostile_torch[] = {
     {83, "83-local-name.pth", "net", local_name, 3, "another name"},
     {84, "84-encrypted.pth", "net", encrypted, 3, "encrypted"},
     {85, "85-method-12.pth", "net", method_12, 3, "compression method 12"},
-    {88, "88-junk.pth", "net", trailing_junk, 3, NULL},
+    {88, "88-junk.pth", "net", trailing_junk, 3, "no end record that reaches the end"},
     {89, "89-middle.pth", "net", byteorder_middle, 3, "byteorder 'middle' is neither little nor big"},
     {89, "89-long.pth", "net", byteorder_long, 3, "record a/byteorder has 41 bytes"},
     {89, "89-no-version.pth", "net", no_version, 3, "no version record"},
