@@ -115,7 +115,7 @@ static bool no_layer(const Network *network, const char *word, bool convolutions
         if (network->layers[i].convolution || !convolutions_only) names[count++] = network->layers[i].name;
     const char *nearest = text_nearest(word, names, count);
     if (nearest)
-        error_set(err, STATUS_USAGE, "no layer '%s'; did you mean '%s'?", word, nearest);
+        error_set(err, STATUS_USAGE, "no layer '%s'; did you mean %s?", word, nearest);
     else if (count > 0)
         error_set(err, STATUS_USAGE, "no layer '%s'; there are %zu, from '%s' to '%s'", word, count, names[0],
                   names[count - 1]);
