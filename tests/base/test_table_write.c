@@ -57,7 +57,7 @@ static void text(void **state) {
           "conv1             91.500  0.25  16\n"
           "                          1.50  -9\n"
           "a,\"b\"|c\\x…       100.000  -inf   0\n");
-    check(table, TABLE_TEXT, 28, /* the whole columns that fit, and a sign that there are more */
+    check(table, TABLE_TEXT, 23, /* the whole columns that fit, and a sign that there are more */
           "layer   accuracy (%)  …\n"
           "conv1         91.500  …\n"
           "                      …\n"
