@@ -79,6 +79,11 @@ tests: $(TESTS)
 check: $(BUILD)/weft $(TESTS)
 	$(Q)WEFT=$(BUILD)/weft BUILD=$(BUILD) MODE=$(MODE) scripts/tap $(TESTS) $(sort $(wildcard tests/*.sh tests/shell/*.sh))
 
+# Benchmarks; BENCH_NETWORK is the file that bench_forward runs.
+BENCH_NETWORK ?= samples/fashion-resnet8.safetensors
+bench: $(BUILD)/tests/bench/bench_forward
+	$(Q)$< $(BENCH_NETWORK)
+
 # The man page is written from the command table; a test fails when the committed one is stale.
 man: $(BUILD)/weft
 	$(Q)$(BUILD)/weft --print-manual > man/weft.1

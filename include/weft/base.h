@@ -117,6 +117,7 @@ void str_done(Str *str);
 
 bool text_valid_utf8(const char *bytes, size_t length);
 size_t text_columns(const char *text);                 /* terminal columns of a UTF-8 text */
+size_t text_fit(const char *text, size_t columns);     /* bytes of the longest beginning that takes at most `columns` */
 bool text_glob(const char *pattern, const char *text); /* whole-text match; * ? [a-z] [!a]; no recursion */
 /* The candidate closest to `word` in Damerau-Levenshtein distance, or NULL where none is close enough to be what was
  * meant. */
@@ -294,7 +295,7 @@ const char *table_get_note(const Table *table, const char *key);
 
 typedef enum TableFormat { TABLE_TEXT, TABLE_CSV, TABLE_TSV, TABLE_JSON, TABLE_MARKDOWN } TableFormat;
 /* TEXT: aligned columns for people (numbers right, units in the heading; at most `width` columns wide where width > 0,
- * long texts shortened with an ellipsis). CSV (RFC 4180), TSV, MARKDOWN: heading, then rows, numbers with all their
+ * long texts shortened with an ellipsis). CSV (RFC 4180, lines ending in \n), TSV, MARKDOWN: heading, then rows, numbers with all their
  * digits (%.9g or more where that does not read back equal). JSON:
  * {"notes":{},"columns":[{name,unit,type}],"rows":[{...}]}. Text is escaped for terminals in TEXT only. */
 void table_write(const Table *table, TableFormat format, size_t width, Str *out);

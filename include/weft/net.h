@@ -12,11 +12,12 @@
 /* ---- graph ------------------------------------------------------------------------------------------------------- */
 
 /* Every operation of the graph: X(NAME, "name"). */
-#define NET_OPS(X)                                                                                     \
-    X(INPUT, "input")                                                                                  \
-    X(CONV, "convolution") X(BATCH_NORM, "batch norm") X(RELU, "relu") X(RELU6, "relu6") X(ADD, "add") \
-        X(SHORTCUT_A, "shortcut A") X(MAX_POOL, "max pool") X(AVERAGE_POOL, "average pool")            \
-            X(GLOBAL_POOL, "global average pool") X(LINEAR, "linear")
+#define NET_OPS(X)                                                                                          \
+    X(INPUT, "input")                                                                                       \
+    X(CONV, "convolution")                                                                                  \
+    X(BATCH_NORM, "batch norm") X(RELU, "relu") X(RELU6, "relu6") X(ADD, "add") X(SHORTCUT_A, "shortcut A") \
+        X(MAX_POOL, "max pool") X(AVERAGE_POOL, "average pool") X(GLOBAL_POOL, "global average pool")       \
+            X(LINEAR, "linear")
 typedef enum OpKind {
 #define X(name, text) OP_##name,
     NET_OPS(X)
@@ -34,7 +35,8 @@ typedef struct Op {
     char name[64];                               /* the module's name: "layer1.0.conv1"; "layer1.0.add" */
     int input[2];                                /* positions; input[1] only for ADD; -1 unused */
     unsigned out_channels;                       /* of the result (classes for LINEAR) */
-    unsigned kernel[2], stride, padding, groups; /* CONV; kernel, stride, padding also for the pools */
+    unsigned kernel[2], stride, padding, groups; /* CONV; kernel, stride, padding also for the pools, stride for
+                                                    SHORTCUT_A */
     int weight, bias; /* tensor indices of the network: CONV, LINEAR; BATCH_NORM: gamma, beta; NO_TENSOR where absent */
     int mean, variance; /* BATCH_NORM: running statistics */
     float epsilon;      /* BATCH_NORM */
@@ -61,10 +63,13 @@ typedef struct Normalisation {
 bool normalisation_parse(const char *text, unsigned channels, Normalisation *out, Error *err);
 void normalisation_text(const Normalisation *normalisation, Str *out); /* in the form normalisation_parse reads */
 
+typedef struct IntegerBytes IntegerBytes; /* shared by reference, like tensors */
 typedef struct NetTensor {
     char *name;
     Tensor *tensor;
-    DType stored; /* its dtype in the file; saved as F32 unless an integer (num_batches_tracked stays I64) */
+    DType stored;           /* its dtype in the file; saved as F32 unless an integer (num_batches_tracked stays I64) */
+    IntegerBytes *integers; /* the elements of an integer tensor as they were stored: float32 holds them exactly only up
+                               to 2^24; NULL for floats */
 } NetTensor;
 
 /* A weight layer as the analyses see it: every convolution and linear layer, in network order. */
@@ -106,7 +111,8 @@ Network *network_from_checkpoint(Checkpoint *checkpoint, const NetworkOptions *o
                                  Error *err); /* checkpoint stays the caller's */
 void network_free(Network *network);
 
-/* A new network that shares all tensors and the graph, its lineage one entry longer. */
+/* A new network that shares all tensors and the graph, its lineage one entry longer; what a file's notes told (such as
+ * an accuracy) need not hold for it, so it has none. */
 Network *network_derive(const Network *network, const char *what, const char *command, Error *err);
 /* Puts `tensor` (taken over) in the place of tensors[index]; same shape (asserted). Only on a network nobody else has
  * seen yet. */

@@ -36,7 +36,7 @@ bool error_set(Error *err, Status status, const char *format, ...) {
 }
 
 bool error_prefix(Error *err, const char *format, ...) {
-    char raw[2 * sizeof err->text];
+    char raw[2 * sizeof err->text + sizeof ": "];
     va_list args;
     va_start(args, format);
     int length = vsnprintf(raw, sizeof err->text, format, args);

@@ -55,6 +55,10 @@ static bool resolve(const Save *save, Str *out, Error *err) {
 /* Opens the folder of `target` and sets save->name. */
 static bool open_folder(Save *save, const char *target, Error *err) {
     const char *slash = strrchr(target, '/'), *name = slash ? slash + 1 : target;
+    if (!*target) {
+        errno = ENOENT;
+        return fail(save, err);
+    }
     if (!*name || strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
         return error_set(err, STATUS_WRITE, "%s: is a directory", save->path);
     }
@@ -69,19 +73,21 @@ static bool open_folder(Save *save, const char *target, Error *err) {
     return save->name && save->folder >= 0;
 }
 
-/* Whether the target may be written; *mode is that of the old file, or 0 where there is none. */
-static bool check_target(const Save *save, mode_t *mode, Error *err) {
+enum { NO_OLD_FILE = -1 };
+
+/* Whether the target may be written; *mode is that of the old file, or NO_OLD_FILE. */
+static bool check_target(const Save *save, int *mode, Error *err) {
     struct stat about;
-    *mode = 0;
+    *mode = NO_OLD_FILE;
     if (fstatat(save->folder, save->name, &about, 0) != 0) return errno == ENOENT || fail(save, err);
     if (S_ISDIR(about.st_mode)) return error_set(err, STATUS_WRITE, "%s: is a directory", save->path);
     if (!S_ISREG(about.st_mode)) return error_set(err, STATUS_WRITE, "%s: is not a regular file", save->path);
     if (!save->overwrite) return error_set(err, STATUS_WRITE, "%s: exists; --force overwrites it", save->path);
-    *mode = about.st_mode & 07777;
+    *mode = (int)(about.st_mode & 07777);
     return true;
 }
 
-static bool make_temporary(Save *save, mode_t old_mode, Error *err) {
+static bool make_temporary(Save *save, int old_mode, Error *err) {
     static _Atomic unsigned counter;
     enum { NAME_PART = NAME_MAX - 16 }; /* a dot, NAME cut to fit, a dot, eight digits */
     save->temporary = mem_alloc(NAME_MAX + 1, 1, err);
@@ -92,17 +98,17 @@ static bool make_temporary(Save *save, mode_t old_mode, Error *err) {
         rng_block(now, (uint64_t)getpid(), atomic_fetch_add(&counter, 1), random);
         snprintf(save->temporary, NAME_MAX + 1, ".%.*s.%08x", NAME_PART, save->name, random[0]);
         save->fd = io_open(save->folder, save->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
-                           old_mode ? old_mode & 0777 : 0666);
+                           old_mode == NO_OLD_FILE ? 0666 : (mode_t)old_mode & 0777);
         if (save->fd < 0 && errno != EEXIST) break;
     }
     if (save->fd < 0) return fail(save, err);
     save->made = true;
-    return old_mode == 0 || fchmod(save->fd, old_mode) == 0 || fail(save, err);
+    return old_mode == NO_OLD_FILE || fchmod(save->fd, (mode_t)old_mode) == 0 || fail(save, err);
 }
 
 Save *save_begin(const char *path, bool overwrite, Error *err) {
     Str target = {0};
-    mode_t mode;
+    int mode;
     bool done = false;
     Save *save = mem_alloc(1, sizeof *save, err);
     if (!save) goto out;

@@ -87,6 +87,18 @@ static int column_decimals(const Column *column, size_t rows) {
     return decimals - spare;
 }
 
+/* A number with so many decimals, or %.6g; what rounds to zero loses its sign. */
+static void add_rounded(Str *out, double value, int decimals) {
+    char text[NUMBER_TEXT];
+    if (decimals == GENERAL) {
+        str_addf(out, "%.6g", value);
+        return;
+    }
+    snprintf(text, sizeof text, "%.*f", decimals, value);
+    bool zero = strspn(text, "-0.") == strlen(text);
+    str_add(out, zero && text[0] == '-' ? text + 1 : text);
+}
+
 /* A cell as people read it, `decimals` being its column's. */
 static void add_cell(Str *out, const Column *column, size_t row, int decimals) {
     Cell cell = column->cells[row];
@@ -99,12 +111,11 @@ static void add_cell(Str *out, const Column *column, size_t row, int decimals) {
         break;
     case COLUMN_REAL:
         if (isnan(cell.real)) break;
-        if (isinf(cell.real))
+        if (isinf(cell.real)) {
             str_add(out, cell.real < 0 ? "-inf" : "inf");
-        else if (decimals == GENERAL)
-            str_addf(out, "%.6g", cell.real);
-        else
-            str_addf(out, "%.*f", decimals, cell.real);
+        } else {
+            add_rounded(out, cell.real, decimals);
+        }
         break;
     }
 }
@@ -134,41 +145,46 @@ static void add_heading(Str *out, const Column *column) {
     str_add(out, ")");
 }
 
-/* Takes columns from the widest text column until the line fits, or all text is as short as it may be. */
-static void narrow(const Table *table, Layout *layout, size_t width) {
+/* The columns that fit on a line of `width`, their text narrowed as far as it may be; where not all do, room is left
+ * for the ellipsis that tells. Sets *left to the columns of the line that the chosen ones may fill. */
+static size_t columns_shown(const Table *table, const Layout *layout, size_t width, size_t *left) {
+    size_t line = 0, shown = 0;
+    *left = width;
+    for (size_t c = 0; c < table->column_count; c++) {
+        bool text = table->columns[c].type == COLUMN_TEXT && layout[c].width > TEXT_LEAST;
+        line += (text ? TEXT_LEAST : layout[c].width) + (c > 0 ? GAP : 0);
+        if (line <= width && width - line >= GAP + 1) shown = c + 1;
+    }
+    if (line <= width) return table->column_count;
+    *left = width > GAP + 1 ? width - GAP - 1 : 0;
+    return shown;
+}
+
+/* Takes from the widest text column until the first `shown` columns fit on a line of `width`. */
+static void narrow(const Table *table, Layout *layout, size_t shown, size_t width) {
     size_t line = 0;
-    for (size_t c = 0; c < table->column_count; c++) line += layout[c].width + (c > 0 ? GAP : 0);
-    while (line > width) {
-        size_t widest = table->column_count;
-        for (size_t c = 0; c < table->column_count; c++) {
-            if (table->columns[c].type == COLUMN_TEXT && layout[c].width > TEXT_LEAST &&
-                (widest == table->column_count || layout[c].width > layout[widest].width)) {
-                widest = c;
-            }
+    for (size_t c = 0; c < shown; c++) line += layout[c].width + (c > 0 ? GAP : 0);
+    for (; line > width; line--) {
+        Layout *widest = NULL;
+        for (size_t c = 0; c < shown; c++) {
+            bool text = table->columns[c].type == COLUMN_TEXT;
+            if (text && (!widest || layout[c].width > widest->width)) widest = &layout[c];
         }
-        if (widest == table->column_count) return;
-        layout[widest].width--;
-        line--;
+        widest->width--; /* there is one: columns_shown has seen that the line fits */
     }
 }
 
 /* Adds `text` in `width` columns, shortened with an ellipsis where it is longer. */
-static void add_fitted(Str *out, const Str *text, size_t width, bool right) {
-    size_t columns = text_columns(str_text(text)), bytes = text->length;
-    bool cut = columns > width;
-    while (cut && columns > width - 1 && bytes > 0) {
-        /* drop the last character */
-        char *end = text->text + bytes;
-        do end--;
-        while (end > text->text && ((unsigned char)*end & 0xc0) == 0x80);
-        *end = '\0';
-        bytes = (size_t)(end - text->text);
-        columns = text_columns(text->text);
+static void add_fitted(Str *out, const char *text, size_t width, bool right) {
+    size_t columns = text_columns(text), start = out->length;
+    if (columns > width) {
+        str_add_bytes(out, text, text_fit(text, width - 1));
+        str_add(out, ELLIPSIS);
+        columns = out->failed ? width : text_columns(out->text + start); /* a wide character may leave one open */
+    } else {
+        if (right) str_addf(out, "%*s", (int)(width - columns), "");
+        str_add(out, text);
     }
-    if (cut) columns++;
-    if (right && columns < width) str_addf(out, "%*s", (int)(width - columns), "");
-    str_add_bytes(out, str_text(text), bytes);
-    if (cut) str_add(out, ELLIPSIS);
     if (!right && columns < width) str_addf(out, "%*s", (int)(width - columns), "");
 }
 
@@ -177,18 +193,6 @@ static void end_line(Str *out, size_t start) {
     if (out->failed) return;
     while (out->length > start && out->text[out->length - 1] == ' ') out->length--;
     str_add(out, "\n");
-}
-
-/* How many of the columns fit on a line; where not all do, a column more is left for the ellipsis. */
-static size_t columns_shown(const Table *table, const Layout *layout, size_t width) {
-    size_t line = 0, total = 0, shown = 0;
-    for (size_t c = 0; c < table->column_count; c++) total += layout[c].width + (c > 0 ? GAP : 0);
-    if (width == 0 || total <= width) return table->column_count;
-    for (; shown < table->column_count; shown++) {
-        line += layout[shown].width + (shown > 0 ? GAP : 0);
-        if (line + GAP + 1 > width) break;
-    }
-    return shown;
 }
 
 /* One line: a row, or the heading where row == table->rows. */
@@ -202,7 +206,7 @@ static void add_line(const Table *table, const Layout *layout, size_t shown, siz
         else
             add_cell(scratch, column, row, layout[c].decimals);
         if (c > 0) str_addf(out, "%*s", GAP, "");
-        add_fitted(out, scratch, layout[c].width, column->type != COLUMN_TEXT);
+        add_fitted(out, str_text(scratch), layout[c].width, column->type != COLUMN_TEXT);
     }
     if (shown < table->column_count) str_add(out, shown > 0 ? "  " ELLIPSIS : ELLIPSIS);
     end_line(out, start);
@@ -229,8 +233,11 @@ static void write_text(const Table *table, size_t width, Str *out) {
             if (columns > layout[c].width) layout[c].width = columns;
         }
     }
-    if (width > 0) narrow(table, layout, width);
-    size_t shown = columns_shown(table, layout, width);
+    size_t shown = table->column_count, left;
+    if (width > 0) {
+        shown = columns_shown(table, layout, width, &left);
+        narrow(table, layout, shown, left);
+    }
     if (table->column_count > 0) add_line(table, layout, shown, table->rows, &scratch, out);
     for (size_t r = 0; r < table->rows; r++) add_line(table, layout, shown, r, &scratch, out);
     if (scratch.failed) out->failed = true;
@@ -279,7 +286,13 @@ static void add_markdown(Str *out, const char *text) {
     }
 }
 
+static bool is_empty(const Column *column, size_t row) {
+    return column->type == COLUMN_TEXT && (!column->cells[row].text || !*column->cells[row].text);
+}
+
 static void write_separated(const Table *table, const char *separator, void (*add)(Str *, const char *), Str *out) {
+    /* In CSV, readers skip a line with nothing on it: a lone empty cell is quoted. */
+    bool quote_empty = add == add_csv && table->column_count == 1;
     for (size_t c = 0; c < table->column_count; c++) {
         if (c > 0) str_add(out, separator);
         add(out, table->columns[c].name);
@@ -294,6 +307,7 @@ static void write_separated(const Table *table, const char *separator, void (*ad
             else if (column->cells[r].text)
                 add(out, column->cells[r].text);
         }
+        if (quote_empty && is_empty(&table->columns[0], r)) str_add(out, "\"\"");
         str_add(out, "\n");
     }
 }

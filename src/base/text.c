@@ -108,18 +108,35 @@ bool text_valid_utf8(const char *bytes, size_t length) {
     return true;
 }
 
-size_t text_columns(const char *text) {
-    size_t length = strlen(text), columns = 0;
+/* The longest beginning of `text` that takes at most `limit` columns: its bytes, and its columns in *columns. A byte
+ * that is not UTF-8 takes one column, a control character none. */
+static size_t measure(const char *text, size_t limit, size_t *columns) {
+    size_t length = strlen(text), at = 0;
     locale_t locale = get_locale(), before = locale ? uselocale(locale) : (locale_t)0;
-    for (size_t at = 0; at < length;) {
+    *columns = 0;
+    while (at < length) {
         uint32_t code = 0;
         size_t used = utf8_decode(text + at, length - at, &code);
-        int width = used == 0 || code < 0x80 || !locale ? 1 : wcwidth((wchar_t)code);
-        if (code >= 0x20 && code != 0x7f) columns += width < 0 ? 1 : (size_t)width;
+        int known = used <= 1 || !locale ? 1 : wcwidth((wchar_t)code);
+        size_t width = known < 0 ? 1 : (size_t)known;
+        if (used == 1 && (code < 0x20 || code == 0x7f)) width = 0;
+        if (width > limit - *columns) break;
+        *columns += width;
         at += used > 0 ? used : 1;
     }
     if (locale) uselocale(before);
+    return at;
+}
+
+size_t text_columns(const char *text) {
+    size_t columns;
+    measure(text, SIZE_MAX, &columns);
     return columns;
+}
+
+size_t text_fit(const char *text, size_t columns) {
+    size_t taken;
+    return measure(text, columns, &taken);
 }
 
 /* ---- patterns ---------------------------------------------------------------------------------------------------- */
@@ -229,7 +246,8 @@ const char *text_nearest(const char *word, const char *const *candidates, size_t
         if (begins && (!best || strlen(candidates[i]) < strlen(best))) best = candidates[i];
     }
     if (best) return best;
-    unsigned limit = (unsigned)(length < 6 ? 1 : length / 3), least = limit + 1;
+    unsigned least =
+        (length < 6 ? 1 : (unsigned)length / 3) + 1; /* one typing error in three letters, and one always */
     for (size_t i = 0; i < count; i++) {
         size_t other = strlen(candidates[i]);
         if (other > WORD_MAX) continue;

@@ -225,22 +225,27 @@ Checkpoint *checkpoint_parse(File *file, Error *err) {
     FileKind kind;
     Checkpoint *checkpoint = NULL;
     char *path = mem_copy_text(file_name(file), err);
-    if (path && file_kind(file, &kind, err))
-        checkpoint = open_kind(file, kind, err);
-    else
+    if (!path || !file_kind(file, &kind, err)) {
+        name_file(err, file_name(file));
         file_close(file);
+        goto out;
+    }
+    checkpoint = open_kind(file, kind, err);
     if (checkpoint && !strip_module(checkpoint, err)) {
         checkpoint_close(checkpoint);
         checkpoint = NULL;
     }
-    if (path && !checkpoint) name_file(err, path);
+    if (!checkpoint) name_file(err, path);
+out:
     mem_free(path);
     return checkpoint;
 }
 
 Checkpoint *checkpoint_open(const char *path, Error *err) {
     File *file = file_open(path, err);
-    return file ? checkpoint_parse(file, err) : NULL;
+    if (file) return checkpoint_parse(file, err);
+    name_file(err, path);
+    return NULL;
 }
 
 void checkpoint_close(Checkpoint *checkpoint) {

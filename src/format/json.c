@@ -154,6 +154,24 @@ bool json_next_key(Json *json, bool *first, bool *more, char **key, size_t *leng
     return !*more || (json_string(json, key, length, err) && json_expect(json, ':', err));
 }
 
+uint64_t json_count_ahead(const Json *json) {
+    uint64_t commas = 0, depth = 0;
+    bool quoted = false;
+    for (const char *at = json->at; at < json->end; at++) {
+        if (*at == '"')
+            quoted = !quoted;
+        else if (quoted)
+            at += *at == '\\';
+        else if (*at == '{' || *at == '[')
+            depth++;
+        else if (*at == '}' || *at == ']')
+            depth--;
+        else
+            commas += *at == ',' && depth == 1;
+    }
+    return commas + 1;
+}
+
 /* A number by the grammar, or true, false, null. */
 static bool skip_scalar(Json *json, Error *err) {
     static const char *const words[] = {"true", "false", "null"};

@@ -25,6 +25,10 @@ bool json_integer(Json *json, uint64_t *value, Error *err); /* digits only, no l
 bool json_skip(Json *json, Error *err);                     /* any value, at most CAP_JSON_DEPTH deep */
 bool json_end(Json *json, Error *err);                      /* only white space is left */
 
+/* How many entries the outermost object or array has, by its commas: a look ahead that changes nothing and trusts
+ * nothing. */
+uint64_t json_count_ahead(const Json *json);
+
 /* Steps through an object or array whose opening bracket has been read: before each entry, *more tells whether there is
  * one (the comma has been read then, or the closing bracket). `first` starts true and is the loop's to keep. */
 bool json_next(Json *json, char closing, bool *first, bool *more, Error *err);

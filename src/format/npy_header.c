@@ -134,18 +134,18 @@ static bool parse_dict(Text *text, NpyHeader *header, Error *err) {
 /* The data that the shape asks for against the bytes that are there. */
 static bool check_data(NpyHeader *header, uint64_t remain, Error *err) {
     uint64_t count;
+    bool counted = size_product(header->dim, header->rank, &count) &&
+                   size_mul(count, dtype_bits(header->dtype) / 8, &header->bytes);
+    if (counted && header->bytes == remain) return true;
     Str shape = {0};
-    bool ok = true;
     checkpoint_shape_text(header->rank, header->dim, &shape);
-    if (!size_product(header->dim, header->rank, &count) ||
-        !size_mul(count, dtype_bits(header->dtype) / 8, &header->bytes))
-        ok = error_set(err, STATUS_BAD_INPUT, "npy: shape %s has more bytes than can be counted", str_text(&shape));
-    else if (header->bytes != remain)
-        ok = error_set(err, STATUS_BAD_INPUT, "npy: shape %s %s needs %llu bytes, %llu follow the header",
-                       str_text(&shape), dtype_name(header->dtype), (unsigned long long)header->bytes,
-                       (unsigned long long)remain);
+    if (counted)
+        error_set(err, STATUS_BAD_INPUT, "npy: shape %s %s needs %llu bytes, %llu follow the header", str_text(&shape),
+                  dtype_name(header->dtype), (unsigned long long)header->bytes, (unsigned long long)remain);
+    else
+        error_set(err, STATUS_BAD_INPUT, "npy: shape %s has more bytes than can be counted", str_text(&shape));
     str_done(&shape);
-    return ok;
+    return false;
 }
 
 bool npy_read_header(NpyFill *fill, void *context, uint64_t size, NpyHeader *out, Error *err) {

@@ -30,7 +30,7 @@ typedef struct Reader {
 typedef struct Entry {
     DType dtype;
     unsigned rank;
-    uint64_t dim[TENSOR_RANK_MAX], offsets[2];
+    uint64_t dim[TENSOR_RANK_MAX], offsets[TENSOR_RANK_MAX]; /* two of these, but room for what an array may hold */
     bool has_dtype, has_shape, has_offsets;
 } Entry;
 
@@ -49,15 +49,16 @@ static bool parse_dtype(Json *json, const char *name, DType *dtype, Error *err) 
     return true;
 }
 
-static bool parse_integers(Json *json, const char *name, uint64_t *value, unsigned most, unsigned *count, Error *err) {
+/* An array of at most TENSOR_RANK_MAX integers. */
+static bool parse_integers(Json *json, const char *name, uint64_t *value, unsigned *count, Error *err) {
     bool first = true, more;
     *count = 0;
     if (!json_expect(json, '[', err)) return false;
     for (;;) {
         if (!json_next(json, ']', &first, &more, err)) return false;
         if (!more) return true;
-        if (*count == most)
-            return error_set(err, STATUS_BAD_INPUT, "tensor \"%s\": more than %u numbers in brackets", name, most);
+        if (*count == TENSOR_RANK_MAX)
+            return error_set(err, STATUS_LIMIT, "tensor \"%s\": more than %d dimensions", name, TENSOR_RANK_MAX);
         if (!json_integer(json, &value[(*count)++], err)) return false;
     }
 }
@@ -72,8 +73,8 @@ static bool parse_field(Json *json, const char *name, const char *key, Entry *en
     if (*has) return error_set(err, STATUS_BAD_INPUT, "tensor \"%s\": key \"%s\" appears twice", name, key);
     *has = true;
     if (has == &entry->has_dtype) return parse_dtype(json, name, &entry->dtype, err);
-    if (has == &entry->has_shape) return parse_integers(json, name, entry->dim, TENSOR_RANK_MAX, &entry->rank, err);
-    if (!parse_integers(json, name, entry->offsets, 2, &count, err)) return false;
+    if (has == &entry->has_shape) return parse_integers(json, name, entry->dim, &entry->rank, err);
+    if (!parse_integers(json, name, entry->offsets, &count, err)) return false;
     if (count != 2) return error_set(err, STATUS_BAD_INPUT, "tensor \"%s\": data_offsets need two numbers", name);
     return true;
 }
@@ -146,6 +147,8 @@ static bool parse_header(Json *json, Checkpoint *checkpoint, Error *err) {
     bool first = true, more = true, metadata = false;
     char *key;
     size_t length;
+    if (json_count_ahead(json) > CAP_TENSORS + 1) /* before memory is spent on the first million */
+        return error_set(err, STATUS_LIMIT, "more than %d tensors", CAP_TENSORS);
     if (!json_expect(json, '{', err)) return false;
     while (json_next_key(json, &first, &more, &key, &length, err) && more) {
         if (strcmp(key, "__metadata__") != 0) {

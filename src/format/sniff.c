@@ -34,9 +34,10 @@ static bool is_space(uint8_t byte) {
     return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r';
 }
 
-static uint8_t first_visible(const Head *head, size_t at) {
+/* The first visible character from `at` on; -1 where the head has none. */
+static int first_visible(const Head *head, size_t at) {
     while (at < head->length && is_space(head->bytes[at])) at++;
-    return at < head->length ? head->bytes[at] : 0;
+    return at < head->length ? head->bytes[at] : -1;
 }
 
 /* Printable UTF-8; a character that the end of the head cuts off does not count against it. */
@@ -50,14 +51,19 @@ static bool is_text(const Head *head) {
     return length > 0 && text_valid_utf8((const char *)head->bytes, length);
 }
 
-/* u64le N, then JSON. A length that cannot be right still counts where an object follows it, so that the reader can say
- * what is wrong. */
+/* u64le N, then JSON, and N can be right. Asked before the short magics: a header of 0x0280 bytes begins as a pickle
+ * does. */
 static bool is_safetensors(const Head *head) {
     if (head->length < 9) return false;
     uint64_t length = get_le64(head->bytes);
-    uint8_t first = first_visible(head, 8);
-    bool fits = length > 0 && length <= head->file_size - 8 && length <= CAP_JSON_HEADER;
-    return fits ? first == '{' || first == '[' || first == 0 : first == '{';
+    int first = first_visible(head, 8);
+    return length > 0 && length <= head->file_size - 8 && length <= CAP_JSON_HEADER &&
+           (first == '{' || first == '[' || first == -1);
+}
+
+/* N cannot be right, but an object follows it: the reader can say what is wrong. */
+static bool is_damaged_safetensors(const Head *head) {
+    return head->length >= 9 && first_visible(head, 8) == '{';
 }
 
 /* The number 0x1950a86a20f9469cfc6c as the first of five pickles, behind PROTO and, from protocol 4 on, FRAME. */
@@ -73,6 +79,7 @@ static bool is_idx(const Head *head) {
 }
 
 static FileKind classify(const Head *head) {
+    if (is_safetensors(head)) return FILE_SAFETENSORS;
     if (holds(head, 0, "PK\3\4", 4) || holds(head, 0, "PK\5\6", 4)) return FILE_ZIP;
     if (holds(head, 0, "\223NUMPY", 6)) return FILE_NPY;
     if (holds(head, 0, "\037\213", 2)) return FILE_GZIP;
@@ -82,8 +89,8 @@ static FileKind classify(const Head *head) {
         bool index = first_visible(head, 0) == '{' && memmem(head->bytes, head->length, "\"weight_map\"", 12);
         return index ? FILE_SAFETENSORS_INDEX : FILE_TEXT;
     }
-    if (is_safetensors(head)) return FILE_SAFETENSORS;
-    return is_idx(head) ? FILE_IDX : FILE_UNKNOWN;
+    if (is_idx(head)) return FILE_IDX;
+    return is_damaged_safetensors(head) ? FILE_SAFETENSORS : FILE_UNKNOWN;
 }
 
 bool file_kind(const File *file, FileKind *out, Error *err) {

@@ -74,7 +74,8 @@ static void moments(void **state) {
         assert_true(isfinite(x) && u >= 0 && u < 1);
         sum += x, square += x * x, cube += x * x * x, fourth += x * x * x * x, uniform += u;
     }
-    /* Five standard errors of the moments of N(0, 1): 1, sqrt 2, sqrt 15, sqrt 96 over sqrt n; of U(0, 1): 1/sqrt 12. */
+    /* Five standard errors of the moments of N(0, 1): 1, sqrt 2, sqrt 15, sqrt 96 over sqrt n; of U(0, 1): 1/sqrt 12.
+     */
     double n = DRAWS, error = 5 / sqrt(n);
     assert_true(fabs(sum / n) < error);
     assert_true(fabs(square / n - 1) < error * sqrt(2));

@@ -23,6 +23,7 @@ typedef struct Bytes {
 void bytes_add(Bytes *bytes, const void *more, size_t length);
 void bytes_fill(Bytes *bytes, uint8_t value, size_t count);
 void bytes_u32be(Bytes *bytes, uint32_t value);
+void bytes_le(Bytes *bytes, uint64_t value, unsigned size); /* little-endian, in `size` bytes */
 void bytes_done(Bytes *bytes);
 
 /* An IDX header: type code, rank and dimensions as given, right or wrong. */
@@ -31,5 +32,24 @@ void bytes_idx(Bytes *bytes, uint8_t type, uint8_t rank, const uint32_t *dim, si
 void bytes_gzip(Bytes *bytes, const void *content, size_t length, bool fields);
 /* One CIFAR record: one label (fine < 0) or two, then 3072 bytes of which number i is (first + i) mod 256. */
 void bytes_cifar(Bytes *bytes, int label, int fine, unsigned first);
+
+/* u64le N, the JSON, `data` bytes of zeros. */
+void bytes_safetensors(Bytes *bytes, const char *json, size_t data);
+/* Magic, version, length and text of an npy header as given, padded to 64 bytes (version 1 or 2). */
+void bytes_npy(Bytes *bytes, unsigned version, const char *header);
+
+/* A zip of `count` members, with whatever lies a test wants to tell. */
+typedef struct ZipPart {
+    const char *name;
+    const void *data; /* uncompressed */
+    size_t length;
+    uint16_t method;        /* 0, 8 (deflated by zlib), or another (the bytes stay as they are) */
+    uint16_t flags;         /* in both headers */
+    const char *local_name; /* in the local header, where it is another */
+    uint64_t declared;      /* uncompressed size in both headers; 0: the true one */
+    uint32_t crc_change;    /* xor'ed into the CRC */
+} ZipPart;
+enum { ZIP_LOCAL_SIZE = 30, ZIP_ENTRY_SIZE = 46, ZIP_END_SIZE = 22 };
+void bytes_zip(Bytes *bytes, const ZipPart *part, size_t count);
 
 #endif

@@ -1,0 +1,63 @@
+/* pickle_machine -- the stack machine between pickle.c, which runs it, and pickle_opcodes.c, its instructions. */
+#ifndef WEFT_FORMAT_PICKLE_MACHINE_H
+#define WEFT_FORMAT_PICKLE_MACHINE_H
+
+#include "format/pickle.h"
+
+enum {
+    PICKLE_WINDOW = 65536, /* bytes of the stream that stand in memory at a time */
+    PICKLE_PAGE = 4096,
+    PICKLE_PAGES = (PICKLE_CAP_MEMO + PICKLE_PAGE - 1) / PICKLE_PAGE,
+};
+
+typedef struct PickleBlock {
+    struct PickleBlock *next;
+    size_t used, size;
+} PickleBlock;
+
+struct Pickle {
+    PickleBlock *blocks; /* all nodes, items and strings */
+    PickleNode *root, *persistent;
+    uint32_t nodes;
+    uint64_t end;
+};
+
+/* The state of one interpretation; all of it but the pickle is freed at its end. */
+typedef struct PickleMachine {
+    Pickle *pickle;
+    const File *file;
+    uint64_t start, at, end; /* of the stream, of the next byte, of the room for the stream */
+    uint64_t skipped;        /* bytes of long strings, which the cap does not count */
+    uint64_t opcode_at;
+    uint8_t opcode;
+    uint64_t window_at; /* the bytes [window_at, window_at + window_length) of the file */
+    size_t window_length;
+    uint8_t *window;
+    PickleNode **stack;
+    size_t height, capacity;
+    PickleNode mark; /* stands on the stack for MARK */
+    PickleNode **memo[PICKLE_PAGES];
+    uint32_t memo_count;
+} PickleMachine;
+
+/* "FILE: REASON at byte N", N being where the opcode stands; always false. */
+bool pickle_fault(PickleMachine *m, Error *err, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* STATUS_LIMIT "FILE: pickle has more than CAP WHAT"; always false. */
+bool pickle_over(PickleMachine *m, Error *err, const char *what, uint64_t cap);
+/* Zeroed memory that lives as long as the pickle. */
+void *pickle_arena(Pickle *pickle, size_t bytes, Error *err);
+PickleNode *pickle_node(PickleMachine *m, PickleType type, Error *err);
+
+bool pickle_remains(PickleMachine *m, uint64_t length, Error *err); /* that many bytes of the stream */
+/* The next `length` (at most PICKLE_WINDOW) bytes, valid until the next call. */
+const uint8_t *pickle_take(PickleMachine *m, uint64_t length, Error *err);
+
+bool pickle_push(PickleMachine *m, PickleNode *node, Error *err); /* false also where `node` is NULL */
+/* The value on top of the stack; NULL where there is none, or a MARK. */
+PickleNode *pickle_top(PickleMachine *m, Error *err);
+PickleNode *pickle_pop(PickleMachine *m, Error *err);
+
+typedef bool PickleOpcode(PickleMachine *m, Error *err);
+extern PickleOpcode *const pickle_opcodes[256]; /* NULL: not supported; STOP is the loop's */
+
+#endif

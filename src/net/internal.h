@@ -1,0 +1,83 @@
+/* internal -- what the files of src/net share: building graphs, shapes, the table of architectures. Private to src/net
+ * and its tests. */
+#ifndef WEFT_NET_INTERNAL_H
+#define WEFT_NET_INTERNAL_H
+
+#include "weft/net.h"
+
+/* ---- graphs ------------------------------------------------------------------------------------------------------ */
+
+typedef struct Shape {
+    unsigned channels, height, width;
+} Shape;
+
+/* Grows a graph operation by operation. A failure sticks in *err and graph_finish reports it, so that the calls between
+ * need no checks. */
+typedef struct GraphBuilder {
+    Graph *graph;
+    size_t capacity;
+    Error *err;
+    bool failed;
+} GraphBuilder;
+GraphBuilder graph_begin(unsigned in_channels, unsigned height, unsigned width, Error *err); /* adds the input, op 0 */
+/* Adds `op`, named by the formatted text, and returns its position. Fields that its kind does not use are set to
+ * "none". */
+int graph_add(GraphBuilder *builder, Op op, const char *name, ...) __attribute__((format(printf, 3, 4)));
+Graph *graph_finish(GraphBuilder *builder, unsigned classes); /* NULL where anything failed */
+Graph *graph_share(Graph *graph);
+void graph_release(Graph *graph);
+bool graph_equal(const Graph *a, const Graph *b); /* the same operations; names and tensor indices may differ */
+
+/* The shape of every operation's result for one input size (graph->count entries, mem_free). STATUS_FAILED where the
+ * network cannot run: no graph, unknown normalisation, an operation that cannot work on what it is given, a tensor that
+ * is missing or of another shape than its operation needs. */
+Shape *graph_shapes(const Network *network, unsigned height, unsigned width, Error *err);
+
+/* ---- architectures ----------------------------------------------------------------------------------------------- */
+
+/* What an architecture finds in a network's tensors. */
+typedef struct ArchitectureFit {
+    Graph *graph;    /* NULL: it does not fit */
+    Str description; /* "ResNet20 (CIFAR, option A, widths 16/32/64)" */
+    Str why;         /* why it does not fit, naming the tensor */
+} ArchitectureFit;
+
+typedef struct Architecture {
+    ArchitectureInfo info;
+    /* Recognises the names and shapes of network->tensors; false only where memory ran out. */
+    bool (*fit)(const Network *network, ArchitectureFit *fit, Error *err);
+    bool (*predicted)(const Tensor *convolution); /* is this weight one that a predictor predicts by default? */
+} Architecture;
+extern const Architecture architecture_resnet_cifar;
+
+/* Sets architecture, why_unknown and graph of a network whose tensors are loaded. `name`: NULL, or the one architecture
+ * to accept; *found is NULL where none fits. */
+bool architecture_recognise(Network *network, const char *name, const Architecture **found, Error *err);
+
+/* ---- engine ------------------------------------------------------------------------------------------------------ */
+
+/* Lets an engine run on other kernels than the best (tests run all of them). */
+struct Kernels;
+void engine_set_kernels(Engine *engine, const struct Kernels *kernels);
+
+/* ---- networks ---------------------------------------------------------------------------------------------------- */
+
+const void *integers_bytes(const IntegerBytes *integers);
+/* Fills network->layers from the graph, or from ranks and names where there is none (`architecture` NULL). */
+bool network_list_layers(Network *network, const Architecture *architecture, Error *err);
+bool network_copy_layers(Network *copy, const Network *network, Error *err);
+void network_free_layers(Network *network);
+
+/* The normalisation that networks of this input and number of classes are usually trained with; channels 0 where there
+ * is none to guess. */
+Normalisation normalisation_guess(unsigned channels, unsigned classes);
+
+bool key_value_add(KeyValue **list, size_t *count, const char *key, const char *value, Error *err);
+void key_value_free(KeyValue *list, size_t count);
+
+/* The lineage as the text that saved files carry under "weft.lineage":
+ * [{"what":"load","command":"base.th"},...] */
+bool lineage_write(const Network *network, Str *out, Error *err);
+bool lineage_read(Network *network, const char *text, bool *understood, Error *err); /* appends; false: no memory */
+
+#endif

@@ -1,0 +1,11 @@
+/* avx2 -- the vector kernels for CPUs with avx2, fma. */
+#if defined(__x86_64__)
+#define LANES 8
+#define PIXELS 6
+#define TARGET __attribute__((target("avx2,fma")))
+#define NAME "avx2"
+#define KERNELS kernels_avx2
+#include "net/kernels/template.h"
+#else
+typedef int NotForThisCpu; /* ISO C asks for a declaration */
+#endif

@@ -1,0 +1,80 @@
+/* kernels -- choosing the kernels for this CPU, and the pools, which are the same for all. */
+#include "net/kernels/kernels.h"
+
+#include <string.h>
+
+/* ---- choosing ---------------------------------------------------------------------------------------------------- */
+
+const Kernels *kernels_available(size_t index) {
+    const Kernels *sets[3];
+    size_t count = 0;
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw"))
+        sets[count++] = &kernels_avx512;
+    if (avx2) sets[count++] = &kernels_avx2;
+#endif
+    sets[count++] = &kernels_baseline;
+    return index < count ? sets[index] : NULL;
+}
+
+const Kernels *kernels_best(void) {
+    return kernels_available(0);
+}
+
+/* ---- pools ------------------------------------------------------------------------------------------------------- */
+
+/* One window: rows [first[0], end[0]), columns [first[1], end[1]) of the map, clipped to it. */
+typedef struct Window {
+    unsigned first[2], end[2];
+} Window;
+
+static Window window_at(const Pool *pool, unsigned y, unsigned x) {
+    const unsigned at[2] = {y, x}, size[2] = {pool->in_height, pool->in_width};
+    Window window;
+    for (int i = 0; i < 2; i++) {
+        const unsigned start = at[i] * pool->stride; /* of the padded map */
+        const unsigned end = start + pool->kernel[i];
+        window.first[i] = start > pool->padding ? start - pool->padding : 0;
+        window.end[i] = end > pool->padding ? end - pool->padding : 0;
+        if (window.end[i] > size[i]) window.end[i] = size[i];
+    }
+    return window;
+}
+
+/* Combines the pixels of a window into `out`: the first is copied where `maximum`. */
+static void combine(const Pool *pool, Window window, bool maximum, float *restrict out) {
+    bool first = true;
+    for (unsigned y = window.first[0]; y < window.end[0]; y++)
+        for (unsigned x = window.first[1]; x < window.end[1]; x++) {
+            const float *restrict in = pool->in + y * pool->in_row + x * pool->in_pixel;
+            if (first)
+                memcpy(out, in, pool->channels * sizeof *out);
+            else if (maximum)
+                for (unsigned c = 0; c < pool->channels; c++)
+                    out[c] = in[c] > out[c] || in[c] != in[c] ? in[c] : out[c];
+            else
+                for (unsigned c = 0; c < pool->channels; c++) out[c] += in[c];
+            first = false;
+        }
+}
+
+static void pool_all(const Pool *pool, bool maximum) {
+    const float size = (float)pool->kernel[0] * (float)pool->kernel[1];
+    for (unsigned y = 0; y < pool->out_height; y++)
+        for (unsigned x = 0; x < pool->out_width; x++) {
+            float *out = pool->out + y * pool->out_row + x * pool->out_pixel;
+            combine(pool, window_at(pool, y, x), maximum, out);
+            for (unsigned c = 0; !maximum && c < pool->channels; c++) out[c] /= size;
+        }
+}
+
+void pool_maximum(const Pool *pool) {
+    pool_all(pool, true);
+}
+
+void pool_average(const Pool *pool) {
+    pool_all(pool, false);
+}

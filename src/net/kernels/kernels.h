@@ -1,0 +1,71 @@
+/* kernels -- the inner loops of the engine, one set per kind of CPU. Private to src/net and its tests.
+ *
+ * Maps are height x width x channels in memory (channels last), so that the channels of a pixel are neighbours: a
+ * vector holds output channels, and an input value is broadcast to all of them. A map may have a border of zero pixels
+ * around it, as wide as the padding of the convolutions that read it: the kernels know no edges.
+ */
+#ifndef WEFT_NET_KERNELS_H
+#define WEFT_NET_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef enum Activation { ACTIVATION_NONE, ACTIVATION_RELU, ACTIVATION_RELU6 } Activation;
+
+/* Output channels are worked on in groups of this many; folded weights are stored for it, padded with zeros. */
+enum { CHANNEL_GROUP = 16 };
+
+/* out[y][x][c] = activation(bias[c] + sum over taps and input channels of in * weight + residual[y][x][c]).
+ *
+ * The taps of one output pixel are `rows` x `columns` runs of `run` neighbouring floats: run (i, j) begins at
+ * in + y * stride * in_row + x * stride * in_pixel + i * in_row + j * in_pixel. A convolution over all channels has one
+ * run per kernel row (kernel width x channels floats); a grouped one a run per tap. Weights: for each group of
+ * CHANNEL_GROUP output channels, rows x columns x run x CHANNEL_GROUP floats, in the order of the runs. */
+typedef struct Convolution {
+    const float *in;
+    size_t in_row, in_pixel; /* floats from one row, one pixel to the next */
+    unsigned stride, rows, columns;
+    size_t run;
+    const float *weights, *bias; /* bias: a multiple of CHANNEL_GROUP floats */
+    const float *residual;       /* NULL: none */
+    size_t residual_row, residual_pixel;
+    float *out;
+    size_t out_row, out_pixel;
+    unsigned out_height, out_width, out_channels;
+    Activation activation;
+} Convolution;
+
+/* As above, but each channel sees only itself: weights[rows][columns][channels]. Also a plain scale and shift (one tap)
+ * and a mere copy or sum (weights NULL: one tap of weight 1). bias may be NULL: 0. */
+typedef Convolution Depthwise;
+
+typedef struct Kernels {
+    const char *name; /* "avx512", "avx2", "baseline" */
+    void (*convolution)(const Convolution *convolution);
+    void (*depthwise)(const Depthwise *depthwise);
+} Kernels;
+
+extern const Kernels kernels_baseline;
+#if defined(__x86_64__)
+extern const Kernels kernels_avx512, kernels_avx2;
+#endif
+
+/* The best set for this CPU. */
+const Kernels *kernels_best(void);
+/* Set number `index` of those this CPU can run, the best first; NULL beyond the last. */
+const Kernels *kernels_available(size_t index);
+
+/* The same in every set. Pools read maps of any border: `padding` is theirs, never read. */
+typedef struct Pool {
+    const float *in;
+    size_t in_row, in_pixel;
+    unsigned in_height, in_width;
+    unsigned kernel[2], stride, padding;
+    float *out;
+    size_t out_row, out_pixel;
+    unsigned out_height, out_width, channels;
+} Pool;
+void pool_maximum(const Pool *pool); /* a NaN in a window is its maximum, as in PyTorch */
+void pool_average(const Pool *pool); /* padding counts as zeros (count_include_pad, PyTorch's default) */
+
+#endif

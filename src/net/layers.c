@@ -1,0 +1,292 @@
+/* layers -- the weight layers of a network: listing, finding, and choosing them by a selector. */
+#include "net/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- listing ----------------------------------------------------------------------------------------------------- */
+
+static bool is_digits(const char *text, size_t length) {
+    bool digits = length > 0 && length <= 6;
+    for (size_t i = 0; i < length; i++)
+        if (text[i] < '0' || text[i] > '9') digits = false;
+    return digits;
+}
+
+/* A leading word "layerN" or "stageN" is a stage; the first part of the name that is a number is the block. */
+static void stage_and_block(const char *name, int *stage, int *block) {
+    *stage = *block = -1;
+    bool first = true;
+    for (const char *part = name; part;) {
+        size_t length = strcspn(part, ".");
+        if (first && length > 5 && (strncmp(part, "layer", 5) == 0 || strncmp(part, "stage", 5) == 0) &&
+            is_digits(part + 5, length - 5))
+            *stage = atoi(part + 5);
+        else if (*block < 0 && is_digits(part, length))
+            *block = atoi(part);
+        first = false;
+        part = part[length] == '.' ? part + length + 1 : NULL;
+    }
+}
+
+static const char suffix[] = ".weight";
+
+/* The tensor's name less ".weight", for the caller to free. */
+static char *layer_name(const char *tensor, Error *err) {
+    size_t length = strlen(tensor), tail = sizeof suffix - 1;
+    if (length > tail && strcmp(tensor + length - tail, suffix) == 0) length -= tail;
+    return mem_copy_bytes(tensor, length, err);
+}
+
+static bool add_layer(Network *network, size_t tensor, const Architecture *architecture, Error *err) {
+    Layer *layer = &network->layers[network->layer_count];
+    const Tensor *weight = network->tensors[tensor].tensor;
+    char *name = layer_name(network->tensors[tensor].name, err);
+    if (!name) return false;
+    *layer = (Layer){.name = name, .tensor = tensor, .convolution = weight->rank == 4};
+    if (layer->convolution)
+        layer->predicted = architecture ? architecture->predicted(weight) : weight->dim[2] > 1 || weight->dim[3] > 1;
+    stage_and_block(name, &layer->stage, &layer->block);
+    network->layer_count++;
+    return true;
+}
+
+/* Without a graph: rank 4 named *.weight, or with no dot at all (arrays of an npz file), is a convolution; rank 2 named
+ * *.weight is linear. Integers (masks, indices) are no weights. */
+static bool looks_like_weight(const NetTensor *tensor) {
+    size_t length = strlen(tensor->name), tail = sizeof suffix - 1;
+    bool named = length > tail && strcmp(tensor->name + length - tail, suffix) == 0;
+    bool plain = strcmp(tensor->name, "weight") == 0;
+    if (tensor->integers || tensor->tensor->count == 0) return false;
+    if (tensor->tensor->rank == 4) return named || !strchr(tensor->name, '.');
+    return tensor->tensor->rank == 2 && (named || plain);
+}
+
+bool network_list_layers(Network *network, const Architecture *architecture, Error *err) {
+    const Graph *graph = network->graph;
+    network->layers = mem_alloc(graph ? graph->count : network->tensor_count, sizeof *network->layers, err);
+    if (!network->layers) return false;
+    for (size_t i = 0; graph && i < graph->count; i++) {
+        const Op *op = &graph->ops[i];
+        if ((op->kind == OP_CONV || op->kind == OP_LINEAR) &&
+            !add_layer(network, (size_t)op->weight, architecture, err))
+            return false;
+    }
+    for (size_t i = 0; !graph && i < network->tensor_count; i++)
+        if (looks_like_weight(&network->tensors[i]) && !add_layer(network, i, NULL, err)) return false;
+    return true;
+}
+
+bool network_copy_layers(Network *copy, const Network *network, Error *err) {
+    copy->layers = mem_alloc(network->layer_count, sizeof *copy->layers, err);
+    if (!copy->layers) return false;
+    for (size_t i = 0; i < network->layer_count; i++) {
+        copy->layers[i] = network->layers[i];
+        copy->layers[i].name = mem_copy_text(network->layers[i].name, err);
+        if (!copy->layers[i].name) return false;
+        copy->layer_count++;
+    }
+    return true;
+}
+
+void network_free_layers(Network *network) {
+    for (size_t i = 0; i < network->layer_count; i++) mem_free((void *)(uintptr_t)network->layers[i].name);
+    mem_free(network->layers);
+}
+
+const Tensor *layer_weight(const Network *network, const Layer *layer) {
+    return network->tensors[layer->tensor].tensor;
+}
+
+void layer_matrix(const Network *network, const Layer *layer, size_t *rows, size_t *columns) {
+    const Tensor *weight = layer_weight(network, layer);
+    *rows = (size_t)weight->dim[0];
+    *columns = (size_t)(weight->count / weight->dim[0]);
+}
+
+/* ---- finding ----------------------------------------------------------------------------------------------------- */
+
+/* STATUS_USAGE "no layer 'WORD'; did you mean 'NEAREST'?". */
+static bool no_layer(const Network *network, const char *word, bool convolutions_only, Error *err) {
+    const char **names = mem_alloc(network->layer_count, sizeof *names, err);
+    if (!names) return false;
+    size_t count = 0;
+    for (size_t i = 0; i < network->layer_count; i++)
+        if (network->layers[i].convolution || !convolutions_only) names[count++] = network->layers[i].name;
+    const char *nearest = text_nearest(word, names, count);
+    if (nearest)
+        error_set(err, STATUS_USAGE, "no layer '%s'; did you mean '%s'?", word, nearest);
+    else if (count > 0)
+        error_set(err, STATUS_USAGE, "no layer '%s'; there are %zu, from '%s' to '%s'", word, count, names[0],
+                  names[count - 1]);
+    else
+        error_set(err, STATUS_USAGE, "no layer '%s': the network has no %slayers", word,
+                  convolutions_only ? "convolution " : "");
+    mem_free(names);
+    return false;
+}
+
+bool network_find_layer(const Network *network, const char *name, size_t *index, Error *err) {
+    for (size_t i = 0; i < network->layer_count; i++)
+        if (strcmp(network->layers[i].name, name) == 0) {
+            *index = i;
+            return true;
+        }
+    return no_layer(network, name, false, err);
+}
+
+/* ---- selectors --------------------------------------------------------------------------------------------------- */
+
+/* One selector at work. */
+typedef struct Selection {
+    const Network *network;
+    bool convolutions_only;
+    bool *marks; /* of one entry */
+} Selection;
+
+static bool selectable(const Selection *selection, size_t layer) {
+    return selection->network->layers[layer].convolution || !selection->convolutions_only;
+}
+
+/* `N` or `N-M`; counts the layers that can be chosen. */
+static bool parse_range(const char *word, uint64_t *first, uint64_t *last) {
+    char part[32];
+    size_t length = strcspn(word, "-");
+    if (length >= sizeof part) return false;
+    memcpy(part, word, length);
+    part[length] = '\0';
+    if (!text_to_u64(part, first)) return false;
+    *last = *first;
+    return word[length] == '\0' || text_to_u64(word + length + 1, last);
+}
+
+static bool mark_range(const Selection *selection, const char *word, uint64_t first, uint64_t last, Error *err) {
+    const char *kind = selection->convolutions_only ? "convolution" : "layer";
+    uint64_t position = 0;
+    for (size_t i = 0; i < selection->network->layer_count; i++) {
+        if (!selectable(selection, i)) continue;
+        selection->marks[i] = position >= first && position <= last;
+        position++;
+    }
+    if (first > last) return error_set(err, STATUS_USAGE, "layers '%s': the range runs backwards", word);
+    if (last < position) return true;
+    if (position == 0) return error_set(err, STATUS_USAGE, "layers '%s': the network has no %ss", word, kind);
+    return error_set(err, STATUS_USAGE, "layers '%s': the %ss are 0 to %llu", word, kind,
+                     (unsigned long long)(position - 1));
+}
+
+/* `stage:S` and `block:S.B`; *block is -1 for a whole stage. */
+static bool parse_place(const char *word, uint64_t *stage, int64_t *block) {
+    char part[32];
+    *block = -1;
+    if (strncmp(word, "stage:", 6) == 0) return text_to_u64(word + 6, stage);
+    if (strncmp(word, "block:", 6) != 0) return false;
+    uint64_t number;
+    size_t length = strcspn(word + 6, ".");
+    if (length >= sizeof part || word[6 + length] != '.') return false;
+    memcpy(part, word + 6, length);
+    part[length] = '\0';
+    if (!text_to_u64(part, stage) || !text_to_u64(word + 6 + length + 1, &number) || number > INT32_MAX) return false;
+    *block = (int64_t)number;
+    return true;
+}
+
+/* The stages or blocks there are, for the message: "1 2 3", "1.0 1.1 1.2". */
+static bool no_place(const Selection *selection, const char *word, Error *err) {
+    bool blocks = strncmp(word, "block:", 6) == 0;
+    int stage = -1, block = -1;
+    Str known = {0};
+    for (size_t i = 0; i < selection->network->layer_count; i++) {
+        const Layer *layer = &selection->network->layers[i];
+        bool again = layer->stage == stage && (!blocks || layer->block == block);
+        if (!selectable(selection, i) || again || layer->stage < 0 || (blocks && layer->block < 0)) continue;
+        stage = layer->stage;
+        block = layer->block;
+        str_addf(&known, blocks ? " %d.%d" : " %d", stage, block);
+    }
+    if (!str_ok(&known, err)) return false;
+    if (known.length > 0)
+        error_set(err, STATUS_USAGE, "layers '%s': the %ss are%s", word, blocks ? "block" : "stage", known.text);
+    else
+        error_set(err, STATUS_USAGE, "layers '%s': the layers' names tell of no %ss", word, blocks ? "block" : "stage");
+    str_done(&known);
+    return false;
+}
+
+/* Marks what one entry (without its leading "-") names. A layer's exact name comes before every other meaning. */
+static bool mark_entry(const Selection *selection, const char *word, Error *err) {
+    const Network *network = selection->network;
+    uint64_t first, last, stage;
+    int64_t block;
+    size_t marked = 0, refused = 0;
+    bool place = parse_place(word, &stage, &block), named = false;
+    for (size_t i = 0; i < network->layer_count; i++) named = named || strcmp(network->layers[i].name, word) == 0;
+    if (!named && parse_range(word, &first, &last)) return mark_range(selection, word, first, last, err);
+    for (size_t i = 0; i < network->layer_count; i++) {
+        const Layer *layer = &network->layers[i];
+        bool match;
+        if (named)
+            match = strcmp(layer->name, word) == 0;
+        else if (place)
+            match = layer->stage >= 0 && (uint64_t)layer->stage == stage && (block < 0 || layer->block == block);
+        else
+            match = strcmp(word, "all") == 0 || text_glob(word, layer->name);
+        selection->marks[i] = match && selectable(selection, i);
+        marked += selection->marks[i];
+        refused += match && !selectable(selection, i);
+    }
+    if (marked > 0) return true;
+    if (refused > 0)
+        return error_set(err, STATUS_USAGE, "layers '%s': a linear layer; convolutions are asked for", word);
+    if (place) return no_place(selection, word, err);
+    return no_layer(network, word, selection->convolutions_only, err);
+}
+
+/* Adds (or takes out) what one entry names. */
+static bool apply_entry(const Selection *selection, const char *word, bool out, bool *chosen, Error *err) {
+    memset(selection->marks, 0, selection->network->layer_count);
+    if (!mark_entry(selection, word, err)) return false;
+    for (size_t i = 0; i < selection->network->layer_count; i++)
+        if (selection->marks[i]) chosen[i] = !out;
+    return true;
+}
+
+/* The entries of one sign: first those that choose, then those that leave out. *seen counts them. */
+static bool apply_sign(const Selection *selection, const char *selector, bool out, bool *chosen, size_t *seen,
+                       Error *err) {
+    bool done = true;
+    for (const char *entry = selector; done && entry;) {
+        size_t length = strcspn(entry, ",");
+        const char *next = entry[length] == ',' ? entry + length + 1 : NULL;
+        for (; length > 0 && *entry == ' '; length--) entry++;
+        while (length > 0 && entry[length - 1] == ' ') length--;
+        bool negative = length > 0 && *entry == '-';
+        if (length == (size_t)negative) return error_set(err, STATUS_USAGE, "layers '%s': an entry is empty", selector);
+        if (negative == out) {
+            char *word = mem_copy_bytes(entry + negative, length - (size_t)negative, err);
+            done = word && apply_entry(selection, word, out, chosen, err);
+            mem_free(word);
+            ++*seen;
+        }
+        entry = next;
+    }
+    return done;
+}
+
+bool layer_select(const Network *network, const char *selector, bool convolutions_only, bool *chosen, Error *err) {
+    bool *work = mem_alloc((uint64_t)network->layer_count * 2, sizeof *work, err);
+    if (!work) return false;
+    Selection selection = {network, convolutions_only, work + network->layer_count};
+    size_t chosen_by = 0, left_out_by = 0, count = 0;
+    bool done = !selector || apply_sign(&selection, selector, false, work, &chosen_by, err);
+    for (size_t i = 0; done && chosen_by == 0 && i < network->layer_count; i++) work[i] = selectable(&selection, i);
+    if (done && selector) done = apply_sign(&selection, selector, true, work, &left_out_by, err);
+    for (size_t i = 0; i < network->layer_count; i++) count += work[i];
+    if (done && count == 0)
+        done = selector ? error_set(err, STATUS_USAGE, "layers '%s': none is left", selector)
+                        : error_set(err, STATUS_USAGE, "the network has no %slayers",
+                                    convolutions_only ? "convolution " : "");
+    if (done) memcpy(chosen, work, network->layer_count * sizeof *chosen);
+    mem_free(work);
+    return done;
+}

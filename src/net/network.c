@@ -1,0 +1,291 @@
+/* network -- loading, deriving and freeing networks. */
+#include "net/internal.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- key-value lists --------------------------------------------------------------------------------------------- */
+
+/* Lists hold no capacity: it is 8 or else the next power of two, so they grow whenever their count is one. */
+bool key_value_add(KeyValue **list, size_t *count, const char *key, const char *value, Error *err) {
+    bool full = *count == 0 || (*count >= 8 && (*count & (*count - 1)) == 0);
+    size_t capacity = *count;
+    KeyValue entry = {mem_copy_text(key, err), NULL};
+    if (entry.key) entry.value = mem_copy_text(value, err);
+    if (!entry.value || (full && !mem_grow(list, &capacity, *count > 0 ? 2 * *count : 8, sizeof **list, err))) {
+        mem_free(entry.key);
+        mem_free(entry.value);
+        return false;
+    }
+    (*list)[(*count)++] = entry;
+    return true;
+}
+
+void key_value_free(KeyValue *list, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        mem_free(list[i].key);
+        mem_free(list[i].value);
+    }
+    mem_free(list);
+}
+
+/* ---- integers ---------------------------------------------------------------------------------------------------- */
+
+struct IntegerBytes {
+    int references;
+    unsigned char bytes[];
+};
+
+static bool is_integer(DType type) {
+    switch (type) {
+    case DTYPE_BOOL:
+    case DTYPE_U8:
+    case DTYPE_I8:
+    case DTYPE_U16:
+    case DTYPE_I16:
+    case DTYPE_U32:
+    case DTYPE_I32:
+    case DTYPE_U64:
+    case DTYPE_I64:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static IntegerBytes *integers_new(uint64_t length, Error *err) {
+    uint64_t size;
+    if (!size_add(length, sizeof(IntegerBytes), &size)) size = UINT64_MAX;
+    IntegerBytes *integers = mem_alloc(size, 1, err);
+    if (integers) integers->references = 1;
+    return integers;
+}
+
+static IntegerBytes *integers_share(IntegerBytes *integers) {
+    if (integers) __atomic_add_fetch(&integers->references, 1, __ATOMIC_RELAXED);
+    return integers;
+}
+
+static void integers_release(IntegerBytes *integers) {
+    if (integers && __atomic_sub_fetch(&integers->references, 1, __ATOMIC_ACQ_REL) == 0) mem_free(integers);
+}
+
+const void *integers_bytes(const IntegerBytes *integers) {
+    return integers->bytes;
+}
+
+/* ---- loading ----------------------------------------------------------------------------------------------------- */
+
+/* Complex and sub-byte elements cannot be used as numbers. */
+static bool is_number(DType type) {
+    float none;
+    Error ignored;
+    return dtype_to_f32(type, "", 0, &none, &ignored);
+}
+
+static bool load_tensor(Checkpoint *checkpoint, size_t index, NetTensor *out, Error *err) {
+    const CheckpointTensor *entry = checkpoint_tensor(checkpoint, index);
+    out->stored = entry->dtype;
+    out->name = mem_copy_text(entry->name, err);
+    if (!out->name) return false;
+    if (!is_integer(entry->dtype)) {
+        out->tensor = checkpoint_read_tensor(checkpoint, index, err);
+        return out->tensor != NULL;
+    }
+    out->integers = integers_new(entry->count * (dtype_bits(entry->dtype) / 8), err);
+    out->tensor = out->integers ? tensor_new(entry->rank, entry->dim, err) : NULL;
+    return out->tensor && checkpoint_read(checkpoint, index, out->integers->bytes, err) &&
+           dtype_to_f32(entry->dtype, out->integers->bytes, entry->count, out->tensor->data, err);
+}
+
+static bool note_unusable(Network *network, const CheckpointTensor *entry, Error *err) {
+    Str text = {0};
+    str_addf(&text, "tensor '%s' left out: %s values cannot be used as numbers", entry->name, dtype_name(entry->dtype));
+    bool done = str_ok(&text, err) && key_value_add(&network->notes, &network->note_count, "note", text.text, err);
+    str_done(&text);
+    return done;
+}
+
+/* Bytes that the tensors will take: float32, and the stored bytes of integers. */
+static bool admit(const Checkpoint *checkpoint, Error *err) {
+    uint64_t total = 0;
+    for (size_t i = 0; i < checkpoint_count(checkpoint); i++) {
+        const CheckpointTensor *entry = checkpoint_tensor(checkpoint, i);
+        if (!is_number(entry->dtype)) continue;
+        uint64_t bytes, each = sizeof(float) + (is_integer(entry->dtype) ? dtype_bits(entry->dtype) / 8 : 0);
+        if (!size_mul(entry->count, each, &bytes) || !size_add(total, bytes, &total)) total = UINT64_MAX;
+    }
+    return mem_admit(total, checkpoint_path(checkpoint), err);
+}
+
+static bool load_tensors(Network *network, Checkpoint *checkpoint, Error *err) {
+    size_t count = checkpoint_count(checkpoint);
+    if (!admit(checkpoint, err)) return false;
+    network->tensors = mem_alloc(count, sizeof *network->tensors, err);
+    if (!network->tensors) return false;
+    for (size_t i = 0; i < count; i++) {
+        const CheckpointTensor *entry = checkpoint_tensor(checkpoint, i);
+        if (is_number(entry->dtype)) {
+            if (!load_tensor(checkpoint, i, &network->tensors[network->tensor_count++], err)) return false;
+        } else if (!note_unusable(network, entry, err)) {
+            return false;
+        }
+    }
+    if (network->tensor_count > 0) return true;
+    const CheckpointTensor *first = count > 0 ? checkpoint_tensor(checkpoint, 0) : NULL;
+    if (first)
+        return error_set(err, STATUS_BAD_INPUT, "%s: no tensor can be used: '%s' is %s, whose values are no numbers",
+                         checkpoint_path(checkpoint), first->name, dtype_name(first->dtype));
+    return error_set(err, STATUS_BAD_INPUT, "%s: holds no tensors", checkpoint_path(checkpoint));
+}
+
+static bool load_notes(Network *network, const Checkpoint *checkpoint, Error *err) {
+    for (size_t i = 0; i < checkpoint_note_count(checkpoint); i++)
+        if (!key_value_add(&network->notes, &network->note_count, "note", checkpoint_note(checkpoint, i), err))
+            return false;
+    for (size_t i = 0; i < checkpoint_metadata_count(checkpoint); i++) {
+        const KeyValue *entry = checkpoint_metadata(checkpoint, i);
+        if (strncmp(entry->key, "weft.", 5) != 0 &&
+            !key_value_add(&network->notes, &network->note_count, entry->key, entry->value, err))
+            return false;
+    }
+    return true;
+}
+
+/* What a saved network says about itself; a lineage that cannot be read is told, a fresh file's one begins here. */
+static bool load_lineage(Network *network, const Checkpoint *checkpoint, Error *err) {
+    const char *text = checkpoint_metadata_find(checkpoint, "weft.lineage");
+    bool understood = true;
+    if (text && !lineage_read(network, text, &understood, err)) return false;
+    if (!understood && !key_value_add(&network->notes, &network->note_count, "note",
+                                      "weft.lineage is not understood and was left out", err))
+        return false;
+    return key_value_add(&network->lineage, &network->lineage_count, "load", checkpoint_path(checkpoint), err);
+}
+
+static bool load_normalisation(Network *network, const Checkpoint *checkpoint, const char *asked, Error *err) {
+    unsigned channels = network->graph ? network->graph->in_channels : 0;
+    const char *saved = checkpoint_metadata_find(checkpoint, "weft.normalise");
+    if (asked) return normalisation_parse(asked, channels, &network->normalisation, err);
+    if (saved) {
+        if (normalisation_parse(saved, channels, &network->normalisation, err)) return true;
+        err->status = STATUS_BAD_INPUT;
+        return error_prefix(err, "%s: metadata weft.normalise", checkpoint_path(checkpoint));
+    }
+    if (network->graph) network->normalisation = normalisation_guess(channels, network->graph->classes);
+    return true;
+}
+
+Network *network_from_checkpoint(Checkpoint *checkpoint, const NetworkOptions *options, Error *err) {
+    static const NetworkOptions defaults;
+    const Architecture *architecture = NULL;
+    Network *network = mem_alloc(1, sizeof *network, err);
+    if (!network) return NULL;
+    if (!options) options = &defaults;
+    bool done = load_tensors(network, checkpoint, err) && load_notes(network, checkpoint, err) &&
+                load_lineage(network, checkpoint, err);
+    if (done && !architecture_recognise(network, options->architecture, &architecture, err)) {
+        done = false;
+        if (err->status == STATUS_BAD_INPUT) error_prefix(err, "%s", checkpoint_path(checkpoint));
+    }
+    if (done && network_list_layers(network, architecture, err) &&
+        load_normalisation(network, checkpoint, options->normalise, err))
+        return network;
+    network_free(network);
+    return NULL;
+}
+
+Network *network_load(const char *path, const NetworkOptions *options, Error *err) {
+    Checkpoint *checkpoint = checkpoint_open(path, err);
+    Network *network = checkpoint ? network_from_checkpoint(checkpoint, options, err) : NULL;
+    checkpoint_close(checkpoint);
+    return network;
+}
+
+void network_free(Network *network) {
+    if (!network) return;
+    for (size_t i = 0; i < network->tensor_count; i++) {
+        mem_free(network->tensors[i].name);
+        tensor_release(network->tensors[i].tensor);
+        integers_release(network->tensors[i].integers);
+    }
+    network_free_layers(network);
+    graph_release(network->graph);
+    key_value_free(network->lineage, network->lineage_count);
+    key_value_free(network->notes, network->note_count);
+    mem_free(network->tensors);
+    mem_free(network->architecture);
+    mem_free(network->why_unknown);
+    mem_free(network);
+}
+
+/* ---- deriving ---------------------------------------------------------------------------------------------------- */
+
+static bool copy_optional(char **out, const char *text, Error *err) {
+    if (!text) return true;
+    *out = mem_copy_text(text, err);
+    return *out != NULL;
+}
+
+static bool copy_tensors(Network *copy, const Network *network, Error *err) {
+    copy->tensors = mem_alloc(network->tensor_count, sizeof *copy->tensors, err);
+    if (!copy->tensors) return false;
+    for (size_t i = 0; i < network->tensor_count; i++) {
+        const NetTensor *from = &network->tensors[i];
+        NetTensor *to = &copy->tensors[i];
+        to->name = mem_copy_text(from->name, err);
+        if (!to->name) return false;
+        to->tensor = tensor_share(from->tensor);
+        to->integers = integers_share(from->integers);
+        to->stored = from->stored;
+        copy->tensor_count++;
+    }
+    return true;
+}
+
+Network *network_derive(const Network *network, const char *what, const char *command, Error *err) {
+    Network *copy = mem_alloc(1, sizeof *copy, err);
+    if (!copy) return NULL;
+    copy->graph = graph_share(network->graph);
+    copy->normalisation = network->normalisation;
+    bool done = copy_tensors(copy, network, err) && network_copy_layers(copy, network, err) &&
+                copy_optional(&copy->architecture, network->architecture, err) &&
+                copy_optional(&copy->why_unknown, network->why_unknown, err);
+    for (size_t i = 0; done && i < network->lineage_count; i++)
+        done = key_value_add(&copy->lineage, &copy->lineage_count, network->lineage[i].key, network->lineage[i].value,
+                             err);
+    if (done && key_value_add(&copy->lineage, &copy->lineage_count, what, command, err)) return copy;
+    network_free(copy);
+    return NULL;
+}
+
+void network_replace(Network *network, size_t index, Tensor *tensor) {
+    NetTensor *slot = &network->tensors[index];
+    assert(index < network->tensor_count && slot->tensor->rank == tensor->rank &&
+           memcmp(slot->tensor->dim, tensor->dim, tensor->rank * sizeof *tensor->dim) == 0);
+    tensor_release(slot->tensor);
+    slot->tensor = tensor;
+    if (!slot->integers) return;
+    integers_release(slot->integers);
+    slot->integers = NULL;
+    slot->stored = DTYPE_F32;
+}
+
+/* ---- asking ------------------------------------------------------------------------------------------------------ */
+
+static bool ends_with(const char *text, const char *end) {
+    size_t length = strlen(text), tail = strlen(end);
+    return length >= tail && strcmp(text + length - tail, end) == 0;
+}
+
+uint64_t network_parameters(const Network *network) {
+    uint64_t total = 0;
+    for (size_t i = 0; i < network->tensor_count; i++) {
+        const NetTensor *tensor = &network->tensors[i];
+        if (!is_integer(tensor->stored) && !ends_with(tensor->name, "running_mean") &&
+            !ends_with(tensor->name, "running_var") && !ends_with(tensor->name, "num_batches_tracked"))
+            total += tensor->tensor->count;
+    }
+    return total;
+}

@@ -1,0 +1,269 @@
+/* plan -- which operations of a graph run together, and where their results lie. */
+#include "net/plan.h"
+
+/* The graph as the planner sees it; arrays have one entry per operation. */
+typedef struct Planner {
+    const Graph *graph;
+    Plan *plan;
+    int *uses;     /* how many operations read this result */
+    int *reader;   /* the last of them */
+    bool *done;    /* part of a step already */
+    int *last_use; /* the last step that reads this result; step_count for the logits */
+} Planner;
+
+/* ---- steps ------------------------------------------------------------------------------------------------------- */
+
+static void count_uses(const Planner *planner) {
+    for (size_t i = 1; i < planner->graph->count; i++)
+        for (int j = 0; j < 2; j++) {
+            int input = planner->graph->ops[i].input[j];
+            if (input < 0) continue;
+            planner->uses[input]++;
+            planner->reader[input] = (int)i;
+        }
+}
+
+/* The operation of this kind that alone reads the step's result, or -1. */
+static int follower(const Planner *planner, const Step *step, OpKind kind) {
+    if (planner->uses[step->result] != 1) return -1;
+    int reader = planner->reader[step->result];
+    return planner->graph->ops[reader].kind == kind ? reader : -1;
+}
+
+static void absorb(const Planner *planner, Step *step, int op) {
+    step->result = op;
+    planner->done[op] = true;
+}
+
+/* Takes into the step what follows it: batch norm, a sum whose other part is there already, ReLU. */
+static void fuse(const Planner *planner, Step *step) {
+    int next;
+    if (step->batch_norm < 0 && step->kind != STEP_ELEMENTWISE &&
+        (next = follower(planner, step, OP_BATCH_NORM)) >= 0) {
+        step->batch_norm = next;
+        absorb(planner, step, next);
+    }
+    if (step->residual < 0 && (next = follower(planner, step, OP_ADD)) >= 0) {
+        const int *input = planner->graph->ops[next].input;
+        int other = input[0] == step->result ? input[1] : input[0];
+        if (planner->done[other]) {
+            step->residual = other;
+            absorb(planner, step, next);
+        }
+    }
+    if (step->activation != ACTIVATION_NONE) return;
+    if ((next = follower(planner, step, OP_RELU)) >= 0) {
+        step->activation = ACTIVATION_RELU;
+        absorb(planner, step, next);
+    } else if ((next = follower(planner, step, OP_RELU6)) >= 0) {
+        step->activation = ACTIVATION_RELU6;
+        absorb(planner, step, next);
+    }
+}
+
+/* The step that begins with operation `i`. */
+static Step begin_step(const Planner *planner, int i) {
+    const Op *op = &planner->graph->ops[i];
+    Step step = {.op = i, .input = op->input[0], .batch_norm = -1, .residual = -1, .result = i};
+    const Shape *in = i > 0 ? &planner->plan->maps[step.input].shape : NULL;
+    step.kernel[0] = step.kernel[1] = step.stride = step.groups = 1;
+    switch (op->kind) {
+    case OP_CONV:
+    case OP_MAX_POOL:
+    case OP_AVERAGE_POOL:
+        step.kind = op->kind == OP_CONV       ? STEP_CONVOLUTION
+                    : op->kind == OP_MAX_POOL ? STEP_MAX_POOL
+                                              : STEP_AVERAGE_POOL;
+        step.kernel[0] = op->kernel[0];
+        step.kernel[1] = op->kernel[1];
+        step.stride = op->stride;
+        step.padding = op->padding;
+        if (op->kind != OP_CONV) break;
+        step.groups = op->groups;
+        if (op->groups > 1 && op->groups == in->channels && op->out_channels == in->channels)
+            step.kind = STEP_DEPTHWISE;
+        break;
+    case OP_LINEAR:
+    case OP_GLOBAL_POOL:
+        step.kind = op->kind == OP_LINEAR ? STEP_CONVOLUTION : STEP_AVERAGE_POOL;
+        step.kernel[0] = in->height;
+        step.kernel[1] = in->width;
+        break;
+    case OP_SHORTCUT_A:
+        step.kind = STEP_SHORTCUT_A;
+        step.stride = op->stride;
+        break;
+    case OP_BATCH_NORM:
+        step.batch_norm = i;
+        step.kind = STEP_ELEMENTWISE;
+        break;
+    case OP_ADD:
+        step.residual = op->input[1];
+        step.kind = STEP_ELEMENTWISE;
+        break;
+    case OP_RELU:
+    case OP_RELU6:
+        step.activation = op->kind == OP_RELU ? ACTIVATION_RELU : ACTIVATION_RELU6;
+        step.kind = STEP_ELEMENTWISE;
+        break;
+    case OP_INPUT:
+    case OP_COUNT:
+        step.kind = STEP_INPUT;
+        break;
+    }
+    return step;
+}
+
+static bool fusible(const Step *step) {
+    return step->kind == STEP_CONVOLUTION || step->kind == STEP_DEPTHWISE || step->kind == STEP_ELEMENTWISE;
+}
+
+/* A step after a ReLU of its own can take nothing more in: what follows would come before it. */
+static void make_steps(const Planner *planner) {
+    Plan *plan = planner->plan;
+    for (size_t i = 0; i < planner->graph->count; i++) {
+        if (planner->done[i]) continue;
+        Step step = begin_step(planner, (int)i);
+        planner->done[i] = true;
+        if (fusible(&step) && step.activation == ACTIVATION_NONE) fuse(planner, &step);
+        plan->steps[plan->step_count++] = step;
+    }
+}
+
+/* ---- places ------------------------------------------------------------------------------------------------------ */
+
+static bool add_size(size_t *total, uint64_t a, uint64_t b, uint64_t c) {
+    const uint64_t dim[3] = {a, b, c};
+    uint64_t size, sum;
+    if (!size_product(dim, 3, &size) || !size_add(size, 15, &size) || !size_add(*total, size & ~(uint64_t)15, &sum) ||
+        sum > SIZE_MAX / sizeof(float))
+        return false;
+    *total = (size_t)sum;
+    return true;
+}
+
+/* Where each step's folded weights and biases lie. */
+static bool place_parameters(const Planner *planner) {
+    Plan *plan = planner->plan;
+    for (size_t i = 0; i < plan->step_count; i++) {
+        Step *step = &plan->steps[i];
+        if (!fusible(step)) continue;
+        unsigned channels = plan->maps[step->op].shape.channels;
+        uint64_t taps = (uint64_t)step->kernel[0] * step->kernel[1], rows = channels;
+        if (step->kind == STEP_CONVOLUTION) {
+            unsigned each = channels / step->groups;
+            taps *= plan->maps[step->input].shape.channels / step->groups;
+            rows = (uint64_t)step->groups * ((each + CHANNEL_GROUP - 1) / CHANNEL_GROUP) * CHANNEL_GROUP;
+        }
+        step->weights = plan->parameters;
+        if (!add_size(&plan->parameters, taps, rows, 1)) return false;
+        step->bias = plan->parameters;
+        if (!add_size(&plan->parameters, rows, 1, 1)) return false;
+    }
+    return true;
+}
+
+static void find_lives(const Planner *planner) {
+    Plan *plan = planner->plan;
+    for (size_t i = 0; i < plan->step_count; i++) {
+        const Step *step = &plan->steps[i];
+        if (step->input >= 0) planner->last_use[step->input] = (int)i;
+        if (step->residual >= 0) planner->last_use[step->residual] = (int)i;
+        if (step->input < 0 || (step->kind != STEP_CONVOLUTION && step->kind != STEP_DEPTHWISE)) continue;
+        Map *in = &plan->maps[step->input];
+        if (step->padding > in->border) in->border = step->padding;
+    }
+    planner->last_use[planner->graph->count - 1] = (int)plan->step_count;
+}
+
+/* A piece of the arena, used by one map after the other. */
+typedef struct Slot {
+    size_t size;
+    int map; /* -1: free */
+} Slot;
+
+/* The smallest free slot that is large enough; else the largest free one, which then grows; else a new one. */
+static Slot *choose_slot(Slot *slots, size_t *count, size_t size) {
+    Slot *best = NULL;
+    for (size_t i = 0; i < *count; i++) {
+        Slot *slot = &slots[i];
+        if (slot->map >= 0) continue;
+        bool better = !best || (slot->size >= size ? best->size < size || slot->size < best->size
+                                                   : best->size < size && slot->size > best->size);
+        if (better) best = slot;
+    }
+    if (!best) {
+        best = &slots[(*count)++];
+        best->size = 0;
+    }
+    if (best->size < size) best->size = size;
+    return best;
+}
+
+/* Gives every result a slot for its life, then the slots their offsets. `slot_of`: one entry per operation. */
+static bool place_maps(const Planner *planner, Slot *slots, size_t *slot_of) {
+    Plan *plan = planner->plan;
+    size_t count = 0;
+    for (size_t i = 0; i < plan->step_count; i++) {
+        int result = plan->steps[i].result;
+        const Map *map = &plan->maps[result];
+        size_t size = 0;
+        if (!add_size(&size, (uint64_t)map->shape.height + 2 * map->border,
+                      (uint64_t)map->shape.width + 2 * map->border, map->shape.channels))
+            return false;
+        Slot *slot = choose_slot(slots, &count, size);
+        slot->map = result;
+        slot_of[result] = (size_t)(slot - slots);
+        for (size_t j = 0; j < count; j++)
+            if (slots[j].map >= 0 && planner->last_use[slots[j].map] <= (int)i) slots[j].map = -1;
+    }
+    for (size_t j = 0; j < count; j++) {
+        for (size_t i = 0; i < plan->step_count; i++)
+            if (slot_of[plan->steps[i].result] == j) plan->maps[plan->steps[i].result].offset = plan->arena;
+        if (!add_size(&plan->arena, slots[j].size, 1, 1)) return false;
+    }
+    return true;
+}
+
+/* ---- the whole --------------------------------------------------------------------------------------------------- */
+
+bool plan_make(Plan *plan, const Network *network, unsigned height, unsigned width, Error *err) {
+    const Graph *graph = network->graph;
+    *plan = (Plan){0};
+    Shape *shapes = graph_shapes(network, height, width, err);
+    if (!shapes) return false;
+    size_t count = network->graph->count;
+    Planner planner = {.graph = graph, .plan = plan};
+    Slot *slots = NULL;
+    size_t *slot_of = NULL;
+    bool done = (planner.uses = mem_alloc(count, sizeof *planner.uses, err)) &&
+                (planner.reader = mem_alloc(count, sizeof *planner.reader, err)) &&
+                (planner.done = mem_alloc(count, sizeof *planner.done, err)) &&
+                (planner.last_use = mem_alloc(count, sizeof *planner.last_use, err)) &&
+                (slots = mem_alloc(count, sizeof *slots, err)) && (slot_of = mem_alloc(count, sizeof *slot_of, err)) &&
+                (plan->steps = mem_alloc(count, sizeof *plan->steps, err)) &&
+                (plan->maps = mem_alloc(count, sizeof *plan->maps, err));
+    if (done) {
+        for (size_t i = 0; i < count; i++) plan->maps[i].shape = shapes[i];
+        count_uses(&planner);
+        make_steps(&planner);
+        find_lives(&planner);
+        done = (place_parameters(&planner) && place_maps(&planner, slots, slot_of)) ||
+               error_set(err, STATUS_LIMIT, "the maps of images of %ux%u are too large", height, width);
+    }
+    mem_free(shapes);
+    mem_free(planner.uses);
+    mem_free(planner.reader);
+    mem_free(planner.done);
+    mem_free(planner.last_use);
+    mem_free(slots);
+    mem_free(slot_of);
+    if (!done) plan_done(plan);
+    return done;
+}
+
+void plan_done(Plan *plan) {
+    mem_free(plan->steps);
+    mem_free(plan->maps);
+    *plan = (Plan){0};
+}

@@ -1,0 +1,167 @@
+/* reference -- the graph run op by op with plain loops, sums in double: what the engine is compared with. */
+#include "net/internal.h"
+
+#include <math.h>
+
+/* What one operation works on; maps are channels x height x width. */
+typedef struct Work {
+    const Network *network;
+    const Op *op;
+    const float *in, *other; /* other: the second input of a sum */
+    Shape shape, result;     /* of `in`, of `out` */
+    float *out;
+} Work;
+
+static double value(const Network *network, int tensor, size_t index, double absent) {
+    return tensor == NO_TENSOR ? absent : (double)network->tensors[tensor].tensor->data[index];
+}
+
+static size_t at(Shape shape, size_t channel, size_t y, size_t x) {
+    return (channel * shape.height + y) * shape.width + x;
+}
+
+/* A value of the input map, `outside` beyond its edge; y and x are those of the padded map. */
+static double tap(const Work *work, unsigned channel, unsigned y, unsigned x, double outside) {
+    const unsigned padding = work->op->padding;
+    bool inside = y >= padding && x >= padding && y - padding < work->shape.height && x - padding < work->shape.width;
+    return inside ? (double)work->in[at(work->shape, channel, y - padding, x - padding)] : outside;
+}
+
+static float convolution(const Work *work, unsigned channel, unsigned y, unsigned x) {
+    const Op *op = work->op;
+    const unsigned in = work->shape.channels / op->groups, first = channel / (op->out_channels / op->groups) * in;
+    const float *weight = work->network->tensors[op->weight].tensor->data;
+    double sum = value(work->network, op->bias, channel, 0);
+    for (unsigned c = 0; c < in; c++)
+        for (unsigned i = 0; i < op->kernel[0]; i++)
+            for (unsigned j = 0; j < op->kernel[1]; j++)
+                sum += tap(work, first + c, y * op->stride + i, x * op->stride + j, 0) *
+                       (double)weight[(((size_t)channel * in + c) * op->kernel[0] + i) * op->kernel[1] + j];
+    return (float)sum;
+}
+
+static float pool(const Work *work, unsigned channel, unsigned y, unsigned x) {
+    const Op *op = work->op;
+    const bool maximum = op->kind == OP_MAX_POOL;
+    double result = maximum ? -INFINITY : 0;
+    for (unsigned i = 0; i < op->kernel[0]; i++)
+        for (unsigned j = 0; j < op->kernel[1]; j++) {
+            double v = tap(work, channel, y * op->stride + i, x * op->stride + j, maximum ? -INFINITY : 0);
+            if (!maximum)
+                result += v;
+            else if (v > result || isnan(v))
+                result = v;
+        }
+    return (float)(maximum ? result : result / ((double)op->kernel[0] * op->kernel[1]));
+}
+
+static float global_pool(const Work *work, unsigned channel) {
+    const size_t size = (size_t)work->shape.height * work->shape.width;
+    double sum = 0;
+    for (size_t i = 0; i < size; i++) sum += (double)work->in[channel * size + i];
+    return (float)(sum / (double)size);
+}
+
+static float linear(const Work *work, unsigned channel) {
+    const size_t size = (size_t)work->shape.channels * work->shape.height * work->shape.width;
+    const float *weight = work->network->tensors[work->op->weight].tensor->data + channel * size;
+    double sum = value(work->network, work->op->bias, channel, 0);
+    for (size_t i = 0; i < size; i++) sum += (double)work->in[i] * (double)weight[i];
+    return (float)sum;
+}
+
+static float shortcut(const Work *work, unsigned channel, unsigned y, unsigned x) {
+    const unsigned before = (work->result.channels - work->shape.channels) / 2;
+    if (channel < before || channel - before >= work->shape.channels) return 0;
+    return work->in[at(work->shape, channel - before, y * work->op->stride, x * work->op->stride)];
+}
+
+static float batch_norm(const Work *work, unsigned channel, float x) {
+    const Op *op = work->op;
+    const Network *network = work->network;
+    double deviation = sqrt(value(network, op->variance, channel, 1) + (double)op->epsilon);
+    double normal = ((double)x - value(network, op->mean, channel, 0)) / deviation;
+    return (float)(normal * value(network, op->weight, channel, 1) + value(network, op->bias, channel, 0));
+}
+
+static float element(const Work *work, unsigned channel, unsigned y, unsigned x) {
+    const size_t index = at(work->result, channel, y, x);
+    const Normalisation *normalisation = &work->network->normalisation;
+    switch (work->op->kind) {
+    case OP_INPUT:
+        return (work->in[index] - normalisation->mean[channel]) / normalisation->std[channel];
+    case OP_CONV:
+        return convolution(work, channel, y, x);
+    case OP_BATCH_NORM:
+        return batch_norm(work, channel, work->in[index]);
+    case OP_RELU:
+        return work->in[index] < 0 ? 0 : work->in[index];
+    case OP_RELU6:
+        return work->in[index] < 0 ? 0 : work->in[index] > 6 ? 6 : work->in[index];
+    case OP_ADD:
+        return work->in[index] + work->other[index];
+    case OP_SHORTCUT_A:
+        return shortcut(work, channel, y, x);
+    case OP_MAX_POOL:
+    case OP_AVERAGE_POOL:
+        return pool(work, channel, y, x);
+    case OP_GLOBAL_POOL:
+        return global_pool(work, channel);
+    case OP_LINEAR:
+        return linear(work, channel);
+    case OP_COUNT:
+        break;
+    }
+    return NAN;
+}
+
+static void run(const Work *work) {
+    for (unsigned channel = 0; channel < work->result.channels; channel++)
+        for (unsigned y = 0; y < work->result.height; y++)
+            for (unsigned x = 0; x < work->result.width; x++)
+                work->out[at(work->result, channel, y, x)] = element(work, channel, y, x);
+}
+
+/* Runs operations 0 to `last` into `maps`. */
+static bool run_all(const Network *network, const float *pixels, const Shape *shapes, size_t last, float **maps,
+                    Error *err) {
+    for (size_t i = 0; i <= last; i++) {
+        const Op *op = &network->graph->ops[i];
+        Work work = {.network = network, .op = op, .in = pixels, .shape = shapes[i], .result = shapes[i]};
+        if (i > 0) {
+            work.in = maps[op->input[0]];
+            work.other = op->kind == OP_ADD ? maps[op->input[1]] : NULL;
+            work.shape = shapes[op->input[0]];
+        }
+        const uint64_t dim[3] = {work.result.channels, work.result.height, work.result.width};
+        uint64_t count;
+        if (!size_product(dim, 3, &count)) count = UINT64_MAX;
+        maps[i] = work.out = mem_alloc(count, sizeof *work.out, err);
+        if (!maps[i]) return false;
+        run(&work);
+    }
+    return true;
+}
+
+float *engine_reference(const Network *network, const float *pixels, unsigned height, unsigned width, size_t op,
+                        unsigned *channels, unsigned *out_height, unsigned *out_width, Error *err) {
+    Shape *shapes = graph_shapes(network, height, width, err);
+    float **maps = NULL, *result = NULL;
+    if (!shapes) return NULL;
+    const size_t count = network->graph->count;
+    if (op >= count)
+        error_set(err, STATUS_FAILED, "no operation %zu: the graph has %zu", op, count);
+    else
+        maps = mem_alloc(count, sizeof *maps, err);
+    if (maps && run_all(network, pixels, shapes, op, maps, err)) {
+        result = maps[op];
+        maps[op] = NULL;
+        *channels = shapes[op].channels;
+        *out_height = shapes[op].height;
+        *out_width = shapes[op].width;
+    }
+    for (size_t i = 0; maps && i < count; i++) mem_free(maps[i]);
+    mem_free(maps);
+    mem_free(shapes);
+    return result;
+}

@@ -1,0 +1,308 @@
+/* test_hostile -- the list of hostile inputs, each loaded in this process; and the damages that are no single file:
+ * every truncation, every byte overwritten, a file cut while it is read, unreadable files, hostile paths.
+ *
+ * `test_hostile --write FOLDER` writes every file of the list instead and prints the list as TSV: row, name, what to
+ * load (with the paths filled in), exit status, the reason that must be told ("" where none is asked). */
+#include "../support/bytes.h"
+#include "../support/describe.h"
+#include "../support/hostile.h"
+#include "weft/data.h"
+#include "weft/format.h"
+
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#define FIXTURES "tests/fixtures"
+enum { SEED_MAX = 4096, PEAK_LIMIT_KIB = 64 << 10 };
+static const double slow_seconds = 1, limit_seconds = 10;
+
+/* The DATA SPEC with the path in place of each %s. */
+static char *spec_of(const HostileCase *hostile, const char *path) {
+    Str spec = {0};
+    for (const char *at = hostile->load, *mark; *at; at = mark + 2) {
+        mark = strstr(at, "%s");
+        if (!mark) {
+            str_add(&spec, at);
+            break;
+        }
+        str_add_bytes(&spec, at, (size_t)(mark - at));
+        str_add(&spec, path);
+    }
+    return spec.text;
+}
+
+static bool load(const HostileCase *hostile, const char *path, Str *notes, Error *err) {
+    if (strcmp(hostile->load, "net") == 0) {
+        File *file = file_open(path, err);
+        return file && load_everything(file, notes, err);
+    }
+    char *spec = spec_of(hostile, path);
+    Dataset *dataset = dataset_load(spec, 0, err);
+    mem_free(spec);
+    dataset_free(dataset);
+    return dataset != NULL;
+}
+
+/* ---- peak memory ------------------------------------------------------------------------------------------------- */
+
+/* A field of /proc/self/status in KiB; 0 where it is not to be had. */
+static long memory_kib(const char *field) {
+    char line[256];
+    long value = 0;
+    FILE *status = fopen("/proc/self/status", "r");
+    while (status && fgets(line, sizeof line, status))
+        if (strncmp(line, field, strlen(field)) == 0) sscanf(line + strlen(field), ": %ld", &value);
+    if (status) fclose(status);
+    return value;
+}
+
+static void reset_peak(void) {
+    FILE *file = fopen("/proc/self/clear_refs", "w");
+    if (!file) return;
+    fputs("5", file);
+    fclose(file);
+}
+
+static bool peak_counts(void) {
+#ifdef __SANITIZE_ADDRESS__
+    return false; /* its quarantine is part of the peak */
+#else
+    return true;
+#endif
+}
+
+/* ---- the list ---------------------------------------------------------------------------------------------------- */
+
+/* What was wrong with the way a case ended; NULL where nothing was. */
+static const char *judge(const HostileCase *hostile, bool ok, const char *notes, const Error *err) {
+    if (ok) {
+        if (hostile->status != 0) return "it loaded";
+        return !hostile->reason || strstr(notes, hostile->reason) ? NULL : "the note is missing";
+    }
+    if ((int)err->status != hostile->status) return "another status";
+    if (!strstr(err->text, hostile->name)) return "the file is not named";
+    if (hostile->reason && !strstr(err->text, hostile->reason)) return "another reason";
+    return strpbrk(err->text, "\n\033") ? "not one plain line" : NULL;
+}
+
+static bool passes(const HostileCase *hostile) {
+    const char *path = scratch_path(hostile->name), *wrong;
+    struct stat about = {0};
+    Error err = {0};
+    Str notes = {0};
+    if (!hostile->write(path)) {
+        print_error("%s: could not be written\n", hostile->name);
+        return false;
+    }
+    if (stat(path, &about) != 0 || !S_ISREG(about.st_mode)) about.st_size = 0;
+    reset_peak();
+    long before = memory_kib("VmRSS");
+    double start = clock_seconds();
+    bool ok = load(hostile, path, &notes, &err);
+    double seconds = clock_seconds() - start;
+    long grown = memory_kib("VmHWM") - before;
+    wrong = judge(hostile, ok, str_text(&notes), &err);
+    if (!wrong && seconds > limit_seconds) wrong = "too slow";
+    if (!wrong && peak_counts() && grown > PEAK_LIMIT_KIB + about.st_size / 1024) wrong = "too much memory";
+    if (wrong || seconds > slow_seconds)
+        print_message("# %s: %s; %.2f s, %ld KiB; status %d, wanted %d (%s): %s%s\n", hostile->name,
+                      wrong ? wrong : "slow", seconds, grown, ok ? 0 : (int)err.status, hostile->status,
+                      hostile->reason ? hostile->reason : "", ok ? "" : err.text, str_text(&notes));
+    str_done(&notes);
+    if (S_ISREG(about.st_mode)) unlink(path);
+    return !wrong;
+}
+
+static void walk(const HostileCase *list) {
+    int failures = 0;
+    for (; list->name; list++) failures += !passes(list);
+    assert_int_equal(failures, 0);
+}
+
+static void test_any(void **state) {
+    (void)state;
+    walk(hostile_any);
+}
+
+static void test_safetensors(void **state) {
+    (void)state;
+    walk(hostile_safetensors);
+}
+
+static void test_torch(void **state) {
+    (void)state;
+    walk(hostile_torch);
+}
+
+static void test_npy(void **state) {
+    (void)state;
+    walk(hostile_npy);
+}
+
+static void test_datasets(void **state) {
+    (void)state;
+    walk(hostile_datasets);
+}
+
+static int write_list(const char *folder) {
+    const HostileCase *const lists[] = {hostile_any, hostile_safetensors, hostile_torch, hostile_npy, hostile_datasets};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        for (const HostileCase *hostile = lists[i]; hostile->name; hostile++) {
+            const char *path = text_of("%s/%s", folder, hostile->name);
+            if (!hostile->write(path)) {
+                fprintf(stderr, "%s: could not be written\n", path);
+                return 1;
+            }
+            bool net = strcmp(hostile->load, "net") == 0;
+            char *spec = net ? NULL : spec_of(hostile, path);
+            printf("%d\t%s\t%s%s\t%d\t%s\n", hostile->row, hostile->name, net ? "net " : "data ", net ? path : spec,
+                   hostile->status, hostile->reason ? hostile->reason : "");
+            mem_free(spec);
+        }
+    }
+    return 0;
+}
+
+/* ---- damaged seeds (rows 5 and 6) -------------------------------------------------------------------------------- */
+
+/* Loads `length` bytes; what fails must fail as bad input or at a limit, and name the file. */
+static bool loads(const char *name, const uint8_t *bytes, size_t length) {
+    Error err = {0};
+    File *file = file_memory(name, bytes, length, &err);
+    assert_non_null(file);
+    if (load_everything(file, NULL, &err)) return true;
+    if (err.status != STATUS_BAD_INPUT && err.status != STATUS_LIMIT) fail_msg("status %d: %s", err.status, err.text);
+    if (strncmp(err.text, name, strlen(name)) != 0) fail_msg("without the name %s: %s", name, err.text);
+    return false;
+}
+
+static void each_seed(void (*visit)(const char *name, uint8_t *bytes, size_t length)) {
+    struct dirent **entry;
+    int count = scandir(FIXTURES, &entry, NULL, alphasort);
+    assert_true(count > 0);
+    for (int i = 0; i < count; i++) {
+        const char *dot = strrchr(entry[i]->d_name, '.');
+        struct stat about;
+        bool seed = dot && strcmp(dot, ".txt") != 0 && strcmp(dot, ".py") != 0 && strcmp(dot, ".json") != 0;
+        char *path = strdup(text_of(FIXTURES "/%s", entry[i]->d_name));
+        if (seed && stat(path, &about) == 0 && S_ISREG(about.st_mode) && about.st_size <= SEED_MAX) {
+            Error err;
+            size_t length = 0;
+            uint8_t *bytes = (uint8_t *)file_read_all(path, SEED_MAX, &length, &err);
+            assert_non_null(bytes);
+            visit(path, bytes, length);
+            mem_free(bytes);
+        }
+        free(path);
+        free(entry[i]);
+    }
+    free(entry);
+}
+
+static void truncate_seed(const char *name, uint8_t *bytes, size_t length) {
+    for (size_t i = 0; i < length; i++) {
+        uint8_t *exact = malloc(i + !i); /* so that a sanitizer sees a read past the end */
+        assert_non_null(exact);
+        memcpy(exact, bytes, i);
+        if (loads(name, exact, i)) fail_msg("%s loads with %zu of its %zu bytes", name, i, length);
+        free(exact);
+    }
+}
+
+static void overwrite_seed(const char *name, uint8_t *bytes, size_t length) {
+    static const uint8_t values[] = {0x00, 0x7f, 0x80, 0xff};
+    for (size_t i = 0; i < length; i++) {
+        uint8_t kept = bytes[i];
+        for (size_t k = 0; k < sizeof values; k++) {
+            bytes[i] = values[k];
+            loads(name, bytes, length);
+        }
+        bytes[i] = kept;
+    }
+}
+
+static void test_truncations(void **state) {
+    (void)state;
+    each_seed(truncate_seed);
+}
+
+static void test_overwritten_bytes(void **state) {
+    (void)state;
+    mem_set_budget(64 << 20);
+    each_seed(overwrite_seed);
+    mem_set_budget(0);
+}
+
+/* ---- rows 3, 7 and 10 -------------------------------------------------------------------------------------------- */
+
+static const char json[] = "{\"w\":{\"dtype\":\"F32\",\"shape\":[1000],\"data_offsets\":[0,4000]}}";
+
+static void put_good(const char *path) {
+    Bytes bytes = {0};
+    bytes_safetensors(&bytes, json, 4000);
+    assert_true(write_bytes(path, bytes.data, bytes.length));
+    bytes_done(&bytes);
+}
+
+static void test_no_permission(void **state) {
+    (void)state;
+    Error err = {0};
+    const char *path = scratch_path("3-no-permission.safetensors");
+    if (geteuid() == 0) skip(); /* root may read everything */
+    put_good(path);
+    assert_int_equal(chmod(path, 0), 0);
+    assert_null(checkpoint_open(path, &err));
+    assert_int_equal(err.status, STATUS_BAD_INPUT);
+    assert_non_null(strstr(err.text, "Permission denied"));
+}
+
+static void test_cut_while_reading(void **state) {
+    (void)state;
+    Error err = {0};
+    const char *path = scratch_path("7-cut.safetensors");
+    put_good(path);
+    Checkpoint *checkpoint = checkpoint_open(path, &err);
+    assert_non_null(checkpoint);
+    assert_int_equal(truncate(path, 2000), 0);
+    assert_null(checkpoint_read_tensor(checkpoint, 0, &err));
+    assert_int_equal(err.status, STATUS_BAD_INPUT);
+    assert_non_null(strstr(err.text, "7-cut.safetensors: file changed while reading"));
+    checkpoint_close(checkpoint);
+}
+
+static void test_hostile_path(void **state) {
+    (void)state;
+    Error err = {0};
+    const char *path = scratch_path("10-\n\033]0;x\007\033[2J.safetensors");
+    assert_true(write_bytes(path, "nothing", 7));
+    assert_null(checkpoint_open(path, &err));
+    assert_int_equal(err.status, STATUS_BAD_INPUT);
+    assert_null(strpbrk(err.text, "\n\033\007"));
+    assert_non_null(strstr(err.text, "10-\\x0a\\x1b]0;x\\x07\\x1b[2J.safetensors: "));
+    assert_null(strstr(strstr(err.text, "10-") + 1, "10-")); /* named once */
+}
+
+int main(int count, char **argument) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_any),
+        cmocka_unit_test(test_safetensors),
+        cmocka_unit_test(test_torch),
+        cmocka_unit_test(test_npy),
+        cmocka_unit_test(test_datasets),
+        cmocka_unit_test(test_truncations),
+        cmocka_unit_test(test_overwritten_bytes),
+        cmocka_unit_test(test_no_permission),
+        cmocka_unit_test(test_cut_while_reading),
+        cmocka_unit_test(test_hostile_path),
+    };
+    if (count == 3 && strcmp(argument[1], "--write") == 0) return write_list(argument[2]);
+    return cmocka_run_group_tests_name("hostile", tests, NULL, NULL);
+}
