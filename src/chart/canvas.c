@@ -1,0 +1,155 @@
+/* canvas -- putting glyphs and texts into cells; a grid as lines of text with SGR escapes (ECMA-48, xterm's 256
+ * colours). */
+#include "chart/canvas.h"
+
+#include <string.h>
+
+ChartCell *canvas_cell(Canvas *canvas, int x, int y) {
+    if (x < 0 || y < 0 || x >= (int)canvas->grid.width || y >= (int)canvas->grid.height) return NULL;
+    return &canvas->grid.cells[(size_t)y * canvas->grid.width + (size_t)x];
+}
+
+static void set_glyph(ChartCell *cell, const char *glyph, size_t length) {
+    memset(cell->glyph, 0, sizeof cell->glyph);
+    memcpy(cell->glyph, glyph, length < sizeof cell->glyph ? length : sizeof cell->glyph - 1);
+}
+
+void canvas_put(Canvas *canvas, int x, int y, const char *glyph, const char *ascii, int foreground) {
+    ChartCell *cell = canvas_cell(canvas, x, y);
+    if (!cell) return;
+    const char *use = canvas->ascii ? ascii : glyph;
+    set_glyph(cell, use, strlen(use));
+    cell->foreground = (int16_t)foreground;
+}
+
+/* The bytes of the character that `text` begins with. The texts of a chart were made valid UTF-8. */
+static size_t character_length(const char *text) {
+    size_t length = 1;
+    while (((unsigned char)text[length] & 0xc0) == 0x80) length++;
+    return length > 4 ? 4 : length;
+}
+
+static int character_width(const char *text, size_t length) {
+    char one[5] = {0};
+    memcpy(one, text, length);
+    return (int)text_columns(one);
+}
+
+int text_width(const char *text) {
+    return (int)text_columns(text);
+}
+
+int canvas_text(Canvas *canvas, int x, int y, const char *text, int room, int foreground, bool bold) {
+    int width = text_width(text), used = 0, keep = room;
+    if (room <= 0) return 0;
+    if (width > room) keep = room - 1; /* the last column is for the ellipsis */
+    while (*text) {
+        size_t length = character_length(text);
+        int columns = character_width(text, length);
+        bool plain = length == 1 || !canvas->ascii;
+        if (used + columns > keep) break;
+        for (int i = 0; i < columns; i++) {
+            ChartCell *cell = canvas_cell(canvas, x + used + i, y);
+            if (!cell) continue;
+            /* The second column of a wide character holds no glyph of its own. */
+            set_glyph(cell, plain ? text : "?", i > 0 && plain ? 0 : plain ? length : 1);
+            cell->foreground = (int16_t)foreground;
+            cell->bold = bold;
+        }
+        used += columns;
+        text += length;
+    }
+    if (!*text) return used;
+    canvas_put(canvas, x + used, y, "…", "~", foreground);
+    return used + 1;
+}
+
+/* The part of a text that begins `columns` columns before its end. */
+static const char *text_tail(const char *text, int columns) {
+    int width = text_width(text);
+    while (*text && width > columns) {
+        size_t length = character_length(text);
+        width -= character_width(text, length);
+        text += length;
+    }
+    return text;
+}
+
+int canvas_name(Canvas *canvas, int x, int y, const char *name, int room, bool bold) {
+    if (room < 6 || text_width(name) <= room) return canvas_text(canvas, x, y, name, room, PLAIN, bold);
+    int tail = room / 2, head = room - tail;
+    head = canvas_text(canvas, x, y, name, head, PLAIN, bold);
+    return head + canvas_text(canvas, x + head, y, text_tail(name, tail), tail, PLAIN, bold);
+}
+
+int canvas_right(Canvas *canvas, int right, int y, const char *text, int room, int foreground) {
+    int width = text_width(text);
+    if (width > room) width = room;
+    return canvas_text(canvas, right - width, y, text, room, foreground, false);
+}
+
+/* ---- colours and marks ------------------------------------------------------------------------------------------- */
+
+int canvas_series_colour(const Canvas *canvas, size_t series) {
+    if (canvas->colours == COLOURS_NONE) return PLAIN;
+    if (canvas->colours == COLOURS_8) return palette_basic((int)series);
+    return palette_xterm(palette_series((int)series));
+}
+
+const char *series_mark(const Canvas *canvas, size_t series) {
+    static const char *const marks[] = {"●", "×", "+", "◆", "▲", "■", "○", "◇", "△", "□", "▼", "*"};
+    static const char *const ascii[] = {"o", "x", "+", "*", "#", "@", "%", "=", "&", "$", "~", "^"};
+    return (canvas->ascii ? ascii : marks)[series % CHART_SERIES_MAX];
+}
+
+const char *series_fill(const Canvas *canvas, size_t series) {
+    static const char *const fills[] = {"█", "▒", "░", "▓", "#", "=", "+", "x", "o", "*", "%", "@"};
+    static const char *const ascii[] = {"#", "=", "+", "o", "*", "%", "x", "@", "-", "~", "&", "$"};
+    return (canvas->ascii ? ascii : fills)[series % CHART_SERIES_MAX];
+}
+
+/* ---- out --------------------------------------------------------------------------------------------------------- */
+
+static bool blank(const ChartCell *cell) {
+    return strcmp(cell->glyph, " ") == 0 && cell->background < 0;
+}
+
+static void add_colour(Str *out, ChartColours colours, int base, int colour) {
+    if (colour < 0)
+        str_addf(out, ";%d", base + 9);
+    else if (colours == COLOURS_8)
+        str_addf(out, ";%d", base + colour % 8);
+    else
+        str_addf(out, ";%d;5;%d", base + 8, colour);
+}
+
+/* Escapes only where something changes: a reset, then what is not the terminal's own. */
+static void add_style(Str *out, ChartColours colours, const ChartCell *from, const ChartCell *to) {
+    if (from->foreground == to->foreground && from->background == to->background && from->bold == to->bold) return;
+    str_add(out, "\x1b[0");
+    if (to->bold) str_add(out, ";1");
+    if (to->foreground >= 0) add_colour(out, colours, 30, to->foreground);
+    if (to->background >= 0) add_colour(out, colours, 40, to->background);
+    str_add(out, "m");
+}
+
+void chart_grid_text(const ChartGrid *grid, ChartColours colours, Str *out) {
+    static const ChartCell plain = {.glyph = " ", .foreground = PLAIN, .background = PLAIN};
+    for (unsigned y = 0; y < grid->height; y++) {
+        const ChartCell *row = &grid->cells[(size_t)y * grid->width], *last = &plain;
+        unsigned width = grid->width;
+        while (width > 0 && blank(&row[width - 1])) width--;
+        for (unsigned x = 0; x < width; x++) {
+            if (colours != COLOURS_NONE) add_style(out, colours, last, &row[x]);
+            last = &row[x];
+            str_add(out, row[x].glyph);
+        }
+        if (colours != COLOURS_NONE) add_style(out, colours, last, &plain);
+        str_add(out, "\n");
+    }
+}
+
+void chart_grid_done(ChartGrid *grid) {
+    mem_free(grid->cells);
+    *grid = (ChartGrid){0};
+}

@@ -1,0 +1,156 @@
+/* cursor -- the cursor's steps from data point to data point, the view following it. */
+#include "chart/model.h"
+
+#include <math.h>
+
+/* Moves the viewed range, no wider than it was, so that `at` lies inside. */
+static void follow(Scale scale, double at, double margin, double *low, double *high) {
+    double fraction = scale_fraction(scale, at), shift = 0;
+    if (isnan(fraction)) return;
+    if (fraction < margin) shift = fraction - margin;
+    if (fraction > 1 - margin) shift = fraction - (1 - margin);
+    if (shift == 0 || (fraction >= 0 && fraction <= 1)) return;
+    *low = scale_value(scale, shift);
+    *high = scale_value(scale, 1 + shift);
+}
+
+static size_t stepped(size_t index, int step, size_t count) {
+    int64_t to = (int64_t)index + step;
+    return to < 0 ? 0 : to >= (int64_t)count ? count - 1 : (size_t)to;
+}
+
+/* ---- bars: up and down step like left and right, because rows of bars run downwards --------------------------------
+ */
+
+static void move_bars(const Chart *chart, ChartView *view, int dx, int dy) {
+    size_t count = chart->x.count;
+    if (count == 0) return;
+    double at = view->cursor;
+    if (isnan(at)) {
+        double first = ceil(fmax(view->x0, 0));
+        at = fmin(isnan(first) ? 0 : first, (double)count - 1);
+    } else {
+        at = (double)stepped((size_t)fmax(fmin(round(at), (double)count - 1), 0), dx - dy, count);
+    }
+    view->cursor = at;
+    follow(view_x(chart, view), at - 0.5, 0, &view->x0, &view->x1);
+    follow(view_x(chart, view), at + 0.5, 0, &view->x0, &view->x1);
+}
+
+/* ---- lines ------------------------------------------------------------------------------------------------------- */
+
+static bool drawable(const Chart *chart, const ChartView *view, const Series *series, size_t i) {
+    return isfinite(series->y[i]) && !isnan(scale_fraction(view_x(chart, view), series->x[i])) &&
+           !isnan(scale_fraction(view_y(chart, view), series->y[i]));
+}
+
+/* The drawable point nearest to x; count where there is none. */
+static size_t nearest(const Chart *chart, const ChartView *view, const Series *series, double x) {
+    size_t best = series->count;
+    for (size_t i = 0; i < series->count; i++) {
+        if (best < series->count && !(fabs(series->x[i] - x) < fabs(series->x[best] - x))) continue;
+        if (drawable(chart, view, series, i)) best = i;
+    }
+    return best;
+}
+
+/* From point `index`, `step` drawable points on (as far as there are some). */
+static size_t walk(const Chart *chart, const ChartView *view, const Series *series, size_t index, int step) {
+    size_t to = index;
+    for (int64_t i = (int64_t)index; step != 0;) {
+        i += step > 0 ? 1 : -1;
+        if (i < 0 || i >= (int64_t)series->count) break;
+        if (!drawable(chart, view, series, (size_t)i)) continue;
+        to = (size_t)i;
+        step += step > 0 ? -1 : 1;
+    }
+    return to;
+}
+
+/* The series whose value at the cursor is next above (dy > 0) or below that of the present one. */
+static void change_series(const Chart *chart, ChartView *view, double value, int dy) {
+    double best = dy > 0 ? INFINITY : -INFINITY;
+    int found = view->series;
+    for (size_t s = 0; s < chart->series_count; s++) {
+        const Series *series = &chart->series[s];
+        size_t i = nearest(chart, view, series, view->cursor);
+        if ((int)s == view->series || i == series->count) continue;
+        double y = series->y[i];
+        if (dy > 0 ? (y > value && y < best) : (y < value && y > best)) {
+            best = y;
+            found = (int)s;
+        }
+    }
+    view->series = found;
+}
+
+static void move_lines(const Chart *chart, ChartView *view, int dx, int dy) {
+    if (chart->series_count == 0) return;
+    bool fresh = isnan(view->cursor);
+    if (view->series < 0 || view->series >= (int)chart->series_count) view->series = 0;
+    const Series *series = &chart->series[view->series];
+    Scale x = view_x(chart, view);
+    size_t index = nearest(chart, view, series, fresh ? scale_value(x, 0.5) : view->cursor);
+    if (index == series->count) return;
+    if (!fresh) {
+        view->cursor = series->x[index];
+        index = walk(chart, view, series, index, dx);
+        if (dy != 0) {
+            change_series(chart, view, series->y[index], dy);
+            series = &chart->series[view->series];
+            index = nearest(chart, view, series, view->cursor);
+        }
+    }
+    view->cursor = series->x[index];
+    view->cursor_y = series->y[index];
+    follow(x, view->cursor, 0.1, &view->x0, &view->x1);
+    follow(view_y(chart, view), view->cursor_y, 0.1, &view->y0, &view->y1);
+}
+
+/* ---- heat maps, kernels ------------------------------------------------------------------------------------------ */
+
+static double cell_place(const Chart *chart, const Axis *axis, size_t i, size_t size) {
+    if (chart->encoding.kind == CHART_KERNELS) return kernel_place(i, size);
+    return axis->category ? (double)i : axis->values[i];
+}
+
+static size_t cell_at(const Chart *chart, const Axis *axis, double at, bool log, size_t size, size_t count,
+                      Scale scale) {
+    size_t index = 0;
+    if (isnan(at)) at = scale_value(scale, 0.5);
+    bool found = chart->encoding.kind == CHART_KERNELS ? kernel_index(at, size, count, &index)
+                                                       : grid_index(axis, at, log, &index);
+    return found ? index : 0;
+}
+
+static void move_grid(const Chart *chart, ChartView *view, int dx, int dy) {
+    Scale x = view_x(chart, view), y = view_y(chart, view);
+    bool fresh = isnan(view->cursor);
+    if (chart->grid_rows == 0 || chart->grid_columns == 0) return;
+    if (chart->y.category) dy = -dy; /* the first row stands at the top */
+    size_t j = cell_at(chart, &chart->x, view->cursor, x.log, chart->kernel_columns, chart->grid_columns, x);
+    size_t i = cell_at(chart, &chart->y, view->cursor_y, y.log, chart->kernel_rows, chart->grid_rows, y);
+    if (!fresh) {
+        j = stepped(j, dx, chart->grid_columns);
+        i = stepped(i, dy, chart->grid_rows);
+    }
+    view->cursor = cell_place(chart, &chart->x, j, chart->kernel_columns);
+    view->cursor_y = cell_place(chart, &chart->y, i, chart->kernel_rows);
+    follow(x, view->cursor, 0.1, &view->x0, &view->x1);
+    follow(y, view->cursor_y, 0.1, &view->y0, &view->y1);
+}
+
+void chart_cursor_move(const Chart *chart, ChartView *view, int dx, int dy) {
+    switch (chart->encoding.kind) {
+    case CHART_BARS:
+        move_bars(chart, view, dx, dy);
+        break;
+    case CHART_LINES:
+        move_lines(chart, view, dx, dy);
+        break;
+    case CHART_HEATMAP:
+    case CHART_KERNELS:
+        move_grid(chart, view, dx, dy);
+        break;
+    }
+}

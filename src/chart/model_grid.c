@@ -1,0 +1,246 @@
+/* model_grid -- a table becomes a grid of values: heat maps, and the weights of kernels side by side. */
+#include "chart/model.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { GRID_MAX = 1 << 24 };
+
+/* ---- heat maps --------------------------------------------------------------------------------------------------- */
+
+static int compare_numbers(const void *left, const void *right) {
+    double a = *(const double *)left, b = *(const double *)right;
+    return (a > b) - (a < b);
+}
+
+/* The distinct finite numbers of a column, increasing. */
+static bool numeric_axis(Axis *axis, const Column *column, size_t rows, Error *err) {
+    size_t count = 0;
+    axis->values = mem_alloc(rows, sizeof(double), err);
+    if (!axis->values) return false;
+    for (size_t row = 0; row < rows; row++) {
+        double value = column_number(column, row);
+        if (isfinite(value)) axis->values[count++] = value == 0 ? 0 : value;
+    }
+    if (count > 0) qsort(axis->values, count, sizeof(double), compare_numbers);
+    for (size_t i = 0; i < count; i++) {
+        if (axis->count == 0 || axis->values[i] != axis->values[axis->count - 1]) {
+            axis->values[axis->count++] = axis->values[i];
+        }
+        axis_note(axis, axis->values[i]);
+    }
+    return true;
+}
+
+static const char *cell_name(const Column *column, size_t row) {
+    return column->cells[row].text ? column->cells[row].text : "";
+}
+
+/* The distinct texts of a column in their order; `names` finds their indices again. */
+static bool category_axis(Axis *axis, const Column *column, size_t rows, Names *names, Error *err) {
+    size_t index;
+    axis->category = true;
+    for (size_t row = 0; row < rows; row++) {
+        if (!names_add(names, cell_name(column, row), &index, err)) return false;
+    }
+    axis->names = mem_alloc(names->count, sizeof(char *), err);
+    for (size_t i = 0; axis->names && i < names->count; i++) {
+        axis->names[i] = clean_text(names->text[i], err);
+        if (!axis->names[i]) return false;
+        axis->count = i + 1;
+    }
+    return axis->names != NULL;
+}
+
+static bool grid_axis(Axis *axis, const Column *column, size_t rows, Names *names, Error *err) {
+    if (!axis_label(axis, column, err)) return false;
+    if (column->type == COLUMN_TEXT) return category_axis(axis, column, rows, names, err);
+    return numeric_axis(axis, column, rows, err);
+}
+
+static bool axis_find(const Axis *axis, const Column *column, size_t row, Names *names, size_t *index, Error *err) {
+    if (axis->category) return names_add(names, cell_name(column, row), index, err);
+    double value = column_number(column, row);
+    const double *found = bsearch(&value, axis->values, axis->count, sizeof(double), compare_numbers);
+    if (!found) return false;
+    *index = (size_t)(found - axis->values);
+    return true;
+}
+
+static bool new_grid(Chart *chart, size_t rows, size_t columns, Error *err) {
+    uint64_t cells;
+    if (!size_mul(rows, columns, &cells) || cells > GRID_MAX) {
+        return error_set(err, STATUS_LIMIT, "chart: a grid of %zu x %zu values is too large to draw", rows, columns);
+    }
+    chart->grid = mem_alloc(cells, sizeof(double), err);
+    if (!chart->grid) return false;
+    for (uint64_t i = 0; i < cells; i++) chart->grid[i] = NAN;
+    chart->grid_rows = rows;
+    chart->grid_columns = columns;
+    return true;
+}
+
+/* Counts the gaps and finds the range of what was put into the grid. */
+static void survey_grid(Chart *chart) {
+    for (size_t i = 0; i < chart->grid_rows * chart->grid_columns; i++) {
+        if (!count_gap(chart, chart->grid[i])) axis_note(&chart->value, chart->grid[i]);
+    }
+}
+
+bool model_grid(Chart *chart, const Table *table, Error *err) {
+    const Encoding *encoding = &chart->encoding;
+    const Column *x = model_column(table, encoding->x, false, err);
+    const Column *y = x ? model_column(table, encoding->y[0], false, err) : NULL;
+    const Column *value = y ? model_column(table, encoding->value, true, err) : NULL;
+    Names x_names = {0}, y_names = {0};
+    Error ignored;
+    bool ok = value && axis_label(&chart->value, value, err) && grid_axis(&chart->x, x, table->rows, &x_names, err) &&
+              grid_axis(&chart->y, y, table->rows, &y_names, err) &&
+              new_grid(chart, chart->y.count, chart->x.count, err);
+    bool *given = ok ? mem_alloc(chart->grid_rows * chart->grid_columns, sizeof(bool), err) : NULL;
+    ok = ok && given;
+    for (size_t row = 0; ok && row < table->rows; row++) {
+        size_t i, j;
+        if (!axis_find(&chart->x, x, row, &x_names, &j, &ignored) ||
+            !axis_find(&chart->y, y, row, &y_names, &i, &ignored)) {
+            chart->missing++; /* a place that is not finite: nowhere to draw it */
+            continue;
+        }
+        size_t at = i * chart->grid_columns + j;
+        if (given[at])
+            chart->repeated++;
+        else
+            chart->grid[at] = column_number(value, row);
+        given[at] = true;
+    }
+    if (ok) survey_grid(chart);
+    mem_free(given);
+    names_done(&x_names);
+    names_done(&y_names);
+    return ok;
+}
+
+/* ---- kernels ----------------------------------------------------------------------------------------------------- */
+
+/* The names of kernels along one side are their numbers; the axis says of what. */
+static bool kernel_axis(Axis *axis, const char *label, size_t count, Error *err) {
+    axis->category = true;
+    axis->label = mem_copy_text(label, err);
+    axis->unit = mem_copy_text("", err);
+    axis->names = mem_alloc(count, sizeof(char *), err);
+    if (!axis->label || !axis->unit || !axis->names) return false;
+    for (size_t i = 0; i < count; i++) {
+        char text[TICK_TEXT];
+        number_text((double)i, 0, text);
+        axis->names[i] = mem_copy_text(text, err);
+        if (!axis->names[i]) return false;
+        axis->count = i + 1;
+    }
+    return true;
+}
+
+enum { FILTER, CHANNEL, ROW, COLUMN, WEIGHT, PARTS };
+
+/* The indices must be whole numbers from 0 on; sizes[i] is one more than the largest. */
+static bool kernel_sizes(const Column *const columns[PARTS], size_t rows, size_t sizes[WEIGHT], Error *err) {
+    for (int part = FILTER; part < WEIGHT; part++) {
+        sizes[part] = 0;
+        for (size_t row = 0; row < rows; row++) {
+            double index = column_number(columns[part], row);
+            if (!(index >= 0 && index < GRID_MAX) || index != floor(index)) {
+                return error_set(err, STATUS_USAGE, "chart: row %zu: '%s' is no index", row + 1, columns[part]->name);
+            }
+            if ((size_t)index >= sizes[part]) sizes[part] = (size_t)index + 1;
+        }
+    }
+    return true;
+}
+
+/* Kernels stand in rows of filters and columns of channels; those of one channel in as square a block as can be. */
+bool model_kernels(Chart *chart, const Table *table, Error *err) {
+    static const char *const names[PARTS] = {"filter", "channel", "row", "column", "weight"};
+    const Column *columns[PARTS];
+    size_t sizes[WEIGHT];
+    for (int part = 0; part < PARTS; part++) {
+        columns[part] = model_column(table, names[part], true, err);
+        if (!columns[part]) return false;
+    }
+    if (!kernel_sizes(columns, table->rows, sizes, err)) return false;
+    bool wrapped = sizes[CHANNEL] <= 1;
+    size_t across = wrapped ? (size_t)ceil(sqrt((double)sizes[FILTER] * 2)) : sizes[CHANNEL];
+    size_t down = across > 0 ? (wrapped ? (sizes[FILTER] + across - 1) / across : sizes[FILTER]) : 0;
+    chart->kernel_rows = sizes[ROW];
+    chart->kernel_columns = sizes[COLUMN];
+    chart->encoding.diverging = true;
+    if (down * sizes[ROW] > GRID_MAX || across * sizes[COLUMN] > GRID_MAX) {
+        return error_set(err, STATUS_LIMIT, "chart: %zu x %zu kernels are too many to draw", down, across);
+    }
+    if (!axis_label(&chart->value, columns[WEIGHT], err) ||
+        !new_grid(chart, down * sizes[ROW], across * sizes[COLUMN], err) ||
+        !kernel_axis(&chart->x, wrapped ? "filter" : "channel", across, err) ||
+        !kernel_axis(&chart->y, wrapped ? "" : "filter", down, err)) {
+        return false;
+    }
+    for (size_t row = 0; row < table->rows; row++) {
+        size_t at[WEIGHT];
+        for (int part = FILTER; part < WEIGHT; part++) at[part] = (size_t)column_number(columns[part], row);
+        size_t tile_row = wrapped ? at[FILTER] / across : at[FILTER];
+        size_t tile_column = wrapped ? at[FILTER] % across : at[CHANNEL];
+        size_t cell =
+            (tile_row * sizes[ROW] + at[ROW]) * chart->grid_columns + tile_column * sizes[COLUMN] + at[COLUMN];
+        double weight = column_number(columns[WEIGHT], row);
+        if (!count_gap(chart, weight)) axis_note(&chart->value, weight);
+        chart->grid[cell] = weight;
+    }
+    return true;
+}
+
+/* ---- places ------------------------------------------------------------------------------------------------------ */
+
+/* Halfway between two places, as the eye sees it on this axis. */
+static double between(double a, double b, bool log) {
+    return log && a > 0 && b > 0 ? sqrt(a) * sqrt(b) : a / 2 + b / 2;
+}
+
+double grid_edge(const Axis *axis, size_t i, bool log) {
+    const double *values = axis->values;
+    size_t count = axis->count;
+    if (axis->category) return (double)i - 0.5;
+    if (count == 0) return (double)i;
+    if (count == 1) {
+        double margin = log ? 0 : values[0] == 0 ? 0.5 : fabs(values[0]) / 2;
+        if (log) return i == 0 ? values[0] / 2 : values[0] * 2;
+        return i == 0 ? values[0] - margin : values[0] + margin;
+    }
+    if (i > 0 && i < count) return between(values[i - 1], values[i], log);
+    /* The outermost cells reach as far outwards as inwards. */
+    double end = i == 0 ? values[0] : values[count - 1];
+    double inner = i == 0 ? between(values[0], values[1], log) : between(values[count - 2], values[count - 1], log);
+    return log && end > 0 && inner > 0 ? end * (end / inner) : end + (end - inner);
+}
+
+bool grid_index(const Axis *axis, double at, bool log, size_t *index) {
+    size_t low = 0, high = axis->count;
+    if (high == 0 || !(at >= grid_edge(axis, 0, log)) || !(at <= grid_edge(axis, high, log))) return false;
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+        if (at >= grid_edge(axis, middle, log))
+            low = middle;
+        else
+            high = middle;
+    }
+    *index = low;
+    return true;
+}
+
+double kernel_place(size_t i, size_t size) {
+    return (double)(i / size) - 0.5 + ((double)(i % size) + 0.5) / (double)size;
+}
+
+bool kernel_index(double at, size_t size, size_t count, size_t *index) {
+    double cell = floor((at + 0.5) * (double)size);
+    if (!(cell >= 0) || !(cell < (double)count)) return false;
+    *index = (size_t)cell;
+    return true;
+}

@@ -1,0 +1,72 @@
+/* palette -- series colours after Okabe and Ito (2008), then Tol's muted scheme; viridis (Smith and van der Walt, CC0)
+ * and ColorBrewer's RdBu, each interpolated between equidistant stops. */
+#include "chart/palette.h"
+
+#include <math.h>
+#include <stddef.h>
+
+Rgb palette_series(int series) {
+    static const Rgb colours[12] = {
+        {0, 114, 178}, {213, 94, 0},  {0, 158, 115},  {204, 121, 167}, {230, 159, 0},  {86, 180, 233},
+        {80, 80, 80},  {136, 34, 85}, {153, 153, 51}, {68, 170, 153},  {170, 68, 153}, {197, 176, 30},
+    };
+    return colours[(series % 12 + 12) % 12];
+}
+
+int palette_basic(int series) {
+    static const int colours[6] = {4, 1, 2, 5, 3, 6};
+    return colours[(series % 6 + 6) % 6];
+}
+
+static uint8_t mix(uint8_t a, uint8_t b, double fraction) {
+    return (uint8_t)lround(a + (b - a) * fraction);
+}
+
+Rgb palette_value(double fraction, bool diverging) {
+    static const Rgb viridis[9] = {
+        {68, 1, 84},    {71, 44, 122}, {59, 81, 139},  {44, 113, 142}, {33, 144, 141},
+        {39, 173, 129}, {92, 200, 99}, {170, 220, 50}, {253, 231, 37},
+    };
+    static const Rgb blue_red[9] = {
+        {33, 102, 172},  {67, 147, 195},  {146, 197, 222}, {209, 229, 240}, {247, 247, 247},
+        {253, 219, 199}, {244, 165, 130}, {214, 96, 77},   {178, 24, 43},
+    };
+    const Rgb *stops = diverging ? blue_red : viridis;
+    double at = fmin(fmax(isnan(fraction) ? 0 : fraction, 0), 1) * 8;
+    int stop = at >= 8 ? 7 : (int)at;
+    Rgb a = stops[stop], b = stops[stop + 1];
+    at -= stop;
+    return (Rgb){mix(a.red, b.red, at), mix(a.green, b.green, at), mix(a.blue, b.blue, at)};
+}
+
+static int squared(int difference) {
+    return difference * difference;
+}
+
+static int distance(Rgb a, int red, int green, int blue) {
+    return squared(a.red - red) + squared(a.green - green) + squared(a.blue - blue);
+}
+
+/* xterm's colours 16 to 231 are a cube of six levels, 232 to 255 greys 8, 18, ... 238. */
+int palette_xterm(Rgb colour) {
+    static const int levels[6] = {0, 95, 135, 175, 215, 255};
+    int nearest[3], parts[3] = {colour.red, colour.green, colour.blue};
+    for (int c = 0; c < 3; c++) {
+        nearest[c] = 0;
+        for (int i = 1; i < 6; i++) {
+            if (squared(parts[c] - levels[i]) < squared(parts[c] - levels[nearest[c]])) nearest[c] = i;
+        }
+    }
+    int grey = ((int)colour.red + colour.green + colour.blue) / 3, step = grey < 8 ? 0 : (grey - 3) / 10;
+    if (step > 23) step = 23;
+    int cube = distance(colour, levels[nearest[0]], levels[nearest[1]], levels[nearest[2]]);
+    if (distance(colour, 8 + 10 * step, 8 + 10 * step, 8 + 10 * step) < cube) return 232 + step;
+    return 16 + 36 * nearest[0] + 6 * nearest[1] + nearest[2];
+}
+
+int palette_value_xterm(double fraction, bool diverging) {
+    static const int viridis[] = {53, 54, 24, 30, 36, 71, 77, 149, 185, 227};
+    static const int blue_red[] = {25, 67, 110, 153, 255, 223, 216, 167, 124};
+    int count = diverging ? 9 : 10, level = (int)floor(fmin(fmax(isnan(fraction) ? 0 : fraction, 0), 1) * count);
+    return (diverging ? blue_red : viridis)[level < count ? level : count - 1];
+}

@@ -1,0 +1,38 @@
+/* scales -- from data to a fraction of an axis and back, ticks, and numbers as people read them (inside chart). */
+#ifndef WEFT_CHART_SCALES_H
+#define WEFT_CHART_SCALES_H
+
+#include "weft/base.h"
+
+/* One axis in view: low at fraction 0, high at fraction 1; low < high, and 0 < low where log. */
+typedef struct Scale {
+    double low, high;
+    bool log;
+} Scale;
+
+/* Values further out than this are drawn at it, so that spans and sums stay finite. */
+#define SCALE_LIMIT 1e300
+
+/* Makes any two numbers a valid range: finite, in order, apart, positive where log. */
+Scale scale_sane(double low, double high, bool log, double least_positive);
+/* Where a value lies, below 0 and above 1 outside the range (at most 1e6 away); NaN for what has no place. */
+double scale_fraction(Scale scale, double value);
+double scale_value(Scale scale, double fraction);
+
+enum { TICKS_MAX = 32, TICK_TEXT = 40 };
+typedef struct Ticks {
+    size_t count;
+    double at[TICKS_MAX];             /* increasing, all within the range */
+    char label[TICKS_MAX][TICK_TEXT]; /* all in one style */
+} Ticks;
+
+/* At most `most` ticks: steps of 1, 2 or 5 times a power of ten, or on a log axis decades (thinned, or refined by 2 and
+ * 5 as room allows). */
+void ticks_find(Scale scale, size_t most, Ticks *out);
+
+/* The decimals that show `significant` digits of `largest`, or -1 where numbers need exponents. */
+int number_decimals(double largest, int significant);
+/* A number with these decimals (-1: as short as %.4g shows it, exponents without padding). */
+void number_text(double value, int decimals, char out[TICK_TEXT]);
+
+#endif

@@ -1,0 +1,421 @@
+/* text_heat -- heat maps and kernels in cells: two colours to a cell (upper half block), or shades and signs.
+ *
+ * COLOURS_256 shows two values a cell; COLOURS_8 mixes two of the eight colours with shade blocks; without colours
+ * magnitude is density, and where colours would diverge, the kind of stroke tells the sign. */
+#include "chart/canvas.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- one value in one cell --------------------------------------------------------------------------------------- */
+
+typedef struct Ink {
+    Canvas *canvas;
+    Scale scale;
+    bool diverging;
+} Ink;
+
+static int level_of(double fraction, int levels) {
+    int level = (int)floor(fraction * levels);
+    return level < 0 ? 0 : level >= levels ? levels - 1 : level;
+}
+
+/* The glyph for a value where there are no colours. */
+static const char *shade(const Ink *ink, double fraction) {
+    static const char *const dense[] = {" ", "░", "▒", "▓", "█"};
+    static const char *const dense_ascii[] = {" ", ".", ":", "-", "=", "+", "*", "#", "%", "@"};
+    static const char *const signs[] = {"≡", "=", "-", "·", "+", "*", "#"};
+    static const char *const signs_ascii[] = {"%", "=", "-", ".", "+", "*", "#"};
+    if (ink->diverging) return (ink->canvas->ascii ? signs_ascii : signs)[level_of(fraction, 7)];
+    if (ink->canvas->ascii) return dense_ascii[level_of(fraction, 10)];
+    return dense[level_of(fraction, 5)];
+}
+
+/* Eight colours: steps between neighbours of a row of colours, mixed by shades. */
+static void mixed(const Ink *ink, ChartCell *cell, double fraction) {
+    static const int16_t sequential[] = {4, 6, 2, 3}, diverging[] = {4, 7, 1};
+    static const char *const shades[] = {" ", "░", "▒", "▓"};
+    const int16_t *colours = ink->diverging ? diverging : sequential;
+    int steps = ink->diverging ? 2 : 3, level = level_of(fraction, 4 * steps + 1);
+    if (level == 4 * steps) {
+        cell->background = colours[steps];
+        return;
+    }
+    strcpy(cell->glyph, shades[level % 4]);
+    cell->foreground = colours[level / 4 + 1];
+    cell->background = colours[level / 4];
+}
+
+/* NaN: no such place; infinite: a place whose value is missing. */
+static void put_value(const Ink *ink, int x, int y, double value) {
+    ChartCell *cell = canvas_cell(ink->canvas, x, y);
+    if (!cell || isnan(value)) return;
+    bool missing = isinf(value);
+    double fraction = scale_fraction(ink->scale, value);
+    if (ink->canvas->colours == COLOURS_NONE || missing) {
+        const char *glyph = missing ? (ink->canvas->ascii ? "x" : "×") : shade(ink, fraction);
+        canvas_put(ink->canvas, x, y, glyph, glyph, PLAIN);
+    } else if (ink->canvas->colours == COLOURS_256) {
+        cell->background = (int16_t)palette_value_xterm(fraction, ink->diverging);
+    } else if (ink->canvas->ascii) {
+        canvas_put(ink->canvas, x, y, " ", shade(ink, fraction), PLAIN);
+    } else {
+        mixed(ink, cell, fraction);
+    }
+}
+
+/* Two values in one cell; colours of 256 only. */
+static void put_pair(const Ink *ink, int x, int y, double upper, double lower) {
+    ChartCell *cell = canvas_cell(ink->canvas, x, y);
+    bool above = isfinite(upper), below = isfinite(lower);
+    if (!cell) return;
+    int16_t over = (int16_t)palette_value_xterm(scale_fraction(ink->scale, upper), ink->diverging);
+    int16_t under = (int16_t)palette_value_xterm(scale_fraction(ink->scale, lower), ink->diverging);
+    if (above && below && over == under) {
+        cell->background = over;
+    } else if (above) {
+        canvas_put(ink->canvas, x, y, "▀", "?", over);
+        if (below) cell->background = under;
+    } else if (below) {
+        canvas_put(ink->canvas, x, y, "▄", "?", under);
+    } else if (isinf(upper) || isinf(lower)) {
+        canvas_put(ink->canvas, x, y, "×", "x", PLAIN);
+    }
+}
+
+static bool pairs(const Canvas *canvas) {
+    return canvas->colours == COLOURS_256 && !canvas->ascii;
+}
+
+/* A picture of width x height values (rows from the top), value(context, column, row), two rows a cell where `pairs`.
+ */
+typedef double ValueAt(const void *context, int column, int row);
+
+static void put_picture(const Ink *ink, Box box, int rows, ValueAt *value, const void *context) {
+    bool two = pairs(ink->canvas);
+    for (int y = 0; y < box.height; y++) {
+        for (int x = 0; x < box.width; x++) {
+            if (!two) {
+                if (y < rows) put_value(ink, box.x + x, box.y + y, value(context, x, y));
+                continue;
+            }
+            double upper = 2 * y < rows ? value(context, x, 2 * y) : NAN;
+            double lower = 2 * y + 1 < rows ? value(context, x, 2 * y + 1) : NAN;
+            put_pair(ink, box.x + x, box.y + y, upper, lower);
+        }
+    }
+}
+
+/* ---- colour bar -------------------------------------------------------------------------------------------------- */
+
+enum { BAR_COLUMNS = 2 };
+
+static double bar_value(const void *context, int column, int row) {
+    const Scale *scale = context; /* high: at row 0; low: one row beyond the last */
+    (void)column;
+    return scale->high + (scale->low - scale->high) * (row + 0.5);
+}
+
+/* The bar's columns at x, its ticks right of it. */
+static void draw_colour_bar(const Ink *ink, int x, Box plot, const Labels *labels) {
+    int rows = plot.height * (pairs(ink->canvas) ? 2 : 1);
+    Scale steps = {ink->scale.high - (ink->scale.high - ink->scale.low) / rows, ink->scale.high, false};
+    put_picture(ink, (Box){x, plot.y, BAR_COLUMNS, plot.height}, rows, bar_value, &steps);
+    for (size_t i = 0; i < labels->count; i++) {
+        int y = plot.y + plot.height - 1 - labels->at[i];
+        canvas_put(ink->canvas, x + BAR_COLUMNS, y, "╴", " ", PLAIN);
+        canvas_text(ink->canvas, x + BAR_COLUMNS + 1, y, labels->text[i], 16, PLAIN, false);
+    }
+}
+
+/* Takes the colour bar's room from the right of the plot; returns its place, or -1 where there is too little. */
+static int reserve_colour_bar(const Ink *ink, Layout *layout, Labels *labels) {
+    labels_up(ink->scale, layout->plot.height, 1, labels);
+    int room = BAR_COLUMNS + 1 + labels_width(labels) + 2;
+    if (layout->plot.width - room < 12 || layout->plot.height < 3) return -1;
+    layout->plot.width -= room;
+    return layout->plot.x + layout->plot.width + 2;
+}
+
+/* The bar, headed by what the values are. */
+static void colour_bar(const Ink *ink, const Chart *chart, const Layout *layout, int x, const Labels *labels) {
+    if (x < 0) return;
+    draw_colour_bar(ink, x, layout->plot, labels);
+    int label = text_width(chart->value.label), width = (int)ink->canvas->grid.width;
+    int left = x + label <= width ? x : width - label;
+    if (layout->header < 0 || label == 0 || left <= text_width(chart->y.label) + 1) return;
+    canvas_text(ink->canvas, left, layout->header, chart->value.label, label, PLAIN, false);
+}
+
+/* ---- heat map ---------------------------------------------------------------------------------------------------- */
+
+typedef struct HeatPicture {
+    const Chart *chart;
+    Scale x, y;
+    int columns, rows;
+} HeatPicture;
+
+/* The cells of an axis between two places in view, at least the one in the middle; false where there is none. */
+static bool cells_between(const Axis *axis, Scale scale, double from, double to, size_t *first, size_t *last) {
+    double a = scale_value(scale, from), b = scale_value(scale, to), middle = scale_value(scale, (from + to) / 2);
+    if (!grid_index(axis, middle, scale.log, first)) return false;
+    *last = *first;
+    /* Neighbours whose centres lie within are shown by the same dot. */
+    while (*first > 0 && grid_edge(axis, *first, scale.log) > a) {
+        if ((axis->category ? (double)(*first - 1) : axis->values[*first - 1]) < a) break;
+        --*first;
+    }
+    while (*last + 1 < axis->count && grid_edge(axis, *last + 1, scale.log) < b) {
+        if ((axis->category ? (double)(*last + 1) : axis->values[*last + 1]) > b) break;
+        ++*last;
+    }
+    return true;
+}
+
+static double heat_value(const void *context, int column, int row) {
+    const HeatPicture *picture = context;
+    const Chart *chart = picture->chart;
+    size_t left, right, top, bottom, count = 0;
+    double sum = 0, from = (double)row / picture->rows, to = (row + 1.0) / picture->rows;
+    if (!chart->y.category) { /* numbers grow upwards, names run downwards */
+        double down = from;
+        from = 1 - to;
+        to = 1 - down;
+    }
+    if (!cells_between(&chart->x, picture->x, (double)column / picture->columns, (column + 1.0) / picture->columns,
+                       &left, &right) ||
+        !cells_between(&chart->y, picture->y, from, to, &top, &bottom)) {
+        return NAN;
+    }
+    for (size_t i = top; i <= bottom; i++) {
+        for (size_t j = left; j <= right; j++) {
+            double value = chart->grid[i * chart->grid_columns + j];
+            if (!isfinite(value)) continue;
+            sum += value;
+            count++;
+        }
+    }
+    return count > 0 ? sum / (double)count : INFINITY;
+}
+
+static bool across_labels(const Axis *axis, Scale scale, int cells, Labels *labels) {
+    if (axis->category) return labels_names(axis, scale, cells, labels);
+    labels_across(scale, cells, 1, labels);
+    return false;
+}
+
+/* Names beside their rows, thinned to one a row. */
+static void up_labels(const Axis *axis, Scale scale, int cells, Labels *labels) {
+    if (!axis->category) {
+        labels_up(scale, cells, 1, labels);
+        return;
+    }
+    double count = fmin(fmax(floor(scale.high) - ceil(scale.low) + 1, 1), (double)axis->count);
+    size_t step = (size_t)fmax(ceil(count / fmin(cells, TICKS_MAX)), 1);
+    size_t first = (size_t)fmax(ceil(scale.low), 0);
+    labels->count = 0;
+    for (size_t i = first; i < axis->count && (double)i <= scale.high && labels->count < TICKS_MAX; i += step) {
+        size_t length = strnlen(axis->names[i], TICK_TEXT - 1);
+        while (length > 0 && ((unsigned char)axis->names[i][length] & 0xc0) == 0x80) length--;
+        memcpy(labels->text[labels->count], axis->names[i], length);
+        labels->text[labels->count][length] = '\0';
+        labels->at[labels->count++] = cells - 1 - (int)floor(scale_fraction(scale, (double)i) * cells);
+    }
+}
+
+/* The cell under the cursor, marked so that its colour still shows. */
+static void mark_cursor(Canvas *canvas, int x, int y) {
+    ChartCell *cell = canvas_cell(canvas, x, y);
+    if (!cell) return;
+    canvas_put(canvas, x, y, "◉", "@", cell->background >= 0 && canvas->colours == COLOURS_256 ? 16 : PLAIN);
+    cell->bold = true;
+}
+
+static void frame(Canvas *canvas, const Layout *layout, const Labels *up, const Labels *across, int left) {
+    const Box *plot = &layout->plot;
+    if (left > 0) draw_axis_up(canvas, up, left - 1, plot->y, plot->height, left - 2);
+    if (layout->axis < 0) return;
+    if (left > 0) canvas_put(canvas, left - 1, layout->axis, "└", "+", PLAIN);
+    draw_axis_across(canvas, across, plot->x, layout->axis, plot->width);
+}
+
+void text_heatmap(Canvas *canvas, const Chart *chart, const ChartView *view) {
+    Ink ink = {canvas, value_scale(chart), chart->encoding.diverging};
+    HeatPicture picture = {.chart = chart, .x = view_x(chart, view), .y = view_y(chart, view)};
+    Layout layout = layout_begin(canvas, chart, view, chart->y.label, chart->x.label, LEAST_PLOT, PARTS_AXIS);
+    Labels up, across, values;
+    up_labels(&chart->y, picture.y, layout.plot.height, &up);
+    int names = labels_width(&up), most = layout.plot.width / 3;
+    int left = (names > most ? most : names) + 2;
+    if (layout.plot.width - left < 8 || layout.axis < 0) left = 0;
+    layout.plot.x += left;
+    layout.plot.width -= left;
+    int bar = reserve_colour_bar(&ink, &layout, &values);
+    colour_bar(&ink, chart, &layout, bar, &values);
+    bool indices = across_labels(&chart->x, picture.x, layout.plot.width, &across);
+    frame(canvas, &layout, &up, &across, left);
+    layout_x_label(canvas, &layout, chart->x.label, indices);
+    Box plot = layout.plot;
+    picture.columns = plot.width;
+    picture.rows = plot.height * (pairs(canvas) ? 2 : 1);
+    if (chart->grid_rows > 0 && chart->grid_columns > 0) put_picture(&ink, plot, picture.rows, heat_value, &picture);
+    double x = scale_fraction(picture.x, view->cursor), y = scale_fraction(picture.y, view->cursor_y);
+    if (!(x >= 0 && x <= 1 && y >= 0 && y <= 1)) return;
+    if (!chart->y.category) y = 1 - y;
+    mark_cursor(canvas, plot.x + level_of(x, plot.width), plot.y + level_of(y, plot.height));
+}
+
+/* ---- kernels: square dots, one dot between kernels -----------------------------------------------------------------
+ */
+
+typedef struct KernelPicture {
+    const Chart *chart;
+    size_t first_row, first_column; /* the kernel in the top left corner */
+    size_t rows, columns;           /* kernels shown */
+    int dot;                        /* dots of the picture for one weight */
+    int wide;                       /* columns of cells for one dot: 2 where dots are a cell high */
+} KernelPicture;
+
+/* The place of a picture's dot along one side: false in a gap. */
+static bool kernel_cell(int at, int dot, size_t size, size_t first, size_t count, size_t *cell) {
+    int pitch = (int)size * dot + 1;
+    size_t kernel = (size_t)(at / pitch);
+    if (at % pitch == pitch - 1 || kernel >= count) return false;
+    *cell = (first + kernel) * size + (size_t)(at % pitch / dot);
+    return true;
+}
+
+static double kernel_value(const void *context, int column, int row) {
+    const KernelPicture *picture = context;
+    const Chart *chart = picture->chart;
+    size_t i, j;
+    if (!kernel_cell(row, picture->dot, chart->kernel_rows, picture->first_row, picture->rows, &i) ||
+        !kernel_cell(column / picture->wide, picture->dot, chart->kernel_columns, picture->first_column,
+                     picture->columns, &j)) {
+        return NAN;
+    }
+    return chart->grid[i * chart->grid_columns + j]; /* NaN stays empty, as a kernel that is not there */
+}
+
+/* Kernels in view along one side, and how many fit into `dots`. */
+static void kernels_in_view(Scale scale, size_t count, size_t *first, size_t *shown) {
+    double from = fmax(floor(scale.low + 0.5 + 1e-9), 0), to = fmin(ceil(scale.high - 0.5 - 1e-9), (double)count - 1);
+    *first = (size_t)from;
+    *shown = to >= from ? (size_t)(to - from) + 1 : 0;
+}
+
+static size_t kernels_fit(int dots, int dot, size_t size) {
+    return dots < 0 ? 0 : (size_t)(dots + 1) / (size * (size_t)dot + 1);
+}
+
+/* Chooses the largest dots with which all kernels in view fit, else dots of 1 and as many kernels as fit. */
+static void plan_kernels(const Chart *chart, const ChartView *view, const Box *plot, int half, KernelPicture *picture) {
+    kernels_in_view(view_y(chart, view), chart->y.count, &picture->first_row, &picture->rows);
+    kernels_in_view(view_x(chart, view), chart->x.count, &picture->first_column, &picture->columns);
+    int down = plot->height * half, across = plot->width / picture->wide;
+    picture->dot = 1;
+    while (picture->dot < 8 && kernels_fit(down, picture->dot + 1, chart->kernel_rows) >= picture->rows &&
+           kernels_fit(across, picture->dot + 1, chart->kernel_columns) >= picture->columns) {
+        picture->dot++;
+    }
+    size_t rows = kernels_fit(down, picture->dot, chart->kernel_rows);
+    size_t columns = kernels_fit(across, picture->dot, chart->kernel_columns);
+    if (rows < 1) rows = 1;
+    if (columns < 1) columns = 1;
+    if (picture->rows > rows) picture->rows = rows;
+    if (picture->columns > columns) picture->columns = columns;
+}
+
+/* "filters 0-15 of 64, channels 0-22 of 64", where not all are shown. */
+static void shown_text(const Chart *chart, const KernelPicture *picture, Str *out) {
+    if (picture->rows < chart->y.count) {
+        str_addf(out, "%s %zu-%zu of %zu", *chart->y.label ? "filters" : "rows", picture->first_row,
+                 picture->first_row + picture->rows - 1, chart->y.count);
+    }
+    if (picture->columns < chart->x.count) {
+        str_addf(out, "%s%s %zu-%zu of %zu", out->length ? ", " : "", *chart->y.label ? "channels" : "columns",
+                 picture->first_column, picture->first_column + picture->columns - 1, chart->x.count);
+    }
+}
+
+static void kernel_labels(const Chart *chart, const KernelPicture *picture, const Box *plot, int half, Labels *up,
+                          Labels *across) {
+    int pitch_y = (int)chart->kernel_rows * picture->dot + 1, pitch_x = (int)chart->kernel_columns * picture->dot + 1;
+    int last = -1, end = -1;
+    up->count = across->count = 0;
+    for (size_t i = 0; i < picture->rows && up->count < TICKS_MAX; i++) {
+        int row = ((int)i * pitch_y + (pitch_y - 2) / 2) / half;
+        if (row <= last || row >= plot->height) continue;
+        last = row;
+        up->at[up->count] = plot->height - 1 - row;
+        snprintf(up->text[up->count++], TICK_TEXT, "%s", chart->y.names[picture->first_row + i]);
+    }
+    for (size_t j = 0; j < picture->columns && across->count < TICKS_MAX; j++) {
+        const char *name = chart->x.names[picture->first_column + j];
+        int column = ((int)j * pitch_x + (pitch_x - 2) / 2) * picture->wide, width = text_width(name);
+        if (column - width / 2 <= end) continue;
+        end = column + width / 2 + 1;
+        across->at[across->count] = column;
+        snprintf(across->text[across->count++], TICK_TEXT, "%s", name);
+    }
+}
+
+static void kernel_cursor(Canvas *canvas, const Chart *chart, const ChartView *view, const KernelPicture *picture,
+                          const Box *plot, int half) {
+    size_t i, j;
+    if (!kernel_index(view->cursor, chart->kernel_columns, chart->grid_columns, &j) ||
+        !kernel_index(view->cursor_y, chart->kernel_rows, chart->grid_rows, &i)) {
+        return;
+    }
+    size_t kernel_y = i / chart->kernel_rows, kernel_x = j / chart->kernel_columns;
+    if (kernel_y < picture->first_row || kernel_y >= picture->first_row + picture->rows ||
+        kernel_x < picture->first_column || kernel_x >= picture->first_column + picture->columns) {
+        return;
+    }
+    size_t y = (kernel_y - picture->first_row) * (chart->kernel_rows * (size_t)picture->dot + 1) +
+               i % chart->kernel_rows * (size_t)picture->dot;
+    size_t x = (kernel_x - picture->first_column) * (chart->kernel_columns * (size_t)picture->dot + 1) +
+               j % chart->kernel_columns * (size_t)picture->dot;
+    mark_cursor(canvas, plot->x + (int)x * picture->wide, plot->y + (int)y / half);
+}
+
+void text_kernels(Canvas *canvas, const Chart *chart, const ChartView *view) {
+    Ink ink = {canvas, value_scale(chart), true};
+    int half = pairs(canvas) ? 2 : 1;
+    bool wrapped = *chart->y.label == '\0';
+    KernelPicture picture = {.chart = chart, .wide = half == 2 ? 1 : 2};
+    Layout layout = layout_begin(canvas, chart, view, chart->y.label, wrapped ? "" : chart->x.label, LEAST_PLOT,
+                                 wrapped ? 0 : PARTS_AXIS);
+    Labels up, across, values;
+    Str shown = {0};
+    int bar = reserve_colour_bar(&ink, &layout, &values);
+    if (chart->x.count == 0 || chart->y.count == 0) return;
+    int left = wrapped || layout.axis < 0 ? 0 : text_width(chart->y.names[chart->y.count - 1]) + 2;
+    layout.plot.x += left;
+    layout.plot.width -= left;
+    plan_kernels(chart, view, &layout.plot, half, &picture);
+    shown_text(chart, &picture, &shown);
+    if (shown.length > 0 && layout.plot.height > 4) {
+        layout.plot.height--;
+        plan_kernels(chart, view, &layout.plot, half, &picture);
+        shown.length = 0;
+        shown_text(chart, &picture, &shown);
+        if (layout.axis >= 0) layout.axis--;
+        if (layout.tick_labels >= 0) layout.tick_labels--;
+        int row = layout.x_label >= 0       ? layout.x_label--
+                  : layout.tick_labels >= 0 ? layout.tick_labels + 1
+                                            : layout.plot.y + layout.plot.height;
+        canvas_text(canvas, 0, row, str_text(&shown), (int)canvas->grid.width, PLAIN, false);
+    }
+    str_done(&shown);
+    if (bar >= 0) labels_up(ink.scale, layout.plot.height, 1, &values);
+    colour_bar(&ink, chart, &layout, bar, &values);
+    kernel_labels(chart, &picture, &layout.plot, half, &up, &across);
+    if (!wrapped) frame(canvas, &layout, &up, &across, left);
+    layout_x_label(canvas, &layout, chart->x.label, false);
+    int rows = (int)picture.rows * ((int)chart->kernel_rows * picture.dot + 1) - 1;
+    if (rows > layout.plot.height * half) rows = layout.plot.height * half;
+    put_picture(&ink, layout.plot, rows, kernel_value, &picture);
+    kernel_cursor(canvas, chart, view, &picture, &layout.plot, half);
+}

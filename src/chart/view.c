@@ -1,0 +1,279 @@
+/* view -- what is in view of a chart, and the ways to move about in it. */
+#include "chart/model.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- ranges ------------------------------------------------------------------------------------------------------ */
+
+bool x_is_numeric(const Chart *chart) {
+    return !chart->x.category && chart->encoding.kind != CHART_KERNELS;
+}
+
+bool y_is_numeric(const Chart *chart) {
+    return !chart->y.category && chart->encoding.kind != CHART_KERNELS;
+}
+
+/* The data's range with a margin on both sides, which never reaches across 0, nor over 100 %. */
+static Scale padded(const Axis *axis, double margin, bool log, bool from_zero) {
+    double low = axis->low, high = axis->high;
+    if (low > high) return scale_sane(log ? 1 : 0, log ? 10 : 1, log, 1);
+    if (from_zero && !log) {
+        low = fmin(low, 0);
+        high = fmax(high, 0);
+    }
+    Scale scale = scale_sane(low, high, log, axis->least_positive);
+    if (high - low <= 0 || margin == 0) return scale;
+    Scale wide = {scale_value(scale, -margin), scale_value(scale, 1 + margin), log};
+    if (low >= 0 && wide.low < 0) wide.low = 0;
+    if (high <= 0 && wide.high > 0) wide.high = 0;
+    if (strcmp(axis->unit, "%") == 0 && high <= 100 && wide.high > 100) wide.high = 100;
+    return scale_sane(wide.low, wide.high, log, axis->least_positive);
+}
+
+static Scale grid_range(const Axis *axis, bool log) {
+    if (axis->count == 0) return (Scale){0, 1, false};
+    return scale_sane(grid_edge(axis, 0, log), grid_edge(axis, axis->count, log), log, axis->least_positive);
+}
+
+/* The whole range of an axis, drawn as a log axis or not. */
+static Scale full_x(const Chart *chart, bool log) {
+    if (chart->x.category || chart->encoding.kind == CHART_HEATMAP)
+        return grid_range(&chart->x, log && x_is_numeric(chart));
+    return padded(&chart->x, 0, log, false);
+}
+
+static Scale full_y(const Chart *chart, bool log) {
+    if (chart->y.category || chart->encoding.kind == CHART_HEATMAP)
+        return grid_range(&chart->y, log && y_is_numeric(chart));
+    Axis axis = chart->y;
+    double reference = chart->encoding.reference;
+    if (!log || reference > 0) axis_note(&axis, reference);
+    return padded(&axis, 0.04, log, chart->encoding.kind == CHART_BARS);
+}
+
+/* The viewed range made sound; a view that is no range at all (NaN) is the whole axis. */
+static Scale viewed(double low, double high, bool log, const Axis *axis, Scale full) {
+    if (!isfinite(low) || !isfinite(high)) return full;
+    if (log && low <= 0) low = full.low;
+    return scale_sane(low, high, log, axis->least_positive);
+}
+
+Scale view_x(const Chart *chart, const ChartView *view) {
+    bool log = view->log_x && x_is_numeric(chart);
+    return viewed(view->x0, view->x1, log, &chart->x, full_x(chart, log));
+}
+
+Scale view_y(const Chart *chart, const ChartView *view) {
+    bool log = view->log_y && y_is_numeric(chart);
+    return viewed(view->y0, view->y1, log, &chart->y, full_y(chart, log));
+}
+
+Scale value_scale(const Chart *chart) {
+    double low = chart->value.low, high = chart->value.high;
+    if (low > high) return (Scale){0, 1, false};
+    if (chart->encoding.diverging) {
+        high = fmax(fabs(low), fabs(high));
+        if (high == 0) high = 1;
+        low = -high;
+    }
+    return scale_sane(low, high, false, 1);
+}
+
+ChartView chart_view(const Chart *chart) {
+    ChartView view = {.log_x = chart->encoding.log_x && x_is_numeric(chart),
+                      .log_y = chart->encoding.log_y && y_is_numeric(chart),
+                      .series = -1,
+                      .cursor = NAN,
+                      .cursor_y = NAN};
+    Scale x = full_x(chart, view.log_x), y = full_y(chart, view.log_y);
+    view.x0 = x.low;
+    view.x1 = x.high;
+    view.y0 = y.low;
+    view.y1 = y.high;
+    return view;
+}
+
+/* ---- footnote, read-out ------------------------------------------------------------------------------------------ */
+
+/* Points that a log axis has no place for. */
+static size_t left_out(const Chart *chart, const ChartView *view) {
+    size_t count = 0;
+    bool log_x = view->log_x && x_is_numeric(chart), log_y = view->log_y && y_is_numeric(chart);
+    for (size_t s = 0; s < chart->series_count; s++) {
+        const Series *series = &chart->series[s];
+        for (size_t i = 0; i < series->count; i++) {
+            bool out = (log_x && series->x && series->x[i] <= 0) || (log_y && series->y[i] <= 0);
+            if (out && isfinite(series->y[i])) count++;
+        }
+    }
+    for (size_t i = 0; log_x && i < chart->x.count; i++) {
+        if (chart->x.values && chart->x.values[i] <= 0) count += chart->grid_rows;
+    }
+    for (size_t i = 0; log_y && i < chart->y.count; i++) {
+        if (chart->y.values && chart->y.values[i] <= 0) count += chart->grid_columns;
+    }
+    return count;
+}
+
+static void add_count(Str *out, size_t count, const char *one, const char *many) {
+    if (count == 0) return;
+    if (out->length > 0) str_add(out, ", ");
+    str_addf(out, "%zu %s", count, count == 1 ? one : many);
+}
+
+void chart_footnote(const Chart *chart, const ChartView *view, Str *out) {
+    add_count(out, chart->missing, "value missing", "values missing");
+    add_count(out, chart->infinite, "value infinite", "values infinite");
+    add_count(out, left_out(chart, view), "value <= 0 not on the log axis", "values <= 0 not on the log axis");
+    add_count(out, chart->repeated, "repeated row left out", "repeated rows left out");
+}
+
+void value_text(double value, const char *unit, bool integer, Str *out) {
+    bool percent = strcmp(unit, "%") == 0;
+    if (!isfinite(value))
+        str_add(out, isnan(value) ? "missing" : value < 0 ? "-infinity" : "infinity");
+    else
+        str_addf(out, percent ? "%.3f" : integer && fabs(value) < 1e15 ? "%.0f" : "%.6g", value);
+    if (*unit && isfinite(value)) str_addf(out, percent ? "%s" : " %s", unit);
+}
+
+int bar_decimals(const Chart *chart) {
+    double largest = fmax(fabs(chart->y.low), fabs(chart->y.high));
+    bool integer = chart->series_count > 0, percent = strcmp(chart->y.unit, "%") == 0;
+    for (size_t s = 0; s < chart->series_count; s++) integer = integer && chart->series[s].integer;
+    if (!isfinite(largest)) return 0;
+    if (percent && largest < 1e6) return 3;
+    if (integer && largest < 1e15) return 0;
+    return number_decimals(largest, 4);
+}
+
+static void read_series(const Chart *chart, const ChartView *view, size_t index, Str *out) {
+    for (size_t s = 0; s < chart->series_count; s++) {
+        const Series *series = &chart->series[s];
+        if (view->series >= 0 && (size_t)view->series != s) continue;
+        if (index >= series->count) continue;
+        str_addf(out, "  %s ", series->name);
+        value_text(series->y[index], series->unit, series->integer, out);
+    }
+}
+
+/* The index of the point of a series that is nearest to x; count where there is none. */
+static size_t nearest_point(const Series *series, double x) {
+    size_t best = series->count;
+    for (size_t i = 0; i < series->count; i++) {
+        if (best == series->count || fabs(series->x[i] - x) < fabs(series->x[best] - x)) best = i;
+    }
+    return best;
+}
+
+static void read_line(const Chart *chart, const ChartView *view, Str *out) {
+    const Series *series = &chart->series[view->series < 0 ? 0 : view->series];
+    size_t index = nearest_point(series, view->cursor);
+    if (index == series->count) return;
+    str_addf(out, "%s ", chart->x.label[0] ? chart->encoding.x : "row");
+    value_text(series->x[index], chart->x.unit, chart->x.integer, out);
+    str_addf(out, "  %s ", series->name);
+    value_text(series->y[index], series->unit, series->integer, out);
+}
+
+static void read_place(const Axis *axis, const char *name, size_t index, Str *out) {
+    str_addf(out, "%s ", name);
+    if (axis->category)
+        str_add(out, axis->names[index]);
+    else
+        value_text(axis->values[index], axis->unit, axis->integer, out);
+    str_add(out, "  ");
+}
+
+static void read_heatmap(const Chart *chart, const ChartView *view, Str *out) {
+    size_t i, j;
+    if (!grid_index(&chart->x, view->cursor, view->log_x, &j) ||
+        !grid_index(&chart->y, view->cursor_y, view->log_y, &i)) {
+        return;
+    }
+    read_place(&chart->x, chart->encoding.x, j, out);
+    read_place(&chart->y, chart->encoding.y[0], i, out);
+    str_addf(out, "%s ", chart->encoding.value);
+    value_text(chart->grid[i * chart->grid_columns + j], chart->value.unit, chart->value.integer, out);
+}
+
+static void read_kernels(const Chart *chart, const ChartView *view, Str *out) {
+    size_t i, j, rows = chart->kernel_rows, columns = chart->kernel_columns;
+    if (!kernel_index(view->cursor, columns, chart->grid_columns, &j) ||
+        !kernel_index(view->cursor_y, rows, chart->grid_rows, &i)) {
+        return;
+    }
+    if (*chart->y.label)
+        str_addf(out, "filter %zu  channel %zu", i / rows, j / columns);
+    else
+        str_addf(out, "filter %zu", i / rows * chart->x.count + j / columns);
+    str_addf(out, "  row %zu  column %zu  weight ", i % rows, j % columns);
+    value_text(chart->grid[i * chart->grid_columns + j], chart->value.unit, false, out);
+}
+
+void chart_readout(const Chart *chart, const ChartView *view, Str *out) {
+    ChartView safe = *view;
+    if (safe.series >= (int)chart->series_count) safe.series = -1;
+    if (isnan(view->cursor)) return;
+    if (chart->encoding.kind == CHART_HEATMAP) {
+        read_heatmap(chart, &safe, out);
+    } else if (chart->encoding.kind == CHART_KERNELS) {
+        read_kernels(chart, &safe, out);
+    } else if (chart->encoding.kind == CHART_LINES) {
+        read_line(chart, &safe, out);
+    } else if (view->cursor > -0.5 && view->cursor < (double)chart->x.count - 0.5) {
+        size_t index = (size_t)(view->cursor + 0.5);
+        str_add(out, chart->x.names[index]);
+        read_series(chart, &safe, index, out);
+    }
+}
+
+/* ---- zoom, pan --------------------------------------------------------------------------------------------------- */
+
+/* Keeps [a, b] (fractions of the full range) inside [0, 1], and not narrower than `least`. */
+static void keep_inside(double *a, double *b, double least) {
+    double span = fmin(fmax(*b - *a, least), 1);
+    double centre = *a / 2 + *b / 2;
+    *a = fmin(fmax(centre - span / 2, 0), 1 - span);
+    *b = *a + span;
+}
+
+/* Zooms (factor > 1: in) about a place that stays where it is, then moves by `shift` spans. */
+static void change(Scale full, double least, double factor, double about, double shift, Scale *view) {
+    double a = scale_fraction(full, view->low), b = scale_fraction(full, view->high);
+    double centre = scale_fraction(full, about), span = (b - a) / factor;
+    if (!(factor > 0) || isnan(a) || isnan(b)) return;
+    if (isnan(centre) || centre < a || centre > b) centre = a / 2 + b / 2;
+    double where = b > a ? (centre - a) / (b - a) : 0.5;
+    a = centre - where * span + shift * span;
+    b = a + span;
+    keep_inside(&a, &b, fmin(least, 1));
+    view->low = a <= 0 ? full.low : scale_value(full, a);
+    view->high = b >= 1 ? full.high : scale_value(full, b);
+}
+
+static void change_view(const Chart *chart, ChartView *view, double factor, double dx, double dy) {
+    Scale x = view_x(chart, view), y = view_y(chart, view);
+    double cursor_y = chart->encoding.kind == CHART_LINES || chart->encoding.kind == CHART_BARS ? NAN : view->cursor_y;
+    double least_x = chart->x.category && chart->x.count > 0 ? 1 / (double)chart->x.count : 1e-9;
+    double least_y = chart->y.category && chart->y.count > 0 ? 1 / (double)chart->y.count : 1e-9;
+    change(full_x(chart, x.log), least_x, factor, view->cursor, dx, &x);
+    if (chart->encoding.kind != CHART_BARS) { /* bars always show their zero */
+        if (chart->y.category) dy = -dy;      /* the first name stands at the top */
+        change(full_y(chart, y.log), least_y, factor, cursor_y, dy, &y);
+    }
+    view->x0 = x.low;
+    view->x1 = x.high;
+    view->y0 = y.low;
+    view->y1 = y.high;
+}
+
+void chart_zoom(const Chart *chart, ChartView *view, double factor) {
+    change_view(chart, view, factor, 0, 0);
+}
+
+void chart_pan(const Chart *chart, ChartView *view, double dx, double dy) {
+    change_view(chart, view, 1, dx, dy);
+}

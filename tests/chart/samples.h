@@ -1,0 +1,162 @@
+/* samples -- small tables, each with an encoding, that the tests of charts draw. */
+#ifndef WEFT_TESTS_CHART_SAMPLES_H
+#define WEFT_TESTS_CHART_SAMPLES_H
+
+#include "weft/chart.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Names as a ResNet has them: conv1, stages of blocks of two convolutions, fc; `blocks` a stage. */
+static inline void sample_layer(unsigned index, unsigned blocks, char out[40]) {
+    if (index == 0)
+        snprintf(out, 40, "conv1");
+    else if (index == 6 * blocks + 1)
+        snprintf(out, 40, "fc");
+    else
+        snprintf(out, 40, "layer%u.%u.conv%u", (index - 1) / (2 * blocks) + 1, (index - 1) / 2 % blocks,
+                 (index - 1) % 2 + 1);
+}
+
+/* A number in [0, 1) that looks random but is the same everywhere. */
+static inline double sample_noise(unsigned i) {
+    return (double)((i * 2654435761u) >> 16 & 0xfff) / 4096;
+}
+
+static inline Table *sample_layers(unsigned blocks, unsigned columns, bool is_signed, Error *err) {
+    static const char *const names[] = {"original", "smoothed", "reconstructed"};
+    Table *table = table_new(err);
+    table_column(table, "layer", "", COLUMN_TEXT);
+    for (unsigned c = 0; c < columns; c++) table_column(table, columns > 1 ? names[c] : "s_ratio", "", COLUMN_REAL);
+    for (unsigned i = 0; i < 6 * blocks + 2; i++) {
+        char name[40];
+        sample_layer(i, blocks, name);
+        table_text(table, name);
+        for (unsigned c = 0; c < columns; c++) {
+            double value = is_signed ? 0.1 * sin(i * 0.5) + 0.04 * sample_noise(i) : 0.95 - 0.5 * i / (6 * blocks + 2);
+            table_real(table, value - c * 0.07 + (is_signed ? 0 : 0.05 * sample_noise(i)));
+        }
+    }
+    return table_finish(table, err);
+}
+
+static inline Table *sample_curves(unsigned points, unsigned columns, Error *err) {
+    static const char *const names[] = {"original", "low-passed", "reconstructed"};
+    Table *table = table_new(err);
+    table_column(table, "cutoff", "D0", COLUMN_REAL);
+    for (unsigned c = 0; c < columns; c++) table_column(table, columns > 1 ? names[c] : "accuracy", "%", COLUMN_REAL);
+    for (unsigned i = 0; i < points; i++) {
+        double x = 0.5 + 23.5 * i / (points - 1);
+        table_real(table, x);
+        for (unsigned c = 0; c < columns; c++) table_real(table, 10 + (82 - 4.0 * c) * (1 - exp(-x / (3 + 3.0 * c))));
+    }
+    return table_finish(table, err);
+}
+
+/* A bowl with a saddle on a square grid, as a loss landscape. */
+static inline Table *sample_landscape(unsigned side, Error *err) {
+    Table *table = table_new(err);
+    table_column(table, "u", "", COLUMN_REAL);
+    table_column(table, "v", "", COLUMN_REAL);
+    table_column(table, "loss", "nat", COLUMN_REAL);
+    for (unsigned i = 0; i < side; i++) {
+        for (unsigned j = 0; j < side; j++) {
+            double u = -0.5 + 2.0 * j / (side - 1), v = -0.5 + 2.0 * i / (side - 1);
+            table_real(table, u);
+            table_real(table, v);
+            table_real(table, 0.2 + 2.5 * (u * (u - 1)) * (u * (u - 1)) + v * v * 0.9 + 0.3 * u * v);
+        }
+    }
+    return table_finish(table, err);
+}
+
+static inline Table *sample_kernels(unsigned filters, unsigned channels, unsigned side, Error *err) {
+    static const char *const names[] = {"filter", "channel", "row", "column"};
+    Table *table = table_new(err);
+    for (int i = 0; i < 4; i++) table_column(table, names[i], "", COLUMN_INTEGER);
+    table_column(table, "weight", "", COLUMN_REAL);
+    for (unsigned i = 0; i < filters * channels * side * side; i++) {
+        unsigned row = i / side % side, column = i % side, channel = i / (side * side) % channels;
+        unsigned filter = i / (side * side * channels);
+        table_integer(table, filter);
+        table_integer(table, channel);
+        table_integer(table, row);
+        table_integer(table, column);
+        table_real(table, 0.3 * sin(0.9 * row + 0.7 * filter) * cos(1.1 * column + 0.5 * channel) +
+                              0.05 * (sample_noise(i) - 0.5));
+    }
+    return table_finish(table, err);
+}
+
+static inline Encoding sample_encoding(ChartKind kind, const char *title, const char *x, const char *y) {
+    Encoding encoding = encoding_new(kind);
+    snprintf(encoding.title, sizeof encoding.title, "%s", title);
+    snprintf(encoding.x, sizeof encoding.x, "%s", x);
+    snprintf(encoding.y[0], sizeof encoding.y[0], "%s", y);
+    return encoding;
+}
+
+/* Adds further y columns. */
+static inline void sample_also(Encoding *encoding, const char *first, const char *second) {
+    snprintf(encoding->y[1], sizeof encoding->y[1], "%s", first);
+    snprintf(encoding->y[2], sizeof encoding->y[2], "%s", second);
+}
+
+/* The charts of the golden files; their names are the files'. */
+enum { SAMPLES = 10 };
+static inline const char *sample_chart(int sample, Table **table, Encoding *encoding, Error *err) {
+    switch (sample) {
+    case 0:
+        *table = sample_layers(3, 1, false, err);
+        *encoding = sample_encoding(CHART_BARS, "S_ratio of each layer", "layer", "s_ratio");
+        return "bars";
+    case 1:
+        *table = sample_layers(3, 1, true, err);
+        *encoding = sample_encoding(CHART_BARS, "S_ratio, reconstructed minus original", "layer", "s_ratio");
+        return "bars-signed";
+    case 2:
+        *table = sample_layers(9, 1, false, err);
+        *encoding = sample_encoding(CHART_BARS, "S_ratio of each layer, ResNet-56", "layer", "s_ratio");
+        encoding->reference = 0.7;
+        snprintf(encoding->reference_label, sizeof encoding->reference_label, "target 0.7");
+        return "bars-many";
+    case 3:
+        *table = sample_layers(1, 3, false, err);
+        *encoding = sample_encoding(CHART_BARS, "S_ratio of three networks", "layer", "original");
+        sample_also(encoding, "smoothed", "reconstructed");
+        return "bars-grouped";
+    case 4:
+        *table = sample_curves(20, 1, err);
+        *encoding = sample_encoding(CHART_LINES, "Accuracy against cutoff", "cutoff", "accuracy");
+        encoding->reference = 91.3;
+        snprintf(encoding->reference_label, sizeof encoding->reference_label, "unfiltered 91.3");
+        return "line";
+    case 5:
+        *table = sample_curves(12, 3, err);
+        *encoding = sample_encoding(CHART_LINES, "Accuracy against cutoff", "cutoff", "original");
+        sample_also(encoding, "low-passed", "reconstructed");
+        return "lines";
+    case 6:
+        *table = sample_curves(48, 3, err);
+        *encoding = sample_encoding(CHART_LINES, "Accuracy against cutoff, log axes", "cutoff", "original");
+        sample_also(encoding, "low-passed", "reconstructed");
+        encoding->log_x = encoding->log_y = true;
+        return "lines-log";
+    case 7:
+        *table = sample_landscape(21, err);
+        *encoding = sample_encoding(CHART_HEATMAP, "Loss landscape", "u", "v");
+        snprintf(encoding->value, sizeof encoding->value, "loss");
+        return "heatmap";
+    case 8:
+        *table = sample_kernels(6, 8, 3, err);
+        *encoding = sample_encoding(CHART_KERNELS, "Kernels of layer1.0.conv1", "", "");
+        return "kernels";
+    default:
+        *table = sample_kernels(16, 1, 5, err);
+        *encoding = sample_encoding(CHART_KERNELS, "Kernels of conv1", "", "");
+        return "kernels-wrapped";
+    }
+}
+
+#endif
