@@ -378,7 +378,7 @@ static void normalisations(void **state) {
     check_normalisation("none", 3, "none");
     check_normalisation("0.5/0.25", 3, "0.5,0.5,0.5/0.25,0.25,0.25");
     check_normalisation("0,0,0/1", 3, "none");
-    check_normalisation("-1,0.333333343,2e-5/0.1,0.2,0.3", 0, "-1,0.333333343,2e-05/0.1,0.2,0.3");
+    check_normalisation("-1,0.333333343,2e-5/0.1,0.2,0.3", 0, "-1,0.33333334,2e-05/0.1,0.2,0.3");
     check_bad_normalisation("fashion-mnist", 3, "is for 1 channel, the network takes 3");
     check_bad_normalisation("imagenet", 3, "give cifar10, cifar100");
     check_bad_normalisation("0.5", 3, "MEANS/STDS");
@@ -466,7 +466,9 @@ static void memory_runs_out(void **state) {
             fault_arm(FAULT_ALLOC, k, all_after);
             done = everything(good, out, &err);
             fault_disarm();
-            if (!done && err.status != STATUS_LIMIT) fail_msg("allocation %d: %s", (int)k, err.text);
+            if (!done && err.status != STATUS_LIMIT &&
+                !strstr(err.text, "out of memory")) /* a save's are STATUS_WRITE */
+                fail_msg("allocation %d: %s", (int)k, err.text);
         }
         done = false;
         for (uint64_t k = 1; !done; k++) {
