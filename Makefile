@@ -4,7 +4,8 @@
 #   make check           all tests in the current mode
 #   make MODE=debug|asan the same, unoptimised | under AddressSanitizer and UBSan
 #   make V=1             show commands;  make CC=clang  another compiler
-#   make bench | install | uninstall (PREFIX, DESTDIR) | man | fuzz | clean
+#   make fuzz            every fuzz target for FUZZ_SECONDS (10) seconds; needs clang
+#   make bench | install | uninstall (PREFIX, DESTDIR) | man | clean
 
 MODE ?= release
 PREFIX ?= /usr/local
@@ -26,6 +27,8 @@ CFLAGS_release := -O2 -g -fno-math-errno -fno-trapping-math
 CFLAGS_debug := -O0 -g
 CFLAGS_asan := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 LDFLAGS_asan := -fsanitize=address,undefined
+CFLAGS_fuzz := $(CFLAGS_asan) -fsanitize=fuzzer-no-link
+LDFLAGS_fuzz := $(LDFLAGS_asan)
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wvla -Werror
 CPPFLAGS += -D_GNU_SOURCE -Iinclude -Isrc -DWEFT_DATADIR='"$(PREFIX)/share/weft"' -DWEFT_BUILD_MODE='"$(MODE)"'
@@ -41,7 +44,7 @@ TEST_SOURCES := $(sort $(wildcard tests/*/test_*.c))
 TESTS := $(TEST_SOURCES:%.c=$(BUILD)/%)
 TEST_HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
 
-.PHONY: all tests check check-units sample-data bench man fuzz install uninstall clean
+.PHONY: all tests check check-units sample-data bench man fuzz run-fuzzers install uninstall clean
 .SECONDARY:
 all: $(BUILD)/weft
 
@@ -78,6 +81,24 @@ tests: $(TESTS)
 
 check: $(BUILD)/weft $(TESTS)
 	$(Q)WEFT=$(BUILD)/weft BUILD=$(BUILD) MODE=$(MODE) scripts/tap $(TESTS) $(sort $(wildcard tests/*.sh tests/shell/*.sh))
+
+# Fuzz targets (tests/fuzz/fuzz_X.c, libFuzzer) start from the fixtures and keep what they learn in build/fuzz/corpus;
+# an input that breaks something is left in build/fuzz/findings.
+FUZZ_SECONDS ?= 10
+FUZZERS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+fuzz:
+	$(Q)$(MAKE) --no-print-directory CC=clang MODE=fuzz run-fuzzers
+
+$(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/libweft.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -o $@ $^ $(ALL_LIBS)
+
+run-fuzzers: $(FUZZERS)
+	$(Q)for fuzzer in $^; do name=$${fuzzer##*/}; echo "  FUZZ  $$name"; \
+		mkdir -p build/fuzz/corpus/$$name build/fuzz/findings; \
+		ASAN_OPTIONS=allocator_may_return_null=1 $$fuzzer -max_total_time=$(FUZZ_SECONDS) -timeout=10 -max_len=16384 \
+			-print_final_stats=1 -verbosity=0 -artifact_prefix=build/fuzz/findings/$$name- \
+			build/fuzz/corpus/$$name tests/fixtures || exit 1; done
 
 # Benchmarks; BENCH_NETWORK is the file that bench_forward runs.
 BENCH_NETWORK ?= samples/fashion-resnet8.safetensors

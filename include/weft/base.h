@@ -199,7 +199,9 @@ typedef void PieceFunction(void *context, size_t piece, unsigned worker);
 void pool_run(size_t pieces, PieceFunction *piece, void *context);
 
 /* One map over independent points: evaluates every point, in parallel, expensive ones first (`cost` may be NULL), with
- * progress; stops at the first failure or cancellation and reports the failure of the lowest failing point that ran. */
+ * progress; stops at the first failure or cancellation. Of several failures it reports that of the point that comes
+ * first in this order (equal costs: the lower point), whatever the number of threads; a failure goes before a
+ * cancellation. */
 typedef bool PointFunction(void *context, size_t point, Error *err);
 bool map_points(size_t points, const double *cost, PointFunction *point, void *context, const char *what,
                 const Task *task, Error *err);
@@ -209,11 +211,12 @@ bool map_points(size_t points, const double *cost, PointFunction *point, void *c
 /* Every element type a file can hold: X(name, safetensors name, bits). */
 #define DTYPES(X)                                                                                                   \
     X(BOOL, "BOOL", 8)                                                                                              \
-    X(U8, "U8", 8) X(I8, "I8", 8) X(U16, "U16", 16) X(I16, "I16", 16) X(F16, "F16", 16) X(BF16, "BF16", 16)         \
-        X(U32, "U32", 32) X(I32, "I32", 32) X(F32, "F32", 32) X(U64, "U64", 64) X(I64, "I64", 64) X(F64, "F64", 64) \
-            X(C64, "C64", 64) X(C128, "C128", 128) X(F8_E4M3, "F8_E4M3", 8) X(F8_E5M2, "F8_E5M2", 8)                \
-                X(F8_E8M0, "F8_E8M0", 8) X(F8_E4M3FNUZ, "F8_E4M3FNUZ", 8) X(F8_E5M2FNUZ, "F8_E5M2FNUZ", 8)          \
-                    X(F4, "F4", 4) X(F6_E2M3, "F6_E2M3", 6) X(F6_E3M2, "F6_E3M2", 6)
+    X(U8, "U8", 8)                                                                                                  \
+    X(I8, "I8", 8) X(U16, "U16", 16) X(I16, "I16", 16) X(F16, "F16", 16) X(BF16, "BF16", 16) X(U32, "U32", 32)      \
+        X(I32, "I32", 32) X(F32, "F32", 32) X(U64, "U64", 64) X(I64, "I64", 64) X(F64, "F64", 64) X(C64, "C64", 64) \
+            X(C128, "C128", 128) X(F8_E4M3, "F8_E4M3", 8) X(F8_E5M2, "F8_E5M2", 8) X(F8_E8M0, "F8_E8M0", 8)         \
+                X(F8_E4M3FNUZ, "F8_E4M3FNUZ", 8) X(F8_E5M2FNUZ, "F8_E5M2FNUZ", 8) X(F4, "F4", 4)                    \
+                    X(F6_E2M3, "F6_E2M3", 6) X(F6_E3M2, "F6_E3M2", 6)
 typedef enum DType {
 #define X(name, text, bits) DTYPE_##name,
     DTYPES(X)
@@ -295,8 +298,8 @@ const char *table_get_note(const Table *table, const char *key);
 
 typedef enum TableFormat { TABLE_TEXT, TABLE_CSV, TABLE_TSV, TABLE_JSON, TABLE_MARKDOWN } TableFormat;
 /* TEXT: aligned columns for people (numbers right, units in the heading; at most `width` columns wide where width > 0,
- * long texts shortened with an ellipsis). CSV (RFC 4180, lines ending in \n), TSV, MARKDOWN: heading, then rows, numbers with all their
- * digits (%.9g or more where that does not read back equal). JSON:
+ * long texts shortened with an ellipsis). CSV (RFC 4180, lines ending in \n), TSV, MARKDOWN: heading, then rows,
+ * numbers with all their digits (%.9g or more where that does not read back equal). JSON:
  * {"notes":{},"columns":[{name,unit,type}],"rows":[{...}]}. Text is escaped for terminals in TEXT only. */
 void table_write(const Table *table, TableFormat format, size_t width, Str *out);
 /* One cell as people read it (as TEXT does). */

@@ -18,8 +18,8 @@ typedef struct Map {
     const Task *task;
     pthread_mutex_t lock; /* guards all below */
     size_t done;
-    bool stopped, cancelled;
-    size_t failing; /* lowest point that failed, or `points` */
+    bool cancelled;
+    size_t failing; /* first place in the order whose point failed, or `points` */
     Error failure, cancellation;
 } Map;
 
@@ -29,32 +29,32 @@ static int by_cost(const void *a, const void *b) {
     return x->point < y->point ? -1 : x->point > y->point;
 }
 
-/* Under the lock: a failure of `point`, or a cancellation that it or task_step reported. */
-static void note_failure(Map *map, size_t point, const Error *err) {
-    map->stopped = true;
+/* Under the lock: a failure at `place`, or a cancellation that its point or task_step reported. */
+static void note_failure(Map *map, size_t place, const Error *err) {
     if (err->status == STATUS_CANCELLED) {
         map->cancelled = true;
         map->cancellation = *err;
-    } else if (point < map->failing) {
-        map->failing = point;
+    } else if (place < map->failing) {
+        map->failing = place;
         map->failure = *err;
     }
 }
 
-static void run_point(void *context, size_t piece, unsigned worker) {
+/* A point is left out only where one before it in the order has failed: so the first that fails always runs, and which
+ * failure is reported does not depend on who was faster. */
+static void run_point(void *context, size_t place, unsigned worker) {
     (void)worker;
     Map *map = context;
-    size_t point = map->order[piece].point;
     Error err;
     pthread_mutex_lock(&map->lock);
-    if (!map->stopped && !task_step(NULL, map->what, 0, 0, &err)) note_failure(map, point, &err);
-    bool stopped = map->stopped;
+    if (!task_step(NULL, map->what, 0, 0, &err)) note_failure(map, place, &err);
+    bool stopped = map->cancelled || map->failing < place;
     pthread_mutex_unlock(&map->lock);
     if (stopped) return;
-    bool done = map->point(map->context, point, &err);
+    bool done = map->point(map->context, map->order[place].point, &err);
     pthread_mutex_lock(&map->lock);
     if (done) done = task_step(map->task, map->what, ++map->done, map->points, &err);
-    if (!done) note_failure(map, point, &err);
+    if (!done) note_failure(map, place, &err);
     pthread_mutex_unlock(&map->lock);
 }
 
@@ -70,9 +70,10 @@ bool map_points(size_t points, const double *cost, PointFunction *point, void *c
     pool_run(points, run_point, &map);
     pthread_mutex_destroy(&map.lock);
     mem_free(order);
-    if (map.failing < points)
+    if (map.failing < points) {
         *err = map.failure;
-    else if (map.cancelled)
+    } else if (map.cancelled) {
         *err = map.cancellation;
-    return !map.stopped;
+    }
+    return map.failing == points && !map.cancelled;
 }

@@ -7,35 +7,35 @@
 
 #define INTEGER_LIMIT (UINT64_C(1) << 48) /* of safetensors' published schema */
 
-bool json_fail(const Json *json, Error *err, const char *what) {
+bool json_pull_fail(const Json *json, Error *err, const char *what) {
     return error_set(err, STATUS_BAD_INPUT, "JSON: %s at byte %llu", what,
                      (unsigned long long)(json->base + (uint64_t)(json->at - json->start)));
 }
 
-bool json_begin(Json *json, char *bytes, size_t length, uint64_t base, Error *err) {
+bool json_pull_begin(Json *json, char *bytes, size_t length, uint64_t base, Error *err) {
     *json = (Json){.start = bytes, .at = bytes, .end = bytes + length, .base = base};
     if (!text_valid_utf8(bytes, length)) return error_set(err, STATUS_BAD_INPUT, "JSON: not valid UTF-8");
     return true;
 }
 
-char json_peek(Json *json) {
+char json_pull_peek(Json *json) {
     while (json->at < json->end && strchr(" \t\n\r", *json->at) && *json->at) json->at++;
     return json->at < json->end ? *json->at : '\0';
 }
 
-bool json_expect(Json *json, char character, Error *err) {
+bool json_pull_expect(Json *json, char character, Error *err) {
     char what[] = "expected '?'";
-    if (json_peek(json) == character && json->at < json->end) {
+    if (json_pull_peek(json) == character && json->at < json->end) {
         json->at++;
         return true;
     }
     *strchr(what, '?') = character;
-    return json_fail(json, err, what);
+    return json_pull_fail(json, err, what);
 }
 
-bool json_end(Json *json, Error *err) {
-    json_peek(json);
-    return json->at == json->end || json_fail(json, err, "something behind the last brace");
+bool json_pull_end(Json *json, Error *err) {
+    json_pull_peek(json);
+    return json->at == json->end || json_pull_fail(json, err, "something behind the last brace");
 }
 
 /* ---- strings ----------------------------------------------------------------------------------------------------- */
@@ -48,7 +48,7 @@ static bool hex4(Json *json, unsigned *value, Error *err) {
                          : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a' + 10)
                          : c >= 'A' && c <= 'F' ? (unsigned)(c - 'A' + 10)
                                                 : 16;
-        if (digit == 16) return json_fail(json, err, "expected four hexadecimal digits");
+        if (digit == 16) return json_pull_fail(json, err, "expected four hexadecimal digits");
         *value = *value << 4 | digit;
     }
     return true;
@@ -77,30 +77,30 @@ static bool unescape(Json *json, char **out, Error *err) {
         json->at++;
         return true;
     }
-    if (c != 'u') return json_fail(json, err, "unknown escape");
+    if (c != 'u') return json_pull_fail(json, err, "unknown escape");
     json->at++;
     if (!hex4(json, &code, err)) return false;
-    if (code >= 0xDC00 && code < 0xE000) return json_fail(json, err, "lone surrogate");
+    if (code >= 0xDC00 && code < 0xE000) return json_pull_fail(json, err, "lone surrogate");
     if (code >= 0xD800 && code < 0xDC00) {
         if (json->end - json->at < 2 || json->at[0] != '\\' || json->at[1] != 'u')
-            return json_fail(json, err, "lone surrogate");
+            return json_pull_fail(json, err, "lone surrogate");
         json->at += 2;
         if (!hex4(json, &low, err)) return false;
-        if (low < 0xDC00 || low >= 0xE000) return json_fail(json, err, "lone surrogate");
+        if (low < 0xDC00 || low >= 0xE000) return json_pull_fail(json, err, "lone surrogate");
         code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
     }
-    if (code == 0) return json_fail(json, err, "NUL in a string");
+    if (code == 0) return json_pull_fail(json, err, "NUL in a string");
     *out = put_utf8(*out, code);
     return true;
 }
 
-bool json_string(Json *json, char **text, size_t *length, Error *err) {
-    if (!json_expect(json, '"', err)) return false;
+bool json_pull_string(Json *json, char **text, size_t *length, Error *err) {
+    if (!json_pull_expect(json, '"', err)) return false;
     char *out = json->at;
     *text = out;
     while (json->at < json->end) {
         char c = *json->at;
-        if ((unsigned char)c < ' ') return json_fail(json, err, "control character in a string");
+        if ((unsigned char)c < ' ') return json_pull_fail(json, err, "control character in a string");
         json->at++;
         if (c == '"') {
             *out = '\0';
@@ -112,7 +112,7 @@ bool json_string(Json *json, char **text, size_t *length, Error *err) {
         else if (!unescape(json, &out, err))
             return false;
     }
-    return json_fail(json, err, "string without an end");
+    return json_pull_fail(json, err, "string without an end");
 }
 
 /* ---- numbers and structure --------------------------------------------------------------------------------------- */
@@ -121,40 +121,40 @@ static bool is_digit(const Json *json) {
     return json->at < json->end && *json->at >= '0' && *json->at <= '9';
 }
 
-bool json_integer(Json *json, uint64_t *value, Error *err) {
-    json_peek(json);
+bool json_pull_integer(Json *json, uint64_t *value, Error *err) {
+    json_pull_peek(json);
     const char *first = json->at;
     *value = 0;
     for (; is_digit(json); json->at++) {
         *value = *value * 10 + (uint64_t)(*json->at - '0');
-        if (*value >= INTEGER_LIMIT) return json_fail(json, err, "integer of 2^48 or more");
-        if (*first == '0' && json->at > first) return json_fail(json, err, "integer with a leading zero");
+        if (*value >= INTEGER_LIMIT) return json_pull_fail(json, err, "integer of 2^48 or more");
+        if (*first == '0' && json->at > first) return json_pull_fail(json, err, "integer with a leading zero");
     }
-    if (json->at == first) return json_fail(json, err, "expected an integer without a sign");
+    if (json->at == first) return json_pull_fail(json, err, "expected an integer without a sign");
     if (json->at < json->end && strchr(".eE", *json->at) && *json->at)
-        return json_fail(json, err, "expected an integer, not a fraction");
+        return json_pull_fail(json, err, "expected an integer, not a fraction");
     return true;
 }
 
-bool json_next(Json *json, char closing, bool *first, bool *more, Error *err) {
-    if (json_peek(json) == closing) {
+bool json_pull_next(Json *json, char closing, bool *first, bool *more, Error *err) {
+    if (json_pull_peek(json) == closing) {
         json->at++;
         *more = false;
         return true;
     }
-    if (!*first && !json_expect(json, ',', err)) return false;
-    if (!*first && json_peek(json) == closing) return json_fail(json, err, "comma before a closing bracket");
+    if (!*first && !json_pull_expect(json, ',', err)) return false;
+    if (!*first && json_pull_peek(json) == closing) return json_pull_fail(json, err, "comma before a closing bracket");
     *first = false;
     *more = true;
     return true;
 }
 
-bool json_next_key(Json *json, bool *first, bool *more, char **key, size_t *length, Error *err) {
-    if (!json_next(json, '}', first, more, err)) return false;
-    return !*more || (json_string(json, key, length, err) && json_expect(json, ':', err));
+bool json_pull_next_key(Json *json, bool *first, bool *more, char **key, size_t *length, Error *err) {
+    if (!json_pull_next(json, '}', first, more, err)) return false;
+    return !*more || (json_pull_string(json, key, length, err) && json_pull_expect(json, ':', err));
 }
 
-uint64_t json_count_ahead(const Json *json) {
+uint64_t json_pull_count_ahead(const Json *json) {
     uint64_t commas = 0, depth = 0;
     bool quoted = false;
     for (const char *at = json->at; at < json->end; at++) {
@@ -185,41 +185,42 @@ static bool skip_scalar(Json *json, Error *err) {
     if (json->at < json->end && *json->at == '-') json->at++;
     const char *first = json->at;
     while (is_digit(json)) json->at++;
-    if (json->at == first || (*first == '0' && json->at > first + 1)) return json_fail(json, err, "expected a value");
+    if (json->at == first || (*first == '0' && json->at > first + 1))
+        return json_pull_fail(json, err, "expected a value");
     if (json->at < json->end && *json->at == '.') {
         const char *fraction = ++json->at;
         while (is_digit(json)) json->at++;
-        if (json->at == fraction) return json_fail(json, err, "expected a digit");
+        if (json->at == fraction) return json_pull_fail(json, err, "expected a digit");
     }
     if (json->at < json->end && (*json->at == 'e' || *json->at == 'E')) {
         json->at++;
         if (json->at < json->end && (*json->at == '+' || *json->at == '-')) json->at++;
         const char *exponent = json->at;
         while (is_digit(json)) json->at++;
-        if (json->at == exponent) return json_fail(json, err, "expected a digit");
+        if (json->at == exponent) return json_pull_fail(json, err, "expected a digit");
     }
     return true;
 }
 
-bool json_skip(Json *json, Error *err) {
+bool json_pull_skip(Json *json, Error *err) {
     char closing[CAP_JSON_DEPTH], *text;
     bool first[CAP_JSON_DEPTH], more;
     size_t depth = 0, length;
     do {
-        char c = json_peek(json);
+        char c = json_pull_peek(json);
         if (c == '{' || c == '[') {
-            if (depth == CAP_JSON_DEPTH) return json_fail(json, err, "more than 16 levels");
+            if (depth == CAP_JSON_DEPTH) return json_pull_fail(json, err, "more than 16 levels");
             json->at++;
             first[depth] = true;
             closing[depth++] = c == '{' ? '}' : ']';
-        } else if (c == '"' ? !json_string(json, &text, &length, err) : !skip_scalar(json, err)) {
+        } else if (c == '"' ? !json_pull_string(json, &text, &length, err) : !skip_scalar(json, err)) {
             return false;
         }
         /* On to where the next value begins, leaving what is complete. */
         for (more = false; depth > 0 && !more; depth -= !more) {
             bool *begun = &first[depth - 1];
-            if (closing[depth - 1] == '}' ? !json_next_key(json, begun, &more, &text, &length, err)
-                                          : !json_next(json, ']', begun, &more, err))
+            if (closing[depth - 1] == '}' ? !json_pull_next_key(json, begun, &more, &text, &length, err)
+                                          : !json_pull_next(json, ']', begun, &more, err))
                 return false;
         }
     } while (depth > 0);

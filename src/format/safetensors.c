@@ -43,7 +43,7 @@ static void free_reader(void *opaque) {
 static bool parse_dtype(Json *json, const char *name, DType *dtype, Error *err) {
     char *text;
     size_t length;
-    if (!json_string(json, &text, &length, err)) return false;
+    if (!json_pull_string(json, &text, &length, err)) return false;
     if (!dtype_parse(text, dtype) || *dtype == DTYPE_C128)
         return error_set(err, STATUS_BAD_INPUT, "tensor \"%s\": unknown dtype \"%s\"", name, text);
     return true;
@@ -53,13 +53,13 @@ static bool parse_dtype(Json *json, const char *name, DType *dtype, Error *err) 
 static bool parse_integers(Json *json, const char *name, uint64_t *value, unsigned *count, Error *err) {
     bool first = true, more;
     *count = 0;
-    if (!json_expect(json, '[', err)) return false;
+    if (!json_pull_expect(json, '[', err)) return false;
     for (;;) {
-        if (!json_next(json, ']', &first, &more, err)) return false;
+        if (!json_pull_next(json, ']', &first, &more, err)) return false;
         if (!more) return true;
         if (*count == TENSOR_RANK_MAX)
             return error_set(err, STATUS_LIMIT, "tensor \"%s\": more than %d dimensions", name, TENSOR_RANK_MAX);
-        if (!json_integer(json, &value[(*count)++], err)) return false;
+        if (!json_pull_integer(json, &value[(*count)++], err)) return false;
     }
 }
 
@@ -87,8 +87,8 @@ static bool parse_tensor(Json *json, Checkpoint *checkpoint, const char *name, s
     size_t length;
     if (name_length > CAP_NAME)
         return error_set(err, STATUS_LIMIT, "a tensor's name has %zu bytes, limit %d", name_length, CAP_NAME);
-    if (!json_expect(json, '{', err)) return false;
-    while (json_next_key(json, &first, &more, &key, &length, err) && more)
+    if (!json_pull_expect(json, '{', err)) return false;
+    while (json_pull_next_key(json, &first, &more, &key, &length, err) && more)
         if (!parse_field(json, name, key, &entry, err)) return false;
     if (more) return false;
     if (!entry.has_dtype || !entry.has_shape || !entry.has_offsets)
@@ -136,9 +136,9 @@ static bool parse_metadata(Json *json, Checkpoint *checkpoint, Error *err) {
     bool first = true, more = true;
     char *key, *value;
     size_t length;
-    if (!json_expect(json, '{', err)) return false;
-    while (json_next_key(json, &first, &more, &key, &length, err) && more)
-        if (!json_string(json, &value, &length, err) || !checkpoint_add_metadata(checkpoint, key, value, err))
+    if (!json_pull_expect(json, '{', err)) return false;
+    while (json_pull_next_key(json, &first, &more, &key, &length, err) && more)
+        if (!json_pull_string(json, &value, &length, err) || !checkpoint_add_metadata(checkpoint, key, value, err))
             return false;
     return !more && check_metadata(checkpoint, err);
 }
@@ -147,10 +147,10 @@ static bool parse_header(Json *json, Checkpoint *checkpoint, Error *err) {
     bool first = true, more = true, metadata = false;
     char *key;
     size_t length;
-    if (json_count_ahead(json) > CAP_TENSORS + 1) /* before memory is spent on the first million */
+    if (json_pull_count_ahead(json) > CAP_TENSORS + 1) /* before memory is spent on the first million */
         return error_set(err, STATUS_LIMIT, "more than %d tensors", CAP_TENSORS);
-    if (!json_expect(json, '{', err)) return false;
-    while (json_next_key(json, &first, &more, &key, &length, err) && more) {
+    if (!json_pull_expect(json, '{', err)) return false;
+    while (json_pull_next_key(json, &first, &more, &key, &length, err) && more) {
         if (strcmp(key, "__metadata__") != 0) {
             if (!parse_tensor(json, checkpoint, key, length, err)) return false;
         } else {
@@ -159,7 +159,7 @@ static bool parse_header(Json *json, Checkpoint *checkpoint, Error *err) {
             if (!parse_metadata(json, checkpoint, err)) return false;
         }
     }
-    return !more && json_end(json, err);
+    return !more && json_pull_end(json, err);
 }
 
 static int compare_ranges(const void *a, const void *b) {
@@ -226,7 +226,7 @@ static bool read_header(Checkpoint *checkpoint, Error *err) {
     checkpoint->read = read_data;
     bool ok = read_length(checkpoint->file, &length, err) && mem_admit(length, "the header", err) &&
               (text = mem_alloc(length, 1, err)) != NULL && file_read(checkpoint->file, 8, text, length, err) &&
-              json_begin(&json, text, length, 8, err) && parse_header(&json, checkpoint, err);
+              json_pull_begin(&json, text, length, 8, err) && parse_header(&json, checkpoint, err);
     mem_free(text);
     reader->data = 8 + length;
     return ok && checkpoint_seal(checkpoint, err) &&

@@ -57,16 +57,16 @@ static bool parse_metadata(Json *json, Index *index, Error *err) {
     bool first = true, more = true;
     char *key;
     size_t length;
-    if (!json_expect(json, '{', err)) return false;
-    while (json_next_key(json, &first, &more, &key, &length, err) && more) {
+    if (!json_pull_expect(json, '{', err)) return false;
+    while (json_pull_next_key(json, &first, &more, &key, &length, err) && more) {
         Json before = *json;
         Error ignored; /* a total_size that is no integer is not ours to judge */
-        if (strcmp(key, "total_size") == 0 && json_integer(json, &index->total_size, &ignored)) {
+        if (strcmp(key, "total_size") == 0 && json_pull_integer(json, &index->total_size, &ignored)) {
             index->has_total_size = true;
             continue;
         }
         *json = before;
-        if (!json_skip(json, err)) return false;
+        if (!json_pull_skip(json, err)) return false;
     }
     return !more;
 }
@@ -81,10 +81,10 @@ static bool parse_map(Json *json, Index *index, Error *err) {
     bool first = true, more = true;
     char *key, *file;
     size_t length, file_length;
-    if (!json_expect(json, '{', err)) return false;
-    while (json_next_key(json, &first, &more, &key, &length, err) && more) {
+    if (!json_pull_expect(json, '{', err)) return false;
+    while (json_pull_next_key(json, &first, &more, &key, &length, err) && more) {
         if (index->count == CAP_TENSORS) return error_set(err, STATUS_LIMIT, "more than %d tensors", CAP_TENSORS);
-        if (!json_string(json, &file, &file_length, err) || !check_file(file, err) ||
+        if (!json_pull_string(json, &file, &file_length, err) || !check_file(file, err) ||
             !mem_grow(&index->entry, &index->capacity, index->count + 1, sizeof *index->entry, err))
             return false;
         index->entry[index->count++] = (Entry){.name = key, .name_length = length, .file = file};
@@ -96,20 +96,20 @@ static bool parse_index(Json *json, Index *index, Error *err) {
     bool first = true, more = true, metadata = false;
     char *key;
     size_t length;
-    if (!json_expect(json, '{', err)) return false;
-    while (json_next_key(json, &first, &more, &key, &length, err) && more) {
+    if (!json_pull_expect(json, '{', err)) return false;
+    while (json_pull_next_key(json, &first, &more, &key, &length, err) && more) {
         bool map = strcmp(key, "weight_map") == 0, about = strcmp(key, "metadata") == 0;
         if ((map && index->has_map) || (about && metadata))
             return error_set(err, STATUS_BAD_INPUT, "\"%s\" appears twice", key);
         index->has_map |= map;
         metadata |= about;
-        bool object = json_peek(json) == '{';
+        bool object = json_pull_peek(json) == '{';
         if (map               ? !parse_map(json, index, err)
             : about && object ? !parse_metadata(json, index, err)
-                              : !json_skip(json, err))
+                              : !json_pull_skip(json, err))
             return false;
     }
-    if (more || !json_end(json, err)) return false;
+    if (more || !json_pull_end(json, err)) return false;
     return index->has_map || error_set(err, STATUS_BAD_INPUT, "an index without a weight_map");
 }
 
@@ -247,7 +247,7 @@ static bool read_index(Checkpoint *checkpoint, Error *err) {
         goto out;
     }
     ok = mem_admit(size, "the index", err) && (text = mem_alloc(size, 1, err)) != NULL &&
-         file_read(checkpoint->file, 0, text, size, err) && json_begin(&json, text, size, 0, err) &&
+         file_read(checkpoint->file, 0, text, size, err) && json_pull_begin(&json, text, size, 0, err) &&
          parse_index(&json, &index, err) && build(checkpoint, &index, err);
 out:
     mem_free(index.entry);

@@ -75,6 +75,15 @@ static bool check_reach(const char *name, uint64_t offset, unsigned rank, const 
                      last, elements);
 }
 
+/* An expanded tensor (stride 0) is larger dense than in its storage: that size must fit the budget. Sizes that cannot
+ * be counted are checkpoint_add's to refuse. */
+static bool check_dense_size(const char *name, DType dtype, unsigned rank, const uint64_t *dim,
+                             const TorchStorage *storage, Error *err) {
+    uint64_t count, bytes;
+    if (!size_product(dim, rank, &count) || !size_mul(count, dtype_bits(dtype) / 8, &bytes)) return true;
+    return bytes <= storage->bytes || mem_admit(bytes, name, err);
+}
+
 /* Lazily conjugated or negated tensors are flagged in the metadata; their stored elements are not their values. */
 static bool check_metadata(const PickleNode *metadata, const char *name, Error *err) {
     static const char *const flags[] = {"conj", "neg"};
@@ -149,7 +158,7 @@ bool torch_tensor_parse(const Torch *torch, const PickleNode *node, const char *
     out->offset = (uint64_t)item[1]->integer;
     if (!check_reach(name, out->offset, *rank, dim, stride, elements, err)) return false;
     out->offset += from;
-    return true;
+    return check_dense_size(name, *dtype, *rank, dim, &torch->storages[out->storage], err);
 }
 
 /* ---- elements ---------------------------------------------------------------------------------------------------- */

@@ -101,7 +101,8 @@ const Tensor *layer_weight(const Network *network, const Layer *layer) {
 void layer_matrix(const Network *network, const Layer *layer, size_t *rows, size_t *columns) {
     const Tensor *weight = layer_weight(network, layer);
     *rows = (size_t)weight->dim[0];
-    *columns = (size_t)(weight->count / weight->dim[0]);
+    *columns = 1; /* not count / rows: a file may hold a layer of no filters */
+    for (unsigned i = 1; i < weight->rank; i++) *columns *= (size_t)weight->dim[i];
 }
 
 /* ---- finding ----------------------------------------------------------------------------------------------------- */
@@ -115,7 +116,7 @@ static bool no_layer(const Network *network, const char *word, bool convolutions
         if (network->layers[i].convolution || !convolutions_only) names[count++] = network->layers[i].name;
     const char *nearest = text_nearest(word, names, count);
     if (nearest)
-        error_set(err, STATUS_USAGE, "no layer '%s'; did you mean '%s'?", word, nearest);
+        error_set(err, STATUS_USAGE, "no layer '%s'; did you mean %s?", word, nearest);
     else if (count > 0)
         error_set(err, STATUS_USAGE, "no layer '%s'; there are %zu, from '%s' to '%s'", word, count, names[0],
                   names[count - 1]);

@@ -244,7 +244,7 @@ void args_done(Args *args) {
 const ArgValue *args_value(const Args *args, const char *name) {
     for (size_t i = 0; i < args->value_count; i++)
         if (strcmp(args->values[i].spec->name, name) == 0) return &args->values[i];
-    assert(!"an argument that the command's record does not have");
+    assert(false && "an argument that the command's record does not have");
     return NULL;
 }
 

@@ -250,8 +250,9 @@ static bool collect(Session *session, const char *line, size_t start, size_t end
     const Command *command = words.count ? command_find((const char *const *)words.word, words.count, &used) : NULL;
     if (!words.count) {
         offer_command_words(&offer, NULL);
-        int state = 0;
-        for (const char *name; *prefix && (name = lua_global_name(session, prefix, &state));) offer_text(&offer, name);
+        int state = 0; /* Lua's names only where no command begins like this */
+        for (const char *name; *prefix && !out->count && (name = lua_global_name(session, prefix, &state));)
+            offer_text(&offer, name);
     } else if (!command) {
         offer_command_words(&offer, words.count == 1 ? words.word[0] : "");
     } else {

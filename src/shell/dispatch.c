@@ -80,7 +80,7 @@ static bool run_parsed(Session *session, const Args *args, bool show, Table **co
     Result result = {.encoding = encoding_new(CHART_BARS)};
     if (args_flag(args, "help")) {
         bool ok = help_text(args->command->name, &result.text, err) && str_ok(&result.text, err);
-        if (ok && show) output_text(session, str_text(&result.text));
+        if (ok && show && !session->options.quiet) output_text(session, str_text(&result.text));
         result_done(&result);
         return ok;
     }
@@ -90,7 +90,7 @@ static bool run_parsed(Session *session, const Args *args, bool show, Table **co
     }
     bool ok = publishable(session, args, err) && args->command->run(session, args, &result, err);
     output_progress_clear(session);
-    if (ok && result.table) {
+    if (ok && result.table && !result.transient) {
         sign(session, args, result.table);
         result.table = table_finish(result.table, err);
         ok = result.table != NULL;

@@ -40,7 +40,7 @@ const HelpTopic help_topics[] = {
      "  end\n"
      "\n"
      "t.column is a value where the table has one row, else an array; t[3] is the third row, #t the number of rows, t.notes\n"
-     "what stands under the table. $name and $(expression) in a command line are Lua values. run(\"sratio %s\", name) runs a\n"
+     "what stands under the table, t.names the columns. $name and $(expression) in a command line are Lua values. run(\"sratio %s\", name) runs a\n"
      "command line. tabulate(\"name\", {\"cutoff\", \"accuracy (%)\"}, rows) makes a table of your own, to plot and export.\n"
      "near(a, b, tolerance) compares. A script's arguments are arg[1], arg[2], ... Variables are global; a top-level local\n"
      "would be lost on the next line and is an error. Random numbers repeat with --seed, and pairs goes in sorted order.\n"},

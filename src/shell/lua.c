@@ -505,9 +505,10 @@ bool lua_value_text(Session *session, const char *expression, Str *out, Error *e
     return ok;
 }
 
-/* Where a comparison stands in an expression, outside brackets and quotes; NULL: nowhere. */
+/* Where the comparison stands in an expression that is one, outside brackets and quotes; NULL: nowhere. */
 static const char *comparison(const char *text, size_t *length) {
     static const char *const operators[] = {"==", "~=", "<=", ">=", "<", ">"};
+    const char *found = NULL;
     int depth = 0;
     for (const char *at = text; *at; at++) {
         if (*at == '\'' || *at == '"') {
@@ -515,13 +516,14 @@ static const char *comparison(const char *text, size_t *length) {
             while (*at && *at != quote) at += *at == '\\' && at[1] ? 2 : 1;
             if (!*at) return NULL;
         }
+        if (depth == 0 && (strncmp(at, " and ", 5) == 0 || strncmp(at, " or ", 4) == 0)) return NULL;
         depth += (strchr("([{", *at) != NULL) - (strchr(")]}", *at) != NULL);
-        for (size_t i = 0; depth == 0 && i < sizeof operators / sizeof *operators; i++) {
+        for (size_t i = 0; !found && depth == 0 && i < sizeof operators / sizeof *operators; i++) {
             *length = strlen(operators[i]);
-            if (strncmp(at, operators[i], *length) == 0) return at;
+            if (strncmp(at, operators[i], *length) == 0) found = at;
         }
     }
-    return NULL;
+    return found;
 }
 
 bool lua_truth(Session *session, const char *expression, bool *truth, Str *detail, Error *err) {

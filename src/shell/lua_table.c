@@ -60,7 +60,7 @@ static int push_notes(lua_State *lua, const Table *table) {
     return 1;
 }
 
-static int push_columns(lua_State *lua, const Table *table) {
+static int push_names(lua_State *lua, const Table *table) {
     lua_createtable(lua, (int)table->column_count, 0);
     for (size_t i = 0; i < table->column_count; i++) {
         lua_pushstring(lua, table->columns[i].name);
@@ -76,7 +76,7 @@ static int index_function(lua_State *lua) {
     const Column *column = table_find(table, key);
     if (column) return push_column(lua, table, column);
     if (strcmp(key, "notes") == 0) return push_notes(lua, table);
-    if (strcmp(key, "columns") == 0) return push_columns(lua, table);
+    if (strcmp(key, "names") == 0) return push_names(lua, table);
     const char *names[64];
     size_t count = 0;
     for (; count < table->column_count && count < 64; count++) names[count] = table->columns[count].name;

@@ -92,23 +92,41 @@ void output_text(Session *session, const char *text) {
     fputs(text, stdout);
 }
 
-/* The notes as one or a few lines under a table for people. */
-static void add_notes(const Table *table, Str *out) {
-    for (size_t i = 0; i < table->note_count; i++) {
-        const TableNote *note = &table->notes[i];
-        if (strcmp(note->key, "command") == 0 || strcmp(note->key, "weft") == 0) continue;
-        str_addf(out, "%s: ", note->key);
-        for (const char *key = note->key; *key; key++)
-            if (*key == '_') out->text[out->length - strlen(note->key) - 2 + (size_t)(key - note->key)] = ' ';
-        str_add_escaped(out, note->value, strlen(note->value));
-        str_add(out, "\n");
-    }
+/* A note's key as people read it: "mean_last_half" is "mean last half". */
+static void add_key(const char *key, Str *out) {
+    for (; *key; key++) str_add_bytes(out, *key == '_' ? " " : key, 1);
+}
+
+/* The notes under a table for people: texts on lines of their own, then all numbers, filled into lines of `width`. */
+static void add_notes(const Table *table, size_t width, Str *out) {
+    double number;
+    size_t column = 0;
+    for (int numbers = 0; numbers < 2; numbers++)
+        for (size_t i = 0; i < table->note_count; i++) {
+            const TableNote *note = &table->notes[i];
+            if (strcmp(note->key, "command") == 0 || strcmp(note->key, "weft") == 0) continue;
+            if (text_to_double(note->value, &number) != (numbers == 1)) continue;
+            size_t length = strlen(note->key) + 1 + strlen(note->value);
+            if (column) {
+                bool fits = numbers && column + 2 + length <= width;
+                str_add(out, fits ? ", " : "\n");
+                column = fits ? column + 2 : 0;
+            }
+            add_key(note->key, out);
+            str_add(out, numbers ? " " : ": ");
+            str_add_escaped(out, note->value, strlen(note->value));
+            column += length;
+        }
+    if (column) str_add(out, "\n");
 }
 
 void output_table(Session *session, const Table *table, TableFormat format) {
     Str out = {0};
     table_write(table, format, session->out_terminal ? output_columns() : 0, &out);
-    if (format == TABLE_TEXT) add_notes(table, &out);
+    if (format == TABLE_TEXT) {
+        add_notes(table, output_columns(), &out);
+        if (!session->options.interactive) str_add(&out, "\n"); /* results of a script stand apart */
+    }
     if (out.failed)
         output_message(session, "not printed: out of memory");
     else

@@ -15,8 +15,10 @@ bool script_command_line(const char *line) {
     line += strspn(line, " \t");
     size_t length = word_length(line);
     if (!length || !command_word(line, length)) return false;
-    char next = line[length + strspn(line + length, " \t")];
-    return !next || !strchr("({[=.:,\"'", next);
+    const char *next = line + length + strspn(line + length, " \t");
+    if (strncmp(next, "./", 2) == 0 || strncmp(next, "../", 3) == 0)
+        return next > line + length; /* a path; never Lua */
+    return !*next || !strchr("({[=.:,\"'", *next);
 }
 
 static bool begins_with_local(const char *text) {

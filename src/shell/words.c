@@ -95,10 +95,10 @@ bool words_split(Session *session, const char *line, Words *out, size_t *used, E
     const char *at = line;
     while (true) {
         while (isspace((unsigned char)*at)) at++;
-        if (!*at || *at == ';' || *at == '#') break;
+        bool rest = out->count && takes_rest(out), ok;
+        if (!*at || (!rest && (*at == ';' || *at == '#'))) break;
         Str word = {0};
-        bool ok;
-        if (out->count && takes_rest(out)) {
+        if (rest) {
             size_t length = strlen(at);
             while (length && isspace((unsigned char)at[length - 1])) length--;
             str_add_bytes(&word, at, length);

@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -49,6 +50,32 @@ static void every_piece_once(void **state) {
         for (int i = 1; i < PIECES; i++) assert_int_equal(visits.piece[i], RUNS);
         assert_int_equal(visits.piece[0], RUNS + 1);
         assert_false(visits.overlap || visits.out_of_range);
+    }
+}
+
+/* A piece that ends only when all pieces of its run have begun: done by one thread alone it would never end. */
+static void meet(void *context, size_t piece, unsigned worker) {
+    (void)piece, (void)worker;
+    Visits *visits = context;
+    double start = clock_seconds();
+    atomic_fetch_add(&visits->nested, 1);
+    while (visits->nested < (int)visits->threads && !visits->out_of_range) {
+        if (clock_seconds() - start > 30) visits->out_of_range = true;
+        sched_yield();
+    }
+}
+
+static void all_workers_take_part(void **state) {
+    (void)state;
+    static Visits visits;
+    for (size_t t = 0; t < COUNTS; t++) {
+        pool_set_threads(thread_counts[t]);
+        for (int run = 0; run < 500; run++) { /* often, to catch a wake-up that is lost */
+            memset(&visits, 0, sizeof visits);
+            visits.threads = thread_counts[t];
+            pool_run(thread_counts[t], meet, &visits);
+            assert_false(visits.out_of_range);
+        }
     }
 }
 
@@ -179,7 +206,7 @@ static void workers_take_no_signals(void **state) {
 typedef struct Work {
     double result[PIECES];
     _Atomic size_t order[PIECES], ran;
-    size_t fails_at[3], cancel_at;
+    size_t fails_at[3], cancel_at, slow_point;
     uint64_t reports, last_done, last_total;
     bool unordered;
 } Work;
@@ -188,6 +215,8 @@ static bool evaluate(void *context, size_t point, Error *err) {
     Work *work = context;
     work->order[atomic_fetch_add(&work->ran, 1)] = point;
     if (point == work->cancel_at) cancel_request();
+    while (point > work->cancel_at && cancel_level() == 0) sched_yield(); /* later points end after the request */
+    if (point == work->slow_point) usleep(2000);
     for (int i = 0; i < 3; i++) {
         if (point == work->fails_at[i]) return error_set(err, STATUS_BAD_INPUT, "point %zu", point);
     }
@@ -207,7 +236,7 @@ static Work *new_work(void) {
     static Work work;
     memset(&work, 0, sizeof work);
     for (int i = 0; i < 3; i++) work.fails_at[i] = SIZE_MAX;
-    work.cancel_at = SIZE_MAX;
+    work.cancel_at = work.slow_point = SIZE_MAX;
     cancel_clear();
     return &work;
 }
@@ -241,7 +270,7 @@ static void map_takes_expensive_points_first(void **state) {
     for (int i = 0; i < 6; i++) assert_int_equal(work->order[i], expected[i]);
 }
 
-static void map_reports_the_lowest_failure(void **state) {
+static void map_reports_the_first_failure(void **state) {
     (void)state;
     for (size_t t = 0; t < COUNTS; t++) {
         Error err = {0};
@@ -252,7 +281,20 @@ static void map_reports_the_lowest_failure(void **state) {
         assert_false(map_points(PIECES, NULL, evaluate, work, "points", &task, &err));
         assert_int_equal(err.status, STATUS_BAD_INPUT);
         assert_string_equal(err.text, "point 20");
-        assert_true(work->ran < 500); /* stopped soon after */
+        if (thread_counts[t] == 1) assert_int_equal(work->ran, 21); /* it stopped there */
+    }
+    /* The order decides, and not who fails sooner: point 40 is the dearest and the slowest to fail. */
+    double cost[50];
+    for (size_t i = 0; i < 50; i++) cost[i] = (double)(i <= 40 ? i : 0);
+    for (size_t t = 0; t < COUNTS; t++) {
+        pool_set_threads(thread_counts[t]);
+        for (int run = 0; run < 100; run++) {
+            Error err = {0};
+            Work *work = new_work();
+            work->fails_at[0] = work->slow_point = 40, work->fails_at[1] = 39, work->fails_at[2] = 2;
+            assert_false(map_points(50, cost, evaluate, work, "points", NULL, &err));
+            assert_string_equal(err.text, "point 40");
+        }
     }
 }
 
@@ -337,6 +379,7 @@ static int stop_workers(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_piece_once),
+        cmocka_unit_test(all_workers_take_part),
         cmocka_unit_test(runs_within_a_piece_stay_there),
         cmocka_unit_test(callers_take_turns),
         cmocka_unit_test(sums_do_not_depend_on_threads),
@@ -344,7 +387,7 @@ int main(void) {
         cmocka_unit_test(workers_take_no_signals),
         cmocka_unit_test(map_evaluates_every_point),
         cmocka_unit_test(map_takes_expensive_points_first),
-        cmocka_unit_test(map_reports_the_lowest_failure),
+        cmocka_unit_test(map_reports_the_first_failure),
         cmocka_unit_test(map_honours_cancellation),
         cmocka_unit_test(map_without_memory),
         cmocka_unit_test(cancellation_has_two_levels),

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../support/hostile.h"
+#include "../support/pickle_text.h"
 #include "weft/format.h"
 
 #define SHARED "../shared/data/"
@@ -129,10 +131,148 @@ static void fashion_resnet8(void **state) {
     checkpoint_close(net);
 }
 
+/* ---- fixtures ---------------------------------------------------------------------------------------------------- */
+
+#define FIXTURE "tests/fixtures/"
+
+/* Tied weights share; another view of the same storage does not. */
+static void shared_storages(void **state) {
+    (void)state;
+    static const char *const files[] = {FIXTURE "torch-layouts.pth", FIXTURE "torch-layouts.th",
+                                        FIXTURE "torch-deflated.pth"};
+    for (size_t f = 0; f < sizeof files / sizeof *files; f++) {
+        Checkpoint *net = open_good(files[f]);
+        size_t a = find(net, "tied.a"), b = find(net, "tied.b");
+        for (size_t i = 0; i < checkpoint_count(net); i++)
+            assert_int_equal(checkpoint_tensor(net, i)->shares_with, i == b ? a : i);
+        checkpoint_close(net);
+    }
+}
+
+static void check_metadata(const Checkpoint *net, const char *key, const char *value) {
+    const char *found = checkpoint_metadata_find(net, key);
+    assert_non_null(found);
+    assert_string_equal(found, value);
+}
+
+/* Scalars beside the state dict, and what is said about the choice and the names. */
+static void trained_state(void **state) {
+    (void)state;
+    static const char *const files[] = {FIXTURE "torch-trained.pth", FIXTURE "torch-trained.th",
+                                        FIXTURE "torch-trained-4.pth", FIXTURE "torch-trained-4.th"};
+    for (size_t f = 0; f < sizeof files / sizeof *files; f++) {
+        Checkpoint *net = open_good(files[f]);
+        assert_int_equal(checkpoint_metadata_count(net), 6);
+        check_metadata(net, "epoch", "7");
+        check_metadata(net, "arch", "linear");
+        check_metadata(net, "best_acc", "91.25");
+        check_metadata(net, "best_prec1", "91.78");
+        check_metadata(net, "rank", "-3");
+        check_metadata(net, "amp", "true");
+        assert_int_equal(checkpoint_note_count(net), 2);
+        assert_string_equal(checkpoint_note(net, 0),
+                            "the state dict is \"state_dict\"; 2 tensors beside it are left out");
+        assert_non_null(strstr(checkpoint_note(net, 1), "module."));
+        checkpoint_close(net);
+    }
+}
+
+/* ---- which dict holds the weights ---------------------------------------------------------------------------------
+ */
+
+/* A zip file whose data.pkl is the program, on one storage of six floats. */
+static Checkpoint *open_program(const char *program) {
+    static const float six[] = {0, 1, 2, 3, 4, 5};
+    Bytes pickle = {0}, bytes = {0};
+    Error err = {0};
+    bytes_pickle(&pickle, program);
+    const ZipPart parts[] = {{.name = "a/data.pkl", .data = pickle.data, .length = pickle.length},
+                             {.name = "a/version", .data = "3\n", .length = 2},
+                             {.name = "a/data/0", .data = six, .length = sizeof six}};
+    bytes_zip(&bytes, parts, 3);
+    const char *path = scratch_path("program.pth");
+    assert_true(write_bytes(path, bytes.data, bytes.length));
+    bytes_done(&pickle);
+    bytes_done(&bytes);
+    Checkpoint *checkpoint = checkpoint_open(path, &err);
+    if (!checkpoint) fail_msg("%s", err.text);
+    return checkpoint;
+}
+
+#define PAIR "} 'w " GOOD "s 'b " TENSOR("1", "2", "2") "s "
+#define ONE "} 'v " GOOD "s "
+
+/* The tensors' names, joined by blanks, and the first note. */
+static void check_choice(const char *program, const char *names, const char *note) {
+    Checkpoint *net = open_program(program);
+    Str text = {0};
+    for (size_t i = 0; i < checkpoint_count(net); i++) {
+        if (i > 0) str_add(&text, " ");
+        str_add(&text, checkpoint_tensor(net, i)->name);
+    }
+    assert_string_equal(str_text(&text), names);
+    assert_int_equal(checkpoint_note_count(net), note ? 1 : 0);
+    if (note) assert_string_equal(checkpoint_note(net, 0), note);
+    str_done(&text);
+    checkpoint_close(net);
+}
+
+static void choices(void **state) {
+    (void)state;
+    check_choice(PAIR ".", "w b", NULL);
+    check_choice("} 'net " ONE "s 'ema " PAIR "s .", "v",
+                 "the state dict is \"net\"; 2 tensors beside it are left out");
+    check_choice("} 'ema " PAIR "s 'model " ONE "s .", "v",
+                 "the state dict is \"model\"; 2 tensors beside it are left out");
+    check_choice("} 'model N s 'params " PAIR "s .", "w b", "the state dict is \"params\"");
+    check_choice("} 'x } 'y ] " PAIR "a s s 'z " ONE "s .", "w b",
+                 "the state dict is \"x.y.0\"; 1 tensors beside it are left out");
+    check_choice("} 'model } 'encoder " ONE "s 'head " PAIR "s s .", "encoder.v head.w head.b",
+                 "the state dict is \"model\"");
+    check_choice("} 'a " GOOD "s 'optimizer } 'state } 0 } 'momentum_buffer " GOOD "s s s s .",
+                 "a optimizer.state.0.momentum_buffer", NULL);
+    check_choice("@torch._utils._rebuild_parameter ( " GOOD "T N t R .", "tensor", NULL);
+    check_choice("( " GOOD ONE "t .", "0 1.v", NULL);
+}
+
+/* Elements of an offset, strided view, against its definition. */
+static void strided_values(void **state) {
+    (void)state;
+    Error err;
+    Checkpoint *net = open_program("} 'a " TENSOR("1", "2 2", "1 3") "s 'b " TENSOR("5", "3 2", "0 0") "s .");
+    Tensor *a = checkpoint_read_tensor(net, 0, &err), *b = checkpoint_read_tensor(net, 1, &err);
+    assert_non_null(a);
+    assert_non_null(b);
+    for (unsigned i = 0; i < 4; i++) assert_true(a->data[i] == (float)(1 + i / 2 + 3 * (i % 2)));
+    for (unsigned i = 0; i < 6; i++) assert_true(b->data[i] == 5);
+    tensor_release(a);
+    tensor_release(b);
+    checkpoint_close(net);
+}
+
+/* ---- nothing runs ------------------------------------------------------------------------------------------------ */
+
+/* Rows 42 to 45 would make this file, if anything of them ran. */
+static void no_canary(void **state) {
+    (void)state;
+    Error err;
+    for (const HostileCase *hostile = hostile_torch; hostile->name; hostile++) {
+        if (hostile->row > 45 && hostile->row != 93) continue;
+        const char *path = scratch_path(hostile->name);
+        assert_true(hostile->write(path));
+        assert_null(checkpoint_open(path, &err));
+        assert_int_not_equal(access("weft-canary", F_OK), 0);
+        assert_int_not_equal(access("../weft-canary", F_OK), 0);
+        assert_int_not_equal(access(scratch_path("weft-canary"), F_OK), 0);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(resnet20),           cmocka_unit_test(resnet32),        cmocka_unit_test(resnet56),
-        cmocka_unit_test(values_of_resnet20), cmocka_unit_test(fashion_resnet8),
+        cmocka_unit_test(values_of_resnet20), cmocka_unit_test(fashion_resnet8), cmocka_unit_test(shared_storages),
+        cmocka_unit_test(trained_state),      cmocka_unit_test(choices),         cmocka_unit_test(strided_values),
+        cmocka_unit_test(no_canary),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

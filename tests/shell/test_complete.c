@@ -35,7 +35,7 @@ static void test_offers(void **state) {
     assert_string_equal(offers("sratio base --layers stage:"), "stage:1 stage:2 stage:3");
     assert_string_equal(offers("sratio base --layers conv1,block:3"), "block:3.0");
     assert_string_equal(offers("sratio base --layers=conv1,layer3.0.conv2"), "layer3.0.conv2");
-    assert_string_equal(offers("ls; show s"), "smooth src/");
+    assert_string_equal(offers("ls; show sm"), "smooth");
     assert_string_equal(offers("help sel"), "selectors");
     assert_string_equal(offers("load data x fashion-mnist"), "fashion-mnist:");
     assert_string_equal(offers("load net x samples/fashion-res"), "samples/fashion-resnet8.safetensors");

@@ -7,12 +7,19 @@ static Session *session;
 
 static void test_rule(void **state) {
     (void)state;
-    static const char *const words[] = {
-        "ls", "  show base", "lowpass base --cutoff 4 --into s", "load net a b", "quit", "expect x == 1", "help"};
+    static const char *const words[] = {"ls",
+                                        "  show base",
+                                        "lowpass base --cutoff 4 --into s",
+                                        "load net a b",
+                                        "quit",
+                                        "expect x == 1",
+                                        "help",
+                                        "record ../x.weft",
+                                        "show ./x"};
     static const char *const lua[] = {"evaluate = 3",   "show(1)",      "show{\"base\"}", "load[[x]]",
                                       "sratio.x = 2",   "x = 1",        "print(1)",       "load: x",
                                       "show, a = 1, 2", "show 'x'",     "local x",        "for i = 1, 2 do",
-                                      "lowpassing x",   "-- a comment", "show \"x\""};
+                                      "lowpassing x",   "-- a comment", "show \"x\"",     "show..x"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (!script_command_line(words[i])) fail_msg("'%s' is a command line", words[i]);
     for (size_t i = 0; i < sizeof lua / sizeof *lua; i++)
@@ -70,7 +77,7 @@ static void test_lua_values(void **state) {
     fixture_works(session, "r = evaluate{'base', 'test'}");
     fixture_works(session, "expect r.images == 200 and r.accuracy > 50 and #r == 1");
     fixture_works(session, "s = sratio{'base'}");
-    fixture_works(session, "expect #s.s_ratio == #s and s[1].layer == 'conv1' and s.columns[1] == 'layer'");
+    fixture_works(session, "expect #s.s_ratio == #s and s[1].layer == 'conv1' and s.names[1] == 'layer'");
     fixture_works(session, "expect s.notes.seed == 0");
     fixture_works(session, "s2 = run('sratio %s --layers %s', 'base', 'conv1')");
     fixture_works(session, "expect s2.s_ratio == s[1].s_ratio");
