@@ -10,10 +10,10 @@ const Rgb figure_ink = {34, 34, 34}, figure_grey = {96, 96, 96}, figure_pale = {
 
 double text_advance(const char *text, double size) {
     static const uint8_t advances[95] = {
-        32, 40, 46, 84, 64, 95, 78, 27, 39, 39, 50, 84, 32, 36, 32, 34, 64, 64, 64, 64, 64, 64, 64, 64,
+        32, 40, 46, 84, 64, 95, 78, 27, 39,  39, 50, 84, 32, 36, 32, 34, 64, 64, 64, 64, 64, 64, 64, 64,
         64, 64, 34, 34, 84, 84, 84, 53, 100, 68, 69, 70, 77, 63, 58, 77, 75, 29, 29, 66, 56, 86, 75, 79,
-        60, 79, 69, 63, 61, 73, 68, 99, 69, 61, 69, 39, 34, 39, 84, 50, 50, 61, 63, 55, 63, 62, 35, 63,
-        63, 28, 28, 58, 28, 97, 63, 61, 63, 63, 41, 52, 39, 63, 59, 82, 59, 59, 52, 64, 34, 64, 84,
+        60, 79, 69, 63, 61, 73, 68, 99, 69,  61, 69, 39, 34, 39, 84, 50, 50, 61, 63, 55, 63, 62, 35, 63,
+        63, 28, 28, 58, 28, 97, 63, 61, 63,  63, 41, 52, 39, 63, 59, 82, 59, 59, 52, 64, 34, 64, 84,
     };
     double hundredths = 0;
     for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
@@ -60,9 +60,9 @@ void figure_mark(const Figure *figure, size_t series, Point at, double size) {
         double turn, inner; /* of a whole turn; radius of every second corner, 1 for polygons */
         bool hollow;
     } shapes[CHART_SERIES_MAX] = {
-        {24, 0, 1, false},   {4, 0.125, 1, false}, {3, 0.75, 1, false}, {4, 0, 1, false},
-        {8, 0.125, 0.3, false}, {3, 0.25, 1, false}, {24, 0, 1, true},  {4, 0.125, 1, true},
-        {3, 0.75, 1, true},  {4, 0, 1, true},      {8, 0, 0.3, false},  {3, 0.25, 1, true},
+        {24, 0, 1, false},      {4, 0.125, 1, false}, {3, 0.75, 1, false}, {4, 0, 1, false},
+        {8, 0.125, 0.3, false}, {3, 0.25, 1, false},  {24, 0, 1, true},    {4, 0.125, 1, true},
+        {3, 0.75, 1, true},     {4, 0, 1, true},      {8, 0, 0.3, false},  {3, 0.25, 1, true},
     };
     const Rgb colour = palette_series((int)series), white = {255, 255, 255};
     int corners = shapes[series % CHART_SERIES_MAX].corners;

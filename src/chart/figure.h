@@ -10,6 +10,7 @@
 #define FIGURE_TICK 13.0
 #define FIGURE_NOTE 12.0
 #define FIGURE_MARGIN 24.0
+#define FIGURE_BELOW 26.0 /* for ticks and their texts below the plot */
 
 extern const Rgb figure_ink, figure_grey, figure_pale; /* texts; axes and notes; grid lines */
 

@@ -30,7 +30,8 @@ static Frame bar_frame(const Bars *bars, size_t category, size_t s, double value
     double low = fmin(base, end), high = fmax(base, end);
     double start = ((double)(category - bars->first) + 0.5) * bars->pitch - bars->thick * (double)series / 2 +
                    (double)s * bars->thick;
-    if (bars->rows) return (Frame){plot->x + low * plot->width, plot->y + start, (high - low) * plot->width, bars->thick};
+    if (bars->rows)
+        return (Frame){plot->x + low * plot->width, plot->y + start, (high - low) * plot->width, bars->thick};
     return (Frame){plot->x + start, plot->y + (1 - high) * plot->height, bars->thick, (high - low) * plot->height};
 }
 
@@ -131,7 +132,7 @@ static void layout_rows(Bars *bars, Figure *figure) {
     }
     plot->x += names + 10;
     plot->width -= names + 22;
-    plot->height -= 30 + (*chart->y.label ? FIGURE_LABEL + 8 : 0);
+    plot->height -= FIGURE_BELOW + (*chart->y.label ? FIGURE_LABEL + 4 : 0);
     bars->pitch = plot->height / (double)bars->count;
     bars->thick = fmin(bars->pitch * 0.76 / (double)chart->series_count, BAR_WIDEST);
     bars->values = widened(bars, plot->width);
@@ -151,7 +152,7 @@ static void layout_columns(Bars *bars, Figure *figure) {
     plot->x += left;
     plot->width -= left + 8;
     bool level = names_fit_below(&chart->x, bars->places, plot->width);
-    plot->height -= (level ? 30 : names + 16) + (*chart->x.label ? FIGURE_LABEL + 8 : 0);
+    plot->height -= (level ? FIGURE_BELOW : names + 16) + (*chart->x.label ? FIGURE_LABEL + 4 : 0);
     bars->pitch = plot->width / (double)bars->count;
     bars->thick = fmin(bars->pitch * 0.8 / (double)chart->series_count, BAR_WIDEST);
     figure_ticks_up(bars->values, plot->height, &up);

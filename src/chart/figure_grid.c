@@ -4,6 +4,9 @@
 #include <math.h>
 #include <stdio.h>
 
+/* Cells reach a little under those drawn after them, so that no viewer shows seams. */
+#define SEAM 0.6
+
 enum { CELLS_MOST = 160, CROSSES_MOST = 400, BAR_STEPS = 96, BAR_WIDTH = 18 };
 
 /* ---- colour bar -------------------------------------------------------------------------------------------------- */
@@ -35,7 +38,8 @@ static void draw_colour_bar(const Figure *figure, Scale scale, const Ticks *tick
 
 /* ---- heat map ---------------------------------------------------------------------------------------------------- */
 
-/* The cells first to last - 1 of an axis lie in view; each of at most CELLS_MOST drawn ones stands for `each` of them. */
+/* The cells first to last - 1 of an axis lie in view; each of at most CELLS_MOST drawn ones stands for `each` of them.
+ */
 typedef struct Cells {
     size_t first, last, each;
 } Cells;
@@ -96,9 +100,11 @@ static void draw_cells(const Figure *figure, Scale x, Scale y, Scale values) {
         double b = edge_fraction(&chart->y, y, i + rows, !chart->y.category);
         for (size_t j = across.first; j < across.last; j += across.each) {
             size_t columns = j + across.each < across.last ? across.each : across.last - j;
-            double left = edge_fraction(&chart->x, x, j, false), right = edge_fraction(&chart->x, x, j + columns, false);
+            double left = edge_fraction(&chart->x, x, j, false),
+                   right = edge_fraction(&chart->x, x, j + columns, false);
             Frame frame = {plot->x + left * plot->width, plot->y + fmin(a, b) * plot->height,
-                           (right - left) * plot->width, fabs(b - a) * plot->height};
+                           (right - left) * plot->width + SEAM, fabs(b - a) * plot->height + SEAM};
+            if (!chart->y.category) frame.y -= SEAM;
             draw_value(figure, values, frame, block_mean(chart, i, rows, j, columns));
         }
     }
@@ -117,7 +123,7 @@ void figure_heatmap(Figure *figure) {
     plot->x += left;
     plot->width -= left + right;
     bool level = !chart->x.category || names_fit_below(&chart->x, x, plot->width);
-    plot->height -= (level ? 30 : below + 16) + (*chart->x.label ? FIGURE_LABEL + 8 : 0);
+    plot->height -= (level ? FIGURE_BELOW : below + 16) + (*chart->x.label ? FIGURE_LABEL + 4 : 0);
     bar_room(figure, values, &bar);
     figure->paint->ops->clip(figure->paint, *plot);
     draw_cells(figure, x, y, values);
@@ -155,13 +161,25 @@ typedef struct Kernels {
 
 static void draw_kernel(const Kernels *kernels, size_t row, size_t column, Point at) {
     const Chart *chart = kernels->figure->chart;
+    double right = at.x + (double)chart->kernel_columns * kernels->dot;
+    double bottom = at.y + (double)chart->kernel_rows * kernels->dot;
+    bool known = false;
     for (size_t i = 0; i < chart->kernel_rows; i++) {
         for (size_t j = 0; j < chart->kernel_columns; j++) {
             size_t cell = (row * chart->kernel_rows + i) * chart->grid_columns + column * chart->kernel_columns + j;
-            Frame frame = {at.x + (double)j * kernels->dot, at.y + (double)i * kernels->dot, kernels->dot, kernels->dot};
-            if (isfinite(chart->grid[cell])) draw_value(kernels->figure, kernels->values, frame, chart->grid[cell]);
+            Frame frame = {at.x + (double)j * kernels->dot, at.y + (double)i * kernels->dot,
+                           kernels->dot + (j + 1 < chart->kernel_columns ? SEAM : 0),
+                           kernels->dot + (i + 1 < chart->kernel_rows ? SEAM : 0)};
+            if (!isfinite(chart->grid[cell])) continue;
+            known = true;
+            draw_value(kernels->figure, kernels->values, frame, chart->grid[cell]);
         }
     }
+    /* Weights near 0 are as pale as paper: an outline shows where the kernel ends. */
+    const Point outline[] = {at, {right, at.y}, {right, bottom}, {at.x, bottom}, at};
+    const Pen pen = {{190, 190, 190}, 0.75, false};
+    if (known && kernels->dot >= 3)
+        kernels->figure->paint->ops->polyline(kernels->figure->paint, outline, 5, pen, NULL);
 }
 
 static void draw_kernels(const Kernels *kernels) {
@@ -169,7 +187,6 @@ static void draw_kernels(const Kernels *kernels) {
     const Chart *chart = figure->chart;
     double pitch_x = (double)chart->kernel_columns * kernels->dot + kernels->gap;
     double pitch_y = (double)chart->kernel_rows * kernels->dot + kernels->gap;
-    bool named = *chart->y.label != '\0';
     size_t thin_x = (size_t)ceil(30 / pitch_x), thin_y = (size_t)ceil(FIGURE_TICK / pitch_y);
     for (size_t i = 0; i < kernels->rows; i++) {
         double y = figure->plot.y + (double)i * pitch_y;
@@ -178,15 +195,16 @@ static void draw_kernels(const Kernels *kernels) {
             draw_kernel(kernels, kernels->first_row + i, kernels->first_column + j, at);
         }
         double middle = y + (pitch_y - kernels->gap) / 2 + 0.35 * FIGURE_TICK;
-        if (named && i % thin_y == 0) {
+        if (i % thin_y == 0) {
             figure_text(figure, figure->plot.x - 9, middle, chart->y.names[kernels->first_row + i], FIGURE_TICK,
                         ANCHOR_END, figure_ink);
         }
     }
     double bottom = figure->plot.y + (double)kernels->rows * pitch_y - kernels->gap + 19;
-    for (size_t j = 0; named && j < kernels->columns; j += thin_x) {
+    for (size_t j = 0; !chart->wrapped && j < kernels->columns; j += thin_x) {
         double x = figure->plot.x + (double)j * pitch_x + (pitch_x - kernels->gap) / 2;
-        figure_text(figure, x, bottom, chart->x.names[kernels->first_column + j], FIGURE_TICK, ANCHOR_MIDDLE, figure_ink);
+        figure_text(figure, x, bottom, chart->x.names[kernels->first_column + j], FIGURE_TICK, ANCHOR_MIDDLE,
+                    figure_ink);
     }
 }
 
@@ -195,15 +213,14 @@ void figure_kernels(Figure *figure) {
     Kernels kernels = {.figure = figure, .values = value_scale(chart)};
     Frame *plot = &figure->plot;
     Ticks bar;
-    bool named = *chart->y.label != '\0';
     kernels_in_view(view_y(chart, figure->view), chart->y.count, &kernels.first_row, &kernels.rows);
     kernels_in_view(view_x(chart, figure->view), chart->x.count, &kernels.first_column, &kernels.columns);
     if (kernels.rows == 0 || kernels.columns == 0) return;
     double right = bar_room(figure, kernels.values, &bar);
-    double left = named ? FIGURE_LABEL + 20 + text_advance(chart->y.names[chart->y.count - 1], FIGURE_TICK) : 0;
+    double left = FIGURE_LABEL + 20 + text_advance(chart->y.names[chart->y.count - 1], FIGURE_TICK);
     plot->x += left;
     plot->width -= left + right;
-    if (named) plot->height -= 30 + FIGURE_LABEL + 8;
+    if (!chart->wrapped) plot->height -= FIGURE_BELOW + FIGURE_LABEL + 4;
     bar_room(figure, kernels.values, &bar);
     /* The gap between kernels is half a weight; weights are square, as large as both sides allow. */
     double across = (double)(kernels.columns * chart->kernel_columns) + 0.5 * (double)(kernels.columns - 1);
@@ -217,5 +234,5 @@ void figure_kernels(Figure *figure) {
     bar_room(figure, kernels.values, &bar);
     draw_colour_bar(figure, kernels.values, &bar);
     plot->height = down * kernels.dot;
-    if (named) figure_labels(figure, chart->x.label, chart->y.label);
+    figure_labels(figure, chart->x.label, chart->y.label);
 }

@@ -121,7 +121,7 @@ void figure_lines(Figure *figure) {
     Lines lines = {figure, view_x(chart, figure->view), view_y(chart, figure->view)};
     Frame *plot = &figure->plot;
     Ticks across, up;
-    double below = 30 + (*chart->x.label ? FIGURE_LABEL + 8 : 0);
+    double below = FIGURE_BELOW + (*chart->x.label ? FIGURE_LABEL + 4 : 0);
     plot->height -= below;
     figure_ticks_up(lines.y, plot->height, &up);
     double left = ticks_width(&up) + 12 + (*chart->y.label ? FIGURE_LABEL + 12 : 0);
