@@ -101,7 +101,8 @@ const Tensor *layer_weight(const Network *network, const Layer *layer) {
 void layer_matrix(const Network *network, const Layer *layer, size_t *rows, size_t *columns) {
     const Tensor *weight = layer_weight(network, layer);
     *rows = (size_t)weight->dim[0];
-    *columns = (size_t)(weight->count / weight->dim[0]);
+    *columns = 1; /* not count / rows: a file may hold a layer of no filters */
+    for (unsigned i = 1; i < weight->rank; i++) *columns *= (size_t)weight->dim[i];
 }
 
 /* ---- finding ----------------------------------------------------------------------------------------------------- */
