@@ -145,6 +145,7 @@ void output_chart(Session *session, const Chart *chart, unsigned width, unsigned
     }
     chart_grid_text(&grid, session->colours, &out);
     chart_grid_done(&grid);
+    if (!session->options.interactive) str_add(&out, "\n");
     output_text(session, str_text(&out));
     str_done(&out);
 }
