@@ -146,9 +146,8 @@ static bool load_notes(Network *network, const Checkpoint *checkpoint, Error *er
             return false;
     for (size_t i = 0; i < checkpoint_metadata_count(checkpoint); i++) {
         const KeyValue *entry = checkpoint_metadata(checkpoint, i);
-        if (strncmp(entry->key, "weft.", 5) != 0 &&
-            !key_value_add(&network->notes, &network->note_count, entry->key, entry->value, err))
-            return false;
+        bool told = strncmp(entry->key, "weft.", 5) != 0 && strcmp(entry->key, "format") != 0; /* "pt" tells nothing */
+        if (told && !key_value_add(&network->notes, &network->note_count, entry->key, entry->value, err)) return false;
     }
     return true;
 }
