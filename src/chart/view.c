@@ -256,7 +256,7 @@ static void change(Scale full, double least, double factor, double about, double
 
 static void change_view(const Chart *chart, ChartView *view, double factor, double dx, double dy) {
     Scale x = view_x(chart, view), y = view_y(chart, view);
-    double cursor_y = chart->encoding.kind == CHART_LINES || chart->encoding.kind == CHART_BARS ? NAN : view->cursor_y;
+    double cursor_y = view->cursor_y;
     double least_x = chart->x.category && chart->x.count > 0 ? 1 / (double)chart->x.count : 1e-9;
     double least_y = chart->y.category && chart->y.count > 0 ? 1 / (double)chart->y.count : 1e-9;
     change(full_x(chart, x.log), least_x, factor, view->cursor, dx, &x);

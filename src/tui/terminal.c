@@ -1,0 +1,239 @@
+/* terminal -- ncurses fenced in: entering, leaving, keys, signals.
+ *
+ * Keys come raw, so that Ctrl-C and Ctrl-Z are keys and not signals. ncurses' own signal handlers, which would stay
+ * behind after the view, are replaced: by what was there before (INT, TERM), by flags that terminal_event looks at
+ * (WINCH, TSTP). */
+#include "tui/terminal.h"
+#include "weft/tui.h"
+
+#include <curses.h>
+#include <langinfo.h>
+#include <locale.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <term.h>
+#include <termios.h>
+#include <unistd.h>
+
+enum { HANDLERS = 4, ESCAPE_MILLISECONDS = 25, WAIT_MILLISECONDS = 250 };
+
+/* What terminal_leave puts back. Signal handlers have no context to pass: hence one static state. */
+static struct {
+    SCREEN *screen;
+    struct sigaction handlers[HANDLERS];
+    locale_t locale, locale_before;
+} state;
+static struct termios modes_before;
+static volatile sig_atomic_t taken, resized, stopping;
+
+static const int signals[HANDLERS] = {SIGINT, SIGTERM, SIGWINCH, SIGTSTP};
+
+/* ---- signals ----------------------------------------------------------------------------------------------------- */
+
+static void on_resize(int number) {
+    (void)number;
+    resized = 1;
+}
+
+static void on_stop(int number) {
+    (void)number;
+    stopping = 1;
+}
+
+static void handle(int number, void (*handler)(int)) {
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = handler;
+    sigemptyset(&action.sa_mask);
+    sigaction(number, &action, NULL);
+}
+
+/* A background process may set modes only while SIGTTOU is blocked. */
+void tui_emergency_restore(void) {
+    /* SGR, scroll region, keypad, mouse, bracketed paste, cursor, alternate screen */
+    static const char restore[] = "\x1b[0m\x1b[r\x1b[?1l\x1b>\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l"
+                                  "\x1b[?12l\x1b[?25h\x1b[?1049l\r\n";
+    if (!taken) return;
+    taken = 0;
+    int saved = errno;
+    sigset_t block, before;
+    sigemptyset(&block);
+    sigaddset(&block, SIGTTOU);
+    sigprocmask(SIG_BLOCK, &block, &before);
+    ssize_t written = write(STDOUT_FILENO, restore, sizeof restore - 1);
+    (void)written; /* nothing more can be done */
+    tcsetattr(STDIN_FILENO, TCSANOW, &modes_before);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    errno = saved;
+}
+
+/* ---- entering and leaving ---------------------------------------------------------------------------------------- */
+
+/* Whether terminfo knows how to place the cursor on this terminal. */
+static bool terminal_able(Error *err) {
+    int found = 0;
+    const char *name = getenv("TERM");
+    if (setupterm(NULL, STDOUT_FILENO, &found) != OK) {
+        return error_set(err, STATUS_FAILED, "full screen: terminal type '%s' is not known", name ? name : "");
+    }
+    const char *cup = tigetstr("cup");
+    bool able = cup && cup != (char *)-1;
+    del_curterm(cur_term);
+    if (!able)
+        return error_set(err, STATUS_FAILED, "full screen: a terminal of type '%s' cannot do it", name ? name : "");
+    return true;
+}
+
+/* The window's size as the kernel knows it; curses' own guess where it does not. */
+static void adopt_size(void) {
+    struct winsize size;
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 && size.ws_col > 0) {
+        resizeterm(size.ws_row, size.ws_col);
+    }
+}
+
+bool terminal_enter(Error *err) {
+    if (taken) return error_set(err, STATUS_FAILED, "full screen: another view is open");
+    if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) || tcgetattr(STDIN_FILENO, &modes_before) != 0) {
+        return error_set(err, STATUS_FAILED, "full screen: standard input or output is no terminal");
+    }
+    if (!terminal_able(err)) return false;
+    for (int i = 0; i < HANDLERS; i++) sigaction(signals[i], NULL, &state.handlers[i]);
+    state.locale = newlocale(LC_CTYPE_MASK, "", (locale_t)0);
+    state.locale_before = state.locale ? uselocale(state.locale) : (locale_t)0;
+    fflush(stdout);
+    resized = stopping = 0;
+    taken = 1;
+    state.screen = newterm(NULL, stdout, stdin);
+    if (!state.screen) {
+        terminal_leave();
+        return error_set(err, STATUS_FAILED, "full screen: the terminal could not be set up");
+    }
+    sigaction(SIGINT, &state.handlers[0], NULL);
+    sigaction(SIGTERM, &state.handlers[1], NULL);
+    handle(SIGWINCH, on_resize);
+    handle(SIGTSTP, on_stop);
+    set_escdelay(ESCAPE_MILLISECONDS);
+    raw();
+    noecho();
+    nonl();
+    keypad(stdscr, TRUE);
+    nodelay(stdscr, TRUE);
+    curs_set(0);
+    if (has_colors()) start_color();
+    if (has_colors()) use_default_colors();
+    adopt_size();
+    return true;
+}
+
+void terminal_leave(void) {
+    if (state.screen) {
+        endwin();
+        delscreen(state.screen);
+        state.screen = NULL;
+    }
+    tcsetattr(STDIN_FILENO, TCSADRAIN, &modes_before);
+    taken = 0;
+    for (int i = 0; i < HANDLERS; i++) sigaction(signals[i], &state.handlers[i], NULL);
+    if (state.locale) {
+        uselocale(state.locale_before);
+        freelocale(state.locale);
+        state.locale = (locale_t)0;
+    }
+}
+
+void terminal_suspend(void) {
+    stopping = 0;
+    endwin();
+    tcsetattr(STDIN_FILENO, TCSADRAIN, &modes_before);
+    taken = 0;
+    raise(SIGSTOP);
+    taken = 1;
+    resized = 1; /* the window may have changed meanwhile */
+    clearok(curscr, TRUE);
+    refresh();
+}
+
+/* ---- abilities --------------------------------------------------------------------------------------------------- */
+
+ChartColours terminal_colours(void) {
+    const char *none = getenv("NO_COLOR");
+    if ((none && *none) || !has_colors() || COLORS < 8) return COLOURS_NONE;
+    return COLORS >= 256 ? COLOURS_256 : COLOURS_8;
+}
+
+bool terminal_ascii(void) {
+    return strcmp(nl_langinfo(CODESET), "UTF-8") != 0;
+}
+
+/* ---- keys -------------------------------------------------------------------------------------------------------- */
+
+static int next_key(void) {
+    wint_t key = 0;
+    int kind = get_wch(&key);
+    if (kind == ERR) return EVENT_NONE;
+    if (kind == KEY_CODE_YES && key == KEY_RESIZE) return EVENT_RESIZE;
+    return kind == KEY_CODE_YES ? KEY_SPECIAL + (int)key : (int)key;
+}
+
+int terminal_event(void) {
+    if (stopping) terminal_suspend();
+    if (resized) {
+        resized = 0;
+        adopt_size();
+        return EVENT_RESIZE;
+    }
+    int key = next_key();
+    if (key != EVENT_NONE) return key;
+    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+    int ready = poll(&input, 1, WAIT_MILLISECONDS);
+    if (ready > 0 && (input.revents & (POLLHUP | POLLERR | POLLNVAL))) return EVENT_GONE;
+    return EVENT_NONE;
+}
+
+/* ---- output ------------------------------------------------------------------------------------------------------ */
+
+/* The character a text begins with; moves past it. The texts of charts are valid UTF-8. */
+static wchar_t next_character(const char **text) {
+    const unsigned char *bytes = (const unsigned char *)*text;
+    int more = *bytes < 0xc0 ? 0 : *bytes < 0xe0 ? 1 : *bytes < 0xf0 ? 2 : 3;
+    wchar_t code = more == 0 ? *bytes : *bytes & (0x3f >> more);
+    for (*text += 1; more > 0 && (**text & 0xc0) == 0x80; more--, *text += 1) code = code << 6 | (**text & 0x3f);
+    return code;
+}
+
+static void put_character(int y, int x, wchar_t code, attr_t attributes, int pair) {
+    wchar_t text[2] = {code, L'\0'};
+    cchar_t out;
+    if (terminal_ascii() && code > 0x7e) text[0] = L'?';
+    if (setcchar(&out, text, attributes, (short)(pair < 256 ? pair : 0), pair < 256 ? NULL : &pair) != OK) return;
+    mvadd_wch(y, x, &out);
+}
+
+void terminal_put_cell(int y, int x, const ChartCell *cell) {
+    const char *glyph = cell->glyph;
+    if (!*glyph) return; /* the second half of a wide character */
+    int pair = cell->foreground < 0 && cell->background < 0 ? 0 : alloc_pair(cell->foreground, cell->background);
+    put_character(y, x, next_character(&glyph), cell->bold ? A_BOLD : A_NORMAL, pair < 0 ? 0 : pair);
+}
+
+int terminal_put_text(int y, int x, const char *text, int room) {
+    int used = 0;
+    while (*text) {
+        const char *next = text;
+        char one[5] = {0};
+        wchar_t code = next_character(&next);
+        memcpy(one, text, (size_t)(next - text) < 5 ? (size_t)(next - text) : 4);
+        int wide = (int)text_columns(one); /* term.h takes the word "columns" */
+        if (used + wide > room) break;
+        if (wide > 0) put_character(y, x + used, code, A_NORMAL, 0);
+        used += wide;
+        text = next;
+    }
+    return used;
+}

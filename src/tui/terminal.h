@@ -1,0 +1,33 @@
+/* terminal -- the terminal taken over by a full-screen view, and given back (inside tui). One view at a time. */
+#ifndef WEFT_TUI_TERMINAL_H
+#define WEFT_TUI_TERMINAL_H
+
+#include "weft/chart.h"
+
+#include <wchar.h>
+
+/* Takes the terminal of standard input and output: raw keys, alternate screen. STATUS_FAILED where that is none, or
+ * TERM has no cursor addressing. */
+bool terminal_enter(Error *err);
+/* Everything as before terminal_enter: screen, modes, signal handlers, locale. */
+void terminal_leave(void);
+
+ChartColours terminal_colours(void); /* by terminfo; none where NO_COLOR is set */
+bool terminal_ascii(void);           /* the locale is not UTF-8 */
+
+enum {
+    KEY_SPECIAL = 1 << 24, /* added to curses' KEY_ codes, which overlap with characters */
+    EVENT_NONE = -1,       /* something may have changed (a signal): look at cancel_level */
+    EVENT_RESIZE = -2,     /* the window has another size, curses knows */
+    EVENT_GONE = -3,       /* the terminal was closed */
+};
+/* Waits for a key (a character or KEY_SPECIAL + KEY_...) or an event, for a quarter of a second at most. */
+int terminal_event(void);
+/* Gives the terminal back, stops the process as Ctrl-Z does, and takes the terminal again when it continues. */
+void terminal_suspend(void);
+
+/* One cell, or a text of at most `room` columns; both tolerate places outside the screen. */
+void terminal_put_cell(int y, int x, const ChartCell *cell);
+int terminal_put_text(int y, int x, const char *text, int room);
+
+#endif

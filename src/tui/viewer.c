@@ -1,0 +1,366 @@
+/* viewer -- a chart on the whole screen: cursor, zoom, pan, log axes, saving. The table of keys is all there is to know
+ * about them: the ? screen is written from it. */
+#include "tui/terminal.h"
+#include "weft/tui.h"
+
+#include <curses.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* curses' noutrefresh and friends work on stdscr; what the viewer itself knows is here. */
+typedef struct Viewer {
+    const Chart *chart;
+    ChartView view;
+    ChartColours colours;
+    bool ascii, leave, quit; /* quit: leave, then raise SIGQUIT */
+    bool gone;               /* the terminal was closed */
+    Str message;             /* stands in the bottom line until the next key */
+} Viewer;
+
+typedef void Action(Viewer *viewer, int dx, int dy);
+
+/* ---- drawing ----------------------------------------------------------------------------------------------------- */
+
+static void set_message(Viewer *viewer, const char *text) {
+    str_done(&viewer->message);
+    str_add(&viewer->message, text);
+}
+
+/* The bottom line: a message, or what is under the cursor; in reverse so that it is told from the chart. */
+static void draw_bottom(const Viewer *viewer) {
+    static const char *const hint = "? help  q leave";
+    Str text = {0};
+    if (viewer->message.length > 0)
+        str_add(&text, str_text(&viewer->message));
+    else
+        chart_readout(viewer->chart, &viewer->view, &text);
+    if (LINES > 1) {
+        int used = terminal_put_text(LINES - 1, 0, str_text(&text), COLS);
+        if (used + 2 + (int)strlen(hint) <= COLS) terminal_put_text(LINES - 1, COLS - (int)strlen(hint), hint, COLS);
+        mvchgat(LINES - 1, 0, -1, A_REVERSE, 0, NULL);
+    }
+    str_done(&text);
+}
+
+static void draw(Viewer *viewer) {
+    ChartGrid grid;
+    Error err;
+    unsigned height = LINES > 1 ? (unsigned)LINES - 1 : 1;
+    erase();
+    if (chart_grid(viewer->chart, &viewer->view, (unsigned)COLS, height, viewer->ascii, viewer->colours, &grid, &err)) {
+        for (unsigned y = 0; y < grid.height; y++) {
+            for (unsigned x = 0; x < grid.width; x++) {
+                terminal_put_cell((int)y, (int)x, &grid.cells[(size_t)y * grid.width + x]);
+            }
+        }
+        chart_grid_done(&grid);
+    } else {
+        set_message(viewer, err.text);
+    }
+    draw_bottom(viewer);
+    refresh();
+}
+
+/* Waits for a key; draws again where the window changes meanwhile. EVENT_NONE: the view ends. */
+static int wait_key(Viewer *viewer, void (*paint)(Viewer *viewer)) {
+    for (;;) {
+        int event = terminal_event();
+        if (event >= 0) return event;
+        if (event == EVENT_RESIZE) paint(viewer);
+        if (event == EVENT_GONE) viewer->gone = viewer->leave = true;
+        if (cancel_level() > 0) viewer->leave = true;
+        if (viewer->leave) return EVENT_NONE;
+    }
+}
+
+/* ---- asking in the bottom line ----------------------------------------------------------------------------------- */
+
+enum { NAME_MOST = 1024 };
+
+static void add_utf8(char *text, wchar_t code) {
+    unsigned value = (unsigned)code;
+    char out[5] = {0};
+    if (value < 0x80) {
+        out[0] = (char)value;
+    } else if (value < 0x800) {
+        out[0] = (char)(0xc0 | value >> 6);
+        out[1] = (char)(0x80 | (value & 0x3f));
+    } else if (value < 0x10000) {
+        out[0] = (char)(0xe0 | value >> 12);
+        out[1] = (char)(0x80 | (value >> 6 & 0x3f));
+        out[2] = (char)(0x80 | (value & 0x3f));
+    } else {
+        out[0] = (char)(0xf0 | value >> 18);
+        out[1] = (char)(0x80 | (value >> 12 & 0x3f));
+        out[2] = (char)(0x80 | (value >> 6 & 0x3f));
+        out[3] = (char)(0x80 | (value & 0x3f));
+    }
+    if (strlen(text) + strlen(out) < NAME_MOST) strcat(text, out);
+}
+
+static void remove_last(char *text) {
+    size_t length = strlen(text);
+    while (length > 0 && (text[length - 1] & 0xc0) == 0x80) length--;
+    if (length > 0) text[length - 1] = '\0';
+}
+
+/* The end of a question and its answer, with a block as cursor. */
+static void show_question(Viewer *viewer, const char *question, const char *answer) {
+    Str text = {0};
+    str_add(&text, question);
+    str_add(&text, answer);
+    const char *visible = str_text(&text);
+    while ((int)text_columns(visible) > COLS - 1 && *visible) {
+        for (visible++; (*visible & 0xc0) == 0x80; visible++) {
+        }
+    }
+    draw(viewer);
+    move(LINES - 1, 0);
+    clrtoeol();
+    int used = terminal_put_text(LINES - 1, 0, visible, COLS - 1);
+    mvchgat(LINES - 1, used, 1, A_REVERSE, 0, NULL);
+    refresh();
+    str_done(&text);
+}
+
+/* False where the user thought better of it. `answer` holds what is offered. */
+static bool ask(Viewer *viewer, const char *question, char answer[NAME_MOST]) {
+    for (;;) {
+        show_question(viewer, question, answer);
+        int key = wait_key(viewer, draw);
+        if (key == EVENT_NONE || key == 27 || key == 3) return false;
+        if (key == '\r' || key == '\n' || key == KEY_SPECIAL + KEY_ENTER) return true;
+        if (key == 127 || key == 8 || key == KEY_SPECIAL + KEY_BACKSPACE)
+            remove_last(answer);
+        else if (key == 21) /* Ctrl-U */
+            answer[0] = '\0';
+        else if (key >= 32 && key < KEY_SPECIAL)
+            add_utf8(answer, (wchar_t)key);
+    }
+}
+
+/* ---- actions ----------------------------------------------------------------------------------------------------- */
+
+static void do_leave(Viewer *viewer, int dx, int dy) {
+    (void)dy;
+    viewer->leave = true;
+    viewer->quit = dx != 0;
+}
+
+static void do_move(Viewer *viewer, int dx, int dy) {
+    chart_cursor_move(viewer->chart, &viewer->view, dx, dy);
+}
+
+static void do_zoom(Viewer *viewer, int dx, int dy) {
+    (void)dy;
+    chart_zoom(viewer->chart, &viewer->view, dx > 0 ? 1.5 : 1 / 1.5);
+}
+
+static void do_pan(Viewer *viewer, int dx, int dy) {
+    chart_pan(viewer->chart, &viewer->view, dx * 0.25, dy * 0.25);
+}
+
+/* Everything in view; cursor, series and log axes stay. */
+static void do_fit(Viewer *viewer, int dx, int dy) {
+    (void)dx;
+    (void)dy;
+    ChartView all = chart_view(viewer->chart);
+    viewer->view.x0 = all.x0;
+    viewer->view.x1 = all.x1;
+    viewer->view.y0 = all.y0;
+    viewer->view.y1 = all.y1;
+}
+
+static void do_series(Viewer *viewer, int dx, int dy) {
+    (void)dy;
+    int count = (int)chart_series_count(viewer->chart);
+    if (count == 0) return;
+    int next = viewer->view.series < 0 ? (dx > 0 ? 0 : count - 1) : (viewer->view.series + dx + count) % count;
+    viewer->view.series = next;
+    chart_cursor_move(viewer->chart, &viewer->view, 0, 0);
+    Str text = {0};
+    chart_readout(viewer->chart, &viewer->view, &text);
+    if (text.length == 0) set_message(viewer, chart_series_name(viewer->chart, (size_t)next));
+    str_done(&text);
+}
+
+/* linear, log y, log x and y, log x; bars have no numeric x. */
+static void do_log(Viewer *viewer, int dx, int dy) {
+    (void)dx;
+    (void)dy;
+    ChartView *view = &viewer->view;
+    ChartKind kind = chart_encoding(viewer->chart)->kind;
+    if (kind == CHART_KERNELS) {
+        set_message(viewer, "kernels have no axis that could be logarithmic");
+        return;
+    }
+    if (kind == CHART_BARS) {
+        view->log_y = !view->log_y;
+    } else if (view->log_x == view->log_y) {
+        view->log_y = !view->log_y;
+    } else {
+        view->log_x = !view->log_x;
+    }
+    set_message(viewer, view->log_x && view->log_y ? "log x and y"
+                        : view->log_x              ? "log x"
+                        : view->log_y              ? "log y"
+                                                   : "linear");
+}
+
+static void do_save(Viewer *viewer, int dx, int dy) {
+    (void)dx;
+    (void)dy;
+    static char name[NAME_MOST] = "chart.svg"; /* the next question offers what was given last */
+    char answer[NAME_MOST] = "";
+    Error err;
+    if (!ask(viewer, "save as (.svg, .png, .pdf): ", name)) return;
+    bool ok = chart_save(viewer->chart, &viewer->view, name, false, &err);
+    if (!ok && err.status == STATUS_WRITE && access(name, F_OK) == 0) {
+        if (!ask(viewer, "the file exists; overwrite it? (y, n): ", answer) || (*answer != 'y' && *answer != 'Y')) {
+            set_message(viewer, "not saved");
+            return;
+        }
+        ok = chart_save(viewer->chart, &viewer->view, name, true, &err);
+    }
+    Str text = {0};
+    if (ok) str_add(&text, "saved ");
+    str_add_escaped(&text, ok ? name : err.text, strlen(ok ? name : err.text));
+    set_message(viewer, str_text(&text));
+    str_done(&text);
+}
+
+static void do_redraw(Viewer *viewer, int dx, int dy) {
+    (void)viewer;
+    (void)dx;
+    (void)dy;
+    clearok(curscr, TRUE);
+}
+
+static void do_suspend(Viewer *viewer, int dx, int dy) {
+    (void)viewer;
+    (void)dx;
+    (void)dy;
+    terminal_suspend();
+}
+
+static Action do_help;
+
+/* ---- keys -------------------------------------------------------------------------------------------------------- */
+
+enum { KEYS_EACH = 4, FAR = 1 << 28 };
+#define SPECIAL(key) (KEY_SPECIAL + KEY_##key)
+#define CTRL_KEY(letter) ((letter)&0x1f)
+
+typedef struct Binding {
+    int keys[KEYS_EACH]; /* 0: none */
+    const char *names, *help;
+    Action *action;
+    int dx, dy;
+} Binding;
+
+static const Binding bindings[] = {
+    {{'q', 27, SPECIAL(F(10)), CTRL_KEY('c')}, "q  Esc  F10  Ctrl-C", "leave", do_leave, 0, 0},
+    {{'?', SPECIAL(F(1))}, "?  F1", "this help", do_help, 0, 0},
+    {{'h', SPECIAL(LEFT)}, "h  left", "cursor to the point before", do_move, -1, 0},
+    {{'l', SPECIAL(RIGHT)}, "l  right", "cursor to the next point", do_move, 1, 0},
+    {{'k', SPECIAL(UP)}, "k  up", "cursor up", do_move, 0, 1},
+    {{'j', SPECIAL(DOWN)}, "j  down", "cursor down", do_move, 0, -1},
+    {{SPECIAL(PPAGE)}, "Page Up", "cursor ten points back", do_move, -10, 0},
+    {{SPECIAL(NPAGE)}, "Page Down", "cursor ten points on", do_move, 10, 0},
+    {{'g', SPECIAL(HOME)}, "g  Home", "cursor to the first point", do_move, -FAR, 0},
+    {{'G', SPECIAL(END)}, "G  End", "cursor to the last point", do_move, FAR, 0},
+    {{'\t'}, "Tab", "next series", do_series, 1, 0},
+    {{SPECIAL(BTAB)}, "Shift-Tab", "series before", do_series, -1, 0},
+    {{'+', '='}, "+", "zoom in about the cursor", do_zoom, 1, 0},
+    {{'-'}, "-", "zoom out", do_zoom, -1, 0},
+    {{'_', '0'}, "_  0", "fit everything", do_fit, 0, 0},
+    {{'<', ',', SPECIAL(SLEFT)}, "<  Shift-left", "pan left", do_pan, -1, 0},
+    {{'>', '.', SPECIAL(SRIGHT)}, ">  Shift-right", "pan right", do_pan, 1, 0},
+    {{SPECIAL(SR)}, "Shift-up", "pan up", do_pan, 0, 1},
+    {{SPECIAL(SF)}, "Shift-down", "pan down", do_pan, 0, -1},
+    {{'L'}, "L", "log axes: y, x and y, x, none", do_log, 0, 0},
+    {{'s'}, "s", "save as SVG, PNG or PDF", do_save, 0, 0},
+    {{CTRL_KEY('l')}, "Ctrl-L", "draw again", do_redraw, 0, 0},
+    {{CTRL_KEY('z')}, "Ctrl-Z", "suspend", do_suspend, 0, 0},
+    {{CTRL_KEY('\\')}, "Ctrl-\\", "leave and quit the program", do_leave, 1, 0},
+};
+enum { BINDINGS = sizeof bindings / sizeof *bindings };
+
+static const Binding *find_binding(int key) {
+    for (int i = 0; i < BINDINGS; i++) {
+        for (int k = 0; k < KEYS_EACH; k++) {
+            if (bindings[i].keys[k] == key && key != 0) return &bindings[i];
+        }
+    }
+    return NULL;
+}
+
+/* As many bindings from `first` on as fit, in one or two columns; returns the first that does not. */
+static int draw_help(int first) {
+    enum { NAME_COLUMNS = 22, HALF = 56 };
+    int rows = LINES > 3 ? LINES - 3 : 1, halves = COLS >= 2 * HALF ? 2 : 1, i = first;
+    erase();
+    if (LINES > 3) terminal_put_text(0, 0, "Keys", COLS);
+    for (int half = 0; half < halves; half++) {
+        for (int row = 0; row < rows && i < BINDINGS; row++, i++) {
+            int y = row + (LINES > 3 ? 2 : 0), x = half * HALF;
+            terminal_put_text(y, x, bindings[i].names, COLS - x);
+            if (COLS - x > NAME_COLUMNS)
+                terminal_put_text(y, x + NAME_COLUMNS, bindings[i].help, COLS - x - NAME_COLUMNS);
+        }
+    }
+    if (LINES > 3) {
+        terminal_put_text(LINES - 1, 0, i < BINDINGS ? "any key: more" : "any key: back to the chart", COLS);
+        mvchgat(LINES - 1, 0, -1, A_REVERSE, 0, NULL);
+    }
+    refresh();
+    return i;
+}
+
+static void begin_help(Viewer *viewer) {
+    (void)viewer;
+    draw_help(0);
+}
+
+static void do_help(Viewer *viewer, int dx, int dy) {
+    (void)dx;
+    (void)dy;
+    for (int first = 0; first < BINDINGS && !viewer->leave;) {
+        int next = draw_help(first);
+        int key = wait_key(viewer, begin_help);
+        if (key == 'q' || key == 27 || key == CTRL_KEY('c')) return;
+        first = next;
+    }
+}
+
+/* ---- view -------------------------------------------------------------------------------------------------------- */
+
+static void run(Viewer *viewer) {
+    while (!viewer->leave) {
+        draw(viewer);
+        int key = wait_key(viewer, draw);
+        if (key == EVENT_NONE) continue;
+        str_done(&viewer->message);
+        const Binding *binding = find_binding(key);
+        if (binding)
+            binding->action(viewer, binding->dx, binding->dy);
+        else
+            set_message(viewer, "not a key here; ? shows them");
+    }
+}
+
+bool tui_view_chart(const Chart *chart, Error *err) {
+    Viewer viewer = {.chart = chart, .view = chart_view(chart)};
+    if (!terminal_enter(err)) return false;
+    viewer.colours = terminal_colours();
+    viewer.ascii = terminal_ascii();
+    run(&viewer);
+    terminal_leave();
+    str_done(&viewer.message);
+    if (viewer.quit) raise(SIGQUIT);
+    if (viewer.gone) return error_set(err, STATUS_FAILED, "full screen: the terminal was closed");
+    if (cancel_level() > 0) return error_set(err, STATUS_CANCELLED, "interrupted");
+    return true;
+}
