@@ -183,6 +183,8 @@ int main(int argc, char **argv) {
         const char *file = optind < argc ? argv[optind] : NULL;
         line.options.arguments = (const char *const *)argv + optind + (file != NULL);
         line.options.argument_count = file ? (size_t)(argc - optind - 1) : 0;
+        bool alone = !file && line.command_count == 0;
+        line.options.interactive = isatty(STDIN_FILENO) && (line.interactive || alone || (file && is_checkpoint(file)));
         shell_signals();
         session = session_new(&line.options, &err);
         if (session) {

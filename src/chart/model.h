@@ -34,6 +34,7 @@ struct Chart {
     double *grid;                   /* HEATMAP, KERNELS: grid_rows x grid_columns, NaN where nothing is known */
     size_t grid_rows, grid_columns; /* HEATMAP: y.count x x.count; KERNELS: all weights of all kernels */
     size_t kernel_rows, kernel_columns;
+    bool wrapped; /* KERNELS of one channel: rows of filters, not a row a filter */
     size_t missing, infinite, repeated;
 };
 

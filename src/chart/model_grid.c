@@ -123,8 +123,8 @@ bool model_grid(Chart *chart, const Table *table, Error *err) {
 
 /* ---- kernels ----------------------------------------------------------------------------------------------------- */
 
-/* The names of kernels along one side are their numbers; the axis says of what. */
-static bool kernel_axis(Axis *axis, const char *label, size_t count, Error *err) {
+/* The names of kernels along one side are numbers; the axis says of what. */
+static bool kernel_axis(Axis *axis, const char *label, size_t count, size_t step, Error *err) {
     axis->category = true;
     axis->label = mem_copy_text(label, err);
     axis->unit = mem_copy_text("", err);
@@ -132,7 +132,7 @@ static bool kernel_axis(Axis *axis, const char *label, size_t count, Error *err)
     if (!axis->label || !axis->unit || !axis->names) return false;
     for (size_t i = 0; i < count; i++) {
         char text[TICK_TEXT];
-        number_text((double)i, 0, text);
+        number_text((double)(i * step), 0, text);
         axis->names[i] = mem_copy_text(text, err);
         if (!axis->names[i]) return false;
         axis->count = i + 1;
@@ -170,6 +170,7 @@ bool model_kernels(Chart *chart, const Table *table, Error *err) {
     bool wrapped = sizes[CHANNEL] <= 1;
     size_t across = wrapped ? (size_t)ceil(sqrt((double)sizes[FILTER] * 2)) : sizes[CHANNEL];
     size_t down = across > 0 ? (wrapped ? (sizes[FILTER] + across - 1) / across : sizes[FILTER]) : 0;
+    chart->wrapped = wrapped;
     chart->kernel_rows = sizes[ROW];
     chart->kernel_columns = sizes[COLUMN];
     chart->encoding.diverging = true;
@@ -178,8 +179,8 @@ bool model_kernels(Chart *chart, const Table *table, Error *err) {
     }
     if (!axis_label(&chart->value, columns[WEIGHT], err) ||
         !new_grid(chart, down * sizes[ROW], across * sizes[COLUMN], err) ||
-        !kernel_axis(&chart->x, wrapped ? "filter" : "channel", across, err) ||
-        !kernel_axis(&chart->y, wrapped ? "" : "filter", down, err)) {
+        !kernel_axis(&chart->x, wrapped ? "" : "channel", across, 1, err) ||
+        !kernel_axis(&chart->y, "filter", down, wrapped ? across : 1, err)) {
         return false;
     }
     for (size_t row = 0; row < table->rows; row++) {

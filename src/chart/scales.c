@@ -73,6 +73,7 @@ void number_text(double value, int decimals, char out[TICK_TEXT]) {
         snprintf(out, TICK_TEXT, "%.4g", value);
     else
         snprintf(out, TICK_TEXT, "%.*f", decimals, value);
+    if (*out == '-' && strtod(out, NULL) == 0) memmove(out, out + 1, strlen(out)); /* no "-0.00" */
     shorten_exponent(out);
 }
 

@@ -330,11 +330,11 @@ static void plan_kernels(const Chart *chart, const ChartView *view, const Box *p
 /* "filters 0-15 of 64, channels 0-22 of 64", where not all are shown. */
 static void shown_text(const Chart *chart, const KernelPicture *picture, Str *out) {
     if (picture->rows < chart->y.count) {
-        str_addf(out, "%s %zu-%zu of %zu", *chart->y.label ? "filters" : "rows", picture->first_row,
+        str_addf(out, "%s %zu-%zu of %zu", chart->wrapped ? "rows" : "filters", picture->first_row,
                  picture->first_row + picture->rows - 1, chart->y.count);
     }
     if (picture->columns < chart->x.count) {
-        str_addf(out, "%s%s %zu-%zu of %zu", out->length ? ", " : "", *chart->y.label ? "channels" : "columns",
+        str_addf(out, "%s%s %zu-%zu of %zu", out->length ? ", " : "", chart->wrapped ? "columns" : "channels",
                  picture->first_column, picture->first_column + picture->columns - 1, chart->x.count);
     }
 }
@@ -383,15 +383,15 @@ static void kernel_cursor(Canvas *canvas, const Chart *chart, const ChartView *v
 void text_kernels(Canvas *canvas, const Chart *chart, const ChartView *view) {
     Ink ink = {canvas, value_scale(chart), true};
     int half = pairs(canvas) ? 2 : 1;
-    bool wrapped = *chart->y.label == '\0';
     KernelPicture picture = {.chart = chart, .wide = half == 2 ? 1 : 2};
-    Layout layout = layout_begin(canvas, chart, view, chart->y.label, wrapped ? "" : chart->x.label, LEAST_PLOT,
-                                 wrapped ? 0 : PARTS_AXIS);
+    Layout layout =
+        layout_begin(canvas, chart, view, chart->y.label, chart->x.label, LEAST_PLOT, chart->wrapped ? 0 : PARTS_AXIS);
     Labels up, across, values;
     Str shown = {0};
     int bar = reserve_colour_bar(&ink, &layout, &values);
     if (chart->x.count == 0 || chart->y.count == 0) return;
-    int left = wrapped || layout.axis < 0 ? 0 : text_width(chart->y.names[chart->y.count - 1]) + 2;
+    int left = text_width(chart->y.names[chart->y.count - 1]) + 2;
+    if (layout.plot.width - left < 12) left = 0;
     layout.plot.x += left;
     layout.plot.width -= left;
     plan_kernels(chart, view, &layout.plot, half, &picture);
@@ -412,7 +412,7 @@ void text_kernels(Canvas *canvas, const Chart *chart, const ChartView *view) {
     if (bar >= 0) labels_up(ink.scale, layout.plot.height, 1, &values);
     colour_bar(&ink, chart, &layout, bar, &values);
     kernel_labels(chart, &picture, &layout.plot, half, &up, &across);
-    if (!wrapped) frame(canvas, &layout, &up, &across, left);
+    frame(canvas, &layout, &up, &across, left);
     layout_x_label(canvas, &layout, chart->x.label, false);
     int rows = (int)picture.rows * ((int)chart->kernel_rows * picture.dot + 1) - 1;
     if (rows > layout.plot.height * half) rows = layout.plot.height * half;

@@ -205,7 +205,7 @@ static void read_kernels(const Chart *chart, const ChartView *view, Str *out) {
         !kernel_index(view->cursor_y, rows, chart->grid_rows, &i)) {
         return;
     }
-    if (*chart->y.label)
+    if (!chart->wrapped)
         str_addf(out, "filter %zu  channel %zu", i / rows, j / columns);
     else
         str_addf(out, "filter %zu", i / rows * chart->x.count + j / columns);

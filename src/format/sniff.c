@@ -40,11 +40,13 @@ static int first_visible(const Head *head, size_t at) {
     return at < head->length ? head->bytes[at] : -1;
 }
 
-/* Printable UTF-8; a character that the end of the head cuts off does not count against it. */
+/* Printable UTF-8; the last character, which the end of the head may cut, does not count. */
 static bool is_text(const Head *head) {
     size_t length = head->length;
-    if (length < head->file_size)
-        for (int i = 0; i < 3 && length > 0 && (head->bytes[length - 1] & 0x80); i++) length--;
+    if (length < head->file_size) {
+        for (int i = 0; i < 3 && length > 1 && (head->bytes[length - 1] & 0xC0) == 0x80; i++) length--;
+        length--;
+    }
     for (size_t i = 0; i < length; i++)
         if (head->bytes[i] == 0x7f || (head->bytes[i] < ' ' && !memchr("\t\n\r\f\033", head->bytes[i], 5)))
             return false;

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CAP_NAME_BYTES = 256 << 20, CAP_METADATA = 1000 };
+enum { NAME_BYTES = 32 << 20, NAME_BYTES_EACH = 8, CAP_METADATA = 1000 };
 
 /* ---- storages ---------------------------------------------------------------------------------------------------- */
 
@@ -206,8 +206,9 @@ static bool note_choice(Checkpoint *checkpoint, const PickleNode *chosen, const 
     const Torch *torch = checkpoint->reader;
     uint32_t all = pickle_root(torch->pickle)->tensors;
     if (all == chosen->tensors) return checkpoint_add_note(checkpoint, err, "the state dict is \"%s\"", name);
-    return checkpoint_add_note(checkpoint, err, "the state dict is \"%s\"; %" PRIu32 " tensors beside it are left out",
-                               name, all - chosen->tensors);
+    return checkpoint_add_note(checkpoint, err,
+                               "the state dict is \"%s\": %" PRIu32 " of the file's %" PRIu32 " tensors", name,
+                               chosen->tensors, all);
 }
 
 /* Scalars of the root dict are metadata. */
@@ -235,9 +236,11 @@ static bool add_tensor(Checkpoint *checkpoint, const PickleNode *node, const Str
     DType dtype;
     unsigned rank;
     uint64_t dim[TENSOR_RANK_MAX];
+    /* Shared nodes let a small stream spell many long names. */
+    uint64_t cap = NAME_BYTES + NAME_BYTES_EACH * pickle_end(torch->pickle);
     torch->name_bytes += name->length;
-    if (torch->name_bytes > CAP_NAME_BYTES)
-        return error_set(err, STATUS_LIMIT, "the tensors' names take more than %d bytes", CAP_NAME_BYTES);
+    if (torch->name_bytes > cap)
+        return error_set(err, STATUS_LIMIT, "the tensors' names take more than %" PRIu64 " bytes", cap);
     if (!torch_tensor_parse(torch, node, str_text(name), &tensor, &dtype, &rank, dim, err)) return false;
     if (!mem_grow(&torch->tensors, &torch->tensor_capacity, (uint64_t)torch->tensor_count + 1, sizeof tensor, err))
         return false;

@@ -11,7 +11,7 @@
 
 #include "format/torch.h"
 
-enum { VERSION_MAX = 10 };
+enum { VERSION_MAX = 10, PICKLE_RATIO = 64 };
 
 /* The length of ROOT, from the one member ROOT/data.pkl. */
 static bool find_root(const Zip *zip, size_t *pickle, size_t *root, Error *err) {
@@ -91,10 +91,13 @@ static bool check_byteorder(Torch *torch, size_t pickle, size_t root, Error *err
 }
 
 static bool parse_pickle(Torch *torch, size_t member, Error *err) {
-    uint64_t size = zip_member(torch->zip, member)->size;
+    uint64_t size = zip_member(torch->zip, member)->size, stored = zip_member(torch->zip, member)->stored;
     const char *name = zip_member(torch->zip, member)->name;
     if (size > PICKLE_CAP_STREAM)
         return error_set(err, STATUS_LIMIT, "%s has %" PRIu64 " bytes, limit %d", name, size, PICKLE_CAP_STREAM);
+    if (size / PICKLE_RATIO > stored) /* PyTorch does not compress at all */
+        return error_set(err, STATUS_BAD_INPUT, "%s: %" PRIu64 " bytes compressed to %" PRIu64 " are no checkpoint's",
+                         name, size, stored);
     uint8_t *bytes = mem_admit(size, name, err) ? mem_alloc(size, 1, err) : NULL;
     File *file = NULL;
     if (bytes && read_record(torch->zip, member, bytes, err))

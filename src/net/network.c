@@ -135,7 +135,7 @@ static bool load_tensors(Network *network, Checkpoint *checkpoint, Error *err) {
     if (network->tensor_count > 0) return true;
     const CheckpointTensor *first = count > 0 ? checkpoint_tensor(checkpoint, 0) : NULL;
     if (first)
-        return error_set(err, STATUS_BAD_INPUT, "%s: no tensor can be used: '%s' is %s, whose values are no numbers",
+        return error_set(err, STATUS_BAD_INPUT, "%s: no tensor can be used: '%s': %s values cannot be used as numbers",
                          checkpoint_path(checkpoint), first->name, dtype_name(first->dtype));
     return error_set(err, STATUS_BAD_INPUT, "%s: holds no tensors", checkpoint_path(checkpoint));
 }
@@ -146,9 +146,8 @@ static bool load_notes(Network *network, const Checkpoint *checkpoint, Error *er
             return false;
     for (size_t i = 0; i < checkpoint_metadata_count(checkpoint); i++) {
         const KeyValue *entry = checkpoint_metadata(checkpoint, i);
-        if (strncmp(entry->key, "weft.", 5) != 0 &&
-            !key_value_add(&network->notes, &network->note_count, entry->key, entry->value, err))
-            return false;
+        bool told = strncmp(entry->key, "weft.", 5) != 0 && strcmp(entry->key, "format") != 0; /* "pt" tells nothing */
+        if (told && !key_value_add(&network->notes, &network->note_count, entry->key, entry->value, err)) return false;
     }
     return true;
 }

@@ -39,11 +39,13 @@ const HelpTopic help_topics[] = {
      "    print(d0, evaluate{\"smooth\", \"test\"}.accuracy)\n"
      "  end\n"
      "\n"
-     "t.column is a value where the table has one row, else an array; t[3] is the third row, #t the number of rows, t.notes\n"
-     "what stands under the table, t.names the columns. $name and $(expression) in a command line are Lua values. run(\"sratio %s\", name) runs a\n"
-     "command line. tabulate(\"name\", {\"cutoff\", \"accuracy (%)\"}, rows) makes a table of your own, to plot and export.\n"
-     "near(a, b, tolerance) compares. A script's arguments are arg[1], arg[2], ... Variables are global; a top-level local\n"
-     "would be lost on the next line and is an error. Random numbers repeat with --seed, and pairs goes in sorted order.\n"},
+     "t.column is a value where the table has one row, else an array; t[3] is the third row, #t the number of rows,\n"
+     "t.notes what stands under the table, t.names its columns. $name and $(expression) in a command line are Lua values.\n"
+     "run(\"sratio %s\", name) runs a command line. tabulate(\"name\", {\"cutoff\", \"accuracy (%)\"}, rows) makes a table of your\n"
+     "own, to plot and export. near(a, b, tolerance) compares. A script's arguments are arg[1], arg[2], ...\n"
+     "\n"
+     "Variables are global; a top-level local would be lost on the next line and is an error. Random numbers repeat with\n"
+     "--seed, and pairs goes in sorted order.\n"},
     {"charts", "charts and the full-screen viewer",
      "A chart is a table and a way to draw it. Commands draw a compact chart under their table on a terminal; `plot TABLE` opens\n"
      "it full-screen, and prints it as text where there is no terminal or with --inline; `export TABLE FILE.svg` (.png, .pdf)\n"

@@ -12,7 +12,7 @@ Session *lua_session(lua_State *lua) {
     return *(Session **)lua_getextraspace(lua);
 }
 
-void number_text(double value, Str *out) {
+void lua_number_text(double value, Str *out) {
     if (value == floor(value) && fabs(value) < 1e15) {
         str_addf(out, "%.0f", value);
         return;
@@ -105,7 +105,7 @@ static bool value_text(lua_State *lua, int index, Str *out, Error *err) {
     index = lua_absindex(lua, index);
     switch (lua_type(lua, index)) {
     case LUA_TNUMBER:
-        number_text(lua_tonumber(lua, index), out);
+        lua_number_text(lua_tonumber(lua, index), out);
         return true;
     case LUA_TSTRING:
         str_add(out, lua_tostring(lua, index));

@@ -121,8 +121,13 @@ static void add_notes(const Table *table, size_t width, Str *out) {
 }
 
 void output_table(Session *session, const Table *table, TableFormat format) {
+    enum { ROWS_MOST = 200, ROWS_SHOWN = 20 }; /* a terminal is not flooded; files and pipes get every row */
     Str out = {0};
-    table_write(table, format, session->out_terminal ? output_columns() : 0, &out);
+    Table shown = *table;
+    bool cut = session->out_terminal && format == TABLE_TEXT && table->rows > ROWS_MOST;
+    if (cut) shown.rows = ROWS_SHOWN;
+    table_write(&shown, format, session->out_terminal ? output_columns() : 0, &out);
+    if (cut) str_addf(&out, "... and %zu rows more (export writes them all)\n", table->rows - shown.rows);
     if (format == TABLE_TEXT) {
         add_notes(table, output_columns(), &out);
         if (!session->options.interactive) str_add(&out, "\n"); /* results of a script stand apart */
@@ -145,6 +150,7 @@ void output_chart(Session *session, const Chart *chart, unsigned width, unsigned
     }
     chart_grid_text(&grid, session->colours, &out);
     chart_grid_done(&grid);
+    if (!session->options.interactive) str_add(&out, "\n");
     output_text(session, str_text(&out));
     str_done(&out);
 }

@@ -112,7 +112,7 @@ Table *lua_tabulate(lua_State *lua); /* arguments (columns, rows) on the stack; 
 void lua_safe_open(Session *session, lua_State *lua);
 Session *lua_session(lua_State *lua);
 /* Shortest digits that read back as the same number; integers plain. */
-void number_text(double value, Str *out);
+void lua_number_text(double value, Str *out);
 
 /* ---- output.c ---- */
 void output_start(Session *session);

@@ -154,6 +154,7 @@ static void test_datasets(void **state) {
 
 static int write_list(const char *folder) {
     const HostileCase *const lists[] = {hostile_any, hostile_safetensors, hostile_torch, hostile_npy, hostile_datasets};
+    mkdir(folder, 0777); /* it may be there */
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         for (const HostileCase *hostile = lists[i]; hostile->name; hostile++) {
             const char *path = text_of("%s/%s", folder, hostile->name);
@@ -161,10 +162,9 @@ static int write_list(const char *folder) {
                 fprintf(stderr, "%s: could not be written\n", path);
                 return 1;
             }
-            bool net = strcmp(hostile->load, "net") == 0;
-            char *spec = net ? NULL : spec_of(hostile, path);
-            printf("%d\t%s\t%s%s\t%d\t%s\n", hostile->row, hostile->name, net ? "net " : "data ", net ? path : spec,
-                   hostile->status, hostile->reason ? hostile->reason : "");
+            char *spec = spec_of(hostile, path);
+            printf("%d\t%s\t%s\t%d\t%s\n", hostile->row, hostile->name, spec, hostile->status,
+                   hostile->reason ? hostile->reason : "");
             mem_free(spec);
         }
     }

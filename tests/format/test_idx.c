@@ -333,6 +333,21 @@ static void test_read_faults(void **state) {
     bytes_done(&bytes);
 }
 
+/* Files that Python's gzip and zlib wrote (tests/fixtures/idx/make.py). */
+static void test_fixtures(void **state) {
+    (void)state;
+    static const char *const names[] = {"counting", "counting-named.gz", "counting-fields.gz", "counting-members.gz"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        Error err = {0};
+        IdxArray array;
+        if (!idx_read(text_of("tests/fixtures/idx/%s", names[i]), 0, &array, &err)) fail_msg("%s", err.text);
+        assert_int_equal(array.rank, 3);
+        assert_int_equal(array.dim[0] * 100 + array.dim[1] * 10 + array.dim[2], 345);
+        for (int n = 0; n < 60; n++) assert_int_equal(((uint8_t *)array.data)[n], n);
+        idx_done(&array);
+    }
+}
+
 /* CRC-32 of the pixels as Python's gzip, numpy and zlib.crc32 give it for the published files. */
 static void test_fashion_mnist(void **state) {
     (void)state;
@@ -358,7 +373,8 @@ int main(void) {
         cmocka_unit_test(test_changed_bytes),      cmocka_unit_test(test_gzip_members),
         cmocka_unit_test(test_gzip_refusals),      cmocka_unit_test(test_bombs),
         cmocka_unit_test(test_save_and_read_back), cmocka_unit_test(test_save_faults),
-        cmocka_unit_test(test_read_faults),        cmocka_unit_test(test_fashion_mnist),
+        cmocka_unit_test(test_read_faults),        cmocka_unit_test(test_fixtures),
+        cmocka_unit_test(test_fashion_mnist),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -358,6 +358,11 @@ static void check_network(const char *name, const char *file) {
     network_free(network);
 }
 
+/* The deep networks and whole test sets take minutes under sanitizers; ResNet20 runs there too. */
+static bool slow_build(void) {
+    return strcmp(WEFT_BUILD_MODE, "asan") == 0;
+}
+
 static bool shared_missing(void) {
     return access(SHARED "oracle/forward.json", R_OK) != 0 || access(SHARED "data/checkpoints", R_OK) != 0;
 }
@@ -370,20 +375,21 @@ static void test_resnet20(void **state) {
 
 static void test_resnet32(void **state) {
     (void)state;
-    if (shared_missing()) skip();
+    if (slow_build() || shared_missing()) skip();
     check_network("resnet32", "resnet32-d509ac18.th");
 }
 
 static void test_resnet56(void **state) {
     (void)state;
-    if (shared_missing()) skip();
+    if (slow_build() || shared_missing()) skip();
     check_network("resnet56", "resnet56-4bfd9763.th");
 }
 
 /* The accuracy on the whole test set that PyTorch measured after training. */
 static void test_fashion(void **state) {
     (void)state;
-    if (access(SHARED "data/fashion-resnet8.pth", R_OK) != 0 || access("/usr/share/datasets/fashion-mnist", R_OK) != 0)
+    if (slow_build() || access(SHARED "data/fashion-resnet8.pth", R_OK) != 0 ||
+        access("/usr/share/datasets/fashion-mnist", R_OK) != 0)
         skip();
     Error err = {0};
     Network *network = network_load(SHARED "data/fashion-resnet8.pth", &(NetworkOptions){0}, &err);

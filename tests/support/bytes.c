@@ -149,16 +149,25 @@ static void deflate_raw(Bytes *out, const void *data, size_t length) {
 }
 
 /* The 26 bytes from the version to the lengths of name and extra field. */
-static void zip_fields(Bytes *bytes, const ZipPart *part, const char *name, size_t stored) {
+static void zip_fields(Bytes *bytes, const ZipPart *part, const char *name, size_t stored, bool wide) {
     bytes_le(bytes, 20, 2);
     bytes_le(bytes, part->flags, 2);
     bytes_le(bytes, part->method, 2);
     bytes_le(bytes, 0x00210000, 4);
     bytes_le(bytes, crc32(0, part->data, (uInt)part->length) ^ part->crc_change, 4);
-    bytes_le(bytes, stored, 4);
-    bytes_le(bytes, part->declared ? part->declared : part->length, 4);
+    bytes_le(bytes, wide ? 0xFFFFFFFF : stored, 4);
+    bytes_le(bytes, wide ? 0xFFFFFFFF : part->declared ? part->declared : part->length, 4);
     bytes_le(bytes, strlen(name), 2);
-    bytes_le(bytes, 0, 2);
+    bytes_le(bytes, wide ? 20 : 0, 2);
+}
+
+/* Uncompressed, then stored size. */
+static void zip_extra(Bytes *bytes, const ZipPart *part, size_t stored, bool wide) {
+    if (!wide) return;
+    bytes_le(bytes, 1, 2);
+    bytes_le(bytes, 16, 2);
+    bytes_le(bytes, part->declared ? part->declared : part->length, 8);
+    bytes_le(bytes, stored, 8);
 }
 
 void bytes_zip(Bytes *bytes, const ZipPart *part, size_t count) {
@@ -171,13 +180,15 @@ void bytes_zip(Bytes *bytes, const ZipPart *part, size_t count) {
         else
             bytes_add(&stored, part[i].data, part[i].length);
         bytes_add(&directory, "PK\1\2\24\0", 6);
-        zip_fields(&directory, &part[i], part[i].name, stored.length);
+        zip_fields(&directory, &part[i], part[i].name, stored.length, part[i].wide & ZIP_WIDE_ENTRY);
         bytes_fill(&directory, 0, 10);
         bytes_le(&directory, bytes->length, 4);
         bytes_add(&directory, part[i].name, strlen(part[i].name));
+        zip_extra(&directory, &part[i], stored.length, part[i].wide & ZIP_WIDE_ENTRY);
         bytes_add(bytes, "PK\3\4", 4);
-        zip_fields(bytes, &part[i], local_name, stored.length);
+        zip_fields(bytes, &part[i], local_name, stored.length, part[i].wide & ZIP_WIDE_LOCAL);
         bytes_add(bytes, local_name, strlen(local_name));
+        zip_extra(bytes, &part[i], stored.length, part[i].wide & ZIP_WIDE_LOCAL);
         bytes_add(bytes, stored.data, stored.length);
         bytes_done(&stored);
     }

@@ -48,8 +48,9 @@ typedef struct ZipPart {
     const char *local_name; /* in the local header, where it is another */
     uint64_t declared;      /* uncompressed size in both headers; 0: the true one */
     uint32_t crc_change;    /* xor'ed into the CRC */
+    uint8_t wide;           /* ZIP_WIDE_LOCAL, ZIP_WIDE_ENTRY: sizes in a ZIP64 extra field there */
 } ZipPart;
-enum { ZIP_LOCAL_SIZE = 30, ZIP_ENTRY_SIZE = 46, ZIP_END_SIZE = 22 };
+enum { ZIP_LOCAL_SIZE = 30, ZIP_ENTRY_SIZE = 46, ZIP_END_SIZE = 22, ZIP_WIDE_LOCAL = 1, ZIP_WIDE_ENTRY = 2 };
 void bytes_zip(Bytes *bytes, const ZipPart *part, size_t count);
 
 #endif

@@ -28,7 +28,7 @@ static bool put_pair(const char *folder, Bytes *images, uint32_t count) {
     Bytes labels = {0};
     bytes_idx(&labels, 0x08, 1, &count, 1);
     for (uint32_t i = 0; i < count; i++) bytes_fill(&labels, (uint8_t)i, 1);
-    return put(folder, "labels", &labels) & put(folder, "images", images);
+    return put(folder, "labels", &labels) && put(folder, "images", images);
 }
 
 /* ---- IDX --------------------------------------------------------------------------------------------------------- */

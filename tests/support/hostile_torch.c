@@ -12,6 +12,8 @@ static bool put(const char *path, Bytes *bytes) {
     return ok;
 }
 
+enum { PICKLE_CAP = 256 << 20 };
+
 /* ---- zip files --------------------------------------------------------------------------------------------------- */
 
 static const uint8_t six_floats[24];
@@ -246,6 +248,19 @@ WEIGHTS(key_parent, REBUILD(STORAGE("Float", "../../x", "6"), "0", "2 3", "3 1")
 WEIGHTS(key_root, REBUILD(STORAGE("Float", "/etc/passwd", "6"), "0", "2 3", "3 1"))
 WEIGHTS(not_a_storage, REBUILD("( 'strange '0 t Q ", "0", "2 3", "3 1"))
 WEIGHTS(storage_of_sizes, REBUILD("( 'storage @torch.Size '0 'cpu 6 t Q ", "0", "2 3", "3 1"))
+WEIGHTS(size_list, "@torch._utils._rebuild_tensor_v2 ( " STORAGE("Float", "0", "6") "0 ] 6 a ( 1 t F N t R ")
+WEIGHTS(offset_text, TENSOR("'0", "2 3", "3 1"))
+WEIGHTS(parameter_of_none, "@torch._utils._rebuild_parameter ( N T N t R ")
+WEIGHTS(parameter_of_parameter,
+        "@torch._utils._rebuild_parameter ( @torch._utils._rebuild_parameter ( " GOOD "T N t R T N t R ")
+#define BYTES_REBUILD(function, storage, type) \
+    WEIGHTS(function, "@torch._utils._rebuild_" storage "0 ( 1 t ( 1 t F N " type " t R ")
+#define UNTYPED "( 'storage @torch.storage.UntypedStorage '0 'cpu 24 t Q "
+BYTES_REBUILD(bytes_good, "tensor_v3 ( " UNTYPED, "@torch.int32")
+BYTES_REBUILD(bytes_untyped, "tensor_v2 ( " UNTYPED, "")
+BYTES_REBUILD(bytes_typed, "tensor_v3 ( " STORAGE("Float", "0", "6"), "@torch.int32")
+BYTES_REBUILD(bytes_no_dtype, "tensor_v3 ( " UNTYPED, "'int32")
+BYTES_REBUILD(bytes_quantised, "tensor_v3 ( " UNTYPED, "@torch.quint8")
 PICKLE(same_name, "} 'w " GOOD "s 'w " GOOD "s .")
 PICKLE(no_tensors, "} 'epoch 3 s .")
 PICKLE(shared_and_expanded, "} 'a " GOOD "<0 s 'b >0 s 'c " TENSOR("5", "1000 2", "0 0") "s .")
@@ -255,6 +270,18 @@ static bool long_name(const char *path) {
     bytes_pickle(&pickle, "} #58 #89 #13 #00 #00");
     bytes_fill(&pickle, 'n', 5001);
     bytes_pickle(&pickle, GOOD "s .");
+    return put_records(path, &pickle, (ZipPart[]){VERSION, DATA}, 2);
+}
+
+/* Names of 4096 bytes for 20,000 tensors, from a stream of some 80,000 bytes. */
+static bool many_long_names(const char *path) {
+    Bytes pickle = {0};
+    bytes_pickle(&pickle, "} #58 #00 #10 #00 #00");
+    bytes_fill(&pickle, 'n', 4096);
+    bytes_add(&pickle, "q\1", 2);
+    bytes_pickle(&pickle, GOOD "<2 s");
+    for (unsigned i = 0; i < 20000; i++) bytes_add(&pickle, "h\1h\2s", 5);
+    bytes_add(&pickle, ".", 1);
     return put_records(path, &pickle, (ZipPart[]){VERSION, DATA}, 2);
 }
 
@@ -294,17 +321,32 @@ static bool trailing_junk(const char *path) {
     return put(path, &bytes);
 }
 
-/* A deflated data.pkl that says it has more than the cap. */
-static bool pickle_bomb(const char *path) {
-    Bytes bytes = {0}, zeros = {0};
-    bytes_fill(&zeros, 0, 1 << 20);
-    bytes_zip(
-        &bytes,
-        (ZipPart[]){{.name = "a/data.pkl", .data = zeros.data, .length = 1 << 20, .method = 8, .declared = 1 << 29},
-                    VERSION},
-        2);
-    bytes_done(&zeros);
+/* A deflated data.pkl of `length` bytes, random or zeros, that says it has `declared`. */
+static bool put_deflated_pickle(const char *path, size_t length, bool random, uint64_t declared) {
+    Bytes bytes = {0}, pickle = {0};
+    uint32_t state = 1;
+    bytes_fill(&pickle, '.', length);
+    for (size_t i = 0; i < length && random; i++) {
+        state = state * 1664525 + 1013904223; /* Numerical Recipes */
+        pickle.data[i] = (uint8_t)(state >> 24);
+    }
+    const ZipPart parts[] = {
+        {.name = "a/data.pkl", .data = pickle.data, .length = length, .method = 8, .declared = declared}, VERSION};
+    bytes_zip(&bytes, parts, 2);
+    bytes_done(&pickle);
     return put(path, &bytes);
+}
+
+static bool pickle_bomb(const char *path) {
+    return put_deflated_pickle(path, 1 << 20, false, 1 << 29);
+}
+
+static bool pickle_zeros(const char *path) {
+    return put_deflated_pickle(path, 1 << 20, false, 1 << 20);
+}
+
+static bool pickle_over_cap(const char *path) {
+    return put_deflated_pickle(path, 300000, true, PICKLE_CAP + 1);
 }
 
 /* ---- what is refused by name ------------------------------------------------------------------------------------- */
@@ -426,6 +468,15 @@ const HostileCase hostile_torch[] = {
     {74, "74-no-storage.pth", "net", no_storage, 3, "its storage is not one"},
     {74, "74-arguments.pth", "net", few_arguments, 3, "_rebuild_tensor_v2 with 2 arguments"},
     {74, "74-conjugated.pth", "net", stored_conjugated, 3, "stored with its conj bit set"},
+    {74, "74-size-list.pth", "net", size_list, 3, "its size is no tuple"},
+    {74, "74-offset-text.pth", "net", offset_text, 3, "its storage offset is no count"},
+    {74, "74-parameter.pth", "net", parameter_of_none, 3, "_rebuild_parameter without a tensor"},
+    {74, "74-parameter-twice.pth", "net", parameter_of_parameter, 3, "_rebuild_parameter without a tensor"},
+    {74, "74-bytes-good.pth", "net", bytes_good, 0, NULL},
+    {74, "74-bytes-untyped.pth", "net", bytes_untyped, 3, "rebuilt without a type from a storage of bytes"},
+    {74, "74-bytes-typed.pth", "net", bytes_typed, 3, "rebuilt by type from a typed storage"},
+    {74, "74-bytes-no-dtype.pth", "net", bytes_no_dtype, 3, "its element type is not one that can be read"},
+    {74, "74-bytes-quantised.pth", "net", bytes_quantised, 3, "its element type is not one that can be read"},
     {75, "75-short.pth", "net", record_short, 3, "storage '0' declares 32 bytes, record holds 24"},
     {76, "76-long.pth", "net", record_long, 3, "storage '0' declares 20 bytes, record holds 24"},
     {76, "76-two-kinds.pth", "net", two_kinds, 3, "storage '0' is declared twice and differently"},
@@ -437,6 +488,7 @@ const HostileCase hostile_torch[] = {
     {78, "78-sizes.pth", "net", storage_of_sizes, 3, "a storage's type is not one"},
     {78, "78-same-name.pth", "net", same_name, 3, "\"w\" appears twice"},
     {78, "78-long-name.pth", "net", long_name, 5, "more than 4096 bytes"},
+    {78, "78-many-long-names.pth", "net", many_long_names, 5, "names take more than"},
     {79, "79-two-pickles.pth", "net", two_pickles, 3, "two members are named \"a/data.pkl\""},
     {79, "79-two-roots.pth", "net", two_roots, 3, "more than one data.pkl"},
     {79, "79-no-root.pth", "net", no_root, 3, "data.pkl does not stand in a folder"},
@@ -444,6 +496,8 @@ const HostileCase hostile_torch[] = {
     {80, "80-flipped.pth", "net", flipped_byte, 3, "torch.serialization.set_crc32_options(False)"},
     {81, "81-bomb.pth", "net", bomb, 3, "cannot inflate to 4000000000"},
     {81, "81-pickle-bomb.pth", "net", pickle_bomb, 3, "cannot inflate to 536870912"},
+    {81, "81-pickle-zeros.pth", "net", pickle_zeros, 3, "are no checkpoint's"},
+    {81, "81-pickle-over-cap.pth", "net", pickle_over_cap, 5, "a/data.pkl has 268435457 bytes, limit 268435456"},
     {83, "83-local-name.pth", "net", local_name, 3, "another name"},
     {84, "84-encrypted.pth", "net", encrypted, 3, "encrypted"},
     {85, "85-method-12.pth", "net", method_12, 3, "compression method 12"},

@@ -1,0 +1,54 @@
+/* figure -- a chart laid out on paper: margins, axes, legend, and the kinds (inside chart). */
+#ifndef WEFT_CHART_FIGURE_H
+#define WEFT_CHART_FIGURE_H
+
+#include "chart/model.h"
+#include "chart/paint.h"
+
+#define FIGURE_TITLE 20.0
+#define FIGURE_LABEL 15.0
+#define FIGURE_TICK 13.0
+#define FIGURE_NOTE 12.0
+#define FIGURE_MARGIN 24.0
+#define FIGURE_BELOW 26.0 /* for ticks and their texts below the plot */
+
+extern const Rgb figure_ink, figure_grey, figure_pale; /* texts; axes and notes; grid lines */
+
+/* What is being drawn; the kinds shrink `plot` by what their axes need. */
+typedef struct Figure {
+    Paint *paint;
+    const Chart *chart;
+    const ChartView *view;
+    Frame plot;
+} Figure;
+
+void figure_draw(const void *context, Paint *paint); /* context: a Figure without paint */
+
+void figure_line(const Figure *figure, double x0, double y0, double x1, double y1, Rgb colour, double width);
+void figure_text(const Figure *figure, double x, double y, const char *text, double size, Anchor anchor, Rgb colour);
+/* As much of `text` as fits into `room`, with an ellipsis. */
+void figure_fitted(const Figure *figure, double x, double y, const char *text, double room, TextStyle style);
+void figure_mark(const Figure *figure, size_t series, Point at, double size); /* each series has a shape of its own */
+
+/* The plot's axes. Ticks across: texts below; up: texts to the left. `grid` draws pale lines through the plot. */
+void figure_ticks_across(Scale scale, double width, Ticks *ticks);
+void figure_ticks_up(Scale scale, double height, Ticks *ticks);
+double ticks_width(const Ticks *ticks);
+void figure_axis_across(const Figure *figure, Scale scale, const Ticks *ticks, bool grid);
+void figure_axis_up(const Figure *figure, Scale scale, const Ticks *ticks, bool grid);
+void figure_labels(const Figure *figure, const char *x, const char *y);
+/* Names in the margins, centred on their places, thinned to what can be read. */
+void figure_names_left(const Figure *figure, const Axis *axis, Scale scale, double room);
+void figure_names_below(const Figure *figure, const Axis *axis, Scale scale, bool upwards);
+bool names_fit_below(const Axis *axis, Scale scale, double width);
+double names_width(const Axis *axis, Scale scale, double size);
+
+double figure_x(const Figure *figure, Scale scale, double value);
+double figure_y(const Figure *figure, Scale scale, double value);
+
+void figure_bars(Figure *figure);
+void figure_lines(Figure *figure);
+void figure_heatmap(Figure *figure);
+void figure_kernels(Figure *figure);
+
+#endif

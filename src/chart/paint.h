@@ -1,0 +1,57 @@
+/* paint -- the few drawing primitives that chart files are made of, and what draws them (inside chart). */
+#ifndef WEFT_CHART_PAINT_H
+#define WEFT_CHART_PAINT_H
+
+#include "chart/palette.h"
+#include "weft/base.h"
+
+/* Coordinates grow right and down, in units of which a figure has FIGURE_WIDTH x FIGURE_HEIGHT. */
+enum { FIGURE_WIDTH = 1000, FIGURE_HEIGHT = 600 };
+
+typedef struct Point {
+    double x, y;
+} Point;
+
+typedef struct Frame {
+    double x, y, width, height;
+} Frame;
+
+typedef struct Pen {
+    Rgb colour;
+    double width;
+    bool dotted;
+} Pen;
+
+typedef enum Anchor { ANCHOR_START, ANCHOR_MIDDLE, ANCHOR_END } Anchor;
+typedef struct TextStyle {
+    double size;
+    Rgb colour;
+    Anchor anchor;
+    bool bold;
+    bool upwards; /* turned by a quarter, reading upwards */
+} TextStyle;
+
+typedef struct Paint Paint;
+typedef struct PaintOps {
+    void (*line)(Paint *paint, Point from, Point to, Pen pen);
+    /* fill: closed and filled, and outlined where pen.width > 0 */
+    void (*polyline)(Paint *paint, const Point *points, size_t count, Pen pen, const Rgb *fill);
+    void (*rectangle)(Paint *paint, Frame frame, Rgb fill);
+    void (*text)(Paint *paint, Point at, const char *text, TextStyle style); /* at: on the base line */
+    void (*clip)(Paint *paint, Frame frame);                                 /* until unclip; one at a time */
+    void (*unclip)(Paint *paint);
+} PaintOps;
+struct Paint {
+    const PaintOps *ops;
+};
+
+typedef enum PaintFormat { PAINT_SVG, PAINT_PNG, PAINT_PDF } PaintFormat;
+/* Calls draw(context, paint) for a blank figure and leaves the file's bytes in *out. */
+typedef void DrawFigure(const void *context, Paint *paint);
+bool paint_svg(const char *title, DrawFigure *draw, const void *context, Str *out, Error *err);
+bool paint_cairo(PaintFormat format, const char *title, DrawFigure *draw, const void *context, Str *out, Error *err);
+
+/* How wide a text is set, in the same units for every format: the advances of DejaVu Sans, which few fonts exceed. */
+double text_advance(const char *text, double size);
+
+#endif
