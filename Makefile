@@ -100,10 +100,11 @@ run-fuzzers: $(FUZZERS)
 			-print_final_stats=1 -verbosity=0 -artifact_prefix=build/fuzz/findings/$$name- \
 			build/fuzz/corpus/$$name tests/fixtures || exit 1; done
 
-# Benchmarks; BENCH_NETWORK is the file that bench_forward runs.
+# Benchmarks; BENCH_NETWORK is the file that bench_forward runs. Those beside a peer are in scripts/bench/.
 BENCH_NETWORK ?= samples/fashion-resnet8.safetensors
-bench: $(BUILD)/tests/bench/bench_forward
-	$(Q)$< $(BENCH_NETWORK)
+BENCHES := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/bench_*.c)))
+bench: $(BENCHES)
+	$(Q)$(BUILD)/tests/bench/bench_forward $(BENCH_NETWORK)
 
 # The man page is written from the command table; a test fails when the committed one is stale.
 man: $(BUILD)/weft

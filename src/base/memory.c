@@ -125,17 +125,28 @@ uint64_t memory_group_limit(const char *membership, const char *root) {
 
 static _Atomic uint64_t user_budget;
 
-uint64_t mem_budget(void) {
-    uint64_t bytes = atomic_load(&user_budget);
-    if (bytes != 0) return bytes;
+static uint64_t machine_budget(void) {
     long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    bytes = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : UINT64_MAX;
+    uint64_t bytes = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : UINT64_MAX;
     char membership[4096];
     if (read_kernel_file("/proc/self/cgroup", membership, sizeof membership)) {
         uint64_t limit = memory_group_limit(membership, "/sys/fs/cgroup");
         if (limit < bytes) bytes = limit;
     }
     return bytes - bytes / 4;
+}
+
+/* The kernel is asked once: a load of many small tensors asks for the budget for each. */
+uint64_t mem_budget(void) {
+    static _Atomic uint64_t of_machine;
+    uint64_t bytes = atomic_load(&user_budget);
+    if (bytes != 0) return bytes;
+    bytes = atomic_load(&of_machine);
+    if (bytes == 0) {
+        bytes = machine_budget();
+        atomic_store(&of_machine, bytes);
+    }
+    return bytes;
 }
 
 void mem_set_budget(uint64_t bytes) {

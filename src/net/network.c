@@ -135,7 +135,7 @@ static bool load_tensors(Network *network, Checkpoint *checkpoint, Error *err) {
     if (network->tensor_count > 0) return true;
     const CheckpointTensor *first = count > 0 ? checkpoint_tensor(checkpoint, 0) : NULL;
     if (first)
-        return error_set(err, STATUS_BAD_INPUT, "%s: no tensor can be used: '%s' is %s, whose values are no numbers",
+        return error_set(err, STATUS_BAD_INPUT, "%s: no tensor can be used: '%s': %s values cannot be used as numbers",
                          checkpoint_path(checkpoint), first->name, dtype_name(first->dtype));
     return error_set(err, STATUS_BAD_INPUT, "%s: holds no tensors", checkpoint_path(checkpoint));
 }
