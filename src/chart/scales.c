@@ -25,8 +25,8 @@ Scale scale_sane(double low, double high, bool log, double least_positive) {
             scale.low /= 2;
             scale.high *= 2;
         }
-    } else if (scale.high - scale.low <= 1e-13 * fmax(fabs(scale.low), fabs(scale.high))) {
-        double margin = scale.low == 0 ? 1 : fabs(scale.low) / 10;
+    } else if (scale.high - scale.low <= fmax(1e-13 * fmax(fabs(scale.low), fabs(scale.high)), 1 / SCALE_LIMIT)) {
+        double margin = fabs(scale.low) < 1e10 / SCALE_LIMIT ? 1 : fabs(scale.low) / 10;
         scale.low -= margin;
         scale.high += margin;
     }
@@ -135,7 +135,7 @@ static bool decades(Scale scale, const int *mantissas, int stride, size_t most, 
             double value = mantissas[m] * pow(10, e);
             if (value < scale.low * (1 - 1e-12) || value > scale.high * (1 + 1e-12)) continue;
             if (out->count >= most) return false;
-            if (e < -4 || e > 5)
+            if (e < -3 || e > 5)
                 snprintf(out->label[out->count], TICK_TEXT, "%de%d", mantissas[m], e);
             else
                 snprintf(out->label[out->count], TICK_TEXT, "%.*f", e < 0 ? -e : 0, value);
@@ -152,7 +152,7 @@ static void log_ticks(Scale scale, size_t most, Ticks *out) {
     for (int stride = 1; stride <= 700; stride = stride == 1 ? 2 : stride == 2 ? 5 : stride == 5 ? 10 : stride + 10) {
         if (decades(scale, coarse, stride, most, out)) break;
     }
-    if (out->count < 2) linear_ticks(scale, most, out);
+    if (out->count < 2 && scale.high / scale.low < 10) linear_ticks(scale, most, out);
 }
 
 void ticks_find(Scale scale, size_t most, Ticks *out) {

@@ -109,7 +109,7 @@ static void bar_text(double value, int decimals, char out[TICK_TEXT]) {
     out[0] = '\0';
     if (isnan(value)) return;
     if (isinf(value))
-        memcpy(out, value < 0 ? "-inf" : "inf", 5);
+        strcpy(out, value < 0 ? "-inf" : "inf");
     else
         number_text(value, decimals, out);
 }
