@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <langinfo.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -88,8 +89,14 @@ unsigned output_columns(void) {
 }
 
 void output_text(Session *session, const char *text) {
-    (void)session;
-    fputs(text, stdout);
+    errno = 0;
+    if (fputs(text, stdout) == EOF && !session->write_error) session->write_error = errno;
+}
+
+/* Lua's print writes past output_text: what went wrong there is found by asking the pipe. */
+static bool pipe_closed(void) {
+    struct pollfd out = {.fd = STDOUT_FILENO};
+    return poll(&out, 1, 0) == 1 && (out.revents & POLLERR);
 }
 
 /* A note's key as people read it: "mean_last_half" is "mean last half". */
@@ -174,8 +181,10 @@ void output_error(Session *session, const Error *err) {
 bool output_flush(Session *session, Error *err) {
     errno = 0;
     if (fflush(stdout) == 0 && !ferror(stdout)) return true;
-    int reason = errno;
+    int reason = session->write_error ? session->write_error : errno;
+    if (!reason && pipe_closed()) reason = EPIPE;
     clearerr(stdout);
+    session->write_error = 0;
     session->quit = true;
     session->quit_status = reason == EPIPE ? 141 : STATUS_WRITE;
     if (reason == EPIPE) return true;

@@ -23,6 +23,7 @@ struct Session {
     int lua_depth;      /* inside a Lua chunk: commands print nothing */
     bool quit;
     int quit_status;
+    int write_error; /* errno of the first write to standard output that failed since the last flush */
     char **done; /* top-level texts that ran, for `record` */
     size_t done_count, done_capacity;
     char *record_path;

@@ -43,6 +43,17 @@ static Table *network_summary(const char *name, const Network *network, Error *e
     return table_finish(table, err);
 }
 
+/* The newest entry of the lineage says the command as it was given, options and all, rather than where a sample was
+ * found. */
+static bool remember_command(Network *network, const char *line, Error *err) {
+    char *copy = mem_copy_text(line, err);
+    if (!copy) return false;
+    KeyValue *newest = &network->lineage[network->lineage_count - 1];
+    mem_free(newest->value);
+    newest->value = copy;
+    return true;
+}
+
 static bool run(Session *session, const Args *args, Result *result, Error *err) {
     Str path = {0};
     NetworkOptions options = {.architecture = args_text(args, "arch"), .normalise = args_text(args, "normalise")};
@@ -50,6 +61,7 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     bool ok = workspace_accepts(session, result->name, OBJECT_NETWORK, err) &&
               find_file(args_text(args, "FILE"), &path, err) &&
               (result->network = network_load(str_text(&path), &options, err)) &&
+              remember_command(result->network, args->line, err) &&
               (result->table = network_summary(result->name, result->network, err));
     result->transient = true;
     for (size_t i = 0; ok && i < result->network->note_count; i++)

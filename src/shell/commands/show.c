@@ -9,6 +9,21 @@ static void shape_text(unsigned rank, const uint64_t *dim, Str *out) {
     if (!rank) str_add(out, "scalar");
 }
 
+/* Notes of one key that there may be several of: "lineage_1", "lineage_2". A table holds one note a key. */
+static void numbered_note(Table *table, const char *key, size_t index, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+static void numbered_note(Table *table, const char *key, size_t index, const char *format, ...) {
+    Str name = {0}, value = {0};
+    va_list args;
+    va_start(args, format);
+    str_addv(&value, format, args);
+    va_end(args);
+    str_addf(&name, "%s_%zu", key, index + 1);
+    table_note(table, str_text(&name), "%s", str_text(&value));
+    str_done(&name);
+    str_done(&value);
+}
+
 static Table *layer_table(const Network *network, const bool *chosen, Error *err) {
     Table *table = table_new(err);
     if (!table) return NULL;
@@ -46,11 +61,11 @@ static Table *layer_table(const Network *network, const bool *chosen, Error *err
     for (size_t i = 0; i < network->lineage_count; i++) {
         const KeyValue *entry = &network->lineage[i];
         bool named =
-            strncmp(entry->value, entry->key, strlen(entry->key)) == 0; /* the command begins with its own name */
-        table_note(table, i ? "then" : "lineage", "%s%s%s", named ? "" : entry->key, named ? "" : " ", entry->value);
+            strncmp(entry->value, entry->key, strlen(entry->key)) == 0; /* a command begins with its own name */
+        numbered_note(table, "lineage", i, "%s%s%s", named ? "" : entry->key, named ? "" : " ", entry->value);
     }
     for (size_t i = 0; i < network->note_count; i++)
-        table_note(table, network->notes[i].key, "%s", network->notes[i].value);
+        numbered_note(table, network->notes[i].key, i, "%s", network->notes[i].value);
     return table_finish(table, err);
 }
 
@@ -102,7 +117,8 @@ static Table *file_table(const char *path, Error *err) {
         table_note(table, "elements", "%llu in %zu tensors", (unsigned long long)elements,
                    checkpoint_count(checkpoint));
         for (size_t i = 0; i < checkpoint_note_count(checkpoint); i++)
-            table_note(table, "note", "%s", checkpoint_note(checkpoint, i));
+
+            numbered_note(table, "note", i, "%s", checkpoint_note(checkpoint, i));
         for (size_t i = 0; i < checkpoint_metadata_count(checkpoint); i++) {
             const KeyValue *entry = checkpoint_metadata(checkpoint, i);
             table_note(table, entry->key, "%s", entry->value);
