@@ -60,9 +60,9 @@ void figure_mark(const Figure *figure, size_t series, Point at, double size) {
         double turn, inner; /* of a whole turn; radius of every second corner, 1 for polygons */
         bool hollow;
     } shapes[CHART_SERIES_MAX] = {
-        {24, 0, 1, false},      {4, 0.125, 1, false}, {3, 0.75, 1, false}, {4, 0, 1, false},
-        {8, 0.125, 0.3, false}, {3, 0.25, 1, false},  {24, 0, 1, true},    {4, 0.125, 1, true},
-        {3, 0.75, 1, true},     {4, 0, 1, true},      {8, 0, 0.3, false},  {3, 0.25, 1, true},
+        {24, 0, 1, false},       {4, 0.125, 1, false}, {3, 0.75, 1, false}, {4, 0, 1, false},
+        {10, 0.75, 0.45, false}, {3, 0.25, 1, false},  {24, 0, 1, true},    {4, 0.125, 1, true},
+        {3, 0.75, 1, true},      {4, 0, 1, true},      {8, 0, 0.45, false}, {3, 0.25, 1, true},
     };
     const Rgb colour = palette_series((int)series), white = {255, 255, 255};
     int corners = shapes[series % CHART_SERIES_MAX].corners;
@@ -70,7 +70,7 @@ void figure_mark(const Figure *figure, size_t series, Point at, double size) {
     Point points[24];
     for (int i = 0; i < corners; i++) {
         double angle = 2 * M_PI * ((double)i / corners + shapes[series % CHART_SERIES_MAX].turn);
-        double radius = size * (corners == 3 ? 1.25 : corners == 24 ? 0.9 : 1.15);
+        double radius = size * (corners == 3 ? 1.25 : corners == 4 ? 1.15 : corners == 24 ? 0.9 : 1.6);
         if (i % 2) radius *= shapes[series % CHART_SERIES_MAX].inner;
         points[i] = (Point){at.x + radius * cos(angle), at.y + radius * sin(angle)};
     }

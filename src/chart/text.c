@@ -63,8 +63,9 @@ unsigned chart_height(const Chart *chart, unsigned width) {
         bool in_rows = rows > 0 && chart->x.count <= 40 && rows <= 40 && width >= 24;
         return in_rows ? between(rows + frame, 4, COMPACT_MOST) : COMPACT;
     }
-    if (chart->encoding.kind == CHART_HEATMAP && chart->y.category)
-        return between(rows = chart->y.count + frame + 1, 8, 40);
+    if (chart->encoding.kind == CHART_HEATMAP && chart->y.category) {
+        return between(chart->y.count * (chart->y.count <= 8 ? 2 : 1) + frame + 1, 8, 40);
+    }
     if (chart->encoding.kind == CHART_HEATMAP) return COMPACT + 4;
     if (chart->encoding.kind == CHART_KERNELS) {
         return between(chart->y.count * (chart->kernel_rows + 1) + frame + 1, 8, 40);
