@@ -7,7 +7,9 @@
 #include "session.h"
 
 static Table *check_table(lua_State *lua) {
-    return *(Table **)luaL_checkudata(lua, 1, "weft.table");
+    Table *table = *(Table **)luaL_checkudata(lua, 1, "weft.table");
+    if (!table) luaL_error(lua, "the table is gone"); /* a finaliser that runs after the table's own */
+    return table;
 }
 
 static void push_cell(lua_State *lua, const Column *column, size_t row) {
@@ -71,7 +73,7 @@ static int push_names(lua_State *lua, const Table *table) {
 
 static int index_function(lua_State *lua) {
     const Table *table = check_table(lua);
-    if (lua_isinteger(lua, 2)) return push_row(lua, table, lua_tointeger(lua, 2));
+    if (lua_type(lua, 2) == LUA_TNUMBER) return push_row(lua, table, luaL_checkinteger(lua, 2));
     const char *key = luaL_checkstring(lua, 2);
     const Column *column = table_find(table, key);
     if (column) return push_column(lua, table, column);
@@ -99,7 +101,9 @@ static int text_function(lua_State *lua) {
 }
 
 static int collect_function(lua_State *lua) {
-    table_free(check_table(lua));
+    Table **place = luaL_checkudata(lua, 1, "weft.table");
+    table_free(*place);
+    *place = NULL;
     return 0;
 }
 
@@ -116,10 +120,11 @@ void lua_table_open(lua_State *lua) {
     lua_pop(lua, 1);
 }
 
-void lua_push_table(lua_State *lua, Table *table) {
+Table **lua_push_table(lua_State *lua) {
     Table **place = lua_newuserdatauv(lua, sizeof *place, 0);
-    *place = table;
+    *place = NULL;
     luaL_setmetatable(lua, "weft.table");
+    return place;
 }
 
 /* ---- tabulate ---------------------------------------------------------------------------------------------------- */
@@ -161,11 +166,13 @@ static void add_cell(lua_State *lua, Table *table, ColumnType type) {
         table_real(table, lua_isnil(lua, -1) ? NAN : lua_tonumber(lua, -1));
     else if (lua_isnil(lua, -1))
         table_text(table, NULL);
+    else if (lua_isboolean(lua, -1))
+        table_text(table, lua_toboolean(lua, -1) ? "true" : "false");
     else
         table_text(table, lua_tostring(lua, -1) ? lua_tostring(lua, -1) : luaL_typename(lua, -1));
 }
 
-Table *lua_tabulate(lua_State *lua) {
+const Table *lua_tabulate(lua_State *lua) {
     lua_Integer columns = (lua_Integer)lua_rawlen(lua, 2), rows = (lua_Integer)lua_rawlen(lua, 3);
     luaL_argcheck(lua, columns >= 1 && columns <= 64, 2, "1 to 64 column headings");
     for (lua_Integer i = 1; i <= columns; i++) {
@@ -176,7 +183,8 @@ Table *lua_tabulate(lua_State *lua) {
     ColumnType types[64];
     for (lua_Integer i = 1; i <= columns; i++) types[i - 1] = column_type(lua, i, rows);
     Error err;
-    Table *table = table_new(&err);
+    Table **place = lua_push_table(lua); /* Lua frees it whatever is raised from here on */
+    Table *table = *place = table_new(&err);
     if (!table) luaL_error(lua, "%s", err.text);
     for (lua_Integer i = 1; i <= columns; i++) {
         lua_rawgeti(lua, 2, i);
@@ -192,7 +200,7 @@ Table *lua_tabulate(lua_State *lua) {
         }
         lua_pop(lua, 1);
     }
-    table = table_finish(table, &err);
-    if (!table) luaL_error(lua, "%s", err.text);
-    return table;
+    *place = table_finish(table, &err);
+    if (!*place) luaL_error(lua, "%s", err.text);
+    return *place;
 }

@@ -112,7 +112,7 @@ Status session_prompt(Session *session) {
         ReaderState state = script_feed(session, &reader, line, 1, &err);
         free(line);
         if (state == READER_MORE) continue;
-        if (state == READER_FAILED && !signals_ending()) output_error(session, &err);
+        if (state == READER_FAILED && err.status != STATUS_OK && !signals_ending()) output_error(session, &err);
         history_keep(str_text(&whole));
         str_done(&whole);
         whole = (Str){0};

@@ -21,10 +21,11 @@ struct Session {
     const char *source; /* what errors call the text being run; NULL: the prompt or -c */
     int line;           /* of that text, from 1 */
     int lua_depth;      /* inside a Lua chunk: commands print nothing */
+    size_t lua_bytes;   /* allocated by Lua */
     bool quit;
     int quit_status;
     int write_error; /* errno of the first write to standard output that failed since the last flush */
-    char **done; /* top-level texts that ran, for `record` */
+    char **done;     /* top-level texts that ran, for `record` */
     size_t done_count, done_capacity;
     char *record_path;
     Task task;
@@ -43,9 +44,9 @@ const char *object_kind_name(ObjectKind kind);
 bool workspace_name_check(const Session *session, const char *name, Error *err);
 /* False where `name` is an object of another kind already: asked before anything is computed. */
 bool workspace_accepts(const Session *session, const char *name, ObjectKind kind, Error *err);
-/* Puts an object under a name; an object of the same kind is replaced, one of another kind is an error. Takes what the
- * object holds. */
-bool workspace_put(Session *session, const char *name, const Object *content, Error *err);
+/* Puts up to two objects under different names, all or none; an object of the same kind is replaced, one of another
+ * kind is an error. Takes what the objects hold, but only where it succeeds. */
+bool workspace_put(Session *session, const char *const *names, const Object *contents, size_t count, Error *err);
 void workspace_remove(Session *session, Object *object);
 bool workspace_rename(Session *session, Object *object, const char *name, Error *err);
 void workspace_clear(Session *session);
@@ -78,7 +79,7 @@ typedef struct Words {
  * gets the rest of the line as one word. */
 bool words_split(Session *session, const char *line, Words *out, size_t *used, Error *err);
 void words_done(Words *words);
-/* "--name=value", with quotes where the word needs them to be read back. */
+/* A word with quotes where it needs them to be read back. */
 void words_quote(const char *word, Str *out);
 
 /* ---- script.c ---- */
@@ -93,12 +94,13 @@ ReaderState script_feed(Session *session, Reader *reader, const char *line, int 
 /* What is still pending at the end is a syntax error. */
 bool script_end(Session *session, Reader *reader, Error *err);
 
-/* ---- lua.c, lua_table.c, lua_safe.c ---- */
+/* ---- lua.c, lua_call.c, lua_table.c, lua_repeat.c, lua_safe.c ---- */
 typedef enum LuaState { LUA_CHUNK_DONE, LUA_CHUNK_MORE, LUA_CHUNK_FAILED } LuaState;
 bool lua_start(Session *session, Error *err);
 void lua_stop(Session *session);
 /* Compiles and runs a chunk that begins at `line` of session->source. MORE: a syntax error at its very end. Values of
- * an expression are printed. */
+ * an expression are printed. A script that leaves with os.exit is DONE; where that happens in an expression, the
+ * functions below fail with STATUS_OK. */
 LuaState lua_chunk(Session *session, const char *text, int line, Error *err);
 /* The text of a Lua expression's value. */
 bool lua_value_text(Session *session, const char *expression, Str *out, Error *err);
@@ -107,9 +109,18 @@ bool lua_truth(Session *session, const char *expression, bool *truth, Str *detai
 /* Names of globals that begin with `prefix`, for completion; call with *state 0 first. NULL ends. The text is valid
  * until Lua runs again. */
 const char *lua_global_name(Session *session, const char *prefix, int *state);
-void lua_push_table(lua_State *lua, Table *table); /* takes the table over */
+/* Pushes a table value, empty until the caller puts a Table, which Lua then frees, into the place returned. */
+Table **lua_push_table(lua_State *lua);
 void lua_table_open(lua_State *lua);
-Table *lua_tabulate(lua_State *lua); /* arguments (columns, rows) on the stack; raises Lua errors */
+/* Arguments 2 and 3 (headings, rows) as a table, pushed; raises Lua errors. */
+const Table *lua_tabulate(lua_State *lua);
+void lua_repeat_open(lua_State *lua);
+void lua_call_open(lua_State *lua);
+/* A command's failure as a Lua error, which keeps its status. What ends the session cannot be caught by a script. */
+int lua_fail(lua_State *lua, const Error *err);
+int lua_leave(lua_State *lua); /* the same after quit */
+/* A Lua value as a word of a command; arrays are joined by commas. */
+bool lua_argument_text(lua_State *lua, int index, Str *out, Error *err);
 void lua_safe_open(Session *session, lua_State *lua);
 Session *lua_session(lua_State *lua);
 /* Shortest digits that read back as the same number; integers plain. */

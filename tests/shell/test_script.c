@@ -1,5 +1,7 @@
 /* One rule for every top-level line; Lua and commands side by side; errors leave the workspace as it was. */
 #include <math.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "session_fixture.h"
 
@@ -56,6 +58,109 @@ static void test_errors(void **state) {
     fixture_fails(session, "expect nil", STATUS_FAILED, "it is false");
     fixture_fails(session, "expect(false, 'not so')", STATUS_FAILED, "not so");
     fixture_fails(session, "sratio{print}", STATUS_USAGE, "a function cannot be an argument");
+    fixture_fails(session, "show{'a\\0b'}", STATUS_USAGE, "NUL byte");
+    fixture_fails(session, "run('ls\\0x')", STATUS_FAILED, "NUL byte");
+    fixture_fails(session, "for k in pairs(nil) do end", STATUS_FAILED, "bad argument #1 to 'pairs'");
+    fixture_fails(session, "for k in pairs(ls()) do end", STATUS_FAILED, "table expected, got userdata");
+    fixture_fails(session, "os.exit('x')", STATUS_FAILED, "number expected");
+    assert_false(session->quit);
+    fixture_fails(session, "load('sratio{[[nothing]]}')()", STATUS_USAGE, "no network 'nothing'");
+}
+
+/* Both sides of a comparison are evaluated once; what is no single comparison is only said to be false. */
+static void test_expect(void **state) {
+    (void)state;
+    fixture_works(session, "calls = 0; function count() calls = calls + 1; return calls end");
+    fixture_fails(session, "expect count() == 5", STATUS_FAILED, "it is 1 == 5");
+    fixture_works(session, "expect calls == 1");
+    fixture_works(session, "expect count() == 2");
+    fixture_fails(session, "expect 1 << 2 ~= 4", STATUS_FAILED, "it is 4 ~= 4");
+    fixture_fails(session, "expect 1 == 1 == nil", STATUS_FAILED, "it is false");
+    fixture_fails(session, "expect 1 == 1 and 2 == 3", STATUS_FAILED, "it is false");
+    fixture_fails(session, "expect 2 == 3 -- < 4", STATUS_FAILED, "it is 2 == 3");
+    fixture_fails(session, "expect (1 + 1) ~= 3", STATUS_USAGE, "put the whole condition there");
+    fixture_fails(session, "expect #{'a<b', 1 == 2} > 2", STATUS_FAILED, "it is 2 > 2");
+    fixture_fails(session, "expect 1), (2 == 3", STATUS_USAGE, "");
+    fixture_fails(session, "expect nothing < 3", STATUS_FAILED, "attempt to compare nil with number");
+    for (int i = 0; i < 1000; i++) fixture_fails(session, "expect nothing.x", STATUS_FAILED, "nothing");
+    assert_int_equal(lua_gettop(session->lua), 0);
+}
+
+/* Values whose __tostring fails, errors that are no texts, tables that are used after their end: words, not a crash. */
+static void test_hostile_values(void **state) {
+    (void)state;
+    fixture_works(session, "bad = setmetatable({}, {__tostring = function() error('x') end})");
+    fixture_fails(session, "error(bad)", STATUS_FAILED, "a table whose __tostring fails");
+    fixture_fails(session, "expect bad == 1", STATUS_FAILED, "__tostring fails) == 1");
+    fixture_fails(session, "error({})", STATUS_FAILED, "error object is a table value");
+    fixture_fails(session, "error()", STATUS_FAILED, "error object is a nil value");
+    fixture_works(session, "math.randomseed(1e300); math.randomseed(0/0); math.randomseed(-1)");
+    fixture_works(session, "function deep() run('expect deep()') end");
+    fixture_fails(session, "deep()", STATUS_FAILED, "C stack overflow");
+    fixture_works(session, "function wound() return coroutine.wrap(function() run('expect wound()') end)() end");
+    fixture_fails(session, "wound()", STATUS_FAILED, "");
+    fixture_works(session, "coroutine.wrap(function() run('sratio $(\"base\")') end)()");
+    Str nested = {0};
+    str_add(&nested, "x = ");
+    for (int i = 0; i < 100000; i++) str_add(&nested, "(");
+    fixture_fails(session, str_text(&nested), STATUS_FAILED, "C stack overflow");
+    str_done(&nested);
+    Error err;
+    SessionOptions options = {.quiet = true};
+    Session *other = session_new(&options, &err);
+    assert_non_null(other);
+    fixture_works(other, "x = setmetatable({}, {__gc = function() pcall(function() return t.a end) end})");
+    fixture_works(other, "t = tabulate('q', {'a'}, {{1}})"); /* its finaliser runs before that of x */
+    fixture_works(other, "string.format = function() return {} end; run('ls')");
+    session_free(other);
+}
+
+/* Leaving cannot be caught, and nothing runs after it. */
+static void test_quit(void **state) {
+    (void)state;
+    static const char *const lines[] = {"after = 1; os.exit(3); after = 2",
+                                        "after = 1; pcall(os.exit, 3); after = 2",
+                                        "after = 1; quit{3} after = 2",
+                                        "after = 1; load('pcall(quit, {3}) after = 2')() after = 2",
+                                        "after = 1; coroutine.wrap(function() os.exit(3) end)(); after = 2",
+                                        "after = 1\nexpect os.exit(3)",
+                                        "after = 1\nshow $(os.exit(3))"};
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        Error err;
+        SessionOptions options = {.quiet = true};
+        Session *other = session_new(&options, &err);
+        assert_non_null(other);
+        assert_int_equal(session_run_text(other, NULL, lines[i]), STATUS_OK);
+        assert_int_equal(session_exit_status(other), 3);
+        other->quit = false;
+        fixture_works(other, "expect after == 1");
+        session_free(other);
+    }
+}
+
+static void test_memory_limit(void **state) {
+    (void)state;
+    mem_set_budget(32 << 20);
+    fixture_fails(session, "string.rep('x', 1000000000)", STATUS_LIMIT, "--max-memory");
+    fixture_fails(session, "t = {} while true do t[#t + 1] = {} end", STATUS_LIMIT, "--max-memory");
+    fixture_works(session, "t = nil; collectgarbage()");
+    mem_set_budget(0);
+}
+
+/* What a record holds runs again: commands of a line that fails later, lines that go on, but not `record` itself. */
+static void test_done(void **state) {
+    (void)state;
+    Error err;
+    SessionOptions options = {.quiet = true};
+    Session *other = session_new(&options, &err);
+    assert_non_null(other);
+    assert_int_equal(
+        session_run_text(other, NULL, "ls; x = 1\nls \\\n  --quiet\nhelp ls; help sel\\\nectors ;  y = {\n"),
+        STATUS_USAGE);
+    static const char *const expected[] = {"ls", "x = 1", "ls    --quiet", "help ls"};
+    assert_int_equal(other->done_count, 4);
+    for (size_t i = 0; i < 4; i++) assert_string_equal(other->done[i], expected[i]);
+    session_free(other);
 }
 
 /* The line that an error names is the line that failed, also inside a chunk of several lines. */
@@ -69,6 +174,10 @@ static void test_lines(void **state) {
     assert_int_equal(script_feed(session, &reader, "end", 9, &err), READER_FAILED);
     assert_int_equal(session->line, 8);
     assert_string_equal(err.text, "no network 'nothing' (load net nothing ... makes one)");
+    session->source = "/a/path/that/is/longer/than/what/lua/keeps/of/a/name/in/its/messages/script.weft";
+    fixture_fails(session, "x = nil + 1", STATUS_FAILED, "attempt to perform");
+    assert_int_equal(fixture_run(session, "error('mine')", &err), STATUS_FAILED);
+    assert_string_equal(err.text, "mine");
     session->source = NULL;
 }
 
@@ -122,6 +231,9 @@ static void test_workspace_unchanged(void **state) {
     fixture_fails(session, "lowpass base --cutoff 1 --into test", STATUS_USAGE, "'test' is a dataset already");
     fixture_fails(session, "sratio base --as smooth", STATUS_USAGE, "'smooth' is a network already");
     fixture_fails(session, "load net smooth /nowhere", STATUS_BAD_INPUT, "/nowhere");
+    fixture_fails(session, "lowpass base --cutoff 1 --into both --as both", STATUS_USAGE, "cannot be both");
+    fixture_fails(session, "lowpass base --cutoff 1 --into test --seed 9", STATUS_USAGE, "");
+    assert_int_equal(session->seed, 0);
     fixture_fails(session, "rm base nothing", STATUS_USAGE, "no object 'nothing'");
     fixture_fails(session, "rename base smooth", STATUS_USAGE, "'smooth' exists already");
     assert_ptr_equal(workspace_find(session, "smooth")->network, smooth);
@@ -135,8 +247,14 @@ static void test_cancel(void **state) {
     fixture_fails(session, "while true do end", STATUS_CANCELLED, "interrupted");
     fixture_fails(session, "lowpass base --cutoff 1 --into never", STATUS_CANCELLED, "");
     assert_null(workspace_find(session, "never"));
+    fixture_fails(session, "ls", STATUS_CANCELLED, "interrupted");
+    fixture_fails(session, "while true do pcall(function() while true do end end) end", STATUS_CANCELLED, "");
+    fixture_fails(session, "while true do pcall(ls) end", STATUS_CANCELLED, "");
+    fixture_fails(session, "coroutine.wrap(function() while true do end end)()", STATUS_CANCELLED, "");
+    fixture_fails(session, "load('while true do end')()", STATUS_CANCELLED, "");
+    assert_int_equal(session_run_text(session, NULL, "after = true"), STATUS_CANCELLED);
     cancel_clear();
-    fixture_works(session, "ls");
+    fixture_works(session, "ls; expect after == nil");
 }
 
 static void test_safe(void **state) {
@@ -153,6 +271,14 @@ static void test_safe(void **state) {
     fixture_fails(safe, "io.open('/tmp/x', 'w')", STATUS_FAILED, "--safe");
     fixture_fails(safe, "record /tmp/x.weft", STATUS_USAGE, "--safe allows writing below the working folder only");
     fixture_fails(safe, "record ../x.weft", STATUS_USAGE, "--safe");
+    char link[] = "weft-test-link-XXXXXX"; /* a link to a file that is not there yet */
+    int made = mkstemp(link);
+    assert_true(made >= 0 && close(made) == 0 && unlink(link) == 0 && symlink("/nowhere/x", link) == 0);
+    Str line = {0};
+    str_addf(&line, "io.open('%s', 'w')", link);
+    fixture_fails(safe, str_text(&line), STATUS_FAILED, "--safe allows writing below the working folder only");
+    str_done(&line);
+    unlink(link);
     session_free(safe);
 }
 
@@ -169,11 +295,20 @@ static int end(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rule),           cmocka_unit_test(test_chunks),
-        cmocka_unit_test(test_errors),         cmocka_unit_test(test_lines),
-        cmocka_unit_test(test_lua_values),     cmocka_unit_test(test_tabulate),
-        cmocka_unit_test(test_random_repeats), cmocka_unit_test(test_workspace_unchanged),
-        cmocka_unit_test(test_cancel),         cmocka_unit_test(test_safe)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rule),
+                                       cmocka_unit_test(test_chunks),
+                                       cmocka_unit_test(test_errors),
+                                       cmocka_unit_test(test_lines),
+                                       cmocka_unit_test(test_lua_values),
+                                       cmocka_unit_test(test_tabulate),
+                                       cmocka_unit_test(test_random_repeats),
+                                       cmocka_unit_test(test_workspace_unchanged),
+                                       cmocka_unit_test(test_cancel),
+                                       cmocka_unit_test(test_safe),
+                                       cmocka_unit_test(test_expect),
+                                       cmocka_unit_test(test_hostile_values),
+                                       cmocka_unit_test(test_quit),
+                                       cmocka_unit_test(test_memory_limit),
+                                       cmocka_unit_test(test_done)};
     return cmocka_run_group_tests(tests, begin, end);
 }
