@@ -30,21 +30,33 @@ static void sign(Session *session, const Args *args, Table *table) {
 }
 
 static bool publish(Session *session, const Args *args, Result *result, Error *err) {
+    const char *names[2];
+    Object objects[2];
+    size_t count = 0;
     if (result->name) {
-        Object object = {.kind = result->network ? OBJECT_NETWORK : OBJECT_DATASET,
-                         .network = result->network,
-                         .dataset = result->dataset};
-        if (!workspace_put(session, result->name, &object, err)) return false;
+        names[count] = result->name;
+        objects[count++] = (Object){.kind = result->network ? OBJECT_NETWORK : OBJECT_DATASET,
+                                    .network = result->network,
+                                    .dataset = result->dataset};
+    }
+    Table *kept = NULL;
+    if (result->table && !result->transient) {
+        const char *as = args_text(args, "as");
+        if (result->name && strcmp(result->name, as) == 0)
+            return error_set(err, STATUS_USAGE, "'%s' cannot be both the %s and its table; choose another --as", as,
+                             object_kind_name(objects[0].kind));
+        if (!(kept = table_copy(result->table, err))) return false;
+        names[count] = as;
+        objects[count++] =
+            (Object){.kind = OBJECT_TABLE, .table = kept, .encoding = result->encoding, .plots = result->plots};
+    }
+    if (!workspace_put(session, names, objects, count, err)) {
+        table_free(kept);
+        return false;
+    }
+    if (result->name) {
         result->network = NULL;
         result->dataset = NULL;
-    }
-    if (result->table && !result->transient) {
-        Object object = {.kind = OBJECT_TABLE, .encoding = result->encoding, .plots = result->plots};
-        object.table = table_copy(result->table, err);
-        if (!object.table || !workspace_put(session, args_text(args, "as"), &object, err)) {
-            table_free(object.table);
-            return false;
-        }
     }
     return true;
 }
@@ -84,6 +96,8 @@ static bool run_parsed(Session *session, const Args *args, bool show, Table **co
         result_done(&result);
         return ok;
     }
+    uint64_t seed = session->seed;
+    Rng random = session->random;
     if (args_value(args, "seed")->given) {
         session->seed = args_integer(args, "seed");
         session->random = (Rng){.seed = session->seed};
@@ -101,6 +115,10 @@ static bool run_parsed(Session *session, const Args *args, bool show, Table **co
         *copy = result.table;
         result.table = NULL;
     }
+    if (!ok) {
+        session->seed = seed;
+        session->random = random;
+    }
     result_done(&result);
     return ok;
 }
@@ -109,6 +127,7 @@ bool dispatch(Session *session, const char *const *words, const bool *literal, s
               Error *err) {
     size_t used;
     if (copy) *copy = NULL;
+    if (cancel_level()) return error_set(err, STATUS_CANCELLED, "interrupted");
     const Command *command = command_find(words, count, &used);
     if (!command && count > 1 && command_word(words[0], strlen(words[0]))) {
         Str both = {0};

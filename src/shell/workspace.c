@@ -86,26 +86,37 @@ bool workspace_accepts(const Session *session, const char *name, ObjectKind kind
                      object_kind_name(object->kind));
 }
 
-bool workspace_put(Session *session, const char *name, const Object *content, Error *err) {
-    if (!workspace_accepts(session, name, content->kind, err)) return false;
-    Object *object = workspace_find(session, name);
-    if (!object) {
-        if (!mem_grow(&session->objects, &session->object_capacity, session->object_count + 1, sizeof(Object *), err))
-            return false;
-        object = mem_alloc(1, sizeof *object, err);
-        if (!object) return false;
-        object->name = mem_copy_text(name, err);
-        if (!object->name) {
-            mem_free(object);
-            return false;
-        }
-        session->objects[session->object_count++] = object;
+static Object *object_new(const char *name, Error *err) {
+    Object *object = mem_alloc(1, sizeof *object, err);
+    if (!object) return NULL;
+    object->name = mem_copy_text(name, err);
+    if (object->name) return object;
+    mem_free(object);
+    return NULL;
+}
+
+bool workspace_put(Session *session, const char *const *names, const Object *contents, size_t count, Error *err) {
+    Object *fresh[2] = {NULL};
+    assert(count <= 2);
+    bool ok =
+        mem_grow(&session->objects, &session->object_capacity, session->object_count + count, sizeof(Object *), err);
+    for (size_t i = 0; ok && i < count; i++) {
+        ok = workspace_accepts(session, names[i], contents[i].kind, err);
+        if (ok && !workspace_find(session, names[i])) ok = (fresh[i] = object_new(names[i], err)) != NULL;
     }
-    content_free(object);
-    char *own_name = object->name;
-    *object = *content;
-    object->name = own_name;
-    return true;
+    for (size_t i = 0; i < count; i++) {
+        Object *object = fresh[i] ? fresh[i] : workspace_find(session, names[i]);
+        if (!ok) {
+            if (fresh[i]) object_free(fresh[i]);
+            continue;
+        }
+        if (fresh[i]) session->objects[session->object_count++] = fresh[i];
+        content_free(object);
+        char *own_name = object->name;
+        *object = contents[i];
+        object->name = own_name;
+    }
+    return ok;
 }
 
 void workspace_remove(Session *session, Object *object) {

@@ -138,6 +138,8 @@ static void test_out_of_memory(void **state) {
         bool done = false;
         for (uint64_t k = 1; !done && k < 100000; k += 1 + k / 16) {
             Error err;
+            if (workspace_find(session, "t")) fixture_works(session, "rm t");
+            size_t objects = session->object_count;
             const Network *base = workspace_find(session, "base")->network,
                           *smooth = workspace_find(session, "smooth")->network;
             fault_arm(FAULT_ALLOC, k, false);
@@ -147,6 +149,7 @@ static void test_out_of_memory(void **state) {
             if (done) assert_int_equal(status, STATUS_OK);
             if (status != STATUS_OK && status != STATUS_LIMIT)
                 fail_msg("%s, allocation %llu: status %d, %s", lines[i], (unsigned long long)k, (int)status, err.text);
+            if (status != STATUS_OK) assert_int_equal(session->object_count, objects);
             assert_ptr_equal(workspace_find(session, "base")->network, base);
             assert_ptr_equal(workspace_find(session, "smooth")->network, smooth);
         }
