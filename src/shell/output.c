@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "session.h"
@@ -164,9 +165,15 @@ void output_chart(Session *session, const Chart *chart, unsigned width, unsigned
 
 void output_message(Session *session, const char *text) {
     if (session->options.quiet) return;
-    size_t length = strlen(text);
+    Str out = {0}; /* names that come from files are made harmless, line by line */
+    for (size_t length; *text; text += length + (text[length] == '\n')) {
+        length = strcspn(text, "\n");
+        str_add_escaped(&out, text, length);
+        str_add(&out, "\n");
+    }
     fflush(stdout);
-    fprintf(stderr, "%s%s", text, length && text[length - 1] == '\n' ? "" : "\n");
+    fputs(str_text(&out), stderr);
+    str_done(&out);
 }
 
 void output_error(Session *session, const Error *err) {
@@ -206,8 +213,9 @@ bool safe_to_write(const Session *session, const char *path, Error *err) {
     size_t size = ok ? strlen(here) : 0;
     ok = ok && strncmp(folder, here, size) == 0 && (folder[size] == '/' || folder[size] == '\0' || size == 1);
     char target[PATH_MAX];
-    if (ok && realpath(path, target)) /* an existing target may be a link to somewhere else */
-        ok = strncmp(target, here, size) == 0 && (target[size] == '/' || size == 1);
+    struct stat status;
+    if (ok && lstat(path, &status) == 0) /* an existing target may be a link to somewhere else, or to nothing yet */
+        ok = realpath(path, target) && strncmp(target, here, size) == 0 && (target[size] == '/' || size == 1);
     return ok || error_set(err, STATUS_USAGE, "%s: --safe allows writing below the working folder only", path);
 }
 

@@ -58,35 +58,11 @@ static bool run_lua(Session *session, Reader *reader, bool *more, Error *err) {
     return false;
 }
 
-/* One command line, which may hold several commands with ; between them; the last may be Lua. */
-static bool run_commands(Session *session, const char *text, int number, Error *err) {
-    while (true) {
-        text += strspn(text, " \t\n");
-        if (!*text || *text == '#' || session->quit) return true;
-        if (!script_command_line(text)) {
-            Reader rest = {.first_line = number};
-            bool more;
-            str_add(&rest.pending, text);
-            bool ok = run_lua(session, &rest, &more, err);
-            str_done(&rest.pending);
-            return ok;
-        }
-        Words words;
-        size_t used;
-        session->line = number;
-        if (!words_split(session, text, &words, &used, err)) return false;
-        bool ok = dispatch(session, (const char *const *)words.word, NULL, words.count, true, NULL, err);
-        words_done(&words);
-        if (!ok) return false;
-        text += used;
-    }
-}
-
 /* Keeps what ran, for `record`. */
-static void remember(Session *session, const char *text) {
+static void remember(Session *session, const char *text, size_t length) {
     Error err;
     if (!mem_grow(&session->done, &session->done_capacity, session->done_count + 1, sizeof(char *), &err)) return;
-    session->done[session->done_count] = mem_copy_text(text, &err);
+    session->done[session->done_count] = mem_copy_bytes(text, length, &err);
     if (!session->done[session->done_count]) return;
     session->done_count++;
     if (!session->record_path) return;
@@ -100,13 +76,40 @@ static void remember(Session *session, const char *text) {
     str_done(&all);
 }
 
+/* One command line, which may hold several commands with ; between them; the last may be Lua. Each that worked is
+ * remembered, also where a later one fails; `record` itself is not, so that the record runs again. */
+static bool run_commands(Session *session, const char *text, int number, Error *err) {
+    while (true) {
+        text += strspn(text, " \t\n");
+        if (!*text || *text == '#' || session->quit) return true;
+        if (!script_command_line(text)) {
+            Reader rest = {.first_line = number};
+            bool more;
+            str_add(&rest.pending, text);
+            bool ok = run_lua(session, &rest, &more, err);
+            if (ok) remember(session, text, strlen(text));
+            str_done(&rest.pending);
+            return ok;
+        }
+        Words words;
+        size_t used;
+        session->line = number;
+        if (!words_split(session, text, &words, &used, err)) return false;
+        bool ok = dispatch(session, (const char *const *)words.word, NULL, words.count, true, NULL, err);
+        if (ok && strcmp(words.word[0], "record") != 0) remember(session, text, used - (text[used - 1] == ';'));
+        words_done(&words);
+        if (!ok) return false;
+        text += used;
+    }
+}
+
 ReaderState script_feed(Session *session, Reader *reader, const char *line, int number, Error *err) {
     Str *pending = &reader->pending;
     if (!pending->length) {
         const char *text = line + strspn(line, " \t\r");
         if (!*text || *text == '#') return READER_DONE;
         reader->first_line = number;
-    } else {
+    } else if (!script_command_line(str_text(pending))) { /* a command line goes on where the \ was */
         str_add(pending, "\n");
     }
     str_add(pending, line);
@@ -122,9 +125,9 @@ ReaderState script_feed(Session *session, Reader *reader, const char *line, int 
     } else if (ok) {
         ok = run_lua(session, reader, &more, err);
         if (more) return READER_MORE;
-        if (ok && !session->quit) ok = output_flush(session, err);
+        if (ok) remember(session, str_text(pending), pending->length);
+        ok = ok && output_flush(session, err);
     }
-    if (ok) remember(session, str_text(pending));
     str_done(pending);
     *pending = (Str){0};
     return ok ? READER_DONE : READER_FAILED;

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { SCRIPT_LIMIT = 16 << 20 }; /* bytes */
+
 Session *session_new(const SessionOptions *options, Error *err) {
     Session *session = mem_alloc(1, sizeof *session, err);
     if (!session) return NULL;
@@ -34,22 +36,58 @@ int session_exit_status(const Session *session) {
     return session->quit ? session->quit_status : STATUS_OK;
 }
 
+/* Where the lines of a script come from: a text, or standard input, of which a line is taken only when the one before
+ * has run. */
+typedef struct Source {
+    const char *text; /* NULL: standard input */
+    bool ended;
+} Source;
+
+/* The next line without its end; where there is none, `ended` is set. */
+static bool next_line(Source *source, Str *line, Error *err) {
+    if (source->text) {
+        size_t length = strcspn(source->text, "\n");
+        source->ended = !*source->text;
+        str_add_bytes(line, source->text, length);
+        source->text += length + (source->text[length] == '\n');
+        return str_ok(line, err);
+    }
+    int byte;
+    while ((byte = getc(stdin)) != EOF && byte != '\n') {
+        char one = (char)byte;
+        if (!one) return error_set(err, STATUS_BAD_INPUT, "standard input: NUL bytes in a script");
+        if (line->length >= SCRIPT_LIMIT) return error_set(err, STATUS_LIMIT, "standard input: the line is too long");
+        str_add_bytes(line, &one, 1);
+    }
+    if (cancel_level()) return error_set(err, STATUS_CANCELLED, "interrupted");
+    source->ended = byte == EOF && !line->length;
+    return str_ok(line, err);
+}
+
+static bool run_line(Session *session, Reader *reader, Source *source, int number, Error *err) {
+    Str line = {0};
+    session->line = number;
+    bool ok = cancel_level() == 0 || error_set(err, STATUS_CANCELLED, "interrupted");
+    ok = ok && next_line(source, &line, err);
+    if (ok && !source->ended) {
+        const char *text = str_text(&line);
+        if (number == 1 && strncmp(text, "\xEF\xBB\xBF", 3) == 0) text += 3; /* a byte-order mark */
+        ok = script_feed(session, reader, text, number, err) != READER_FAILED;
+    }
+    str_done(&line);
+    return ok;
+}
+
 static Status run_lines(Session *session, const char *text) {
     Reader reader = {0};
+    Source source = {.text = text};
     Error err;
     bool ok = true;
-    int number = 0;
-    while (ok && *text && !session->quit && !signals_ending()) {
-        size_t length = strcspn(text, "\n");
-        Str line = {0};
-        str_add_bytes(&line, text, length);
-        ok = str_ok(&line, &err) && script_feed(session, &reader, str_text(&line), ++number, &err) != READER_FAILED;
-        str_done(&line);
-        text += length + (text[length] == '\n');
-    }
-    if (ok && !session->quit) ok = script_end(session, &reader, &err);
+    for (int number = 1; ok && !source.ended && !session->quit && !signals_ending(); number++)
+        ok = run_line(session, &reader, &source, number, &err);
+    if (ok && !session->quit && !signals_ending()) ok = script_end(session, &reader, &err);
     str_done(&reader.pending);
-    if (ok) return STATUS_OK;
+    if (ok || err.status == STATUS_OK) return STATUS_OK;
     if (!signals_ending()) output_error(session, &err);
     return err.status;
 }
@@ -64,30 +102,8 @@ Status session_run_text(Session *session, const char *name, const char *text) {
     return status;
 }
 
-static Status run_standard_input(Session *session) {
-    Str text = {0};
-    char buffer[4096];
-    size_t got;
-    while ((got = fread(buffer, 1, sizeof buffer, stdin)) > 0) str_add_bytes(&text, buffer, got);
-    Error err;
-    Status status;
-    if (!str_ok(&text, &err)) {
-        output_error(session, &err);
-        status = err.status;
-    } else if (strlen(str_text(&text)) != text.length) {
-        error_set(&err, STATUS_BAD_INPUT, "standard input: NUL bytes in a script");
-        output_error(session, &err);
-        status = err.status;
-    } else {
-        status = session_run_text(session, "stdin", str_text(&text));
-    }
-    str_done(&text);
-    return status;
-}
-
 Status session_run_file(Session *session, const char *path) {
-    enum { SCRIPT_LIMIT = 16 << 20 };
-    if (strcmp(path, "-") == 0) return run_standard_input(session);
+    if (strcmp(path, "-") == 0) return session_run_text(session, "stdin", NULL);
     Error err;
     size_t length;
     char *text = file_read_all(path, SCRIPT_LIMIT, &length, &err);

@@ -34,7 +34,7 @@ static size_t bracket_length(const char *text) {
     return 0;
 }
 
-/* $name, $name.field or $(expr) at `text`: its Lua value is added to `word`. Returns the characters read, 0 on failure.
+/* $name or $(expr) at `text`: its Lua value is added to `word`. Returns the characters read, 0 on failure.
  */
 static size_t substitute(Session *session, const char *text, Str *word, Error *err) {
     size_t length = 1;
@@ -120,7 +120,7 @@ bool words_split(Session *session, const char *line, Words *out, size_t *used, E
 }
 
 void words_quote(const char *word, Str *out) {
-    if (*word && !strpbrk(word, " \t\n;#\"'$\\")) {
+    if (*word && !strpbrk(word, " \t\n\v\f\r;#\"'$\\")) {
         str_add(out, word);
         return;
     }

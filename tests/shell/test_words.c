@@ -72,8 +72,8 @@ static void test_errors(void **state) {
 /* Quoting is the inverse of splitting. */
 static void test_quote_round_trip(void **state) {
     (void)state;
-    static const char *const samples[] = {"plain", "",     "two words", "it's", "\"q\"",
-                                          "$name", "a\\b", "tab\there", "#x",   "a;b"};
+    static const char *const samples[] = {"plain", "",          "two words", "it's", "\"q\"", "$name",
+                                          "a\\b",  "tab\there", "#x",        "a;b",  "\r",    "\f\v"};
     for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
         Str line = {0};
         str_add(&line, "show ");
