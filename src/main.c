@@ -1,4 +1,5 @@
 /* weft -- flags, then the prompt, a script, or commands from the line. */
+#include <fcntl.h>
 #include <getopt.h>
 #include <locale.h>
 #include <stdio.h>
@@ -171,7 +172,15 @@ static Status run(Session *session, const Line *line, const char *file) {
     return status;
 }
 
+/* A closed standard stream would give its number to the next file that is opened, and printing would write there.
+ * Read-only, so that printing still fails. */
+static void occupy_streams(void) {
+    for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; stream++)
+        if (fcntl(stream, F_GETFD) < 0 && open("/dev/null", O_RDONLY) < 0) return;
+}
+
 int main(int argc, char **argv) {
+    occupy_streams();
     setlocale(LC_ALL, "");
     setlocale(LC_NUMERIC, "C");
     Line line = {.commands = calloc((size_t)argc + 1, sizeof *line.commands)};

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "session.h"
 #include "weft/tui.h"
@@ -15,8 +16,19 @@ int signals_ending(void) {
     return ending;
 }
 
+enum { PATIENCE_SECOND = 1, PATIENCE_END = 8 }; /* seconds that a step gets after a second Ctrl-C, after TERM or HUP */
+
+/* A step that did not end: nothing is left but to leave. Saves are atomic, so no file is harmed. */
+static void on_alarm(int number) {
+    (void)number;
+    if (!ending && cancel_level() < 2) return; /* it ended, and what runs now is something else */
+    tui_emergency_restore();
+    _exit(128 + (ending ? ending : SIGINT));
+}
+
 static void on_interrupt(int number) {
     (void)number;
+    if (cancel_level()) alarm(PATIENCE_SECOND);
     cancel_request();
 }
 
@@ -24,6 +36,12 @@ static void on_end(int number) {
     ending = number;
     cancel_request();
     cancel_request();
+    alarm(PATIENCE_END);
+}
+
+/* For signals that do nothing here, but what they always do in the programs that a script starts. */
+static void on_nothing(int number) {
+    (void)number;
 }
 
 /* SA_RESETHAND has put the previous behaviour back, so raising again ends the process as it would have ended (or
@@ -55,8 +73,9 @@ void shell_signals(void) {
     static const int ends[] = {SIGTERM, SIGHUP, SIGQUIT};
     install(SIGINT, on_interrupt, 0);
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) install(ends[i], on_end, 0);
-    install(SIGPIPE, SIG_IGN, 0);
-    install(SIGXFSZ, SIG_IGN, 0);
+    install(SIGALRM, on_alarm, SA_RESTART);
+    install(SIGPIPE, on_nothing, SA_RESTART);
+    install(SIGXFSZ, on_nothing, SA_RESTART);
 #if !defined(__SANITIZE_ADDRESS__) /* a sanitizer's own reports matter more there */
     static const int crashes[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS};
     alternate_stack();

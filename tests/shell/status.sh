@@ -57,6 +57,44 @@ for pair in INT:130 TERM:143 HUP:129; do
     equal "SIG${pair%:*} ends a script" "${pair#*:}" $?
 done
 
+# A second Ctrl-C ends, within about a second, also what never looks at the first: here a pattern of exponential cost.
+setsid "$weft" -c 'string.find(string.rep("a", 40), string.rep("a?", 40) .. string.rep("a", 40) .. "b")' 2>/dev/null &
+pid=$!
+sleep 0.5; kill -s INT "$pid"; sleep 0.2; started=$SECONDS; kill -s INT "$pid"; wait "$pid"
+equal "a second Ctrl-C ends it" 130 $?
+check "within about a second" test $((SECONDS - started)) -le 3
+
+# Lines of standard input run as they come; Ctrl-C does not run what has come by halves.
+mkfifo "$work/pipe"
+setsid "$weft" <"$work/pipe" >"$work/out" 2>"$work/err" &
+pid=$!
+exec 5>"$work/pipe"
+echo 'print(1)' >&5
+for _ in $(seq 100); do [ -s "$work/out" ] && break; sleep 0.1; done
+equal "a line runs when it is there" 1 "$(cat "$work/out")"
+printf 'print(2)' >&5
+sleep 0.3; kill -s INT "$pid"; wait "$pid"
+equal "Ctrl-C while waiting is 130" 130 $?
+equal "and half a line does not run" 1 "$(cat "$work/out")"
+exec 5>&-
+
+# What a script prints into a closed pipe, or onto a full disk, ends it, whatever the script makes of errors.
+for line in 'print(1)' 'io.write("1\n")' 'pcall(print, 1)'; do
+    timeout 20 "$weft" -c "while true do $line end" 2>"$work/err" | head -n 1 >/dev/null
+    equal "$line into a closed pipe" 141 "${PIPESTATUS[0]}"
+done
+equal "os.exit tells of a full disk" 4 "$("$weft" -c 'print(1) os.exit(0)' >/dev/full 2>"$work/err"; echo $?)"
+contains "with the reason" "$(cat "$work/err")" "No space left on device"
+equal "a closed standard output is 4" 4 "$("$weft" -c 'print(1)' 2>/dev/null >&-; echo $?)"
+equal "programs that a script starts know closed pipes" y "$("$weft" -c 'x = os.execute("yes | head -n 1")' 2>&1)"
+equal "the memory limit holds for Lua" 5 "$(status "$weft" --max-memory 50M -c 'x = string.rep("x", 1000000000)')"
+equal "a byte-order mark is passed over" 3 "$(printf '\xef\xbb\xbf# Windows\r\nprint(1 + 2)\r\n' | "$weft")"
+
+# A recorded session runs again.
+(cd "$work" && printf '%s\n' 'load net a sample:fashion-resnet8 --quiet; ls' 'record session.weft' 'sratio \' '  a --layers conv1' 'x = a' | "$weft" >/dev/null 2>&1
+    "$weft" session.weft >"$work/out" 2>"$work/err")
+equal "a recorded session runs again" 0 $?
+
 # What --safe keeps out.
 (cd "$work" && "$weft" --safe -c 'load net a sample:fashion-resnet8; save a here.npz' >/dev/null 2>&1)
 check "--safe writes below the working folder" test -s "$work/here.npz"
