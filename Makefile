@@ -95,10 +95,11 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/libweft.a
 
 run-fuzzers: $(FUZZERS)
 	$(Q)for fuzzer in $^; do name=$${fuzzer##*/}; echo "  FUZZ  $$name"; \
-		mkdir -p build/fuzz/corpus/$$name build/fuzz/findings; \
+		mkdir -p build/fuzz/corpus/$$name build/fuzz/findings; seeds=tests/fixtures words=; \
+		if [ $$name = fuzz_shell ]; then seeds=tests/fuzz/scripts words=-dict=tests/fuzz/fuzz_shell.dict; fi; \
 		ASAN_OPTIONS=allocator_may_return_null=1 $$fuzzer -max_total_time=$(FUZZ_SECONDS) -timeout=10 -max_len=16384 \
 			-print_final_stats=1 -verbosity=0 -artifact_prefix=build/fuzz/findings/$$name- \
-			build/fuzz/corpus/$$name tests/fixtures || exit 1; done
+			$$words build/fuzz/corpus/$$name $$seeds || exit 1; done
 
 # Benchmarks; BENCH_NETWORK is the file that bench_forward runs. Those beside a peer are in scripts/bench/.
 BENCH_NETWORK ?= samples/fashion-resnet8.safetensors
