@@ -6,7 +6,9 @@
 bool run_apply(Session *session, const Args *args, Result *result, Error *err) {
     const Network *network = args_network(args, "NET");
     if (!workspace_accepts(session, args_text(args, "into"), OBJECT_NETWORK, err)) return false;
-    Network *made = args->command->apply(network, args, &session->task, err);
+    bool *chosen = args_layers(args, network, true, err);
+    Network *made = chosen ? args->command->apply(network, args, chosen, &session->task, err) : NULL;
+    mem_free(chosen);
     if (!made) return false;
     result->network = made;
     result->name = args_text(args, "into");

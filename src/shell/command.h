@@ -105,8 +105,9 @@ struct Command {
     const char *const *examples;          /* end with NULL; run after the prelude of command_prelude */
     /* Fills *result; changes nothing in the session but what the command is about. */
     bool (*run)(Session *session, const Args *args, Result *result, Error *err);
-    /* Network-to-network commands: what `run` and sweeps call. The first positional is the network. */
-    Network *(*apply)(const Network *network, const Args *args, const Task *task, Error *err);
+    /* Network-to-network commands: what `run` and sweeps call. The first positional is the network; `chosen` marks the
+     * layers to change (those of --layers, or what a sweep chooses). */
+    Network *(*apply)(const Network *network, const Args *args, const bool *chosen, const Task *task, Error *err);
     bool table; /* makes a table: takes --as */
 };
 

@@ -2,14 +2,9 @@
 #include "../session.h"
 #include "weft/spectral.h"
 
-static Network *apply(const Network *network, const Args *args, const Task *task, Error *err) {
-    bool *chosen = args_layers(args, network, true, err);
-    Network *made = NULL;
-    if (chosen)
-        made = svscale_apply(network, args_real(args, "factor"), (unsigned)args_integer(args, "last"), chosen,
-                             args->line, task, err);
-    mem_free(chosen);
-    return made;
+static Network *apply(const Network *network, const Args *args, const bool *chosen, const Task *task, Error *err) {
+    return svscale_apply(network, args_real(args, "factor"), (unsigned)args_integer(args, "last"), chosen, args->line,
+                         task, err);
 }
 
 static const ArgSpec positionals[] = {{.name = "NET", .kind = ARG_NETWORK, .help = "the network; it stays as it is"},
