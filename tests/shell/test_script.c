@@ -5,8 +5,6 @@
 
 #include "session_fixture.h"
 
-static Session *session;
-
 static void test_rule(void **state) {
     (void)state;
     static const char *const words[] = {"ls",
@@ -282,18 +280,6 @@ static void test_safe(void **state) {
     session_free(safe);
 }
 
-static int begin(void **state) {
-    (void)state;
-    session = fixture_session(true);
-    return 0;
-}
-
-static int end(void **state) {
-    (void)state;
-    session_free(session);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_rule),
                                        cmocka_unit_test(test_chunks),
@@ -310,5 +296,5 @@ int main(void) {
                                        cmocka_unit_test(test_quit),
                                        cmocka_unit_test(test_memory_limit),
                                        cmocka_unit_test(test_done)};
-    return cmocka_run_group_tests(tests, begin, end);
+    return cmocka_run_group_tests(tests, fixture_begin, fixture_end);
 }
