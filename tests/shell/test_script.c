@@ -41,7 +41,7 @@ static void test_errors(void **state) {
     fixture_fails(session, "evalute base test", STATUS_USAGE, "unknown command 'evalute'; did you mean evaluate?");
     fixture_fails(session, "sration", STATUS_USAGE, "did you mean sratio?");
     fixture_fails(session, "frobnicate everything", STATUS_USAGE, "unknown command 'frobnicate'");
-    fixture_fails(session, "load nett base x", STATUS_USAGE, "did you mean load net?");
+    fixture_fails(session, "load nett base x", STATUS_USAGE, "load of what? load net NAME FILE");
     fixture_fails(session, "local x = 1", STATUS_USAGE, "a top-level local is lost");
     fixture_fails(session, "x = = 2", STATUS_USAGE, "unexpected symbol");
     fixture_fails(session, "x = (1", STATUS_USAGE, "does not end");
