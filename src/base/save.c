@@ -106,7 +106,16 @@ static bool make_temporary(Save *save, int old_mode, Error *err) {
     return old_mode == NO_OLD_FILE || fchmod(save->fd, (mode_t)old_mode) == 0 || fail(save, err);
 }
 
+static bool (*guard)(void *context, const char *path, Error *err);
+static void *guard_context;
+
+void save_guard(bool (*allowed)(void *context, const char *path, Error *err), void *context) {
+    guard = allowed;
+    guard_context = context;
+}
+
 Save *save_begin(const char *path, bool overwrite, Error *err) {
+    if (guard && !guard(guard_context, path, err)) return NULL;
     Str target = {0};
     int mode;
     bool done = false;

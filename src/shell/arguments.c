@@ -88,6 +88,7 @@ static bool set_value(Session *session, ArgValue *value, const char *text, bool 
         break;
     case ARG_FLAG:
     case ARG_TEXT:
+    case ARG_COLUMN:
     case ARG_SHOWN:
     case ARG_LAYER:
     case ARG_LAYERS:

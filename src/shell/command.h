@@ -15,7 +15,8 @@ typedef enum ArgKind {
     ARG_INTEGER, /* digits, min..max */
     ARG_REAL,    /* a number, min..max */
     ARG_CHOICE,  /* one of `choices` */
-    ARG_TEXT,    /* anything */
+    ARG_TEXT,    /* anything; `choices` are what completion offers */
+    ARG_COLUMN,  /* a column of the table given first, or of the last one */
     ARG_FILE,    /* a file to read */
     ARG_OUTPUT,  /* a file to write */
     ARG_NETWORK, /* a network of the workspace */
@@ -38,7 +39,7 @@ typedef struct ArgSpec {
     const char *help;     /* one clause, no full stop */
     const char *value;    /* options: what the value is called, "D0"; NULL for flags */
     const char *standard; /* default as the user would type it; NULL: none */
-    const char *choices;  /* ARG_CHOICE: "1d|2d|raw" */
+    const char *choices;  /* ARG_CHOICE, ARG_TEXT: "1d|2d|raw" */
     double min, max;      /* ARG_INTEGER, ARG_REAL; both 0: any finite number */
     bool above_min;       /* min itself is not allowed */
     bool required;        /* options that must be given; positionals are required unless `optional` */

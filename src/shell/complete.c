@@ -93,6 +93,21 @@ static void offer_specs(Offer *offer) {
         str_done(&text);
     }
     if (!colon) return;
+    for (const DatasetKind *kind = dataset_kinds(); kind->name; kind++) {
+        size_t name = strlen(kind->name);
+        const char *last = strrchr(offer->prefix, ':');
+        bool split = strstr(kind->form, "train|test") && strncmp(offer->prefix, kind->name, name) == 0;
+        bool folder_first = strstr(kind->form, ":DIR:") != NULL; /* cifar10:DIR:test, but fashion-mnist:test */
+        if (!split || offer->prefix[name] != ':' || (last == colon) == folder_first) continue;
+        for (int i = 0; i < 2; i++) {
+            Str text = {0};
+            str_add_bytes(&text, offer->prefix, (size_t)(last - offer->prefix) + 1);
+            str_add(&text, i ? "train" : "test");
+            offer_text(offer, str_text(&text));
+            str_done(&text);
+        }
+        return;
+    }
     Offer files = {.out = offer->out, .prefix = colon + 1, .length = strlen(colon + 1)};
     size_t before = offer->out->count;
     offer_files(&files);
@@ -120,10 +135,22 @@ static void offer_command_words(Offer *offer, const char *first) {
     }
 }
 
-static void offer_value(Offer *offer, const Session *session, const ArgSpec *spec, const Network *network) {
+/* The columns of the table that was named, else of the last one. */
+static void offer_columns(Offer *offer, const Session *session, const Object *about) {
+    if (!about) about = workspace_find(session, "last");
+    for (size_t i = 0; about && about->table && i < about->table->column_count; i++)
+        offer_text(offer, about->table->columns[i].name);
+}
+
+static void offer_value(Offer *offer, const Session *session, const ArgSpec *spec, const Object *about) {
+    const Network *network = about ? about->network : NULL;
     switch (spec->kind) {
+    case ARG_TEXT:
     case ARG_CHOICE:
         offer_choices(offer, spec->choices);
+        break;
+    case ARG_COLUMN:
+        offer_columns(offer, session, about);
         break;
     case ARG_NETWORK:
         offer_objects(offer, session, OBJECT_NETWORK);
@@ -162,7 +189,6 @@ static void offer_value(Offer *offer, const Session *session, const ArgSpec *spe
     case ARG_FLAG:
     case ARG_INTEGER:
     case ARG_REAL:
-    case ARG_TEXT:
     case ARG_REST:
         break;
     }
@@ -208,11 +234,12 @@ static void offer_options(Offer *offer, const Command *command) {
         }
 }
 
-/* The spec that the word at the cursor fills, after the words before it; NULL: none. *network: the one named so far. */
+/* The spec that the word at the cursor fills, after the words before it; NULL: none. *about: the first object named so
+ * far whose layers or columns may be asked for. */
 static const ArgSpec *expected(const Session *session, const Command *command, const Words *words, size_t used,
-                               const Network **network) {
+                               const Object **about) {
     const ArgSpec *positional = command->positionals;
-    *network = NULL;
+    *about = NULL;
     for (size_t i = used; i < words->count; i++) {
         const char *word = words->word[i];
         if (strncmp(word, "--", 2) == 0 && word[2]) {
@@ -228,7 +255,7 @@ static const ArgSpec *expected(const Session *session, const Command *command, c
             continue;
         }
         const Object *object = workspace_find(session, word);
-        if (object && object->kind == OBJECT_NETWORK && !*network) *network = object->network;
+        if (object && object->kind != OBJECT_DATASET && !*about) *about = object;
         if (positional && positional->name && !positional->repeated) positional++;
     }
     return positional && positional->name ? positional : NULL;
@@ -256,13 +283,13 @@ static bool collect(Session *session, const char *line, size_t start, size_t end
     } else if (!command) {
         offer_command_words(&offer, words.count == 1 ? words.word[0] : "");
     } else {
-        const Network *network;
-        const ArgSpec *spec = expected(session, command, &words, used, &network);
+        const Object *about;
+        const ArgSpec *spec = expected(session, command, &words, used, &about);
         bool value = spec && spec->value;
         if (!value && strncmp(prefix, "-", 1) == 0)
             offer_options(&offer, command);
         else if (spec)
-            offer_value(&offer, session, spec, network);
+            offer_value(&offer, session, spec, about);
     }
     words_done(&words);
     mem_free(prefix);
@@ -277,6 +304,18 @@ bool complete_candidates(Session *session, const char *line, size_t start, size_
 /* ---- readline ---------------------------------------------------------------------------------------------------- */
 
 static Session *completing; /* readline's callbacks take no context */
+
+/* A completed word as it must stand on the line: blanks, quotes and the like behind a \\. */
+static char *escaped(const char *word) {
+    Str out = {0};
+    for (; *word; word++) {
+        if (strchr(" \t\\\"'$;#", *word)) str_add(&out, "\\");
+        str_add_bytes(&out, word, 1);
+    }
+    char *copy = strdup(str_text(&out));
+    str_done(&out);
+    return copy;
+}
 
 /* readline wants its matches malloc'ed: the common prefix first, then all of them. */
 static char **attempt(const char *text, int start, int end) {
@@ -293,7 +332,9 @@ static char **attempt(const char *text, int start, int end) {
             while (same < common && words.word[i][same] == words.word[0][same]) same++;
             common = same;
         }
-        matches[0] = strndup(words.word[0], common);
+        char *first = strndup(words.word[0], common);
+        matches[0] = first ? escaped(first) : NULL;
+        free(first);
         if (words.count == 1) {
             free(matches[1]);
             matches[1] = NULL;

@@ -271,8 +271,8 @@ LuaState lua_chunk(Session *session, const char *text, int line, Error *err) {
         str_add_bytes(&word, text + strspn(text, " \t\r\n"), length);
         const Object *object = workspace_find(session, str_text(&word));
         if (object)
-            error_set(err, STATUS_USAGE, "'%s' is a %s; show %s tells of it", object->name, object_kind_name(object->kind),
-                      object->name);
+            error_set(err, STATUS_USAGE, "'%s' is a %s; show %s tells of it", object->name,
+                      object_kind_name(object->kind), object->name);
         else
             command_unknown(str_text(&word), err);
         str_done(&word);

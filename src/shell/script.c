@@ -52,7 +52,8 @@ static void hint_at_command(const char *text, Error *err) {
         str_add_bytes(&word, at, length);
         char was[sizeof err->text];
         memcpy(was, err->text, sizeof was);
-        error_set(err, STATUS_USAGE, "%s (in Lua a command is a function: %s{...}; see help lua)", was, str_text(&word));
+        error_set(err, STATUS_USAGE, "%s (in Lua a command is a function: %s{...}; see help lua)", was,
+                  str_text(&word));
         str_done(&word);
         return;
     }

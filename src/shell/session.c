@@ -7,6 +7,10 @@
 
 enum { SCRIPT_LIMIT = 16 << 20 }; /* bytes */
 
+static bool safe_save(void *session, const char *path, Error *err) {
+    return safe_to_write(session, path, err);
+}
+
 Session *session_new(const SessionOptions *options, Error *err) {
     Session *session = mem_alloc(1, sizeof *session, err);
     if (!session) return NULL;
@@ -14,6 +18,7 @@ Session *session_new(const SessionOptions *options, Error *err) {
     session->seed = options->seed;
     session->random = (Rng){.seed = session->seed};
     output_start(session);
+    if (options->safe) save_guard(safe_save, session); /* also what the viewer saves */
     if (!lua_start(session, err)) {
         session_free(session);
         return NULL;
@@ -23,6 +28,7 @@ Session *session_new(const SessionOptions *options, Error *err) {
 
 void session_free(Session *session) {
     if (!session) return;
+    if (session->options.safe) save_guard(NULL, NULL);
     lua_stop(session);
     workspace_clear(session);
     for (size_t i = 0; i < session->done_count; i++) mem_free(session->done[i]);

@@ -37,6 +37,12 @@ static void test_offers(void **state) {
     assert_string_equal(offers("help sel"), "selectors");
     assert_string_equal(offers("load data x fashion-mnist"), "fashion-mnist:");
     assert_string_equal(offers("load net x samples/fashion-res"), "samples/fashion-resnet8.safetensors");
+    assert_string_equal(offers("load data x fashion-mnist:"), "fashion-mnist:test fashion-mnist:train");
+    assert_string_equal(offers("load data x cifar10:samples:t"), "cifar10:samples:test cifar10:samples:train");
+    assert_string_equal(offers("load data x cifar10:samples/pic"), "cifar10:samples/pictures/");
+    assert_string_equal(offers("load net x y --normalise c"), "cifar10 cifar100");
+    fixture_works(session, "sratio base --as ratios");
+    assert_string_equal(offers("plot ratios --y s_"), "s_ratio");
     assert_string_equal(offers("nothing here "), "");
     assert_string_equal(offers("sratio base --format j"), "json");
 }

@@ -78,9 +78,14 @@ static const ArgSpec positionals[] = {{.name = "NAME", .kind = ARG_NEW, .help = 
                                       {.name = "FILE", .kind = ARG_FILE, .help = "a checkpoint, or sample:NAME"},
                                       {0}};
 static const ArgSpec options[] = {
-    {.name = "arch", .kind = ARG_TEXT, .value = "ARCH", .help = "insist on an architecture (resnet-cifar)"},
+    {.name = "arch",
+     .kind = ARG_TEXT,
+     .value = "ARCH",
+     .choices = "resnet-cifar",
+     .help = "insist on an architecture (resnet-cifar)"},
     {.name = "normalise",
      .kind = ARG_TEXT,
+     .choices = "cifar10|cifar100|fashion-mnist|none",
      .value = "MEAN/STD",
      .help = "input normalisation: cifar10, cifar100, fashion-mnist, none, or means/deviations such as .286/.353"},
     {0}};

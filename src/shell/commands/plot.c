@@ -29,6 +29,8 @@ static bool choose_encoding(const Args *args, const Object *object, Encoding *ou
     if (args_flag(args, "log-x")) out->log_x = true;
     if (args_flag(args, "log-y")) out->log_y = true;
     if (args_flag(args, "diverging")) out->diverging = true;
+    if (out->kind == CHART_HEATMAP && (!*out->x || !*out->y[0] || !*out->value))
+        return error_set(err, STATUS_USAGE, "a heat map needs three columns: --x, --y and --value");
     if (args_text(args, "reference")) {
         out->reference = args_real(args, "reference");
         snprintf(out->reference_label, sizeof out->reference_label, "%s",
@@ -72,13 +74,13 @@ static const ArgSpec options[] = {
      .value = "KIND",
      .choices = "bars|lines|heatmap|kernels",
      .help = "kind of chart"},
-    {.name = "x", .kind = ARG_TEXT, .value = "COLUMN", .help = "column of the horizontal axis"},
+    {.name = "x", .kind = ARG_COLUMN, .value = "COLUMN", .help = "column of the horizontal axis"},
     {.name = "y",
-     .kind = ARG_TEXT,
+     .kind = ARG_COLUMN,
      .value = "COLUMNS",
      .help = "columns of the vertical axis, with commas between them"},
-    {.name = "series", .kind = ARG_TEXT, .value = "COLUMN", .help = "column that splits the rows into series"},
-    {.name = "value", .kind = ARG_TEXT, .value = "COLUMN", .help = "column that a heat map colours"},
+    {.name = "series", .kind = ARG_COLUMN, .value = "COLUMN", .help = "column that splits the rows into series"},
+    {.name = "value", .kind = ARG_COLUMN, .value = "COLUMN", .help = "column that a heat map colours"},
     {.name = "log-x", .kind = ARG_FLAG, .help = "logarithmic horizontal axis"},
     {.name = "log-y", .kind = ARG_FLAG, .help = "logarithmic vertical axis"},
     {.name = "diverging", .kind = ARG_FLAG, .help = "colours centred on 0"},

@@ -136,7 +136,8 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     if (args_text(args, "layers") && (!object || object->kind != OBJECT_NETWORK))
         return error_set(err, STATUS_USAGE, "--layers is for networks; '%s' is none", name);
     if (object && object->kind == OBJECT_NETWORK) {
-        bool *chosen = args_layers(args, object->network, false, err);
+        bool none = object->network->layer_count == 0 && !args_text(args, "layers"); /* its totals are worth showing */
+        bool *chosen = none ? mem_alloc(0, 1, err) : args_layers(args, object->network, false, err);
         if (chosen) result->table = layer_table(object->network, chosen, err);
         mem_free(chosen);
     } else if (object && object->kind == OBJECT_DATASET) {
