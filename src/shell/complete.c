@@ -86,7 +86,7 @@ static void offer_layers(Offer *offer, const Network *network, bool selector) {
 
 static void offer_specs(Offer *offer) {
     const char *colon = strchr(offer->prefix, ':');
-    for (const DatasetKind *kind = dataset_kinds(); kind->name; kind++) {
+    for (const DatasetKind *kind = dataset_kinds(); !colon && kind->name; kind++) {
         Str text = {0};
         str_addf(&text, "%s:", kind->name);
         offer_text(offer, str_text(&text));
