@@ -70,7 +70,7 @@ bool command_unknown(const char *word, Error *err) {
     const char *names[128];
     size_t count = 0;
     for (const Command *const *each = commands; *each && count < 128; each++) names[count++] = (*each)->name;
-    const char *near = text_nearest(word, names, count);
+    const char *near = strcmp(word, "exit") == 0 ? "quit" : text_nearest(word, names, count);
     if (near) return error_set(err, STATUS_USAGE, "unknown command '%s'; did you mean %s?", word, near);
     return error_set(err, STATUS_USAGE, "unknown command '%s' (help lists them)", word);
 }

@@ -123,19 +123,27 @@ static bool run_parsed(Session *session, const Args *args, bool show, Table **co
     return ok;
 }
 
+/* The first word of a command of two words, without its second: "load is load net or load data: load net NAME FILE". */
+static bool half_known(const char *word, Error *err) {
+    Str text = {0};
+    size_t length = strlen(word);
+    for (const Command *const *each = commands; *each; each++)
+        if (strncmp((*each)->name, word, length) == 0 && (*each)->name[length] == ' ') {
+            str_add(&text, text.length ? "; or " : "");
+            command_synopsis(*each, &text);
+        }
+    error_set(err, STATUS_USAGE, "%s of what? %s", word, str_text(&text));
+    str_done(&text);
+    return false;
+}
+
 bool dispatch(Session *session, const char *const *words, const bool *literal, size_t count, bool show, Table **copy,
               Error *err) {
     size_t used;
     if (copy) *copy = NULL;
     if (cancel_level()) return error_set(err, STATUS_CANCELLED, "interrupted");
     const Command *command = command_find(words, count, &used);
-    if (!command && count > 1 && command_word(words[0], strlen(words[0]))) {
-        Str both = {0};
-        str_addf(&both, "%s %s", words[0], words[1]);
-        command_unknown(str_text(&both), err);
-        str_done(&both);
-        return false;
-    }
+    if (!command && command_word(words[0], strlen(words[0]))) return half_known(words[0], err);
     if (!command) return command_unknown(words[0], err);
     Args args;
     bool ok = args_parse(session, command, words + used, literal ? literal + used : NULL, count - used, &args, err) &&

@@ -278,7 +278,12 @@ LuaState lua_chunk(Session *session, const char *text, int line, Error *err) {
     if (expression && lua_gettop(lua) == 1 && lua_isnil(lua, 1) && lone_name(text, &length)) {
         Str word = {0};
         str_add_bytes(&word, text + strspn(text, " \t\r\n"), length);
-        command_unknown(str_text(&word), err);
+        const Object *object = workspace_find(session, str_text(&word));
+        if (object)
+            error_set(err, STATUS_USAGE, "'%s' is a %s; show %s tells of it", object->name, object_kind_name(object->kind),
+                      object->name);
+        else
+            command_unknown(str_text(&word), err);
         str_done(&word);
         return LUA_CHUNK_FAILED;
     }

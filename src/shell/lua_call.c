@@ -187,6 +187,7 @@ static int tabulate_function(lua_State *lua) {
         }
         ok = object.table != NULL;
         object.plots = ok && encoding_guess(object.table, &object.encoding);
+        if (object.plots) snprintf(object.encoding.title, sizeof object.encoding.title, "%s", name);
         if (ok && !workspace_put(session, &name, &object, 1, &err)) {
             table_free(object.table);
             ok = false;

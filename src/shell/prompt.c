@@ -64,18 +64,20 @@ static void history_keep(const char *text) {
 
 /* readline's getc, but Ctrl-C empties the line and TERM and HUP end the input. */
 static int read_key(FILE *stream) {
+    enum { ABORT = 7 }; /* Ctrl-G leaves a search */
     unsigned char byte;
     while (true) {
+        if (cancel_level()) {
+            if (RL_ISSTATE(RL_STATE_ISEARCH | RL_STATE_NSEARCH)) return ABORT;
+            rl_replace_line("", 0);
+            return '\n';
+        }
         ssize_t got = read(fileno(stream), &byte, 1);
         if (got == 1) return byte;
         if (got == 0) return EOF;
         if (errno != EINTR) return EOF;
         rl_check_signals();
         if (signals_ending()) return EOF;
-        if (cancel_level()) {
-            rl_replace_line("", 0);
-            return '\n';
-        }
     }
 }
 
@@ -100,7 +102,9 @@ Status session_prompt(Session *session) {
     while (!session->quit && !signals_ending()) {
         cancel_clear();
         char *line = readline(reader.pending.length ? "  ... " : "weft> ");
-        if (cancel_level()) { /* what was begun is dropped */
+        bool unfinished = !line && reader.pending.length > 0;
+        if (unfinished && !signals_ending()) fputs("\nweft: what was begun is dropped\n", stderr);
+        if (cancel_level() || unfinished) { /* what was begun is dropped */
             str_done(&reader.pending);
             str_done(&whole);
             reader.pending = whole = (Str){0};

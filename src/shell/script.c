@@ -40,6 +40,24 @@ static bool looks_like_command(const char *text) {
     return length && blanks && (isalnum((unsigned char)next) || (next && strchr("_-./~$*", next)));
 }
 
+/* A command line inside Lua, after a `;` or in a loop, is a syntax error there: says how it is written. */
+static void hint_at_command(const char *text, Error *err) {
+    if (!strstr(err->text, "near ") || looks_like_command(text)) return;
+    for (const char *at = text; *at; at++) {
+        size_t length = at > text && (isalnum((unsigned char)at[-1]) || strchr("_.:'\"", at[-1])) ? 0 : word_length(at);
+        if (!length || !script_command_line(at)) continue;
+        char next = at[length + strspn(at + length, " \t")];
+        if (!isalnum((unsigned char)next) && next != '_' && next != '-') continue;
+        Str word = {0};
+        str_add_bytes(&word, at, length);
+        char was[sizeof err->text];
+        memcpy(was, err->text, sizeof was);
+        error_set(err, STATUS_USAGE, "%s (in Lua a command is a function: %s{...}; see help lua)", was, str_text(&word));
+        str_done(&word);
+        return;
+    }
+}
+
 static bool run_lua(Session *session, Reader *reader, bool *more, Error *err) {
     const char *text = str_text(&reader->pending);
     *more = false;
@@ -48,6 +66,7 @@ static bool run_lua(Session *session, Reader *reader, bool *more, Error *err) {
         return error_set(err, STATUS_USAGE, "a top-level local is lost on the next line; leave out `local`");
     LuaState state = lua_chunk(session, text, reader->first_line, err);
     *more = state == LUA_CHUNK_MORE;
+    if (state == LUA_CHUNK_FAILED && err->status == STATUS_USAGE) hint_at_command(text, err);
     if (state != LUA_CHUNK_FAILED || err->status != STATUS_USAGE || !looks_like_command(text))
         return state == LUA_CHUNK_DONE;
     text += strspn(text, " \t");
@@ -77,7 +96,7 @@ static void remember(Session *session, const char *text, size_t length) {
 }
 
 /* One command line, which may hold several commands with ; between them; the last may be Lua. Each that worked is
- * remembered, also where a later one fails; `record` itself is not, so that the record runs again. */
+ * remembered, also where a later one fails; `record` and `quit` are not, so that the record runs again. */
 static bool run_commands(Session *session, const char *text, int number, Error *err) {
     while (true) {
         text += strspn(text, " \t\n");
@@ -96,7 +115,8 @@ static bool run_commands(Session *session, const char *text, int number, Error *
         session->line = number;
         if (!words_split(session, text, &words, &used, err)) return false;
         bool ok = dispatch(session, (const char *const *)words.word, NULL, words.count, true, NULL, err);
-        if (ok && strcmp(words.word[0], "record") != 0) remember(session, text, used - (text[used - 1] == ';'));
+        bool of_session = strcmp(words.word[0], "record") == 0 || strcmp(words.word[0], "quit") == 0;
+        if (ok && !of_session) remember(session, text, used - (text[used - 1] == ';'));
         words_done(&words);
         if (!ok) return false;
         text += used;

@@ -122,10 +122,10 @@ Status session_run_file(Session *session, const char *path) {
 }
 
 Status session_open_network(Session *session, const char *name, const char *path) {
-    const char *words[] = {"load", "net", name, path};
-    const bool literal[] = {true, true, true, true};
-    Error err;
-    if (dispatch(session, words, literal, 4, true, NULL, &err)) return STATUS_OK;
-    output_error(session, &err);
-    return err.status;
+    Str line = {0};
+    str_addf(&line, "load net %s ", name);
+    words_quote(path, &line);
+    Status status = session_run_text(session, NULL, str_text(&line)); /* as a line, so that a record holds it */
+    str_done(&line);
+    return status;
 }

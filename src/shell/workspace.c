@@ -81,6 +81,8 @@ bool workspace_name_check(const Session *session, const char *name, Error *err) 
 
 bool workspace_accepts(const Session *session, const char *name, ObjectKind kind, Error *err) {
     const Object *object = workspace_find(session, name);
+    if (kind != OBJECT_TABLE && strcmp(name, "last") == 0)
+        return error_set(err, STATUS_USAGE, "'last' is the name of the last table; choose another name");
     if (!object || object->kind == kind) return true;
     return error_set(err, STATUS_USAGE, "'%s' is a %s already; rm it first or choose another name", name,
                      object_kind_name(object->kind));

@@ -88,9 +88,10 @@ static const char *why_no_ratio(const Measure *measure) {
     return measure->rows < 2 || measure->columns < 2 ? "fewer than 2 singular values" : "all weights are zero";
 }
 
-/* Notes mean, mean_last_half and mean_last_half_paper, each with `suffix`, over the L values that are numbers. The last
- * half are those from floor(L/2) on; the paper multiplies their sum by 2/L, also where L is odd. */
-static void note_means(Table *table, const char *suffix, const double *values, size_t count) {
+/* Notes mean and mean_last_half, each with `suffix`, over the L values that are numbers; the last half are those from
+ * floor(L/2) on. `paper`: also mean_last_half_paper, for which the paper multiplies their sum by 2/L, also where L is
+ * odd; a share would then come out above 1, so it is for differences only. */
+static void note_means(Table *table, const char *suffix, bool paper, const double *values, size_t count) {
     double sum = 0, last_sum = 0;
     size_t numbers = 0, seen = 0, last = 0;
     Str key = {0};
@@ -108,7 +109,7 @@ static void note_means(Table *table, const char *suffix, const double *values, s
     } means[] = {{"mean", sum / (double)numbers},
                  {"mean_last_half", last_sum / (double)last},
                  {"mean_last_half_paper", 2 * last_sum / (double)numbers}};
-    for (size_t i = 0; i < sizeof means / sizeof *means; i++) {
+    for (size_t i = 0; i < (paper ? 3 : 2); i++) {
         key.length = 0;
         str_addf(&key, "%s%s", means[i].name, suffix);
         table_note(table, str_text(&key), "%.9g", means[i].value);
@@ -146,7 +147,7 @@ static Table *one_table(const Measure *measures, size_t count, double *ratios, E
         if (isnan(measure->ratio)) layers_list(&skipped, name, why_no_ratio(measure));
     }
     table_note(table, "layers", "%zu", count);
-    note_means(table, "", ratios, count);
+    note_means(table, "", false, ratios, count);
     note_list(table, "skipped", &skipped);
     return table_finish(table, err);
 }
@@ -174,9 +175,9 @@ static Table *versus_table(const Measure *measures, size_t pairs, Str *unmatched
         if (!both) layers_list(&skipped, name, why_no_ratio(isnan(a->ratio) ? a : b));
     }
     table_note(table, "layers", "%zu", pairs);
-    note_means(table, "", first, pairs);
-    note_means(table, "_vs", second, pairs);
-    note_means(table, "_difference", difference, pairs);
+    note_means(table, "", false, first, pairs);
+    note_means(table, "_vs", false, second, pairs);
+    note_means(table, "_difference", true, difference, pairs);
     note_list(table, "skipped", &skipped);
     note_list(table, "unmatched", unmatched);
     return table_finish(table, err);

@@ -56,7 +56,7 @@ static void test_examples(void **state) {
     assert_non_null(mkdtemp(folder));
     assert_int_equal(chdir(folder), 0);
     for (const Command *const *each = commands; *each; each++) {
-        Session *session = fixture_session(true);
+        session = fixture_session(true);
         for (const char *const *example = (*each)->examples; *example; example++) {
             Error err;
             if (fixture_run(session, *example, &err) != STATUS_OK) fail_msg("%s: %s", *example, err.text);
@@ -109,7 +109,7 @@ static void test_bad_arguments(void **state) {
         {"show test --layers all", "--layers is for networks"},
         {"help lowpas", "did you mean lowpass?"},
     };
-    Session *session = fixture_session(true);
+    session = fixture_session(true);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         fixture_fails(session, cases[i].line, STATUS_USAGE, cases[i].text);
     fixture_works(session, "sratio base --layers -conv1 --as rest");
@@ -139,7 +139,7 @@ static void test_out_of_memory(void **state) {
                                         "lowpass{'base', cutoff = 2, into = 't', layers = {'conv1', 'layer1.*'}}",
                                         "run('show %s --layers conv$(n - 1)', 'base')",
                                         "r = tabulate('mine', {'a', 'b (%)'}, {{1, 2.5}, {2, 'x'}})"};
-    Session *session = fixture_session(true);
+    session = fixture_session(true);
     fixture_works(session, "load data few sample:fashion-test --limit 8");
     fixture_works(session, "n = 2");
     fixture_works(session, "sratio base --as ratios");

@@ -1,8 +1,6 @@
 /* Completion: what is offered where. */
 #include "session_fixture.h"
 
-static Session *session;
-
 /* All candidates for the word at the end of `line`, with spaces between. */
 static const char *offers(const char *line) {
     static Str out;
@@ -43,19 +41,7 @@ static void test_offers(void **state) {
     assert_string_equal(offers("sratio base --format j"), "json");
 }
 
-static int begin(void **state) {
-    (void)state;
-    session = fixture_session(true);
-    return 0;
-}
-
-static int end(void **state) {
-    (void)state;
-    session_free(session);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_offers)};
-    return cmocka_run_group_tests(tests, begin, end);
+    return cmocka_run_group_tests(tests, fixture_begin, fixture_end);
 }

@@ -5,8 +5,6 @@
 
 #include "session_fixture.h"
 
-static Session *session;
-
 static void test_rule(void **state) {
     (void)state;
     static const char *const words[] = {"ls",
@@ -43,7 +41,7 @@ static void test_errors(void **state) {
     fixture_fails(session, "evalute base test", STATUS_USAGE, "unknown command 'evalute'; did you mean evaluate?");
     fixture_fails(session, "sration", STATUS_USAGE, "did you mean sratio?");
     fixture_fails(session, "frobnicate everything", STATUS_USAGE, "unknown command 'frobnicate'");
-    fixture_fails(session, "load nett base x", STATUS_USAGE, "did you mean load net?");
+    fixture_fails(session, "load nett base x", STATUS_USAGE, "load of what? load net NAME FILE");
     fixture_fails(session, "local x = 1", STATUS_USAGE, "a top-level local is lost");
     fixture_fails(session, "x = = 2", STATUS_USAGE, "unexpected symbol");
     fixture_fails(session, "x = (1", STATUS_USAGE, "does not end");
@@ -282,18 +280,6 @@ static void test_safe(void **state) {
     session_free(safe);
 }
 
-static int begin(void **state) {
-    (void)state;
-    session = fixture_session(true);
-    return 0;
-}
-
-static int end(void **state) {
-    (void)state;
-    session_free(session);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_rule),
                                        cmocka_unit_test(test_chunks),
@@ -310,5 +296,5 @@ int main(void) {
                                        cmocka_unit_test(test_quit),
                                        cmocka_unit_test(test_memory_limit),
                                        cmocka_unit_test(test_done)};
-    return cmocka_run_group_tests(tests, begin, end);
+    return cmocka_run_group_tests(tests, fixture_begin, fixture_end);
 }

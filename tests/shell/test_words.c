@@ -1,8 +1,6 @@
 /* Cutting command lines into words, and putting them together again. */
 #include "session_fixture.h"
 
-static Session *session;
-
 static void check(const char *line, size_t count, const char *const *expected) {
     Words words;
     Error err;
@@ -83,21 +81,9 @@ static void test_quote_round_trip(void **state) {
     }
 }
 
-static int begin(void **state) {
-    (void)state;
-    session = fixture_session(false);
-    return 0;
-}
-
-static int end(void **state) {
-    (void)state;
-    session_free(session);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_plain),        cmocka_unit_test(test_substitution),
                                        cmocka_unit_test(test_rest_of_line), cmocka_unit_test(test_semicolon),
                                        cmocka_unit_test(test_errors),       cmocka_unit_test(test_quote_round_trip)};
-    return cmocka_run_group_tests(tests, begin, end);
+    return cmocka_run_group_tests(tests, fixture_begin_empty, fixture_end);
 }

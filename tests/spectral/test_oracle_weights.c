@@ -94,7 +94,6 @@ static void sratio_of(const char *path, const char *key) {
     for (size_t i = 0; i < table->rows; i++) compare_layer(network, json_array_get(layers, i), table, i);
     assert_true(fabs(note(table, "mean") - member(wanted, "layer_average")) < 1e-9);
     assert_true(fabs(note(table, "mean_last_half") - member(half, "mean")) < 1e-9);
-    assert_true(fabs(note(table, "mean_last_half_paper") - member(half, "two_over_L_times_sum")) < 1e-9);
     table_free(table);
     mem_free(chosen);
     network_free(network);
