@@ -5,12 +5,13 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Adds FOLDER/FILE to `out` where it exists. */
+/* Adds FOLDER/FILE to `out` where it exists; `out` fails where memory did. */
 static bool found_in(const char *folder, const char *file, Str *out) {
     Str path = {0};
     str_addf(&path, "%s/%s", folder, file);
     bool found = !path.failed && path_exists(str_text(&path));
     if (found) str_add(out, str_text(&path));
+    out->failed = out->failed || path.failed;
     str_done(&path);
     return found;
 }
@@ -39,7 +40,7 @@ static bool find_sample(const char *name, const char *ending, Str *out, Error *e
     Str file = {0};
     str_addf(&file, "%s%s", name, ending);
     bool ok = str_ok(&file, err);
-    if (ok && !sample_path(str_text(&file), out))
+    if (ok && !sample_path(str_text(&file), out) && (ok = str_ok(out, err)))
         ok = error_set(err, STATUS_BAD_INPUT, "no sample %s: looked for %s in %s, above the program and in ./samples",
                        name, str_text(&file),
                        getenv("WEFT_SAMPLES") ? "$WEFT_SAMPLES, " WEFT_DATADIR "/samples" : WEFT_DATADIR "/samples");

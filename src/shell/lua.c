@@ -226,19 +226,31 @@ static bool lone_name(const char *text, size_t *length) {
     return *length && !strchr("0123456789", text[0]) && text[*length + strspn(text + *length, " \t\r\n")] == '\0';
 }
 
-/* 0 loaded as statements, 1 as an expression, else Lua's code with the message on the stack. */
-static int compile(lua_State *lua, const char *name, const char *prefix, const char *text, int line, Error *err) {
-    Str chunk = {0};
-    for (int i = 1; i < line; i++) str_add(&chunk, "\n");
-    str_add(&chunk, prefix);
-    str_add(&chunk, text);
-    int outcome = LUA_ERRMEM;
-    if (str_ok(&chunk, err))
-        outcome = luaL_loadbufferx(lua, str_text(&chunk), chunk.length, name, "t");
-    else
-        lua_pushliteral(lua, "out of memory");
-    str_done(&chunk);
-    return outcome;
+/* A chunk as Lua reads it: a newline for every line before it, so that Lua counts the lines of the script. */
+typedef struct Pieces {
+    size_t newlines;
+    const char *prefix, *text; /* NULL: read already */
+} Pieces;
+
+static const char *next_piece(lua_State *lua, void *context, size_t *size) {
+    static const char newlines[] = "\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n";
+    Pieces *pieces = context;
+    (void)lua;
+    if (pieces->newlines) {
+        *size = pieces->newlines < sizeof newlines - 1 ? pieces->newlines : sizeof newlines - 1;
+        pieces->newlines -= *size;
+        return newlines;
+    }
+    const char **next = pieces->prefix ? &pieces->prefix : &pieces->text, *piece = *next;
+    *size = piece ? strlen(piece) : 0;
+    *next = NULL;
+    return piece;
+}
+
+/* Lua's code; the function or the message is pushed. */
+static int compile(lua_State *lua, const char *name, const char *prefix, const char *text, int line) {
+    Pieces pieces = {.newlines = (size_t)line - 1, .prefix = prefix, .text = text};
+    return lua_load(lua, next_piece, &pieces, name, "t");
 }
 
 LuaState lua_chunk(Session *session, const char *text, int line, Error *err) {
@@ -247,12 +259,9 @@ LuaState lua_chunk(Session *session, const char *text, int line, Error *err) {
     chunk_name(session, name, sizeof name);
     session->line = line;
     lua_settop(lua, 0);
-    bool expression = compile(lua, name, "return ", text, line, err) == LUA_OK;
-    int outcome = LUA_OK;
-    if (!expression) {
-        lua_settop(lua, 0);
-        outcome = compile(lua, name, "", text, line, err);
-    }
+    bool expression = compile(lua, name, "return ", text, 1) == LUA_OK;
+    lua_settop(lua, 0);
+    int outcome = compile(lua, name, expression ? "return " : NULL, text, line);
     if (outcome != LUA_OK) {
         size_t length;
         const char *message = lua_tolstring(lua, -1, &length);

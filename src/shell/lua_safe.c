@@ -9,7 +9,7 @@
 static int checked_open(lua_State *lua) {
     const char *path = luaL_checkstring(lua, 1), *mode = luaL_optstring(lua, 2, "r");
     Error err;
-    if (strpbrk(mode, "wa+") && !safe_to_write(lua_session(lua), path, &err)) return luaL_error(lua, "%s", err.text);
+    if (strpbrk(mode, "wa+") && !safe_to_write(lua_session(lua), path, &err)) return lua_fail(lua, &err);
     int arguments = lua_gettop(lua);
     lua_pushvalue(lua, lua_upvalueindex(1));
     lua_insert(lua, 1);

@@ -185,7 +185,7 @@ const Table *lua_tabulate(lua_State *lua) {
     Error err;
     Table **place = lua_push_table(lua); /* Lua frees it whatever is raised from here on */
     Table *table = *place = table_new(&err);
-    if (!table) luaL_error(lua, "%s", err.text);
+    if (!table) lua_fail(lua, &err);
     for (lua_Integer i = 1; i <= columns; i++) {
         lua_rawgeti(lua, 2, i);
         add_column(table, lua_tostring(lua, -1), types[i - 1]);
@@ -201,6 +201,6 @@ const Table *lua_tabulate(lua_State *lua) {
         lua_pop(lua, 1);
     }
     *place = table_finish(table, &err);
-    if (!*place) luaL_error(lua, "%s", err.text);
+    if (!*place) lua_fail(lua, &err);
     return *place;
 }

@@ -129,7 +129,13 @@ Status session_run_file(Session *session, const char *path) {
 
 Status session_open_network(Session *session, const char *name, const char *path) {
     Str line = {0};
-    str_addf(&line, "load net %s ", name);
+    Error err;
+    if (strchr(path, '\n')) {
+        error_set(&err, STATUS_BAD_INPUT, "%s: a name with a line break; rename the file", path);
+        output_error(session, &err);
+        return err.status;
+    }
+    str_addf(&line, "load net %s %s", name, *path == '-' ? "./" : "");
     words_quote(path, &line);
     Status status = session_run_text(session, NULL, str_text(&line)); /* as a line, so that a record holds it */
     str_done(&line);

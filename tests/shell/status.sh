@@ -32,11 +32,17 @@ equal "with file:line" "$work/bad.weft:4: no network 'bse'; did you mean base?" 
 equal "what ran before was printed" 1 "$(head -n 1 "$work/out")"
 equal "what stands after did not run" 0 "$(grep -c '^2$' "$work/out")"
 
+{ yes 'x = 1' | head -n 4999; echo 'x = x + nil'; } >"$work/long.weft"
+equal "the line is right far into a script" "$work/long.weft:5000: attempt to perform arithmetic on a nil value" "$("$weft" "$work/long.weft" 2>&1)"
 equal "arguments" "a b 2" "$(printf 'print(arg[1], arg[2], #arg)\n' >"$work/args.weft"; "$weft" "$work/args.weft" a b | tr '\t' ' ')"
 equal "a script on standard input" 42 "$(printf '#!/usr/bin/env weft\nprint(6 * 7)\n' | "$weft")"
 equal "the same by its name, -" 42 "$(printf 'print(6 * 7)\n' | "$weft" -)"
 equal "an error there has a place" "stdin:2: unknown command 'lss'; did you mean ls?" "$(printf 'x = 1\nlss\n' | "$weft" 2>&1)"
 equal "several -c share a session" 3 "$("$weft" -c 'x = 1' -c 'print(x + 2)')"
+for name in --odd.safetensors "\$x; 'y' #.safetensors"; do
+    cp samples/fashion-resnet8.safetensors "$work/$name"
+    equal "whatever its name: $name" net "$(cd "$work" && printf 'print(ls().name)\n' | "$weft" -- "$name" 2>/dev/null | tail -n 1)"
+done
 equal "a checkpoint opens as net" "net" "$(printf 'print(ls().name)\n' | "$weft" samples/fashion-resnet8.safetensors 2>/dev/null | tail -n 1)"
 
 "$weft" -c 'load net a sample:fashion-resnet8; sratio a' >"$work/plain" 2>/dev/null

@@ -266,7 +266,7 @@ static void test_safe(void **state) {
         "expect os.execute == nil and io.popen == nil and package == nil and string.dump == nil and debug == nil");
     fixture_works(safe, "f, why = load('\\27Lua')");
     fixture_works(safe, "expect f == nil");
-    fixture_fails(safe, "io.open('/tmp/x', 'w')", STATUS_FAILED, "--safe");
+    fixture_fails(safe, "io.open('/tmp/x', 'w')", STATUS_USAGE, "--safe");
     fixture_fails(safe, "record /tmp/x.weft", STATUS_USAGE, "--safe allows writing below the working folder only");
     fixture_fails(safe, "record ../x.weft", STATUS_USAGE, "--safe");
     char link[] = "weft-test-link-XXXXXX"; /* a link to a file that is not there yet */
@@ -274,7 +274,7 @@ static void test_safe(void **state) {
     assert_true(made >= 0 && close(made) == 0 && unlink(link) == 0 && symlink("/nowhere/x", link) == 0);
     Str line = {0};
     str_addf(&line, "io.open('%s', 'w')", link);
-    fixture_fails(safe, str_text(&line), STATUS_FAILED, "--safe allows writing below the working folder only");
+    fixture_fails(safe, str_text(&line), STATUS_USAGE, "--safe allows writing below the working folder only");
     str_done(&line);
     unlink(link);
     session_free(safe);

@@ -3,7 +3,8 @@
 
 static bool run(Session *session, const Args *args, Result *result, Error *err) {
     (void)session;
-    if (help_apropos(args_text(args, "WORD"), &result->text)) return true;
+    bool found = help_apropos(args_text(args, "WORD"), &result->text);
+    if (found || !str_ok(&result->text, err)) return found;
     return error_set(err, STATUS_FAILED, "nothing in the help speaks of '%s'", args_text(args, "WORD"));
 }
 

@@ -10,8 +10,10 @@ static bool find_file(const char *text, Str *out, Error *err) {
     if (strncmp(text, "sample:", 7) == 0) {
         Str file = {0};
         str_addf(&file, "%s%s", text + 7, strchr(text + 7, '.') ? "" : ".safetensors");
-        bool found = !strchr(text + 7, '/') && sample_path(str_text(&file), out);
+        bool found = !file.failed && !strchr(text + 7, '/') && sample_path(str_text(&file), out);
+        bool whole = str_ok(&file, err) && str_ok(out, err);
         str_done(&file);
+        if (!whole) return false;
         return found || error_set(err, STATUS_BAD_INPUT, "%s: no such sample (WEFT_SAMPLES names the folder)", text);
     }
     if (!path_expand(text, out, err)) return false;
@@ -21,6 +23,7 @@ static bool find_file(const char *text, Str *out, Error *err) {
         out->length = 0;
         str_add(out, str_text(&sample));
     }
+    out->failed = out->failed || sample.failed;
     str_done(&sample);
     return str_ok(out, err);
 }
