@@ -156,6 +156,12 @@ void save_abandon(Save *save);
 void save_guard(bool (*allowed)(void *context, const char *path, Error *err), void *context);
 bool save_text(const char *path, bool overwrite, const char *text, size_t length, Error *err); /* the three in one */
 
+/* ---- hashes ------------------------------------------------------------------------------------------------------ */
+
+/* XXH3-128 of a block as 32 hexadecimal digits: tells accidents apart (torn files, changed data), not forgeries. */
+enum { HASH_HEX = 33 };
+void hash_hex(const void *bytes, size_t length, char out[HASH_HEX]);
+
 /* ---- random numbers ---------------------------------------------------------------------------------------------- */
 
 /* Counter-based Philox 4x32-10 (Salmon et al., 2011): number i of (seed, stream) depends on nothing else, so results
@@ -212,14 +218,15 @@ bool map_points(size_t points, const double *cost, PointFunction *point, void *c
 /* ---- numbers and tensors ----------------------------------------------------------------------------------------- */
 
 /* Every element type a file can hold: X(name, safetensors name, bits). */
-#define DTYPES(X)                                                                                                      \
-    X(BOOL, "BOOL", 8)                                                                                                 \
-    X(U8, "U8", 8)                                                                                                     \
-    X(I8, "I8", 8)                                                                                                     \
-    X(U16, "U16", 16) X(I16, "I16", 16) X(F16, "F16", 16) X(BF16, "BF16", 16) X(U32, "U32", 32) X(I32, "I32", 32)      \
-        X(F32, "F32", 32) X(U64, "U64", 64) X(I64, "I64", 64) X(F64, "F64", 64) X(C64, "C64", 64) X(C128, "C128", 128) \
-            X(F8_E4M3, "F8_E4M3", 8) X(F8_E5M2, "F8_E5M2", 8) X(F8_E8M0, "F8_E8M0", 8)                                 \
-                X(F8_E4M3FNUZ, "F8_E4M3FNUZ", 8) X(F8_E5M2FNUZ, "F8_E5M2FNUZ", 8) X(F4, "F4", 4)                       \
+#define DTYPES(X)                                                                                                 \
+    X(BOOL, "BOOL", 8)                                                                                            \
+    X(U8, "U8", 8)                                                                                                \
+    X(I8, "I8", 8)                                                                                                \
+    X(U16, "U16", 16)                                                                                             \
+    X(I16, "I16", 16) X(F16, "F16", 16) X(BF16, "BF16", 16) X(U32, "U32", 32) X(I32, "I32", 32) X(F32, "F32", 32) \
+        X(U64, "U64", 64) X(I64, "I64", 64) X(F64, "F64", 64) X(C64, "C64", 64) X(C128, "C128", 128)              \
+            X(F8_E4M3, "F8_E4M3", 8) X(F8_E5M2, "F8_E5M2", 8) X(F8_E8M0, "F8_E8M0", 8)                            \
+                X(F8_E4M3FNUZ, "F8_E4M3FNUZ", 8) X(F8_E5M2FNUZ, "F8_E5M2FNUZ", 8) X(F4, "F4", 4)                  \
                     X(F6_E2M3, "F6_E2M3", 6) X(F6_E3M2, "F6_E3M2", 6)
 typedef enum DType {
 #define X(name, text, bits) DTYPE_##name,
@@ -308,5 +315,32 @@ typedef enum TableFormat { TABLE_TEXT, TABLE_CSV, TABLE_TSV, TABLE_JSON, TABLE_M
 void table_write(const Table *table, TableFormat format, size_t width, Str *out);
 /* One cell as people read it (as TEXT does). */
 void table_cell_text(const Table *table, size_t column, size_t row, Str *out);
+
+/* ---- run folders ------------------------------------------------------------------------------------------------- */
+
+/* The folder of a long computation: config.json, log.csv, checkpoints. One writer: an flock on FOLDER/lock, whose text
+ * is the writer's process number; the system gives it back however the process ends. */
+typedef struct Run Run;
+/* Makes the folder (and those above it) where it is missing; STATUS_FAILED "FOLDER: in use by process N" where another
+ * process writes there; STATUS_WRITE where it cannot be made or written. */
+Run *run_open(const char *folder, Error *err);
+void run_close(Run *run);
+const char *run_folder(const Run *run);
+void run_path(const char *folder, const char *file, Str *out); /* sets *out */
+/* True while a process holds the folder's lock; *process is its number, 0 where it is not known. */
+bool run_busy(const char *folder, long *process);
+/* Writes and removes a file of `bytes` bytes, so that a full or read-only folder is found out before hour one. */
+bool run_probe(const Run *run, uint64_t bytes, Error *err);
+
+/* FOLDER/log.csv: a heading, then rows that are only ever appended; the first column is a step. run_log_open begins it,
+ * or takes an old one up: cuts off a torn last line and the rows of steps beyond `last_step`. An old log with another
+ * heading is STATUS_BAD_INPUT. run_log_row adds one line (no line end in `row`) in one write; run_log_sync makes all
+ * rows durable. Failures are STATUS_WRITE; a later row may succeed again. */
+bool run_log_open(Run *run, const char *heading, uint64_t last_step, Error *err);
+bool run_log_row(Run *run, const char *row, Error *err);
+bool run_log_sync(Run *run, Error *err);
+/* The log as a table (whole rows only; empty fields are NaN; "name (unit)" in a heading gives a column its unit). The
+ * folder may be in use. STATUS_BAD_INPUT where there is none. */
+Table *run_log_table(const char *folder, Error *err);
 
 #endif

@@ -43,6 +43,9 @@ typedef struct CheckpointTensor {
 typedef struct KeyValue {
     char *key, *value;
 } KeyValue;
+/* Appends copies of both texts to a list that starts as {NULL, 0} and is freed with key_value_free. */
+bool key_value_add(KeyValue **list, size_t *count, const char *key, const char *value, Error *err);
+void key_value_free(KeyValue *list, size_t count);
 
 typedef struct Checkpoint Checkpoint;
 

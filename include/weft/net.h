@@ -12,12 +12,12 @@
 /* ---- graph ------------------------------------------------------------------------------------------------------- */
 
 /* Every operation of the graph: X(NAME, "name"). */
-#define NET_OPS(X)                                                                                          \
-    X(INPUT, "input")                                                                                       \
-    X(CONV, "convolution")                                                                                  \
-    X(BATCH_NORM, "batch norm") X(RELU, "relu") X(RELU6, "relu6") X(ADD, "add") X(SHORTCUT_A, "shortcut A") \
-        X(MAX_POOL, "max pool") X(AVERAGE_POOL, "average pool") X(GLOBAL_POOL, "global average pool")       \
-            X(LINEAR, "linear")
+#define NET_OPS(X)                                                                                      \
+    X(INPUT, "input")                                                                                   \
+    X(CONV, "convolution")                                                                              \
+    X(BATCH_NORM, "batch norm")                                                                         \
+    X(RELU, "relu") X(RELU6, "relu6") X(ADD, "add") X(SHORTCUT_A, "shortcut A") X(MAX_POOL, "max pool") \
+        X(AVERAGE_POOL, "average pool") X(GLOBAL_POOL, "global average pool") X(LINEAR, "linear")
 typedef enum OpKind {
 #define X(name, text) OP_##name,
     NET_OPS(X)
@@ -143,18 +143,95 @@ const ArchitectureInfo *architecture_names(void);
 
 /* ---- engine ------------------------------------------------------------------------------------------------------ */
 
-/* Runs a graph in evaluation mode: batch norm folded into the convolution before it, ReLU and residual add fused,
- * buffers planned once for (graph, batch, input size) and reused; no allocation inside engine_forward. Results are
+/* Runs a graph: batch norm folded into the convolution before it (evaluation mode), ReLU and residual add fused,
+ * buffers planned once for (graph, batch, input size) and reused; no allocation inside a pass. Results are
  * bit-identical for any number of threads. */
 typedef struct Engine Engine;
-/* STATUS_FAILED with why_unknown where the network has no graph. `batch` images at most per call. */
-Engine *engine_new(const Network *network, unsigned batch, unsigned height, unsigned width, Error *err);
+
+/* What an engine is to do beyond forward passes; zeroed: nothing. */
+typedef struct EngineOptions {
+    const bool *gradients; /* tensor_count marks: tensors whose gradients engine_backward computes (weights and biases
+                              of convolutions and linear layers; gamma and beta with batch_statistics); NULL: none */
+    bool input_gradient;   /* the gradient with respect to the pixels, on [0, 1] */
+    bool feature_maps;     /* keep the maps before each ReLU for the feature-map loss (of a student or a teacher): after
+                              every     batch norm and after every residual sum */
+    bool batch_statistics; /* batch norm in training mode: statistics of the batch (biased variance to normalise with),
+                              as `fit` needs; else the stored ones, folded */
+} EngineOptions;
+
+/* STATUS_FAILED with why_unknown where the network has no graph. `batch` images at most per call. `options` NULL:
+ * forward only; it is not kept. */
+Engine *engine_new(const Network *network, unsigned batch, unsigned height, unsigned width,
+                   const EngineOptions *options, Error *err);
 void engine_free(Engine *engine);
 /* Takes (and folds) the weights of another network with the same graph: the sweeps' way. */
 bool engine_set_network(Engine *engine, const Network *network, Error *err);
+/* Takes one weight tensor anew (same shape as the network's tensors[tensor]) and folds it: the trainer's way, each
+ * step. No allocation. */
+void engine_set_tensor(Engine *engine, size_t tensor, const float *values);
 /* `pixels`: images x channels x height x width on [0, 1], not yet normalised (the network's normalisation is applied
  * here). `logits`: images x classes. images <= batch. */
 bool engine_forward(Engine *engine, const float *pixels, unsigned images, float *logits, Error *err);
+
+/* ---- losses and gradients ---------------------------------------------------------------------------------------- */
+
+/* METHOD.md section 4. KL(softmax(teacher) || softmax(student)); stable: log(softmax(student) + 1e-4) in the place of
+ * the student's log-softmax. */
+typedef enum KdForm { KD_PLAIN, KD_STABLE } KdForm;
+
+/* The loss of a batch: the sum of the terms, each times its weight (0: the term is left out and costs nothing). All are
+ * means over the images. */
+typedef struct Loss {
+    double cross_entropy;   /* with the labels */
+    double label_smoothing; /* of cross_entropy: target (1 - s) onehot + s / classes */
+    double kd;              /* logit distillation; needs a teacher */
+    KdForm kd_form;
+    double temperature; /* of kd: logits / T, loss times T^2; 0 counts as 1 */
+    double fmd;         /* feature-map distillation; teacher and student of the same graph, both with feature_maps */
+    bool fmd_aliased;   /* count the sum twice and the second batch norm not at all, as the reference does */
+} Loss;
+
+/* The terms of a batch, unweighted means over its images; summed in double in image order. */
+typedef struct LossTerms {
+    double cross_entropy, kd, fmd;
+    uint64_t correct; /* images whose label has the largest logit; 0 without labels */
+} LossTerms;
+
+/* A choice of kernels of one convolution tensor: filter * (c_in / groups) + channel, ascending, distinct. */
+typedef struct KernelChoice {
+    const uint32_t *kernels;
+    size_t count;
+} KernelChoice;
+
+/* Where gradients go. Each in the layout of its tensor (out x in x kh x kw), overwritten; NULL entries and tensors that
+ * were not asked for are left alone. */
+typedef struct Gradients {
+    float *const *tensors; /* tensor_count pointers */
+    const KernelChoice
+        *kernels;  /* tensor_count choices: only these kernels of the tensor are computed, the others are left
+                      as they are; NULL: all of every tensor. kernels[i].kernels NULL: all of tensor i */
+    float *pixels; /* images x channels x height x width, or NULL */
+} Gradients;
+
+/* Forward pass, loss and backward pass of a batch. `labels`: images, needed by cross_entropy; NULL else. `teacher`: an
+ * engine of the same image size and at least this batch (any architecture with as many classes), run forward on the
+ * same pixels; or NULL with `teacher_logits` (images x classes) given where only kd is asked for, or where no teacher
+ * is needed. `logits`, if not NULL, receives the student's. The gradient of softmax minus onehot at the label is formed
+ * as minus the sum of the others (it would cancel in float32). */
+bool engine_backward(Engine *engine, const float *pixels, const uint16_t *labels, unsigned images, Engine *teacher,
+                     const float *teacher_logits, const Loss *loss, const Gradients *gradients, float *logits,
+                     LossTerms *terms, Error *err);
+/* With batch_statistics: mean and biased variance of every batch norm in the last pass, for the running statistics.
+ * `op`: the batch norm's position; channels values each; borrowed until the next pass. */
+void engine_batch_statistics(const Engine *engine, size_t op, const float **mean, const float **variance);
+
+/* Floating-point operations of one image: forward; backward with respect to the maps; backward with respect to the
+ * weights that are asked for (multiply and add count as two; convolutions and linear layers only). */
+typedef struct EngineOperations {
+    double forward, backward_data, backward_weights;
+} EngineOperations;
+EngineOperations engine_operations(const Engine *engine);
+
 /* The feature map that op `op` produced before any fused ReLU, for the first image, by running the graph unfused, op by
  * op, with plain loops: the reference that tests compare with, and what `kernels`-like inspection may use. Size
  * *channels x *height x *width. */

@@ -22,9 +22,9 @@ typedef struct Session Session;
 Session *session_new(const SessionOptions *options, Error *err);
 void session_free(Session *session);
 
-/* Runs a text of commands and Lua (NULL: standard input, line by line). `name` is what errors call it ("tour.weft"; NULL: no file:line). Stops at the first
- * failure, which it has printed on standard error as one line, and returns its status; STATUS_OK when all ran or `quit`
- * was met. */
+/* Runs a text of commands and Lua (NULL: standard input, line by line). `name` is what errors call it ("tour.weft";
+ * NULL: no file:line). Stops at the first failure, which it has printed on standard error as one line, and returns its
+ * status; STATUS_OK when all ran or `quit` was met. */
 Status session_run_text(Session *session, const char *name, const char *text);
 /* The same for a file, "-" standard input. */
 Status session_run_file(Session *session, const char *path);

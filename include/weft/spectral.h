@@ -24,9 +24,10 @@ bool spectral_sratio(const float *matrix, size_t rows, size_t columns, double *r
 /* One network: columns layer, rows, columns, K, s_ratio, energy; notes "layers" (their number), "mean",
  * "mean_last_half" (over the layers from floor(L/2) on). With `versus`: matched by layer name: layer, s_ratio,
  * s_ratio_vs, difference (versus - network); the same means, also with "_vs" and "_difference" behind their names, and
- * "mean_last_half_paper_difference" (2/L times the sum over the last half, as the paper has it); layers found in one network only, or with another shape,
- * are named in the note "unmatched". Layers without a ratio (NaN) are left out of L and the means and named in the note
- * "skipped". STATUS_USAGE where no layer is chosen or matched, or a linear one is chosen: convolutions only. */
+ * "mean_last_half_paper_difference" (2/L times the sum over the last half, as the paper has it); layers found in one
+ * network only, or with another shape, are named in the note "unmatched". Layers without a ratio (NaN) are left out of
+ * L and the means and named in the note "skipped". STATUS_USAGE where no layer is chosen or matched, or a linear one is
+ * chosen: convolutions only. */
 Table *sratio_table(const Network *network, const Network *versus, const bool *chosen, const Task *task, Error *err);
 
 /* fft == false: index (from 1), sigma, energy_fraction (cumulative); notes rows, columns, energy, s_ratio. fft: mode,

@@ -29,7 +29,9 @@ static bool make_arenas(Engine *engine, unsigned workers, Error *err) {
     return true;
 }
 
-Engine *engine_new(const Network *network, unsigned batch, unsigned height, unsigned width, Error *err) {
+Engine *engine_new(const Network *network, unsigned batch, unsigned height, unsigned width,
+                   const EngineOptions *options, Error *err) {
+    (void)options;
     Engine *engine = mem_alloc(1, sizeof *engine, err);
     if (!engine) return NULL;
     engine->kernels = kernels_best();

@@ -72,9 +72,6 @@ void network_free_layers(Network *network);
  * is none to guess. */
 Normalisation normalisation_guess(unsigned channels, unsigned classes);
 
-bool key_value_add(KeyValue **list, size_t *count, const char *key, const char *value, Error *err);
-void key_value_free(KeyValue *list, size_t count);
-
 /* The lineage as the text that saved files carry under "weft.lineage":
  * [{"what":"load","command":"base.th"},...] */
 bool lineage_write(const Network *network, Str *out, Error *err);

@@ -98,7 +98,8 @@ bool evaluate_run(const Network *network, const Dataset *dataset, float *logits,
     evaluation.class_correct =
         evaluation.class_images ? mem_alloc(dataset->classes, sizeof *evaluation.class_correct, err) : NULL;
     double start = clock_seconds();
-    Engine *engine = evaluation.class_correct ? engine_new(network, batch, dataset->height, dataset->width, err) : NULL;
+    Engine *engine =
+        evaluation.class_correct ? engine_new(network, batch, dataset->height, dataset->width, NULL, err) : NULL;
     bool ok = engine && run_batches(engine, dataset, batch, network->graph->classes, logits, &evaluation, task, err);
     engine_free(engine);
     if (!ok) {

@@ -38,7 +38,7 @@ static double operations(const Network *network) {
 static bool measure(const Network *network, unsigned batch, Error *err) {
     const Graph *graph = network->graph;
     const size_t size = (size_t)graph->in_channels * graph->height * graph->width;
-    Engine *engine = engine_new(network, batch, graph->height, graph->width, err);
+    Engine *engine = engine_new(network, batch, graph->height, graph->width, NULL, err);
     float *pixels = mem_alloc(batch * size, sizeof *pixels, err);
     float *logits = mem_alloc((uint64_t)batch * graph->classes, sizeof *logits, err);
     Rng rng = {.seed = 1};

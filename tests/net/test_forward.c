@@ -73,7 +73,7 @@ static Network *load(const char *path) {
 
 static Engine *make_engine(const Network *network, unsigned batch) {
     Error err;
-    Engine *engine = engine_new(network, batch, 32, 32, &err);
+    Engine *engine = engine_new(network, batch, 32, 32, NULL, &err);
     if (!engine) fail_msg("%s", err.text);
     return engine;
 }
@@ -366,7 +366,7 @@ static void other_sizes(void **state) {
         Error err;
         unsigned height = sizes[s][0], width = sizes[s][1], channels, h, w;
         float logits[CLASSES];
-        Engine *engine = engine_new(network, 1, height, width, &err);
+        Engine *engine = engine_new(network, 1, height, width, NULL, &err);
         assert_non_null(engine);
         assert_true(engine_forward(engine, pixels, 1, logits, &err));
         float *expected =
@@ -377,8 +377,8 @@ static void other_sizes(void **state) {
         engine_free(engine);
     }
     Error err;
-    assert_null(engine_new(network, 1, 0, 32, &err));
-    assert_null(engine_new(network, 1, 32, 1000000, &err));
+    assert_null(engine_new(network, 1, 0, 32, NULL, &err));
+    assert_null(engine_new(network, 1, 32, 1000000, NULL, &err));
     network_free(network);
 }
 

@@ -72,7 +72,7 @@ static void check_unknown(const ResNetFile *file, const char *reason) {
     assert_null(network->graph);
     assert_null(network->architecture);
     if (!strstr(network->why_unknown, reason)) fail_msg("'%s' is not in '%s'", reason, network->why_unknown);
-    assert_null(engine_new(network, 1, 32, 32, &err));
+    assert_null(engine_new(network, 1, 32, 32, NULL, &err));
     assert_int_equal(err.status, STATUS_FAILED);
     assert_non_null(strstr(err.text, reason));
     network_free(network);
@@ -412,7 +412,7 @@ static void guessed_normalisation(void **state) {
         Error err;
         normalisation_text(&network->normalisation, &text);
         assert_string_equal(str_text(&text), cases[i].text);
-        Engine *engine = engine_new(network, 1, 8, 8, &err);
+        Engine *engine = engine_new(network, 1, 8, 8, NULL, &err);
         assert_int_equal(engine != NULL, cases[i].text[0] != '\0');
         if (!engine) assert_non_null(strstr(err.text, "load with --normalise"));
         engine_free(engine);
@@ -437,7 +437,7 @@ static bool everything(const char *path, const char *out, Error *err) {
     Engine *engine = NULL;
     Network *copy = NULL, *network = network_load(path, NULL, err);
     if (network) copy = network_derive(network, "copy", "copy", err);
-    if (copy) engine = engine_new(copy, 2, 6, 6, err);
+    if (copy) engine = engine_new(copy, 2, 6, 6, NULL, err);
     if (engine) map = engine_reference(copy, pixels, 6, 6, 3, &channels, &height, &width, err);
     if (map)
         done = engine_set_network(engine, network, err) && engine_forward(engine, pixels, 2, logits, err) &&

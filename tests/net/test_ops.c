@@ -158,7 +158,7 @@ static void check_case(Checkpoint *fixture, const Case *one) {
     if (!found) fail_msg("%s", err.text);
     assert_int_equal((uint64_t)channels * h * w, output->count);
     check_close(one->name, "the reference", found, output);
-    Engine *engine = engine_new(network, 1, height, width, &err);
+    Engine *engine = engine_new(network, 1, height, width, NULL, &err);
     if (!engine) fail_msg("%s", err.text);
     for (size_t set = 0; kernels_available(set); set++) {
         engine_set_kernels(engine, kernels_available(set));
@@ -194,7 +194,7 @@ static void check_network(const char *path, const char *name, const char *archit
     assert_string_equal(network->architecture, architecture);
     Tensor *input = fixture_tensor(fixture, name, "input"), *logits = fixture_tensor(fixture, name, "logits");
     unsigned height = (unsigned)input->dim[1], width = (unsigned)input->dim[2], channels, h, w;
-    Engine *engine = engine_new(network, 1, height, width, &err);
+    Engine *engine = engine_new(network, 1, height, width, NULL, &err);
     if (!engine) fail_msg("%s", err.text);
     float found[7];
     assert_int_equal(logits->count, 7);
@@ -367,7 +367,7 @@ static void random_graphs(void **state) {
         size_t size = (size_t)3 * height * width;
         for (size_t i = 0; i < 2 * size; i++) pixels[i] = (float)rng_normal(&rng);
         Network *network = random_network(seed, height, width);
-        Engine *engine = engine_new(network, 2, height, width, &err);
+        Engine *engine = engine_new(network, 2, height, width, NULL, &err);
         if (!engine) fail_msg("seed %d: %s", (int)seed, err.text);
         for (size_t set = 0; kernels_available(set); set++) {
             engine_set_kernels(engine, kernels_available(set));
@@ -406,7 +406,7 @@ static void not_a_number(void **state) {
         Network *network = make_end(&making, 3);
         const float pixels[6] = {NAN, 1, 1, NAN, INFINITY, -INFINITY};
         float logits[3];
-        Engine *engine = engine_new(network, 1, 1, 2, &err);
+        Engine *engine = engine_new(network, 1, 1, 2, NULL, &err);
         if (!engine) fail_msg("%s", err.text);
         for (size_t set = 0; kernels_available(set); set++) {
             engine_set_kernels(engine, kernels_available(set));
@@ -429,7 +429,7 @@ static void refuses(Op op, const char *part) {
     graph_add(&making.builder, op, "culprit");
     graph_add(&making.builder, (Op){.kind = OP_GLOBAL_POOL, .input = {1}, .out_channels = 4}, "pool");
     Network *network = make_end(&making, 4);
-    assert_null(engine_new(network, 1, 8, 8, &err));
+    assert_null(engine_new(network, 1, 8, 8, NULL, &err));
     assert_int_equal(err.status, STATUS_FAILED);
     if (!strstr(err.text, part)) fail_msg("'%s' is not in '%s'", part, err.text);
     network_free(network);
