@@ -113,7 +113,8 @@ static void shows_where_the_run_stands(void **state) {
         {.ws_row = 24, .ws_col = 80}, {.ws_row = 50, .ws_col = 160}, {.ws_row = 40, .ws_col = 100}};
     static const char *const texts[] = {"A small run",
                                         "step 250 of 1000",
-                                        "5.0 %   elapsed ", /* the end of the bar cuts the line in two */
+                                        "5.0 %", /* the end of the bar may cut the line in two */
+                                        "elapsed 2:05",
                                         "left 6:15",
                                         "loss 0.2865   learning rate 0.00375   1250 kernels/s   accuracy 82.61 %",
                                         "p pause   s save now   x stop   q leave   L log/linear",
