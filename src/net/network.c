@@ -218,7 +218,7 @@ static bool copy_tensors(Network *copy, const Network *network, Error *err) {
     return true;
 }
 
-Network *network_derive(const Network *network, const char *what, const char *command, Error *err) {
+Network *network_copy(const Network *network, Error *err) {
     Network *copy = mem_alloc(1, sizeof *copy, err);
     if (!copy) return NULL;
     copy->graph = graph_share(network->graph);
@@ -229,7 +229,14 @@ Network *network_derive(const Network *network, const char *what, const char *co
     for (size_t i = 0; done && i < network->lineage_count; i++)
         done = key_value_add(&copy->lineage, &copy->lineage_count, network->lineage[i].key, network->lineage[i].value,
                              err);
-    if (done && key_value_add(&copy->lineage, &copy->lineage_count, what, command, err)) return copy;
+    if (done) return copy;
+    network_free(copy);
+    return NULL;
+}
+
+Network *network_derive(const Network *network, const char *what, const char *command, Error *err) {
+    Network *copy = network_copy(network, err);
+    if (!copy || key_value_add(&copy->lineage, &copy->lineage_count, what, command, err)) return copy;
     network_free(copy);
     return NULL;
 }
