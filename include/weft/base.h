@@ -193,7 +193,8 @@ void cancel_request(void);
 int cancel_level(void);
 void cancel_clear(void);
 
-double clock_seconds(void); /* monotonic */
+double clock_seconds(void);  /* monotonic */
+const char *cpu_name(void);  /* "Intel(R) Xeon(R) ...", as the system tells it; "unknown" */
 
 /* ---- threads ----------------------------------------------------------------------------------------------------- */
 
