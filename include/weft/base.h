@@ -182,6 +182,7 @@ double rng_normal(Rng *rng);                  /* Box-Muller, two 53-bit draws, n
 typedef struct Task {
     void (*report)(void *context, const char *what, uint64_t done, uint64_t total); /* any thread; may be NULL */
     void *context;
+    bool patient; /* a first cancellation is somebody else's business; only a second one stops this */
 } Task;
 /* Reports, then returns false with STATUS_CANCELLED where a cancellation is pending. */
 bool task_step(const Task *task, const char *what, uint64_t done, uint64_t total, Error *err);
@@ -192,7 +193,8 @@ void cancel_request(void);
 int cancel_level(void);
 void cancel_clear(void);
 
-double clock_seconds(void); /* monotonic */
+double clock_seconds(void);  /* monotonic */
+const char *cpu_name(void);  /* "Intel(R) Xeon(R) ...", as the system tells it; "unknown" */
 
 /* ---- threads ----------------------------------------------------------------------------------------------------- */
 

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "weft/base.h"
@@ -65,4 +67,28 @@ int io_rename(int folder, const char *from, const char *to, bool replace) {
     if (linkat(folder, from, folder, to, 0) != 0) return -1;
     unlinkat(folder, from, 0);
     return 0;
+}
+
+int io_mkdir(const char *path, mode_t mode) {
+    return refused(FAULT_OPEN, ENOSPC) ? -1 : mkdir(path, mode);
+}
+
+int io_lock(int fd, int operation) {
+    if (refused(FAULT_OPEN, ENOLCK)) return -1;
+    int result;
+    do result = flock(fd, operation);
+    while (result < 0 && errno == EINTR);
+    return result;
+}
+
+int io_truncate(int fd, off_t length) {
+    if (refused(FAULT_WRITE, EIO)) return -1;
+    int result;
+    do result = ftruncate(fd, length);
+    while (result < 0 && errno == EINTR);
+    return result;
+}
+
+int io_remove(const char *path) {
+    return refused(FAULT_RENAME, EIO) ? -1 : unlink(path);
 }

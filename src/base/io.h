@@ -12,5 +12,10 @@ ssize_t io_write(int fd, const void *bytes, size_t length);
 int io_fsync(int fd);
 int io_close(int fd); /* closed in any case; -1: what was written may be lost */
 int io_rename(int folder, const char *from, const char *to, bool replace);
+/* Injected as FAULT_OPEN, FAULT_OPEN, FAULT_WRITE, FAULT_RENAME. */
+int io_mkdir(const char *path, mode_t mode);
+int io_lock(int fd, int operation); /* flock */
+int io_truncate(int fd, off_t length);
+int io_remove(const char *path);
 
 #endif

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "io.h"
+#include "save.h"
 
 enum { BUFFER = 1 << 16, LINKS_MAX = 40, TEMPORARY_TRIES = 100 };
 
@@ -114,8 +115,12 @@ void save_guard(bool (*allowed)(void *context, const char *path, Error *err), vo
     guard_context = context;
 }
 
+bool save_allowed(const char *path, Error *err) {
+    return !guard || guard(guard_context, path, err);
+}
+
 Save *save_begin(const char *path, bool overwrite, Error *err) {
-    if (guard && !guard(guard_context, path, err)) return NULL;
+    if (!save_allowed(path, err)) return NULL;
     Str target = {0};
     int mode;
     bool done = false;

@@ -109,7 +109,7 @@ static bool order_layer(void *context, size_t number, Error *err) {
     const PermutationKind kind = p->config.permutation;
     const Tensor *weight = predictor_weight(layer, ordering->weights, NULL, err);
     LayerProgress progress = {.ordering = ordering, .layer = layer};
-    const Task task = {report_layer, &progress};
+    const Task task = {.report = report_layer, .context = &progress};
     const size_t count = (size_t)filters * channels;
     uint32_t *rank = weight ? mem_alloc(count, sizeof *rank, err) : NULL;
     uint32_t *filter_rank = rank ? mem_alloc(filters, sizeof *filter_rank, err) : NULL;

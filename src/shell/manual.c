@@ -6,6 +6,7 @@
 #include <lua.h>
 #include <readline/readline.h>
 #include <string.h>
+#include <xxhash.h>
 #include <zlib.h>
 
 #include "session.h"
@@ -45,7 +46,9 @@ void shell_version(Str *out) {
     str_addf(out, "FFTW: %s\n", fftwf_version);
     str_addf(out, "Lua: %s\n", LUA_RELEASE);
     str_addf(out, "readline: %s; ncurses: %s\n", rl_library_version, curses_version());
-    str_addf(out, "jansson: %s; zlib: %s; cairo: %s\n", jansson_version_str(), zlibVersion(), cairo_version_string());
+    str_addf(out, "jansson: %s; zlib: %s; xxHash: %u.%u.%u; cairo: %s\n", jansson_version_str(), zlibVersion(),
+             XXH_versionNumber() / 10000, XXH_versionNumber() / 100 % 100, XXH_versionNumber() % 100,
+             cairo_version_string());
     str_addf(out, "threads: %u\n", pool_threads());
     str_add(out, "Licence GPL-3.0-or-later\n");
 }

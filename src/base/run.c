@@ -1,0 +1,331 @@
+/* run -- the folder of a long computation: who writes there, and its log.
+ *
+ * The lock is never removed, only given back: removing it would let two writers lock two files of one name. The log is
+ * plain text that other programs may read meanwhile, so it only ever grows, a row at a time; what a crash or a full
+ * disk left half written at its end is cut off before the next row. */
+#include "weft/base.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "io.h"
+#include "save.h"
+
+enum { LOCK_TRIES = 21, LOCK_WAIT = 10000000 /* ns */, LOG_LIMIT = 1 << 28 /* bytes */ };
+static const char lock_name[] = "lock", log_name[] = "log.csv", probe_name[] = "probe";
+
+struct Run {
+    char *folder;
+    int lock, log; /* -1: not open */
+    uint64_t end;  /* of the last whole row, in bytes */
+    bool torn;     /* more than that may stand in the file */
+};
+
+static bool fail(const char *folder, const char *file, Error *err) {
+    return error_set(err, STATUS_WRITE, "%s%s%s: %s", folder, *file ? "/" : "", file, strerror(errno));
+}
+
+/* Memory that ran out while something was to be written is a failed write, as in a Save. */
+static bool fail_for(const char *folder, Error *err) {
+    err->status = STATUS_WRITE;
+    return error_prefix(err, "%s", folder);
+}
+
+void run_path(const char *folder, const char *file, Str *out) {
+    str_done(out);
+    str_add(out, folder);
+    if (out->length > 0 && out->text[out->length - 1] != '/') str_add(out, "/");
+    str_add(out, file);
+}
+
+/* ---- the folder and its lock ------------------------------------------------------------------------------------- */
+
+/* Makes `path` and the folders above it that are missing; writes into the text and puts it back. */
+static bool make_folders(char *path, Error *err) {
+    for (char *at = path;; at++) {
+        char rest = *at;
+        struct stat about;
+        if ((rest == '/' || !rest) && (at > path || !rest)) {
+            *at = '\0';
+            bool there = stat(path, &about) == 0;
+            bool ok = there || (errno == ENOENT ? save_allowed(path, err) : fail(path, "", err));
+            ok = ok && (there || io_mkdir(path, 0777) == 0 || errno == EEXIST || fail(path, "", err));
+            *at = rest;
+            if (!ok) return false;
+        }
+        if (!rest) return true;
+    }
+}
+
+static long lock_process(int fd) {
+    char text[24] = "";
+    ssize_t got = io_pread(fd, text, sizeof text - 1, 0);
+    return got > 0 ? strtol(text, NULL, 10) : 0;
+}
+
+/* run_busy holds the lock for a moment as it tests it: hence several tries. */
+static bool take_lock(Run *run, Error *err) {
+    for (int i = 0; i < LOCK_TRIES; i++) {
+        if (io_lock(run->lock, LOCK_EX | LOCK_NB) == 0) return true;
+        if (errno != EWOULDBLOCK) return fail(run->folder, lock_name, err);
+        nanosleep(&(struct timespec){.tv_nsec = LOCK_WAIT}, NULL);
+    }
+    long process = lock_process(run->lock);
+    if (process <= 0) return error_set(err, STATUS_FAILED, "%s: in use by another process", run->folder);
+    return error_set(err, STATUS_FAILED, "%s: in use by process %ld", run->folder, process);
+}
+
+static bool open_lock(Run *run, Error *err) {
+    Str path = {0}, text = {0};
+    run_path(run->folder, lock_name, &path);
+    str_addf(&text, "%ld\n", (long)getpid());
+    bool done = (str_ok(&path, err) && str_ok(&text, err)) || fail_for(run->folder, err);
+    done = done && save_allowed(str_text(&path), err);
+    if (done) run->lock = io_open(AT_FDCWD, str_text(&path), O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
+    done = done && (run->lock >= 0 || fail(run->folder, lock_name, err)) && take_lock(run, err);
+    done = done && ((io_truncate(run->lock, 0) == 0 &&
+                     io_write(run->lock, str_text(&text), text.length) == (ssize_t)text.length) ||
+                    fail(run->folder, lock_name, err));
+    str_done(&text);
+    str_done(&path);
+    return done;
+}
+
+Run *run_open(const char *folder, Error *err) {
+    Run *run = mem_alloc(1, sizeof *run, err);
+    if (run) {
+        run->lock = run->log = -1;
+        run->folder = mem_copy_text(folder, err);
+    }
+    if (!run || !run->folder) {
+        run_close(run);
+        fail_for(folder, err);
+        return NULL;
+    }
+    for (size_t length = strlen(folder); length > 1 && run->folder[length - 1] == '/';) run->folder[--length] = '\0';
+    if (make_folders(run->folder, err) && open_lock(run, err)) return run;
+    run_close(run);
+    return NULL;
+}
+
+void run_close(Run *run) {
+    if (!run) return;
+    if (run->log >= 0) io_close(run->log);
+    if (run->lock >= 0) io_close(run->lock);
+    mem_free(run->folder);
+    mem_free(run);
+}
+
+const char *run_folder(const Run *run) {
+    return run->folder;
+}
+
+bool run_busy(const char *folder, long *process) {
+    Str path = {0};
+    run_path(folder, lock_name, &path);
+    int fd = path.failed ? -1 : io_open(AT_FDCWD, str_text(&path), O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
+    bool busy = fd >= 0 && io_lock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    *process = busy ? lock_process(fd) : 0;
+    if (fd >= 0) io_close(fd);
+    str_done(&path);
+    return busy;
+}
+
+bool run_probe(const Run *run, uint64_t bytes, Error *err) {
+    enum { BLOCK = 1 << 16 };
+    Str path = {0};
+    run_path(run->folder, probe_name, &path);
+    char *block = mem_alloc(BLOCK, 1, err);
+    bool done = (block && str_ok(&path, err)) || fail_for(run->folder, err);
+    Save *save = done ? save_begin(str_text(&path), true, err) : NULL;
+    done = save != NULL;
+    if (block) memset(block, 0x5a, BLOCK); /* no zeros: file systems that store holes would promise too much */
+    for (uint64_t left = bytes; done && left > 0;) {
+        uint64_t length = left < BLOCK ? left : BLOCK;
+        done = save_write(save, block, length, err);
+        left -= length;
+    }
+    if (save && !done) save_abandon(save);
+    done = done && save_commit(save, err);
+    done = done && (io_remove(str_text(&path)) == 0 || fail(run->folder, probe_name, err));
+    mem_free(block);
+    str_done(&path);
+    return done;
+}
+
+/* ---- the log: writing -------------------------------------------------------------------------------------------- */
+
+/* The number that a row begins with. `row` ends in a line end. */
+static bool row_step(const char *row, uint64_t *step) {
+    const char *at = row;
+    for (*step = 0; *at >= '0' && *at <= '9'; at++) {
+        if (!size_mul(*step, 10, step) || !size_add(*step, (uint64_t)(*at - '0'), step)) return false;
+    }
+    return at > row && (*at == ',' || *at == '\n');
+}
+
+/* How much of an old log stands: up to the first row that is torn, beyond `last_step`, or no row at all. 0: it is to be
+ * begun; false: it is another log. */
+static bool log_keep(const char *text, size_t length, const char *heading, uint64_t last_step, uint64_t *end) {
+    size_t at = strlen(heading);
+    *end = 0;
+    if (length <= at) return memcmp(text, heading, length) == 0;
+    if (memcmp(text, heading, at) != 0 || text[at] != '\n') return false;
+    for (at++;;) {
+        uint64_t step;
+        const char *line_end = memchr(text + at, '\n', length - at);
+        if (!line_end || !row_step(text + at, &step) || step > last_step) break;
+        at = (size_t)(line_end + 1 - text);
+    }
+    *end = at;
+    return true;
+}
+
+bool run_log_open(Run *run, const char *heading, uint64_t last_step, Error *err) {
+    Str path = {0};
+    size_t length = 0;
+    char *text = NULL;
+    bool done = false;
+    if (run->log >= 0) io_close(run->log);
+    run->log = -1;
+    run_path(run->folder, log_name, &path);
+    if (!str_ok(&path, err)) {
+        fail_for(run->folder, err);
+        goto out;
+    }
+    if (!save_allowed(str_text(&path), err)) goto out;
+    run->log = io_open(AT_FDCWD, str_text(&path), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0666);
+    if (run->log < 0) {
+        fail(run->folder, log_name, err);
+        goto out;
+    }
+    text = file_read_all(str_text(&path), LOG_LIMIT, &length, err);
+    if (!text) goto out;
+    if (!log_keep(text, length, heading, last_step, &run->end)) {
+        error_set(err, STATUS_BAD_INPUT, "%s: is the log of another kind of run", str_text(&path));
+        goto out;
+    }
+    run->torn = run->end != length;
+    done = run->end == 0 ? run_log_row(run, heading, err)
+                         : io_truncate(run->log, (off_t)run->end) == 0 || fail(run->folder, log_name, err);
+    if (done) run->torn = false;
+out:
+    if (!done && run->log >= 0) {
+        io_close(run->log);
+        run->log = -1;
+    }
+    mem_free(text);
+    str_done(&path);
+    return done;
+}
+
+bool run_log_row(Run *run, const char *row, Error *err) {
+    assert(run->log >= 0 && !strchr(row, '\n'));
+    Str line = {0};
+    str_add(&line, row);
+    str_add(&line, "\n");
+    if (!str_ok(&line, err)) {
+        str_done(&line);
+        return fail_for(run->folder, err);
+    }
+    if (run->torn && io_truncate(run->log, (off_t)run->end) == 0) run->torn = false;
+    bool done = false;
+    if (!run->torn) {
+        errno = ENOSPC; /* what a short write means */
+        done = io_write(run->log, line.text, line.length) == (ssize_t)line.length;
+        run->torn = !done;
+    }
+    if (done)
+        run->end += line.length;
+    else
+        fail(run->folder, log_name, err);
+    str_done(&line);
+    return done;
+}
+
+bool run_log_sync(Run *run, Error *err) {
+    assert(run->log >= 0);
+    return io_fsync(run->log) == 0 || fail(run->folder, log_name, err);
+}
+
+/* ---- the log: reading -------------------------------------------------------------------------------------------- */
+
+/* Cuts `field` off the line at *rest; NULL after the last one. */
+static char *next_field(char **rest) {
+    char *field = *rest;
+    if (!field) return NULL;
+    char *comma = strchr(field, ',');
+    if (comma) *comma = '\0';
+    *rest = comma ? comma + 1 : NULL;
+    return field;
+}
+
+static void add_heading(Table *table, char *line) {
+    for (char *name; (name = next_field(&line));) {
+        char *unit = strstr(name, " ("), *close = unit ? strchr(unit, ')') : NULL;
+        bool has_unit = close && close[1] == '\0';
+        if (has_unit) *unit = *close = '\0';
+        table_column(table, name, has_unit ? unit + 2 : "", table->column_count == 0 ? COLUMN_INTEGER : COLUMN_REAL);
+    }
+}
+
+static bool add_row(Table *table, char *line, const char *path, size_t number, Error *err) {
+    size_t count = 1;
+    for (const char *at = line; (at = strchr(at, ',')); at++) count++;
+    if (count != table->column_count) {
+        return error_set(err, STATUS_BAD_INPUT, "%s: line %zu has %zu values for %zu columns", path, number, count,
+                         table->column_count);
+    }
+    for (const char *field; (field = next_field(&line));) {
+        uint64_t step = 0;
+        double value = NAN;
+        bool first = table->filled == table->column_count || table->rows == 0;
+        bool sound = first ? text_to_u64(field, &step) && step <= INT64_MAX : !*field || text_to_double(field, &value);
+        if (!sound) return error_set(err, STATUS_BAD_INPUT, "%s: line %zu: '%s' is no number", path, number, field);
+        if (first)
+            table_integer(table, (int64_t)step);
+        else
+            table_real(table, value);
+    }
+    return true;
+}
+
+/* `text` is cut to pieces on the way. */
+static Table *parse_log(char *text, const char *path, Error *err) {
+    Table *table = NULL;
+    char *line = text, *line_end = strchr(text, '\n');
+    if (!line_end) {
+        error_set(err, STATUS_BAD_INPUT, "%s: has no whole line", path);
+        return NULL;
+    }
+    table = table_new(err);
+    for (size_t number = 1; table && line_end; number++, line = line_end + 1, line_end = strchr(line, '\n')) {
+        *line_end = '\0';
+        if (number == 1) {
+            add_heading(table, line);
+        } else if (!table->failed && !add_row(table, line, path, number, err)) {
+            table_free(table);
+            return NULL;
+        }
+    }
+    return table ? table_finish(table, err) : NULL;
+}
+
+Table *run_log_table(const char *folder, Error *err) {
+    Str path = {0};
+    size_t length;
+    run_path(folder, log_name, &path);
+    char *text = str_ok(&path, err) ? file_read_all(str_text(&path), LOG_LIMIT, &length, err) : NULL;
+    Table *table = text ? parse_log(text, str_text(&path), err) : NULL;
+    mem_free(text);
+    str_done(&path);
+    return table;
+}

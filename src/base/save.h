@@ -1,0 +1,10 @@
+/* save -- what save.c shows to its neighbours (inside base). */
+#ifndef WEFT_BASE_SAVE_H
+#define WEFT_BASE_SAVE_H
+
+#include "weft/base.h"
+
+/* Asks the guard of save_guard, for what is written without a Save: true where there is none. */
+bool save_allowed(const char *path, Error *err);
+
+#endif
