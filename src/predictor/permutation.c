@@ -107,13 +107,15 @@ static bool order_layer(void *context, size_t number, Error *err) {
     const PredictedLayer *layer = &p->layers[number];
     const unsigned filters = layer->filters, channels = layer->channels, taps = layer->kernel[0] * layer->kernel[1];
     const PermutationKind kind = p->config.permutation;
-    const Tensor *weight = predictor_weight(layer, ordering->weights, NULL, err);
     LayerProgress progress = {.ordering = ordering, .layer = layer};
     const Task task = {.report = report_layer, .context = &progress};
     const size_t count = (size_t)filters * channels;
-    uint32_t *rank = weight ? mem_alloc(count, sizeof *rank, err) : NULL;
+    const Tensor *weight = NULL;
+    uint32_t *rank = mem_alloc(count, sizeof *rank, err);
     uint32_t *filter_rank = rank ? mem_alloc(filters, sizeof *filter_rank, err) : NULL;
     bool done = filter_rank != NULL;
+    if (done && kind != PERMUTATION_NONE)
+        done = (weight = predictor_weight(layer, ordering->weights, NULL, err)) != NULL;
     if (done && kind == PERMUTATION_IN_FILTER)
         done = permute_in_filter(weight->data, filters, channels, taps, filter_rank, rank, &task, err);
     if (done && kind == PERMUTATION_CROSS_FILTER)

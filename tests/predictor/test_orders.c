@@ -8,28 +8,9 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "predictor/internal.h"
-
-#define SHARED "../shared/"
-#define RESNET20 SHARED "data/checkpoints/resnet20-12fca82f.th"
-
-static void need(const char *path) {
-    if (access(path, R_OK) == 0) return;
-    print_message("%s is missing\n", path);
-    skip();
-}
-
-static Checkpoint *oracle(const char *name) {
-    Error err;
-    char path[128];
-    snprintf(path, sizeof path, SHARED "oracle/%s", name);
-    need(path);
-    Checkpoint *checkpoint = checkpoint_open(path, &err);
-    if (!checkpoint) fail_msg("%s", err.text);
-    return checkpoint;
-}
+#include "../support/oracle.h"
 
 static void *allocate(size_t count, size_t size) {
     Error err;
@@ -58,7 +39,7 @@ static void *values(Checkpoint *checkpoint, const char *name, DType type, size_t
 
 static void encodes_as_the_oracle(void **state) {
     (void)state;
-    Checkpoint *npz = oracle("predictor.npz");
+    Checkpoint *npz = oracle_arrays("predictor");
     int32_t *triples = values(npz, "enc.triples", DTYPE_I32, 30);
     double *expected = values(npz, "enc.f64", DTYPE_F64, 10 * 240);
     for (size_t row = 0; row < 10; row++) {
@@ -85,14 +66,6 @@ static void encodes_closed_forms(void **state) {
 }
 
 /* ---- orders of a real network ------------------------------------------------------------------------------------ */
-
-static Network *resnet20(void) {
-    Error err;
-    need(RESNET20);
-    Network *network = network_load(RESNET20, NULL, &err);
-    if (!network) fail_msg("%s", err.text);
-    return network;
-}
 
 static Predictor *permuted(const Network *network, PermutationKind kind) {
     Error err;
@@ -130,8 +103,8 @@ static void check_ranks(Checkpoint *npz, const PredictedLayer *layer, const Kern
 
 static void orders_as_the_oracle(void **state) {
     (void)state;
-    Network *network = resnet20();
-    Checkpoint *npz = oracle("permutation.npz");
+    Network *network = oracle_network(SHARED_RESNET20);
+    Checkpoint *npz = oracle_arrays("permutation");
     for (int cross = 0; cross < 2; cross++) {
         Predictor *p = permuted(network, cross ? PERMUTATION_CROSS_FILTER : PERMUTATION_IN_FILTER);
         assert_int_equal(p->layer_count, 19);
