@@ -108,7 +108,8 @@ static bool order_layer(void *context, size_t number, Error *err) {
     const unsigned filters = layer->filters, channels = layer->channels, taps = layer->kernel[0] * layer->kernel[1];
     const PermutationKind kind = p->config.permutation;
     LayerProgress progress = {.ordering = ordering, .layer = layer};
-    const Task task = {.report = report_layer, .context = &progress};
+    const bool patient = ordering->task && ordering->task->patient;
+    const Task task = {.report = report_layer, .context = &progress, .patient = patient};
     const size_t count = (size_t)filters * channels;
     const Tensor *weight = NULL;
     uint32_t *rank = mem_alloc(count, sizeof *rank, err);

@@ -241,7 +241,7 @@ static void reports_and_stops(void **state) {
     (void)state;
     Error err;
     size_t reports = 0;
-    const Task task = {count_reports, &reports};
+    const Task task = {.report = count_reports, .context = &reports};
     double *rows = kernels(1000, 9, 0, 0, 3);
     uint32_t order[1000];
     assert_true(greedy_pruned(rows, 1000, 9, order, &task, &err));
