@@ -45,6 +45,10 @@ typedef enum PermutationKind {
         PERMUTATION_COUNT
 } PermutationKind;
 
+const char *predictor_activation_name(PredictorActivation activation);
+const char *predictor_normalisation_name(IndexNormalisation normalisation);
+const char *predictor_permutation_name(PermutationKind permutation);
+
 typedef struct PredictorConfig {
     double base;     /* of the frequencies base^j; 0.76 */
     unsigned levels; /* N: 2N inputs per index, 6N in all; 40 */

@@ -13,11 +13,14 @@ enum {
 /* STATUS_USAGE naming the setting that is out of range. */
 bool predictor_check_config(const PredictorConfig *config, Error *err);
 
-/* From config and layers: numbers and sizes of kernels, places of the parameters; makes index (all zero) and
- * parameters. STATUS_LIMIT where it is more than can be counted. */
+/* From config and layers: numbers and sizes of kernels, places of the parameters. STATUS_LIMIT where it is more than
+ * can be counted. */
+bool predictor_measure(Predictor *predictor, Error *err);
+/* The same, then makes index (all zero) and parameters, within the memory budget. */
 bool predictor_lay_out(Predictor *predictor, Error *err);
 
-/* Fills index: the kernels of `weights`' predicted layers in the order of config.permutation. */
+/* Fills index: the kernels of `weights`' predicted layers in the order of config.permutation.
+ * `weights` may be NULL where that is none. */
 bool predictor_order(Predictor *predictor, const Network *weights, const Task *task, Error *err);
 
 /* Lists the layers of `network` that are marked in `chosen` (NULL: the default ones) as predicted layers. STATUS_USAGE
@@ -29,6 +32,15 @@ const Tensor *predictor_weight(const PredictedLayer *layer, const Network *netwo
 
 /* Keeps a copy of `source` as the predictor's own, with its fingerprint and number of parameters. */
 bool predictor_keep_source(Predictor *predictor, const Network *source, Error *err);
+
+/* Configuration and layers as the JSON text of saved files, and back. Reading fills config, layers and layer_count; all
+ * its failures are STATUS_BAD_INPUT, but for memory. */
+bool predictor_describe(const Predictor *predictor, Str *out, Error *err);
+bool predictor_understand(Predictor *predictor, const char *text, Error *err);
+
+extern const char *const predictor_note_names[2]; /* members of weft.notes */
+#define ORDER_FILTER "order.filter"
+#define ORDER_CHANNEL "order.channel"
 
 /* Greedy order with plain loops in double, for any number of dimensions: `rows` are count x size, the similarity of two
  * is their dot product. order[r] is the item at rank r. Also what tests compare the fast one with. */

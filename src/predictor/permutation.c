@@ -9,68 +9,6 @@
 #include <stdatomic.h>
 #include <string.h>
 
-/* ---- plain greedy order ------------------------------------------------------------------------------------------ */
-
-enum { PLAIN_ITEMS = 32 /* of a piece */ };
-typedef double Doubles __attribute__((vector_size(64), aligned(8), may_alias));
-
-/* A step: the similarities of all unused items with the last one. */
-typedef struct PlainStep {
-    const double *rows;
-    size_t count, size, last;
-    const bool *used;
-    double *best; /* of each piece, and which item that is */
-    size_t *item;
-} PlainStep;
-
-static double dot(const double *a, const double *b, size_t size) {
-    Doubles sum = {0};
-    const size_t lanes = sizeof sum / sizeof *a;
-    double total = 0;
-    size_t i = 0;
-    for (; i + lanes <= size; i += lanes) sum += *(const Doubles *)(a + i) * *(const Doubles *)(b + i);
-    for (; i < size; i++) total += a[i] * b[i];
-    for (size_t lane = 0; lane < lanes; lane++) total += sum[lane];
-    return total;
-}
-
-static void plain_piece(void *context, size_t piece, unsigned worker) {
-    (void)worker;
-    PlainStep *step = context;
-    const double *last = step->rows + step->last * step->size;
-    size_t end = (piece + 1) * PLAIN_ITEMS < step->count ? (piece + 1) * PLAIN_ITEMS : step->count;
-    step->best[piece] = -INFINITY;
-    for (size_t i = piece * PLAIN_ITEMS; i < end; i++) {
-        if (step->used[i]) continue;
-        const double similarity = dot(last, step->rows + i * step->size, step->size);
-        if (similarity <= step->best[piece]) continue;
-        step->best[piece] = similarity;
-        step->item[piece] = i;
-    }
-}
-
-bool greedy_plain(const double *rows, size_t count, size_t size, uint32_t *order, Error *err) {
-    const size_t pieces = (count + PLAIN_ITEMS - 1) / PLAIN_ITEMS;
-    bool *used = mem_alloc(count, sizeof *used, err);
-    double *best = used ? mem_alloc(pieces, sizeof *best, err) : NULL;
-    size_t *item = best ? mem_alloc(pieces, sizeof *item, err) : NULL;
-    PlainStep step = {.rows = rows, .count = count, .size = size, .used = used, .best = best, .item = item};
-    for (size_t rank = 0; item && rank < count; rank++) {
-        size_t winner = 0;
-        if (rank > 0) pool_run(pieces, plain_piece, &step);
-        for (size_t piece = 1; rank > 0 && piece < pieces; piece++)
-            if (best[piece] > best[winner]) winner = piece;
-        step.last = rank > 0 ? item[winner] : 0;
-        used[step.last] = true;
-        order[rank] = (uint32_t)step.last;
-    }
-    const bool done = item != NULL;
-    mem_free(used);
-    mem_free(best);
-    mem_free(item);
-    return done;
-}
-
 /* ---- orders of a layer ------------------------------------------------------------------------------------------- */
 
 static void unit_row(const float *kernel, unsigned taps, double *out) {
@@ -169,13 +107,16 @@ static bool order_layer(void *context, size_t number, Error *err) {
     const PredictedLayer *layer = &p->layers[number];
     const unsigned filters = layer->filters, channels = layer->channels, taps = layer->kernel[0] * layer->kernel[1];
     const PermutationKind kind = p->config.permutation;
-    const Tensor *weight = predictor_weight(layer, ordering->weights, NULL, err);
     LayerProgress progress = {.ordering = ordering, .layer = layer};
-    const Task task = {.report = report_layer, .context = &progress};
+    const bool patient = ordering->task && ordering->task->patient;
+    const Task task = {.report = report_layer, .context = &progress, .patient = patient};
     const size_t count = (size_t)filters * channels;
-    uint32_t *rank = weight ? mem_alloc(count, sizeof *rank, err) : NULL;
+    const Tensor *weight = NULL;
+    uint32_t *rank = mem_alloc(count, sizeof *rank, err);
     uint32_t *filter_rank = rank ? mem_alloc(filters, sizeof *filter_rank, err) : NULL;
     bool done = filter_rank != NULL;
+    if (done && kind != PERMUTATION_NONE)
+        done = (weight = predictor_weight(layer, ordering->weights, NULL, err)) != NULL;
     if (done && kind == PERMUTATION_IN_FILTER)
         done = permute_in_filter(weight->data, filters, channels, taps, filter_rank, rank, &task, err);
     if (done && kind == PERMUTATION_CROSS_FILTER)

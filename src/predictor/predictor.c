@@ -73,10 +73,15 @@ static void place_parameters(Predictor *p) {
     p->parameter_count = at;
 }
 
-bool predictor_lay_out(Predictor *p, Error *err) {
+bool predictor_measure(Predictor *p, Error *err) {
     if (!number_kernels(p)) return error_set(err, STATUS_LIMIT, "more kernels than can be predicted");
     p->outputs = p->size * p->size;
     place_parameters(p);
+    return true;
+}
+
+bool predictor_lay_out(Predictor *p, Error *err) {
+    if (!predictor_measure(p, err)) return false;
     uint64_t bytes = p->parameter_count * sizeof *p->parameters + p->kernel_count * sizeof *p->index;
     if (!mem_admit(bytes, "a predictor", err)) return false;
     p->index = mem_alloc(p->kernel_count, sizeof *p->index, err);
@@ -145,12 +150,6 @@ static void initialise(Predictor *p, uint64_t seed) {
     }
 }
 
-static bool copy_list(KeyValue **list, size_t *count, const KeyValue *from, size_t from_count, Error *err) {
-    for (size_t i = 0; i < from_count; i++)
-        if (!key_value_add(list, count, from[i].key, from[i].value, err)) return false;
-    return true;
-}
-
 Predictor *predictor_new(const Network *source, const bool *chosen, const PredictorConfig *config, uint64_t seed,
                          const char *command, const Task *task, Error *err) {
     if (!predictor_check_config(config, err)) return NULL;
@@ -159,7 +158,7 @@ Predictor *predictor_new(const Network *source, const bool *chosen, const Predic
     p->config = *config;
     bool done = predictor_choose(p, source, chosen, err) && predictor_lay_out(p, err) &&
                 predictor_keep_source(p, source, err) && predictor_order(p, source, task, err) &&
-                copy_list(&p->lineage, &p->lineage_count, source->lineage, source->lineage_count, err) &&
+                key_value_copy(&p->lineage, &p->lineage_count, source->lineage, source->lineage_count, err) &&
                 key_value_add(&p->lineage, &p->lineage_count, "train", command, err);
     if (done) {
         initialise(p, seed);
@@ -188,9 +187,9 @@ Predictor *predictor_derive(const Predictor *p, const char *what, const char *co
     copy->source_parameters = p->source_parameters;
     memcpy(copy->fingerprint, p->fingerprint, sizeof copy->fingerprint);
     bool done = copy_layers(copy, p, err) && predictor_lay_out(copy, err) &&
-                copy_list(&copy->lineage, &copy->lineage_count, p->lineage, p->lineage_count, err) &&
+                key_value_copy(&copy->lineage, &copy->lineage_count, p->lineage, p->lineage_count, err) &&
                 key_value_add(&copy->lineage, &copy->lineage_count, what, command, err) &&
-                copy_list(&copy->notes, &copy->note_count, p->notes, p->note_count, err) &&
+                key_value_copy(&copy->notes, &copy->note_count, p->notes, p->note_count, err) &&
                 (!p->source || (copy->source = network_copy(p->source, err)));
     if (!done) {
         predictor_free(copy);
