@@ -46,6 +46,14 @@ typedef struct KeyValue {
 /* Appends copies of both texts to a list that starts as {NULL, 0} and is freed with key_value_free. */
 bool key_value_add(KeyValue **list, size_t *count, const char *key, const char *value, Error *err);
 void key_value_free(KeyValue *list, size_t count);
+bool key_value_copy(KeyValue **list, size_t *count, const KeyValue *from, size_t from_count, Error *err); /* appends */
+/* A list as the JSON text that saved files carry, [{"what":"load","command":"base.th"},...]; `names` are those of the
+ * two members: LINEAGE_NAMES for a lineage. Bytes that are no UTF-8 are escaped. */
+bool key_value_write(const KeyValue *list, size_t count, const char *const names[2], Str *out, Error *err);
+/* Appends the entries of such a text, or none where *understood becomes false. False: no memory. */
+bool key_value_read(KeyValue **list, size_t *count, const char *const names[2], const char *text, bool *understood,
+                    Error *err);
+extern const char *const LINEAGE_NAMES[2]; /* "what", "command" */
 
 typedef struct Checkpoint Checkpoint;
 

@@ -12,12 +12,14 @@
 /* ---- graph ------------------------------------------------------------------------------------------------------- */
 
 /* Every operation of the graph: X(NAME, "name"). */
-#define NET_OPS(X)                                                                                      \
-    X(INPUT, "input")                                                                                   \
-    X(CONV, "convolution")                                                                              \
-    X(BATCH_NORM, "batch norm")                                                                         \
-    X(RELU, "relu") X(RELU6, "relu6") X(ADD, "add") X(SHORTCUT_A, "shortcut A") X(MAX_POOL, "max pool") \
-        X(AVERAGE_POOL, "average pool") X(GLOBAL_POOL, "global average pool") X(LINEAR, "linear")
+#define NET_OPS(X)                                                                                    \
+    X(INPUT, "input")                                                                                 \
+    X(CONV, "convolution")                                                                            \
+    X(BATCH_NORM, "batch norm")                                                                       \
+    X(RELU, "relu")                                                                                   \
+    X(RELU6, "relu6")                                                                                 \
+    X(ADD, "add") X(SHORTCUT_A, "shortcut A") X(MAX_POOL, "max pool") X(AVERAGE_POOL, "average pool") \
+        X(GLOBAL_POOL, "global average pool") X(LINEAR, "linear")
 typedef enum OpKind {
 #define X(name, text) OP_##name,
     NET_OPS(X)
@@ -111,6 +113,9 @@ Network *network_from_checkpoint(Checkpoint *checkpoint, const NetworkOptions *o
                                  Error *err); /* checkpoint stays the caller's */
 void network_free(Network *network);
 
+/* The same network once more, sharing tensors and graph, with its lineage but without its notes: for an object that
+ * keeps a network of its own. */
+Network *network_copy(const Network *network, Error *err);
 /* A new network that shares all tensors and the graph, its lineage one entry longer; what a file's notes told (such as
  * an accuracy) need not hold for it, so it has none. */
 Network *network_derive(const Network *network, const char *what, const char *command, Error *err);

@@ -45,6 +45,10 @@ typedef enum PermutationKind {
         PERMUTATION_COUNT
 } PermutationKind;
 
+const char *predictor_activation_name(PredictorActivation activation);
+const char *predictor_normalisation_name(IndexNormalisation normalisation);
+const char *predictor_permutation_name(PermutationKind permutation);
+
 typedef struct PredictorConfig {
     double base;     /* of the frequencies base^j; 0.76 */
     unsigned levels; /* N: 2N inputs per index, 6N in all; 40 */
@@ -109,8 +113,8 @@ Predictor *predictor_new(const Network *source, const bool *chosen, const Predic
 /* A copy with its own parameters, its lineage one entry longer; a training log is not copied. */
 Predictor *predictor_derive(const Predictor *predictor, const char *what, const char *command, Error *err);
 void predictor_free(Predictor *predictor);
-bool predictor_note(Predictor *predictor, const char *key, const char *value,
-                    Error *err); /* replaces one of that key */
+/* Replaces the notes of that key; value NULL only removes them. */
+bool predictor_note(Predictor *predictor, const char *key, const char *value, Error *err);
 
 /* Hash (base's hash_hex) over names, shapes and weights of the layers given: says whether two networks have the same
  * predicted weights. */

@@ -24,7 +24,7 @@ void cancel_clear(void) {
 
 bool task_step(const Task *task, const char *what, uint64_t done, uint64_t total, Error *err) {
     if (task && task->report) task->report(task->context, what, done, total);
-    return cancel_level() == 0 || error_set(err, STATUS_CANCELLED, "%s: cancelled", what);
+    return cancel_level() <= (task && task->patient ? 1 : 0) || error_set(err, STATUS_CANCELLED, "%s: cancelled", what);
 }
 
 double clock_seconds(void) {

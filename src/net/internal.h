@@ -72,9 +72,4 @@ void network_free_layers(Network *network);
  * is none to guess. */
 Normalisation normalisation_guess(unsigned channels, unsigned classes);
 
-/* The lineage as the text that saved files carry under "weft.lineage":
- * [{"what":"load","command":"base.th"},...] */
-bool lineage_write(const Network *network, Str *out, Error *err);
-bool lineage_read(Network *network, const char *text, bool *understood, Error *err); /* appends; false: no memory */
-
 #endif

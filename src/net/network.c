@@ -131,7 +131,8 @@ static bool load_notes(Network *network, const Checkpoint *checkpoint, Error *er
 static bool load_lineage(Network *network, const Checkpoint *checkpoint, Error *err) {
     const char *text = checkpoint_metadata_find(checkpoint, "weft.lineage");
     bool understood = true;
-    if (text && !lineage_read(network, text, &understood, err)) return false;
+    if (text && !key_value_read(&network->lineage, &network->lineage_count, LINEAGE_NAMES, text, &understood, err))
+        return false;
     if (!understood && !key_value_add(&network->notes, &network->note_count, "note",
                                       "weft.lineage is not understood and was left out", err))
         return false;
@@ -151,9 +152,19 @@ static bool load_normalisation(Network *network, const Checkpoint *checkpoint, c
     return true;
 }
 
+/* Files of weft say what they are. */
+static bool is_predictor(const Checkpoint *checkpoint, Error *err) {
+    const char *kind = checkpoint_metadata_find(checkpoint, "weft.kind");
+    if (!kind || strcmp(kind, "predictor") != 0) return false;
+    error_set(err, STATUS_BAD_INPUT, "%s: a weight predictor, not a network (load predictor reads it)",
+              checkpoint_path(checkpoint));
+    return true;
+}
+
 Network *network_from_checkpoint(Checkpoint *checkpoint, const NetworkOptions *options, Error *err) {
     static const NetworkOptions defaults;
     const Architecture *architecture = NULL;
+    if (is_predictor(checkpoint, err)) return NULL;
     Network *network = mem_alloc(1, sizeof *network, err);
     if (!network) return NULL;
     if (!options) options = &defaults;
@@ -218,7 +229,7 @@ static bool copy_tensors(Network *copy, const Network *network, Error *err) {
     return true;
 }
 
-Network *network_derive(const Network *network, const char *what, const char *command, Error *err) {
+Network *network_copy(const Network *network, Error *err) {
     Network *copy = mem_alloc(1, sizeof *copy, err);
     if (!copy) return NULL;
     copy->graph = graph_share(network->graph);
@@ -226,10 +237,15 @@ Network *network_derive(const Network *network, const char *what, const char *co
     bool done = copy_tensors(copy, network, err) && network_copy_layers(copy, network, err) &&
                 copy_optional(&copy->architecture, network->architecture, err) &&
                 copy_optional(&copy->why_unknown, network->why_unknown, err);
-    for (size_t i = 0; done && i < network->lineage_count; i++)
-        done = key_value_add(&copy->lineage, &copy->lineage_count, network->lineage[i].key, network->lineage[i].value,
-                             err);
-    if (done && key_value_add(&copy->lineage, &copy->lineage_count, what, command, err)) return copy;
+    if (done && key_value_copy(&copy->lineage, &copy->lineage_count, network->lineage, network->lineage_count, err))
+        return copy;
+    network_free(copy);
+    return NULL;
+}
+
+Network *network_derive(const Network *network, const char *what, const char *command, Error *err) {
+    Network *copy = network_copy(network, err);
+    if (!copy || key_value_add(&copy->lineage, &copy->lineage_count, what, command, err)) return copy;
     network_free(copy);
     return NULL;
 }

@@ -6,60 +6,8 @@
  */
 #include "net/internal.h"
 
-#include <jansson.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-
-/* ---- lineage ----------------------------------------------------------------------------------------------------- */
-
-/* JSON holds only UTF-8; other bytes (of a file's name) are escaped. */
-static json_t *json_text(const char *text) {
-    if (text_valid_utf8(text, strlen(text))) return json_string(text);
-    Str escaped = {0};
-    str_add_escaped(&escaped, text, strlen(text));
-    json_t *string = escaped.failed ? NULL : json_string(str_text(&escaped));
-    str_done(&escaped);
-    return string;
-}
-
-bool lineage_write(const Network *network, Str *out, Error *err) {
-    json_t *list = json_array();
-    bool done = list != NULL;
-    for (size_t i = 0; done && i < network->lineage_count; i++) {
-        json_t *entry = json_object();
-        done = entry && json_object_set_new(entry, "what", json_text(network->lineage[i].key)) == 0 &&
-               json_object_set_new(entry, "command", json_text(network->lineage[i].value)) == 0;
-        if (json_array_append_new(list, entry) != 0) done = false;
-    }
-    char *text = done ? json_dumps(list, JSON_COMPACT) : NULL;
-    if (text) str_add(out, text);
-    free(text);
-    json_decref(list);
-    if (!text) return error_set(err, STATUS_LIMIT, "no memory for the lineage");
-    return str_ok(out, err);
-}
-
-bool lineage_read(Network *network, const char *text, bool *understood, Error *err) {
-    json_error_t problem;
-    json_t *list = json_loads(text, JSON_REJECT_DUPLICATES, &problem);
-    bool done = true;
-    size_t index;
-    json_t *entry;
-    *understood = json_is_array(list);
-    json_array_foreach(list, index, entry) {
-        if (!json_is_string(json_object_get(entry, "what")) || !json_is_string(json_object_get(entry, "command")))
-            *understood = false;
-    }
-    for (index = 0; *understood && done && index < json_array_size(list); index++) {
-        entry = json_array_get(list, index);
-        done =
-            key_value_add(&network->lineage, &network->lineage_count, json_string_value(json_object_get(entry, "what")),
-                          json_string_value(json_object_get(entry, "command")), err);
-    }
-    json_decref(list);
-    return done;
-}
 
 /* ---- saving ------------------------------------------------------------------------------------------------------ */
 
@@ -77,7 +25,8 @@ static bool save_safetensors(const Network *network, const char *path, bool over
     size_t count = 0;
     Str lineage = {0}, normalise = {0};
     normalisation_text(&network->normalisation, &normalise);
-    bool done = key_value_add(&metadata, &count, "format", "pt", err) && lineage_write(network, &lineage, err) &&
+    bool done = key_value_add(&metadata, &count, "format", "pt", err) &&
+                key_value_write(network->lineage, network->lineage_count, LINEAGE_NAMES, &lineage, err) &&
                 key_value_add(&metadata, &count, "weft.lineage", str_text(&lineage), err) && str_ok(&normalise, err);
     if (done && network->architecture)
         done = key_value_add(&metadata, &count, "weft.architecture", network->architecture, err);

@@ -1,0 +1,213 @@
+/* train -- one loop for everything that is trained: optimisers, schedules, what a step takes its gradient from,
+ * checkpoints, resuming. A run is a folder (base's run folders): config.json, log.csv, last.safetensors,
+ * best.safetensors, source.safetensors.
+ *
+ * Sources: METHOD.md section 5; RELIABILITY.md (c).
+ */
+#ifndef WEFT_TRAIN_H
+#define WEFT_TRAIN_H
+
+#include "weft/base.h"
+#include "weft/data.h"
+#include "weft/predictor.h"
+
+/* ---- optimisers -------------------------------------------------------------------------------------------------- */
+
+/* Ranger: RAdam (Liu et al., 2020) with decoupled weight decay and Lookahead (Zhang et al., 2019). Adam, AdamW, SGD: as
+ * torch.optim (SGD with Nesterov momentum). */
+#define OPTIMISERS(X) X(RANGER, "ranger") X(ADAM, "adam") X(ADAMW, "adamw") X(SGD, "sgd")
+typedef enum OptimiserKind {
+#define X(name, text) OPTIMISER_##name,
+    OPTIMISERS(X)
+#undef X
+        OPTIMISER_COUNT
+} OptimiserKind;
+
+typedef struct OptimiserConfig {
+    OptimiserKind kind;
+    double beta1, beta2, epsilon; /* Ranger, Adam, AdamW */
+    double momentum;              /* SGD */
+    double weight_decay;          /* Ranger, AdamW: p *= 1 - decay * lr; Adam, SGD: added to the gradient */
+    bool centralise; /* the mean over all but the first axis is taken off gradients of matrices (Yong et al., 2020) */
+    unsigned lookahead; /* Ranger: steps between pulls towards the slow weights; 0: none */
+    double pull;        /* Ranger: how far, 0.5 */
+    double threshold;   /* Ranger: N_sma above which the adaptive step is taken, 5 */
+} OptimiserConfig;
+OptimiserConfig optimiser_config(OptimiserKind kind); /* METHOD.md's values for Ranger, torch.optim's for the others */
+
+/* A stretch of the parameters with a shape: rows x columns; columns 1 for what is no matrix. */
+typedef struct ParameterBlock {
+    size_t offset, rows, columns;
+} ParameterBlock;
+
+typedef struct Optimiser Optimiser;
+/* Copies `blocks`; together they cover `count` parameters. `parameters`: the start values (Lookahead's slow weights).
+ */
+Optimiser *optimiser_new(const OptimiserConfig *config, const ParameterBlock *blocks, size_t block_count,
+                         const float *parameters, size_t count, Error *err);
+void optimiser_free(Optimiser *optimiser);
+/* One step, in place. The gradient is scaled by `scale` first and is used up. No allocation; bit-identical for any
+ * number of threads. */
+void optimiser_step(Optimiser *optimiser, float *parameters, float *gradient, double scale, double learning_rate);
+/* Euclidean norm, in double, by pieces in order. */
+double gradient_norm(const float *gradient, size_t count);
+
+/* What must be kept to go on: arrays of `count` floats (names "first", "second", "slow"; as many as the kind has), and
+ * the number of steps taken. */
+typedef struct OptimiserState {
+    const char *name;
+    float *values; /* the optimiser's own */
+} OptimiserState;
+size_t optimiser_state(Optimiser *optimiser, OptimiserState state[3], uint64_t **steps);
+
+/* ---- schedules --------------------------------------------------------------------------------------------------- */
+
+/* Of step t of T, from 0: cosine lr1 + (lr0 - lr1) (1 + cos(pi t / T)) / 2; exponential lr0 (lr1 / lr0)^(t / T);
+ * constant. */
+#define SCHEDULES(X) X(COSINE, "cosine") X(EXPONENTIAL, "exponential") X(CONSTANT, "constant")
+typedef enum ScheduleKind {
+#define X(name, text) SCHEDULE_##name,
+    SCHEDULES(X)
+#undef X
+        SCHEDULE_COUNT
+} ScheduleKind;
+double schedule_rate(ScheduleKind kind, double first, double last, uint64_t step, uint64_t steps);
+
+/* ---- batches of kernels ------------------------------------------------------------------------------------------ */
+
+/* mixed: uniform without replacement, but a share of the steps by magnitude; magnitude: with replacement, probability
+ * proportional to the kernel's norm; layer: the kernels of one layer, a random one each step. */
+#define SAMPLINGS(X) X(MIXED, "mixed") X(UNIFORM, "uniform") X(MAGNITUDE, "magnitude") X(ALL, "all") X(LAYER, "layer")
+typedef enum SamplingKind {
+#define X(name, text) SAMPLING_##name,
+    SAMPLINGS(X)
+#undef X
+        SAMPLING_COUNT
+} SamplingKind;
+
+typedef struct Sampler Sampler;
+/* `targets`: kernel_count x outputs, for the norms; not kept. */
+Sampler *sampler_new(const Predictor *predictor, const float *targets, SamplingKind kind, size_t batch,
+                     double magnitude_share, uint64_t seed, Error *err);
+void sampler_free(Sampler *sampler);
+/* The batch of a step, which depends on (seed, step) alone: distinct kernels, ascending, and how often each was drawn.
+ * Returns their number; *kernels NULL: all, once each. Borrowed until the next call. */
+size_t sampler_draw(Sampler *sampler, uint64_t step, const uint32_t **kernels, const uint16_t **times);
+
+/* ---- configuration ----------------------------------------------------------------------------------------------- */
+
+#define SCHEMES(X) X(RECON, "recon")
+typedef enum SchemeKind {
+#define X(name, text) SCHEME_##name,
+    SCHEMES(X)
+#undef X
+        SCHEME_COUNT
+} SchemeKind;
+
+/* L_recon: the root of the mean square (METHOD.md section 4), or the mean square itself. */
+#define RECON_FORMS(X) X(RMS, "rms") X(MSE, "mse")
+typedef enum ReconForm {
+#define X(name, text) RECON_##name,
+    RECON_FORMS(X)
+#undef X
+        RECON_FORM_COUNT
+} ReconForm;
+
+enum { CONFIG_TEXT_MAX = 512 };
+
+/* Everything that decides what a run computes. config.json holds it field by field; two runs of equal configuration,
+ * source and data are bit-identical. */
+typedef struct TrainConfig {
+    SchemeKind scheme;
+    PredictorConfig predictor;
+    char layers[CONFIG_TEXT_MAX]; /* selector of the predicted layers; "" the default ones */
+    uint64_t steps, seed;
+    size_t batch; /* kernels per step */
+    SamplingKind sampling;
+    double magnitude_share;
+    ReconForm recon_form;
+    uint64_t refresh; /* steps between evaluations of the whole loss; 1: every step (exact) */
+    OptimiserConfig optimiser;
+    ScheduleKind schedule;
+    double rate, rate_last;                         /* learning rates of the first and the last step */
+    double clip;                                    /* largest gradient norm; 0: not clipped */
+    uint64_t evaluate_every, save_every, log_every; /* steps; 0: evaluate and save only at the end, log never */
+    uint64_t epoch_steps;                           /* what the log calls an epoch */
+} TrainConfig;
+TrainConfig train_config(void); /* METHOD.md's values, 20,000 steps */
+/* config.json and back. Reading is strict: an unknown, missing or ill-typed field is STATUS_BAD_INPUT and named. */
+bool train_config_write(const TrainConfig *config, Str *out, Error *err); /* a JSON object */
+bool train_config_read(const char *json, TrainConfig *out, Error *err);
+
+/* ---- runs -------------------------------------------------------------------------------------------------------- */
+
+/* How a run stands, after a step. Values that are not known are NaN. */
+typedef struct TrainStatus {
+    uint64_t step, steps;                            /* steps done */
+    double loss, learning_rate, rate, seconds, left; /* kernels or images a second; seconds so far and to come */
+    double accuracy, best_accuracy;                  /* per cent, of the newest and the best evaluation */
+    const Table *log;                                /* what log.csv holds, so far */
+    const char *warning;                             /* a save that failed and will be tried again, or NULL */
+} TrainStatus;
+typedef enum TrainWish { TRAIN_GO_ON, TRAIN_SAVE, TRAIN_STOP } TrainWish;
+/* Called after every step, on the training thread; must be quick. */
+typedef TrainWish TrainWatch(void *context, const TrainStatus *status);
+
+typedef struct TrainJob {
+    TrainConfig config;
+    const char *name, *command; /* of the predictor; for its lineage */
+    const Network *source;
+    const Dataset *data;   /* to evaluate on; NULL: none */
+    const Predictor *from; /* start from these parameters and this order; NULL: anew */
+    const char *folder;    /* the run folder; NULL: none is kept */
+    unsigned trials;       /* train so many, with seeds seed, seed + 1, ..., in FOLDER/trial-N; 0 and 1: just one */
+    bool prepare;          /* only make the folder, for train_resume to begin: the result has no predictor */
+    TrainWatch *watch;     /* NULL: nobody watches */
+    void *watch_context;
+    const Task *task;
+} TrainJob;
+
+typedef struct TrainResult {
+    Predictor *predictor; /* after the last step done; the caller's */
+    bool partial;         /* stopped before the last step */
+    uint64_t seed;
+    uint64_t step;
+    double recon;         /* L_recon over all weights (the root of the mean square) */
+    double accuracy;      /* per cent on the data; NaN without */
+    double best_accuracy; /* of all evaluations */
+    double seconds;       /* of training, over all resumptions */
+    Status saved;         /* STATUS_OK, or why the newest save failed: `save_error` */
+    Error save_error;
+    Str notes; /* what a resumption wants to tell: checkpoints that were passed over */
+} TrainResult;
+void train_result_done(TrainResult *result);
+
+/* What a job came to: the trials that were begun, in order, and which of them is best (most accurate; without data
+ * least L_recon). A cancelled job ends with the partial trial. */
+typedef struct TrainResults {
+    TrainResult *trial;
+    size_t count, best;
+    unsigned trials;    /* that were asked for */
+    char name[80];      /* of the predictor, as the run has it */
+    TrainConfig config; /* of the first trial */
+} TrainResults;
+void train_results_done(TrainResults *results);
+
+/* Trains, from the first step. Stops early, with a partial result, where the watch asks or a cancellation is pending
+ * (once: after the step, saved; twice: at once, not saved). STATUS_WRITE before the first step where the folder cannot
+ * take the run; STATUS_FAILED where it holds one already. */
+bool train_run(const TrainJob *job, TrainResults *out, Error *err);
+/* Goes on from the newest whole checkpoint of a folder, bit-exactly. Of the job only folder, watch, task are used;
+ * `config`, if not NULL, must agree with the run's (STATUS_USAGE names the field that does not). A finished run gives
+ * its result. */
+bool train_resume(const TrainJob *job, TrainResults *out, Error *err);
+
+/* What a run folder is about, from its config.json. */
+typedef struct TrainAbout {
+    char name[80];
+    uint64_t steps;
+    unsigned trials; /* 0: one run */
+} TrainAbout;
+bool train_about(const char *folder, TrainAbout *out, Error *err);
+
+#endif

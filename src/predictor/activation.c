@@ -1,0 +1,88 @@
+/* activation -- the predictor's activations, forward and backward, on padded rows. Definitions and constants are
+ * PyTorch's: LeakyReLU 0.01, GELU with erf, ELU with alpha 1, hardswish x relu6(x + 3) / 6. */
+#include "predictor/mlp.h"
+
+#include <math.h>
+
+typedef int Mask __attribute__((vector_size(4 * LANES)));
+
+static float forward_of(PredictorActivation kind, float x) {
+    switch (kind) {
+    case PREDICTOR_LEAKY_RELU:
+        return x > 0 ? x : 0.01f * x;
+    case PREDICTOR_GELU:
+        return 0.5f * x * (1 + erff(x * (float)M_SQRT1_2));
+    case PREDICTOR_ELU:
+        return x > 0 ? x : expm1f(x);
+    case PREDICTOR_HARDSWISH:
+        return x <= -3 ? 0 : x >= 3 ? x : x * (x + 3) / 6;
+    case PREDICTOR_RELU:
+    case PREDICTOR_ACTIVATION_COUNT:
+        break;
+    }
+    return x > 0 ? x : 0;
+}
+
+static float derivative_of(PredictorActivation kind, float x) {
+    switch (kind) {
+    case PREDICTOR_LEAKY_RELU:
+        return x > 0 ? 1 : 0.01f;
+    case PREDICTOR_GELU:
+        return 0.5f * (1 + erff(x * (float)M_SQRT1_2)) +
+               x * expf(-0.5f * x * x) * (float)(0.5 * M_2_SQRTPI * M_SQRT1_2);
+    case PREDICTOR_ELU:
+        return x > 0 ? 1 : expf(x);
+    case PREDICTOR_HARDSWISH:
+        return x < -3 ? 0 : x > 3 ? 1 : (2 * x + 3) / 6;
+    case PREDICTOR_RELU:
+    case PREDICTOR_ACTIVATION_COUNT:
+        break;
+    }
+    return x > 0 ? 1 : 0;
+}
+
+void mlp_add_bias(float *values, const float *bias, size_t rows, size_t width) {
+    const Lanes *add = (const Lanes *)bias;
+    for (size_t row = 0; row < rows; row++) {
+        Lanes *to = (Lanes *)(values + row * width);
+        for (size_t i = 0; i < width / LANES; i++) to[i] += add[i];
+    }
+}
+
+void mlp_add_rows(float *total, const float *values, size_t rows, size_t width) {
+    Lanes *to = (Lanes *)total;
+    for (size_t row = 0; row < rows; row++) {
+        const Lanes *from = (const Lanes *)(values + row * width);
+        for (size_t i = 0; i < width / LANES; i++) to[i] += from[i];
+    }
+}
+
+void mlp_activate(const Mlp *mlp, size_t rows, float *sum, const float *bias, float *out) {
+    const size_t vectors = mlp->width / LANES;
+    const Lanes none = {0}, *add = (const Lanes *)bias;
+    const PredictorActivation kind = mlp->predictor->config.activation;
+    for (size_t row = 0; row < rows; row++) {
+        Lanes *in = (Lanes *)(sum + row * mlp->width), *to = (Lanes *)(out + row * mlp->width);
+        if (kind == PREDICTOR_RELU) {
+            for (size_t i = 0; i < vectors; i++) {
+                const Lanes value = in[i] + (add ? add[i] : none);
+                to[i] = (Lanes)((Mask)value & ~(value < 0.0f)); /* a NaN stays one */
+            }
+            continue;
+        }
+        for (size_t i = 0; add && i < vectors; i++) in[i] += add[i];
+        for (size_t i = 0; i < mlp->width; i++) out[row * mlp->width + i] = forward_of(kind, sum[row * mlp->width + i]);
+    }
+}
+
+void mlp_activate_backward(const Mlp *mlp, size_t rows, const float *sum, float *delta) {
+    const size_t count = rows * mlp->width;
+    const PredictorActivation kind = mlp->predictor->config.activation;
+    if (kind == PREDICTOR_RELU) {
+        const Lanes *in = (const Lanes *)sum;
+        Lanes *to = (Lanes *)delta;
+        for (size_t i = 0; i < count / LANES; i++) to[i] = (Lanes)((Mask)to[i] & (in[i] > 0.0f));
+        return;
+    }
+    for (size_t i = 0; i < count; i++) delta[i] *= derivative_of(kind, sum[i]);
+}

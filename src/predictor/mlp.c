@@ -1,0 +1,493 @@
+/* mlp -- the predictor's MLP at the machine's speed: blocks of rows go through all layers while they are in cache.
+ *
+ * Widths are padded to a multiple of LANES (zero weights, zero activations), so that vectors have no tails and OpenBLAS
+ * its best shapes. Weights are kept in both orders: in x out for the forward, out x in for the backward products.
+ *
+ * The first linear layer is separable (METHOD.md section 2): the product of an encoding with its weights is the sum of
+ * one row of each of three tables. Its weight gradient is the scatter-sum of the deltas into tables of the same shape,
+ * then three small products.
+ *
+ * The batch is cut into groups, each with its own gradient, and a group into blocks; neither depends on the threads.
+ */
+#include "predictor/mlp.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum {
+    ROWS = 512,      /* of a block: OpenBLAS is at its best, and a worker's block stays in its second-level cache */
+    GROUPS_MOST = 16 /* as many gradients are summed */
+};
+
+/* ---- making ------------------------------------------------------------------------------------------------------ */
+
+static unsigned padded(unsigned width) {
+    return (width + LANES - 1) / LANES * LANES;
+}
+
+/* The value that an index is encoded as, after the configured normalisation. */
+static double normalised(const Predictor *p, unsigned which, size_t layer, uint32_t index, const uint32_t largest[3]) {
+    const PredictedLayer *l = &p->layers[layer];
+    const double local[3] = {(double)p->layer_count, l->filters, l->channels};
+    if (p->config.normalisation == INDEX_LOCAL) return index / local[which];
+    if (p->config.normalisation == INDEX_GLOBAL) return (double)index / largest[which];
+    return index;
+}
+
+/* Rows of the encoding of one index: one for every value it can have, or for every (layer, value) where the encoding
+ * depends on the layer. Counts them where `mlp->encoding[which]` is not made yet. */
+static size_t encode_index(Mlp *mlp, unsigned which, const uint32_t largest[3]) {
+    const Predictor *p = mlp->predictor;
+    const bool by_layer = p->config.normalisation == INDEX_LOCAL && which > 0;
+    const unsigned width = 2 * p->config.levels;
+    size_t rows = 0;
+    for (size_t layer = 0; layer < p->layer_count; layer++) {
+        const uint32_t own[3] = {0, p->layers[layer].filters, p->layers[layer].channels};
+        const uint32_t values = by_layer ? own[which] : largest[which];
+        mlp->first_row[which][layer] = by_layer ? rows : 0;
+        if (!by_layer && layer > 0) continue;
+        for (uint32_t value = 0; mlp->encoding[which] && value < values; value++)
+            encoding_row(p->config.base, p->config.levels, normalised(p, which, layer, value, largest),
+                         mlp->encoding[which] + (rows + value) * width);
+        rows += values;
+    }
+    return rows;
+}
+
+static bool make_encodings(Mlp *mlp, Error *err) {
+    const Predictor *p = mlp->predictor;
+    uint32_t largest[3] = {(uint32_t)p->layer_count, 0, 0};
+    for (size_t layer = 0; layer < p->layer_count; layer++) {
+        if (p->layers[layer].filters > largest[1]) largest[1] = p->layers[layer].filters;
+        if (p->layers[layer].channels > largest[2]) largest[2] = p->layers[layer].channels;
+    }
+    for (unsigned which = 0; which < 3; which++) {
+        mlp->first_row[which] = mem_alloc(p->layer_count, sizeof *mlp->first_row[which], err);
+        if (!mlp->first_row[which]) return false;
+        mlp->rows[which] = encode_index(mlp, which, largest);
+        mlp->encoding[which] = mem_alloc(mlp->rows[which] * 2 * p->config.levels, sizeof(float), err);
+        if (!mlp->encoding[which]) return false;
+        encode_index(mlp, which, largest);
+        mlp->table_rows += mlp->rows[which];
+    }
+    mlp->row = mem_alloc(p->kernel_count, sizeof *mlp->row, err);
+    for (size_t k = 0; mlp->row && k < p->kernel_count; k++) {
+        const KernelIndex *index = &p->index[k];
+        const size_t layer = predictor_layer_of(p, k);
+        mlp->row[k].at[0] = (uint32_t)(mlp->first_row[0][layer] + index->layer);
+        mlp->row[k].at[1] = (uint32_t)(mlp->rows[0] + mlp->first_row[1][layer] + index->filter);
+        mlp->row[k].at[2] = (uint32_t)(mlp->rows[0] + mlp->rows[1] + mlp->first_row[2][layer] + index->channel);
+    }
+    return mlp->row != NULL;
+}
+
+/* Where each linear layer's padded weights and gradients lie. */
+static void place_layers(Mlp *mlp) {
+    const Predictor *p = mlp->predictor;
+    mlp->linear = p->config.linear;
+    mlp->width = padded(p->config.hidden);
+    mlp->last = padded(p->outputs);
+    mlp->gradient_size = mlp->table_rows * mlp->width;
+    for (unsigned i = 1; i < mlp->linear; i++) {
+        MlpPlace *place = &mlp->place[i];
+        place->out = i + 1 < mlp->linear ? mlp->width : mlp->last;
+        place->weight = mlp->weight_size;
+        mlp->weight_size += (size_t)place->out * mlp->width;
+        place->bias = (size_t)i * (mlp->width > mlp->last ? mlp->width : mlp->last);
+        place->weight_gradient = mlp->gradient_size;
+        mlp->gradient_size += (size_t)place->out * mlp->width;
+        place->bias_gradient = mlp->gradient_size;
+        mlp->gradient_size += place->out;
+    }
+}
+
+static bool make_buffers(Mlp *mlp, Error *err) {
+    const size_t block = (size_t)ROWS * mlp->width, widest = mlp->width > mlp->last ? mlp->width : mlp->last;
+    const bool sums = mlp->predictor->config.activation != PREDICTOR_RELU; /* the derivative needs them */
+    mlp->workers = pool_threads();
+    mlp->worker_size = block * (mlp->linear - 1) * (sums ? 2 : 1) + 2 * block + 2 * (size_t)ROWS * mlp->last;
+    mlp->sums = sums ? block * (mlp->linear - 1) : 0;
+    const size_t pieces = mlp->predictor->kernel_count / ROWS + 1 + 2 * GROUPS_MOST;
+    return (mlp->table = mem_alloc(mlp->table_rows * mlp->width, sizeof(float), err)) &&
+           (mlp->forward = mem_alloc(mlp->weight_size, sizeof(float), err)) &&
+           (mlp->backward = mem_alloc(mlp->weight_size, sizeof(float), err)) &&
+           (mlp->bias = mem_alloc(widest * mlp->linear, sizeof(float), err)) &&
+           (mlp->scratch = mem_alloc(mlp->worker_size * mlp->workers, sizeof(float), err)) &&
+           (mlp->gradients = mem_alloc(mlp->gradient_size * GROUPS_MOST, sizeof(float), err)) &&
+           (mlp->squares = mem_alloc(pieces, sizeof *mlp->squares, err)) &&
+           (mlp->rest = mem_alloc(mlp->predictor->kernel_count, sizeof *mlp->rest, err)) &&
+           (mlp->mask = mem_alloc(mlp->predictor->layer_count * mlp->predictor->outputs, sizeof(float), err));
+}
+
+Mlp *mlp_new(const Predictor *predictor, Error *err) {
+    Mlp *mlp = mem_alloc(1, sizeof *mlp, err);
+    if (!mlp) return NULL;
+    mlp->predictor = predictor;
+    bool done = make_encodings(mlp, err);
+    if (done) place_layers(mlp);
+    if (!done || !make_buffers(mlp, err)) {
+        mlp_free(mlp);
+        return NULL;
+    }
+    for (size_t layer = 0; layer < predictor->layer_count; layer++)
+        predictor_mask(predictor, layer, mlp->mask + layer * predictor->outputs);
+    mlp_set(mlp, predictor->parameters);
+    return mlp;
+}
+
+void mlp_free(Mlp *mlp) {
+    if (!mlp) return;
+    for (unsigned which = 0; which < 3; which++) {
+        mem_free(mlp->first_row[which]);
+        mem_free(mlp->encoding[which]);
+    }
+    mem_free(mlp->row);
+    mem_free(mlp->table);
+    mem_free(mlp->forward);
+    mem_free(mlp->backward);
+    mem_free(mlp->bias);
+    mem_free(mlp->scratch);
+    mem_free(mlp->gradients);
+    mem_free(mlp->squares);
+    mem_free(mlp->rest);
+    mem_free(mlp->mask);
+    mem_free(mlp);
+}
+
+double mlp_operations(const Predictor *predictor, size_t forward, size_t backward) {
+    double inner = 0;
+    for (unsigned i = 1; i < predictor->config.linear; i++)
+        inner += 2.0 * (double)predictor->mlp[i].in * (double)predictor->mlp[i].out;
+    return inner * ((double)forward + 2 * (double)backward);
+}
+
+/* ---- parameters -------------------------------------------------------------------------------------------------- */
+
+static void set_layer(Mlp *mlp, unsigned i) {
+    const MlpLayer *layer = &mlp->predictor->mlp[i];
+    const MlpPlace *place = &mlp->place[i];
+    const float *weight = mlp->parameters + layer->weight;
+    float *forward = mlp->forward + place->weight, *backward = mlp->backward + place->weight;
+    for (unsigned out = 0; out < layer->out; out++) {
+        memcpy(backward + (size_t)out * mlp->width, weight + (size_t)out * layer->in, layer->in * sizeof *weight);
+        for (unsigned in = 0; in < layer->in; in++)
+            forward[(size_t)in * place->out + out] = weight[(size_t)out * layer->in + in];
+    }
+    memcpy(mlp->bias + place->bias, mlp->parameters + layer->bias, layer->out * sizeof(float));
+}
+
+/* T = E W^T of each index; the bias goes into the layer's table, of which every kernel takes one row. */
+static void set_tables(Mlp *mlp) {
+    const Predictor *p = mlp->predictor;
+    const MlpLayer *first = &p->mlp[0];
+    const unsigned width = 2 * p->config.levels;
+    float *table = mlp->table;
+    for (unsigned which = 0; which < 3; which++) {
+        gemm_f32(false, true, mlp->rows[which], first->out, width, 1, mlp->encoding[which], width,
+                 mlp->parameters + first->weight + (size_t)which * width, first->in, 0, table, mlp->width);
+        for (size_t row = 0; which == 0 && row < mlp->rows[0]; row++)
+            for (unsigned i = 0; i < first->out; i++) table[row * mlp->width + i] += mlp->parameters[first->bias + i];
+        table += mlp->rows[which] * mlp->width;
+    }
+}
+
+static void set_piece(void *context, size_t piece, unsigned worker) {
+    (void)worker;
+    Mlp *mlp = context;
+    if (piece == 0)
+        set_tables(mlp);
+    else
+        set_layer(mlp, (unsigned)piece);
+}
+
+void mlp_set(Mlp *mlp, const float *parameters) {
+    mlp->parameters = parameters;
+    pool_run(mlp->linear, set_piece, mlp);
+}
+
+/* ---- a block ----------------------------------------------------------------------------------------------------- */
+
+/* What one worker computes on: `count` <= ROWS kernels. */
+typedef struct Block {
+    const Mlp *mlp;
+    const uint32_t *kernels; /* NULL: first, first + 1, ... */
+    size_t first, count;
+    float *activation;         /* of each hidden layer, ROWS x width */
+    float *sum;                /* before the activation, the same; NULL for ReLU */
+    float *delta[2];           /* ROWS x width */
+    float *prediction, *error; /* ROWS x last */
+} Block;
+
+static Block block_of(const Mlp *mlp, unsigned worker) {
+    const size_t block = (size_t)ROWS * mlp->width;
+    float *at = mlp->scratch + worker * mlp->worker_size;
+    assert(worker < mlp->workers);
+    Block b = {.mlp = mlp, .activation = at};
+    at += block * (mlp->linear - 1);
+    if (mlp->sums) b.sum = at;
+    at += mlp->sums;
+    b.delta[0] = at;
+    b.delta[1] = at + block;
+    b.prediction = at + 2 * block;
+    b.error = b.prediction + (size_t)ROWS * mlp->last;
+    return b;
+}
+
+static size_t kernel_at(const Block *block, size_t row) {
+    return block->kernels ? block->kernels[row] : block->first + row;
+}
+
+static void first_layer(const Block *block) {
+    const Mlp *mlp = block->mlp;
+    const size_t vectors = mlp->width / LANES;
+    float *to = block->sum ? block->sum : block->activation;
+    for (size_t row = 0; row < block->count; row++) {
+        const MlpRows *rows = &mlp->row[kernel_at(block, row)];
+        const Lanes *layer = (const Lanes *)(mlp->table + rows->at[0] * (size_t)mlp->width);
+        const Lanes *filter = (const Lanes *)(mlp->table + rows->at[1] * (size_t)mlp->width);
+        const Lanes *channel = (const Lanes *)(mlp->table + rows->at[2] * (size_t)mlp->width);
+        Lanes *out = (Lanes *)(to + row * mlp->width);
+        for (size_t i = 0; i < vectors; i++) out[i] = layer[i] + filter[i] + channel[i];
+    }
+    mlp_activate(mlp, block->count, to, NULL, block->activation);
+}
+
+static void forward(const Block *block) {
+    const Mlp *mlp = block->mlp;
+    const size_t size = (size_t)ROWS * mlp->width;
+    first_layer(block);
+    for (unsigned i = 1; i < mlp->linear; i++) {
+        const MlpPlace *place = &mlp->place[i];
+        const bool hidden = i + 1 < mlp->linear;
+        float *out = !hidden ? block->prediction : (block->sum ? block->sum : block->activation) + i * size;
+        gemm_f32(false, false, block->count, place->out, mlp->width, 1, block->activation + (i - 1) * size, mlp->width,
+                 mlp->forward + place->weight, place->out, 0, out, place->out);
+        if (hidden)
+            mlp_activate(mlp, block->count, out, mlp->bias + place->bias, block->activation + i * size);
+        else
+            mlp_add_bias(out, mlp->bias + place->bias, block->count, place->out);
+    }
+}
+
+/* Gradients of one linear layer, added to the group's: dW += dZ^T A, db += column sums of dZ. */
+static void layer_gradient(const Block *block, unsigned i, const float *delta, float *gradient) {
+    const Mlp *mlp = block->mlp;
+    const MlpPlace *place = &mlp->place[i];
+    gemm_f32(true, false, place->out, mlp->width, block->count, 1, delta, place->out,
+             block->activation + (size_t)(i - 1) * ROWS * mlp->width, mlp->width, 1, gradient + place->weight_gradient,
+             mlp->width);
+    mlp_add_rows(gradient + place->bias_gradient, delta, block->count, place->out);
+}
+
+static void first_layer_gradient(const Block *block, const float *delta, float *gradient) {
+    const Mlp *mlp = block->mlp;
+    const size_t vectors = mlp->width / LANES;
+    for (size_t row = 0; row < block->count; row++) {
+        const MlpRows *rows = &mlp->row[kernel_at(block, row)];
+        const Lanes *from = (const Lanes *)(delta + row * mlp->width);
+        for (unsigned which = 0; which < 3; which++) {
+            Lanes *to = (Lanes *)(gradient + rows->at[which] * (size_t)mlp->width);
+            for (size_t i = 0; i < vectors; i++) to[i] += from[i];
+        }
+    }
+}
+
+/* From block->error, d loss / d prediction, into the group's gradient. */
+static void backward(const Block *block, float *gradient) {
+    const Mlp *mlp = block->mlp;
+    const size_t size = (size_t)ROWS * mlp->width;
+    const float *delta = block->error;
+    for (unsigned i = mlp->linear - 1; i > 0; i--) {
+        const MlpPlace *place = &mlp->place[i];
+        float *next = block->delta[i % 2];
+        layer_gradient(block, i, delta, gradient);
+        gemm_f32(false, false, block->count, mlp->width, place->out, 1, delta, place->out,
+                 mlp->backward + place->weight, mlp->width, 0, next, mlp->width);
+        mlp_activate_backward(mlp, block->count, (block->sum ? block->sum : block->activation) + (i - 1) * size, next);
+        delta = next;
+    }
+    first_layer_gradient(block, delta, gradient);
+}
+
+/* ---- a pass ------------------------------------------------------------------------------------------------------ */
+
+typedef struct Pass {
+    Mlp *mlp;
+    const uint32_t *kernels; /* of the batch; NULL: all */
+    size_t count, groups, group_rows;
+    const uint32_t *rest; /* kernels outside the batch, in blocks after the groups */
+    size_t rest_count;
+    const float *targets, *delta;
+    const uint16_t *times;
+    float *out;
+} Pass;
+
+/* error = times * mask * (prediction - target); returns the sum of squares, each kernel once. */
+static double set_error(const Pass *pass, const Block *block, size_t first) {
+    const Mlp *mlp = block->mlp;
+    const Predictor *p = mlp->predictor;
+    const unsigned outputs = p->outputs;
+    double squares = 0;
+    for (size_t row = 0; row < block->count; row++) {
+        const size_t kernel = kernel_at(block, row);
+        const float *mask = mlp->mask + p->index[kernel].layer * (size_t)outputs;
+        const float *prediction = block->prediction + row * mlp->last, *target = pass->targets + kernel * outputs;
+        float *error = block->error + row * mlp->last;
+        const float times = pass->times ? (float)pass->times[first + row] : 1;
+        for (unsigned i = 0; i < outputs; i++) {
+            const float difference = mask[i] * (prediction[i] - target[i]);
+            squares += (double)difference * (double)difference;
+            error[i] = times * difference;
+        }
+    }
+    return squares;
+}
+
+/* Deltas that came from outside. */
+static void copy_error(const Pass *pass, const Block *block, size_t first) {
+    const unsigned outputs = block->mlp->predictor->outputs;
+    for (size_t row = 0; row < block->count; row++)
+        memcpy(block->error + row * block->mlp->last, pass->delta + (first + row) * outputs, outputs * sizeof(float));
+}
+
+static void run_group(const Pass *pass, size_t group, unsigned worker) {
+    Mlp *mlp = pass->mlp;
+    float *gradient = mlp->gradients + group * mlp->gradient_size;
+    const size_t begin = group * pass->group_rows;
+    const size_t end = begin + pass->group_rows < pass->count ? begin + pass->group_rows : pass->count;
+    Block block = block_of(mlp, worker);
+    memset(gradient, 0, mlp->gradient_size * sizeof *gradient);
+    mlp->squares[group] = 0;
+    memset(block.error, 0, (size_t)ROWS * mlp->last * sizeof *block.error);
+    for (size_t first = begin; first < end; first += ROWS) {
+        block.first = first;
+        block.count = end - first < ROWS ? end - first : ROWS;
+        block.kernels = pass->kernels ? pass->kernels + first : NULL;
+        forward(&block);
+        if (pass->delta)
+            copy_error(pass, &block, first);
+        else
+            mlp->squares[group] += set_error(pass, &block, first);
+        backward(&block, gradient);
+    }
+}
+
+static void run_piece(void *context, size_t piece, unsigned worker) {
+    const Pass *pass = context;
+    if (piece < pass->groups) {
+        run_group(pass, piece, worker);
+        return;
+    }
+    const size_t first = (piece - pass->groups) * ROWS;
+    Block block = block_of(pass->mlp, worker);
+    block.kernels = pass->rest ? pass->rest + first : NULL;
+    block.first = first;
+    block.count = pass->rest_count - first < ROWS ? pass->rest_count - first : ROWS;
+    forward(&block);
+    if (pass->targets) {
+        Pass once = *pass;
+        once.times = NULL;
+        pass->mlp->squares[piece] = set_error(&once, &block, first);
+    }
+    const unsigned outputs = pass->mlp->predictor->outputs;
+    for (size_t row = 0; pass->out && row < block.count; row++)
+        memcpy(pass->out + (first + row) * outputs, block.prediction + row * pass->mlp->last, outputs * sizeof(float));
+}
+
+void mlp_predict(Mlp *mlp, const uint32_t *kernels, size_t count, float *out) {
+    Pass pass = {.mlp = mlp, .rest = kernels, .rest_count = kernels ? count : mlp->predictor->kernel_count, .out = out};
+    pool_run((pass.rest_count + ROWS - 1) / ROWS, run_piece, &pass);
+}
+
+/* ---- gradients --------------------------------------------------------------------------------------------------- */
+
+typedef struct Sum {
+    Mlp *mlp;
+    size_t groups;
+} Sum;
+
+enum { SUM_PIECE = 4096 };
+
+static void sum_piece(void *context, size_t piece, unsigned worker) {
+    (void)worker;
+    const Sum *sum = context;
+    Mlp *mlp = sum->mlp;
+    const size_t first = piece * SUM_PIECE, left = mlp->gradient_size - first;
+    const size_t vectors = (left < SUM_PIECE ? left : SUM_PIECE) / LANES;
+    Lanes *total = (Lanes *)(mlp->gradients + first);
+    for (size_t group = 1; group < sum->groups; group++) {
+        const Lanes *one = (const Lanes *)(mlp->gradients + group * mlp->gradient_size + first);
+        for (size_t i = 0; i < vectors; i++) total[i] += one[i];
+    }
+}
+
+/* The sum of the groups' gradients, out of its padding into the layout of the parameters. */
+static void collect(Mlp *mlp, size_t groups, float *gradient) {
+    const Predictor *p = mlp->predictor;
+    const MlpLayer *first = &p->mlp[0];
+    const unsigned width = 2 * p->config.levels;
+    Sum sum = {mlp, groups};
+    pool_run((mlp->gradient_size + SUM_PIECE - 1) / SUM_PIECE, sum_piece, &sum);
+    const float *table = mlp->gradients;
+    memset(gradient + first->bias, 0, first->out * sizeof *gradient);
+    for (unsigned which = 0; which < 3; which++) {
+        gemm_f32(true, false, first->out, width, mlp->rows[which], 1, table, mlp->width, mlp->encoding[which], width, 0,
+                 gradient + first->weight + (size_t)which * width, first->in);
+        for (size_t row = 0; which == 0 && row < mlp->rows[0]; row++)
+            for (unsigned i = 0; i < first->out; i++) gradient[first->bias + i] += table[row * mlp->width + i];
+        table += mlp->rows[which] * mlp->width;
+    }
+    for (unsigned i = 1; i < mlp->linear; i++) {
+        const MlpLayer *layer = &p->mlp[i];
+        const MlpPlace *place = &mlp->place[i];
+        for (unsigned out = 0; out < layer->out; out++)
+            memcpy(gradient + layer->weight + (size_t)out * layer->in,
+                   mlp->gradients + place->weight_gradient + (size_t)out * mlp->width, layer->in * sizeof *gradient);
+        memcpy(gradient + layer->bias, mlp->gradients + place->bias_gradient, layer->out * sizeof *gradient);
+    }
+}
+
+/* Groups of whole blocks, at most GROUPS_MOST. */
+static void cut(Pass *pass) {
+    const size_t blocks = (pass->count + ROWS - 1) / ROWS;
+    const size_t each = (blocks + GROUPS_MOST - 1) / GROUPS_MOST;
+    pass->group_rows = each * ROWS;
+    pass->groups = blocks ? (blocks + each - 1) / each : 0;
+}
+
+/* The kernels that the batch (ascending) leaves out. */
+static size_t list_rest(Mlp *mlp, const uint32_t *kernels, size_t count) {
+    size_t next = 0, rest = 0;
+    for (uint32_t k = 0; k < mlp->predictor->kernel_count; k++) {
+        if (next < count && kernels[next] == k)
+            next++;
+        else
+            mlp->rest[rest++] = k;
+    }
+    return rest;
+}
+
+void mlp_reconstruction(Mlp *mlp, const float *targets, const uint32_t *kernels, const uint16_t *times, size_t count,
+                        float *gradient, double *batch_squares, double *rest_squares) {
+    Pass pass = {.mlp = mlp, .kernels = kernels, .times = times, .count = count, .targets = targets};
+    if (!kernels) pass.count = mlp->predictor->kernel_count;
+    cut(&pass);
+    if (rest_squares && kernels) {
+        pass.rest = mlp->rest;
+        pass.rest_count = list_rest(mlp, kernels, count);
+    }
+    const size_t pieces = pass.groups + (pass.rest_count + ROWS - 1) / ROWS;
+    pool_run(pieces, run_piece, &pass);
+    *batch_squares = 0;
+    if (rest_squares) *rest_squares = 0;
+    for (size_t i = 0; i < pieces; i++) *(i < pass.groups ? batch_squares : rest_squares) += mlp->squares[i];
+    collect(mlp, pass.groups, gradient);
+}
+
+void mlp_backward(Mlp *mlp, const uint32_t *kernels, size_t count, const float *delta, float *gradient) {
+    Pass pass = {.mlp = mlp, .kernels = kernels, .count = count, .delta = delta};
+    if (!kernels) pass.count = mlp->predictor->kernel_count;
+    cut(&pass);
+    pool_run(pass.groups, run_piece, &pass);
+    collect(mlp, pass.groups, gradient);
+}

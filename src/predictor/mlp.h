@@ -1,0 +1,48 @@
+/* mlp -- what mlp.c and activation.c share. Private to src/predictor and its tests. */
+#ifndef WEFT_PREDICTOR_MLP_H
+#define WEFT_PREDICTOR_MLP_H
+
+#include "weft/predictor.h"
+
+enum { LANES = 16 };
+typedef float Lanes __attribute__((vector_size(4 * LANES), may_alias));
+
+typedef struct MlpRows {
+    uint32_t at[3]; /* rows of the table: the layer's, the filter's, the channel's */
+} MlpRows;
+
+/* A linear layer after the first: floats into the padded weights, the biases, a group's gradient. */
+typedef struct MlpPlace {
+    unsigned out; /* padded */
+    size_t weight, bias, weight_gradient, bias_gradient;
+} MlpPlace;
+
+struct Mlp {
+    const Predictor *predictor;
+    const float *parameters;
+    unsigned linear, width, last; /* linear layers; padded hidden and output widths */
+    size_t *first_row[3];         /* of each predicted layer, in the index's encodings */
+    size_t rows[3], table_rows;   /* encodings of each index, and together */
+    float *encoding[3];           /* rows x 2 levels */
+    MlpRows *row;                 /* of each kernel */
+    float *table;                 /* table_rows x width */
+    MlpPlace place[MLP_LAYERS_MAX];
+    size_t weight_size, gradient_size, worker_size, sums;
+    float *forward, *backward; /* padded weights: in x out, out x in */
+    float *bias;
+    float *scratch; /* worker_size for each worker */
+    unsigned workers;
+    float *gradients; /* gradient_size for each group: table, then weight and bias of each layer */
+    double *squares;  /* of each piece of a pass */
+    uint32_t *rest;   /* kernels outside a batch */
+    float *mask;      /* layer_count x outputs */
+};
+
+/* sum += bias (NULL: none) where the activation is ReLU (out == sum) or keeps its sums; out = activation(sum). */
+void mlp_activate(const Mlp *mlp, size_t rows, float *sum, const float *bias, float *out);
+/* delta *= activation'(sum); for ReLU `sum` is the activation itself. */
+void mlp_activate_backward(const Mlp *mlp, size_t rows, const float *sum, float *delta);
+void mlp_add_bias(float *values, const float *bias, size_t rows, size_t width);
+void mlp_add_rows(float *total, const float *values, size_t rows, size_t width); /* total += column sums */
+
+#endif

@@ -1,0 +1,232 @@
+/* predictor -- making, deriving and freeing predictors; their configuration and layout. */
+#include "predictor/internal.h"
+
+#include <math.h>
+#include <string.h>
+
+#define STREAM_PARAMETERS UINT64_C(0x70617261) /* of a predictor's first parameters */
+
+/* ---- configuration ----------------------------------------------------------------------------------------------- */
+
+PredictorConfig predictor_config(void) {
+    return (PredictorConfig){.base = 0.76,
+                             .levels = 40,
+                             .normalisation = INDEX_NONE,
+                             .permutation = PERMUTATION_IN_FILTER,
+                             .hidden = 140,
+                             .linear = 5,
+                             .activation = PREDICTOR_RELU};
+}
+
+bool predictor_check_config(const PredictorConfig *config, Error *err) {
+    if (config->levels < 1 || config->levels > PREDICTOR_LEVELS_MAX)
+        return error_set(err, STATUS_USAGE, "levels %u is not within 1..%d", config->levels, PREDICTOR_LEVELS_MAX);
+    /* The largest angle must be a number, or its sine is none. */
+    const double angle = M_PI * pow(config->base, config->levels - 1) * UINT32_MAX;
+    if (!(config->base > 0) || !isfinite(config->base) || !isfinite(angle))
+        return error_set(err, STATUS_USAGE, "base %g is not a positive number whose powers up to %u are finite",
+                         config->base, config->levels - 1);
+    if (config->hidden < 1 || config->hidden > PREDICTOR_HIDDEN_MAX)
+        return error_set(err, STATUS_USAGE, "hidden size %u is not within 1..%d", config->hidden, PREDICTOR_HIDDEN_MAX);
+    if (config->linear < 2 || config->linear > MLP_LAYERS_MAX)
+        return error_set(err, STATUS_USAGE, "%u linear layers are not within 2..%d", config->linear, MLP_LAYERS_MAX);
+    if ((unsigned)config->normalisation >= INDEX_NORMALISATION_COUNT ||
+        (unsigned)config->permutation >= PERMUTATION_COUNT ||
+        (unsigned)config->activation >= PREDICTOR_ACTIVATION_COUNT)
+        return error_set(err, STATUS_USAGE, "unknown normalisation, permutation or activation");
+    return true;
+}
+
+/* ---- layout ------------------------------------------------------------------------------------------------------ */
+
+/* Numbers the kernels; false where there are more than 32 bits can. */
+static bool number_kernels(Predictor *p) {
+    uint64_t kernels = 0, weights = 0;
+    for (size_t i = 0; i < p->layer_count; i++) {
+        PredictedLayer *layer = &p->layers[i];
+        uint64_t own, taps = (uint64_t)layer->kernel[0] * layer->kernel[1], values;
+        layer->first = kernels;
+        if (!size_mul(layer->filters, layer->channels, &own) || !size_add(kernels, own, &kernels) ||
+            kernels > UINT32_MAX || !size_mul(own, taps, &values) || !size_add(weights, values, &weights))
+            return false;
+        for (unsigned axis = 0; axis < 2; axis++)
+            if (layer->kernel[axis] > p->size) p->size = layer->kernel[axis];
+    }
+    p->kernel_count = kernels;
+    p->weight_count = weights;
+    return p->size <= PREDICTOR_KERNEL_MAX;
+}
+
+static void place_parameters(Predictor *p) {
+    size_t at = 0;
+    unsigned in = 6 * p->config.levels;
+    for (unsigned i = 0; i < p->config.linear; i++) {
+        MlpLayer *layer = &p->mlp[i];
+        layer->in = in;
+        layer->out = i + 1 < p->config.linear ? p->config.hidden : p->outputs;
+        layer->weight = at;
+        at += (size_t)layer->in * layer->out;
+        layer->bias = at;
+        at += layer->out;
+        in = layer->out;
+    }
+    p->parameter_count = at;
+}
+
+bool predictor_measure(Predictor *p, Error *err) {
+    if (!number_kernels(p)) return error_set(err, STATUS_LIMIT, "more kernels than can be predicted");
+    p->outputs = p->size * p->size;
+    place_parameters(p);
+    return true;
+}
+
+bool predictor_lay_out(Predictor *p, Error *err) {
+    if (!predictor_measure(p, err)) return false;
+    uint64_t bytes = p->parameter_count * sizeof *p->parameters + p->kernel_count * sizeof *p->index;
+    if (!mem_admit(bytes, "a predictor", err)) return false;
+    p->index = mem_alloc(p->kernel_count, sizeof *p->index, err);
+    p->parameters = p->index ? mem_alloc(p->parameter_count, sizeof *p->parameters, err) : NULL;
+    return p->parameters != NULL;
+}
+
+/* ---- layers ------------------------------------------------------------------------------------------------------ */
+
+bool predictor_choose(Predictor *p, const Network *network, const bool *chosen, Error *err) {
+    p->layers = mem_alloc(network->layer_count, sizeof *p->layers, err);
+    if (!p->layers) return false;
+    for (size_t i = 0; i < network->layer_count; i++) {
+        const Layer *layer = &network->layers[i];
+        const Tensor *weight = layer_weight(network, layer);
+        if (chosen ? !chosen[i] : !layer->predicted) continue;
+        if (!layer->convolution || weight->rank != 4 || weight->count == 0)
+            return error_set(err, STATUS_USAGE, "%s is no two-dimensional convolution: it cannot be predicted",
+                             layer->name);
+        for (unsigned d = 0; d < 4; d++)
+            if (weight->dim[d] > UINT32_MAX)
+                return error_set(err, STATUS_LIMIT, "%s is too large to be predicted", layer->name);
+        PredictedLayer *out = &p->layers[p->layer_count];
+        out->name = mem_copy_text(layer->name, err);
+        if (!out->name) return false;
+        out->filters = (unsigned)weight->dim[0];
+        out->channels = (unsigned)weight->dim[1];
+        for (unsigned axis = 0; axis < 2; axis++) out->kernel[axis] = (unsigned)weight->dim[2 + axis];
+        p->layer_count++;
+    }
+    if (p->layer_count > 0) return true;
+    return error_set(err, STATUS_USAGE, "no layer to predict: %s",
+                     chosen ? "none is chosen" : "the architecture names none (--layers chooses)");
+}
+
+size_t predictor_layer_of(const Predictor *p, size_t kernel) {
+    size_t low = 0, high = p->layer_count;
+    while (high - low > 1) {
+        const size_t middle = low + (high - low) / 2;
+        if (p->layers[middle].first <= kernel)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+void predictor_mask(const Predictor *p, size_t layer, float *mask) {
+    const unsigned *kernel = p->layers[layer].kernel, size = p->size;
+    const unsigned top = (size - kernel[0]) / 2, left = (size - kernel[1]) / 2;
+    for (unsigned row = 0; row < size; row++)
+        for (unsigned column = 0; column < size; column++)
+            mask[row * size + column] = row - top < kernel[0] && column - left < kernel[1] ? 1 : 0;
+}
+
+/* ---- making ------------------------------------------------------------------------------------------------------ */
+
+/* As torch.nn.Linear: weight and bias uniform within 1 / sqrt(in). */
+static void initialise(Predictor *p, uint64_t seed) {
+    Rng rng = {.seed = seed, .stream = STREAM_PARAMETERS};
+    for (unsigned i = 0; i < p->config.linear; i++) {
+        const MlpLayer *layer = &p->mlp[i];
+        const double bound = 1 / sqrt(layer->in);
+        const size_t end = layer->bias + layer->out;
+        for (size_t k = layer->weight; k < end; k++) p->parameters[k] = (float)(bound * (2 * rng_uniform(&rng) - 1));
+    }
+}
+
+Predictor *predictor_new(const Network *source, const bool *chosen, const PredictorConfig *config, uint64_t seed,
+                         const char *command, const Task *task, Error *err) {
+    if (!predictor_check_config(config, err)) return NULL;
+    Predictor *p = mem_alloc(1, sizeof *p, err);
+    if (!p) return NULL;
+    p->config = *config;
+    bool done = predictor_choose(p, source, chosen, err) && predictor_lay_out(p, err) &&
+                predictor_keep_source(p, source, err) && predictor_order(p, source, task, err) &&
+                key_value_copy(&p->lineage, &p->lineage_count, source->lineage, source->lineage_count, err) &&
+                key_value_add(&p->lineage, &p->lineage_count, "train", command, err);
+    if (done) {
+        initialise(p, seed);
+        return p;
+    }
+    predictor_free(p);
+    return NULL;
+}
+
+static bool copy_layers(Predictor *copy, const Predictor *p, Error *err) {
+    copy->layers = mem_alloc(p->layer_count, sizeof *copy->layers, err);
+    if (!copy->layers) return false;
+    for (size_t i = 0; i < p->layer_count; i++) {
+        copy->layers[i] = p->layers[i];
+        copy->layers[i].name = mem_copy_text(p->layers[i].name, err);
+        if (!copy->layers[i].name) return false;
+        copy->layer_count++;
+    }
+    return true;
+}
+
+Predictor *predictor_derive(const Predictor *p, const char *what, const char *command, Error *err) {
+    Predictor *copy = mem_alloc(1, sizeof *copy, err);
+    if (!copy) return NULL;
+    copy->config = p->config;
+    copy->source_parameters = p->source_parameters;
+    memcpy(copy->fingerprint, p->fingerprint, sizeof copy->fingerprint);
+    bool done = copy_layers(copy, p, err) && predictor_lay_out(copy, err) &&
+                key_value_copy(&copy->lineage, &copy->lineage_count, p->lineage, p->lineage_count, err) &&
+                key_value_add(&copy->lineage, &copy->lineage_count, what, command, err) &&
+                key_value_copy(&copy->notes, &copy->note_count, p->notes, p->note_count, err) &&
+                (!p->source || (copy->source = network_copy(p->source, err)));
+    if (!done) {
+        predictor_free(copy);
+        return NULL;
+    }
+    memcpy(copy->index, p->index, p->kernel_count * sizeof *p->index);
+    memcpy(copy->parameters, p->parameters, p->parameter_count * sizeof *p->parameters);
+    return copy;
+}
+
+void predictor_free(Predictor *p) {
+    if (!p) return;
+    for (size_t i = 0; i < p->layer_count; i++) mem_free(p->layers[i].name);
+    mem_free(p->layers);
+    mem_free(p->index);
+    mem_free(p->parameters);
+    network_free(p->source);
+    key_value_free(p->lineage, p->lineage_count);
+    key_value_free(p->notes, p->note_count);
+    table_free(p->log);
+    mem_free(p);
+}
+
+bool predictor_note(Predictor *p, const char *key, const char *value, Error *err) {
+    KeyValue *notes = NULL;
+    size_t count = 0;
+    bool done = true;
+    for (size_t i = 0; done && i < p->note_count; i++)
+        if (strcmp(p->notes[i].key, key) != 0)
+            done = key_value_add(&notes, &count, p->notes[i].key, p->notes[i].value, err);
+    if (done && value) done = key_value_add(&notes, &count, key, value, err);
+    if (done) {
+        key_value_free(p->notes, p->note_count);
+        p->notes = notes;
+        p->note_count = count;
+    } else {
+        key_value_free(notes, count);
+    }
+    return done;
+}

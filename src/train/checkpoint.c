@@ -1,0 +1,292 @@
+/* checkpoint -- the state of a run in a file that proves itself whole.
+ *
+ * last.safetensors is a predictor file (it loads as one) with the optimiser's arrays as tensors state.NAME beside it,
+ * and in its metadata weft.run        a JSON object: version, step, what the run must remember, and a hash of every
+ * tensor's bytes weft.run.hash   the hash of that text Real numbers are written in hexadecimal ("0x1.8p+1"), so that
+ * they come back to the bit.
+ *
+ * A save writes next.safetensors, reads it back whole, and only then lets last become previous and next become last.
+ * Whatever is cut short, one of the three is whole.
+ */
+#include "train/internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { VERSION = 1 };
+#define LAST "last.safetensors"
+#define NEXT "next.safetensors"
+#define PREVIOUS "previous.safetensors"
+
+/* ---- writing ----------------------------------------------------------------------------------------------------- */
+
+static json_t *real_text(double value) {
+    char text[64];
+    snprintf(text, sizeof text, "%a", value);
+    return json_string(text);
+}
+
+static bool add_tensor(PredictorParts *parts, const char *name, float *values, const uint64_t *count, Error *err) {
+    size_t capacity = parts->count;
+    if (!mem_grow(&parts->tensors, &capacity, parts->count + 1, sizeof *parts->tensors, err)) return false;
+    parts->tensors[parts->count++] =
+        (TensorOut){.name = name, .dtype = DTYPE_F32, .rank = 1, .dim = count, .data = values};
+    return true;
+}
+
+static json_t *hashes_of(const PredictorParts *parts) {
+    json_t *object = json_object();
+    bool done = object != NULL;
+    for (size_t i = 0; done && i < parts->count; i++) {
+        const TensorOut *tensor = &parts->tensors[i];
+        uint64_t count = 1;
+        char hash[HASH_HEX];
+        for (unsigned d = 0; d < tensor->rank; d++) count *= tensor->dim[d];
+        hash_hex(tensor->data, (size_t)(count * dtype_bits(tensor->dtype) / 8), hash);
+        done = json_object_set_new(object, tensor->name, json_string(hash)) == 0;
+    }
+    if (done) return object;
+    json_decref(object);
+    return NULL;
+}
+
+static char *describe(const TrainConfig *config, const Learner *learner, const Progress *p, uint64_t optimiser_steps,
+                      const PredictorParts *parts) {
+    json_t *object = json_object();
+    bool done = object && json_object_set_new(object, "version", json_integer(VERSION)) == 0 &&
+                json_object_set_new(object, "step", json_integer((json_int_t)p->step)) == 0 &&
+                json_object_set_new(object, "optimiser_steps", json_integer((json_int_t)optimiser_steps)) == 0 &&
+                json_object_set_new(object, "scalar", real_text(learner->scalar)) == 0 &&
+                json_object_set_new(object, "seconds", real_text(p->seconds)) == 0 &&
+                json_object_set_new(object, "accuracy", real_text(p->accuracy)) == 0 &&
+                json_object_set_new(object, "best_accuracy", real_text(p->best_accuracy)) == 0 &&
+                json_object_set_new(object, "best_recon", real_text(p->best_recon)) == 0 &&
+                json_object_set_new(object, "best_step", json_integer((json_int_t)p->best_step)) == 0 &&
+                json_object_set_new(object, "config", train_config_json(config)) == 0 &&
+                json_object_set_new(object, "hashes", hashes_of(parts)) == 0;
+    char *text = done ? json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
+    json_decref(object);
+    return text;
+}
+
+static bool write_file(const char *path, const TrainConfig *config, Learner *learner, Optimiser *optimiser,
+                       const Progress *progress, Error *err) {
+    static const char *const names[] = {"state.first", "state.second", "state.slow"};
+    PredictorParts parts = {0};
+    OptimiserState state[3];
+    uint64_t *steps;
+    const uint64_t count = learner->count;
+    const size_t arrays = optimiser_state(optimiser, state, &steps);
+    char *text = NULL, hash[HASH_HEX];
+    bool done = learner->parts(learner, &parts, err);
+    for (size_t i = 0; done && i < arrays; i++) {
+        const char *name = NULL;
+        for (size_t j = 0; j < 3; j++)
+            if (strcmp(names[j] + strlen("state."), state[i].name) == 0) name = names[j];
+        done = add_tensor(&parts, name, state[i].values, &count, err);
+    }
+    if (done) {
+        text = describe(config, learner, progress, *steps, &parts);
+        if (text) hash_hex(text, strlen(text), hash);
+        done = text ? key_value_add(&parts.metadata, &parts.metadata_count, "weft.run", text, err) &&
+                          key_value_add(&parts.metadata, &parts.metadata_count, "weft.run.hash", hash, err)
+                    : error_set(err, STATUS_LIMIT, "%s: no memory for a checkpoint", path);
+    }
+    done = done && safetensors_save(path, true, parts.tensors, parts.count, parts.metadata, parts.metadata_count, err);
+    free(text);
+    predictor_parts_done(&parts);
+    return done;
+}
+
+/* ---- checking ---------------------------------------------------------------------------------------------------- */
+
+static bool check_tensor(Checkpoint *checkpoint, size_t index, const json_t *hashes, Error *err) {
+    const CheckpointTensor *tensor = checkpoint_tensor(checkpoint, index);
+    const char *wanted = json_string_value(json_object_get(hashes, tensor->name)), *path = checkpoint_path(checkpoint);
+    const uint64_t bytes = tensor->count * dtype_bits(tensor->dtype) / 8;
+    if (!wanted) return error_set(err, STATUS_BAD_INPUT, "%s: tensor '%s' has no hash", path, tensor->name);
+    if (!mem_admit(bytes, path, err)) return false;
+    void *data = mem_alloc(bytes, 1, err);
+    char hash[HASH_HEX];
+    bool done = data && checkpoint_read(checkpoint, index, data, err);
+    if (done) {
+        hash_hex(data, (size_t)bytes, hash);
+        if (strcmp(hash, wanted) != 0)
+            done = error_set(err, STATUS_BAD_INPUT, "%s: tensor '%s' is not what was saved", path, tensor->name);
+    }
+    mem_free(data);
+    return done;
+}
+
+static bool get_real(const json_t *object, const char *name, double *out) {
+    const char *text = json_string_value(json_object_get(object, name));
+    char *end;
+    if (!text || !*text) return false;
+    *out = strtod(text, &end);
+    return !*end;
+}
+
+static bool get_count(const json_t *object, const char *name, uint64_t *out) {
+    const json_t *value = json_object_get(object, name);
+    *out = (uint64_t)json_integer_value(value);
+    return json_is_integer(value) && json_integer_value(value) >= 0;
+}
+
+static bool read_progress(const json_t *object, Progress *p, double *scalar) {
+    *p = (Progress){0};
+    return get_count(object, "step", &p->step) && get_count(object, "best_step", &p->best_step) &&
+           get_real(object, "scalar", scalar) && get_real(object, "seconds", &p->seconds) &&
+           get_real(object, "accuracy", &p->accuracy) && get_real(object, "best_accuracy", &p->best_accuracy) &&
+           get_real(object, "best_recon", &p->best_recon);
+}
+
+/* The run's description, after its own hash and that of every tensor. */
+static json_t *description(Checkpoint *checkpoint, bool tensors, Error *err) {
+    const char *path = checkpoint_path(checkpoint), *text = checkpoint_metadata_find(checkpoint, "weft.run"),
+               *wanted = checkpoint_metadata_find(checkpoint, "weft.run.hash");
+    char hash[HASH_HEX];
+    json_error_t problem;
+    if (!text || !wanted) {
+        error_set(err, STATUS_BAD_INPUT, "%s: not a checkpoint of a run", path);
+        return NULL;
+    }
+    hash_hex(text, strlen(text), hash);
+    json_t *object = strcmp(hash, wanted) == 0 ? json_loads(text, JSON_REJECT_DUPLICATES, &problem) : NULL;
+    const json_t *hashes = json_object_get(object, "hashes");
+    uint64_t version = 0;
+    bool done = object && json_is_object(hashes) && get_count(object, "version", &version);
+    if (!done)
+        error_set(err, STATUS_BAD_INPUT, "%s: what it says of its run is not what was saved", path);
+    else if (version != VERSION)
+        done = error_set(err, STATUS_BAD_INPUT, "%s: made by a newer weft (version %llu of checkpoints)", path,
+                         (unsigned long long)version);
+    if (done && json_object_size(hashes) != checkpoint_count(checkpoint))
+        done = error_set(err, STATUS_BAD_INPUT, "%s: tensors are missing", path);
+    for (size_t i = 0; done && tensors && i < checkpoint_count(checkpoint); i++)
+        done = check_tensor(checkpoint, i, hashes, err);
+    if (done) return object;
+    json_decref(object);
+    return NULL;
+}
+
+/* `config`: what the run's configuration should be; NULL: whatever. */
+static Checkpoint *open_whole(const char *path, const TrainConfig *config, Progress *progress, double *scalar,
+                              Error *err) {
+    Checkpoint *checkpoint = checkpoint_open(path, err);
+    json_t *object = checkpoint ? description(checkpoint, true, err) : NULL;
+    bool done = object != NULL;
+    if (done && !read_progress(object, progress, scalar))
+        done = error_set(err, STATUS_BAD_INPUT, "%s: what it says of its run is not understood", path);
+    TrainConfig own;
+    if (done && config && !train_config_from_json(json_object_get(object, "config"), &own, err))
+        done = error_prefix(err, "%s", path);
+    const char *difference = done && config ? train_config_difference(config, &own) : NULL;
+    if (difference)
+        done = error_set(err, STATUS_BAD_INPUT, "%s: field '%s' is not what config.json says", path, difference);
+    json_decref(object);
+    if (done) return checkpoint;
+    checkpoint_close(checkpoint);
+    return NULL;
+}
+
+/* ---- the folder -------------------------------------------------------------------------------------------------- */
+
+static bool rename_in(const char *folder, const char *from, const char *to, Error *err) {
+    Str a = {0}, b = {0};
+    run_path(folder, from, &a);
+    run_path(folder, to, &b);
+    bool done = str_ok(&a, err) && str_ok(&b, err);
+    if (done && rename(str_text(&a), str_text(&b)) != 0 && (errno != ENOENT || strcmp(from, LAST) != 0))
+        done = error_set(err, STATUS_WRITE, "%s: %s", str_text(&b), strerror(errno));
+    str_done(&a);
+    str_done(&b);
+    return done;
+}
+
+/* Makes the renames durable. */
+static bool sync_folder(const char *folder, Error *err) {
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool done = fd >= 0 && (fsync(fd) == 0 || errno == EINVAL);
+    if (!done) error_set(err, STATUS_WRITE, "%s: %s", folder, strerror(errno));
+    if (fd >= 0) close(fd);
+    return done;
+}
+
+bool checkpoint_save(const char *folder, const TrainConfig *config, Learner *learner, Optimiser *optimiser,
+                     const Progress *progress, Error *err) {
+    Str next = {0};
+    Progress read;
+    double scalar;
+    run_path(folder, NEXT, &next);
+    bool done = str_ok(&next, err) && write_file(str_text(&next), config, learner, optimiser, progress, err);
+    if (done) {
+        Checkpoint *again = open_whole(str_text(&next), NULL, &read, &scalar, err);
+        done = again != NULL;
+        if (!done) err->status = STATUS_WRITE;
+        checkpoint_close(again);
+    }
+    done = done && rename_in(folder, LAST, PREVIOUS, err) && rename_in(folder, NEXT, LAST, err) &&
+           sync_folder(folder, err);
+    str_done(&next);
+    return done;
+}
+
+Checkpoint *checkpoint_newest(const char *folder, const TrainConfig *config, Progress *progress, double *scalar,
+                              Str *notes, Error *err) {
+    static const char *const names[] = {LAST, NEXT, PREVIOUS};
+    Checkpoint *best = NULL;
+    Error first = {.status = STATUS_OK};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        Str path = {0};
+        Progress p;
+        double s;
+        Error problem = {.status = STATUS_OK};
+        run_path(folder, names[i], &path);
+        if (access(str_text(&path), F_OK) == 0) {
+            Checkpoint *checkpoint = open_whole(str_text(&path), config, &p, &s, &problem);
+            if (!checkpoint && i == 0) str_addf(notes, "%s\n", problem.text);
+            if (checkpoint && (!best || p.step > progress->step)) {
+                checkpoint_close(best);
+                best = checkpoint;
+                *progress = p;
+                *scalar = s;
+            } else {
+                checkpoint_close(checkpoint);
+            }
+        } else if (i == 0) {
+            error_set(&problem, STATUS_BAD_INPUT, "%s: no run that could go on: it holds no " LAST, folder);
+        }
+        if (first.status == STATUS_OK) first = problem;
+        str_done(&path);
+    }
+    if (!best) *err = first;
+    return best;
+}
+
+bool checkpoint_restore(Checkpoint *checkpoint, Optimiser *optimiser, size_t count, Error *err) {
+    OptimiserState state[3];
+    uint64_t *steps;
+    const size_t arrays = optimiser_state(optimiser, state, &steps);
+    json_t *object = description(checkpoint, false, err);
+    bool done = object != NULL;
+    if (done && !get_count(object, "optimiser_steps", steps))
+        done = error_set(err, STATUS_BAD_INPUT, "%s: optimiser_steps is missing", checkpoint_path(checkpoint));
+    for (size_t i = 0; done && i < arrays; i++) {
+        char name[32];
+        size_t index;
+        snprintf(name, sizeof name, "state.%s", state[i].name);
+        const bool found = checkpoint_find(checkpoint, name, &index);
+        const CheckpointTensor *tensor = found ? checkpoint_tensor(checkpoint, index) : NULL;
+        if (!found || tensor->dtype != DTYPE_F32 || tensor->count != count)
+            done = error_set(err, STATUS_BAD_INPUT, "%s: tensor '%s' is missing or of another size",
+                             checkpoint_path(checkpoint), name);
+        done = done && checkpoint_read(checkpoint, index, state[i].values, err);
+    }
+    json_decref(object);
+    return done;
+}

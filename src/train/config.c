@@ -1,0 +1,222 @@
+/* config -- the configuration of a run and config.json: one list of fields serves writing, reading and comparing. */
+#include "train/internal.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+TrainConfig train_config(void) {
+    return (TrainConfig){.scheme = SCHEME_RECON,
+                         .predictor = predictor_config(),
+                         .steps = 20000,
+                         .batch = 4096,
+                         .sampling = SAMPLING_MIXED,
+                         .magnitude_share = 0.2,
+                         .recon_form = RECON_RMS,
+                         .refresh = 20,
+                         .optimiser = optimiser_config(OPTIMISER_RANGER),
+                         .schedule = SCHEDULE_COSINE,
+                         .rate = 5e-3,
+                         .rate_last = 1e-6,
+                         .evaluate_every = 1000,
+                         .save_every = 1000,
+                         .log_every = 20,
+                         .epoch_steps = 196};
+}
+
+/* ---- fields ------------------------------------------------------------------------------------------------------ */
+
+typedef enum FieldKind {
+    FIELD_U64,
+    FIELD_SIZE,
+    FIELD_UNSIGNED,
+    FIELD_REAL,
+    FIELD_FLAG,
+    FIELD_CHOICE,
+    FIELD_TEXT
+} FieldKind;
+
+typedef struct Field {
+    const char *name;
+    FieldKind kind;
+    size_t offset;
+    const char *const *choices; /* FIELD_CHOICE: names of the values 0, 1, ...; NULL ends */
+} Field;
+
+#define X(name, text) text,
+static const char *const schemes[] = {SCHEMES(X) NULL}, *const optimisers[] = {OPTIMISERS(X) NULL},
+                         *const schedules[] = {SCHEDULES(X) NULL}, *const samplings[] = {SAMPLINGS(X) NULL},
+                         *const forms[] = {RECON_FORMS(X) NULL}, *const activations[] = {PREDICTOR_ACTIVATIONS(X) NULL},
+                         *const normalisations[] = {INDEX_NORMALISATIONS(X) NULL},
+                         *const permutations[] = {PERMUTATIONS(X) NULL};
+#undef X
+static_assert(sizeof(SchemeKind) == sizeof(int) && sizeof(PermutationKind) == sizeof(int), "choices are read as int");
+
+#define FIELD(name, kind, member) \
+    { name, kind, offsetof(TrainConfig, member), NULL }
+#define CHOICE(name, member, choices) \
+    { name, FIELD_CHOICE, offsetof(TrainConfig, member), choices }
+static const Field fields[] = {
+    CHOICE("scheme", scheme, schemes),
+    FIELD("base", FIELD_REAL, predictor.base),
+    FIELD("levels", FIELD_UNSIGNED, predictor.levels),
+    CHOICE("normalise_indices", predictor.normalisation, normalisations),
+    CHOICE("permutation", predictor.permutation, permutations),
+    FIELD("hidden", FIELD_UNSIGNED, predictor.hidden),
+    FIELD("linear", FIELD_UNSIGNED, predictor.linear),
+    CHOICE("activation", predictor.activation, activations),
+    FIELD("layers", FIELD_TEXT, layers),
+    FIELD("steps", FIELD_U64, steps),
+    FIELD("seed", FIELD_U64, seed),
+    FIELD("batch", FIELD_SIZE, batch),
+    CHOICE("sampling", sampling, samplings),
+    FIELD("magnitude_share", FIELD_REAL, magnitude_share),
+    CHOICE("loss", recon_form, forms),
+    FIELD("refresh", FIELD_U64, refresh),
+    CHOICE("optimiser", optimiser.kind, optimisers),
+    FIELD("beta1", FIELD_REAL, optimiser.beta1),
+    FIELD("beta2", FIELD_REAL, optimiser.beta2),
+    FIELD("epsilon", FIELD_REAL, optimiser.epsilon),
+    FIELD("momentum", FIELD_REAL, optimiser.momentum),
+    FIELD("weight_decay", FIELD_REAL, optimiser.weight_decay),
+    FIELD("centralise", FIELD_FLAG, optimiser.centralise),
+    FIELD("lookahead", FIELD_UNSIGNED, optimiser.lookahead),
+    FIELD("pull", FIELD_REAL, optimiser.pull),
+    FIELD("threshold", FIELD_REAL, optimiser.threshold),
+    CHOICE("schedule", schedule, schedules),
+    FIELD("rate", FIELD_REAL, rate),
+    FIELD("rate_last", FIELD_REAL, rate_last),
+    FIELD("clip", FIELD_REAL, clip),
+    FIELD("evaluate_every", FIELD_U64, evaluate_every),
+    FIELD("save_every", FIELD_U64, save_every),
+    FIELD("log_every", FIELD_U64, log_every),
+    FIELD("epoch_steps", FIELD_U64, epoch_steps),
+};
+enum { FIELDS = sizeof fields / sizeof *fields };
+
+static json_t *field_value(const TrainConfig *config, const Field *field) {
+    const void *at = (const char *)config + field->offset;
+    switch (field->kind) {
+    case FIELD_U64:
+        return json_integer((json_int_t) * (const uint64_t *)at);
+    case FIELD_SIZE:
+        return json_integer((json_int_t) * (const size_t *)at);
+    case FIELD_UNSIGNED:
+        return json_integer((json_int_t) * (const unsigned *)at);
+    case FIELD_REAL:
+        return json_real(*(const double *)at);
+    case FIELD_FLAG:
+        return json_boolean(*(const bool *)at);
+    case FIELD_CHOICE:
+        return json_string(field->choices[*(const int *)at]);
+    case FIELD_TEXT:
+        return json_string(at);
+    }
+    return NULL;
+}
+
+json_t *train_config_json(const TrainConfig *config) {
+    json_t *object = json_object();
+    bool done = object != NULL;
+    for (size_t i = 0; done && i < FIELDS; i++)
+        done = json_object_set_new(object, fields[i].name, field_value(config, &fields[i])) == 0;
+    if (done) return object;
+    json_decref(object);
+    return NULL;
+}
+
+static bool set_integer(const Field *field, const json_t *value, void *at) {
+    const json_int_t number = json_integer_value(value);
+    if (!json_is_integer(value) || number < 0) return false;
+    if (field->kind == FIELD_UNSIGNED && number > UINT32_MAX) return false;
+    if (field->kind == FIELD_U64) *(uint64_t *)at = (uint64_t)number;
+    if (field->kind == FIELD_SIZE) *(size_t *)at = (size_t)number;
+    if (field->kind == FIELD_UNSIGNED) *(unsigned *)at = (unsigned)number;
+    return true;
+}
+
+static bool set_choice(const Field *field, const json_t *value, void *at) {
+    const char *text = json_string_value(value);
+    for (int i = 0; text && field->choices[i]; i++)
+        if (strcmp(text, field->choices[i]) == 0) {
+            *(int *)at = i;
+            return true;
+        }
+    return false;
+}
+
+static bool set_field(TrainConfig *config, const Field *field, const json_t *value) {
+    void *at = (char *)config + field->offset;
+    switch (field->kind) {
+    case FIELD_U64:
+    case FIELD_SIZE:
+    case FIELD_UNSIGNED:
+        return set_integer(field, value, at);
+    case FIELD_REAL:
+        *(double *)at = json_number_value(value);
+        return json_is_number(value) && isfinite(*(double *)at);
+    case FIELD_FLAG:
+        *(bool *)at = json_is_true(value);
+        return json_is_boolean(value);
+    case FIELD_CHOICE:
+        return set_choice(field, value, at);
+    case FIELD_TEXT:
+        if (!json_is_string(value) || json_string_length(value) >= CONFIG_TEXT_MAX) return false;
+        memcpy(at, json_string_value(value), json_string_length(value) + 1);
+        return true;
+    }
+    return false;
+}
+
+bool train_config_from_json(const json_t *object, TrainConfig *out, Error *err) {
+    const char *name;
+    json_t *value;
+    TrainConfig config = {0};
+    for (size_t i = 0; i < FIELDS; i++) {
+        const json_t *given = json_object_get(object, fields[i].name);
+        if (!given) return error_set(err, STATUS_BAD_INPUT, "field '%s' is missing", fields[i].name);
+        if (!set_field(&config, &fields[i], given))
+            return error_set(err, STATUS_BAD_INPUT, "field '%s' does not hold what it should", fields[i].name);
+    }
+    json_object_foreach((json_t *)(uintptr_t)object, name, value) {
+        bool known = false;
+        for (size_t i = 0; i < FIELDS && !known; i++) known = strcmp(name, fields[i].name) == 0;
+        if (!known) return error_set(err, STATUS_BAD_INPUT, "field '%s' is not known", name);
+    }
+    *out = config;
+    return true;
+}
+
+/* ---- text -------------------------------------------------------------------------------------------------------- */
+
+bool train_config_write(const TrainConfig *config, Str *out, Error *err) {
+    json_t *object = train_config_json(config);
+    char *text = object ? json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
+    if (text) str_add(out, text);
+    free(text);
+    json_decref(object);
+    if (!text) return error_set(err, STATUS_LIMIT, "no memory for a configuration");
+    return str_ok(out, err);
+}
+
+bool train_config_read(const char *json, TrainConfig *out, Error *err) {
+    json_error_t problem;
+    json_t *object = json_loads(json, JSON_REJECT_DUPLICATES, &problem);
+    bool done = json_is_object(object)
+                    ? train_config_from_json(object, out, err)
+                    : error_set(err, STATUS_BAD_INPUT, "no JSON object: %s", object ? "" : problem.text);
+    json_decref(object);
+    return done;
+}
+
+const char *train_config_difference(const TrainConfig *a, const TrainConfig *b) {
+    for (size_t i = 0; i < FIELDS; i++) {
+        json_t *x = field_value(a, &fields[i]), *y = field_value(b, &fields[i]);
+        bool equal = json_equal(x, y);
+        json_decref(x);
+        json_decref(y);
+        if (!equal) return fields[i].name;
+    }
+    return NULL;
+}

@@ -1,0 +1,183 @@
+/* loop -- the one loop of training: gradient, clipping, optimiser; evaluation, log, checkpoints and whoever watches are
+ * looked after between steps. What it does depends on the step's number alone, so that a resumed run is the same run.
+ */
+#include "train/internal.h"
+
+#include <math.h>
+
+const char loop_heading[] =
+    "step,epoch,loss,recon,kd,fmd,learning_rate,gradient_norm,accuracy (%),rate (1/s),seconds (s)";
+
+Table *loop_log_table(Error *err) {
+    static const char *const names[] = {"epoch", "loss", "recon", "kd", "fmd", "learning_rate", "gradient_norm"};
+    Table *table = table_new(err);
+    if (!table) return NULL;
+    table_column(table, "step", "", COLUMN_INTEGER);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) table_column(table, names[i], "", COLUMN_REAL);
+    table_column(table, "accuracy", "%", COLUMN_REAL);
+    table_column(table, "rate", "1/s", COLUMN_REAL);
+    table_column(table, "seconds", "s", COLUMN_REAL);
+    return table_finish(table, err);
+}
+
+/* What the current step found, for the log and the watch. */
+typedef struct Now {
+    StepLoss loss;
+    double learning_rate, norm, rate;
+    bool evaluated;
+    double began, mark, items; /* clock at the start of this process' part; at the last row; items since */
+    uint64_t first;            /* step at which this process began */
+} Now;
+
+/* ---- log --------------------------------------------------------------------------------------------------------- */
+
+static void add_field(Str *row, double value) {
+    if (isnan(value))
+        str_add(row, ",");
+    else
+        str_addf(row, ",%.9g", value);
+}
+
+/* A save that failed is no reason to stop training: it is told, and tried again. */
+static void note_failure(Loop *loop, const Error *err) {
+    loop->saved = err->status;
+    loop->save_error = *err;
+}
+
+static void log_row(Loop *loop, Now *now) {
+    const Progress *p = &loop->progress;
+    const double clock = clock_seconds(), epochs = (double)p->step / (double)loop->config->epoch_steps;
+    if (clock > now->mark) now->rate = now->items / (clock - now->mark);
+    now->mark = clock;
+    now->items = 0;
+    const double values[] = {epochs,        now->loss.loss,     now->loss.recon, now->loss.kd,
+                             now->loss.fmd, now->learning_rate, now->norm,       now->evaluated ? p->accuracy : NAN,
+                             now->rate,     p->seconds};
+    Str row = {0};
+    Error err;
+    str_addf(&row, "%llu", (unsigned long long)p->step);
+    table_integer(loop->log, (int64_t)p->step);
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        add_field(&row, values[i]);
+        table_real(loop->log, values[i]);
+    }
+    if (loop->log_file && (!str_ok(&row, &err) || !run_log_row(loop->run, str_text(&row), &err)))
+        note_failure(loop, &err);
+    str_done(&row);
+}
+
+/* ---- between steps ----------------------------------------------------------------------------------------------- */
+
+static bool due(uint64_t step, uint64_t every) {
+    return every > 0 && step % every == 0;
+}
+
+/* The best is the most accurate, of equals the closest; without data the closest. */
+static bool better(const Progress *p, const Measure *m) {
+    if (isnan(p->best_recon)) return true;
+    if (!isnan(m->accuracy) && (m->accuracy > p->best_accuracy || m->accuracy < p->best_accuracy))
+        return m->accuracy > p->best_accuracy;
+    return m->recon < p->best_recon;
+}
+
+static bool evaluate(Loop *loop, Error *err) {
+    Progress *p = &loop->progress;
+    Measure measure;
+    if (!loop->learner->measure(loop->learner, true, &measure, err)) return false;
+    p->accuracy = measure.accuracy;
+    if (!better(p, &measure)) return true;
+    p->best_accuracy = measure.accuracy;
+    p->best_recon = measure.recon;
+    p->best_step = p->step;
+    Error problem;
+    if (loop->run && !loop->save_best(loop->best_context, &problem)) note_failure(loop, &problem);
+    return true;
+}
+
+static void save(Loop *loop) {
+    Error err;
+    if (!loop->run) return;
+    bool done =
+        (!loop->log_file || run_log_sync(loop->run, &err)) &&
+        checkpoint_save(run_folder(loop->run), loop->config, loop->learner, loop->optimiser, &loop->progress, &err);
+    if (done)
+        loop->saved = STATUS_OK;
+    else
+        note_failure(loop, &err);
+}
+
+static TrainWish watch(Loop *loop, const Now *now) {
+    if (!loop->watch) return TRAIN_GO_ON;
+    const Progress *p = &loop->progress;
+    const uint64_t done = p->step - now->first;
+    const double spent = clock_seconds() - now->began;
+    TrainStatus status = {.step = p->step,
+                          .steps = loop->config->steps,
+                          .loss = now->loss.loss,
+                          .learning_rate = now->learning_rate,
+                          .rate = now->rate,
+                          .seconds = p->seconds,
+                          .left = done ? spent / (double)done * (double)(loop->config->steps - p->step) : NAN,
+                          .accuracy = p->accuracy,
+                          .best_accuracy = p->best_accuracy,
+                          .log = loop->log,
+                          .warning = loop->saved != STATUS_OK ? loop->save_error.text : NULL};
+    return loop->watch(loop->watch_context, &status);
+}
+
+/* ---- a step ------------------------------------------------------------------------------------------------------ */
+
+static bool take_step(Loop *loop, float *gradient, Now *now, Error *err) {
+    const TrainConfig *config = loop->config;
+    const uint64_t step = loop->progress.step;
+    const bool row = due(step + 1, config->log_every) || step + 1 == config->steps || step == 0;
+    const bool evaluates = due(step + 1, config->evaluate_every) || step + 1 == config->steps;
+    if (!loop->learner->gradient(loop->learner, step, gradient, &now->loss, err)) return false;
+    if (!isfinite(now->loss.loss))
+        return error_set(err, STATUS_FAILED,
+                         "the loss is no longer a finite number at step %llu; a smaller --lr or --clip may help",
+                         (unsigned long long)step + 1);
+    now->norm = NAN;
+    double scale = now->loss.scale;
+    if (row || evaluates || config->clip > 0) now->norm = scale * gradient_norm(gradient, loop->learner->count);
+    if (config->clip > 0 && now->norm > config->clip) scale *= config->clip / now->norm;
+    now->learning_rate = schedule_rate(config->schedule, config->rate, config->rate_last, step, config->steps);
+    optimiser_step(loop->optimiser, loop->learner->parameters, gradient, scale, now->learning_rate);
+    loop->progress.step++;
+    now->items += (double)now->loss.items;
+    now->evaluated = evaluates;
+    return true;
+}
+
+/* Evaluation, log, checkpoint after a step, each where due. */
+static bool look_after(Loop *loop, Now *now, double *resumed, Error *err) {
+    const TrainConfig *config = loop->config;
+    Progress *p = &loop->progress;
+    const double clock = clock_seconds();
+    p->seconds += clock - *resumed;
+    *resumed = clock;
+    if (now->evaluated && !evaluate(loop, err)) return false;
+    if (now->evaluated || due(p->step, config->log_every) || p->step == 1) log_row(loop, now);
+    if (due(p->step, config->save_every) || p->step == config->steps) save(loop);
+    return true;
+}
+
+bool loop_run(Loop *loop, bool *stopped, Error *err) {
+    const TrainConfig *config = loop->config;
+    float *gradient = mem_alloc(loop->learner->count, sizeof *gradient, err);
+    Now now = {.rate = NAN, .norm = NAN, .first = loop->progress.step};
+    bool done = gradient != NULL, saved = false;
+    double resumed = now.began = now.mark = clock_seconds();
+    *stopped = false;
+    while (done && loop->progress.step < config->steps && !*stopped) {
+        done = take_step(loop, gradient, &now, err) && look_after(loop, &now, &resumed, err);
+        if (!done) break;
+        saved = due(loop->progress.step, config->save_every) || loop->progress.step == config->steps;
+        const TrainWish wish = watch(loop, &now);
+        *stopped = (wish == TRAIN_STOP || cancel_level() > 0) && loop->progress.step < config->steps;
+        if (wish == TRAIN_SAVE) save(loop);
+    }
+    if (done && *stopped && !saved && cancel_level() < 2) save(loop);
+    mem_free(gradient);
+    return done;
+}

@@ -1,0 +1,112 @@
+/* recon -- training on the reconstruction loss alone (METHOD.md sections 4 and 5).
+ *
+ * L = sqrt(sum (w^ - w)^2 / |W|), with gradient (w^ - w) / (|W| L) through a batch of kernels. The kernels outside the
+ * batch matter only through L, a common factor: it is refreshed every so many steps, by evaluating all of them.
+ */
+#include "train/internal.h"
+
+#include <math.h>
+
+#include "weft/probe.h"
+
+typedef struct Recon {
+    const TrainConfig *config;
+    Predictor *predictor;
+    Mlp *mlp;
+    Sampler *sampler;
+    float *targets, *predictions;
+    const Dataset *data;
+} Recon;
+
+static bool recon_gradient(Learner *learner, uint64_t step, float *gradient, StepLoss *loss, Error *err) {
+    (void)err;
+    Recon *recon = learner->context;
+    const TrainConfig *config = recon->config;
+    const double weights = (double)recon->predictor->weight_count;
+    const uint32_t *kernels;
+    const uint16_t *times;
+    double batch, rest = 0;
+    const size_t count = sampler_draw(recon->sampler, step, &kernels, &times);
+    const bool whole = !kernels || step % config->refresh == 0;
+    mlp_set(recon->mlp, learner->parameters);
+    mlp_reconstruction(recon->mlp, recon->targets, kernels, times, count, gradient, &batch, whole ? &rest : NULL);
+    if (whole) learner->scalar = sqrt((batch + rest) / weights);
+    const double rms = learner->scalar;
+    const bool square = config->recon_form == RECON_MSE;
+    *loss = (StepLoss){.loss = square ? rms * rms : rms, .recon = rms, .kd = NAN, .fmd = NAN, .items = count};
+    loss->scale = square ? 2 / weights : rms > 0 ? 1 / (weights * rms) : 0;
+    return true;
+}
+
+static double recon_of(const Recon *recon) {
+    const Predictor *p = recon->predictor;
+    double squares = 0;
+    for (size_t layer = 0; layer < p->layer_count; layer++) {
+        const PredictedLayer *l = &p->layers[layer];
+        float mask[64];
+        assert(p->outputs <= 64);
+        predictor_mask(p, layer, mask);
+        for (size_t k = l->first; k < l->first + (size_t)l->filters * l->channels; k++)
+            for (unsigned i = 0; i < p->outputs; i++) {
+                const size_t at = k * p->outputs + i;
+                const double difference = (double)(mask[i] * (recon->predictions[at] - recon->targets[at]));
+                squares += difference * difference;
+            }
+    }
+    return sqrt(squares / (double)p->weight_count);
+}
+
+static bool recon_measure(Learner *learner, bool on_data, Measure *out, Error *err) {
+    Recon *recon = learner->context;
+    mlp_set(recon->mlp, learner->parameters);
+    mlp_predict(recon->mlp, NULL, 0, recon->predictions);
+    *out = (Measure){.recon = recon_of(recon), .accuracy = NAN};
+    if (!recon->data || !on_data) return true;
+    const Task patient = {.patient = true}; /* an evaluation belongs to its step */
+    Evaluation evaluation;
+    Network *network = predictor_reconstruct(recon->predictor, recon->predictions, "reconstruct", err);
+    bool done = network && evaluate_run(network, recon->data, NULL, &evaluation, &patient, err);
+    network_free(network);
+    if (!done) return false;
+    out->accuracy = 100.0 * (double)evaluation.correct / (double)evaluation.images;
+    evaluation_done(&evaluation);
+    return true;
+}
+
+static bool recon_parts(Learner *learner, PredictorParts *out, Error *err) {
+    const Recon *recon = learner->context;
+    return predictor_parts(recon->predictor, DTYPE_F32, out, err);
+}
+
+bool recon_learner(Learner *learner, const TrainConfig *config, Predictor *predictor, float *targets,
+                   const Dataset *data, Error *err) {
+    Recon *recon = mem_alloc(1, sizeof *recon, err);
+    *learner = (Learner){.context = recon, .gradient = recon_gradient, .measure = recon_measure, .parts = recon_parts};
+    if (!recon) {
+        mem_free(targets);
+        return false;
+    }
+    *recon = (Recon){.config = config, .predictor = predictor, .targets = targets, .data = data};
+    learner->parameters = predictor->parameters;
+    learner->count = predictor->parameter_count;
+    for (unsigned i = 0; i < predictor->config.linear; i++) {
+        const MlpLayer *layer = &predictor->mlp[i];
+        learner->blocks[learner->block_count++] = (ParameterBlock){layer->weight, layer->out, layer->in};
+        learner->blocks[learner->block_count++] = (ParameterBlock){layer->bias, layer->out, 1};
+    }
+    return (recon->mlp = mlp_new(predictor, err)) &&
+           (recon->sampler = sampler_new(predictor, targets, config->sampling, config->batch, config->magnitude_share,
+                                         config->seed, err)) &&
+           (recon->predictions = mem_alloc((uint64_t)predictor->kernel_count * predictor->outputs, sizeof(float), err));
+}
+
+void recon_done(Learner *learner) {
+    Recon *recon = learner->context;
+    if (!recon) return;
+    mlp_free(recon->mlp);
+    sampler_free(recon->sampler);
+    mem_free(recon->targets);
+    mem_free(recon->predictions);
+    mem_free(recon);
+    learner->context = NULL;
+}
