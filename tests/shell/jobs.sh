@@ -12,7 +12,7 @@ make_run() { # NAME LAST_STEP: of 1000 steps
     { echo "$heading"; for step in 1 $2; do echo "$step,0,0.25,0.25,,,0.005,1.5,$([ "$step" = 1 ] || echo 50),2000,$step"; done; } >"$1/log.csv"
     echo 1 >"$1/lock"
 }
-hold() { # NAME SECONDS: holds the lock until TERM, then takes a moment as a training process does
+hold() { # NAME: holds the lock until TERM, then takes a moment as a training process does
     bash -c 'exec 9>>"$1/lock"; flock 9; echo $$ >"$1/lock"; trap "sleep 0.3; exit 0" TERM; echo ready; for i in $(seq 600); do sleep 0.1; done' \
         hold "$1" >"$work/$1.ready" & 
     holder=$!

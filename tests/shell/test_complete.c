@@ -18,7 +18,7 @@ static const char *offers(const char *line) {
 static void test_offers(void **state) {
     (void)state;
     assert_string_equal(offers("low"), "lowpass");
-    assert_string_equal(offers("lo"), "load lowpass");
+    assert_string_equal(offers("lo"), "load log lowpass");
     assert_string_equal(offers("load "), "data net");
     assert_string_equal(offers("load n"), "net");
     assert_string_equal(offers("sratio "), "base smooth");

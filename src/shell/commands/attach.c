@@ -1,5 +1,4 @@
 /* attach -- the monitor of a run that another process works on. */
-#include <math.h>
 #include <signal.h>
 
 #include "../session.h"
@@ -16,35 +15,24 @@ static void status_text(const Job *job, bool stopping, Str *out) {
     if (job->reason.length) str_addf(out, ": %s", job->reason.text);
 }
 
-/* Until the user leaves. *job stays as last read. */
-static bool watch(Job *job, Error *err) {
-    MonitorRun run = {.steps = job->steps};
-    Str title = {0}, folder = {0}, rate_of = {0}, status = {0};
-    str_addf(&title, "%s  %s", job->name, job->folder);
-    str_add(&folder, job->folder);
-    str_add(&rate_of, job->rate_of);
-    run.title = str_text(&title);
-    run.rate_of = str_text(&rate_of);
-    Monitor *monitor = str_ok(&title, err) && str_ok(&folder, err) ? monitor_open(&run, err) : NULL;
+/* Until the user leaves. *now, from {0}, is the job as last read, if it was. */
+static bool watch(const Job *first, Job *now, Error *err) {
+    Str title = {0}, status = {0};
+    str_addf(&title, "%s  %s", first->name, first->folder);
+    MonitorRun run = {.title = str_text(&title), .steps = first->steps, .rate_of = first->rate_of};
+    Monitor *monitor = monitor_open(&run, err);
     bool done = monitor != NULL, stopping = false;
-    for (MonitorWish wish = MONITOR_GO_ON; done && wish != MONITOR_LEAVE;) {
-        status_text(job, stopping, &status);
-        wish = monitor_update(monitor, job->log, job->step, str_text(&status));
+    for (MonitorWish wish = MONITOR_GO_ON; done && wish != MONITOR_LEAVE && cancel_level() == 0;) {
+        job_done(now);
+        done = job_read(first->folder, now, err);
+        if (!done) break;
+        if (wish == MONITOR_STOP && now->process > 1) stopping = kill((pid_t)now->process, SIGTERM) == 0;
+        status_text(now, stopping, &status);
+        wish = monitor_update(monitor, now->log, now->step, str_text(&status));
         if (wish == MONITOR_GO_ON) wish = monitor_wait(monitor, WAIT);
-        if (cancel_level()) break;
-        Job now;
-        if (!job_read(folder.text, &now, err)) {
-            done = false;
-        } else {
-            job_done(job);
-            *job = now;
-        }
-        if (wish == MONITOR_STOP && done && job->process > 0) stopping = kill((pid_t)job->process, SIGTERM) == 0;
     }
     monitor_close(monitor);
     str_done(&title);
-    str_done(&folder);
-    str_done(&rate_of);
     str_done(&status);
     return done;
 }
@@ -52,15 +40,20 @@ static bool watch(Job *job, Error *err) {
 static bool run(Session *session, const Args *args, Result *result, Error *err) {
     (void)session;
     Str folder = {0};
-    Job job = {0};
-    bool done = job_find(args_text(args, "JOB"), &folder, err) && job_read(str_text(&folder), &job, err);
-    if (done && !watch(&job, err)) done = err->status == STATUS_FAILED; /* no terminal: the line below is all */
+    Job first = {0}, now = {0};
+    Error problem;
+    bool done = job_find(args_text(args, "JOB"), &folder, err) && job_read(str_text(&folder), &first, err);
+    if (done && !watch(&first, &now, &problem) && problem.status != STATUS_FAILED) { /* else there is no terminal */
+        *err = problem;
+        done = false;
+    }
     if (done && cancel_level()) done = error_set(err, STATUS_CANCELLED, "interrupted");
     if (done) {
-        job_describe(&job, &result->text);
+        job_describe(now.folder ? &now : &first, &result->text);
         str_add(&result->text, "\n");
     }
-    job_done(&job);
+    job_done(&first);
+    job_done(&now);
     str_done(&folder);
     return done;
 }
