@@ -249,7 +249,6 @@ bool plan_make(Plan *plan, const Network *network, unsigned height, unsigned wid
         .graph = graph, .plan = plan, .feature_maps = options->feature_maps, .training = options->batch_statistics};
     Slot *slots = NULL;
     size_t *slot_of = NULL;
-    uint64_t arena = 0;
     bool done = (planner.uses = mem_alloc(count, sizeof *planner.uses, err)) &&
                 (planner.reader = mem_alloc(count, sizeof *planner.reader, err)) &&
                 (planner.done = mem_alloc(count, sizeof *planner.done, err)) &&
@@ -263,14 +262,12 @@ bool plan_make(Plan *plan, const Network *network, unsigned height, unsigned wid
         count_uses(&planner);
         make_steps(&planner);
         find_lives(&planner);
-        done = (place_parameters(&planner) && place_maps(&planner, slots, slot_of)) ||
-               error_set(err, STATUS_LIMIT, "the maps of images of %ux%u are too large", height, width);
-        done = done &&
-               (!(options->gradients || options->input_gradient) || plan_backward(plan, graph, options, slots, err));
+        plan->backward = options->gradients || options->input_gradient;
         /* The kernels of weight gradients read up to a group of channels beyond a map's end. */
-        done = done && (size_add(plan->arena, CHANNEL_GROUP, &arena) ||
-                        error_set(err, STATUS_LIMIT, "the maps of images of %ux%u are too large", height, width));
-        if (done) plan->arena = arena;
+        done = (place_parameters(&planner) && place_maps(&planner, slots, slot_of) &&
+                size_place(&plan->arena, CHANNEL_GROUP, 1, 1)) ||
+               error_set(err, STATUS_LIMIT, "the maps of images of %ux%u are too large", height, width);
+        done = done && (!plan->backward || plan_backward(plan, graph, options, slots, err));
     }
     mem_free(shapes);
     mem_free(planner.uses);

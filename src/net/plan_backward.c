@@ -162,7 +162,7 @@ static bool place_gradients(Walk *walk) {
     for (size_t i = 0; i < plan->step_count; i++)
         if (plan->steps[i].backward && plan->steps[i].kind != STEP_INPUT && !place_step(plan, &plan->steps[i]))
             return false;
-    return true;
+    return size_place(&plan->arena, CHANNEL_GROUP, 1, 1); /* as after the maps */
 }
 
 /* ---- the whole --------------------------------------------------------------------------------------------------- */
