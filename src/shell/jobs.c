@@ -9,8 +9,9 @@
 #include <unistd.h>
 
 #include "session.h"
+#include "weft/format.h"
 
-enum { LIST_LIMIT = 1 << 22, CONFIG_LIMIT = 1 << 20, ERROR_LIMIT = 1 << 20 }; /* bytes */
+enum { TRIALS_MOST = 10000, LIST_LIMIT = 1 << 22, CONFIG_LIMIT = 1 << 20, ERROR_LIMIT = 1 << 20 }; /* bytes */
 
 /* ---- the list ---------------------------------------------------------------------------------------------------- */
 
@@ -150,24 +151,63 @@ bool job_failure(const char *folder, Str *reason) {
     return last != NULL;
 }
 
+/* A run of several trials holds them as trial-1, trial-2, ...: the newest is where it stands. */
+static void find_trial(Job *job, json_int_t trials) {
+    Error ignored;
+    if (trials <= 1) return;
+    for (job->trial = trials < TRIALS_MOST ? (unsigned)trials : TRIALS_MOST; job->trial > 1; job->trial--) {
+        Str name = {0};
+        str_addf(&name, "trial-%u/log.csv", job->trial);
+        bool there = !name.failed && has_file(job->folder, str_text(&name));
+        str_done(&name);
+        if (there) break;
+    }
+    Str path = {0};
+    str_addf(&path, "%s/trial-%u", job->folder, job->trial);
+    job->newest = path.failed ? NULL : mem_copy_text(str_text(&path), &ignored);
+    str_done(&path);
+}
+
 /* What config.json says, as far as it does. */
 static void read_config(Job *job) {
-    Str path = {0};
+    Str path = {0}, name = {0};
     Error ignored;
     size_t length;
     run_path(job->folder, "config.json", &path);
     char *text = file_read_all(str_text(&path), CONFIG_LIMIT, &length, &ignored);
     json_t *object = text ? json_loadb(text, length, 0, NULL) : NULL;
-    const char *name = json_string_value(json_object_get(object, "name"));
+    const char *given = json_string_value(json_object_get(object, "name"));
     const char *rate_of = json_string_value(json_object_get(object, "rate_of"));
     json_int_t steps = json_integer_value(json_object_get(object, "steps"));
+    json_int_t trials = json_integer_value(json_object_get(object, "trials"));
     const char *slash = strrchr(job->folder, '/');
-    job->name = mem_copy_text(name ? name : slash && slash[1] ? slash + 1 : job->folder, &ignored);
+    find_trial(job, trials);
+    str_add(&name, given ? given : slash && slash[1] ? slash + 1 : job->folder);
+    if (trials > 1) str_addf(&name, ", trial %u of %lld", job->trial, (long long)trials);
+    job->name = mem_copy_text(str_text(&name), &ignored);
     job->rate_of = mem_copy_text(rate_of ? rate_of : "steps", &ignored);
+    if (trials <= 1) job->newest = mem_copy_text(job->folder, &ignored);
     job->steps = steps > 0 ? (uint64_t)steps : 0;
+    job->last_trial = trials <= 1 || job->trial == trials;
     json_decref(object);
     mem_free(text);
+    str_done(&name);
     str_done(&path);
+}
+
+/* The step of the newest checkpoint, which its metadata tell; 0: none, or not known. */
+static uint64_t saved_step(const char *folder) {
+    Str path = {0};
+    Error ignored;
+    run_path(folder, "last.safetensors", &path);
+    Checkpoint *checkpoint = path.failed ? NULL : checkpoint_open(str_text(&path), &ignored);
+    const char *text = checkpoint ? checkpoint_metadata_find(checkpoint, "weft.run") : NULL;
+    json_t *object = text ? json_loads(text, 0, NULL) : NULL;
+    json_int_t step = json_integer_value(json_object_get(object, "step"));
+    json_decref(object);
+    checkpoint_close(checkpoint);
+    str_done(&path);
+    return step > 0 ? (uint64_t)step : 0;
 }
 
 /* The latest number of a column; NaN: none. */
@@ -183,29 +223,28 @@ bool job_read(const char *folder, Job *out, Error *err) {
     if (!job.folder) return false;
     bool busy = run_busy(folder, &job.process); /* first: what is read after it is at least as new */
     read_config(&job);
-    job.log = run_log_table(folder, &ignored);
-    double step = latest(job.log, "step");
-    job.step = step > 0 ? (uint64_t)step : 0;
+    if (!job.name || !job.rate_of || !job.newest) {
+        job_done(&job);
+        return error_set(err, STATUS_LIMIT, "out of memory for a job");
+    }
+    job.log = run_log_table(job.newest, &ignored);
+    double logged = latest(job.log, "step");
+    job.saved = saved_step(job.newest);
+    job.step = logged > (double)job.saved ? (uint64_t)logged : job.saved;
     job.loss = latest(job.log, "loss");
     job.accuracy = latest(job.log, "accuracy");
-    bool failed = job_failure(folder, &job.reason);
-    job.state = busy                                     ? JOB_RUNNING
-                : job.steps > 0 && job.step >= job.steps ? JOB_DONE
-                : failed                                 ? JOB_FAILED
-                                                         : JOB_STOPPED;
-    if (job.state != JOB_FAILED) str_done(&job.reason);
-    if (job.name && job.rate_of) {
-        *out = job;
-        return true;
-    }
-    job_done(&job);
-    return error_set(err, STATUS_LIMIT, "out of memory for a job");
+    bool all = job.steps > 0 && job.step >= job.steps && job.last_trial;
+    bool failed = !busy && !all && job_failure(folder, &job.reason);
+    job.state = busy ? JOB_RUNNING : all ? JOB_DONE : failed ? JOB_FAILED : JOB_STOPPED;
+    *out = job;
+    return true;
 }
 
 void job_done(Job *job) {
     mem_free(job->folder);
     mem_free(job->name);
     mem_free(job->rate_of);
+    mem_free(job->newest);
     table_free(job->log);
     str_done(&job->reason);
     *job = (Job){0};

@@ -172,7 +172,11 @@ const char *job_state_name(JobState state);
 /* How a run stands, as far as its folder tells. */
 typedef struct Job {
     char *folder, *name, *rate_of;
-    uint64_t step, steps;  /* of the log's last row; planned, 0: not known */
+    char *newest;    /* the folder itself, or that of the newest of several trials: where log and checkpoints are */
+    unsigned trial;  /* its number; 0: there is one only */
+    bool last_trial; /* no further one follows */
+    uint64_t step, steps;  /* done, as far as log and checkpoints tell; planned, 0: not known */
+    uint64_t saved;        /* the step of the newest checkpoint; 0: none */
     double loss, accuracy; /* the latest, NaN: none */
     JobState state;
     long process; /* that runs it; 0: none, or not known */

@@ -22,9 +22,13 @@ message() { "$weft" -c "$1" 2>&1 >/dev/null; }
 
 contains "no list: no jobs" "$(message jobs)" "no background runs"
 make_run going 250; make_run ended 1000; make_run broken 10; make_run halted 10; make_run again 10
+mkdir many; printf '{"name": "many", "steps": 1000, "trials": 3}' >many/config.json
+(cd many && make_run trial-1 1000 && make_run trial-2 20)
+about='{"__metadata__": {"weft.run": "{\"step\": 30}"}}' # a checkpoint that was saved after the last row was logged
+{ printf "\\x$(printf %x ${#about})\0\0\0\0\0\0\0"; printf %s "$about"; } >many/trial-2/last.safetensors
 printf 'a warning\nweft: disk full\n' >broken/error.txt
 printf 'weft: long ago\n' >again/error.txt; sleep 0.01; echo 1 >again/lock
-mkdir -p state/weft gone; printf '%s\n' "$work/going" "$work/ended" "$work/gone" "$work/broken" "relative" "$work/halted" "$work/going" "$work/again" >state/weft/jobs
+mkdir -p state/weft gone; printf '%s\n' "$work/going" "$work/ended" "$work/gone" "$work/broken" "relative" "$work/halted" "$work/going" "$work/again" "$work/many" >state/weft/jobs
 rmdir gone
 hold going
 list=$("$weft" -c jobs | cut -f1-9)
@@ -33,7 +37,8 @@ equal "every state, in the order started; folders that are gone are dropped" "jo
 2	ended	done	1000	1000	0.25	50	0	$work/ended
 3	broken	failed	10	1000	0.25	50	0	$work/broken
 4	halted	stopped	10	1000	0.25	50	0	$work/halted
-5	again	stopped	10	1000	0.25	50	0	$work/again" "$list"
+5	again	stopped	10	1000	0.25	50	0	$work/again
+6	many, trial 2 of 3	stopped	30	1000	0.25	50	0	$work/many" "$list"
 equal "the reason of a failure" "disk full" "$("$weft" -c jobs | sed -n 4p | cut -f10)"
 
 equal "attach without a terminal is one line" "$work/going: running (process $holder), step 250 of 1000, loss 0.25, accuracy 50.00 %" \
@@ -44,6 +49,7 @@ contains "a folder of something else" "$(message 'attach state')" "state: no fol
 "$weft" -c 'attach state' 2>/dev/null; equal "is bad input" 3 $?
 
 equal "log: the rows" "1 250" "$("$weft" -c 'log going' | tail -n +2 | cut -f1 | xargs)"
+equal "log: of several trials the newest" "1 20" "$("$weft" -c 'log many' | tail -n +2 | cut -f1 | xargs)"
 equal "log: its columns" "accuracy" "$("$weft" -c 'log 1 --format csv' | head -1 | cut -d, -f9)"
 equal "log: a table as any other" "0.25" "$("$weft" -c 'print(log("1")[2].loss)')"
 "$weft" -c 'log 1 --quiet; export last curves.svg' 2>/dev/null
@@ -54,6 +60,8 @@ contains "log: there is none" "$(message 'log halted')" "halted/log.csv: No such
 
 equal "stop: ends the process and says where it was saved" "$work/going: stopped at step 250 of 1000" "$(message 'stop 1')"
 wait "$holder"; equal "in order" 0 $?
+mkdir saved; cp many/trial-2/last.safetensors saved; hold saved
+equal "what the newest checkpoint holds" "saved: stopped, saved at step 30" "$(message 'stop saved')"
 contains "stop: only what runs" "$(message 'stop 1')" "going: is not running"
 "$weft" -c 'stop 1' 2>/dev/null; equal "else it fails" 1 $?
 

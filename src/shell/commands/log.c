@@ -27,11 +27,11 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     Str folder = {0};
     Job job = {0};
     bool done = job_find(args_text(args, "RUN"), &folder, err);
-    if (done) result->table = run_log_table(folder.text, err);
-    done = result->table && job_read(folder.text, &job, err);
+    done = done && job_read(folder.text, &job, err);
+    if (done) done = (result->table = run_log_table(job.newest, err)) != NULL; /* again, for what is wrong with it */
     if (done) {
         describe(result, job.name);
-        table_note(result->table, "run", "%s", folder.text);
+        table_note(result->table, "run", "%s", job.newest);
         table_note(result->table, "state", "%s", job_state_name(job.state));
     }
     job_done(&job);

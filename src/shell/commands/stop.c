@@ -1,32 +1,13 @@
 /* stop -- ends a run in order, wherever it runs. */
 #include <errno.h>
-#include <jansson.h>
 #include <signal.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "../session.h"
-#include "weft/format.h"
 
 enum { PATIENCE = 15 /* s */ };
-
-/* The step of last.safetensors, which its metadata tell; false where they do not. */
-static bool saved_step(const char *folder, unsigned long long *step) {
-    Str path = {0};
-    Error ignored;
-    run_path(folder, "last.safetensors", &path);
-    Checkpoint *checkpoint = path.failed ? NULL : checkpoint_open(str_text(&path), &ignored);
-    const char *text = checkpoint ? checkpoint_metadata_find(checkpoint, "weft.run") : NULL;
-    json_t *object = text ? json_loads(text, 0, NULL) : NULL;
-    const json_t *value = json_object_get(object, "step");
-    bool known = json_is_integer(value) && json_integer_value(value) >= 0;
-    if (known) *step = (unsigned long long)json_integer_value(value);
-    json_decref(object);
-    checkpoint_close(checkpoint);
-    str_done(&path);
-    return known;
-}
 
 /* Sends the signal and waits until the lock is free. */
 static bool end_process(const char *folder, long process, Error *err) {
@@ -49,7 +30,6 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     Str folder = {0};
     Job job = {0};
     long process;
-    unsigned long long step;
     bool done = job_find(args_text(args, "JOB"), &folder, err);
     if (done && !run_busy(folder.text, &process))
         done = error_set(err, STATUS_FAILED, "%s: is not running", folder.text);
@@ -58,10 +38,8 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     done = done && end_process(folder.text, process, err) && job_read(folder.text, &job, err);
     if (done) {
         str_addf(&result->message, "%s: %s", job.folder, job_state_name(job.state));
-        if (saved_step(job.folder, &step))
-            str_addf(&result->message, ", saved at step %llu", step);
-        else
-            str_addf(&result->message, " at step %llu", (unsigned long long)job.step);
+        str_addf(&result->message, job.saved ? ", saved at step %llu" : " at step %llu",
+                 (unsigned long long)(job.saved ? job.saved : job.step));
         if (job.steps) str_addf(&result->message, " of %llu", (unsigned long long)job.steps);
         if (job.reason.length) str_addf(&result->message, ": %s", job.reason.text);
     }
