@@ -69,6 +69,19 @@ static void expect_job(const char *folder, JobState state) {
     job_done(&job);
 }
 
+/* What the session says when it is left. */
+static char *farewell(void) {
+    int before = dup(STDERR_FILENO);
+    assert_non_null(freopen(scratch_path("stderr"), "w", stderr));
+    session->options.quiet = false;
+    background_farewell(session);
+    session->options.quiet = true;
+    fflush(stderr);
+    dup2(before, STDERR_FILENO);
+    close(before);
+    return text_in(scratch_folder(), "stderr");
+}
+
 static void test_goes_on_alone(void **state) {
     (void)state;
     Error err;
@@ -88,9 +101,14 @@ static void test_goes_on_alone(void **state) {
     assert_false(starts("work", folder, &err)); /* one writer */
     assert_int_equal(err.status, STATUS_FAILED);
     assert_non_null(strstr(err.text, "in use by process"));
-    char line[1200];
+    char *said = farewell(), line[1200];
+    assert_string_equal(said, "a run goes on in the background (weft -c jobs)\n");
+    mem_free(said);
     snprintf(line, sizeof line, "stop %s", folder);
     fixture_works(session, line);
+    said = farewell();
+    assert_string_equal(said, "");
+    mem_free(said);
     assert_false(run_busy(folder, &other));
     for (int i = 0; i < 200 && kill((pid_t)process, 0) == 0; i++) usleep(10000);
     assert_int_equal(kill((pid_t)process, 0), -1); /* and no zombie of ours */
@@ -156,6 +174,7 @@ static void test_refused(void **state) {
     session->options.safe = true;
     assert_false(starts("quick", folder_named("safe-run"), &err));
     assert_int_equal(err.status, STATUS_USAGE);
+    fixture_fails(session, "stop 1", STATUS_USAGE, "--safe allows no signals");
     session->options.safe = false;
     assert_int_not_equal(access(folder_named("safe-run"), F_OK), 0);
     fixture_fails(session, "attach 999", STATUS_USAGE, "no job 999");

@@ -26,7 +26,7 @@ static bool end_process(const char *folder, long process, Error *err) {
 }
 
 static bool run(Session *session, const Args *args, Result *result, Error *err) {
-    (void)session;
+    if (session->options.safe) return error_set(err, STATUS_USAGE, "--safe allows no signals to other processes");
     Str folder = {0};
     Job job = {0};
     long process;
