@@ -158,9 +158,10 @@ typedef struct TrainJob {
     const char *name, *command; /* of the predictor; for its lineage */
     const Network *source;
     const Dataset *data;   /* to evaluate on; NULL: none */
-    uint64_t data_limit;   /* with which it was loaded */
     const Predictor *from; /* start from these parameters and this order; NULL: anew */
     const char *folder;    /* the run folder; NULL: none is kept */
+    unsigned trials;       /* train so many, with seeds seed, seed + 1, ..., in FOLDER/trial-N; 0 and 1: just one */
+    bool prepare;          /* only make the folder, for train_resume to begin: the result has no predictor */
     TrainWatch *watch;     /* NULL: nobody watches */
     void *watch_context;
     const Task *task;
@@ -169,6 +170,7 @@ typedef struct TrainJob {
 typedef struct TrainResult {
     Predictor *predictor; /* after the last step done; the caller's */
     bool partial;         /* stopped before the last step */
+    uint64_t seed;
     uint64_t step;
     double recon;         /* L_recon over all weights (the root of the mean square) */
     double accuracy;      /* per cent on the data; NaN without */
@@ -176,16 +178,36 @@ typedef struct TrainResult {
     double seconds;       /* of training, over all resumptions */
     Status saved;         /* STATUS_OK, or why the newest save failed: `save_error` */
     Error save_error;
+    Str notes; /* what a resumption wants to tell: checkpoints that were passed over */
 } TrainResult;
 void train_result_done(TrainResult *result);
+
+/* What a job came to: the trials that were begun, in order, and which of them is best (most accurate; without data
+ * least L_recon). A cancelled job ends with the partial trial. */
+typedef struct TrainResults {
+    TrainResult *trial;
+    size_t count, best;
+    unsigned trials;    /* that were asked for */
+    char name[80];      /* of the predictor, as the run has it */
+    TrainConfig config; /* of the first trial */
+} TrainResults;
+void train_results_done(TrainResults *results);
 
 /* Trains, from the first step. Stops early, with a partial result, where the watch asks or a cancellation is pending
  * (once: after the step, saved; twice: at once, not saved). STATUS_WRITE before the first step where the folder cannot
  * take the run; STATUS_FAILED where it holds one already. */
-bool train_run(const TrainJob *job, TrainResult *out, Error *err);
+bool train_run(const TrainJob *job, TrainResults *out, Error *err);
 /* Goes on from the newest whole checkpoint of a folder, bit-exactly. Of the job only folder, watch, task are used;
  * `config`, if not NULL, must agree with the run's (STATUS_USAGE names the field that does not). A finished run gives
  * its result. */
-bool train_resume(const TrainJob *job, const TrainConfig *config, TrainResult *out, Error *err);
+bool train_resume(const TrainJob *job, TrainResults *out, Error *err);
+
+/* What a run folder is about, from its config.json. */
+typedef struct TrainAbout {
+    char name[80];
+    uint64_t steps;
+    unsigned trials; /* 0: one run */
+} TrainAbout;
+bool train_about(const char *folder, TrainAbout *out, Error *err);
 
 #endif

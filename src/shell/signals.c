@@ -36,8 +36,7 @@ static void on_interrupt(int number) {
 
 static void on_end(int number) {
     ending = number;
-    cancel_request();
-    cancel_request();
+    if (cancel_level() == 0) cancel_request(); /* one: what trains saves before it ends */
     alarm(PATIENCE_END);
 }
 

@@ -1,10 +1,9 @@
 /* checkpoint -- the state of a run in a file that proves itself whole.
  *
- * last.safetensors is a predictor file (it loads as one) with the optimiser's arrays as tensors state.NAME beside it, and in
- * its metadata
- *   weft.run        a JSON object: version, step, what the run must remember, and a hash of every tensor's bytes
- *   weft.run.hash   the hash of that text
- * Real numbers are written in hexadecimal ("0x1.8p+1"), so that they come back to the bit.
+ * last.safetensors is a predictor file (it loads as one) with the optimiser's arrays as tensors state.NAME beside it,
+ * and in its metadata weft.run        a JSON object: version, step, what the run must remember, and a hash of every
+ * tensor's bytes weft.run.hash   the hash of that text Real numbers are written in hexadecimal ("0x1.8p+1"), so that
+ * they come back to the bit.
  *
  * A save writes next.safetensors, reads it back whole, and only then lets last become previous and next become last.
  * Whatever is cut short, one of the three is whole.
@@ -56,7 +55,8 @@ static json_t *hashes_of(const PredictorParts *parts) {
     return NULL;
 }
 
-static char *describe(const Learner *learner, const Progress *p, uint64_t optimiser_steps, const PredictorParts *parts) {
+static char *describe(const TrainConfig *config, const Learner *learner, const Progress *p, uint64_t optimiser_steps,
+                      const PredictorParts *parts) {
     json_t *object = json_object();
     bool done = object && json_object_set_new(object, "version", json_integer(VERSION)) == 0 &&
                 json_object_set_new(object, "step", json_integer((json_int_t)p->step)) == 0 &&
@@ -67,14 +67,15 @@ static char *describe(const Learner *learner, const Progress *p, uint64_t optimi
                 json_object_set_new(object, "best_accuracy", real_text(p->best_accuracy)) == 0 &&
                 json_object_set_new(object, "best_recon", real_text(p->best_recon)) == 0 &&
                 json_object_set_new(object, "best_step", json_integer((json_int_t)p->best_step)) == 0 &&
-                json_object_set_new(object, "data", json_string(p->data)) == 0 &&
+                json_object_set_new(object, "config", train_config_json(config)) == 0 &&
                 json_object_set_new(object, "hashes", hashes_of(parts)) == 0;
-    char *text = done ? json_dumps(object, JSON_COMPACT) : NULL;
+    char *text = done ? json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
     json_decref(object);
     return text;
 }
 
-static bool write_file(const char *path, Learner *learner, Optimiser *optimiser, const Progress *progress, Error *err) {
+static bool write_file(const char *path, const TrainConfig *config, Learner *learner, Optimiser *optimiser,
+                       const Progress *progress, Error *err) {
     static const char *const names[] = {"state.first", "state.second", "state.slow"};
     PredictorParts parts = {0};
     OptimiserState state[3];
@@ -90,7 +91,7 @@ static bool write_file(const char *path, Learner *learner, Optimiser *optimiser,
         done = add_tensor(&parts, name, state[i].values, &count, err);
     }
     if (done) {
-        text = describe(learner, progress, *steps, &parts);
+        text = describe(config, learner, progress, *steps, &parts);
         if (text) hash_hex(text, strlen(text), hash);
         done = text ? key_value_add(&parts.metadata, &parts.metadata_count, "weft.run", text, err) &&
                           key_value_add(&parts.metadata, &parts.metadata_count, "weft.run.hash", hash, err)
@@ -137,10 +138,7 @@ static bool get_count(const json_t *object, const char *name, uint64_t *out) {
 }
 
 static bool read_progress(const json_t *object, Progress *p, double *scalar) {
-    const char *data = json_string_value(json_object_get(object, "data"));
     *p = (Progress){0};
-    if (!data || strlen(data) >= sizeof p->data) return false;
-    memcpy(p->data, data, strlen(data) + 1);
     return get_count(object, "step", &p->step) && get_count(object, "best_step", &p->best_step) &&
            get_real(object, "scalar", scalar) && get_real(object, "seconds", &p->seconds) &&
            get_real(object, "accuracy", &p->accuracy) && get_real(object, "best_accuracy", &p->best_accuracy) &&
@@ -176,12 +174,20 @@ static json_t *description(Checkpoint *checkpoint, bool tensors, Error *err) {
     return NULL;
 }
 
-static Checkpoint *open_whole(const char *path, Progress *progress, double *scalar, Error *err) {
+/* `config`: what the run's configuration should be; NULL: whatever. */
+static Checkpoint *open_whole(const char *path, const TrainConfig *config, Progress *progress, double *scalar,
+                              Error *err) {
     Checkpoint *checkpoint = checkpoint_open(path, err);
     json_t *object = checkpoint ? description(checkpoint, true, err) : NULL;
     bool done = object != NULL;
     if (done && !read_progress(object, progress, scalar))
         done = error_set(err, STATUS_BAD_INPUT, "%s: what it says of its run is not understood", path);
+    TrainConfig own;
+    if (done && config && !train_config_from_json(json_object_get(object, "config"), &own, err))
+        done = error_prefix(err, "%s", path);
+    const char *difference = done && config ? train_config_difference(config, &own) : NULL;
+    if (difference)
+        done = error_set(err, STATUS_BAD_INPUT, "%s: field '%s' is not what config.json says", path, difference);
     json_decref(object);
     if (done) return checkpoint;
     checkpoint_close(checkpoint);
@@ -211,14 +217,15 @@ static bool sync_folder(const char *folder, Error *err) {
     return done;
 }
 
-bool checkpoint_save(const char *folder, Learner *learner, Optimiser *optimiser, const Progress *progress, Error *err) {
+bool checkpoint_save(const char *folder, const TrainConfig *config, Learner *learner, Optimiser *optimiser,
+                     const Progress *progress, Error *err) {
     Str next = {0};
     Progress read;
     double scalar;
     run_path(folder, NEXT, &next);
-    bool done = str_ok(&next, err) && write_file(str_text(&next), learner, optimiser, progress, err);
+    bool done = str_ok(&next, err) && write_file(str_text(&next), config, learner, optimiser, progress, err);
     if (done) {
-        Checkpoint *again = open_whole(str_text(&next), &read, &scalar, err);
+        Checkpoint *again = open_whole(str_text(&next), NULL, &read, &scalar, err);
         done = again != NULL;
         if (!done) err->status = STATUS_WRITE;
         checkpoint_close(again);
@@ -229,7 +236,8 @@ bool checkpoint_save(const char *folder, Learner *learner, Optimiser *optimiser,
     return done;
 }
 
-Checkpoint *checkpoint_newest(const char *folder, Progress *progress, double *scalar, Str *notes, Error *err) {
+Checkpoint *checkpoint_newest(const char *folder, const TrainConfig *config, Progress *progress, double *scalar,
+                              Str *notes, Error *err) {
     static const char *const names[] = {LAST, NEXT, PREVIOUS};
     Checkpoint *best = NULL;
     Error first = {.status = STATUS_OK};
@@ -240,7 +248,7 @@ Checkpoint *checkpoint_newest(const char *folder, Progress *progress, double *sc
         Error problem = {.status = STATUS_OK};
         run_path(folder, names[i], &path);
         if (access(str_text(&path), F_OK) == 0) {
-            Checkpoint *checkpoint = open_whole(str_text(&path), &p, &s, &problem);
+            Checkpoint *checkpoint = open_whole(str_text(&path), config, &p, &s, &problem);
             if (!checkpoint && i == 0) str_addf(notes, "%s\n", problem.text);
             if (checkpoint && (!best || p.step > progress->step)) {
                 checkpoint_close(best);

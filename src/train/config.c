@@ -27,7 +27,15 @@ TrainConfig train_config(void) {
 
 /* ---- fields ------------------------------------------------------------------------------------------------------ */
 
-typedef enum FieldKind { FIELD_U64, FIELD_SIZE, FIELD_UNSIGNED, FIELD_REAL, FIELD_FLAG, FIELD_CHOICE, FIELD_TEXT } FieldKind;
+typedef enum FieldKind {
+    FIELD_U64,
+    FIELD_SIZE,
+    FIELD_UNSIGNED,
+    FIELD_REAL,
+    FIELD_FLAG,
+    FIELD_CHOICE,
+    FIELD_TEXT
+} FieldKind;
 
 typedef struct Field {
     const char *name;
@@ -45,8 +53,10 @@ static const char *const schemes[] = {SCHEMES(X) NULL}, *const optimisers[] = {O
 #undef X
 static_assert(sizeof(SchemeKind) == sizeof(int) && sizeof(PermutationKind) == sizeof(int), "choices are read as int");
 
-#define FIELD(name, kind, member) {name, kind, offsetof(TrainConfig, member), NULL}
-#define CHOICE(name, member, choices) {name, FIELD_CHOICE, offsetof(TrainConfig, member), choices}
+#define FIELD(name, kind, member) \
+    { name, kind, offsetof(TrainConfig, member), NULL }
+#define CHOICE(name, member, choices) \
+    { name, FIELD_CHOICE, offsetof(TrainConfig, member), choices }
 static const Field fields[] = {
     CHOICE("scheme", scheme, schemes),
     FIELD("base", FIELD_REAL, predictor.base),
@@ -193,8 +203,9 @@ bool train_config_write(const TrainConfig *config, Str *out, Error *err) {
 bool train_config_read(const char *json, TrainConfig *out, Error *err) {
     json_error_t problem;
     json_t *object = json_loads(json, JSON_REJECT_DUPLICATES, &problem);
-    bool done = json_is_object(object) ? train_config_from_json(object, out, err)
-                                       : error_set(err, STATUS_BAD_INPUT, "no JSON object: %s", object ? "" : problem.text);
+    bool done = json_is_object(object)
+                    ? train_config_from_json(object, out, err)
+                    : error_set(err, STATUS_BAD_INPUT, "no JSON object: %s", object ? "" : problem.text);
     json_decref(object);
     return done;
 }

@@ -11,7 +11,8 @@
 
 json_t *train_config_json(const TrainConfig *config); /* a new object; NULL: no memory */
 bool train_config_from_json(const json_t *object, TrainConfig *out, Error *err);
-const char *train_config_difference(const TrainConfig *a, const TrainConfig *b); /* the first field that differs; NULL */
+const char *train_config_difference(const TrainConfig *a,
+                                    const TrainConfig *b); /* the first field that differs; NULL */
 
 /* ---- what is trained --------------------------------------------------------------------------------------------- */
 
@@ -53,14 +54,16 @@ typedef struct Progress {
     double seconds;
     double best_accuracy, best_recon, accuracy; /* NaN: none yet */
     uint64_t best_step;
-    char data[HASH_HEX]; /* of the dataset; "" none */
 } Progress;
 
 /* Saves FOLDER/last.safetensors: written beside it, read back whole, then the old one becomes previous.safetensors. */
-bool checkpoint_save(const char *folder, Learner *learner, Optimiser *optimiser, const Progress *progress, Error *err);
-/* Opens the newest checkpoint of a folder that is whole (last, a finished one not yet in its place, previous); why others
- * were passed over is added to `notes`. Reads progress and scalar. */
-Checkpoint *checkpoint_newest(const char *folder, Progress *progress, double *scalar, Str *notes, Error *err);
+bool checkpoint_save(const char *folder, const TrainConfig *config, Learner *learner, Optimiser *optimiser,
+                     const Progress *progress, Error *err);
+/* Opens the newest checkpoint of a folder that is whole (last, a finished one not yet in its place, previous); why
+ * others were passed over is added to `notes`. STATUS_BAD_INPUT names the field in which its run's configuration
+ * differs. */
+Checkpoint *checkpoint_newest(const char *folder, const TrainConfig *config, Progress *progress, double *scalar,
+                              Str *notes, Error *err);
 /* Puts the optimiser's arrays and number of steps back. */
 bool checkpoint_restore(Checkpoint *checkpoint, Optimiser *optimiser, size_t count, Error *err);
 
@@ -71,8 +74,8 @@ typedef struct Loop {
     Learner *learner;
     Optimiser *optimiser;
     Progress progress;
-    Run *run;   /* NULL: no folder */
-    Table *log; /* grows */
+    Run *run;      /* NULL: no folder */
+    Table *log;    /* grows */
     bool log_file; /* log.csv is open */
     TrainWatch *watch;
     void *watch_context;
@@ -85,5 +88,29 @@ typedef struct Loop {
 bool loop_run(Loop *loop, bool *stopped, Error *err);
 extern const char loop_heading[]; /* of log.csv */
 Table *loop_log_table(Error *err);
+
+/* ---- run.c ------------------------------------------------------------------------------------------------------- */
+
+/* What a run folder says of its run. */
+typedef struct Stored {
+    TrainConfig config;
+    char name[80], command[1024];
+    unsigned trials;          /* 0: one run; else the number of trial-N folders it has or will have */
+    char data_hash[HASH_HEX]; /* "" none */
+    char *data_spec;
+    uint64_t data_limit;
+    Dataset *data; /* loaded, and found to be the same */
+    Network *source;
+} Stored;
+bool stored_read(const char *folder, Stored *out, Error *err);    /* config.json */
+bool stored_load(const char *folder, Stored *stored, Error *err); /* source and data; a change is STATUS_BAD_INPUT */
+void stored_done(Stored *stored);
+/* config.json of a folder; `trials` > 1: of the folder above trial-1, trial-2, ... */
+bool stored_write(const char *folder, const TrainJob *job, const TrainConfig *config, unsigned trials, Error *err);
+bool stored_here(const char *folder);
+
+/* One run of a job, into `folder` (NULL: none) and from its configuration but with `seed`; or on from `folder`. */
+bool run_begin(const TrainJob *job, const char *folder, uint64_t seed, TrainResult *out, Error *err);
+bool run_continue(const TrainJob *job, const char *folder, const Stored *stored, TrainResult *out, Error *err);
 
 #endif

@@ -1,5 +1,6 @@
-/* loop -- the one loop of training: gradient, clipping, optimiser; evaluation, log, checkpoints and whoever watches are looked
- * after between steps. What it does depends on the step's number alone, so that a resumed run is the same run. */
+/* loop -- the one loop of training: gradient, clipping, optimiser; evaluation, log, checkpoints and whoever watches are
+ * looked after between steps. What it does depends on the step's number alone, so that a resumed run is the same run.
+ */
 #include "train/internal.h"
 
 #include <math.h>
@@ -49,16 +50,9 @@ static void log_row(Loop *loop, Now *now) {
     if (clock > now->mark) now->rate = now->items / (clock - now->mark);
     now->mark = clock;
     now->items = 0;
-    const double values[] = {epochs,
-                             now->loss.loss,
-                             now->loss.recon,
-                             now->loss.kd,
-                             now->loss.fmd,
-                             now->learning_rate,
-                             now->norm,
-                             now->evaluated ? p->accuracy : NAN,
-                             now->rate,
-                             p->seconds};
+    const double values[] = {epochs,        now->loss.loss,     now->loss.recon, now->loss.kd,
+                             now->loss.fmd, now->learning_rate, now->norm,       now->evaluated ? p->accuracy : NAN,
+                             now->rate,     p->seconds};
     Str row = {0};
     Error err;
     str_addf(&row, "%llu", (unsigned long long)p->step);
@@ -103,8 +97,9 @@ static bool evaluate(Loop *loop, Error *err) {
 static void save(Loop *loop) {
     Error err;
     if (!loop->run) return;
-    bool done = (!loop->log_file || run_log_sync(loop->run, &err)) &&
-                checkpoint_save(run_folder(loop->run), loop->learner, loop->optimiser, &loop->progress, &err);
+    bool done =
+        (!loop->log_file || run_log_sync(loop->run, &err)) &&
+        checkpoint_save(run_folder(loop->run), loop->config, loop->learner, loop->optimiser, &loop->progress, &err);
     if (done)
         loop->saved = STATUS_OK;
     else
@@ -139,7 +134,8 @@ static bool take_step(Loop *loop, float *gradient, Now *now, Error *err) {
     const bool evaluates = due(step + 1, config->evaluate_every) || step + 1 == config->steps;
     if (!loop->learner->gradient(loop->learner, step, gradient, &now->loss, err)) return false;
     if (!isfinite(now->loss.loss))
-        return error_set(err, STATUS_FAILED, "the loss is no longer a finite number at step %llu; a smaller --lr or --clip may help",
+        return error_set(err, STATUS_FAILED,
+                         "the loss is no longer a finite number at step %llu; a smaller --lr or --clip may help",
                          (unsigned long long)step + 1);
     now->norm = NAN;
     double scale = now->loss.scale;

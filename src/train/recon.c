@@ -97,8 +97,7 @@ bool recon_learner(Learner *learner, const TrainConfig *config, Predictor *predi
     return (recon->mlp = mlp_new(predictor, err)) &&
            (recon->sampler = sampler_new(predictor, targets, config->sampling, config->batch, config->magnitude_share,
                                          config->seed, err)) &&
-           (recon->predictions =
-                mem_alloc((uint64_t)predictor->kernel_count * predictor->outputs, sizeof(float), err));
+           (recon->predictions = mem_alloc((uint64_t)predictor->kernel_count * predictor->outputs, sizeof(float), err));
 }
 
 void recon_done(Learner *learner) {

@@ -20,7 +20,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-enum { HANDLERS = 4, ESCAPE_MILLISECONDS = 25, WAIT_MILLISECONDS = 250 };
+enum { HANDLERS = 4, ESCAPE_MILLISECONDS = 25 };
 
 /* What terminal_leave puts back. Signal handlers have no context to pass: hence one static state. */
 static struct {
@@ -181,7 +181,7 @@ static int next_key(void) {
     return kind == KEY_CODE_YES ? KEY_SPECIAL + (int)key : (int)key;
 }
 
-int terminal_event(void) {
+int terminal_event(int milliseconds) {
     if (stopping) terminal_suspend();
     if (resized) {
         resized = 0;
@@ -191,7 +191,7 @@ int terminal_event(void) {
     int key = next_key();
     if (key != EVENT_NONE) return key;
     struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
-    int ready = poll(&input, 1, WAIT_MILLISECONDS);
+    int ready = poll(&input, 1, milliseconds);
     if (ready > 0 && (input.revents & (POLLHUP | POLLERR | POLLNVAL))) return EVENT_GONE;
     return EVENT_NONE;
 }
@@ -215,11 +215,19 @@ static void put_character(int y, int x, wchar_t code, attr_t attributes, int pai
     mvadd_wch(y, x, &out);
 }
 
-void terminal_put_cell(int y, int x, const ChartCell *cell) {
+static void put_cell(int y, int x, const ChartCell *cell) {
     const char *glyph = cell->glyph;
     if (!*glyph) return; /* the second half of a wide character */
     int pair = cell->foreground < 0 && cell->background < 0 ? 0 : alloc_pair(cell->foreground, cell->background);
     put_character(y, x, next_character(&glyph), cell->bold ? A_BOLD : A_NORMAL, pair < 0 ? 0 : pair);
+}
+
+void terminal_put_grid(int y, int x, const ChartGrid *grid) {
+    for (unsigned row = 0; row < grid->height; row++) {
+        for (unsigned column = 0; column < grid->width; column++) {
+            put_cell(y + (int)row, x + (int)column, &grid->cells[(size_t)row * grid->width + column]);
+        }
+    }
 }
 
 int terminal_put_text(int y, int x, const char *text, int room) {

@@ -21,13 +21,15 @@ enum {
     EVENT_RESIZE = -2,     /* the window has another size, curses knows */
     EVENT_GONE = -3,       /* the terminal was closed */
 };
-/* Waits for a key (a character or KEY_SPECIAL + KEY_...) or an event, for a quarter of a second at most. */
-int terminal_event(void);
+/* Waits for a key (a character or KEY_SPECIAL + KEY_...) or an event, at most so long; 0: only looks. A quarter of a
+ * second is often enough to look at cancel_level. */
+enum { EVENT_WAIT = 250 };
+int terminal_event(int milliseconds);
 /* Gives the terminal back, stops the process as Ctrl-Z does, and takes the terminal again when it continues. */
 void terminal_suspend(void);
 
-/* One cell, or a text of at most `room` columns; both tolerate places outside the screen. */
-void terminal_put_cell(int y, int x, const ChartCell *cell);
+/* A chart, or a text of at most `room` columns; both tolerate places outside the screen. */
+void terminal_put_grid(int y, int x, const ChartGrid *grid);
 int terminal_put_text(int y, int x, const char *text, int room);
 
 #endif

@@ -50,11 +50,7 @@ static void draw(Viewer *viewer) {
     unsigned height = LINES > 1 ? (unsigned)LINES - 1 : 1;
     erase();
     if (chart_grid(viewer->chart, &viewer->view, (unsigned)COLS, height, viewer->ascii, viewer->colours, &grid, &err)) {
-        for (unsigned y = 0; y < grid.height; y++) {
-            for (unsigned x = 0; x < grid.width; x++) {
-                terminal_put_cell((int)y, (int)x, &grid.cells[(size_t)y * grid.width + x]);
-            }
-        }
+        terminal_put_grid(0, 0, &grid);
         chart_grid_done(&grid);
     } else {
         set_message(viewer, err.text);
@@ -66,7 +62,7 @@ static void draw(Viewer *viewer) {
 /* Waits for a key; draws again where the window changes meanwhile. EVENT_NONE: the view ends. */
 static int wait_key(Viewer *viewer, void (*paint)(Viewer *viewer)) {
     for (;;) {
-        int event = terminal_event();
+        int event = terminal_event(EVENT_WAIT);
         if (event >= 0) return event;
         if (event == EVENT_RESIZE) paint(viewer);
         if (event == EVENT_GONE) viewer->gone = viewer->leave = true;

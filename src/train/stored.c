@@ -1,0 +1,144 @@
+/* stored -- config.json: what a run folder says of its run, and whether its source and data are still the same. */
+#include "train/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { CONFIG_LIMIT = 1 << 20 };
+
+/* The images and their labels. */
+static void data_hash(const Dataset *data, char out[HASH_HEX]) {
+    const size_t size = (size_t)data->channels * data->height * data->width;
+    char both[2 * HASH_HEX];
+    hash_hex(data->pixels, (size_t)data->count * size, both);
+    hash_hex(data->labels, (size_t)data->count * sizeof *data->labels, both + HASH_HEX - 1);
+    hash_hex(both, strlen(both), out);
+}
+
+/* ---- writing ----------------------------------------------------------------------------------------------------- */
+
+static json_t *data_json(const Dataset *data) {
+    char hash[HASH_HEX];
+    if (!data) return json_null();
+    data_hash(data, hash);
+    json_t *object = json_object();
+    bool done = object && json_object_set_new(object, "spec", json_string(data->spec)) == 0 &&
+                json_object_set_new(object, "images", json_integer((json_int_t)data->count)) == 0 &&
+                json_object_set_new(object, "hash", json_string(hash)) == 0;
+    if (done) return object;
+    json_decref(object);
+    return NULL;
+}
+
+bool stored_write(const char *folder, const TrainJob *job, const TrainConfig *config, unsigned trials, Error *err) {
+    json_t *object = json_object();
+    Str path = {0};
+    bool done = object && json_object_set_new(object, "weft", json_string(WEFT_VERSION)) == 0 &&
+                json_object_set_new(object, "kind", json_string(trials > 1 ? "trials" : "train")) == 0 &&
+                json_object_set_new(object, "name", json_string(job->name)) == 0 &&
+                json_object_set_new(object, "command", json_string(job->command)) == 0 &&
+                json_object_set_new(object, "trials", json_integer(trials > 1 ? trials : 0)) == 0 &&
+                json_object_set_new(object, "steps", json_integer((json_int_t)config->steps)) == 0 &&
+                json_object_set_new(object, "rate_of", json_string("kernels")) == 0 &&
+                json_object_set_new(object, "cpu", json_string(cpu_name())) == 0 &&
+                json_object_set_new(object, "threads", json_integer((json_int_t)pool_threads())) == 0 &&
+                json_object_set_new(object, "data", data_json(job->data)) == 0 &&
+                json_object_set_new(object, "config", train_config_json(config)) == 0;
+    char *text = done ? json_dumps(object, JSON_INDENT(2) | JSON_REAL_PRECISION(17)) : NULL;
+    json_decref(object);
+    run_path(folder, "config.json", &path);
+    if (!text) done = error_set(err, STATUS_LIMIT, "no memory for config.json");
+    done = done && str_ok(&path, err) && save_text(str_text(&path), true, text, strlen(text), err);
+    str_done(&path);
+    free(text);
+    return done;
+}
+
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
+
+bool stored_here(const char *folder) {
+    Str path = {0};
+    run_path(folder, "config.json", &path);
+    bool there = !path.failed && access(str_text(&path), F_OK) == 0;
+    str_done(&path);
+    return there;
+}
+
+static bool copy_text(const json_t *object, const char *name, char *out, size_t size) {
+    const json_t *value = json_object_get(object, name);
+    if (!json_is_string(value)) return false;
+    snprintf(out, size, "%s", json_string_value(value));
+    return true;
+}
+
+static bool take_data(const json_t *data, Stored *out, Error *err) {
+    const char *spec = json_string_value(json_object_get(data, "spec"));
+    const json_t *images = json_object_get(data, "images");
+    if (json_is_null(data)) return true;
+    if (!spec || !json_is_integer(images) || json_integer_value(images) < 0 ||
+        !copy_text(data, "hash", out->data_hash, sizeof out->data_hash))
+        return error_set(err, STATUS_BAD_INPUT, "field 'data' does not hold what it should");
+    out->data_limit = (uint64_t)json_integer_value(images);
+    out->data_spec = mem_copy_text(spec, err);
+    return out->data_spec != NULL;
+}
+
+static bool take(const json_t *object, Stored *out, Error *err) {
+    const json_t *trials = json_object_get(object, "trials"), *config = json_object_get(object, "config");
+    if (!copy_text(object, "name", out->name, sizeof out->name) ||
+        !copy_text(object, "command", out->command, sizeof out->command) || !json_is_integer(trials) ||
+        json_integer_value(trials) < 0 || json_integer_value(trials) > UINT16_MAX || !json_is_object(config))
+        return error_set(err, STATUS_BAD_INPUT, "not what a run's configuration is");
+    out->trials = (unsigned)json_integer_value(trials);
+    return train_config_from_json(config, &out->config, err) && take_data(json_object_get(object, "data"), out, err);
+}
+
+bool stored_read(const char *folder, Stored *out, Error *err) {
+    Str path = {0};
+    size_t length;
+    json_error_t problem;
+    char *text = NULL;
+    json_t *object = NULL;
+    bool done = false;
+    *out = (Stored){0};
+    if (!stored_here(folder)) return error_set(err, STATUS_BAD_INPUT, "%s: no run: it holds no config.json", folder);
+    run_path(folder, "config.json", &path);
+    if (!str_ok(&path, err) || !(text = file_read_all(str_text(&path), CONFIG_LIMIT, &length, err))) goto out;
+    object = json_loads(text, JSON_REJECT_DUPLICATES, &problem);
+    if (!json_is_object(object)) {
+        error_set(err, STATUS_BAD_INPUT, "%s: %s", str_text(&path), object ? "no JSON object" : problem.text);
+        goto out;
+    }
+    done = take(object, out, err) || error_prefix(err, "%s", str_text(&path));
+out:
+    json_decref(object);
+    mem_free(text);
+    str_done(&path);
+    if (!done) stored_done(out);
+    return done;
+}
+
+bool stored_load(const char *folder, Stored *stored, Error *err) {
+    char hash[HASH_HEX];
+    Str path = {0};
+    run_path(folder, "source.safetensors", &path);
+    stored->source = str_ok(&path, err) ? network_load(str_text(&path), NULL, err) : NULL;
+    str_done(&path);
+    if (!stored->source) return false;
+    if (!stored->data_spec) return true;
+    stored->data = dataset_load(stored->data_spec, stored->data_limit, err);
+    if (!stored->data) return false;
+    data_hash(stored->data, hash);
+    return strcmp(hash, stored->data_hash) == 0 ||
+           error_set(err, STATUS_BAD_INPUT, "%s: field 'data' differs: %s does not hold the images the run began with",
+                     folder, stored->data_spec);
+}
+
+void stored_done(Stored *stored) {
+    mem_free(stored->data_spec);
+    dataset_free(stored->data);
+    network_free(stored->source);
+    *stored = (Stored){0};
+}

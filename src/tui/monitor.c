@@ -1,0 +1,383 @@
+/* monitor -- a training run on the whole screen: where it stands, its curves, keys to pause, save, stop and leave.
+ *
+ * The computation calls monitor_update between its steps, so nothing here waits while it runs, and drawing is rationed.
+ * The bottom line is written from the table of keys. */
+#include "tui/terminal.h"
+#include "weft/tui.h"
+
+#include <curses.h>
+#include <math.h>
+#include <signal.h>
+#include <string.h>
+
+struct Monitor {
+    MonitorRun run;
+    const Table *log; /* of the last update, as are the next two */
+    const char *status;
+    uint64_t step;
+    ChartColours colours;
+    bool ascii, linear, paused, asking;
+    bool stale; /* what is on the screen is no longer so */
+    MonitorWish wish;
+    double due; /* clock_seconds from which on it may draw again */
+};
+
+/* ---- keys -------------------------------------------------------------------------------------------------------- */
+
+typedef void Action(Monitor *monitor);
+
+static void do_pause(Monitor *monitor) {
+    monitor->paused = !monitor->paused;
+}
+
+static void do_save(Monitor *monitor) {
+    monitor->wish = MONITOR_SAVE;
+}
+
+static void do_ask(Monitor *monitor) {
+    monitor->asking = true;
+}
+
+static void do_leave(Monitor *monitor) {
+    monitor->wish = MONITOR_LEAVE;
+    monitor->paused = false;
+}
+
+/* As Ctrl-C without the monitor: the computation notices cancel_level. */
+static void do_interrupt(Monitor *monitor) {
+    if (monitor->run.foreground)
+        raise(SIGINT);
+    else
+        do_leave(monitor);
+}
+
+static void do_log(Monitor *monitor) {
+    monitor->linear = !monitor->linear;
+}
+
+static void do_redraw(Monitor *monitor) {
+    (void)monitor;
+    clearok(curscr, TRUE);
+}
+
+static void do_suspend(Monitor *monitor) {
+    (void)monitor;
+    terminal_suspend();
+}
+
+#define CTRL_KEY(letter) ((letter)&0x1f)
+typedef struct Binding {
+    int keys[4];      /* 0: none */
+    const char *help; /* in the bottom line; NULL: not there */
+    Action *action;
+    bool foreground; /* only where this process trains */
+} Binding;
+
+static const Binding bindings[] = {
+    {{'p', ' '}, "p pause", do_pause, true},   {{'s'}, "s save now", do_save, true},
+    {{'x'}, "x stop", do_ask, false},          {{'q', 27, KEY_SPECIAL + KEY_F(10)}, "q leave", do_leave, false},
+    {{'L'}, "L log/linear", do_log, false},    {{CTRL_KEY('c')}, NULL, do_interrupt, false},
+    {{CTRL_KEY('l')}, NULL, do_redraw, false}, {{CTRL_KEY('z')}, NULL, do_suspend, false},
+};
+enum { BINDINGS = sizeof bindings / sizeof *bindings, KEYS_EACH = sizeof bindings->keys / sizeof *bindings->keys };
+
+static bool bound(const Binding *binding, int key) {
+    for (int k = 0; k < KEYS_EACH; k++) {
+        if (binding->keys[k] == key) return true;
+    }
+    return false;
+}
+
+static void answer_key(Monitor *monitor, int key) {
+    if (monitor->asking) {
+        monitor->asking = false;
+        if (key == 'y' || key == 'Y') {
+            monitor->wish = MONITOR_STOP;
+            monitor->paused = false;
+        }
+        return;
+    }
+    for (int i = 0; i < BINDINGS; i++) {
+        bool offered = monitor->run.foreground || !bindings[i].foreground;
+        if (key > 0 && offered && bound(&bindings[i], key)) bindings[i].action(monitor);
+    }
+}
+
+/* Answers one event; false where there was none for so long. */
+static bool answer_event(Monitor *monitor, int milliseconds) {
+    int event = terminal_event(milliseconds);
+    if (event == EVENT_NONE) return false;
+    monitor->stale = true;
+    if (event == EVENT_GONE) do_leave(monitor);
+    if (event >= 0) answer_key(monitor, event);
+    return true;
+}
+
+/* ---- numbers ----------------------------------------------------------------------------------------------------- */
+
+/* The latest value of a column that is there; NaN: none. */
+static double latest(const Table *log, const char *column) {
+    for (size_t row = log ? log->rows : 0; row-- > 0;) {
+        double value = table_number(log, column, row);
+        if (!isnan(value)) return value;
+    }
+    return NAN;
+}
+
+/* Seconds per step over the last rows of the log; NaN where it does not tell. */
+static double step_seconds(const Table *log) {
+    enum { ROWS = 50 };
+    if (!log || log->rows < 2) return NAN;
+    size_t last = log->rows - 1, first = last > ROWS ? last - ROWS : 0;
+    double steps = table_number(log, "step", last) - table_number(log, "step", first);
+    double seconds = table_number(log, "seconds", last) - table_number(log, "seconds", first);
+    return steps > 0 && seconds > 0 ? seconds / steps : NAN;
+}
+
+static void add_duration(Str *out, double seconds) {
+    if (!(seconds >= 0 && seconds < 1e9)) return;
+    long whole = lround(seconds);
+    if (whole >= 3600)
+        str_addf(out, "%ld:%02ld:%02ld", whole / 3600, whole / 60 % 60, whole % 60);
+    else
+        str_addf(out, "%ld:%02ld", whole / 60, whole % 60);
+}
+
+/* "label value unit" with so many digits, set off from what stands before it; nothing for NaN, or where it does not fit
+ * into the line. */
+static void add_value(Str *out, const char *label, int digits, double value, const char *unit) {
+    size_t before = out->length;
+    if (isnan(value)) return;
+    str_addf(out, "%s%s%.*g%s", before > 0 ? "   " : "", label, digits, value, unit);
+    if (before == 0 || out->failed || (int)text_columns(out->text) <= COLS) return;
+    out->length = before;
+    out->text[before] = '\0';
+}
+
+/* ---- lines ------------------------------------------------------------------------------------------------------- */
+
+static void draw_title(const Monitor *monitor, int y) {
+    Str title = {0}, status = {0};
+    const char *words = monitor->status ? monitor->status : "";
+    str_add_escaped(&title, monitor->run.title, strlen(monitor->run.title));
+    if (monitor->paused) str_add(&status, *words ? "paused; " : "paused");
+    str_add_escaped(&status, words, strlen(words));
+    int used = terminal_put_text(y, 0, str_text(&title), COLS);
+    int room = COLS - used - 2, width = (int)text_columns(str_text(&status));
+    if (width > 0 && room > 0) terminal_put_text(y, COLS - (width < room ? width : room), str_text(&status), room);
+    mvchgat(y, 0, used, A_BOLD, 0, NULL);
+    str_done(&title);
+    str_done(&status);
+}
+
+/* The step, the time; the part that is done in reverse, as a bar. */
+static void draw_progress(const Monitor *monitor, int y) {
+    Str text = {0};
+    double done = (double)monitor->step, steps = (double)monitor->run.steps;
+    str_addf(&text, "step %llu", (unsigned long long)monitor->step);
+    if (steps > 0) str_addf(&text, " of %.0f", steps);
+    if (steps > 0) str_addf(&text, "   %.1f %%", 100 * fmin(done / steps, 1));
+    double seconds = latest(monitor->log, "seconds"), left = (steps - done) * step_seconds(monitor->log);
+    if (!isnan(seconds)) str_add(&text, "   elapsed ");
+    add_duration(&text, seconds);
+    if (left >= 0 && steps > 0) str_add(&text, "   left ");
+    if (steps > 0) add_duration(&text, left);
+    terminal_put_text(y, 0, str_text(&text), COLS);
+    if (steps > 0) mvchgat(y, 0, (int)(COLS * fmin(done / steps, 1)), A_REVERSE, 0, NULL);
+    str_done(&text);
+}
+
+static void draw_values(const Monitor *monitor, int y) {
+    Str text = {0};
+    double rate = latest(monitor->log, "rate");
+    Str unit = {0};
+    str_addf(&unit, " %s/s", monitor->run.rate_of ? monitor->run.rate_of : "steps");
+    add_value(&text, "loss ", 5, latest(monitor->log, "loss"), "");
+    add_value(&text, "learning rate ", 4, latest(monitor->log, "learning_rate"), "");
+    add_value(&text, "", rate < 100 ? 3 : 15, rate < 100 ? rate : round(rate), str_text(&unit));
+    add_value(&text, "accuracy ", 4, latest(monitor->log, "accuracy"), " %");
+    add_value(&text, "gradient ", 3, latest(monitor->log, "gradient_norm"), "");
+    terminal_put_text(y, 0, text.length > 0 ? text.text : "nothing logged yet", COLS);
+    str_done(&text);
+    str_done(&unit);
+}
+
+static void draw_bottom(const Monitor *monitor, int y) {
+    Str text = {0};
+    if (monitor->asking) {
+        str_add(&text, "stop the run? it is saved first (y, n) ");
+    } else {
+        for (int i = 0; i < BINDINGS; i++) {
+            if (!bindings[i].help || (bindings[i].foreground && !monitor->run.foreground)) continue;
+            const char *help = monitor->paused && bindings[i].action == do_pause ? "p go on" : bindings[i].help;
+            str_addf(&text, "%s%s", text.length > 0 ? "   " : "", help);
+        }
+    }
+    terminal_put_text(y, 0, str_text(&text), COLS);
+    mvchgat(y, 0, -1, A_REVERSE, 0, NULL);
+    str_done(&text);
+}
+
+/* ---- charts ------------------------------------------------------------------------------------------------------ */
+
+enum { PANELS = 4, SERIES = 4 };
+typedef struct Panel {
+    const char *columns[SERIES]; /* of the log; NULL: no more */
+    bool log;                    /* a log axis is offered */
+} Panel;
+
+static const Panel panels[PANELS] = {
+    {{"loss", "recon", "kd", "fmd"}, true},
+    {{"accuracy"}, false},
+    {{"learning_rate"}, false},
+    {{"rate"}, false},
+};
+
+/* The panel's columns that have values, and of the log the rows that do: NULL where there is none. */
+static Table *panel_table(const Monitor *monitor, const Panel *panel, Encoding *encoding, Error *err) {
+    const Table *log = monitor->log;
+    const Column *chosen[SERIES];
+    size_t count = 0;
+    for (int i = 0; log && i < SERIES && panel->columns[i]; i++) {
+        const Column *column = table_find(log, panel->columns[i]);
+        if (column && !isnan(latest(log, panel->columns[i]))) chosen[count++] = column;
+    }
+    Table *table = count > 0 ? table_new(err) : NULL;
+    if (!table) return NULL;
+    table_column(table, "step", "", COLUMN_REAL);
+    for (size_t i = 0; i < count; i++) {
+        bool rate = strcmp(chosen[i]->name, "rate") == 0 && monitor->run.rate_of;
+        const char *name = rate ? monitor->run.rate_of : chosen[i]->name;
+        table_column(table, name, chosen[i]->unit, COLUMN_REAL);
+        snprintf(encoding->y[i], CHART_NAME_MAX, "%s", name);
+    }
+    for (size_t row = 0; row < log->rows; row++) {
+        bool any = false;
+        for (size_t i = 0; i < count; i++) any = any || !isnan(table_number(log, chosen[i]->name, row));
+        if (!any) continue;
+        table_real(table, table_number(log, "step", row));
+        for (size_t i = 0; i < count; i++) table_real(table, table_number(log, chosen[i]->name, row));
+    }
+    return table_finish(table, err);
+}
+
+/* NULL where the log has nothing for it. */
+static Chart *panel_chart(const Monitor *monitor, const Panel *panel) {
+    Error ignored;
+    Encoding encoding = encoding_new(CHART_LINES);
+    strcpy(encoding.x, "step");
+    encoding.log_y = panel->log && !monitor->linear;
+    Table *table = panel_table(monitor, panel, &encoding, &ignored);
+    Chart *chart = table ? chart_new(table, &encoding, &ignored) : NULL;
+    table_free(table);
+    return chart;
+}
+
+static void draw_chart(const Monitor *monitor, const Chart *chart, int y, int x, int height, int width) {
+    Error ignored;
+    ChartGrid grid;
+    ChartView view = chart_view(chart);
+    if (height < 1 || width < 1) return;
+    if (!chart_grid(chart, &view, (unsigned)width, (unsigned)height, monitor->ascii, monitor->colours, &grid, &ignored))
+        return;
+    terminal_put_grid(y, x, &grid);
+    chart_grid_done(&grid);
+}
+
+/* The first chart large; the others to its right where the window is wide, else below, as many as there is room for. */
+static void draw_charts(const Monitor *monitor, int y, int height) {
+    enum { WIDE = 110, LEAST_WIDTH = 26, LEAST_HEIGHT = 7 };
+    Chart *charts[PANELS];
+    int count = 0, gap = 1;
+    for (int i = 0; i < PANELS; i++) {
+        charts[count] = panel_chart(monitor, &panels[i]);
+        if (charts[count]) count++;
+    }
+    bool beside = COLS >= WIDE;
+    int room = beside ? height / LEAST_HEIGHT : height >= 2 * LEAST_HEIGHT ? COLS / LEAST_WIDTH : 0;
+    int others = count - 1 < room ? count - 1 : room;
+    int side = beside ? COLS * 2 / 5 : height * 2 / 5;
+    if (others <= 0) side = gap = 0;
+    if (count > 0)
+        draw_chart(monitor, charts[0], y, 0, beside ? height : height - side, beside ? COLS - side - gap : COLS);
+    for (int i = 0; i < others; i++) {
+        int from = (beside ? height : COLS) * i / others, to = (beside ? height : COLS) * (i + 1) / others;
+        if (beside)
+            draw_chart(monitor, charts[i + 1], y + from, COLS - side, to - from, side);
+        else
+            draw_chart(monitor, charts[i + 1], y + height - side, from, side, to - from - (i + 1 < others ? gap : 0));
+    }
+    for (int i = 0; i < count; i++) chart_free(charts[i]);
+}
+
+/* ---- view -------------------------------------------------------------------------------------------------------- */
+
+/* The lines that matter most first; charts get what is left. */
+static void draw(Monitor *monitor) {
+    enum { CHARTS_LEAST = 3 };
+    double started = clock_seconds();
+    int y = 0, bottom = LINES > 1 ? 1 : 0;
+    erase();
+    if (LINES > 2) draw_title(monitor, y++);
+    draw_progress(monitor, y++);
+    if (LINES > 3) draw_values(monitor, y++);
+    if (LINES - y - bottom >= CHARTS_LEAST) draw_charts(monitor, y, LINES - y - bottom);
+    if (bottom || monitor->asking) draw_bottom(monitor, LINES - 1);
+    refresh();
+    double now = clock_seconds();
+    monitor->stale = false;
+    monitor->due = now + fmax(0.1, 9 * (now - started)); /* a tenth of the time at most */
+}
+
+/* Each wish is told once. */
+static MonitorWish take_wish(Monitor *monitor) {
+    MonitorWish wish = monitor->wish;
+    monitor->wish = MONITOR_GO_ON;
+    return wish;
+}
+
+static bool idle(const Monitor *monitor) {
+    return monitor->wish == MONITOR_GO_ON && cancel_level() == 0;
+}
+
+MonitorWish monitor_update(Monitor *monitor, const Table *log, uint64_t step, const char *status) {
+    monitor->log = log;
+    monitor->step = step;
+    monitor->status = status;
+    while (idle(monitor) && answer_event(monitor, 0)) {
+    }
+    if (monitor->stale || monitor->paused || clock_seconds() >= monitor->due) draw(monitor);
+    while (monitor->paused && idle(monitor)) {
+        answer_event(monitor, EVENT_WAIT);
+        if (monitor->stale) draw(monitor);
+    }
+    return take_wish(monitor);
+}
+
+MonitorWish monitor_wait(Monitor *monitor, unsigned milliseconds) {
+    double end = clock_seconds() + milliseconds / 1e3;
+    for (double left; idle(monitor) && (left = end - clock_seconds()) > 0;) {
+        answer_event(monitor, left * 1e3 < EVENT_WAIT ? (int)ceil(left * 1e3) : EVENT_WAIT);
+        if (monitor->stale) draw(monitor);
+    }
+    return take_wish(monitor);
+}
+
+Monitor *monitor_open(const MonitorRun *run, Error *err) {
+    Monitor *monitor = mem_alloc(1, sizeof *monitor, err);
+    if (!monitor) return NULL;
+    monitor->run = *run;
+    if (!terminal_enter(err)) {
+        mem_free(monitor);
+        return NULL;
+    }
+    monitor->colours = terminal_colours();
+    monitor->ascii = terminal_ascii();
+    return monitor;
+}
+
+void monitor_close(Monitor *monitor) {
+    if (!monitor) return;
+    terminal_leave();
+    mem_free(monitor);
+}

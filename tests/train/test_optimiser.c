@@ -1,0 +1,260 @@
+/* test_optimiser -- 30-step trajectories and the 20-step training trace against the oracle (NumPy and torch.optim in
+ * float64), schedules against their formulas, threads and faults. */
+#include "weft/train.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "../support/oracle.h"
+
+enum { ROWS = 5, COLUMNS = 7, WEIGHTS = ROWS * COLUMNS, COUNT = WEIGHTS + ROWS, STEPS = 30 };
+static const ParameterBlock blocks[] = {{0, ROWS, COLUMNS}, {WEIGHTS, ROWS, 1}};
+
+/* ---- trajectories ------------------------------------------------------------------------------------------------ */
+
+static void compare_trajectory(Checkpoint *arrays, const char *name, OptimiserConfig config) {
+    Error err;
+    float parameters[COUNT], gradient[COUNT];
+    Tensor *weight = oracle_tensor(arrays, "p0_weight"), *bias = oracle_tensor(arrays, "p0_bias"),
+           *grad_weight = oracle_tensor(arrays, "grad_weight"), *grad_bias = oracle_tensor(arrays, "grad_bias"),
+           *rates = oracle_tensor(arrays, "lr"), *wanted_weight = oracle_tensor(arrays, "%s.weight", name),
+           *wanted_bias = oracle_tensor(arrays, "%s.bias", name);
+    memcpy(parameters, weight->data, WEIGHTS * sizeof(float));
+    memcpy(parameters + WEIGHTS, bias->data, ROWS * sizeof(float));
+    Optimiser *optimiser = optimiser_new(&config, blocks, 2, parameters, COUNT, &err);
+    assert_non_null(optimiser);
+    for (unsigned step = 0; step < STEPS; step++) {
+        memcpy(gradient, grad_weight->data + step * WEIGHTS, WEIGHTS * sizeof(float));
+        memcpy(gradient + WEIGHTS, grad_bias->data + step * ROWS, ROWS * sizeof(float));
+        const double rate = schedule_rate(SCHEDULE_COSINE, 5e-3, 1e-6, step, STEPS);
+        assert_true(fabs(rate - (double)rates->data[step]) < 1e-9);
+        for (unsigned i = 0; i < COUNT; i++) gradient[i] *= 0.25f; /* exactly undone by the scale */
+        optimiser_step(optimiser, parameters, gradient, 4, rate);
+        for (unsigned i = 0; i < COUNT; i++) {
+            const float wanted =
+                i < WEIGHTS ? wanted_weight->data[step * WEIGHTS + i] : wanted_bias->data[step * ROWS + i - WEIGHTS];
+            if (!(fabs((double)parameters[i] - (double)wanted) < 5e-6))
+                fail_msg("%s, step %u, parameter %u: %.9g, expected %.9g", name, step, i, (double)parameters[i],
+                         (double)wanted);
+        }
+    }
+    optimiser_free(optimiser);
+    Tensor *all[] = {weight, bias, grad_weight, grad_bias, rates, wanted_weight, wanted_bias};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) tensor_release(all[i]);
+}
+
+static void trajectories(void **state) {
+    (void)state;
+    Checkpoint *arrays = oracle_arrays("ranger");
+    OptimiserConfig config = optimiser_config(OPTIMISER_RANGER);
+    compare_trajectory(arrays, "ranger_gc", config);
+    config.centralise = false;
+    compare_trajectory(arrays, "ranger", config);
+    config.lookahead = 0;
+    compare_trajectory(arrays, "radam", config);
+    config.lookahead = 6;
+    config.weight_decay = 0;
+    compare_trajectory(arrays, "ranger_wd0", config);
+    config.weight_decay = 1e-3;
+    config.beta1 = 0.95;
+    compare_trajectory(arrays, "ranger_beta95", config);
+    config = optimiser_config(OPTIMISER_ADAM);
+    compare_trajectory(arrays, "adam_beta9", config);
+    config.beta1 = 0.5;
+    compare_trajectory(arrays, "adam", config);
+    config.weight_decay = 1e-3;
+    compare_trajectory(arrays, "adam_l2", config);
+    config = optimiser_config(OPTIMISER_ADAMW);
+    config.beta1 = 0.5;
+    config.weight_decay = 1e-3;
+    compare_trajectory(arrays, "adamw", config);
+    config = optimiser_config(OPTIMISER_SGD);
+    compare_trajectory(arrays, "sgd_nesterov", config);
+    config.weight_decay = 1e-3;
+    compare_trajectory(arrays, "sgd_nesterov_wd", config);
+    checkpoint_close(arrays);
+}
+
+/* ---- the training trace ------------------------------------------------------------------------------------------ */
+
+enum { TRACE = 20, BATCH = 4096, KERNELS = 29744 };
+
+typedef struct Trace {
+    Predictor *predictor;
+    Network *network;
+    Checkpoint *arrays;
+    json_t *runs;
+} Trace;
+
+static size_t batch_of(const Tensor *list, size_t row, uint32_t *kernels, uint16_t *times, bool counted) {
+    static uint16_t seen[KERNELS];
+    size_t count = 0;
+    memset(seen, 0, sizeof seen);
+    for (size_t i = 0; i < BATCH; i++) seen[(size_t)list->data[row * BATCH + i]]++;
+    for (uint32_t k = 0; k < KERNELS; k++) {
+        if (!seen[k]) continue;
+        kernels[count] = k;
+        times[count++] = counted ? seen[k] : 1;
+    }
+    return count;
+}
+
+static void take_start(Predictor *p) {
+    Checkpoint *arrays = oracle_arrays("predictor");
+    for (unsigned i = 0; i < 5; i++) {
+        char layer[32];
+        snprintf(layer, sizeof layer, i < 4 ? "layers.%u" : "final_linear_layer", i);
+        Tensor *weight = oracle_tensor(arrays, "h32.%s.weight", layer),
+               *bias = oracle_tensor(arrays, "h32.%s.bias", layer);
+        memcpy(p->parameters + p->mlp[i].weight, weight->data, weight->count * sizeof(float));
+        memcpy(p->parameters + p->mlp[i].bias, bias->data, bias->count * sizeof(float));
+        tensor_release(weight);
+        tensor_release(bias);
+    }
+    checkpoint_close(arrays);
+}
+
+static void near(double value, double wanted, const char *what, unsigned step) {
+    if (!(fabs(value / wanted - 1) < 2e-6))
+        fail_msg("%s, step %u: loss %.9g, expected %.9g", what, step, value, wanted);
+}
+
+/* One of the oracle's runs: batches with repeats counted or not, with centralisation or without. */
+static void follow(const Trace *trace, const char *name, bool mixed, bool counted, bool centralise) {
+    Error err;
+    Predictor *p = trace->predictor;
+    OptimiserConfig config = optimiser_config(OPTIMISER_RANGER);
+    ParameterBlock parts[10];
+    config.centralise = centralise;
+    take_start(p);
+    for (unsigned i = 0; i < 5; i++) {
+        parts[2 * i] = (ParameterBlock){p->mlp[i].weight, p->mlp[i].out, p->mlp[i].in};
+        parts[2 * i + 1] = (ParameterBlock){p->mlp[i].bias, p->mlp[i].out, 1};
+    }
+    Optimiser *optimiser = optimiser_new(&config, parts, 10, p->parameters, p->parameter_count, &err);
+    float *targets = predictor_targets(p, trace->network, &err);
+    float *gradient = mem_alloc(p->parameter_count, sizeof(float), &err);
+    Mlp *mlp = mlp_new(p, &err);
+    assert_true(optimiser && targets && gradient && mlp);
+    Tensor *uniform = oracle_tensor(trace->arrays, "train.batches_uniform"),
+           *weighted = oracle_tensor(trace->arrays, "train.batches_weighted_steps_4_9_14_19");
+    const json_t *run = json_object_get(trace->runs, name), *losses = json_object_get(run, "losses");
+    const double weights = (double)p->weight_count;
+    double batch, rest;
+    for (unsigned step = 0; step < TRACE; step++) {
+        static uint32_t kernels[KERNELS];
+        static uint16_t times[KERNELS];
+        const bool drawn = mixed && step % 5 == 4;
+        const size_t count = batch_of(drawn ? weighted : uniform, drawn ? step / 5 : step, kernels, times, counted);
+        mlp_set(mlp, p->parameters);
+        mlp_reconstruction(mlp, targets, kernels, times, count, gradient, &batch, &rest);
+        const double loss = sqrt((batch + rest) / weights);
+        near(loss, json_number_value(json_array_get(losses, step)), name, step);
+        optimiser_step(optimiser, p->parameters, gradient, 1 / (weights * loss),
+                       schedule_rate(SCHEDULE_COSINE, 5e-3, 1e-6, step, TRACE));
+    }
+    mlp_set(mlp, p->parameters);
+    mlp_reconstruction(mlp, targets, NULL, NULL, 0, gradient, &batch, NULL);
+    near(sqrt(batch / weights), oracle_number(run, "final_loss"), name, TRACE);
+    tensor_release(uniform);
+    tensor_release(weighted);
+    mem_free(targets);
+    mem_free(gradient);
+    mlp_free(mlp);
+    optimiser_free(optimiser);
+}
+
+static void training_trace(void **state) {
+    (void)state;
+    Error err;
+    PredictorConfig config = predictor_config();
+    json_t *values = oracle_values("ranger");
+    Trace trace = {.network = oracle_network(SHARED_RESNET20), .arrays = oracle_arrays("ranger")};
+    trace.runs = json_object_get(json_object_get(values, "training"), "runs");
+    config.hidden = 32;
+    config.permutation = PERMUTATION_NONE;
+    trace.predictor = predictor_new(trace.network, NULL, &config, 1, "train", NULL, &err);
+    assert_non_null(trace.predictor);
+    follow(&trace, "uniform", false, true, false);
+    follow(&trace, "uniform_gc", false, true, true);
+    follow(&trace, "mixed_counted", true, true, false);
+    follow(&trace, "mixed_once", true, false, false);
+    follow(&trace, "mixed_counted_gc", true, true, true);
+    predictor_free(trace.predictor);
+    network_free(trace.network);
+    checkpoint_close(trace.arrays);
+    json_decref(values);
+}
+
+/* ---- the rest ---------------------------------------------------------------------------------------------------- */
+
+static void schedules(void **state) {
+    (void)state;
+    assert_true(fabs(schedule_rate(SCHEDULE_COSINE, 1, 0, 0, 10) - 1) < 1e-15);
+    assert_true(fabs(schedule_rate(SCHEDULE_COSINE, 1, 0, 5, 10) - 0.5) < 1e-15);
+    assert_true(fabs(schedule_rate(SCHEDULE_EXPONENTIAL, 1, 1e-4, 5, 10) - 1e-2) < 1e-15);
+    assert_true(fabs(schedule_rate(SCHEDULE_CONSTANT, 0.3, 1e-4, 9, 10) - 0.3) < 1e-15);
+}
+
+static void norms(void **state) {
+    (void)state;
+    static float values[20001];
+    for (size_t i = 0; i < 20001; i++) values[i] = (float)(i % 3);
+    /* 6667 each of 0, 1, 2: squares 6667 * (0 + 1 + 4) */
+    assert_true(fabs(gradient_norm(values, 20001) - sqrt(6667.0 * 5)) < 1e-9);
+    assert_true(gradient_norm(values, 0) == 0);
+}
+
+/* Large blocks are cut into pieces: the same result for every number of threads. */
+static void threads(void **state) {
+    (void)state;
+    enum { R = 300, C = 211, N = R * C + R };
+    static float start[N], first[N], now[N], gradient[N];
+    const ParameterBlock large[] = {{0, R, C}, {R * C, R, 1}};
+    Error err;
+    Rng rng = {.seed = 4};
+    for (size_t i = 0; i < N; i++) start[i] = (float)rng_normal(&rng);
+    for (int kind = 0; kind < OPTIMISER_COUNT; kind++)
+        for (unsigned count = 1; count <= 3; count++) {
+            pool_set_threads(count);
+            const OptimiserConfig config = optimiser_config((OptimiserKind)kind);
+            Optimiser *optimiser = optimiser_new(&config, large, 2, start, N, &err);
+            assert_non_null(optimiser);
+            memcpy(now, start, sizeof now);
+            for (int step = 0; step < 8; step++) {
+                for (size_t i = 0; i < N; i++) gradient[i] = sinf((float)(i + (size_t)step * 7));
+                fault_arm(FAULT_ALLOC, 1, true);
+                optimiser_step(optimiser, now, gradient, 0.1, 0.01);
+                assert_int_equal(fault_disarm(), 0);
+            }
+            if (count == 1) memcpy(first, now, sizeof first);
+            assert_memory_equal(first, now, sizeof now);
+            optimiser_free(optimiser);
+        }
+    pool_set_threads(0);
+    for (uint64_t n = 1;; n++) {
+        const OptimiserConfig config = optimiser_config(OPTIMISER_RANGER);
+        fault_arm(FAULT_ALLOC, n, false);
+        Optimiser *optimiser = optimiser_new(&config, large, 2, start, N, &err);
+        fault_disarm();
+        if (optimiser) {
+            optimiser_free(optimiser);
+            break;
+        }
+        assert_int_equal(err.status, STATUS_LIMIT);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(trajectories), cmocka_unit_test(training_trace), cmocka_unit_test(schedules),
+        cmocka_unit_test(norms),        cmocka_unit_test(threads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
