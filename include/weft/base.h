@@ -334,6 +334,8 @@ void run_path(const char *folder, const char *file, Str *out); /* sets *out */
 bool run_busy(const char *folder, long *process);
 /* Writes and removes a file of `bytes` bytes, so that a full or read-only folder is found out before hour one. */
 bool run_probe(const Run *run, uint64_t bytes, Error *err);
+/* Puts a file of the folder, where it exists, in the place of another; durable when it returns true, else STATUS_WRITE. */
+bool run_rename(const char *folder, const char *from, const char *to, Error *err);
 
 /* FOLDER/log.csv: a heading, then rows that are only ever appended; the first column is a step. run_log_open begins it,
  * or takes an old one up: cuts off a torn last line and the rows of steps beyond `last_step`. An old log with another

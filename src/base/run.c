@@ -161,6 +161,16 @@ bool run_probe(const Run *run, uint64_t bytes, Error *err) {
     return done;
 }
 
+/* Some file systems know no fsync of folders and say EINVAL: they have nothing more to offer. */
+bool run_rename(const char *folder, const char *from, const char *to, Error *err) {
+    const int fd = io_open(AT_FDCWD, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    bool done =
+        fd >= 0 && (io_rename(fd, from, to, true) == 0 || errno == ENOENT) && (io_fsync(fd) == 0 || errno == EINVAL);
+    if (!done) fail(folder, to, err);
+    if (fd >= 0) io_close(fd);
+    return done;
+}
+
 /* ---- the log: writing -------------------------------------------------------------------------------------------- */
 
 /* The number that a row begins with. `row` ends in a line end. */

@@ -2,72 +2,184 @@
  *
  *   w' = w * gamma / sqrt(variance + epsilon)      b' = beta + (b - mean) * gamma / sqrt(variance + epsilon)
  *
- * in double, then rounded once.
+ * in double, then rounded once; and gradients of w' and b' back to those of w and b.
  */
 #include "net/plan.h"
 
 #include <math.h>
 
-static const float *values(const Network *network, int tensor) {
-    return tensor == NO_TENSOR ? NULL : network->tensors[tensor].tensor->data;
+/* ---- batch norm -------------------------------------------------------------------------------------------------- */
+
+/* The batch norm that a step folds in, ready for its channels. */
+typedef struct Norm {
+    const float *gamma, *beta, *mean, *variance;
+    double epsilon;
+    bool absent;
+} Norm;
+
+static const float *values(const float *const *tensors, int tensor) {
+    return tensor == NO_TENSOR ? NULL : tensors[tensor];
 }
 
-/* What batch norm does to a channel: x * scale + shift. */
-typedef struct Affine {
-    double scale, shift;
-} Affine;
-
-static Affine batch_norm(const Network *network, int position, unsigned channel) {
-    if (position < 0) return (Affine){1, 0};
-    const Op *op = &network->graph->ops[position];
-    const float *gamma = values(network, op->weight), *beta = values(network, op->bias);
-    double variance = (double)values(network, op->variance)[channel] + (double)op->epsilon;
-    double scale = (gamma ? (double)gamma[channel] : 1) / sqrt(variance);
-    return (Affine){scale, (beta ? (double)beta[channel] : 0) - (double)values(network, op->mean)[channel] * scale};
+/* In training mode the statistics are those of the batch: nothing is folded. */
+static Norm step_norm(const Step *step, const Graph *graph, const float *const *tensors) {
+    if (step->batch_norm < 0 || step->training) return (Norm){.absent = true};
+    const Op *op = &graph->ops[step->batch_norm];
+    return (Norm){.gamma = values(tensors, op->weight),
+                  .beta = values(tensors, op->bias),
+                  .mean = values(tensors, op->mean),
+                  .variance = values(tensors, op->variance),
+                  .epsilon = (double)op->epsilon};
 }
 
-/* From out x in x kernel to [group of output channels][kernel][in][CHANNEL_GROUP]. A linear layer's weights are those
- * of a kernel as large as its map: its columns go through channels, rows, columns as well. */
-static void fold_convolution(const Plan *plan, const Step *step, const Network *network, float *parameters) {
-    const Op *op = &network->graph->ops[step->op];
-    const float *weight = values(network, op->weight), *bias = values(network, op->bias);
-    const size_t taps = (size_t)step->kernel[0] * step->kernel[1];
-    const size_t in = plan->maps[step->input].shape.channels / step->groups, out = op->out_channels / step->groups;
-    const size_t padded = (out + CHANNEL_GROUP - 1) / CHANNEL_GROUP * CHANNEL_GROUP;
-    for (unsigned channel = 0; channel < op->out_channels; channel++) {
-        const Affine affine = batch_norm(network, step->batch_norm, channel);
-        const size_t place = channel / out * padded + channel % out; /* among the padded channels of all groups */
-        float *to =
-            parameters + step->weights + place / CHANNEL_GROUP * taps * in * CHANNEL_GROUP + place % CHANNEL_GROUP;
-        for (size_t i = 0; i < in; i++)
-            for (size_t tap = 0; tap < taps; tap++)
-                to[(tap * in + i) * CHANNEL_GROUP] = (float)((double)*weight++ * affine.scale);
-        parameters[step->bias + place] = (float)((bias ? (double)bias[channel] : 0) * affine.scale + affine.shift);
+static double norm_scale(const Norm *norm, size_t channel) {
+    if (norm->absent) return 1;
+    return (norm->gamma ? (double)norm->gamma[channel] : 1) / sqrt((double)norm->variance[channel] + norm->epsilon);
+}
+
+static double norm_shift(const Norm *norm, size_t channel, double scale) {
+    if (norm->absent) return 0;
+    return (norm->beta ? (double)norm->beta[channel] : 0) - (double)norm->mean[channel] * scale;
+}
+
+/* ---- convolutions ------------------------------------------------------------------------------------------------ */
+
+static size_t padded(size_t channels) {
+    return (channels + CHANNEL_GROUP - 1) / CHANNEL_GROUP * CHANNEL_GROUP;
+}
+
+/* What the two layouts of a convolution's weights have in common. */
+typedef struct Layout {
+    size_t taps, in, out; /* channels of one group */
+} Layout;
+
+static Layout step_layout(const Plan *plan, const Step *step) {
+    return (Layout){(size_t)step->kernel[0] * step->kernel[1], plan->maps[step->input].shape.channels / step->groups,
+                    plan->maps[step->op].shape.channels / step->groups};
+}
+
+/* Where output channel `channel` has the weight of its first tap and input channel in the kernels' order: [group of
+ * output channels][tap][in][CHANNEL_GROUP]. */
+static size_t channel_place(Layout layout, size_t channel) {
+    const size_t place = channel / layout.out * padded(layout.out) + channel % layout.out;
+    return place / CHANNEL_GROUP * layout.taps * layout.in * CHANNEL_GROUP + place % CHANNEL_GROUP;
+}
+
+/* From out x in x kernel. A linear layer's weights are those of a kernel as large as its map: its columns go through
+ * channels, rows, columns as well. */
+static void fold_convolution(const Plan *plan, const Step *step, const Graph *graph, const float *const *tensors,
+                             float *parameters) {
+    const Op *op = &graph->ops[step->op];
+    const float *weight = values(tensors, op->weight), *bias = values(tensors, op->bias);
+    const Norm norm = step_norm(step, graph, tensors);
+    const Layout layout = step_layout(plan, step);
+    for (size_t channel = 0; channel < op->out_channels; channel++) {
+        const double scale = norm_scale(&norm, channel);
+        float *to = parameters + step->weights + channel_place(layout, channel);
+        for (size_t i = 0; i < layout.in; i++)
+            for (size_t tap = 0; tap < layout.taps; tap++)
+                to[(tap * layout.in + i) * CHANNEL_GROUP] = (float)((double)*weight++ * scale);
+        parameters[step->bias + channel / layout.out * padded(layout.out) + channel % layout.out] =
+            (float)((bias ? (double)bias[channel] : 0) * scale + norm_shift(&norm, channel, scale));
     }
 }
+
+/* The taps of one phase in reverse order, roles of the channels exchanged: [group][group of input channels][tap][out]
+ * [CHANNEL_GROUP]. Reads the weights as they were folded for the way there; returns where the next phase begins. */
+static float *transpose_phase(const Step *step, Layout layout, Phase down, Phase across, const float *weights,
+                              float *to) {
+    const size_t taps = (size_t)down.taps * across.taps, rows = padded(layout.in);
+    for (size_t group = 0; group < step->groups; group++, to += rows * taps * layout.out)
+        for (size_t out = 0; out < layout.out; out++) {
+            const float *from = weights + channel_place(layout, group * layout.out + out);
+            for (size_t t = 0; t < taps; t++) {
+                const size_t y = down.tap + step->stride * (down.taps - 1 - t / across.taps);
+                const size_t x = across.tap + step->stride * (across.taps - 1 - t % across.taps);
+                const float *tap = from + (y * step->kernel[1] + x) * layout.in * CHANNEL_GROUP;
+                for (size_t in = 0; in < layout.in; in++)
+                    to[((in / CHANNEL_GROUP * taps + t) * layout.out + out) * CHANNEL_GROUP + in % CHANNEL_GROUP] =
+                        tap[in * CHANNEL_GROUP];
+            }
+        }
+    return to;
+}
+
+/* ---- depthwise --------------------------------------------------------------------------------------------------- */
 
 /* From channels x kernel to [kernel][channels]; one tap of weight 1 where there is no convolution. */
-static void fold_depthwise(const Step *step, const Network *network, unsigned channels, float *parameters) {
-    const Op *op = &network->graph->ops[step->op];
+static void fold_depthwise(const Plan *plan, const Step *step, const Graph *graph, const float *const *tensors,
+                           float *parameters) {
+    const Op *op = &graph->ops[step->op];
     const bool convolution = step->kind == STEP_DEPTHWISE;
-    const float *weight = convolution ? values(network, op->weight) : NULL;
-    const float *bias = convolution ? values(network, op->bias) : NULL;
-    const size_t taps = (size_t)step->kernel[0] * step->kernel[1];
-    for (unsigned channel = 0; channel < channels; channel++) {
-        const Affine affine = batch_norm(network, step->batch_norm, channel);
+    const float *weight = convolution ? values(tensors, op->weight) : NULL;
+    const float *bias = convolution ? values(tensors, op->bias) : NULL;
+    const Norm norm = step_norm(step, graph, tensors);
+    const size_t taps = (size_t)step->kernel[0] * step->kernel[1], channels = plan->maps[step->op].shape.channels;
+    for (size_t channel = 0; channel < channels; channel++) {
+        const double scale = norm_scale(&norm, channel);
         for (size_t tap = 0; tap < taps; tap++)
             parameters[step->weights + tap * channels + channel] =
-                (float)((weight ? (double)weight[channel * taps + tap] : 1) * affine.scale);
-        parameters[step->bias + channel] = (float)((bias ? (double)bias[channel] : 0) * affine.scale + affine.shift);
+                (float)((weight ? (double)weight[channel * taps + tap] : 1) * scale);
+        parameters[step->bias + channel] =
+            (float)((bias ? (double)bias[channel] : 0) * scale + norm_shift(&norm, channel, scale));
     }
 }
 
-void plan_fold(const Plan *plan, const Network *network, float *parameters) {
-    for (size_t i = 0; i < plan->step_count; i++) {
-        const Step *step = &plan->steps[i];
-        if (step->kind == STEP_CONVOLUTION)
-            fold_convolution(plan, step, network, parameters);
-        else if (step->kind == STEP_DEPTHWISE || step->kind == STEP_ELEMENTWISE)
-            fold_depthwise(step, network, plan->maps[step->op].shape.channels, parameters);
+static float *reverse_phase(const Step *step, size_t channels, Phase down, Phase across, const float *weights,
+                            float *to) {
+    for (unsigned i = down.taps; i-- > 0;)
+        for (unsigned j = across.taps; j-- > 0;) {
+            const size_t tap = (size_t)(down.tap + step->stride * i) * step->kernel[1] + across.tap + step->stride * j;
+            for (size_t channel = 0; channel < channels; channel++) *to++ = weights[tap * channels + channel];
+        }
+    return to;
+}
+
+/* ---- the whole --------------------------------------------------------------------------------------------------- */
+
+static void fold_back(const Plan *plan, const Step *step, float *parameters) {
+    const Shape in = plan->maps[step->input].shape;
+    const Layout layout = step_layout(plan, step);
+    const float *weights = parameters + step->weights;
+    float *to = parameters + step->transposed;
+    for (unsigned y = 0; y < step->stride; y++)
+        for (unsigned x = 0; x < step->stride; x++) {
+            const Phase down = phase_at(y, step->kernel[0], step->stride, step->padding, in.height);
+            const Phase across = phase_at(x, step->kernel[1], step->stride, step->padding, in.width);
+            to = step->kind == STEP_CONVOLUTION ? transpose_phase(step, layout, down, across, weights, to)
+                                                : reverse_phase(step, in.channels, down, across, weights, to);
+        }
+}
+
+void fold_step(const Plan *plan, const Step *step, const Graph *graph, const float *const *tensors, float *parameters) {
+    if (step->kind == STEP_CONVOLUTION)
+        fold_convolution(plan, step, graph, tensors, parameters);
+    else if (step->kind == STEP_DEPTHWISE || step->kind == STEP_ELEMENTWISE)
+        fold_depthwise(plan, step, graph, tensors, parameters);
+    if (step->to_input.write && (step->kind == STEP_CONVOLUTION || step->kind == STEP_DEPTHWISE))
+        fold_back(plan, step, parameters);
+}
+
+void unfold_weights(const Plan *plan, const Step *step, const Graph *graph, const float *const *tensors,
+                    const float *sums, float *gradient) {
+    const Norm norm = step_norm(step, graph, tensors);
+    const Layout layout = step_layout(plan, step);
+    const size_t channels = plan->maps[step->op].shape.channels;
+    const bool depthwise = step->kind == STEP_DEPTHWISE;
+    sums += step->weight_gradient;
+    for (size_t channel = 0; channel < channels; channel++) {
+        const float *from = sums + (depthwise ? channel : channel_place(layout, channel));
+        const size_t step_in = depthwise ? channels : CHANNEL_GROUP;
+        const double scale = norm_scale(&norm, channel);
+        for (size_t i = 0; i < layout.in; i++)
+            for (size_t tap = 0; tap < layout.taps; tap++)
+                *gradient++ = (float)((double)from[(tap * layout.in + i) * step_in] * scale);
     }
+}
+
+void unfold_bias(const Plan *plan, const Step *step, const Graph *graph, const float *const *tensors, const float *sums,
+                 float *gradient) {
+    const Norm norm = step_norm(step, graph, tensors);
+    for (size_t channel = 0; channel < plan->maps[step->op].shape.channels; channel++)
+        gradient[channel] = (float)((double)sums[step->bias_gradient + channel] * norm_scale(&norm, channel));
 }

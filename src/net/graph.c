@@ -73,7 +73,8 @@ static bool op_equal(const Op *a, const Op *b) {
     return a->kind == b->kind && a->input[0] == b->input[0] && a->input[1] == b->input[1] &&
            a->out_channels == b->out_channels && a->kernel[0] == b->kernel[0] && a->kernel[1] == b->kernel[1] &&
            a->stride == b->stride && a->padding == b->padding && a->groups == b->groups &&
-           (a->bias == NO_TENSOR) == (b->bias == NO_TENSOR) && !(a->epsilon < b->epsilon || a->epsilon > b->epsilon);
+           (a->weight == NO_TENSOR) == (b->weight == NO_TENSOR) && (a->bias == NO_TENSOR) == (b->bias == NO_TENSOR) &&
+           !(a->epsilon < b->epsilon || a->epsilon > b->epsilon);
 }
 
 bool graph_equal(const Graph *a, const Graph *b) {

@@ -5,10 +5,11 @@
 typedef struct Planner {
     const Graph *graph;
     Plan *plan;
-    int *uses;     /* how many operations read this result */
-    int *reader;   /* the last of them */
-    bool *done;    /* part of a step already */
-    int *last_use; /* the last step that reads this result; step_count for the logits */
+    int *uses;                   /* how many operations read this result */
+    int *reader;                 /* the last of them */
+    bool *done;                  /* part of a step already */
+    int *last_use;               /* the last step that reads this result; step_count for the logits */
+    bool feature_maps, training; /* batch norms and sums remain maps; batch norms are steps of their own */
 } Planner;
 
 /* ---- steps ------------------------------------------------------------------------------------------------------- */
@@ -38,11 +39,12 @@ static void absorb(const Planner *planner, Step *step, int op) {
 /* Takes into the step what follows it: batch norm, a sum whose other part is there already, ReLU. */
 static void fuse(const Planner *planner, Step *step) {
     int next;
-    if (step->batch_norm < 0 && step->kind != STEP_ELEMENTWISE &&
+    if (step->batch_norm < 0 && step->kind != STEP_ELEMENTWISE && !planner->training &&
         (next = follower(planner, step, OP_BATCH_NORM)) >= 0) {
         step->batch_norm = next;
         absorb(planner, step, next);
     }
+    if (planner->feature_maps && (step->batch_norm >= 0 || step->residual >= 0)) return;
     if (step->residual < 0 && (next = follower(planner, step, OP_ADD)) >= 0) {
         const int *input = planner->graph->ops[next].input;
         int other = input[0] == step->result ? input[1] : input[0];
@@ -51,6 +53,7 @@ static void fuse(const Planner *planner, Step *step) {
             absorb(planner, step, next);
         }
     }
+    if (planner->feature_maps && step->residual >= 0) return;
     if (step->activation != ACTIVATION_NONE) return;
     if ((next = follower(planner, step, OP_RELU)) >= 0) {
         step->activation = ACTIVATION_RELU;
@@ -88,6 +91,8 @@ static Step begin_step(const Planner *planner, int i) {
         step.kind = op->kind == OP_LINEAR ? STEP_CONVOLUTION : STEP_AVERAGE_POOL;
         step.kernel[0] = in->height;
         step.kernel[1] = in->width;
+        /* There is one window, so any stride does; this one keeps the windows of the way back apart. */
+        step.stride = in->height > in->width ? in->height : in->width;
         break;
     case OP_SHORTCUT_A:
         step.kind = STEP_SHORTCUT_A;
@@ -96,6 +101,11 @@ static Step begin_step(const Planner *planner, int i) {
     case OP_BATCH_NORM:
         step.batch_norm = i;
         step.kind = STEP_ELEMENTWISE;
+        step.training = planner->training;
+        step.statistics = planner->plan->statistics;
+        if (!step.training) break;
+        planner->plan->statistics += in->channels;
+        if (in->channels > planner->plan->channels) planner->plan->channels = in->channels;
         break;
     case OP_ADD:
         step.residual = op->input[1];
@@ -126,13 +136,14 @@ static void make_steps(const Planner *planner) {
         Step step = begin_step(planner, (int)i);
         planner->done[i] = true;
         if (fusible(&step) && step.activation == ACTIVATION_NONE) fuse(planner, &step);
+        plan->maps[step.result].activation = step.activation;
         plan->steps[plan->step_count++] = step;
     }
 }
 
 /* ---- places ------------------------------------------------------------------------------------------------------ */
 
-static bool add_size(size_t *total, uint64_t a, uint64_t b, uint64_t c) {
+bool size_place(size_t *total, uint64_t a, uint64_t b, uint64_t c) {
     const uint64_t dim[3] = {a, b, c};
     uint64_t size, sum;
     if (!size_product(dim, 3, &size) || !size_add(size, 15, &size) || !size_add(*total, size & ~(uint64_t)15, &sum) ||
@@ -156,9 +167,9 @@ static bool place_parameters(const Planner *planner) {
             rows = (uint64_t)step->groups * ((each + CHANNEL_GROUP - 1) / CHANNEL_GROUP) * CHANNEL_GROUP;
         }
         step->weights = plan->parameters;
-        if (!add_size(&plan->parameters, taps, rows, 1)) return false;
+        if (!size_place(&plan->parameters, taps, rows, 1)) return false;
         step->bias = plan->parameters;
-        if (!add_size(&plan->parameters, rows, 1, 1)) return false;
+        if (!size_place(&plan->parameters, rows, 1, 1)) return false;
     }
     return true;
 }
@@ -176,14 +187,13 @@ static void find_lives(const Planner *planner) {
     planner->last_use[planner->graph->count - 1] = (int)plan->step_count;
 }
 
-/* A piece of the arena, used by one map after the other. */
-typedef struct Slot {
-    size_t size;
-    int map; /* -1: free */
-} Slot;
+bool map_place(size_t *total, const Map *map) {
+    return size_place(total, (uint64_t)map->shape.height + 2 * map->border,
+                      (uint64_t)map->shape.width + 2 * map->border, map->shape.channels);
+}
 
 /* The smallest free slot that is large enough; else the largest free one, which then grows; else a new one. */
-static Slot *choose_slot(Slot *slots, size_t *count, size_t size) {
+Slot *slot_choose(Slot *slots, size_t *count, size_t size) {
     Slot *best = NULL;
     for (size_t i = 0; i < *count; i++) {
         Slot *slot = &slots[i];
@@ -208,32 +218,35 @@ static bool place_maps(const Planner *planner, Slot *slots, size_t *slot_of) {
         int result = plan->steps[i].result;
         const Map *map = &plan->maps[result];
         size_t size = 0;
-        if (!add_size(&size, (uint64_t)map->shape.height + 2 * map->border,
-                      (uint64_t)map->shape.width + 2 * map->border, map->shape.channels))
-            return false;
-        Slot *slot = choose_slot(slots, &count, size);
+        if (!map_place(&size, map)) return false;
+        Slot *slot = slot_choose(slots, &count, size);
         slot->map = result;
         slot_of[result] = (size_t)(slot - slots);
-        for (size_t j = 0; j < count; j++)
+        for (size_t j = 0; j < count && !plan->keep; j++)
             if (slots[j].map >= 0 && planner->last_use[slots[j].map] <= (int)i) slots[j].map = -1;
     }
     for (size_t j = 0; j < count; j++) {
         for (size_t i = 0; i < plan->step_count; i++)
             if (slot_of[plan->steps[i].result] == j) plan->maps[plan->steps[i].result].offset = plan->arena;
-        if (!add_size(&plan->arena, slots[j].size, 1, 1)) return false;
+        if (!size_place(&plan->arena, slots[j].size, 1, 1)) return false;
     }
     return true;
 }
 
 /* ---- the whole --------------------------------------------------------------------------------------------------- */
 
-bool plan_make(Plan *plan, const Network *network, unsigned height, unsigned width, Error *err) {
+bool plan_make(Plan *plan, const Network *network, unsigned height, unsigned width, const EngineOptions *options,
+               Error *err) {
+    static const EngineOptions nothing = {0};
     const Graph *graph = network->graph;
     *plan = (Plan){0};
     Shape *shapes = graph_shapes(network, height, width, err);
     if (!shapes) return false;
     size_t count = network->graph->count;
-    Planner planner = {.graph = graph, .plan = plan};
+    if (!options) options = &nothing;
+    plan->keep = options->gradients || options->input_gradient || options->feature_maps || options->batch_statistics;
+    Planner planner = {
+        .graph = graph, .plan = plan, .feature_maps = options->feature_maps, .training = options->batch_statistics};
     Slot *slots = NULL;
     size_t *slot_of = NULL;
     bool done = (planner.uses = mem_alloc(count, sizeof *planner.uses, err)) &&
@@ -242,14 +255,19 @@ bool plan_make(Plan *plan, const Network *network, unsigned height, unsigned wid
                 (planner.last_use = mem_alloc(count, sizeof *planner.last_use, err)) &&
                 (slots = mem_alloc(count, sizeof *slots, err)) && (slot_of = mem_alloc(count, sizeof *slot_of, err)) &&
                 (plan->steps = mem_alloc(count, sizeof *plan->steps, err)) &&
-                (plan->maps = mem_alloc(count, sizeof *plan->maps, err));
+                (plan->maps = mem_alloc(count, sizeof *plan->maps, err)) &&
+                (plan->gradients = mem_alloc(count, sizeof *plan->gradients, err));
     if (done) {
         for (size_t i = 0; i < count; i++) plan->maps[i].shape = shapes[i];
         count_uses(&planner);
         make_steps(&planner);
         find_lives(&planner);
-        done = (place_parameters(&planner) && place_maps(&planner, slots, slot_of)) ||
+        plan->backward = options->gradients || options->input_gradient;
+        /* The kernels of weight gradients read up to a group of channels beyond a map's end. */
+        done = (place_parameters(&planner) && place_maps(&planner, slots, slot_of) &&
+                size_place(&plan->arena, CHANNEL_GROUP, 1, 1)) ||
                error_set(err, STATUS_LIMIT, "the maps of images of %ux%u are too large", height, width);
+        done = done && (!plan->backward || plan_backward(plan, graph, options, slots, err));
     }
     mem_free(shapes);
     mem_free(planner.uses);
@@ -265,5 +283,6 @@ bool plan_make(Plan *plan, const Network *network, unsigned height, unsigned wid
 void plan_done(Plan *plan) {
     mem_free(plan->steps);
     mem_free(plan->maps);
+    mem_free(plan->gradients);
     *plan = (Plan){0};
 }

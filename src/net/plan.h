@@ -1,8 +1,12 @@
 /* plan -- how an engine runs a graph: which operations run together, and where their results lie. Private to src/net.
  *
  * Batch norm goes into the weights of the convolution before it; the residual sum and the ReLU that follow are done as
- * its results are stored. Each remaining result is a map in the worker's arena; maps whose lives do not overlap share
- * memory.
+ * its results are stored. Each remaining result is a map in an arena; maps whose lives do not overlap share memory.
+ *
+ * An engine that computes gradients, or shows feature maps, keeps every map. Its backward pass runs the steps from the
+ * last to the first. When it comes to a step, the gradient of the step's result (before the activation) is complete;
+ * the step adds its part to the gradients of its input and of what it added. Only maps with something to train behind
+ * them have a gradient; gradients whose lives do not overlap share memory as well.
  */
 #ifndef WEFT_NET_PLAN_H
 #define WEFT_NET_PLAN_H
@@ -14,11 +18,18 @@ typedef enum StepKind {
     STEP_INPUT,
     STEP_CONVOLUTION, /* also linear layers: a kernel as large as the map */
     STEP_DEPTHWISE,
-    STEP_ELEMENTWISE, /* batch norm, sum, ReLU with no convolution before them */
+    STEP_ELEMENTWISE, /* batch norm, sum, ReLU with no convolution before them; every batch norm in training mode */
     STEP_SHORTCUT_A,
     STEP_MAX_POOL,
     STEP_AVERAGE_POOL, /* also the global one: a window as large as the map */
 } StepKind;
+
+/* How a step hands the gradient of its result on to one of its operands. */
+typedef struct Flow {
+    bool write; /* there is something to do now; else another step's Flow takes it from here, or nobody needs it */
+    int with;   /* the map whose gradient holds what other steps gave already, or -1 */
+    bool last;  /* the gradient is then complete: the operand's activation is applied to it */
+} Flow;
 
 /* Positions are those of the graph's operations. */
 typedef struct Step {
@@ -30,27 +41,76 @@ typedef struct Step {
     Activation activation;
     unsigned kernel[2], stride, padding, groups;
     size_t weights, bias; /* floats from the start of the folded parameters */
+    /* Of the backward pass. */
+    bool backward;                         /* the result's gradient is needed */
+    bool unread;                           /* nothing that leads to the logits reads the result: its gradient is zero */
+    bool weight_wanted, bias_wanted;       /* of a convolution or linear layer; of batch norm: gamma, beta */
+    Flow to_input, to_residual;            /* with to_input.write, `transposed` is there */
+    size_t transposed;                     /* weights of the way back, floats from the start of the folded parameters */
+    size_t weight_gradient, bias_gradient; /* floats from the start of a piece's gradients; laid out as the weights
+                                              are, biases in channel order */
+    bool training;                         /* batch norm in training mode */
+    size_t statistics;                     /* its first channel among those of all such steps */
 } Step;
 
 typedef struct Map {
     Shape shape;
-    unsigned border; /* zero pixels around it */
-    size_t offset;   /* floats from the start of the arena, border included */
+    unsigned border;       /* zero pixels around it */
+    size_t offset;         /* floats from the start of the arena, border included */
+    Activation activation; /* that of the step whose result it is */
 } Map;
 
 typedef struct Plan {
     Step *steps;
     size_t step_count;
     Map *maps;         /* one per operation; only results of steps have a place */
-    size_t arena;      /* floats for the maps of one image */
+    Map *gradients;    /* of these maps; only where `backward` */
+    bool keep;         /* no two maps share memory */
+    bool backward;     /* there is a backward pass */
+    size_t arena;      /* floats for the maps and gradients of one image */
     size_t parameters; /* floats for all folded weights and biases */
+    size_t sums;       /* floats for the gradients of weights and biases, as the kernels sum them up */
+    size_t statistics; /* channels of all batch norms in training mode */
+    unsigned channels; /* the most that any of them has */
 } Plan;
 
-bool plan_make(Plan *plan, const Network *network, unsigned height, unsigned width, Error *err);
+/* `options` NULL: forward only. */
+bool plan_make(Plan *plan, const Network *network, unsigned height, unsigned width, const EngineOptions *options,
+               Error *err);
 void plan_done(Plan *plan);
 
-/* The weights of `network`, batch norm folded in (in double, then rounded), in the order the kernels read them;
- * `parameters` is plan->parameters floats, the unused ones zero. */
-void plan_fold(const Plan *plan, const Network *network, float *parameters);
+/* What both directions of planning use: places in memory, taken by one map after the other. */
+typedef struct Slot {
+    size_t size;
+    int map; /* -1: free */
+} Slot;
+Slot *slot_choose(Slot *slots, size_t *count, size_t size);
+/* Adds a * b * c, rounded up to a whole vector, to *total; false on overflow. */
+bool size_place(size_t *total, uint64_t a, uint64_t b, uint64_t c);
+bool map_place(size_t *total, const Map *map); /* with its border */
+/* Plans the backward pass of a plan whose steps are made. `slots`: one entry per operation. false: too large. */
+bool plan_backward(Plan *plan, const Graph *graph, const EngineOptions *options, Slot *slots, Error *err);
+
+/* ---- the way back of windows ------------------------------------------------------------------------------------- */
+
+/* The gradient of a convolution's input, along one dimension: the positions first, first + stride, ... (`count` of
+ * them) are hit by the same taps -- tap, tap + stride, ... (`taps` of them) -- and so are the results of a convolution
+ * of stride 1 with these taps in reverse order, over the gradient of the output from position `offset` on. */
+typedef struct Phase {
+    unsigned first, count, tap, taps;
+    ptrdiff_t offset;
+} Phase;
+Phase phase_at(unsigned phase, unsigned kernel, unsigned stride, unsigned padding, unsigned size);
+
+/* ---- weights ----------------------------------------------------------------------------------------------------- */
+
+/* The weights of one step, batch norm folded in (in double, then rounded), in the order the kernels read them, for both
+ * ways. `tensors`: the graph's, by index. The unused ones of `parameters` stay as they are: zero. */
+void fold_step(const Plan *plan, const Step *step, const Graph *graph, const float *const *tensors, float *parameters);
+/* From the sums of a step's weight gradient to the tensor's layout, through the folded batch norm. */
+void unfold_weights(const Plan *plan, const Step *step, const Graph *graph, const float *const *tensors,
+                    const float *sums, float *gradient);
+void unfold_bias(const Plan *plan, const Step *step, const Graph *graph, const float *const *tensors, const float *sums,
+                 float *gradient);
 
 #endif

@@ -85,6 +85,7 @@ static bool set_value(Session *session, ArgValue *value, const char *text, bool 
     case ARG_NEW:
         ok = ok && workspace_name_check(session, text, err);
         break;
+    case ARG_RUN:
     case ARG_FILE:
     case ARG_OUTPUT:
         if (!*text) ok = error_set(err, STATUS_USAGE, "%s is empty", str_text(&where));

@@ -26,6 +26,7 @@ typedef enum ArgKind {
     ARG_TABLE,     /* a table of the workspace */
     ARG_OBJECT,    /* any object of the workspace */
     ARG_SHOWN,     /* any object, or a file by its path */
+    ARG_RUN,       /* the number of a job, or the folder of a run */
     ARG_NEW,       /* a name for a new object */
     ARG_LAYER,     /* a layer of the network given first */
     ARG_LAYERS,    /* a layer selector (help selectors) */
@@ -108,6 +109,7 @@ struct Command {
     const char *description;
     const ArgSpec *positionals, *options; /* end with name NULL; NULL: none */
     const char *const *examples;          /* end with NULL; run after the prelude of command_prelude */
+    bool examples_need_job;               /* they are shown, but tests cannot run them */
     /* Fills *result; changes nothing in the session but what the command is about. */
     bool (*run)(Session *session, const Args *args, Result *result, Error *err);
     /* Network-to-network commands: what `run` and sweeps call. The first positional is the network; `chosen` marks the

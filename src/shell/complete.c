@@ -69,6 +69,17 @@ static void offer_files(Offer *offer) {
     str_done(&path);
 }
 
+/* Jobs by their folders, which tell more than numbers. */
+static void offer_runs(Offer *offer) {
+    Words folders;
+    Error err;
+    if (jobs_list(&folders, &err)) {
+        for (size_t i = 0; i < folders.count; i++) offer_text(offer, folders.word[i]);
+        words_done(&folders);
+    }
+    offer_files(offer);
+}
+
 static void offer_layers(Offer *offer, const Network *network, bool selector) {
     for (size_t i = 0; network && i < network->layer_count; i++) {
         const Layer *layer = &network->layers[i];
@@ -175,6 +186,9 @@ static void offer_value(Offer *offer, const Session *session, const ArgSpec *spe
     case ARG_FILE:
     case ARG_OUTPUT:
         offer_files(offer);
+        break;
+    case ARG_RUN:
+        offer_runs(offer);
         break;
     case ARG_LAYER:
         offer_layers(offer, network, false);

@@ -12,24 +12,12 @@
 
 enum { HISTORY_LINES = 10000 };
 
-/* $WEFT_HISTFILE, else $XDG_STATE_HOME/weft/history, else ~/.local/state/weft/history. */
+/* $WEFT_HISTFILE, else the file `history` where state is kept. */
 static bool history_path(Str *out) {
-    const char *file = getenv("WEFT_HISTFILE"), *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-    if (file)
-        str_add(out, file);
-    else if (state && *state == '/')
-        str_addf(out, "%s/weft/history", state);
-    else if (home && *home)
-        str_addf(out, "%s/.local/state/weft/history", home);
+    const char *file = getenv("WEFT_HISTFILE");
+    if (!file) return state_path("history", out);
+    str_add(out, file);
     return out->length > 0 && !out->failed;
-}
-
-static void make_folders(char *path) {
-    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        mkdir(path, 0700);
-        *slash = '/';
-    }
 }
 
 static void history_start(void) {
@@ -46,7 +34,7 @@ static void history_start(void) {
 static void history_end(void) {
     Str path = {0};
     if (history_path(&path)) {
-        make_folders(path.text);
+        state_make_folders(path.text);
         mode_t old = umask(077);
         write_history(path.text);
         umask(old);
@@ -122,6 +110,7 @@ Status session_prompt(Session *session) {
         whole = (Str){0};
     }
     if (!session->quit && !signals_ending()) fputs("\n", stderr);
+    if (!signals_ending()) background_farewell(session);
     history_end();
     str_done(&reader.pending);
     str_done(&whole);

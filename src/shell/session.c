@@ -34,6 +34,7 @@ void session_free(Session *session) {
     for (size_t i = 0; i < session->done_count; i++) mem_free(session->done[i]);
     mem_free(session->done);
     mem_free(session->record_path);
+    words_done(&session->background);
     mem_free(session);
 }
 

@@ -8,6 +8,11 @@
 #include "command.h"
 #include "weft/shell.h"
 
+typedef struct Words {
+    char **word;
+    size_t count, capacity;
+} Words;
+
 struct Session {
     SessionOptions options;
     Object **objects; /* in the order made */
@@ -33,6 +38,7 @@ struct Session {
         double started, shown;
         bool visible;
     } progress;
+    Words background; /* folders of the runs that this session started there */
 };
 
 /* ---- workspace.c ---- */
@@ -73,15 +79,12 @@ bool run_apply(Session *session, const Args *args, Result *result, Error *err);
 bool lineage_say(KeyValue *newest, const char *line, Error *err);
 
 /* ---- words.c ---- */
-typedef struct Words {
-    char **word;
-    size_t count, capacity;
-} Words;
 /* Cuts a command line into words: quotes group ('...' as it stands, "..." with $), $name and $(expr) are Lua values, #
  * begins a comment, an unquoted ; ends the command: *used is how far it was read. A command whose argument is ARG_REST
  * gets the rest of the line as one word. */
 bool words_split(Session *session, const char *line, Words *out, size_t *used, Error *err);
 void words_done(Words *words);
+bool words_add(Words *words, const char *text, Error *err); /* a copy */
 /* A word with quotes where it needs them to be read back. */
 void words_quote(const char *word, Str *out);
 
@@ -165,6 +168,45 @@ void complete_start(Session *session); /* hands the completer to readline */
 /* All completions of the word that ends at `end`, sorted; `start` is where it begins. What readline and the tests call.
  */
 bool complete_candidates(Session *session, const char *line, size_t start, size_t end, Words *out);
+
+/* ---- jobs.c ---- */
+/* $XDG_STATE_HOME/weft/NAME, else ~/.local/state/weft/NAME; false where neither is known. */
+bool state_path(const char *name, Str *out);
+void state_make_folders(char *path); /* those above a file; the text is put back */
+typedef enum JobState { JOB_RUNNING, JOB_DONE, JOB_STOPPED, JOB_FAILED } JobState;
+const char *job_state_name(JobState state);
+/* How a run stands, as far as its folder tells. */
+typedef struct Job {
+    char *folder, *name, *rate_of;
+    char *newest;    /* the folder itself, or that of the newest of several trials: where log and checkpoints are */
+    unsigned trial;  /* its number; 0: there is one only */
+    bool last_trial; /* no further one follows */
+    uint64_t step, steps;  /* done, as far as log and checkpoints tell; planned, 0: not known */
+    uint64_t saved;        /* the step of the newest checkpoint; 0: none */
+    double loss, accuracy; /* the latest, NaN: none */
+    JobState state;
+    long process; /* that runs it; 0: none, or not known */
+    Str reason;   /* JOB_FAILED */
+    Table *log;   /* NULL: none */
+} Job;
+bool job_read(const char *folder, Job *out, Error *err);
+void job_done(Job *job);
+/* "runs/a: running (process 12), step 250 of 1000, loss 0.25" */
+void job_describe(const Job *job, Str *out);
+/* The folders of all background runs that still exist, in the order started: job N is word N - 1. */
+bool jobs_list(Words *out, Error *err);
+bool jobs_add(const char *folder, Error *err);
+/* The folder that a word means: the number of a job, or a path. Added to *folder. */
+bool job_find(const char *word, Str *folder, Error *err);
+/* Whether error.txt ends in an error of weft's that is newer than the last lock; *reason is that. */
+bool job_failure(const char *folder, Str *reason);
+
+/* ---- background.c ---- */
+/* Runs a command (its words) in another weft process, detached: output to FOLDER/output.txt, errors to
+ * FOLDER/error.txt. The command must lock FOLDER with run_open; returns when it has, or with its error when it died
+ * before. The job is listed. Relative paths mean the same there as here. */
+bool background_start(Session *session, const char *folder, const char *const *words, size_t count, Error *err);
+void background_farewell(Session *session); /* one line where runs of this session go on */
 
 /* ---- signals.c ---- */
 int signals_ending(void); /* the signal that asks the process to end (TERM, HUP, QUIT), or 0 */

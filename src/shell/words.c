@@ -4,11 +4,14 @@
 
 #include "session.h"
 
-static bool push(Words *words, const Str *word, Error *err) {
-    if (!str_ok(word, err) || !mem_grow(&words->word, &words->capacity, words->count + 1, sizeof(char *), err))
-        return false;
-    words->word[words->count] = mem_copy_text(str_text(word), err);
+bool words_add(Words *words, const char *text, Error *err) {
+    if (!mem_grow(&words->word, &words->capacity, words->count + 1, sizeof(char *), err)) return false;
+    words->word[words->count] = mem_copy_text(text, err);
     return words->word[words->count] && ++words->count;
+}
+
+static bool push(Words *words, const Str *word, Error *err) {
+    return str_ok(word, err) && words_add(words, str_text(word), err);
 }
 
 void words_done(Words *words) {

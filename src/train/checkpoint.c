@@ -10,8 +10,6 @@
  */
 #include "train/internal.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -196,27 +194,6 @@ static Checkpoint *open_whole(const char *path, const TrainConfig *config, Progr
 
 /* ---- the folder -------------------------------------------------------------------------------------------------- */
 
-static bool rename_in(const char *folder, const char *from, const char *to, Error *err) {
-    Str a = {0}, b = {0};
-    run_path(folder, from, &a);
-    run_path(folder, to, &b);
-    bool done = str_ok(&a, err) && str_ok(&b, err);
-    if (done && rename(str_text(&a), str_text(&b)) != 0 && (errno != ENOENT || strcmp(from, LAST) != 0))
-        done = error_set(err, STATUS_WRITE, "%s: %s", str_text(&b), strerror(errno));
-    str_done(&a);
-    str_done(&b);
-    return done;
-}
-
-/* Makes the renames durable. */
-static bool sync_folder(const char *folder, Error *err) {
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool done = fd >= 0 && (fsync(fd) == 0 || errno == EINVAL);
-    if (!done) error_set(err, STATUS_WRITE, "%s: %s", folder, strerror(errno));
-    if (fd >= 0) close(fd);
-    return done;
-}
-
 bool checkpoint_save(const char *folder, const TrainConfig *config, Learner *learner, Optimiser *optimiser,
                      const Progress *progress, Error *err) {
     Str next = {0};
@@ -230,8 +207,7 @@ bool checkpoint_save(const char *folder, const TrainConfig *config, Learner *lea
         if (!done) err->status = STATUS_WRITE;
         checkpoint_close(again);
     }
-    done = done && rename_in(folder, LAST, PREVIOUS, err) && rename_in(folder, NEXT, LAST, err) &&
-           sync_folder(folder, err);
+    done = done && run_rename(folder, LAST, PREVIOUS, err) && run_rename(folder, NEXT, LAST, err);
     str_done(&next);
     return done;
 }

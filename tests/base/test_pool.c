@@ -246,7 +246,7 @@ static void map_evaluates_every_point(void **state) {
     for (size_t t = 0; t < COUNTS; t++) {
         Error err = {0};
         Work *work = new_work();
-        Task task = {count_report, work};
+        Task task = {.report = count_report, .context = work};
         pool_set_threads(thread_counts[t]);
         assert_true(map_points(PIECES, NULL, evaluate, work, "points", &task, &err));
         for (size_t i = 0; i < PIECES; i++) assert_true(work->result[i] == sin((double)i));
@@ -275,7 +275,7 @@ static void map_reports_the_first_failure(void **state) {
     for (size_t t = 0; t < COUNTS; t++) {
         Error err = {0};
         Work *work = new_work();
-        Task task = {count_report, work};
+        Task task = {.report = count_report, .context = work};
         work->fails_at[0] = 500, work->fails_at[1] = 20, work->fails_at[2] = 21;
         pool_set_threads(thread_counts[t]);
         assert_false(map_points(PIECES, NULL, evaluate, work, "points", &task, &err));
@@ -353,7 +353,7 @@ static void cancellation_has_two_levels(void **state) {
     }
     Work *work = new_work();
     cancel_request();
-    Task task = {count_report, work}, silent = {NULL, NULL};
+    Task task = {.report = count_report, .context = work}, silent = {0};
     assert_false(task_step(&task, "points", 1, 9, &err));
     assert_int_equal(work->reports, 1); /* reported all the same */
     assert_int_equal(err.status, STATUS_CANCELLED);

@@ -215,7 +215,7 @@ static void test_progress_and_cancel(void **state) {
     static const float zero[4] = {0};
     static Images images;
     uint64_t last = 0;
-    const Task task = {count_report, &last};
+    const Task task = {.report = count_report, .context = &last};
     Tiny tiny;
     Error err = {0};
     Evaluation evaluation;

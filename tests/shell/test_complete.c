@@ -18,7 +18,7 @@ static const char *offers(const char *line) {
 static void test_offers(void **state) {
     (void)state;
     assert_string_equal(offers("low"), "lowpass");
-    assert_string_equal(offers("lo"), "load lowpass");
+    assert_string_equal(offers("lo"), "load log lowpass");
     assert_string_equal(offers("load "), "data net predictor");
     assert_string_equal(offers("load n"), "net");
     assert_string_equal(offers("sratio "), "base smooth");
@@ -44,7 +44,7 @@ static void test_offers(void **state) {
     fixture_works(session, "sratio base --as ratios");
     assert_string_equal(offers("plot ratios --y s_"), "s_ratio");
     assert_string_equal(offers("reconstruct "), "pred");
-    assert_string_equal(offers("save "), "base pred ratios smooth test");
+    assert_string_equal(offers("save "), "base last pred ratios smooth test");
     assert_string_equal(offers("save pred x --dtype b"), "bf16");
     assert_string_equal(offers("load predictor x y --for "), "base smooth");
     assert_string_equal(offers("load predictor x y --for base --layers stage:"), "stage:1 stage:2 stage:3");

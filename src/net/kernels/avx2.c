@@ -2,6 +2,7 @@
 #if defined(__x86_64__)
 #define LANES 8
 #define PIXELS 6
+#define TAPS 6
 #define TARGET __attribute__((target("avx2,fma")))
 #define NAME "avx2"
 #define KERNELS kernels_avx2

@@ -2,6 +2,7 @@
 #if defined(__x86_64__)
 #define LANES 16
 #define PIXELS 8
+#define TAPS 24
 #define TARGET __attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")))
 #define NAME "avx512"
 #define KERNELS kernels_avx512

@@ -78,3 +78,41 @@ void pool_maximum(const Pool *pool) {
 void pool_average(const Pool *pool) {
     pool_all(pool, false);
 }
+
+/* Where the maximum of channel `c` in a window is, as `combine` finds it. */
+static const float *find_maximum(const Pool *pool, Window window, unsigned c, size_t *y_at, size_t *x_at) {
+    const float *best = NULL;
+    for (unsigned y = window.first[0]; y < window.end[0]; y++)
+        for (unsigned x = window.first[1]; x < window.end[1]; x++) {
+            const float *in = pool->in + y * pool->in_row + x * pool->in_pixel + c;
+            if (best && !(*in > *best || *in != *in)) continue;
+            best = in;
+            *y_at = y;
+            *x_at = x;
+        }
+    return best;
+}
+
+void pool_maximum_backward(const Pool *pool, float *gradient, size_t row, size_t pixel) {
+    for (unsigned y = 0; y < pool->out_height; y++)
+        for (unsigned x = 0; x < pool->out_width; x++)
+            for (unsigned c = 0; c < pool->channels; c++) {
+                size_t y_at, x_at;
+                if (find_maximum(pool, window_at(pool, y, x), c, &y_at, &x_at))
+                    gradient[y_at * row + x_at * pixel + c] += pool->out[y * pool->out_row + x * pool->out_pixel + c];
+            }
+}
+
+void pool_average_backward(const Pool *pool, float *gradient, size_t row, size_t pixel) {
+    const float size = (float)pool->kernel[0] * (float)pool->kernel[1];
+    for (unsigned y = 0; y < pool->out_height; y++)
+        for (unsigned x = 0; x < pool->out_width; x++) {
+            const Window window = window_at(pool, y, x);
+            const float *restrict from = pool->out + y * pool->out_row + x * pool->out_pixel;
+            for (unsigned i = window.first[0]; i < window.end[0]; i++)
+                for (unsigned j = window.first[1]; j < window.end[1]; j++) {
+                    float *restrict to = gradient + i * row + j * pixel;
+                    for (unsigned c = 0; c < pool->channels; c++) to[c] += from[c] / size;
+                }
+        }
+}

@@ -15,7 +15,8 @@ typedef enum Activation { ACTIVATION_NONE, ACTIVATION_RELU, ACTIVATION_RELU6 } A
 /* Output channels are worked on in groups of this many; folded weights are stored for it, padded with zeros. */
 enum { CHANNEL_GROUP = 16 };
 
-/* out[y][x][c] = activation(bias[c] + sum over taps and input channels of in * weight + residual[y][x][c]).
+/* out[y][x][c] = activation(bias[c] + sum over taps and input channels of in * weight + residual[y][x][c]), and zero
+ * where `mask` holds a value that an activation has cut: the backward pass multiplies with its derivative so.
  *
  * The taps of one output pixel are `rows` x `columns` runs of `run` neighbouring floats: run (i, j) begins at
  * in + y * stride * in_row + x * stride * in_pixel + i * in_row + j * in_pixel. A convolution over all channels has one
@@ -26,9 +27,12 @@ typedef struct Convolution {
     size_t in_row, in_pixel; /* floats from one row, one pixel to the next */
     unsigned stride, rows, columns;
     size_t run;
-    const float *weights, *bias; /* bias: a multiple of CHANNEL_GROUP floats */
-    const float *residual;       /* NULL: none */
+    const float *weights, *bias; /* bias: a multiple of CHANNEL_GROUP floats; NULL: 0 */
+    const float *residual;       /* NULL: none; may be `out` */
     size_t residual_row, residual_pixel;
+    const float *mask; /* results of the activation `masked`; NULL: none */
+    size_t mask_row, mask_pixel;
+    Activation masked;
     float *out;
     size_t out_row, out_pixel;
     unsigned out_height, out_width, out_channels;
@@ -36,13 +40,32 @@ typedef struct Convolution {
 } Convolution;
 
 /* As above, but each channel sees only itself: weights[rows][columns][channels]. Also a plain scale and shift (one tap)
- * and a mere copy or sum (weights NULL: one tap of weight 1). bias may be NULL: 0. */
+ * and a mere copy or sum (weights NULL: one tap of weight 1). */
 typedef Convolution Depthwise;
+
+/* sums[tap][c] += sum over output pixels of in[tap of the pixel] * gradient[y][x][c]: the gradient of a convolution's
+ * weights, where `gradient` is that of its results. Taps and sums are laid out as a Convolution's input and weights
+ * are; for the depthwise kernel as a Depthwise's, and where `in` is NULL it sums the gradient alone (biases). Up to
+ * CHANNEL_GROUP - 1 floats beyond the channels of a pixel are read: they must be there, and only spoil sums of channels
+ * that do not exist. */
+typedef struct WeightGradient {
+    const float *in;
+    size_t in_row, in_pixel;
+    unsigned stride, rows, columns;
+    size_t run;
+    const float *gradient;
+    size_t gradient_row, gradient_pixel;
+    unsigned height, width, channels; /* of the gradient */
+    float *sums;
+    bool add; /* else the sums begin at 0 */
+} WeightGradient;
 
 typedef struct Kernels {
     const char *name; /* "avx512", "avx2", "baseline" */
     void (*convolution)(const Convolution *convolution);
     void (*depthwise)(const Depthwise *depthwise);
+    void (*weight_gradient)(const WeightGradient *gradient);
+    void (*depthwise_gradient)(const WeightGradient *gradient);
 } Kernels;
 
 extern const Kernels kernels_baseline;
@@ -67,5 +90,9 @@ typedef struct Pool {
 } Pool;
 void pool_maximum(const Pool *pool); /* a NaN in a window is its maximum, as in PyTorch */
 void pool_average(const Pool *pool); /* padding counts as zeros (count_include_pad, PyTorch's default) */
+/* Adds the gradient of the pool's results (where `out` is) to that of its input (`gradient`, laid out with the rows and
+ * pixels given): the maximum's to the first of the largest, as in PyTorch. */
+void pool_maximum_backward(const Pool *pool, float *gradient, size_t row, size_t pixel);
+void pool_average_backward(const Pool *pool, float *gradient, size_t row, size_t pixel);
 
 #endif

@@ -2,12 +2,14 @@
  *
  *   LANES    floats per vector (a divisor of CHANNEL_GROUP)
  *   PIXELS   output pixels whose sums are kept in registers together
+ *   TAPS     taps whose weight gradients are kept in registers together
  *   TARGET   the function attribute that names the instruction set
  *   KERNELS  the Kernels to define, and its NAME
  *
  * One step of the convolution loads the weights of one input value for CHANNEL_GROUP output channels and adds their
  * product with PIXELS input values, each broadcast: PIXELS * CHANNEL_GROUP / LANES multiply-adds per CHANNEL_GROUP /
- * LANES + PIXELS loads, all sums in registers.
+ * LANES + PIXELS loads, all sums in registers. One step of its weight gradient loads the gradient of one output pixel
+ * for CHANNEL_GROUP channels and adds its product with TAPS input values.
  */
 #include "net/kernels/kernels.h"
 
@@ -42,9 +44,31 @@ INLINE Vector activate(Vector value, Activation activation) {
     return (Vector)(((Mask)six & above) | ((Mask)value & ~above));
 }
 
-INLINE void finish(const Convolution *c, Vector value, const float *residual, float *out, size_t lanes) {
-    if (residual) value += load(residual, lanes);
+/* `value` where the activation let through what became `result`, else 0. */
+INLINE Vector masked(Vector value, Vector result, Activation activation) {
+    Mask open = result > 0.0f;
+    if (activation == ACTIVATION_RELU6) open &= result < 6.0f;
+    return (Vector)((Mask)value & open);
+}
+
+/* Where the pixels at hand lie in the maps that are read and written as results are stored. */
+typedef struct Ends {
+    const float *residual, *mask; /* NULL: none */
+    float *out;
+} Ends;
+
+INLINE Ends ends_at(const Convolution *c, size_t y, size_t x, size_t channel) {
+    return (Ends){c->residual ? c->residual + y * c->residual_row + x * c->residual_pixel + channel : NULL,
+                  c->mask ? c->mask + y * c->mask_row + x * c->mask_pixel + channel : NULL,
+                  c->out + y * c->out_row + x * c->out_pixel + channel};
+}
+
+/* `pixel` pixels to the right of `ends`, from channel `channel` of these. */
+INLINE void finish(const Convolution *c, Vector value, Ends ends, size_t pixel, size_t channel, size_t lanes) {
+    float *out = ends.out + pixel * c->out_pixel + channel;
+    if (ends.residual) value += load(ends.residual + pixel * c->residual_pixel + channel, lanes);
     value = activate(value, c->activation);
+    if (ends.mask) value = masked(value, load(ends.mask + pixel * c->mask_pixel + channel, lanes), c->masked);
     if (lanes >= LANES)
         *(Vector *)out = value;
     else
@@ -53,7 +77,7 @@ INLINE void finish(const Convolution *c, Vector value, const float *residual, fl
 
 /* `pixels` (a constant where this is inlined) output pixels of one row, `channels` <= CHANNEL_GROUP of them stored. */
 INLINE void block(const Convolution *c, const unsigned pixels, const float *in, const float *weights, const float *bias,
-                  float *out, const float *residual, size_t channels) {
+                  Ends ends, size_t channels) {
     Vector sum[PIXELS][VECTORS];
     const size_t step = c->in_pixel * c->stride;
     UNROLL for (unsigned p = 0; p < pixels; p++) {
@@ -72,26 +96,23 @@ INLINE void block(const Convolution *c, const unsigned pixels, const float *in, 
         }
     UNROLL for (unsigned p = 0; p < pixels; p++) {
         UNROLL for (unsigned v = 0; v < VECTORS; v++) {
-            if (v * LANES < channels)
-                finish(c, sum[p][v], residual ? residual + p * c->residual_pixel + v * LANES : NULL,
-                       out + p * c->out_pixel + v * LANES, channels - v * LANES);
+            if (v * LANES < channels) finish(c, sum[p][v], ends, p, v * LANES, channels - v * LANES);
         }
     }
 }
 
-/* One output row of one group of channels: as many full blocks as fit, then what is left in one smaller block. */
-TARGET static void row(const Convolution *c, const float *in, const float *weights, const float *bias, float *out,
-                       const float *residual, size_t channels) {
-    const size_t step = c->in_pixel * c->stride;
+/* Row y of channels [first, first + channels): as many full blocks as fit, then what is left in one smaller block. */
+TARGET static void row(const Convolution *c, const float *weights, const float *bias, unsigned y, size_t first,
+                       size_t channels) {
+    const float *in = c->in + y * c->stride * c->in_row;
     unsigned x = 0;
     while (x < c->out_width) {
-        const float *from = in + x * step;
-        const float *add = residual ? residual + x * c->residual_pixel : NULL;
-        float *to = out + x * c->out_pixel;
+        const float *from = in + x * c->in_pixel * c->stride;
+        const Ends ends = ends_at(c, y, x, first);
         const unsigned left = c->out_width - x;
-#define CASE(n)                                                                                 \
-    case n:                                                                                     \
-        if (n <= PIXELS) block(c, n <= PIXELS ? n : 1, from, weights, bias, to, add, channels); \
+#define CASE(n)                                                                              \
+    case n:                                                                                  \
+        if (n <= PIXELS) block(c, n <= PIXELS ? n : 1, from, weights, bias, ends, channels); \
         break;
         switch (left < PIXELS ? left : PIXELS) { CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) }
 #undef CASE
@@ -100,44 +121,106 @@ TARGET static void row(const Convolution *c, const float *in, const float *weigh
 }
 
 TARGET static void convolution(const Convolution *c) {
+    static const float zeros[CHANNEL_GROUP] = {0};
     const size_t group_weights = (size_t)c->rows * c->columns * c->run * CHANNEL_GROUP;
     const float *weights = c->weights;
     for (unsigned first = 0; first < c->out_channels; first += CHANNEL_GROUP, weights += group_weights) {
         const size_t left = c->out_channels - first;
         for (unsigned y = 0; y < c->out_height; y++)
-            row(c, c->in + y * c->stride * c->in_row, weights, c->bias + first, c->out + y * c->out_row + first,
-                c->residual ? c->residual + y * c->residual_row + first : NULL,
-                left < CHANNEL_GROUP ? left : CHANNEL_GROUP);
+            row(c, weights, c->bias ? c->bias + first : zeros, y, first, left < CHANNEL_GROUP ? left : CHANNEL_GROUP);
     }
 }
 
 /* `lanes` channels of one pixel. */
-INLINE void depthwise_lanes(const Depthwise *d, const float *in, size_t channel, float *out, const float *residual,
-                            size_t lanes) {
+INLINE void depthwise_lanes(const Depthwise *d, const float *in, size_t channel, Ends ends, size_t lanes) {
     const float *weights = d->weights ? d->weights + channel : NULL;
     Vector sum = d->bias ? load(d->bias + channel, lanes) : (Vector){0};
     if (!weights) sum += load(in, lanes);
     for (unsigned i = 0; weights && i < d->rows; i++)
         for (unsigned j = 0; j < d->columns; j++, weights += d->out_channels)
             sum += load(weights, lanes) * load(in + i * d->in_row + j * d->in_pixel, lanes);
-    finish(d, sum, residual, out, lanes);
+    finish(d, sum, ends, 0, 0, lanes);
 }
 
 TARGET static void depthwise(const Depthwise *d) {
     for (unsigned y = 0; y < d->out_height; y++)
         for (unsigned x = 0; x < d->out_width; x++) {
             const float *in = d->in + y * d->stride * d->in_row + x * d->stride * d->in_pixel;
-            const float *residual = d->residual ? d->residual + y * d->residual_row + x * d->residual_pixel : NULL;
-            float *out = d->out + y * d->out_row + x * d->out_pixel;
             for (size_t c = 0; c < d->out_channels; c += LANES) {
-                const float *add = residual ? residual + c : NULL;
+                const Ends ends = ends_at(d, y, x, c);
                 const size_t left = d->out_channels - c;
                 if (left >= LANES)
-                    depthwise_lanes(d, in + c, c, out + c, add, LANES);
+                    depthwise_lanes(d, in + c, c, ends, LANES);
                 else
-                    depthwise_lanes(d, in + c, c, out + c, add, left);
+                    depthwise_lanes(d, in + c, c, ends, left);
             }
         }
 }
 
-const Kernels KERNELS = {.name = NAME, .convolution = convolution, .depthwise = depthwise};
+/* ---- gradients of weights ---------------------------------------------------------------------------------------- */
+
+/* `taps` (a constant where this is inlined) neighbouring inputs of a run, one group of output channels. */
+INLINE void taps_block(const WeightGradient *g, const unsigned taps, const float *in, const float *gradient,
+                       float *sums) {
+    Vector sum[TAPS][VECTORS];
+    const size_t step = g->in_pixel * g->stride;
+    UNROLL for (unsigned t = 0; t < taps; t++) {
+        UNROLL for (unsigned v = 0; v < VECTORS; v++) sum[t][v] =
+            g->add ? *(const Vector *)(sums + t * CHANNEL_GROUP + v * LANES) : (Vector){0};
+    }
+    for (unsigned y = 0; y < g->height; y++) {
+        const float *from = in + y * g->stride * g->in_row, *at = gradient + y * g->gradient_row;
+        for (unsigned x = 0; x < g->width; x++, from += step, at += g->gradient_pixel) {
+            Vector value[VECTORS];
+            UNROLL for (unsigned v = 0; v < VECTORS; v++) value[v] = *(const Vector *)(at + v * LANES);
+            UNROLL for (unsigned t = 0; t < taps; t++) {
+                UNROLL for (unsigned v = 0; v < VECTORS; v++) sum[t][v] += value[v] * from[t];
+            }
+        }
+    }
+    UNROLL for (unsigned t = 0; t < taps; t++) {
+        UNROLL for (unsigned v = 0; v < VECTORS; v++) * (Vector *)(sums + t * CHANNEL_GROUP + v * LANES) = sum[t][v];
+    }
+}
+
+TARGET static void weight_gradient(const WeightGradient *g) {
+    float *sums = g->sums;
+    for (unsigned first = 0; first < g->channels; first += CHANNEL_GROUP)
+        for (unsigned i = 0; i < g->rows; i++)
+            for (unsigned j = 0; j < g->columns; j++) {
+                const float *in = g->in + i * g->in_row + j * g->in_pixel;
+                for (size_t left = g->run, taps; left > 0; left -= taps, in += taps, sums += taps * CHANNEL_GROUP) {
+#define CASE(n)                                          \
+    if (left >= (n)) {                                   \
+        taps = (n);                                      \
+        taps_block(g, n, in, g->gradient + first, sums); \
+    } else
+                    CASE(TAPS) CASE((TAPS + 1) / 2) CASE((TAPS + 3) / 4) CASE(1) taps = left;
+#undef CASE
+                }
+            }
+}
+
+TARGET static void depthwise_gradient(const WeightGradient *g) {
+    float *sums = g->sums;
+    for (unsigned i = 0; i < g->rows; i++)
+        for (unsigned j = 0; j < g->columns; j++, sums += g->channels)
+            for (size_t c = 0; c < g->channels; c += LANES) {
+                const size_t left = g->channels - c, lanes = left < LANES ? left : LANES;
+                const float *in = g->in ? g->in + i * g->in_row + j * g->in_pixel + c : NULL;
+                Vector sum = g->add ? load(sums + c, lanes) : (Vector){0};
+                for (unsigned y = 0; y < g->height; y++)
+                    for (unsigned x = 0; x < g->width; x++) {
+                        Vector value = *(const Vector *)(g->gradient + y * g->gradient_row + x * g->gradient_pixel + c);
+                        if (in) value *= *(const Vector *)(in + (y * g->in_row + x * g->in_pixel) * g->stride);
+                        sum += value;
+                    }
+                memcpy(sums + c, &sum, lanes * sizeof(float));
+            }
+}
+
+const Kernels KERNELS = {.name = NAME,
+                         .convolution = convolution,
+                         .depthwise = depthwise,
+                         .weight_gradient = weight_gradient,
+                         .depthwise_gradient = depthwise_gradient};

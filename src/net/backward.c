@@ -1,0 +1,270 @@
+/* backward -- the steps of a backward pass, block of images by block of images: for each step the gradients of its
+ * weights, then its part of the gradients of its operands. See plan.h for the order in which these come together.
+ */
+#include "net/engine.h"
+
+#include <string.h>
+
+/* ---- weights ----------------------------------------------------------------------------------------------------- */
+
+static void weight_step(const Pass *pass, const Block *block, const Step *step, float *arena, bool add) {
+    const Engine *engine = pass->engine;
+    const View in = map_view(engine, arena, step->input), out = gradient_view(engine, arena, step->result);
+    const size_t channels = in.shape.channels / step->groups;
+    WeightGradient g = {
+        .in = in.at - step->padding * (in.row + in.pixel),
+        .in_row = in.row,
+        .in_pixel = in.pixel,
+        .stride = step->stride,
+        .rows = step->kernel[0],
+        .columns = step->kernel[1],
+        .run = channels,
+        .gradient = out.at,
+        .gradient_row = out.row,
+        .gradient_pixel = out.pixel,
+        .height = out.shape.height,
+        .width = out.shape.width,
+        .channels = out.shape.channels,
+        .sums = block->sums + step->weight_gradient,
+        .add = add,
+    };
+    if (step->weight_wanted && step->kind == STEP_DEPTHWISE) engine->kernels->depthwise_gradient(&g);
+    if (step->weight_wanted && step->kind == STEP_CONVOLUTION) {
+        g.channels /= step->groups;
+        const size_t sums = (step->bias - step->weights) / step->groups;
+        if (step->groups == 1) {
+            g.run *= g.columns;
+            g.columns = 1;
+        }
+        for (unsigned group = 0; group < step->groups; group++) {
+            engine->kernels->weight_gradient(&g);
+            g.in += channels;
+            g.gradient += g.channels;
+            g.sums += sums;
+        }
+    }
+    if (!step->bias_wanted) return;
+    g.in = NULL;
+    g.rows = g.columns = 1;
+    g.gradient = out.at;
+    g.channels = out.shape.channels;
+    g.sums = block->sums + step->bias_gradient;
+    engine->kernels->depthwise_gradient(&g);
+}
+
+/* ---- maps -------------------------------------------------------------------------------------------------------- */
+
+/* A Convolution that writes the gradient of `map` as the flow says; what it reads is the caller's to set. */
+static Convolution flow_begin(const Engine *engine, float *arena, const Flow *flow, int map) {
+    const View out = gradient_view(engine, arena, map), value = map_view(engine, arena, map);
+    if (flow->with != map) view_clear_border(&out);
+    Convolution c = {
+        .stride = 1,
+        .rows = 1,
+        .columns = 1,
+        .out = out.at,
+        .out_row = out.row,
+        .out_pixel = out.pixel,
+        .out_height = out.shape.height,
+        .out_width = out.shape.width,
+        .out_channels = out.shape.channels,
+    };
+    if (flow->with >= 0) {
+        const View with = gradient_view(engine, arena, flow->with);
+        c.residual = with.at;
+        c.residual_row = with.row;
+        c.residual_pixel = with.pixel;
+    }
+    if (flow->last && engine->plan.maps[map].activation != ACTIVATION_NONE) {
+        c.mask = value.at;
+        c.mask_row = value.row;
+        c.mask_pixel = value.pixel;
+        c.masked = engine->plan.maps[map].activation;
+    }
+    return c;
+}
+
+static void flow_read(Convolution *c, const View *in) {
+    c->in = in->at;
+    c->in_row = in->row;
+    c->in_pixel = in->pixel;
+}
+
+/* The gradient of the step's result itself, or scaled by channel. */
+static void pass_on(const Engine *engine, float *arena, const Step *step, const Flow *flow, int map,
+                    const float *scale) {
+    const View in = gradient_view(engine, arena, step->result);
+    Depthwise d = flow_begin(engine, arena, flow, map);
+    flow_read(&d, &in);
+    d.weights = scale;
+    engine->kernels->depthwise(&d);
+}
+
+/* To every stride-th pixel from `first` on only. */
+static void narrow(Convolution *c, unsigned stride, const Phase *down, const Phase *across) {
+    c->out += down->first * c->out_row + across->first * c->out_pixel;
+    c->out_row *= stride;
+    c->out_pixel *= stride;
+    if (c->residual) c->residual += down->first * c->residual_row + across->first * c->residual_pixel;
+    c->residual_row *= stride;
+    c->residual_pixel *= stride;
+    if (c->mask) c->mask += down->first * c->mask_row + across->first * c->mask_pixel;
+    c->mask_row *= stride;
+    c->mask_pixel *= stride;
+    c->out_height = down->count;
+    c->out_width = across->count;
+}
+
+/* One phase of a convolution, all its groups of channels (`in`, `out`: channels of one). */
+static void convolution_phase(const Engine *engine, Convolution c, unsigned groups, size_t in, size_t out) {
+    const size_t padded = (in + CHANNEL_GROUP - 1) / CHANNEL_GROUP * CHANNEL_GROUP;
+    const size_t weights = padded * c.rows * c.columns * out;
+    c.run = out;
+    c.out_channels = (unsigned)in;
+    if (groups == 1) {
+        c.run *= c.columns;
+        c.columns = 1;
+    }
+    for (unsigned group = 0; group < groups; group++) {
+        engine->kernels->convolution(&c);
+        c.in += out;
+        c.weights += weights;
+        c.out += in;
+        if (c.residual) c.residual += in;
+        if (c.mask) c.mask += in;
+    }
+}
+
+/* Convolutions of all kinds and shortcuts: phase by phase, each a convolution of stride 1 over the result's gradient.
+ */
+static void windows_back(const Engine *engine, float *arena, const Step *step) {
+    static const float nothing[1] = {0};
+    const View gradient = gradient_view(engine, arena, step->result);
+    const Shape in = engine->plan.maps[step->input].shape;
+    const size_t out = gradient.shape.channels / step->groups, each = in.channels / step->groups;
+    const size_t channels = step->kind == STEP_CONVOLUTION
+                                ? step->groups * ((each + CHANNEL_GROUP - 1) / CHANNEL_GROUP) * CHANNEL_GROUP * out
+                                : in.channels;
+    const Convolution whole = flow_begin(engine, arena, &step->to_input, step->input);
+    const float *weights = engine->parameters + step->transposed;
+    for (unsigned y = 0; y < step->stride; y++)
+        for (unsigned x = 0; x < step->stride; x++) {
+            const Phase down = phase_at(y, step->kernel[0], step->stride, step->padding, in.height);
+            const Phase across = phase_at(x, step->kernel[1], step->stride, step->padding, in.width);
+            Convolution c = whole;
+            flow_read(&c, &gradient);
+            narrow(&c, step->stride, &down, &across);
+            c.in += down.offset * (ptrdiff_t)gradient.row + across.offset * (ptrdiff_t)gradient.pixel;
+            c.rows = across.taps > 0 ? down.taps : 0;
+            c.columns = across.taps;
+            c.weights = weights;
+            weights += (size_t)down.taps * across.taps * channels;
+            if (step->kind == STEP_CONVOLUTION) {
+                convolution_phase(engine, c, step->groups, each, out);
+                continue;
+            }
+            if (step->kind == STEP_SHORTCUT_A) {
+                c.weights = c.rows > 0 ? NULL : nothing;
+                c.in += (gradient.shape.channels - in.channels) / 2;
+            }
+            engine->kernels->depthwise(&c);
+        }
+}
+
+/* Pools scatter: the gradient there is begun, added to, and then goes through the activation. */
+static void pool_back(const Engine *engine, float *arena, const Step *step) {
+    const View in = map_view(engine, arena, step->input), out = gradient_view(engine, arena, step->result);
+    const View to = gradient_view(engine, arena, step->input);
+    Depthwise d = flow_begin(engine, arena, &step->to_input, step->input), mask = d;
+    if (step->to_input.with < 0) view_clear(&to);
+    if (step->to_input.with >= 0 && step->to_input.with != step->input) {
+        d.in = d.residual;
+        d.in_row = d.residual_row;
+        d.in_pixel = d.residual_pixel;
+        d.residual = d.mask = NULL;
+        engine->kernels->depthwise(&d);
+    }
+    const Pool pool = step_pool(step, &in, &out);
+    (step->kind == STEP_MAX_POOL ? pool_maximum_backward : pool_average_backward)(&pool, to.at, to.row, to.pixel);
+    if (!mask.mask) return;
+    flow_read(&mask, &to);
+    mask.residual = NULL;
+    engine->kernels->depthwise(&mask);
+}
+
+/* Batch norm in training mode: a * gradient + b * input + c, by channel (see statistics_backward). */
+static void training_back(const Engine *engine, float *arena, const Step *step) {
+    const View value = map_view(engine, arena, step->input);
+    const float *coefficients = engine->statistics.coefficients;
+    const size_t channels = value.shape.channels;
+    Flow flow = step->to_input;
+    flow.last = false;
+    Depthwise d = flow_begin(engine, arena, &flow, step->input);
+    flow_read(&d, &value);
+    d.weights = coefficients + channels;
+    d.bias = coefficients + 2 * channels;
+    engine->kernels->depthwise(&d);
+    flow = (Flow){.write = true, .with = step->input, .last = step->to_input.last};
+    pass_on(engine, arena, step, &flow, step->input, coefficients);
+}
+
+/* The gradient with respect to the pixels, as they come in. */
+static void pixels_back(const Pass *pass, size_t image, float *arena) {
+    const Engine *engine = pass->engine;
+    const View gradient = gradient_view(engine, arena, 0);
+    const size_t size = (size_t)engine->height * engine->width;
+    if (!pass->gradients->pixels) return;
+    float *to = pass->gradients->pixels + image * gradient.shape.channels * size;
+    for (unsigned c = 0; c < gradient.shape.channels; c++)
+        for (unsigned y = 0; y < engine->height; y++)
+            for (unsigned x = 0; x < engine->width; x++)
+                *to++ = gradient.at[y * gradient.row + x * gradient.pixel + c] / engine->normalisation.std[c];
+}
+
+static void input_back(const Pass *pass, size_t image, const Step *step, float *arena) {
+    const Engine *engine = pass->engine;
+    switch (step->kind) {
+    case STEP_INPUT:
+        pixels_back(pass, image, arena);
+        break;
+    case STEP_CONVOLUTION:
+    case STEP_DEPTHWISE:
+    case STEP_SHORTCUT_A:
+        windows_back(engine, arena, step);
+        break;
+    case STEP_ELEMENTWISE:
+        if (step->training)
+            training_back(engine, arena, step);
+        else
+            pass_on(engine, arena, step, &step->to_input, step->input, engine->parameters + step->weights);
+        break;
+    case STEP_MAX_POOL:
+    case STEP_AVERAGE_POOL:
+        pool_back(engine, arena, step);
+        break;
+    }
+}
+
+/* ---- blocks ------------------------------------------------------------------------------------------------------ */
+
+/* The gradient of the step's result is complete but for this. */
+void gradient_begin(const Pass *pass, const Block *block, size_t image, const Step *step) {
+    const Engine *engine = pass->engine;
+    const View gradient = gradient_view(engine, block->arenas + image * engine->plan.arena, step->result);
+    if (step->unread) view_clear(&gradient);
+    if (pass->loss->fmd > 0) feature_add(pass, block, image, step->result);
+}
+
+void backward_steps(const Pass *pass, const Block *block, size_t first, size_t end) {
+    const Engine *engine = pass->engine;
+    for (size_t s = end; s-- > first;) {
+        const Step *step = &engine->plan.steps[s];
+        for (size_t i = 0; step->backward && i < block->count; i++) {
+            float *arena = block->arenas + i * engine->plan.arena;
+            gradient_begin(pass, block, i, step);
+            if (!step->training) weight_step(pass, block, step, arena, block->add || i > 0);
+            if (step->to_residual.write) pass_on(engine, arena, step, &step->to_residual, step->residual, NULL);
+            if (step->to_input.write || step->kind == STEP_INPUT) input_back(pass, block->first + i, step, arena);
+        }
+    }
+}

@@ -1,0 +1,208 @@
+/* forward -- the steps of a forward pass, block of images by block of images. */
+#include "net/engine.h"
+
+#include <string.h>
+
+/* ---- maps -------------------------------------------------------------------------------------------------------- */
+
+void view_clear_border(const View *view) {
+    const size_t edge = view->border * view->row, side = view->border * view->pixel;
+    if (view->border == 0) return;
+    float *first = view->at - side; /* of row 0 */
+    memset(first - edge, 0, edge * sizeof *first);
+    for (size_t y = 0; y < view->shape.height; y++) {
+        memset(first + y * view->row, 0, side * sizeof *first);
+        memset(first + (y + 1) * view->row - side, 0, side * sizeof *first);
+    }
+    memset(first + view->shape.height * view->row, 0, edge * sizeof *first);
+}
+
+void view_clear(const View *view) {
+    const size_t rows = view->shape.height + 2 * (size_t)view->border;
+    memset(view->at - view->border * (view->row + view->pixel), 0, rows * view->row * sizeof *view->at);
+}
+
+/* ---- steps ------------------------------------------------------------------------------------------------------- */
+
+/* Channel planes on [0, 1] to normalised pixels. */
+static void run_input(const Engine *engine, const float *pixels, const View *out) {
+    const size_t size = (size_t)engine->height * engine->width;
+    for (unsigned c = 0; c < out->shape.channels; c++) {
+        const float mean = engine->normalisation.mean[c], std = engine->normalisation.std[c];
+        for (unsigned y = 0; y < engine->height; y++)
+            for (unsigned x = 0; x < engine->width; x++)
+                out->at[y * out->row + x * out->pixel + c] = (pixels[c * size + y * engine->width + x] - mean) / std;
+    }
+}
+
+/* What convolutions of all kinds share. */
+static Convolution prepare(const Engine *engine, float *arena, const Step *step, const View *in, const View *out) {
+    Convolution c = {
+        .in = in->at - step->padding * (in->row + in->pixel),
+        .in_row = in->row,
+        .in_pixel = in->pixel,
+        .stride = step->stride,
+        .rows = step->kernel[0],
+        .columns = step->kernel[1],
+        .weights = engine->parameters + step->weights,
+        .bias = engine->parameters + step->bias,
+        .out = out->at,
+        .out_row = out->row,
+        .out_pixel = out->pixel,
+        .out_height = out->shape.height,
+        .out_width = out->shape.width,
+        .out_channels = out->shape.channels,
+        .activation = step->activation,
+    };
+    if (step->residual < 0) return c;
+    const View residual = map_view(engine, arena, step->residual);
+    c.residual = residual.at;
+    c.residual_row = residual.row;
+    c.residual_pixel = residual.pixel;
+    return c;
+}
+
+/* All groups of channels, one after the other; a row of taps is one run where there is one group. */
+static void run_convolution(const Engine *engine, float *arena, const Step *step, const View *in, const View *out) {
+    Convolution c = prepare(engine, arena, step, in, out);
+    const size_t channels = in->shape.channels / step->groups;
+    c.run = channels;
+    c.out_channels = out->shape.channels / step->groups;
+    const size_t padded = (c.out_channels + CHANNEL_GROUP - 1) / CHANNEL_GROUP * CHANNEL_GROUP;
+    const size_t weights = padded * c.rows * c.columns * channels;
+    if (step->groups == 1) {
+        c.run *= c.columns;
+        c.columns = 1;
+    }
+    for (unsigned group = 0; group < step->groups; group++) {
+        engine->kernels->convolution(&c);
+        c.in += channels;
+        c.weights += weights;
+        c.bias += padded;
+        c.out += c.out_channels;
+        if (c.residual) c.residual += c.out_channels;
+    }
+}
+
+/* Every stride-th pixel; the new channels are zero, half of them before the old ones. */
+static void run_shortcut(const Engine *engine, float *arena, const Step *step, const View *in, const View *out) {
+    Depthwise copy = prepare(engine, arena, step, in, out);
+    const size_t added = out->shape.channels - in->shape.channels;
+    for (unsigned y = 0; added > 0 && y < out->shape.height; y++)
+        memset(out->at + y * out->row, 0, out->shape.width * out->pixel * sizeof *out->at);
+    copy.weights = copy.bias = NULL;
+    copy.out += added / 2;
+    copy.out_channels = in->shape.channels;
+    engine->kernels->depthwise(&copy);
+}
+
+Pool step_pool(const Step *step, const View *in, const View *out) {
+    return (Pool){
+        .in = in->at,
+        .in_row = in->row,
+        .in_pixel = in->pixel,
+        .in_height = in->shape.height,
+        .in_width = in->shape.width,
+        .kernel = {step->kernel[0], step->kernel[1]},
+        .stride = step->stride,
+        .padding = step->padding,
+        .out = out->at,
+        .out_row = out->row,
+        .out_pixel = out->pixel,
+        .out_height = out->shape.height,
+        .out_width = out->shape.width,
+        .channels = out->shape.channels,
+    };
+}
+
+static void run_step(const Engine *engine, float *arena, const Step *step, const float *pixels) {
+    const View out = map_view(engine, arena, step->result),
+               in = map_view(engine, arena, step->input < 0 ? 0 : step->input);
+    if (!engine->plan.keep) view_clear_border(&out);
+    switch (step->kind) {
+    case STEP_INPUT:
+        run_input(engine, pixels, &out);
+        break;
+    case STEP_CONVOLUTION:
+        run_convolution(engine, arena, step, &in, &out);
+        break;
+    case STEP_DEPTHWISE:
+    case STEP_ELEMENTWISE: {
+        Depthwise d = prepare(engine, arena, step, &in, &out);
+        engine->kernels->depthwise(&d);
+        break;
+    }
+    case STEP_SHORTCUT_A:
+        run_shortcut(engine, arena, step, &in, &out);
+        break;
+    case STEP_MAX_POOL:
+    case STEP_AVERAGE_POOL: {
+        const Pool pool = step_pool(step, &in, &out);
+        (step->kind == STEP_MAX_POOL ? pool_maximum : pool_average)(&pool);
+        break;
+    }
+    }
+}
+
+/* ---- blocks ------------------------------------------------------------------------------------------------------ */
+
+Block block_at(const Engine *engine, size_t first, size_t end, unsigned worker) {
+    const size_t left = end - first, arena = engine->training ? first : (size_t)worker * engine->block;
+    return (Block){.first = first,
+                   .count = left < engine->block ? left : engine->block,
+                   .arenas = engine->arenas + arena * engine->plan.arena,
+                   .arena = arena,
+                   .worker = worker};
+}
+
+void forward_steps(const Pass *pass, const Block *block, size_t first, size_t end) {
+    const Engine *engine = pass->engine;
+    const size_t size = (size_t)engine->graph->in_channels * engine->height * engine->width;
+    for (size_t s = first; s < end; s++)
+        for (size_t i = 0; i < block->count; i++)
+            run_step(engine, block->arenas + i * engine->plan.arena, &engine->plan.steps[s],
+                     pass->pixels + (block->first + i) * size);
+}
+
+void forward_logits(const Pass *pass, const Block *block) {
+    const Engine *engine = pass->engine;
+    const unsigned classes = engine->graph->classes;
+    for (size_t i = 0; pass->logits && i < block->count; i++) {
+        const View last = map_view(engine, block->arenas + i * engine->plan.arena, (int)engine->graph->count - 1);
+        memcpy(pass->logits + (block->first + i) * classes, last.at, classes * sizeof *pass->logits);
+    }
+}
+
+/* ---- the whole --------------------------------------------------------------------------------------------------- */
+
+void pass_cut(Pass *pass) {
+    const Engine *engine = pass->engine;
+    const size_t blocks = ((size_t)pass->images + engine->block - 1) / engine->block;
+    const size_t pieces = engine->pieces > 0 ? engine->pieces : blocks; /* no sums, no limit */
+    pass->per_piece = blocks == 0 ? 1 : (blocks + pieces - 1) / pieces * engine->block;
+}
+
+size_t pass_pieces(const Pass *pass) {
+    return (pass->images + pass->per_piece - 1) / pass->per_piece;
+}
+
+static void forward_piece(void *context, size_t piece, unsigned worker) {
+    const Pass *pass = context;
+    const size_t first = piece * pass->per_piece, end = first + pass->per_piece;
+    Block block;
+    for (size_t i = first; i < end && i < pass->images; i += block.count) {
+        block = block_at(pass->engine, i, end < pass->images ? end : pass->images, worker);
+        forward_steps(pass, &block, pass->first, pass->end);
+        if (pass->end == pass->engine->plan.step_count) forward_logits(pass, &block);
+    }
+}
+
+void forward_pass(Pass *pass) {
+    const Plan *plan = &pass->engine->plan;
+    pass_cut(pass);
+    for (pass->first = 0; pass->first < plan->step_count; pass->first = pass->end) {
+        pass->end = stage_end(plan, pass->first);
+        if (plan->steps[pass->first].training) statistics_forward(pass, &plan->steps[pass->first]);
+        pool_run(pass_pieces(pass), forward_piece, pass);
+    }
+}

@@ -1,0 +1,199 @@
+/* plan_backward -- which gradients a backward pass needs, in what order they come together, and where they lie. */
+#include "net/plan.h"
+
+/* ---- windows ----------------------------------------------------------------------------------------------------- */
+
+Phase phase_at(unsigned phase, unsigned kernel, unsigned stride, unsigned padding, unsigned size) {
+    const unsigned first = (phase + stride - padding % stride) % stride;
+    Phase result = {.first = first, .tap = phase};
+    result.count = first < size ? (size - 1 - first) / stride + 1 : 0;
+    result.taps = phase < kernel ? (kernel - 1 - phase) / stride + 1 : 0;
+    result.offset = (ptrdiff_t)(first + padding - phase) / stride - (ptrdiff_t)result.taps + 1;
+    return result;
+}
+
+/* How far the phases of a step reach beyond the gradient of its result. */
+static unsigned gradient_border(const Step *step, Shape in, Shape out) {
+    const unsigned size[2] = {in.height, in.width}, out_size[2] = {out.height, out.width};
+    ptrdiff_t border = 0;
+    if (step->kind != STEP_CONVOLUTION && step->kind != STEP_DEPTHWISE) return 0;
+    for (int i = 0; i < 2; i++)
+        for (unsigned p = 0; p < step->stride; p++) {
+            const Phase phase = phase_at(p, step->kernel[i], step->stride, step->padding, size[i]);
+            if (phase.count == 0 || phase.taps == 0) continue;
+            const ptrdiff_t end = phase.offset + phase.count + phase.taps - 1 - (ptrdiff_t)out_size[i];
+            if (-phase.offset > border) border = -phase.offset;
+            if (end > border) border = end;
+        }
+    return (unsigned)border;
+}
+
+/* ---- what is wanted ---------------------------------------------------------------------------------------------- */
+
+static bool wanted(const EngineOptions *options, int tensor) {
+    return tensor != NO_TENSOR && options->gradients && options->gradients[tensor];
+}
+
+/* Marks what each step computes; a map's gradient is needed where anything before it is wanted. */
+static void find_wanted(Plan *plan, const Graph *graph, const EngineOptions *options, bool *needed) {
+    for (size_t i = 0; i < plan->step_count; i++) {
+        Step *step = &plan->steps[i];
+        if (step->kind == STEP_INPUT) {
+            needed[0] = step->backward = options->input_gradient;
+            continue;
+        }
+        const Op *op = &graph->ops[step->training ? step->batch_norm : step->op];
+        if (step->kind == STEP_CONVOLUTION || step->kind == STEP_DEPTHWISE || step->training) {
+            step->weight_wanted = wanted(options, op->weight);
+            step->bias_wanted = wanted(options, op->bias);
+        }
+        step->backward = step->weight_wanted || step->bias_wanted || needed[step->input] ||
+                         (step->residual >= 0 && needed[step->residual]);
+        needed[step->result] = step->backward;
+    }
+}
+
+/* ---- places ------------------------------------------------------------------------------------------------------ */
+
+/* The floats of a step's weights on the way back: those of the way there, with the input's channels padded. */
+static bool place_step(Plan *plan, Step *step) {
+    const unsigned in = plan->maps[step->input].shape.channels, out = plan->maps[step->op].shape.channels;
+    const uint64_t taps = (uint64_t)step->kernel[0] * step->kernel[1];
+    step->transposed = plan->parameters;
+    if (step->kind == STEP_CONVOLUTION) {
+        const uint64_t each = in / step->groups;
+        const uint64_t rows = step->groups * ((each + CHANNEL_GROUP - 1) / CHANNEL_GROUP) * CHANNEL_GROUP;
+        if (step->to_input.write && !size_place(&plan->parameters, taps, rows, out / step->groups)) return false;
+    } else if (step->kind == STEP_DEPTHWISE && step->to_input.write) {
+        if (!size_place(&plan->parameters, taps, out, 1)) return false;
+    }
+    step->weight_gradient = plan->sums;
+    if (step->weight_wanted && !step->training && !size_place(&plan->sums, step->bias - step->weights, 1, 1))
+        return false;
+    step->bias_gradient = plan->sums;
+    return !step->bias_wanted || step->training || size_place(&plan->sums, out, 1, 1);
+}
+
+/* The walk back over the steps; arrays have one entry per operation. */
+typedef struct Walk {
+    Plan *plan;
+    const bool *needed;
+    int *left;    /* contributions to this map's gradient still to come */
+    int *pending; /* the map whose gradient holds those that came, or -1 */
+    int *holders; /* others that read this map's gradient later */
+    Slot *slots;
+    size_t slot_count;
+    size_t *slot_of;
+} Walk;
+
+static void release(Walk *walk, int map) {
+    Slot *slot = &walk->slots[walk->slot_of[map]];
+    if (walk->holders[map] == 0 && slot->map == map) slot->map = -1;
+}
+
+static bool take_place(Walk *walk, int map) {
+    size_t size = 0;
+    if (!map_place(&size, &walk->plan->gradients[map])) return false;
+    Slot *slot = slot_choose(walk->slots, &walk->slot_count, size);
+    slot->map = map;
+    walk->slot_of[map] = (size_t)(slot - walk->slots);
+    walk->holders[map] = 1; /* the step that made it */
+    return true;
+}
+
+/* One contribution of a step to the gradient of `map`. `plain`: it is the gradient of the step's result itself, which
+ * may then stand for the sum as long as more is to come. */
+static bool contribute(Walk *walk, const Step *step, int map, bool plain, Flow *flow) {
+    const int before = walk->pending[map];
+    *flow = (Flow){.with = -1};
+    if (!walk->needed[map]) return true;
+    walk->left[map]--;
+    if (plain && before < 0 && walk->left[map] > 0) {
+        walk->pending[map] = step->result;
+        walk->holders[step->result]++;
+        return true;
+    }
+    *flow = (Flow){.write = true, .with = before, .last = walk->left[map] == 0};
+    if (before != map && !take_place(walk, map)) return false;
+    if (before >= 0 && before != map) {
+        walk->holders[before]--;
+        release(walk, before);
+    }
+    walk->pending[map] = map;
+    return true;
+}
+
+static bool walk_back(Walk *walk) {
+    Plan *plan = walk->plan;
+    for (size_t i = 0; i < plan->step_count; i++) {
+        const Step *step = &plan->steps[i];
+        if (!step->backward || step->kind == STEP_INPUT) continue;
+        walk->left[step->input]++;
+        if (step->residual >= 0) walk->left[step->residual]++;
+    }
+    const int last = plan->steps[plan->step_count - 1].result; /* its gradient comes from the loss */
+    if (walk->needed[last] && !take_place(walk, last)) return false;
+    walk->pending[last] = last;
+    for (size_t i = plan->step_count; i-- > 0;) {
+        Step *step = &plan->steps[i];
+        if (!step->backward) continue;
+        step->unread = walk->pending[step->result] < 0;
+        if (step->unread && !take_place(walk, step->result)) return false;
+        if (step->kind == STEP_INPUT) continue;
+        /* The residual first: where it is the same map as the input, the input's part is added to it. */
+        if (step->residual >= 0 && !contribute(walk, step, step->residual, true, &step->to_residual)) return false;
+        if (!contribute(walk, step, step->input, false, &step->to_input)) return false;
+        walk->holders[step->result]--;
+        release(walk, step->result);
+    }
+    return true;
+}
+
+static bool place_gradients(Walk *walk) {
+    Plan *plan = walk->plan;
+    if (!walk_back(walk)) return false;
+    for (size_t j = 0; j < walk->slot_count; j++) {
+        for (size_t i = 0; i < plan->step_count; i++) {
+            const Step *step = &plan->steps[i];
+            if (step->backward && walk->slot_of[step->result] == j) plan->gradients[step->result].offset = plan->arena;
+        }
+        if (!size_place(&plan->arena, walk->slots[j].size, 1, 1)) return false;
+    }
+    for (size_t i = 0; i < plan->step_count; i++)
+        if (plan->steps[i].backward && plan->steps[i].kind != STEP_INPUT && !place_step(plan, &plan->steps[i]))
+            return false;
+    return size_place(&plan->arena, CHANNEL_GROUP, 1, 1); /* as after the maps */
+}
+
+/* ---- the whole --------------------------------------------------------------------------------------------------- */
+
+bool plan_backward(Plan *plan, const Graph *graph, const EngineOptions *options, Slot *slots, Error *err) {
+    Walk walk = {.plan = plan, .slots = slots};
+    bool *needed = NULL;
+    bool done = (needed = mem_alloc(graph->count, sizeof *needed, err)) &&
+                (walk.left = mem_alloc(graph->count, sizeof *walk.left, err)) &&
+                (walk.pending = mem_alloc(graph->count, sizeof *walk.pending, err)) &&
+                (walk.holders = mem_alloc(graph->count, sizeof *walk.holders, err)) &&
+                (walk.slot_of = mem_alloc(graph->count, sizeof *walk.slot_of, err));
+    if (done) {
+        find_wanted(plan, graph, options, needed);
+        walk.needed = needed;
+        for (size_t i = 0; i < graph->count; i++) {
+            walk.pending[i] = -1;
+            slots[i] = (Slot){0};
+            plan->gradients[i].shape = plan->maps[i].shape;
+        }
+        for (size_t i = 1; i < plan->step_count; i++) {
+            const Step *step = &plan->steps[i];
+            plan->gradients[step->result].border =
+                gradient_border(step, plan->maps[step->input].shape, plan->maps[step->op].shape);
+        }
+        done = place_gradients(&walk) || error_set(err, STATUS_LIMIT, "the gradients are too large");
+    }
+    mem_free(needed);
+    mem_free(walk.left);
+    mem_free(walk.pending);
+    mem_free(walk.holders);
+    mem_free(walk.slot_of);
+    return done;
+}

@@ -1,0 +1,147 @@
+/* statistics -- batch norm in training mode, where all images of a batch meet. With m, v the batch's mean and biased
+ * variance of a channel over images and pixels, i = 1 / sqrt(v + epsilon), x the input, d the gradient of the result:
+ *
+ *   result   gamma (x - m) i + beta
+ *   beta     sum d
+ *   gamma    sum d (x - m) i
+ *   input    gamma i (d - (sum d) / N - (x - m) i^2 (sum d (x - m)) / N)      = a d + b x + c by channel
+ *
+ * (Ioffe and Szegedy, 2015). Every image has its own sums, in double; they are added in the order of the images.
+ */
+#include "net/engine.h"
+
+#include <math.h>
+#include <string.h>
+
+size_t stage_end(const Plan *plan, size_t first) {
+    size_t end = first + 1;
+    while (end < plan->step_count && !plan->steps[end].training) end++;
+    return end;
+}
+
+/* What the pieces of either direction work on. */
+typedef struct Part {
+    const Pass *pass;
+    const Step *step;
+} Part;
+
+static double *partial_of(const Engine *engine, size_t image) {
+    return engine->statistics.partial + image * 2 * engine->plan.channels;
+}
+
+static float *arena_of(const Engine *engine, size_t image) {
+    return engine->arenas + image * engine->plan.arena;
+}
+
+/* ---- forward ----------------------------------------------------------------------------------------------------- */
+
+/* Mean and sum of squared deviations of one image's channels. */
+static void forward_image(void *context, size_t image, unsigned worker) {
+    (void)worker;
+    const Part *part = context;
+    const Engine *engine = part->pass->engine;
+    const View in = map_view(engine, arena_of(engine, image), part->step->input);
+    const size_t channels = in.shape.channels, pixels = (size_t)in.shape.height * in.shape.width;
+    double *restrict mean = partial_of(engine, image), *restrict squares = mean + engine->plan.channels;
+    memset(mean, 0, channels * sizeof *mean);
+    memset(squares, 0, channels * sizeof *squares);
+    for (size_t i = 0; i < pixels; i++) {
+        const float *at = in.at + i / in.shape.width * in.row + i % in.shape.width * in.pixel;
+        for (size_t c = 0; c < channels; c++) mean[c] += (double)at[c];
+    }
+    for (size_t c = 0; c < channels; c++) mean[c] /= (double)pixels;
+    for (size_t i = 0; i < pixels; i++) {
+        const float *at = in.at + i / in.shape.width * in.row + i % in.shape.width * in.pixel;
+        for (size_t c = 0; c < channels; c++) squares[c] += ((double)at[c] - mean[c]) * ((double)at[c] - mean[c]);
+    }
+}
+
+/* gamma or beta of a channel. */
+static double parameter(const Engine *engine, int tensor, size_t channel, double absent) {
+    return tensor == NO_TENSOR ? absent : (double)engine->tensors[tensor][channel];
+}
+
+void statistics_forward(const Pass *pass, const Step *step) {
+    Engine *engine = pass->engine;
+    const Shape shape = engine->plan.maps[step->input].shape;
+    const Op *op = &engine->graph->ops[step->batch_norm];
+    const double pixels = (double)shape.height * shape.width, images = (double)pass->images;
+    Part part = {.pass = pass, .step = step};
+    pool_run(pass->images, forward_image, &part);
+    for (size_t c = 0; c < shape.channels; c++) {
+        double mean = 0, squares = 0;
+        for (size_t i = 0; i < pass->images; i++) mean += partial_of(engine, i)[c];
+        mean /= images;
+        for (size_t i = 0; i < pass->images; i++) {
+            const double *one = partial_of(engine, i);
+            squares += one[engine->plan.channels + c] + pixels * (one[c] - mean) * (one[c] - mean);
+        }
+        const double variance = squares / (images * pixels);
+        const double scale = parameter(engine, op->weight, c, 1) / sqrt(variance + (double)op->epsilon);
+        engine->statistics.mean[step->statistics + c] = (float)mean;
+        engine->statistics.variance[step->statistics + c] = (float)variance;
+        engine->parameters[step->weights + c] = (float)scale;
+        engine->parameters[step->bias + c] = (float)(parameter(engine, op->bias, c, 0) - mean * scale);
+    }
+}
+
+/* ---- backward ---------------------------------------------------------------------------------------------------- */
+
+/* Of one image: sum of d, sum of d (x - m). */
+static void backward_image(void *context, size_t image, unsigned worker) {
+    const Part *part = context;
+    const Engine *engine = part->pass->engine;
+    const Block block = block_at(engine, image, image + 1, worker);
+    gradient_begin(part->pass, &block, 0, part->step);
+    const View in = map_view(engine, block.arenas, part->step->input);
+    const View out = gradient_view(engine, block.arenas, part->step->result);
+    const float *mean = engine->statistics.mean + part->step->statistics;
+    const size_t channels = in.shape.channels, pixels = (size_t)in.shape.height * in.shape.width;
+    double *restrict sum = partial_of(engine, image), *restrict product = sum + engine->plan.channels;
+    memset(sum, 0, channels * sizeof *sum);
+    memset(product, 0, channels * sizeof *product);
+    for (size_t i = 0; i < pixels; i++) {
+        const size_t y = i / in.shape.width, x = i % in.shape.width;
+        const float *at = in.at + y * in.row + x * in.pixel, *d = out.at + y * out.row + x * out.pixel;
+        for (size_t c = 0; c < channels; c++) {
+            sum[c] += (double)d[c];
+            product[c] += (double)d[c] * ((double)at[c] - (double)mean[c]);
+        }
+    }
+}
+
+void statistics_backward(const Pass *pass, const Step *step) {
+    Engine *engine = pass->engine;
+    const Shape shape = engine->plan.maps[step->input].shape;
+    const Op *op = &engine->graph->ops[step->batch_norm];
+    const double count = (double)shape.height * shape.width * (double)pass->images;
+    float *a = engine->statistics.coefficients, *b = a + shape.channels, *c = b + shape.channels;
+    Part part = {.pass = pass, .step = step};
+    pool_run(pass->images, backward_image, &part);
+    for (size_t i = 0; i < shape.channels; i++) {
+        const size_t at = step->statistics + i;
+        const double mean = (double)engine->statistics.mean[at];
+        const double inverse = 1 / sqrt((double)engine->statistics.variance[at] + (double)op->epsilon);
+        const double scale = parameter(engine, op->weight, i, 1) * inverse;
+        double sum = 0, product = 0;
+        for (size_t image = 0; image < pass->images; image++) {
+            sum += partial_of(engine, image)[i];
+            product += partial_of(engine, image)[engine->plan.channels + i];
+        }
+        engine->statistics.beta_sum[at] = sum;
+        engine->statistics.gamma_sum[at] = product * inverse;
+        a[i] = (float)scale;
+        b[i] = (float)(-scale * inverse * inverse * product / count);
+        c[i] = (float)(scale * (inverse * inverse * product * mean - sum) / count);
+    }
+}
+
+void engine_batch_statistics(const Engine *engine, size_t op, const float **mean, const float **variance) {
+    *mean = *variance = NULL;
+    for (size_t i = 0; i < engine->plan.step_count; i++) {
+        const Step *step = &engine->plan.steps[i];
+        if (!step->training || step->batch_norm != (int)op) continue;
+        *mean = engine->statistics.mean + step->statistics;
+        *variance = engine->statistics.variance + step->statistics;
+    }
+}

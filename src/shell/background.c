@@ -1,0 +1,128 @@
+/* background -- starts a command in another weft process, which goes on whatever becomes of this one.
+ *
+ * The child is this same program, in a session of its own (so that neither Ctrl-C nor the end of the terminal reaches
+ * it), and nobody's child: it was forked twice, so that it leaves no zombie. That it died before its work began is seen
+ * by the end of a pipe which it holds open as long as it lives. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "session.h"
+
+/* What the child needs, all of it made before the fork: after it only async-signal-safe calls are allowed. */
+typedef struct Launch {
+    const char *line;           /* the command */
+    const char *output, *error; /* files of its standard streams */
+    int alive;                  /* the end of the pipe that it keeps */
+} Launch;
+
+static void exec_child(const Launch *launch) {
+    enum { FAILED = 127 };
+    const char *const arguments[] = {"weft", "-c", launch->line, NULL};
+    setsid();
+    int input = open("/dev/null", O_RDONLY), output = open(launch->output, O_WRONLY | O_CREAT | O_TRUNC, 0666),
+        error = open(launch->error, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0666);
+    if (input < 0 || output < 0 || error < 0) _exit(FAILED);
+    if (dup2(input, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 || dup2(error, STDERR_FILENO) < 0)
+        _exit(FAILED);
+    if (input > STDERR_FILENO) close(input);
+    if (output > STDERR_FILENO) close(output);
+    if (error > STDERR_FILENO) close(error);
+    if (fcntl(launch->alive, F_SETFD, 0) < 0) _exit(FAILED);
+    execv("/proc/self/exe", (char *const *)arguments);
+    static const char words[] = "weft: the program could not be started again\n";
+    if (write(STDERR_FILENO, words, sizeof words - 1) < 0) _exit(FAILED);
+    _exit(FAILED);
+}
+
+/* Returns the end of the pipe that tells of the child's death, or -1. */
+static int launch_child(Launch *launch, Error *err) {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) {
+        error_set(err, STATUS_FAILED, "no process could be started: %s", strerror(errno));
+        return -1;
+    }
+    launch->alive = ends[1];
+    pid_t middle = fork();
+    if (middle == 0) {
+        pid_t child = fork();
+        if (child == 0) exec_child(launch);
+        _exit(child < 0);
+    }
+    int reason = errno, status = 0;
+    close(ends[1]);
+    if (middle > 0) {
+        while (waitpid(middle, &status, 0) < 0 && errno == EINTR) {
+        }
+        if (status == 0) return ends[0];
+        reason = EAGAIN;
+    }
+    close(ends[0]);
+    error_set(err, STATUS_FAILED, "no process could be started: %s", strerror(reason));
+    return -1;
+}
+
+/* Until the run's folder is locked, or the child is gone, or the user waits no longer. False: it failed. */
+static bool await_start(const char *folder, int alive, Error *err) {
+    enum { STEP = 20 /* ms */ };
+    struct pollfd pipe = {.fd = alive};
+    long process;
+    while (!run_busy(folder, &process) && cancel_level() == 0) {
+        if (poll(&pipe, 1, STEP) <= 0) continue;
+        Str reason = {0};
+        bool failed = job_failure(folder, &reason);
+        if (failed) error_set(err, STATUS_FAILED, "%s", str_text(&reason));
+        str_done(&reason);
+        return !failed; /* else it was done before it was seen */
+    }
+    return true;
+}
+
+/* Makes the folder, and finds out whether somebody else works there. */
+static bool claim_folder(const char *folder, Error *err) {
+    Run *run = run_open(folder, err);
+    run_close(run);
+    return run != NULL;
+}
+
+bool background_start(Session *session, const char *folder, const char *const *words, size_t count, Error *err) {
+    if (session->options.safe) return error_set(err, STATUS_USAGE, "--safe allows no background runs");
+    Str line = {0}, output = {0}, error = {0};
+    bool done = false;
+    int alive = -1;
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0) str_add(&line, " ");
+        words_quote(words[i], &line);
+    }
+    run_path(folder, "output.txt", &output);
+    run_path(folder, "error.txt", &error);
+    if (!str_ok(&line, err) || !str_ok(&output, err) || !str_ok(&error, err)) goto out;
+    if (!claim_folder(folder, err) || !jobs_add(folder, err)) goto out;
+    if (!words_add(&session->background, folder, err)) goto out;
+    Launch launch = {.line = line.text, .output = output.text, .error = error.text};
+    alive = launch_child(&launch, err);
+    done = alive >= 0 && await_start(folder, alive, err);
+out:
+    if (alive >= 0) close(alive);
+    str_done(&line);
+    str_done(&output);
+    str_done(&error);
+    return done;
+}
+
+void background_farewell(Session *session) {
+    size_t running = 0;
+    long process;
+    for (size_t i = 0; i < session->background.count; i++) running += run_busy(session->background.word[i], &process);
+    if (!running) return;
+    Str text = {0};
+    str_addf(&text,
+             running == 1 ? "a run goes on in the background (weft -c jobs)"
+                          : "%zu runs go on in the background (weft -c jobs)",
+             running);
+    output_message(session, str_text(&text));
+    str_done(&text);
+}

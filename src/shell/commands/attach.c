@@ -1,0 +1,77 @@
+/* attach -- the monitor of a run that another process works on. */
+#include <signal.h>
+
+#include "../session.h"
+#include "weft/tui.h"
+
+enum { WAIT = 1000 /* ms */ };
+
+static void status_text(const Job *job, bool stopping, Str *out) {
+    str_done(out);
+    if (stopping && job->state == JOB_RUNNING)
+        str_add(out, "stopping");
+    else
+        str_add(out, job_state_name(job->state));
+    if (job->reason.length) str_addf(out, ": %s", job->reason.text);
+}
+
+/* Until the user leaves. *now, from {0}, is the job as last read, if it was. */
+static bool watch(const Job *first, Job *now, Error *err) {
+    Str title = {0}, status = {0};
+    str_addf(&title, "%s  %s", first->name, first->folder);
+    MonitorRun run = {.title = str_text(&title), .steps = first->steps, .rate_of = first->rate_of};
+    Monitor *monitor = monitor_open(&run, err);
+    bool done = monitor != NULL, stopping = false;
+    for (MonitorWish wish = MONITOR_GO_ON; done && wish != MONITOR_LEAVE && cancel_level() == 0;) {
+        job_done(now);
+        done = job_read(first->folder, now, err);
+        if (!done) break;
+        if (wish == MONITOR_STOP && now->process > 1) stopping = kill((pid_t)now->process, SIGTERM) == 0;
+        status_text(now, stopping, &status);
+        wish = monitor_update(monitor, now->log, now->step, str_text(&status));
+        if (wish == MONITOR_GO_ON) wish = monitor_wait(monitor, WAIT);
+    }
+    monitor_close(monitor);
+    str_done(&title);
+    str_done(&status);
+    return done;
+}
+
+static bool run(Session *session, const Args *args, Result *result, Error *err) {
+    (void)session;
+    Str folder = {0};
+    Job first = {0}, now = {0};
+    Error problem;
+    bool done = job_find(args_text(args, "JOB"), &folder, err) && job_read(str_text(&folder), &first, err);
+    if (done && !watch(&first, &now, &problem) && problem.status != STATUS_FAILED) { /* else there is no terminal */
+        *err = problem;
+        done = false;
+    }
+    if (done && cancel_level()) done = error_set(err, STATUS_CANCELLED, "interrupted");
+    if (done) {
+        job_describe(now.folder ? &now : &first, &result->text);
+        str_add(&result->text, "\n");
+    }
+    job_done(&first);
+    job_done(&now);
+    str_done(&folder);
+    return done;
+}
+
+static const ArgSpec positionals[] = {
+    {.name = "JOB", .kind = ARG_RUN, .help = "the number that jobs shows, or the folder of a run"}, {0}};
+static const char *const examples[] = {"attach 1", "attach runs/a", NULL};
+
+const Command command_attach = {
+    .name = "attach",
+    .group = "Training",
+    .summary = "shows a run on the whole screen while it goes on",
+    .description =
+        "Curves of loss, accuracy, learning rate and throughput from the run's log, once a second. q leaves, and the run goes "
+        "on; x stops it, after a question; L changes between a logarithmic and a linear axis. A run that has ended is shown "
+        "as it ended. Where there is no terminal: one line about the run.",
+    .positionals = positionals,
+    .examples = examples,
+    .examples_need_job = true,
+    .run = run,
+};

@@ -1,0 +1,59 @@
+/* jobs -- the runs that were started in the background. */
+#include "../session.h"
+
+static bool add_job(Table *table, int64_t number, const char *folder, Error *err) {
+    Job job;
+    if (!job_read(folder, &job, err)) return false;
+    table_integer(table, number);
+    table_text(table, job.name);
+    table_text(table, job_state_name(job.state));
+    table_integer(table, (int64_t)job.step);
+    table_integer(table, (int64_t)job.steps);
+    table_real(table, job.loss);
+    table_real(table, job.accuracy);
+    table_integer(table, job.process);
+    table_text(table, job.folder);
+    table_text(table, str_text(&job.reason));
+    job_done(&job);
+    return true;
+}
+
+static bool run(Session *session, const Args *args, Result *result, Error *err) {
+    (void)session;
+    (void)args;
+    Words folders;
+    if (!jobs_list(&folders, err)) return false;
+    Table *table = table_new(err);
+    static const struct {
+        const char *name, *unit;
+        ColumnType type;
+    } columns[] = {{"job", "", COLUMN_INTEGER},    {"name", "", COLUMN_TEXT},       {"state", "", COLUMN_TEXT},
+                   {"step", "", COLUMN_INTEGER},   {"steps", "", COLUMN_INTEGER},   {"loss", "", COLUMN_REAL},
+                   {"accuracy", "%", COLUMN_REAL}, {"process", "", COLUMN_INTEGER}, {"folder", "", COLUMN_TEXT},
+                   {"reason", "", COLUMN_TEXT}};
+    for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
+        table_column(table, columns[i].name, columns[i].unit, columns[i].type);
+    bool done = table != NULL;
+    for (size_t i = 0; done && i < folders.count; i++) done = add_job(table, (int64_t)i + 1, folders.word[i], err);
+    if (done && !folders.count) str_add(&result->message, "no background runs (help jobs)");
+    words_done(&folders);
+    result->transient = true;
+    if (done) return (result->table = table_finish(table, err)) != NULL;
+    table_free(table);
+    return false;
+}
+
+static const char *const examples[] = {"jobs", NULL};
+
+const Command command_jobs = {
+    .name = "jobs",
+    .group = "Training",
+    .summary = "lists the runs that were started in the background",
+    .description =
+        "A run in the background goes on when weft is left. It is running while a process holds its folder's lock, "
+        "done when its log has reached the last step, failed where the file error.txt in its folder says why, else "
+        "stopped (it can be resumed). A run whose folder is removed is forgotten. The list is the file "
+        "weft/jobs in $XDG_STATE_HOME or ~/.local/state.",
+    .examples = examples,
+    .run = run,
+};

@@ -1,0 +1,66 @@
+/* stop -- ends a run in order, wherever it runs. */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../session.h"
+
+enum { PATIENCE = 15 /* s */ };
+
+/* Sends the signal and waits until the lock is free. */
+static bool end_process(const char *folder, long process, Error *err) {
+    double start = clock_seconds();
+    long holder;
+    if (kill((pid_t)process, SIGTERM) != 0 && errno != ESRCH)
+        return error_set(err, STATUS_FAILED, "%s: process %ld: %s", folder, process, strerror(errno));
+    while (run_busy(folder, &holder) && holder == process) {
+        if (cancel_level()) return error_set(err, STATUS_CANCELLED, "%s: no longer waited for", folder);
+        if (clock_seconds() - start > PATIENCE)
+            return error_set(err, STATUS_FAILED, "%s: process %ld has not ended within %d s", folder, process,
+                             PATIENCE);
+        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    }
+    return true;
+}
+
+static bool run(Session *session, const Args *args, Result *result, Error *err) {
+    if (session->options.safe) return error_set(err, STATUS_USAGE, "--safe allows no signals to other processes");
+    Str folder = {0};
+    Job job = {0};
+    long process;
+    bool done = job_find(args_text(args, "JOB"), &folder, err);
+    if (done && !run_busy(folder.text, &process))
+        done = error_set(err, STATUS_FAILED, "%s: is not running", folder.text);
+    else if (done && (process <= 1 || process == (long)getpid()))
+        done = error_set(err, STATUS_FAILED, "%s: which process runs it is not known", folder.text);
+    done = done && end_process(folder.text, process, err) && job_read(folder.text, &job, err);
+    if (done) {
+        str_addf(&result->message, "%s: %s", job.folder, job_state_name(job.state));
+        str_addf(&result->message, job.saved ? ", saved at step %llu" : " at step %llu",
+                 (unsigned long long)(job.saved ? job.saved : job.step));
+        if (job.steps) str_addf(&result->message, " of %llu", (unsigned long long)job.steps);
+        if (job.reason.length) str_addf(&result->message, ": %s", job.reason.text);
+    }
+    job_done(&job);
+    str_done(&folder);
+    return done;
+}
+
+static const ArgSpec positionals[] = {
+    {.name = "JOB", .kind = ARG_RUN, .help = "the number that jobs shows, or the folder of a run"}, {0}};
+static const char *const examples[] = {"stop 1", NULL};
+
+const Command command_stop = {
+    .name = "stop",
+    .group = "Training",
+    .summary = "ends a run after its current step; it can be resumed",
+    .description =
+        "Sends SIGTERM to the process that holds the lock of the run's folder, which finishes its step, saves and ends. Waits "
+        "for that up to 15 seconds, and says at which step it was saved.",
+    .positionals = positionals,
+    .examples = examples,
+    .examples_need_job = true,
+    .run = run,
+};

@@ -1,0 +1,261 @@
+/* jobs -- the runs that were started in the background: their list, kept in a file, and how each stands, read from its
+ * folder. Nothing else is kept of a job, so every session sees the same. */
+#include <errno.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "session.h"
+#include "weft/format.h"
+
+enum { TRIALS_MOST = 10000, LIST_LIMIT = 1 << 22, CONFIG_LIMIT = 1 << 20, ERROR_LIMIT = 1 << 20 }; /* bytes */
+
+/* ---- the list ---------------------------------------------------------------------------------------------------- */
+
+bool state_path(const char *name, Str *out) {
+    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+    if (state && *state == '/')
+        str_addf(out, "%s/weft/%s", state, name);
+    else if (home && *home)
+        str_addf(out, "%s/.local/state/weft/%s", home, name);
+    return out->length > 0 && !out->failed;
+}
+
+void state_make_folders(char *path) {
+    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        mkdir(path, 0700);
+        *slash = '/';
+    }
+}
+
+static bool listed(const Words *folders, const char *folder) {
+    for (size_t i = 0; i < folders->count; i++) {
+        if (strcmp(folders->word[i], folder) == 0) return true;
+    }
+    return false;
+}
+
+bool jobs_list(Words *out, Error *err) {
+    Str path = {0};
+    size_t length;
+    *out = (Words){0};
+    bool known = state_path("jobs", &path) && access(path.text, F_OK) == 0, done = str_ok(&path, err);
+    char *text = known ? file_read_all(path.text, LIST_LIMIT, &length, err) : NULL;
+    if (known && !text) done = false; /* a list that cannot be read is not an empty one */
+    for (char *line = text, *next; done && line && *line; line = next) {
+        struct stat about;
+        size_t size = strcspn(line, "\n");
+        next = line + size + (line[size] == '\n');
+        line[size] = '\0';
+        bool there = line[0] == '/' && stat(line, &about) == 0 && S_ISDIR(about.st_mode);
+        if (there && !listed(out, line)) done = words_add(out, line, err);
+    }
+    mem_free(text);
+    str_done(&path);
+    if (!done) words_done(out);
+    return done;
+}
+
+bool jobs_add(const char *folder, Error *err) {
+    Words folders = {0};
+    Str path = {0}, text = {0};
+    bool done = false;
+    char *whole = realpath(folder, NULL);
+    if (!whole || strchr(whole, '\n')) {
+        error_set(err, STATUS_FAILED, "%s: cannot be a job: %s", folder,
+                  whole ? "its name has two lines" : strerror(errno));
+        goto out;
+    }
+    if (!jobs_list(&folders, err)) goto out;
+    if (listed(&folders, whole)) {
+        done = true;
+        goto out;
+    }
+    if (!words_add(&folders, whole, err)) goto out;
+    if (!state_path("jobs", &path)) {
+        error_set(err, STATUS_WRITE, "no folder for the list of jobs: HOME is not set");
+        goto out;
+    }
+    for (size_t i = 0; i < folders.count; i++) str_addf(&text, "%s\n", folders.word[i]);
+    state_make_folders(path.text);
+    done = str_ok(&text, err) && save_text(path.text, true, text.text, text.length, err);
+out:
+    free(whole);
+    words_done(&folders);
+    str_done(&path);
+    str_done(&text);
+    return done;
+}
+
+static bool has_file(const char *folder, const char *file) {
+    Str path = {0};
+    run_path(folder, file, &path);
+    bool there = !path.failed && access(str_text(&path), F_OK) == 0;
+    str_done(&path);
+    return there;
+}
+
+bool job_find(const char *word, Str *folder, Error *err) {
+    uint64_t number;
+    Words folders;
+    if (text_to_u64(word, &number)) {
+        if (!jobs_list(&folders, err)) return false;
+        bool known = number >= 1 && number <= folders.count;
+        if (known) str_add(folder, folders.word[number - 1]);
+        words_done(&folders);
+        if (!known) return error_set(err, STATUS_USAGE, "no job %s (jobs lists them)", word);
+        return str_ok(folder, err);
+    }
+    if (!path_expand(word, folder, err)) return false;
+    const char *path = str_text(folder);
+    if (has_file(path, "config.json") || has_file(path, "log.csv") || has_file(path, "lock")) return true;
+    return error_set(err, STATUS_BAD_INPUT, "%s: no folder of a run", word);
+}
+
+/* ---- how a job stands -------------------------------------------------------------------------------------------- */
+
+const char *job_state_name(JobState state) {
+    static const char *const names[] = {"running", "done", "stopped", "failed"};
+    return names[state];
+}
+
+bool job_failure(const char *folder, Str *reason) {
+    Str path = {0}, lock = {0};
+    Error ignored;
+    size_t length;
+    struct stat said, locked;
+    run_path(folder, "error.txt", &path);
+    run_path(folder, "lock", &lock);
+    bool stale = stat(str_text(&path), &said) != 0 ||
+                 (stat(str_text(&lock), &locked) == 0 &&
+                  (locked.st_mtim.tv_sec > said.st_mtim.tv_sec ||
+                   (locked.st_mtim.tv_sec == said.st_mtim.tv_sec && locked.st_mtim.tv_nsec > said.st_mtim.tv_nsec)));
+    char *text = stale ? NULL : file_read_all(str_text(&path), ERROR_LIMIT, &length, &ignored);
+    const char *last = NULL;
+    for (char *line = text, *next; line && *line; line = next) {
+        next = line + strcspn(line, "\n");
+        if (*next) *next++ = '\0';
+        if (strncmp(line, "weft: ", 6) == 0)
+            last = line + 6;
+        else if (*line)
+            last = NULL; /* a message came after it: it went on */
+    }
+    if (last) str_add(reason, last);
+    mem_free(text);
+    str_done(&path);
+    str_done(&lock);
+    return last != NULL;
+}
+
+/* A run of several trials holds them as trial-1, trial-2, ...: the newest is where it stands. */
+static void find_trial(Job *job, json_int_t trials) {
+    Error ignored;
+    if (trials <= 1) return;
+    for (job->trial = trials < TRIALS_MOST ? (unsigned)trials : TRIALS_MOST; job->trial > 1; job->trial--) {
+        Str name = {0};
+        str_addf(&name, "trial-%u/log.csv", job->trial);
+        bool there = !name.failed && has_file(job->folder, str_text(&name));
+        str_done(&name);
+        if (there) break;
+    }
+    Str path = {0};
+    str_addf(&path, "%s/trial-%u", job->folder, job->trial);
+    job->newest = path.failed ? NULL : mem_copy_text(str_text(&path), &ignored);
+    str_done(&path);
+}
+
+/* What config.json says, as far as it does. */
+static void read_config(Job *job) {
+    Str path = {0}, name = {0};
+    Error ignored;
+    size_t length;
+    run_path(job->folder, "config.json", &path);
+    char *text = file_read_all(str_text(&path), CONFIG_LIMIT, &length, &ignored);
+    json_t *object = text ? json_loadb(text, length, 0, NULL) : NULL;
+    const char *given = json_string_value(json_object_get(object, "name"));
+    const char *rate_of = json_string_value(json_object_get(object, "rate_of"));
+    json_int_t steps = json_integer_value(json_object_get(object, "steps"));
+    json_int_t trials = json_integer_value(json_object_get(object, "trials"));
+    const char *slash = strrchr(job->folder, '/');
+    find_trial(job, trials);
+    str_add(&name, given ? given : slash && slash[1] ? slash + 1 : job->folder);
+    if (trials > 1) str_addf(&name, ", trial %u of %lld", job->trial, (long long)trials);
+    job->name = mem_copy_text(str_text(&name), &ignored);
+    job->rate_of = mem_copy_text(rate_of ? rate_of : "steps", &ignored);
+    if (trials <= 1) job->newest = mem_copy_text(job->folder, &ignored);
+    job->steps = steps > 0 ? (uint64_t)steps : 0;
+    job->last_trial = trials <= 1 || job->trial == trials;
+    json_decref(object);
+    mem_free(text);
+    str_done(&name);
+    str_done(&path);
+}
+
+/* The step of the newest checkpoint, which its metadata tell; 0: none, or not known. */
+static uint64_t saved_step(const char *folder) {
+    Str path = {0};
+    Error ignored;
+    run_path(folder, "last.safetensors", &path);
+    Checkpoint *checkpoint = path.failed ? NULL : checkpoint_open(str_text(&path), &ignored);
+    const char *text = checkpoint ? checkpoint_metadata_find(checkpoint, "weft.run") : NULL;
+    json_t *object = text ? json_loads(text, 0, NULL) : NULL;
+    json_int_t step = json_integer_value(json_object_get(object, "step"));
+    json_decref(object);
+    checkpoint_close(checkpoint);
+    str_done(&path);
+    return step > 0 ? (uint64_t)step : 0;
+}
+
+/* The latest number of a column; NaN: none. */
+static double latest(const Table *log, const char *column) {
+    double value = NAN;
+    for (size_t row = log ? log->rows : 0; row-- > 0 && isnan(value);) value = table_number(log, column, row);
+    return value;
+}
+
+bool job_read(const char *folder, Job *out, Error *err) {
+    Job job = {.folder = mem_copy_text(folder, err)};
+    Error ignored;
+    if (!job.folder) return false;
+    bool busy = run_busy(folder, &job.process); /* first: what is read after it is at least as new */
+    read_config(&job);
+    if (!job.name || !job.rate_of || !job.newest) {
+        job_done(&job);
+        return error_set(err, STATUS_LIMIT, "out of memory for a job");
+    }
+    job.log = run_log_table(job.newest, &ignored);
+    double logged = latest(job.log, "step");
+    job.saved = saved_step(job.newest);
+    job.step = logged > (double)job.saved ? (uint64_t)logged : job.saved;
+    job.loss = latest(job.log, "loss");
+    job.accuracy = latest(job.log, "accuracy");
+    bool all = job.steps > 0 && job.step >= job.steps && job.last_trial;
+    bool failed = !busy && !all && job_failure(folder, &job.reason);
+    job.state = busy ? JOB_RUNNING : all ? JOB_DONE : failed ? JOB_FAILED : JOB_STOPPED;
+    *out = job;
+    return true;
+}
+
+void job_done(Job *job) {
+    mem_free(job->folder);
+    mem_free(job->name);
+    mem_free(job->rate_of);
+    mem_free(job->newest);
+    table_free(job->log);
+    str_done(&job->reason);
+    *job = (Job){0};
+}
+
+void job_describe(const Job *job, Str *out) {
+    str_addf(out, "%s: %s", job->folder, job_state_name(job->state));
+    if (job->process) str_addf(out, " (process %ld)", job->process);
+    if (job->reason.length) str_addf(out, ": %s", job->reason.text);
+    str_addf(out, ", step %llu", (unsigned long long)job->step);
+    if (job->steps) str_addf(out, " of %llu", (unsigned long long)job->steps);
+    if (!isnan(job->loss)) str_addf(out, ", loss %.5g", job->loss);
+    if (!isnan(job->accuracy)) str_addf(out, ", accuracy %.2f %%", job->accuracy);
+}

@@ -1,0 +1,280 @@
+/* bench -- the engine and the trainer, one case a call, as one line of JSON; scripts/bench/engine runs it beside
+ * PyTorch.
+ *
+ *   bench peak                        OpenBLAS SGEMM, one call on each thread: what the machine can do
+ *   bench forward NETWORK [BATCH]     engine_forward
+ *   bench distil NETWORK [BATCH]      teacher forward, student forward and backward to all convolution weights (KD)
+ *   bench distil-batch NETWORK        the same with gradients of a random 4096 of the kernels only
+ *   bench recon NETWORK HIDDEN        a step on the reconstruction loss as `train` takes it (batch 4096, --refresh 20)
+ *   bench recon-exact NETWORK HIDDEN  the same with --exact
+ *
+ * The time of a step is the median over BENCH_SECONDS (2) seconds of them. A multiply-add counts as two operations;
+ * only convolutions and linear layers are counted.
+ */
+#include "weft/train.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+enum { ROUNDS_MOST = 100000, ROUNDS_LEAST = 5 };
+
+typedef struct Case {
+    bool (*step)(struct Case *c, uint64_t number, Error *err);
+    void *context;
+    double operations, items; /* of a step */
+    const char *unit;         /* what items are */
+} Case;
+
+static int ascending(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+static bool measure(Case *c, const char *name, const char *of, Error *err) {
+    static double seconds[ROUNDS_MOST];
+    const char *limit_text = getenv("BENCH_SECONDS");
+    const double limit = limit_text ? atof(limit_text) : 2;
+    size_t rounds = 0;
+    if (!c->step(c, 0, err)) return false; /* threads start, memory is touched */
+    fault_arm(FAULT_ALLOC, UINT64_MAX, false);
+    const double begun = clock_seconds();
+    while (rounds < ROUNDS_MOST && (rounds < ROUNDS_LEAST || clock_seconds() - begun < limit)) {
+        const double start = clock_seconds();
+        if (!c->step(c, rounds + 1, err)) return false;
+        seconds[rounds++] = clock_seconds() - start;
+    }
+    const uint64_t allocations = fault_disarm();
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    qsort(seconds, rounds, sizeof *seconds, ascending);
+    const double median = seconds[rounds / 2];
+    printf("{\"case\": \"%s\", \"of\": \"%s\", \"seconds\": %.9f, \"least\": %.9f, \"rounds\": %zu, \"gflops\": %.3f, "
+           "\"%s_per_second\": %.1f, \"allocations\": %llu, \"threads\": %u, \"peak_mb\": %.1f}\n",
+           name, of, median, seconds[0], rounds, c->operations / median / 1e9, c->unit, c->items / median,
+           (unsigned long long)allocations, pool_threads(), (double)usage.ru_maxrss / 1024);
+    return true;
+}
+
+/* ---- peak -------------------------------------------------------------------------------------------------------- */
+
+enum { PEAK = 1024 };
+
+static void multiply(void *context, size_t piece, unsigned worker) {
+    float *at = (float *)context + piece * 3 * PEAK * PEAK;
+    (void)worker;
+    gemm_f32(false, false, PEAK, PEAK, PEAK, 1, at, PEAK, at + PEAK * PEAK, PEAK, 0, at + 2 * PEAK * PEAK, PEAK);
+}
+
+static bool peak_step(Case *c, uint64_t number, Error *err) {
+    (void)number;
+    (void)err;
+    pool_run(2 * pool_threads(), multiply, c->context);
+    return true;
+}
+
+static bool peak(Error *err) {
+    const size_t pieces = 2 * pool_threads();
+    Case c = {.step = peak_step, .operations = 2.0 * PEAK * PEAK * PEAK * (double)pieces, .unit = "products"};
+    c.items = (double)pieces;
+    c.context = mem_alloc(pieces * 3 * PEAK * PEAK, sizeof(float), err);
+    bool done = c.context && measure(&c, "peak", "sgemm", err);
+    mem_free(c.context);
+    return done;
+}
+
+/* ---- the engine -------------------------------------------------------------------------------------------------- */
+
+typedef struct Passes {
+    Engine *engine, *teacher;
+    float *pixels, *logits, *memory;
+    float **tensors;
+    bool *wanted;
+    KernelChoice *kernels;
+    uint32_t *chosen;
+    unsigned batch;
+} Passes;
+
+static bool forward_step(Case *c, uint64_t number, Error *err) {
+    Passes *p = c->context;
+    (void)number;
+    return engine_forward(p->engine, p->pixels, p->batch, p->logits, err);
+}
+
+static bool distil_step(Case *c, uint64_t number, Error *err) {
+    Passes *p = c->context;
+    const Loss loss = {.kd = 1};
+    const Gradients gradients = {.tensors = p->tensors, .kernels = p->kernels};
+    LossTerms terms;
+    (void)number;
+    return engine_backward(p->engine, p->pixels, NULL, p->batch, p->teacher, NULL, &loss, &gradients, NULL, &terms,
+                           err);
+}
+
+/* Gradients of all convolution weights, into one stretch of memory. */
+static bool ask_gradients(Passes *p, const Network *network, Error *err) {
+    uint64_t total = 0;
+    for (size_t i = 0; i < network->tensor_count; i++) total += network->tensors[i].tensor->count;
+    if (!(p->memory = mem_alloc(total, sizeof(float), err)) ||
+        !(p->tensors = mem_alloc(network->tensor_count, sizeof *p->tensors, err)) ||
+        !(p->wanted = mem_alloc(network->tensor_count, sizeof *p->wanted, err)))
+        return false;
+    float *at = p->memory;
+    for (size_t i = 0; i < network->layer_count; i++) {
+        const Layer *layer = &network->layers[i];
+        if (!layer->convolution) continue;
+        p->wanted[layer->tensor] = true;
+        p->tensors[layer->tensor] = at;
+        at += network->tensors[layer->tensor].tensor->count;
+    }
+    return true;
+}
+
+/* A random 4096 of all kernels, as a training step draws them. */
+static bool choose_kernels(Passes *p, const Network *network, Error *err) {
+    size_t total = 0, left = 4096, at = 0, used = 0;
+    for (size_t i = 0; i < network->layer_count; i++)
+        if (network->layers[i].convolution) {
+            const Tensor *weight = layer_weight(network, &network->layers[i]);
+            total += (size_t)(weight->dim[0] * weight->dim[1]);
+        }
+    if (!(p->kernels = mem_alloc(network->tensor_count, sizeof *p->kernels, err)) ||
+        !(p->chosen = mem_alloc(left, sizeof *p->chosen, err)))
+        return false;
+    Rng rng = {.seed = 2};
+    for (size_t i = 0; i < network->layer_count; i++) {
+        const Layer *layer = &network->layers[i];
+        if (!layer->convolution) continue;
+        const Tensor *weight = layer_weight(network, layer);
+        KernelChoice *choice = &p->kernels[layer->tensor];
+        choice->kernels = p->chosen + used;
+        for (uint32_t k = 0; k < weight->dim[0] * weight->dim[1]; k++, at++) {
+            if (rng_below(&rng, total - at) >= left) continue;
+            p->chosen[used++] = k;
+            choice->count++;
+            left--;
+        }
+    }
+    return true;
+}
+
+static bool passes(const char *kind, const char *path, unsigned batch, Error *err) {
+    const bool distil = strncmp(kind, "distil", 6) == 0;
+    Passes p = {.batch = batch};
+    Case c = {.step = distil ? distil_step : forward_step, .context = &p, .items = batch, .unit = "images"};
+    Network *network = network_load(path, NULL, err);
+    bool done = network && (network->graph || error_set(err, STATUS_FAILED, "%s", network->why_unknown));
+    if (done && distil) done = ask_gradients(&p, network, err);
+    if (done && strcmp(kind, "distil-batch") == 0) done = choose_kernels(&p, network, err);
+    const EngineOptions options = {.gradients = p.wanted};
+    const Graph *graph = done ? network->graph : NULL;
+    const uint64_t size = done ? (uint64_t)graph->in_channels * graph->height * graph->width : 0;
+    done = done && (p.engine = engine_new(network, batch, graph->height, graph->width, &options, err)) &&
+           (!distil || (p.teacher = engine_new(network, batch, graph->height, graph->width, NULL, err))) &&
+           (p.pixels = mem_alloc(batch * size, sizeof(float), err)) &&
+           (p.logits = mem_alloc((uint64_t)batch * graph->classes, sizeof(float), err));
+    Rng rng = {.seed = 1};
+    for (uint64_t i = 0; done && i < batch * size; i++) p.pixels[i] = (float)rng_uniform(&rng);
+    if (done) {
+        const EngineOperations o = engine_operations(p.engine);
+        c.operations = batch * (distil ? 2 * o.forward + o.backward_data + o.backward_weights : o.forward);
+        if (p.kernels) c.operations -= batch * o.backward_weights * (1 - 4096.0 / 29744); /* counted for ResNet20 */
+        done = measure(&c, kind, network->architecture, err);
+    }
+    engine_free(p.engine);
+    engine_free(p.teacher);
+    void *all[] = {p.pixels, p.logits, p.memory, p.tensors, p.wanted, p.kernels, p.chosen};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) mem_free(all[i]);
+    network_free(network);
+    return done;
+}
+
+/* ---- reconstruction ---------------------------------------------------------------------------------------------- */
+
+typedef struct Recon {
+    Predictor *predictor;
+    Mlp *mlp;
+    Sampler *sampler;
+    Optimiser *optimiser;
+    float *targets, *gradient;
+    uint64_t refresh;
+    double rms;
+} Recon;
+
+static bool recon_step(Case *c, uint64_t number, Error *err) {
+    Recon *r = c->context;
+    const uint32_t *kernels;
+    const uint16_t *times;
+    double batch, rest = 0;
+    const double weights = (double)r->predictor->weight_count;
+    const size_t count = sampler_draw(r->sampler, number, &kernels, &times);
+    const bool whole = number % r->refresh == 0;
+    (void)err;
+    mlp_set(r->mlp, r->predictor->parameters);
+    mlp_reconstruction(r->mlp, r->targets, kernels, times, count, r->gradient, &batch, whole ? &rest : NULL);
+    if (whole) r->rms = sqrt((batch + rest) / weights);
+    optimiser_step(r->optimiser, r->predictor->parameters, r->gradient, 1 / (weights * r->rms), 5e-3);
+    return true;
+}
+
+static bool recon(const char *kind, const char *path, unsigned hidden, Error *err) {
+    const TrainConfig config = train_config();
+    PredictorConfig shape = config.predictor;
+    ParameterBlock blocks[2 * MLP_LAYERS_MAX];
+    Recon r = {.refresh = strcmp(kind, "recon-exact") == 0 ? 1 : config.refresh};
+    Case c = {.step = recon_step, .context = &r, .unit = "kernels"};
+    char of[128];
+    shape.hidden = hidden;
+    Network *network = network_load(path, NULL, err);
+    bool done = network && (r.predictor = predictor_new(network, NULL, &shape, 1, "bench", NULL, err));
+    size_t count = 0;
+    for (unsigned i = 0; done && i < shape.linear; i++) {
+        const MlpLayer *layer = &r.predictor->mlp[i];
+        blocks[count++] = (ParameterBlock){layer->weight, layer->out, layer->in};
+        blocks[count++] = (ParameterBlock){layer->bias, layer->out, 1};
+    }
+    done = done && (r.targets = predictor_targets(r.predictor, network, err)) && (r.mlp = mlp_new(r.predictor, err)) &&
+           (r.sampler = sampler_new(r.predictor, r.targets, SAMPLING_UNIFORM, config.batch, 0, 1, err)) &&
+           (r.gradient = mem_alloc(r.predictor->parameter_count, sizeof(float), err)) &&
+           (r.optimiser = optimiser_new(&config.optimiser, blocks, count, r.predictor->parameters,
+                                        r.predictor->parameter_count, err));
+    if (done) {
+        const size_t all = r.predictor->kernel_count, batch = config.batch < all ? config.batch : all;
+        const double refreshed = (double)(all - batch) / (double)r.refresh;
+        c.operations = mlp_operations(r.predictor, batch + (size_t)refreshed, batch);
+        c.items = (double)batch;
+        snprintf(of, sizeof of, "%s, hidden %u", network->architecture, hidden);
+        done = measure(&c, kind, of, err);
+    }
+    optimiser_free(r.optimiser);
+    sampler_free(r.sampler);
+    mlp_free(r.mlp);
+    mem_free(r.targets);
+    mem_free(r.gradient);
+    predictor_free(r.predictor);
+    network_free(network);
+    return done;
+}
+
+int main(int argc, char **argv) {
+    const char *kind = argc > 1 ? argv[1] : "";
+    const unsigned number = argc > 3 ? (unsigned)atoi(argv[3]) : 256;
+    const bool pass = strcmp(kind, "forward") == 0 || strncmp(kind, "distil", 6) == 0;
+    Error err;
+    bool done;
+    if (strcmp(kind, "peak") == 0) {
+        done = peak(&err);
+    } else if (pass && argc > 2) {
+        done = passes(kind, argv[2], number, &err);
+    } else if (strncmp(kind, "recon", 5) == 0 && argc > 3) {
+        done = recon(kind, argv[2], number, &err);
+    } else {
+        fprintf(stderr,
+                "usage: bench peak | forward|distil|distil-batch NETWORK [BATCH] | recon|recon-exact NETWORK HIDDEN\n");
+        return 2;
+    }
+    if (!done) fprintf(stderr, "bench: %s\n", err.text);
+    return done ? 0 : 1;
+}

@@ -1,0 +1,26 @@
+/* graphs -- networks of graphs made by hand or at random, for tests of the engine. Nothing here fails softly: it
+ * asserts.
+ */
+#ifndef WEFT_TESTS_GRAPHS_H
+#define WEFT_TESTS_GRAPHS_H
+
+#include "net/internal.h"
+
+/* A network of three input channels, without normalisation, that is being made. */
+typedef struct Making {
+    Network *network;
+    GraphBuilder builder;
+} Making;
+Making make_begin(void);
+int make_tensor(Making *making, Tensor *tensor); /* takes `tensor` over; NO_TENSOR where it is NULL */
+/* A linear layer of no effect, which makes the whole map the logits. */
+int make_flat(Making *making, int input, unsigned size);
+Network *make_end(Making *making, unsigned classes);
+
+/* Fields of an Op with a window. */
+#define WINDOW(h, w, s, p) .kernel = {h, w}, .stride = s, .padding = p
+
+/* Any operations in any order, 9 classes; `seed` decides. */
+Network *random_network(uint64_t seed, unsigned height, unsigned width);
+
+#endif

@@ -1,0 +1,272 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <math.h>
+#include <string.h>
+
+#include "witness.h"
+
+static Error witness_error;
+
+static void *take(uint64_t count, size_t size) {
+    void *memory = mem_alloc(count, size, &witness_error);
+    assert_non_null(memory);
+    return memory;
+}
+
+static size_t size_of(Shape shape) {
+    return (size_t)shape.channels * shape.height * shape.width;
+}
+
+Witness *witness_new(const Network *network, unsigned height, unsigned width, unsigned images, bool training) {
+    const size_t count = network->graph->count;
+    Witness *witness = take(1, sizeof *witness);
+    *witness = (Witness){.network = network, .images = images, .training = training};
+    witness->shapes = graph_shapes(network, height, width, &witness_error);
+    assert_non_null(witness->shapes);
+    witness->maps = take(count, sizeof *witness->maps);
+    for (size_t i = 0; i < count; i++)
+        witness->maps[i] = take(images * size_of(witness->shapes[i]), sizeof **witness->maps);
+    witness->pixels = take(images * size_of(witness->shapes[0]), sizeof *witness->pixels);
+    witness->tensors = take(network->tensor_count, sizeof *witness->tensors);
+    for (size_t i = 0; i < network->tensor_count; i++) {
+        const Tensor *tensor = network->tensors[i].tensor;
+        witness->tensors[i] = take(tensor->count, sizeof **witness->tensors);
+        for (uint64_t j = 0; j < tensor->count; j++) witness->tensors[i][j] = (double)tensor->data[j];
+    }
+    return witness;
+}
+
+void witness_free(Witness *witness) {
+    for (size_t i = 0; i < witness->network->graph->count; i++) mem_free(witness->maps[i]);
+    for (size_t i = 0; i < witness->network->tensor_count; i++) mem_free(witness->tensors[i]);
+    mem_free(witness->maps);
+    mem_free(witness->tensors);
+    mem_free(witness->pixels);
+    mem_free(witness->shapes);
+    mem_free(witness);
+}
+
+/* ---- operations -------------------------------------------------------------------------------------------------- */
+
+static double value(const Witness *witness, int tensor, size_t index, double absent) {
+    return tensor == NO_TENSOR ? absent : witness->tensors[tensor][index];
+}
+
+/* A distance from a jump of a derivative; exactly there lie only zeros that stay zeros. */
+static void near(Witness *witness, double distance) {
+    distance = fabs(distance);
+    if (distance > 0 && distance < witness->margin) witness->margin = distance;
+}
+
+/* One image of a map, read with the operation's padding. */
+typedef struct Source {
+    const double *at;
+    Shape shape;
+    unsigned padding;
+} Source;
+
+static bool inside(const Source *source, unsigned y, unsigned x) {
+    return y >= source->padding && x >= source->padding && y - source->padding < source->shape.height &&
+           x - source->padding < source->shape.width;
+}
+
+static double read_at(const Source *source, unsigned channel, unsigned y, unsigned x) {
+    if (!inside(source, y, x)) return 0;
+    y -= source->padding;
+    x -= source->padding;
+    return source->at[((size_t)channel * source->shape.height + y) * source->shape.width + x];
+}
+
+static double convolution(const Witness *witness, const Op *op, const Source *in, unsigned channel, unsigned y,
+                          unsigned x) {
+    const unsigned each = in->shape.channels / op->groups, first = channel / (op->out_channels / op->groups) * each;
+    const double *weight = witness->tensors[op->weight] + (size_t)channel * each * op->kernel[0] * op->kernel[1];
+    double sum = value(witness, op->bias, channel, 0);
+    for (unsigned c = 0; c < each; c++)
+        for (unsigned i = 0; i < op->kernel[0]; i++)
+            for (unsigned j = 0; j < op->kernel[1]; j++)
+                sum += *weight++ * read_at(in, first + c, y * op->stride + i, x * op->stride + j);
+    return sum;
+}
+
+static double pool(Witness *witness, const Op *op, const Source *in, unsigned channel, unsigned y, unsigned x) {
+    double sum = 0, most = -INFINITY, second = -INFINITY;
+    for (unsigned i = 0; i < op->kernel[0]; i++)
+        for (unsigned j = 0; j < op->kernel[1]; j++) {
+            const double one = read_at(in, channel, y * op->stride + i, x * op->stride + j);
+            sum += one;
+            if (!inside(in, y * op->stride + i, x * op->stride + j)) continue;
+            if (one > most) {
+                second = most;
+                most = one;
+            } else if (one > second) {
+                second = one;
+            }
+        }
+    if (op->kind == OP_AVERAGE_POOL) return sum / (op->kernel[0] * op->kernel[1]);
+    near(witness, most - second);
+    return most;
+}
+
+static double element(Witness *witness, const Op *op, const Source *in, const double *other, Shape shape,
+                      unsigned channel, unsigned y, unsigned x) {
+    const size_t index = ((size_t)channel * shape.height + y) * shape.width + x;
+    const unsigned before = (shape.channels - in->shape.channels) / 2;
+    double sum;
+    switch (op->kind) {
+    case OP_CONV:
+        return convolution(witness, op, in, channel, y, x);
+    case OP_RELU:
+    case OP_RELU6:
+        near(witness, in->at[index]);
+        if (op->kind == OP_RELU6) near(witness, in->at[index] - 6);
+        return in->at[index] < 0 ? 0 : op->kind == OP_RELU6 && in->at[index] > 6 ? 6 : in->at[index];
+    case OP_ADD:
+        return in->at[index] + other[index];
+    case OP_SHORTCUT_A:
+        if (channel < before || channel - before >= in->shape.channels) return 0;
+        return read_at(in, channel - before, y * op->stride, x * op->stride);
+    case OP_MAX_POOL:
+    case OP_AVERAGE_POOL:
+        return pool(witness, op, in, channel, y, x);
+    case OP_GLOBAL_POOL:
+        sum = 0;
+        for (unsigned i = 0; i < in->shape.height; i++)
+            for (unsigned j = 0; j < in->shape.width; j++) sum += read_at(in, channel, i, j);
+        return sum / ((double)in->shape.height * in->shape.width);
+    case OP_LINEAR:
+        sum = value(witness, op->bias, channel, 0);
+        for (size_t i = 0; i < size_of(in->shape); i++)
+            sum += in->at[i] * witness->tensors[op->weight][channel * size_of(in->shape) + i];
+        return sum;
+    case OP_INPUT:
+    case OP_BATCH_NORM:
+    case OP_COUNT:
+        break;
+    }
+    return NAN;
+}
+
+static void batch_norm(const Witness *witness, const Op *op, size_t i) {
+    const Shape shape = witness->shapes[i];
+    const size_t pixels = (size_t)shape.height * shape.width, size = size_of(shape);
+    const double *in = witness->maps[op->input[0]];
+    for (unsigned c = 0; c < shape.channels; c++) {
+        double mean = value(witness, op->mean, c, 0), variance = value(witness, op->variance, c, 1);
+        if (witness->training) {
+            mean = variance = 0;
+            for (size_t n = 0; n < witness->images * pixels; n++)
+                mean += in[n / pixels * size + c * pixels + n % pixels];
+            mean /= (double)(witness->images * pixels);
+            for (size_t n = 0; n < witness->images * pixels; n++)
+                variance += pow(in[n / pixels * size + c * pixels + n % pixels] - mean, 2);
+            variance /= (double)(witness->images * pixels);
+        }
+        for (size_t n = 0; n < witness->images * pixels; n++) {
+            const size_t at = n / pixels * size + c * pixels + n % pixels;
+            witness->maps[i][at] =
+                (in[at] - mean) / sqrt(variance + (double)op->epsilon) * value(witness, op->weight, c, 1) +
+                value(witness, op->bias, c, 0);
+        }
+    }
+}
+
+void witness_run(Witness *witness) {
+    const Graph *graph = witness->network->graph;
+    const Normalisation *normalisation = &witness->network->normalisation;
+    const size_t all = witness->images * size_of(witness->shapes[0]);
+    const size_t plane = (size_t)witness->shapes[0].height * witness->shapes[0].width;
+    witness->margin = INFINITY;
+    for (size_t i = 0; i < all; i++) {
+        const size_t c = i / plane % graph->in_channels;
+        witness->maps[0][i] = (witness->pixels[i] - (double)normalisation->mean[c]) / (double)normalisation->std[c];
+    }
+    for (size_t i = 1; i < graph->count; i++) {
+        const Op *op = &graph->ops[i];
+        const Shape shape = witness->shapes[i], in = witness->shapes[op->input[0]];
+        if (op->kind == OP_BATCH_NORM) batch_norm(witness, op, i);
+        for (unsigned image = 0; op->kind != OP_BATCH_NORM && image < witness->images; image++) {
+            const bool padded = op->kind == OP_CONV || op->kind == OP_MAX_POOL || op->kind == OP_AVERAGE_POOL;
+            const Source source = {witness->maps[op->input[0]] + image * size_of(in), in, padded ? op->padding : 0};
+            const double *other = op->kind == OP_ADD ? witness->maps[op->input[1]] + image * size_of(in) : NULL;
+            double *to = witness->maps[i] + image * size_of(shape);
+            for (unsigned c = 0; c < shape.channels; c++)
+                for (unsigned y = 0; y < shape.height; y++)
+                    for (unsigned x = 0; x < shape.width; x++)
+                        *to++ = element(witness, op, &source, other, shape, c, y, x);
+        }
+    }
+}
+
+/* ---- losses ------------------------------------------------------------------------------------------------------ */
+
+static void softmax(const double *logits, size_t classes, double temperature, double *out) {
+    double most = -INFINITY, sum = 0;
+    for (size_t i = 0; i < classes; i++) most = fmax(most, logits[i]);
+    for (size_t i = 0; i < classes; i++) sum += out[i] = exp((logits[i] - most) / temperature);
+    for (size_t i = 0; i < classes; i++) out[i] /= sum;
+}
+
+enum { CLASSES_MAX = 64 };
+
+static double logit_loss(const Loss *loss, const double *logits, const double *teacher, size_t classes, size_t label) {
+    const double temperature = loss->temperature > 0 ? loss->temperature : 1;
+    double p[CLASSES_MAX], q[CLASSES_MAX], sum = 0;
+    assert_true(classes <= CLASSES_MAX);
+    if (loss->cross_entropy > 0) {
+        softmax(logits, classes, 1, q);
+        for (size_t i = 0; i < classes; i++) {
+            const double target =
+                loss->label_smoothing / (double)classes + (i == label ? 1 - loss->label_smoothing : 0);
+            if (target > 0) sum -= loss->cross_entropy * target * log(q[i]);
+        }
+    }
+    if (loss->kd > 0) {
+        softmax(logits, classes, temperature, q);
+        softmax(teacher, classes, temperature, p);
+        for (size_t i = 0; i < classes; i++)
+            if (p[i] > 0)
+                sum += loss->kd * temperature * temperature * p[i] *
+                       (log(p[i]) - log(loss->kd_form == KD_STABLE ? q[i] + 1e-4 : q[i]));
+    }
+    return sum;
+}
+
+static double map_loss(const double *a, const double *b, size_t size) {
+    double r = 0, s = 0, sum = 0;
+    for (size_t i = 0; i < size; i++) {
+        r += a[i] * a[i];
+        s += b[i] * b[i];
+    }
+    for (size_t i = 0; i < size; i++) sum += pow(a[i] / (sqrt(r) + 1e-3) - b[i] / (sqrt(s) + 1e-3), 2);
+    return sum;
+}
+
+/* The batch norm that a sum adds to is its first input. */
+static double map_weight(const Graph *graph, const Loss *loss, size_t op) {
+    if (!loss->fmd_aliased) return 1;
+    if (graph->ops[op].kind == OP_ADD) return 2;
+    for (size_t i = 0; i < graph->count; i++)
+        if (graph->ops[i].kind == OP_ADD && graph->ops[i].input[0] == (int)op) return 0;
+    return 1;
+}
+
+double witness_loss(const Witness *witness, const Loss *loss, const uint16_t *labels, const Witness *teacher) {
+    const Graph *graph = witness->network->graph;
+    const size_t classes = graph->classes, last = graph->count - 1;
+    double sum = 0;
+    for (unsigned image = 0; image < witness->images; image++) {
+        const double *theirs = teacher ? teacher->maps[teacher->network->graph->count - 1] + image * classes : NULL;
+        sum += logit_loss(loss, witness->maps[last] + image * classes, theirs, classes, labels[image]);
+        for (size_t i = 0; loss->fmd > 0 && i < graph->count; i++) {
+            const size_t size = size_of(witness->shapes[i]);
+            if (graph->ops[i].kind != OP_BATCH_NORM && graph->ops[i].kind != OP_ADD) continue;
+            sum += loss->fmd * map_weight(graph, loss, i) *
+                   map_loss(witness->maps[i] + image * size, teacher->maps[i] + image * size, size);
+        }
+    }
+    return sum / witness->images;
+}
