@@ -3,6 +3,7 @@
 #define LANES 16
 #define PIXELS 16
 #define TAPS 24
+#define KERNEL_TAPS 9
 #define TARGET __attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")))
 #define NAME "avx512"
 #define KERNELS kernels_avx512

@@ -3,6 +3,7 @@
  *   LANES    floats per vector (a divisor of CHANNEL_GROUP)
  *   PIXELS   output pixels whose sums are kept in registers together
  *   TAPS     taps whose weight gradients are kept in registers together
+ *   KERNEL_TAPS  the same for single kernels, two filters at a time
  *   TARGET   the function attribute that names the instruction set
  *   KERNELS  the Kernels to define, and its NAME
  *
@@ -119,7 +120,8 @@ INLINE void row(const Convolution *c, const unsigned groups, const float *weight
         break;
         switch (pixels) {
             CASE(1)
-            CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12) CASE(13) CASE(14)
+            CASE(2)
+            CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12) CASE(13) CASE(14)
                 CASE(15) CASE(16)
         }
 #undef CASE
@@ -233,8 +235,57 @@ TARGET static void depthwise_gradient(const WeightGradient *g) {
             }
 }
 
+/* ---- gradients of single kernels --------------------------------------------------------------------------------- */
+
+INLINE float sum_lanes(Vector value) {
+    float sums[LANES];
+    memcpy(sums, &value, sizeof sums);
+    for (unsigned n = LANES / 2; n > 0; n /= 2)
+        for (unsigned i = 0; i < n; i++) sums[i] += sums[i + n];
+    return sums[0];
+}
+
+/* Taps [first, first + taps) of `filters` kernels (constants where this is inlined). */
+INLINE void kernel_taps(const KernelGradient *g, const unsigned filters, const unsigned taps, unsigned first) {
+    Vector sum[2][KERNEL_TAPS];
+    const float *in[KERNEL_TAPS];
+    UNROLL for (unsigned t = 0; t < taps; t++) {
+        in[t] = g->in + g->shifts[first + t];
+        sum[0][t] = sum[1][t] = (Vector){0};
+    }
+    for (size_t i = 0; i < g->length; i += LANES) {
+        Vector value[2];
+        UNROLL for (unsigned f = 0; f < filters; f++) value[f] = *(const Vector *)(g->gradient[f] + i);
+        UNROLL for (unsigned t = 0; t < taps; t++) {
+            const Vector x = *(const Vector *)(in[t] + i);
+            UNROLL for (unsigned f = 0; f < filters; f++) sum[f][t] += value[f] * x;
+        }
+    }
+    UNROLL for (unsigned f = 0; f < filters; f++) {
+        UNROLL for (unsigned t = 0; t < taps; t++) {
+            float *to = g->sums[f] + first + t;
+            *to = (g->add ? *to : 0) + sum_lanes(sum[f][t]);
+        }
+    }
+}
+
+TARGET static void kernel_gradient(const KernelGradient *g) {
+    unsigned t = 0;
+    for (; t + KERNEL_TAPS <= g->taps; t += KERNEL_TAPS)
+        if (g->filters == 2)
+            kernel_taps(g, 2, KERNEL_TAPS, t);
+        else
+            kernel_taps(g, 1, KERNEL_TAPS, t);
+    for (; t < g->taps; t++)
+        if (g->filters == 2)
+            kernel_taps(g, 2, 1, t);
+        else
+            kernel_taps(g, 1, 1, t);
+}
+
 const Kernels KERNELS = {.name = NAME,
                          .convolution = convolution,
                          .depthwise = depthwise,
                          .weight_gradient = weight_gradient,
-                         .depthwise_gradient = depthwise_gradient};
+                         .depthwise_gradient = depthwise_gradient,
+                         .kernel_gradient = kernel_gradient};
