@@ -255,6 +255,25 @@ static void test_damaged_folders(void **state) {
     }
 }
 
+/* Every allocation of the commands refused once: done, or a word about memory; never a crash, nothing leaks. */
+static void test_out_of_memory(void **state) {
+    (void)state;
+    static const char *const commands_of[] = {"jobs", "attach", "log", "log --format csv"};
+    for (size_t i = 0; i < sizeof commands_of / sizeof *commands_of; i++) {
+        bool hit = true;
+        for (uint64_t k = 1; hit; k++) {
+            char line[1200];
+            Error err;
+            snprintf(line, sizeof line, "%s %s", commands_of[i], i > 0 ? scratch_path("damaged-6") : "");
+            fault_arm(FAULT_ALLOC, k, false);
+            Status status = fixture_run(session, line, &err);
+            hit = fault_disarm() >= k;
+            if (status != STATUS_OK && status != STATUS_LIMIT)
+                fail_msg("%s, allocation %llu: status %d, %s", line, (unsigned long long)k, (int)status, err.text);
+        }
+    }
+}
+
 static int begin(void **state) {
     setenv("XDG_STATE_HOME", scratch_path("state"), 1);
     return freopen("/dev/null", "r", stdin) ? fixture_begin_empty(state) : -1;
@@ -270,6 +289,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_faults),
         cmocka_unit_test(test_damaged_folders),
+        cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, begin, fixture_end);
 }
