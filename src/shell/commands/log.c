@@ -4,19 +4,13 @@
 
 #include "../session.h"
 
-static bool has_values(const Table *table, const char *column) {
-    for (size_t row = 0; row < table->rows; row++) {
-        if (!isnan(table_number(table, column, row))) return true;
-    }
-    return false;
-}
-
 static void describe(Result *result, const char *what) {
     static const char *const terms[] = {"loss", "recon", "kd", "fmd"};
     size_t count = 0;
     result_chart(result, CHART_LINES, "step", "", "Loss of %s", what);
     for (size_t i = 0; i < sizeof terms / sizeof *terms; i++) {
-        if (has_values(result->table, terms[i])) snprintf(result->encoding.y[count++], CHART_NAME_MAX, "%s", terms[i]);
+        if (!isnan(table_latest(result->table, terms[i])))
+            snprintf(result->encoding.y[count++], CHART_NAME_MAX, "%s", terms[i]);
     }
     result->encoding.log_y = true;
     result->plots = count > 0;
