@@ -134,6 +134,14 @@ size_t predictor_layer_of(const Predictor *predictor, size_t kernel); /* which p
 /* The source with its predicted layers replaced by predictions (kernels x outputs; NULL: computed here). STATUS_FAILED
  * where there is no source ("load predictor ... --for NET"). */
 Network *predictor_reconstruct(const Predictor *predictor, const float *predictions, const char *command, Error *err);
+/* The same in another network than its own. STATUS_USAGE where it lacks a layer. */
+Network *predictor_reconstruct_in(const Predictor *predictor, const Network *network, const float *predictions,
+                                  const char *command, Error *err);
+
+/* One row a predicted layer: layer, shape, kernels, weights, rms_error (the root of the mean square of weight minus
+ * prediction; NaN where the source is not known). Notes: parameters, size, CR by both denominators, L_recon, settings,
+ * permutation, fingerprint. */
+Table *predictor_table(const Predictor *predictor, Error *err);
 
 /* ---- encoding and orders ----------------------------------------------------------------------------------------- */
 

@@ -7,7 +7,8 @@
 enum {
     PREDICTOR_LEVELS_MAX = 1000,
     PREDICTOR_HIDDEN_MAX = 65536,
-    PREDICTOR_KERNEL_MAX = 1024 /* K */
+    PREDICTOR_KERNEL_MAX = 1024, /* K */
+    PREDICTOR_KERNELS_MAX = 1 << 28
 };
 
 /* STATUS_USAGE naming the setting that is out of range. */
@@ -29,6 +30,9 @@ bool predictor_choose(Predictor *predictor, const Network *network, const bool *
 
 /* The weight of a predicted layer in a network: STATUS_USAGE where it is missing or of another shape. NULL then. */
 const Tensor *predictor_weight(const PredictedLayer *layer, const Network *network, size_t *tensor, Error *err);
+
+/* The predictions of all kernels, kernels x outputs; mem_free. */
+float *predictor_predict(const Predictor *predictor, Error *err);
 
 /* Keeps a copy of `source` as the predictor's own, with its fingerprint and number of parameters. */
 bool predictor_keep_source(Predictor *predictor, const Network *source, Error *err);

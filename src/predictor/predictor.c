@@ -39,7 +39,7 @@ bool predictor_check_config(const PredictorConfig *config, Error *err) {
 
 /* ---- layout ------------------------------------------------------------------------------------------------------ */
 
-/* Numbers the kernels; false where there are more than 32 bits can. */
+/* Numbers the kernels; false where there are too many. */
 static bool number_kernels(Predictor *p) {
     uint64_t kernels = 0, weights = 0;
     for (size_t i = 0; i < p->layer_count; i++) {
@@ -47,7 +47,7 @@ static bool number_kernels(Predictor *p) {
         uint64_t own, taps = (uint64_t)layer->kernel[0] * layer->kernel[1], values;
         layer->first = kernels;
         if (!size_mul(layer->filters, layer->channels, &own) || !size_add(kernels, own, &kernels) ||
-            kernels > UINT32_MAX || !size_mul(own, taps, &values) || !size_add(weights, values, &weights))
+            kernels > PREDICTOR_KERNELS_MAX || !size_mul(own, taps, &values) || !size_add(weights, values, &weights))
             return false;
         for (unsigned axis = 0; axis < 2; axis++)
             if (layer->kernel[axis] > p->size) p->size = layer->kernel[axis];

@@ -115,8 +115,7 @@ bool predictor_attach(Predictor *p, const Network *source, Error *err) {
 /* ---- reconstruction ---------------------------------------------------------------------------------------------- */
 
 /* The lineage of a reconstruction: the source's, then the steps of the predictor that are not the source's own. */
-static bool add_lineage(Network *network, const Predictor *p, const char *command, Error *err) {
-    const Network *source = p->source;
+static bool add_lineage(Network *network, const Network *source, const Predictor *p, const char *command, Error *err) {
     size_t common = 0;
     while (common < p->lineage_count && common < source->lineage_count &&
            strcmp(p->lineage[common].key, source->lineage[common].key) == 0 &&
@@ -140,7 +139,7 @@ static bool put_layer(Network *network, const Predictor *p, const PredictedLayer
     return true;
 }
 
-static float *predict_all(const Predictor *p, Error *err) {
+float *predictor_predict(const Predictor *p, Error *err) {
     float *out = mem_alloc(p->kernel_count * p->outputs, sizeof *out, err);
     Mlp *mlp = out ? mlp_new(p, err) : NULL;
     if (mlp) {
@@ -153,19 +152,22 @@ static float *predict_all(const Predictor *p, Error *err) {
     return out;
 }
 
-Network *predictor_reconstruct(const Predictor *p, const float *predictions, const char *command, Error *err) {
-    if (!p->source) {
-        error_set(err, STATUS_FAILED, "its source network is not known: load predictor NAME FILE --for NET");
-        return NULL;
-    }
-    float *own = predictions ? NULL : predict_all(p, err);
+Network *predictor_reconstruct_in(const Predictor *p, const Network *source, const float *predictions,
+                                  const char *command, Error *err) {
+    float *own = predictions ? NULL : predictor_predict(p, err);
     if (!predictions && !own) return NULL;
-    Network *network = network_copy(p->source, err);
-    bool done = network && add_lineage(network, p, command, err);
+    Network *network = network_copy(source, err);
+    bool done = network && add_lineage(network, source, p, command, err);
     for (size_t i = 0; done && i < p->layer_count; i++)
         done = put_layer(network, p, &p->layers[i], own ? own : predictions, err);
     mem_free(own);
     if (done) return network;
     network_free(network);
+    return NULL;
+}
+
+Network *predictor_reconstruct(const Predictor *p, const float *predictions, const char *command, Error *err) {
+    if (p->source) return predictor_reconstruct_in(p, p->source, predictions, command, err);
+    error_set(err, STATUS_FAILED, "its source network is not known: load predictor NAME FILE --for NET");
     return NULL;
 }

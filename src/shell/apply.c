@@ -1,4 +1,4 @@
-/* apply -- what network-to-network commands share: publish the new network and say in one row what changed. */
+/* apply -- what commands share: network-to-network ones publish the new network and say in one row what changed. */
 #include <math.h>
 
 #include "session.h"
@@ -37,4 +37,12 @@ bool run_apply(Session *session, const Args *args, Result *result, Error *err) {
     table_real(table, size > 0 ? sqrt(change / size) : NAN);
     result->table = table_finish(table, err);
     return result->table != NULL;
+}
+
+bool lineage_say(KeyValue *newest, const char *line, Error *err) {
+    char *copy = mem_copy_text(line, err);
+    if (!copy) return false;
+    mem_free(newest->value);
+    newest->value = copy;
+    return true;
 }

@@ -68,6 +68,9 @@ static bool set_value(Session *session, ArgValue *value, const char *text, bool 
     case ARG_NETWORK:
         ok = ok && (value->object = workspace_need(session, text, OBJECT_NETWORK, err));
         break;
+    case ARG_PREDICTOR:
+        ok = ok && (value->object = workspace_need(session, text, OBJECT_PREDICTOR, err));
+        break;
     case ARG_DATASET:
         ok = ok && (value->object = workspace_need(session, text, OBJECT_DATASET, err));
         break;
@@ -269,6 +272,11 @@ int args_choice(const Args *args, const char *name) {
 const Network *args_network(const Args *args, const char *name) {
     const Object *object = args_value(args, name)->object;
     return object ? object->network : NULL;
+}
+
+const Predictor *args_predictor(const Args *args, const char *name) {
+    const Object *object = args_value(args, name)->object;
+    return object ? object->predictor : NULL;
 }
 
 const Dataset *args_dataset(const Args *args, const char *name) {

@@ -15,7 +15,8 @@ const Command *const commands[] = {
 
 const char command_prelude[] = "load net base sample:fashion-resnet8\n"
                                "load data test sample:fashion-test --limit 200\n"
-                               "lowpass base --cutoff 2 --into smooth\n";
+                               "lowpass base --cutoff 2 --into smooth\n"
+                               "load predictor pred sample:fashion-resnet8-predictor --for base\n";
 
 const ArgSpec common_options[] = {
     {.name = "as", .kind = ARG_NEW, .value = "NAME", .standard = "last", .help = "keep the table under this name"},

@@ -9,28 +9,30 @@
 #include "weft/chart.h"
 #include "weft/data.h"
 #include "weft/net.h"
+#include "weft/predictor.h"
 
 typedef enum ArgKind {
-    ARG_FLAG,    /* option without a value */
-    ARG_INTEGER, /* digits, min..max */
-    ARG_REAL,    /* a number, min..max */
-    ARG_CHOICE,  /* one of `choices` */
-    ARG_TEXT,    /* anything; `choices` are what completion offers */
-    ARG_COLUMN,  /* a column of the table given first, or of the last one */
-    ARG_FILE,    /* a file to read */
-    ARG_OUTPUT,  /* a file to write */
-    ARG_NETWORK, /* a network of the workspace */
-    ARG_DATASET, /* a dataset of the workspace */
-    ARG_TABLE,   /* a table of the workspace */
-    ARG_OBJECT,  /* any object of the workspace */
-    ARG_SHOWN,   /* any object, or a file by its path */
-    ARG_RUN,     /* the number of a job, or the folder of a run */
-    ARG_NEW,     /* a name for a new object */
-    ARG_LAYER,   /* a layer of the network given first */
-    ARG_LAYERS,  /* a layer selector (help selectors) */
-    ARG_SPEC,    /* a dataset specification (help data) */
-    ARG_COMMAND, /* a command or help topic */
-    ARG_REST,    /* the rest of the line, as it stands */
+    ARG_FLAG,      /* option without a value */
+    ARG_INTEGER,   /* digits, min..max */
+    ARG_REAL,      /* a number, min..max */
+    ARG_CHOICE,    /* one of `choices` */
+    ARG_TEXT,      /* anything; `choices` are what completion offers */
+    ARG_COLUMN,    /* a column of the table given first, or of the last one */
+    ARG_FILE,      /* a file to read */
+    ARG_OUTPUT,    /* a file to write */
+    ARG_NETWORK,   /* a network of the workspace */
+    ARG_PREDICTOR, /* a predictor of the workspace */
+    ARG_DATASET,   /* a dataset of the workspace */
+    ARG_TABLE,     /* a table of the workspace */
+    ARG_OBJECT,    /* any object of the workspace */
+    ARG_SHOWN,     /* any object, or a file by its path */
+    ARG_RUN,       /* the number of a job, or the folder of a run */
+    ARG_NEW,       /* a name for a new object */
+    ARG_LAYER,     /* a layer of the network given first */
+    ARG_LAYERS,    /* a layer selector (help selectors) */
+    ARG_SPEC,      /* a dataset specification (help data) */
+    ARG_COMMAND,   /* a command or help topic */
+    ARG_REST,      /* the rest of the line, as it stands */
 } ArgKind;
 
 /* One positional argument (name in capitals) or option (name without the dashes). */
@@ -48,13 +50,14 @@ typedef struct ArgSpec {
     bool repeated; /* the last positional takes one or more words */
 } ArgSpec;
 
-typedef enum ObjectKind { OBJECT_NETWORK, OBJECT_DATASET, OBJECT_TABLE } ObjectKind;
+typedef enum ObjectKind { OBJECT_NETWORK, OBJECT_PREDICTOR, OBJECT_DATASET, OBJECT_TABLE } ObjectKind;
 
 /* What a workspace name stands for. */
 typedef struct Object {
     char *name;
     ObjectKind kind;
     Network *network;
+    Predictor *predictor;
     Dataset *dataset;
     Table *table;
     Encoding encoding; /* OBJECT_TABLE: how it plots */
@@ -72,7 +75,7 @@ typedef struct ArgValue {
     const char *text; /* the word (owned by Args); NULL where absent without default */
     double real;      /* ARG_REAL, ARG_INTEGER */
     int choice;       /* ARG_CHOICE: index into choices */
-    Object *object;   /* ARG_NETWORK, ARG_DATASET, ARG_TABLE, ARG_OBJECT; borrowed */
+    Object *object;   /* ARG_NETWORK, ARG_PREDICTOR, ARG_DATASET, ARG_TABLE, ARG_OBJECT; borrowed */
 } ArgValue;
 typedef struct Args {
     const Command *command;
@@ -90,8 +93,9 @@ typedef struct Result {
     Table *table;
     Encoding encoding;
     bool plots;       /* the encoding is set */
-    const char *name; /* borrowed: name of the new network or dataset; NULL: none */
+    const char *name; /* borrowed: name of the new network, predictor or dataset; NULL: none */
     Network *network;
+    Predictor *predictor;
     Dataset *dataset;
     Str text;       /* printed on standard output as it is (help) */
     Str message;    /* for people, on standard error; not in Lua */
@@ -125,7 +129,7 @@ bool command_unknown(const char *word, Error *err);
 /* "--format", "--as", ...: options that every command, or every table command, takes. Ends with name NULL. */
 extern const ArgSpec common_options[];
 bool common_applies(const Command *command, const ArgSpec *spec);
-/* Lines that load what the examples use: networks `base` and `smooth`, dataset `test`. */
+/* Lines that load what the examples use: networks `base` and `smooth`, predictor `pred` of `base`, dataset `test`. */
 extern const char command_prelude[];
 
 /* Parses words (after the command's name) into *args; `literal` marks words that are never options (from Lua). Takes
@@ -140,6 +144,7 @@ double args_real(const Args *args, const char *name);
 uint64_t args_integer(const Args *args, const char *name);
 int args_choice(const Args *args, const char *name);
 const Network *args_network(const Args *args, const char *name); /* NULL where absent */
+const Predictor *args_predictor(const Args *args, const char *name);
 const Dataset *args_dataset(const Args *args, const char *name);
 /* The layers that option --layers chooses of `network` (layer_count booleans; free with mem_free). */
 bool *args_layers(const Args *args, const Network *network, bool convolutions_only, Error *err);

@@ -166,6 +166,9 @@ static void offer_value(Offer *offer, const Session *session, const ArgSpec *spe
     case ARG_NETWORK:
         offer_objects(offer, session, OBJECT_NETWORK);
         break;
+    case ARG_PREDICTOR:
+        offer_objects(offer, session, OBJECT_PREDICTOR);
+        break;
     case ARG_DATASET:
         offer_objects(offer, session, OBJECT_DATASET);
         break;
@@ -266,6 +269,8 @@ static const ArgSpec *expected(const Session *session, const Command *command, c
                        : (last || (i + 2 == words->count && words->word[i + 1][strlen(words->word[i + 1]) - 1] == ',')))
                 return spec;
             if (!equals) i++;
+            const char *value = equals ? equals + 1 : words->word[i]; /* load predictor ... --for NET --layers SEL */
+            if (spec->kind == ARG_NETWORK && !*about) *about = workspace_find(session, value);
             continue;
         }
         const Object *object = workspace_find(session, word);

@@ -17,6 +17,7 @@ void result_chart(Result *result, ChartKind kind, const char *x, const char *y, 
 static void result_done(Result *result) {
     table_free(result->table);
     network_free(result->network);
+    predictor_free(result->predictor);
     dataset_free(result->dataset);
     str_done(&result->text);
     str_done(&result->message);
@@ -35,8 +36,11 @@ static bool publish(Session *session, const Args *args, Result *result, Error *e
     size_t count = 0;
     if (result->name) {
         names[count] = result->name;
-        objects[count++] = (Object){.kind = result->network ? OBJECT_NETWORK : OBJECT_DATASET,
+        objects[count++] = (Object){.kind = result->network     ? OBJECT_NETWORK
+                                            : result->predictor ? OBJECT_PREDICTOR
+                                                                : OBJECT_DATASET,
                                     .network = result->network,
+                                    .predictor = result->predictor,
                                     .dataset = result->dataset};
     }
     Table *kept = NULL;
@@ -56,6 +60,7 @@ static bool publish(Session *session, const Args *args, Result *result, Error *e
     }
     if (result->name) {
         result->network = NULL;
+        result->predictor = NULL;
         result->dataset = NULL;
     }
     return true;

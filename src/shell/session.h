@@ -74,6 +74,9 @@ void result_chart(Result *result, ChartKind kind, const char *x, const char *y, 
 /* The `run` of network-to-network commands: calls the command's apply, publishes the network as --into, one row of what
  * changed. */
 bool run_apply(Session *session, const Args *args, Result *result, Error *err);
+/* What was loaded is remembered by its command as it was given, options and all, rather than by where a sample was
+ * found: puts `line` in the place of the value. */
+bool lineage_say(KeyValue *newest, const char *line, Error *err);
 
 /* ---- words.c ---- */
 /* Cuts a command line into words: quotes group ('...' as it stands, "..." with $), $name and $(expr) are Lua values, #
@@ -142,11 +145,14 @@ bool output_flush(Session *session, Error *err);
 void output_progress_clear(Session *session);
 bool output_table_format(const char *name, TableFormat *out);
 
-/* ---- save paths ---- */
+/* ---- paths.c ---- */
 /* Where --safe is on: STATUS_USAGE unless `path` lies below the working folder. */
 bool safe_to_write(const Session *session, const char *path, Error *err);
 /* "~" and "~/x" expanded. */
 bool path_expand(const char *path, Str *out, Error *err);
+/* A path as the user gave it, else, where there is no such file and no folder is named, a sample: "sample:NAME" or just
+ * its file name. */
+bool path_find(const char *text, Str *out, Error *err);
 
 /* ---- help.c ---- */
 bool help_text(const char *topic, Str *out, Error *err); /* NULL: the list of commands */

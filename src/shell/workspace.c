@@ -1,4 +1,4 @@
-/* workspace -- the session's named objects: networks, datasets, tables. */
+/* workspace -- the session's named objects: networks, predictors, datasets, tables. */
 #include <assert.h>
 #include <ctype.h>
 #include <string.h>
@@ -6,15 +6,17 @@
 #include "session.h"
 
 const char *object_kind_name(ObjectKind kind) {
-    static const char *const names[] = {"network", "dataset", "table"};
+    static const char *const names[] = {"network", "predictor", "dataset", "table"};
     return names[kind];
 }
 
 static void content_free(Object *object) {
     network_free(object->network);
+    predictor_free(object->predictor);
     dataset_free(object->dataset);
     table_free(object->table);
     object->network = NULL;
+    object->predictor = NULL;
     object->dataset = NULL;
     object->table = NULL;
 }
@@ -64,7 +66,10 @@ Object *workspace_need(const Session *session, const char *name, ObjectKind kind
         error_set(err, STATUS_USAGE, "no table '%s' (run a command that makes one, such as sratio)", name);
     else
         error_set(err, STATUS_USAGE, "no %s '%s' (load %s %s ... makes one)", wanted, name,
-                  kind == OBJECT_NETWORK ? "net" : "data", name);
+                  kind == OBJECT_NETWORK     ? "net"
+                  : kind == OBJECT_PREDICTOR ? "predictor"
+                                             : "data",
+                  name);
     return NULL;
 }
 

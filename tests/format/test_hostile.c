@@ -8,6 +8,7 @@
 #include "../support/hostile.h"
 #include "weft/data.h"
 #include "weft/format.h"
+#include "weft/predictor.h"
 
 #include <dirent.h>
 #include <setjmp.h>
@@ -43,6 +44,11 @@ static bool load(const HostileCase *hostile, const char *path, Str *notes, Error
     if (strcmp(hostile->load, "net") == 0) {
         File *file = file_open(path, err);
         return file && load_everything(file, notes, err);
+    }
+    if (strcmp(hostile->load, "predictor") == 0) {
+        Predictor *predictor = predictor_load(path, NULL, NULL, err);
+        predictor_free(predictor);
+        return predictor != NULL;
     }
     char *spec = spec_of(hostile, path);
     Dataset *dataset = dataset_load(spec, 0, err);
@@ -152,8 +158,14 @@ static void test_datasets(void **state) {
     walk(hostile_datasets);
 }
 
+static void test_predictor(void **state) {
+    (void)state;
+    walk(hostile_predictor);
+}
+
 static int write_list(const char *folder) {
-    const HostileCase *const lists[] = {hostile_any, hostile_safetensors, hostile_torch, hostile_npy, hostile_datasets};
+    const HostileCase *const lists[] = {hostile_any, hostile_safetensors, hostile_torch,
+                                        hostile_npy, hostile_datasets,    hostile_predictor};
     mkdir(folder, 0777); /* it may be there */
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         for (const HostileCase *hostile = lists[i]; hostile->name; hostile++) {
@@ -298,15 +310,11 @@ static void test_hostile_path(void **state) {
 
 int main(int count, char **argument) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_any),
-        cmocka_unit_test(test_safetensors),
-        cmocka_unit_test(test_torch),
-        cmocka_unit_test(test_npy),
-        cmocka_unit_test(test_datasets),
-        cmocka_unit_test(test_truncations),
-        cmocka_unit_test(test_overwritten_bytes),
-        cmocka_unit_test(test_no_permission),
-        cmocka_unit_test(test_cut_while_reading),
+        cmocka_unit_test(test_any),           cmocka_unit_test(test_safetensors),
+        cmocka_unit_test(test_torch),         cmocka_unit_test(test_npy),
+        cmocka_unit_test(test_datasets),      cmocka_unit_test(test_predictor),
+        cmocka_unit_test(test_truncations),   cmocka_unit_test(test_overwritten_bytes),
+        cmocka_unit_test(test_no_permission), cmocka_unit_test(test_cut_while_reading),
         cmocka_unit_test(test_hostile_path),
     };
     if (count == 3 && strcmp(argument[1], "--write") == 0) return write_list(argument[2]);

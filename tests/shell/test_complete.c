@@ -19,7 +19,7 @@ static void test_offers(void **state) {
     (void)state;
     assert_string_equal(offers("low"), "lowpass");
     assert_string_equal(offers("lo"), "load log lowpass");
-    assert_string_equal(offers("load "), "data net");
+    assert_string_equal(offers("load "), "data net predictor");
     assert_string_equal(offers("load n"), "net");
     assert_string_equal(offers("sratio "), "base smooth");
     assert_string_equal(offers("sratio b"), "base");
@@ -36,13 +36,19 @@ static void test_offers(void **state) {
     assert_string_equal(offers("ls; show sm"), "smooth");
     assert_string_equal(offers("help sel"), "selectors");
     assert_string_equal(offers("load data x fashion-mnist"), "fashion-mnist:");
-    assert_string_equal(offers("load net x samples/fashion-res"), "samples/fashion-resnet8.safetensors");
+    assert_string_equal(offers("load net x samples/fashion-resnet8."), "samples/fashion-resnet8.safetensors");
     assert_string_equal(offers("load data x fashion-mnist:"), "fashion-mnist:test fashion-mnist:train");
     assert_string_equal(offers("load data x cifar10:samples:t"), "cifar10:samples:test cifar10:samples:train");
     assert_string_equal(offers("load data x cifar10:samples/pic"), "cifar10:samples/pictures/");
     assert_string_equal(offers("load net x y --normalise c"), "cifar10 cifar100");
     fixture_works(session, "sratio base --as ratios");
     assert_string_equal(offers("plot ratios --y s_"), "s_ratio");
+    assert_string_equal(offers("reconstruct "), "pred");
+    assert_string_equal(offers("save "), "base last pred ratios smooth test");
+    assert_string_equal(offers("save pred x --dtype b"), "bf16");
+    assert_string_equal(offers("load predictor x y --for "), "base smooth");
+    assert_string_equal(offers("load predictor x y --for base --layers stage:"), "stage:1 stage:2 stage:3");
+    assert_string_equal(offers("load predictor x y --permutation "), "cross-filter in-filter none");
     assert_string_equal(offers("nothing here "), "");
     assert_string_equal(offers("sratio base --format j"), "json");
 }

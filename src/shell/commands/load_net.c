@@ -1,32 +1,5 @@
 /* load net -- a checkpoint into the workspace. */
-#include <string.h>
-#include <unistd.h>
-
 #include "../session.h"
-
-/* A path as the user gave it, else, where there is no such file and no folder is named, a sample: "sample:NAME" or just
- * its file name. */
-static bool find_file(const char *text, Str *out, Error *err) {
-    if (strncmp(text, "sample:", 7) == 0) {
-        Str file = {0};
-        str_addf(&file, "%s%s", text + 7, strchr(text + 7, '.') ? "" : ".safetensors");
-        bool found = !file.failed && !strchr(text + 7, '/') && sample_path(str_text(&file), out);
-        bool whole = str_ok(&file, err) && str_ok(out, err);
-        str_done(&file);
-        if (!whole) return false;
-        return found || error_set(err, STATUS_BAD_INPUT, "%s: no such sample (WEFT_SAMPLES names the folder)", text);
-    }
-    if (!path_expand(text, out, err)) return false;
-    if (strchr(text, '/') || access(str_text(out), F_OK) == 0) return true;
-    Str sample = {0};
-    if (sample_path(text, &sample)) {
-        out->length = 0;
-        str_add(out, str_text(&sample));
-    }
-    out->failed = out->failed || sample.failed;
-    str_done(&sample);
-    return str_ok(out, err);
-}
 
 static Table *network_summary(const char *name, const Network *network, Error *err) {
     size_t convolutions = 0;
@@ -46,25 +19,14 @@ static Table *network_summary(const char *name, const Network *network, Error *e
     return table_finish(table, err);
 }
 
-/* The newest entry of the lineage says the command as it was given, options and all, rather than where a sample was
- * found. */
-static bool remember_command(Network *network, const char *line, Error *err) {
-    char *copy = mem_copy_text(line, err);
-    if (!copy) return false;
-    KeyValue *newest = &network->lineage[network->lineage_count - 1];
-    mem_free(newest->value);
-    newest->value = copy;
-    return true;
-}
-
 static bool run(Session *session, const Args *args, Result *result, Error *err) {
     Str path = {0};
     NetworkOptions options = {.architecture = args_text(args, "arch"), .normalise = args_text(args, "normalise")};
     result->name = args_text(args, "NAME");
     bool ok = workspace_accepts(session, result->name, OBJECT_NETWORK, err) &&
-              find_file(args_text(args, "FILE"), &path, err) &&
+              path_find(args_text(args, "FILE"), &path, err) &&
               (result->network = network_load(str_text(&path), &options, err)) &&
-              remember_command(result->network, args->line, err) &&
+              lineage_say(&result->network->lineage[result->network->lineage_count - 1], args->line, err) &&
               (result->table = network_summary(result->name, result->network, err));
     result->transient = true;
     for (size_t i = 0; ok && i < result->network->note_count; i++)

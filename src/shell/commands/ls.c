@@ -12,6 +12,12 @@ static void describe(const Object *object, Table *table) {
                  (unsigned long long)network_parameters(network));
         table_text(table, str_text(&what));
         table_text(table, network->lineage_count ? network->lineage[network->lineage_count - 1].value : "");
+    } else if (object->kind == OBJECT_PREDICTOR) {
+        const Predictor *p = object->predictor;
+        str_addf(&what, "hidden %u, %zu layers predicted, %zu parameters", p->config.hidden, p->layer_count,
+                 p->parameter_count);
+        table_text(table, str_text(&what));
+        table_text(table, p->lineage_count ? p->lineage[p->lineage_count - 1].value : "");
     } else if (object->kind == OBJECT_DATASET) {
         table_text(table, object->dataset->title);
         table_text(table, object->dataset->spec);

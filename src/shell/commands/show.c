@@ -24,6 +24,17 @@ static void numbered_note(Table *table, const char *key, size_t index, const cha
     str_done(&value);
 }
 
+static void add_history(Table *table, const KeyValue *lineage, size_t lineage_count, const KeyValue *notes,
+                        size_t note_count) {
+    for (size_t i = 0; i < lineage_count; i++) {
+        const KeyValue *entry = &lineage[i];
+        bool named =
+            strncmp(entry->value, entry->key, strlen(entry->key)) == 0; /* a command begins with its own name */
+        numbered_note(table, "lineage", i, "%s%s%s", named ? "" : entry->key, named ? "" : " ", entry->value);
+    }
+    for (size_t i = 0; i < note_count; i++) numbered_note(table, notes[i].key, i, "%s", notes[i].value);
+}
+
 static Table *layer_table(const Network *network, const bool *chosen, Error *err) {
     Table *table = table_new(err);
     if (!table) return NULL;
@@ -58,14 +69,14 @@ static Table *layer_table(const Network *network, const bool *chosen, Error *err
         table_note(table, "normalisation", "%s", str_text(&text));
         str_done(&text);
     }
-    for (size_t i = 0; i < network->lineage_count; i++) {
-        const KeyValue *entry = &network->lineage[i];
-        bool named =
-            strncmp(entry->value, entry->key, strlen(entry->key)) == 0; /* a command begins with its own name */
-        numbered_note(table, "lineage", i, "%s%s%s", named ? "" : entry->key, named ? "" : " ", entry->value);
-    }
-    for (size_t i = 0; i < network->note_count; i++)
-        numbered_note(table, network->notes[i].key, i, "%s", network->notes[i].value);
+    add_history(table, network->lineage, network->lineage_count, network->notes, network->note_count);
+    return table_finish(table, err);
+}
+
+static Table *kernel_table(const Predictor *p, Error *err) {
+    Table *table = predictor_table(p, err);
+    if (!table) return NULL;
+    add_history(table, p->lineage, p->lineage_count, p->notes, p->note_count);
     return table_finish(table, err);
 }
 
@@ -140,6 +151,9 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
         bool *chosen = none ? mem_alloc(0, 1, err) : args_layers(args, object->network, false, err);
         if (chosen) result->table = layer_table(object->network, chosen, err);
         mem_free(chosen);
+    } else if (object && object->kind == OBJECT_PREDICTOR) {
+        result->table = kernel_table(object->predictor, err);
+        if (object->predictor->source) result_chart(result, CHART_BARS, "layer", "rms_error", "Errors of %s", name);
     } else if (object && object->kind == OBJECT_DATASET) {
         result->table = dataset_table(object->dataset, err);
     } else if (object) {
@@ -161,7 +175,8 @@ static const ArgSpec positionals[] = {
 static const ArgSpec options[] = {
     {.name = "layers", .kind = ARG_LAYERS, .value = "SEL", .help = "only these layers of a network (help selectors)"},
     {0}};
-static const char *const examples[] = {"show base", "show smooth --layers stage:2", "show test", "show last", NULL};
+static const char *const examples[] = {
+    "show base", "show smooth --layers stage:2", "show pred", "show test", "show last", NULL};
 
 const Command command_show = {
     .name = "show",
@@ -169,6 +184,7 @@ const Command command_show = {
     .summary = "what an object holds, and how it was made",
     .description =
         "Of a network its layers: name, shape, parameters, whether a weight predictor would predict it; totals, normalisation and "
+        "lineage. Of a predictor the layers it predicts with their errors; sizes, compression ratios (CR), settings and "
         "lineage. Of a dataset its classes, of a table its rows. Of a file its tensors, from the header alone.",
     .positionals = positionals,
     .options = options,

@@ -1,0 +1,116 @@
+/* load predictor -- a weight predictor into the workspace. */
+#include "../session.h"
+
+static Table *summary(const char *name, const Predictor *p, Error *err) {
+    Table *table = table_new(err);
+    if (!table) return NULL;
+    table_column(table, "predictor", "", COLUMN_TEXT);
+    table_column(table, "hidden", "", COLUMN_INTEGER);
+    table_column(table, "layers", "", COLUMN_INTEGER);
+    table_column(table, "kernels", "", COLUMN_INTEGER);
+    table_column(table, "parameters", "", COLUMN_INTEGER);
+    table_column(table, "source", "", COLUMN_TEXT);
+    table_text(table, name);
+    table_integer(table, p->config.hidden);
+    table_integer(table, (int64_t)p->layer_count);
+    table_integer(table, (int64_t)p->kernel_count);
+    table_integer(table, (int64_t)p->parameter_count);
+    table_text(table, p->source ? "known" : "not known");
+    return table_finish(table, err);
+}
+
+/* The settings that a checkpoint of the reference implementation does not hold; false where none is given. */
+static bool settings(const Args *args, PredictorConfig *config) {
+    static const char *const names[] = {"base", "levels", "normalise-indices", "permutation", "activation"};
+    bool given = false;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) given = given || args_value(args, names[i])->given;
+    config->base = args_real(args, "base");
+    config->levels = (unsigned)args_integer(args, "levels");
+    config->normalisation = (IndexNormalisation)args_choice(args, "normalise-indices");
+    config->permutation = (PermutationKind)args_choice(args, "permutation");
+    config->activation = (PredictorActivation)args_choice(args, "activation");
+    return given;
+}
+
+static bool run(Session *session, const Args *args, Result *result, Error *err) {
+    Str path = {0};
+    bool *chosen = NULL;
+    PredictorConfig config = predictor_config();
+    PredictorOptions options = {.source = args_network(args, "for")};
+    result->name = args_text(args, "NAME");
+    result->transient = true;
+    if (settings(args, &config)) options.config = &config;
+    bool ok = workspace_accepts(session, result->name, OBJECT_PREDICTOR, err) &&
+              path_find(args_text(args, "FILE"), &path, err);
+    if (ok && args_text(args, "layers")) {
+        if (!options.source) ok = error_set(err, STATUS_USAGE, "--layers needs --for NET, whose layers it chooses");
+        chosen = ok ? args_layers(args, options.source, true, err) : NULL;
+        ok = chosen != NULL;
+        options.chosen = chosen;
+    }
+    Predictor *p = ok ? predictor_load(str_text(&path), &options, &session->task, err) : NULL;
+    result->predictor = p;
+    ok = p && lineage_say(&p->lineage[p->lineage_count - 1], args->line, err) &&
+         (result->table = summary(result->name, p, err));
+    for (size_t i = 0; ok && i < p->note_count; i++)
+        str_addf(&result->message, "%s: %s\n", p->notes[i].key, p->notes[i].value);
+    mem_free(chosen);
+    str_done(&path);
+    return ok;
+}
+
+#define X(name, text) "|" text
+static const ArgSpec positionals[] = {
+    {.name = "NAME", .kind = ARG_NEW, .help = "what to call it"},
+    {.name = "FILE", .kind = ARG_FILE, .help = "a predictor saved by weft or PyTorch, or sample:NAME"},
+    {0}};
+static const ArgSpec options[] = {
+    {.name = "for", .kind = ARG_NETWORK, .value = "NET", .help = "the network it was made for"},
+    {.name = "layers",
+     .kind = ARG_LAYERS,
+     .value = "SEL",
+     .help = "the layers it predicts (help selectors), of a PyTorch checkpoint; by default those of the architecture"},
+    {.name = "base", .kind = ARG_REAL, .value = "B", .standard = "0.76", .above_min = true, .help = "of the encoding"},
+    {.name = "levels",
+     .kind = ARG_INTEGER,
+     .value = "N",
+     .standard = "40",
+     .min = 1,
+     .max = 1000,
+     .help = "of the encoding: 2 N inputs an index"},
+    {.name = "normalise-indices",
+     .kind = ARG_CHOICE,
+     .value = "HOW",
+     .standard = "none",
+     .choices = &(INDEX_NORMALISATIONS(X))[1],
+     .help = "what indices are divided by before they are encoded: nothing, the layer's sizes, the largest sizes"},
+    {.name = "permutation",
+     .kind = ARG_CHOICE,
+     .value = "ORDER",
+     .standard = "in-filter",
+     .choices = &(PERMUTATIONS(X))[1],
+     .help = "the order of kernels by which they are encoded"},
+    {.name = "activation",
+     .kind = ARG_CHOICE,
+     .value = "NAME",
+     .standard = "relu",
+     .choices = &(PREDICTOR_ACTIVATIONS(X))[1],
+     .help = "between its linear layers"},
+    {0}};
+#undef X
+static const char *const examples[] = {"load predictor p sample:fashion-resnet8-predictor --for base", NULL};
+
+const Command command_load_predictor = {
+    .name = "load predictor",
+    .group = "Objects",
+    .summary = "opens a weight predictor",
+    .description =
+        "A weight predictor (NeRN) is a small MLP that gives each 3x3 kernel of a network from its encoded place: layer, filter, "
+        "channel. A file that weft saved says all of itself; --for gives it its network, for reconstruct and errors. A "
+        "PyTorch checkpoint of the reference implementation (layers.N.weight, final_linear_layer.weight) holds weights "
+        "alone: --for is needed, and the other options are its settings; a permutation is made anew from NET's weights.",
+    .positionals = positionals,
+    .options = options,
+    .examples = examples,
+    .run = run,
+};
