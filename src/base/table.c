@@ -180,6 +180,12 @@ double table_number(const Table *table, const char *column, size_t row) {
     return found->type == COLUMN_REAL ? found->cells[row].real : (double)found->cells[row].integer;
 }
 
+double table_latest(const Table *table, const char *column) {
+    double value = NAN;
+    for (size_t row = table->rows; row-- > 0 && isnan(value);) value = table_number(table, column, row);
+    return value;
+}
+
 const char *table_get_note(const Table *table, const char *key) {
     const TableNote *note = find_note(table, key);
     return note ? note->value : NULL;

@@ -27,6 +27,7 @@ typedef enum ArgKind {
     ARG_OBJECT,    /* any object of the workspace */
     ARG_SHOWN,     /* any object, or a file by its path */
     ARG_RUN,       /* the number of a job, or the folder of a run */
+    ARG_LOG,       /* the same, or a predictor of the workspace */
     ARG_NEW,       /* a name for a new object */
     ARG_LAYER,     /* a layer of the network given first */
     ARG_LAYERS,    /* a layer selector (help selectors) */

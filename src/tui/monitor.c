@@ -115,13 +115,8 @@ static bool answer_event(Monitor *monitor, int milliseconds) {
 
 /* ---- numbers ----------------------------------------------------------------------------------------------------- */
 
-/* The latest value of a column that is there; NaN: none. */
 static double latest(const Table *log, const char *column) {
-    for (size_t row = log ? log->rows : 0; row-- > 0;) {
-        double value = table_number(log, column, row);
-        if (!isnan(value)) return value;
-    }
-    return NAN;
+    return log ? table_latest(log, column) : NAN;
 }
 
 /* Seconds per step over the last rows of the log; NaN where it does not tell. */

@@ -27,24 +27,19 @@ static void describe(Result *result, const char *what) {
     result->plots = count > 0;
 }
 
-/* The log that a predictor still has from its training in this session. */
-static bool predictor_log(const Object *object, Result *result, Error *err) {
-    const Table *log = object->predictor->log;
-    if (!log)
-        return error_set(err, STATUS_USAGE, "'%s' carries no log: it was not trained here (log FOLDER shows a run's)",
-                         object->name);
-    if (!(result->table = table_copy(log, err))) return false;
-    describe(result, object->name);
-    return true;
+/* The log that a predictor of the workspace carries. */
+static bool log_of_predictor(const Object *object, Result *result, Error *err) {
+    if (!object->predictor->log)
+        return error_set(err, STATUS_FAILED, "'%s' carries no log of a training", object->name);
+    result->table = table_copy(object->predictor->log, err);
+    if (result->table) describe(result, object->name);
+    return result->table != NULL;
 }
 
-static bool run(Session *session, const Args *args, Result *result, Error *err) {
-    const Object *object = workspace_find(session, args_text(args, "RUN"));
-    if (object && object->kind == OBJECT_PREDICTOR) return predictor_log(object, result, err);
+static bool log_of_run(const char *word, Result *result, Error *err) {
     Str folder = {0};
     Job job = {0};
-    bool done = job_find(args_text(args, "RUN"), &folder, err);
-    done = done && job_read(folder.text, &job, err);
+    bool done = job_find(word, &folder, err) && job_read(str_text(&folder), &job, err);
     if (done) done = (result->table = run_log_table(job.newest, err)) != NULL; /* again, for what is wrong with it */
     if (done) {
         describe(result, job.name);
@@ -56,12 +51,17 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     return done;
 }
 
+static bool run(Session *session, const Args *args, Result *result, Error *err) {
+    const char *word = args_text(args, "RUN");
+    const Object *object = workspace_find(session, word);
+    bool predictor = object && object->kind == OBJECT_PREDICTOR;
+    return predictor ? log_of_predictor(object, result, err) : log_of_run(word, result, err);
+}
+
 static const ArgSpec positionals[] = {
-    {.name = "RUN",
-     .kind = ARG_RUN,
-     .help = "a predictor trained here, the folder of a run, or the number that jobs shows"},
+    {.name = "RUN", .kind = ARG_LOG, .help = "a trained predictor, the folder of a run, or the number that jobs shows"},
     {0}};
-static const char *const examples[] = {"log runs/a", "log 1 --as curves --format csv", NULL};
+static const char *const examples[] = {"log p", "log runs/a", "log 1 --as curves --format csv", NULL};
 
 const Command command_log = {
     .name = "log",
