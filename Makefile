@@ -101,11 +101,14 @@ run-fuzzers: $(FUZZERS)
 			-print_final_stats=1 -verbosity=0 -artifact_prefix=build/fuzz/findings/$$name- \
 			$$words build/fuzz/corpus/$$name $$seeds || exit 1; done
 
-# Benchmarks; BENCH_NETWORK is the file that bench_forward runs. Those beside a peer are in scripts/bench/.
+# Benchmarks: beside PyTorch where Debian's python3-torch is there (scripts/bench/engine; build/bench.json), else alone.
+# The other comparisons are in scripts/bench/.
 BENCH_NETWORK ?= samples/fashion-resnet8.safetensors
-BENCHES := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/bench_*.c)))
-bench: $(BENCHES)
-	$(Q)$(BUILD)/tests/bench/bench_forward $(BENCH_NETWORK)
+BENCHES := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/bench*.c)))
+bench: $(BENCHES) $(BUILD)/weft
+	$(Q)if /usr/bin/python3 -c 'import torch' 2>/dev/null && [ -d ../shared/data/checkpoints ]; then scripts/bench/engine; else \
+		for case in machine peak "forward $(BENCH_NETWORK)" "distil $(BENCH_NETWORK)" "recon $(BENCH_NETWORK) 140" \
+			"recon-exact $(BENCH_NETWORK) 140"; do $(BUILD)/tests/bench/bench $$case || exit 1; done; fi
 
 # The man page is written from the command table; a test fails when the committed one is stale.
 man: $(BUILD)/weft

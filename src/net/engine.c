@@ -20,13 +20,17 @@ static bool make_arenas(Engine *engine, unsigned workers, Error *err) {
     const uint64_t count = engine->training ? engine->batch : (uint64_t)workers * engine->block;
     float *arenas = alloc_product(engine->plan.arena, count, sizeof *arenas, err);
     FeatureGradient *features = alloc_product(engine->feature_count, count, sizeof *features, err);
-    if (!arenas || !features) {
+    float *planes = alloc_product(engine->plan.planes, workers, sizeof *planes, err);
+    if (!arenas || !features || !planes) {
         mem_free(arenas);
         mem_free(features);
+        mem_free(planes);
         return false;
     }
     mem_free(engine->arenas);
     mem_free(engine->feature_gradients);
+    mem_free(engine->planes);
+    engine->planes = planes;
     engine->arenas = arenas;
     engine->feature_gradients = features;
     engine->workers = workers;
@@ -80,6 +84,8 @@ static bool make_backward(Engine *engine, Error *err) {
     const uint64_t bytes = engine->plan.sums * sizeof *engine->sums, most = bytes > 0 ? SUMS_MAX / bytes : PIECES_MAX;
     engine->pieces = most > PIECES_MAX ? PIECES_MAX : most < 1 ? 1 : (unsigned)most;
     return (engine->sums = alloc_product(engine->plan.sums, engine->pieces, sizeof *engine->sums, err)) &&
+           (engine->kernel_order = mem_alloc(engine->plan.kernels, sizeof *engine->kernel_order, err)) &&
+           (engine->channel_starts = mem_alloc(engine->plan.kernel_channels, sizeof *engine->channel_starts, err)) &&
            (engine->terms = mem_alloc(engine->batch, sizeof *engine->terms, err)) &&
            (engine->teacher_logits =
                 alloc_product(engine->batch, engine->graph->classes, sizeof *engine->teacher_logits, err));
@@ -148,6 +154,9 @@ void engine_free(Engine *engine) {
     mem_free(engine->parameters);
     mem_free(engine->arenas);
     mem_free(engine->sums);
+    mem_free(engine->planes);
+    mem_free(engine->kernel_order);
+    mem_free(engine->channel_starts);
     mem_free(engine->terms);
     mem_free(engine->teacher_logits);
     mem_free(engine->features);

@@ -52,12 +52,15 @@ struct Engine {
     size_t tensor_count;
     float *parameters; /* folded weights and biases */
     float *arenas;
-    unsigned workers, block; /* that there are arenas for */
-    bool training;           /* batch norm is */
-    unsigned pieces;         /* most of a pass */
-    float *sums;             /* pieces x plan.sums */
-    ImageTerms *terms;       /* of each image of the batch */
-    float *teacher_logits;   /* of the batch */
+    unsigned workers, block;  /* that there are arenas for */
+    bool training;            /* batch norm is */
+    unsigned pieces;          /* most of a pass */
+    float *sums;              /* pieces x plan.sums */
+    float *planes;            /* plan.planes per worker */
+    uint32_t *kernel_order;   /* plan.kernels: positions in a choice, sorted by input channel */
+    uint32_t *channel_starts; /* plan.kernel_channels: where each channel's begin */
+    ImageTerms *terms;        /* of each image of the batch */
+    float *teacher_logits;    /* of the batch */
     Feature *features;
     size_t feature_count;
     FeatureGradient *feature_gradients; /* feature_count per arena */
@@ -131,6 +134,13 @@ void forward_pass(Pass *pass); /* all images, all steps; with batch norm in trai
 void backward_steps(const Pass *pass, const Block *block, size_t first, size_t end);
 /* What a complete gradient still lacks when its step begins: `image` counts in the block. */
 void gradient_begin(const Pass *pass, const Block *block, size_t image, const Step *step);
+
+/* ---- chosen kernels ---------------------------------------------------------------------------------------------- */
+
+const KernelChoice *chosen_of(const Pass *pass, const Step *step); /* NULL: all kernels */
+bool chosen_sparse(const Pass *pass, const Step *step);            /* so few that they are worth a way of their own */
+void chosen_begin(const Pass *pass);
+void chosen_step(const Pass *pass, const Block *block, const Step *step, float *arena, bool add);
 
 /* ---- batch norm in training mode --------------------------------------------------------------------------------- */
 

@@ -160,20 +160,53 @@ void fold_step(const Plan *plan, const Step *step, const Graph *graph, const flo
         fold_back(plan, step, parameters);
 }
 
+/* The kernel's taps in a tensor, from the sums that begin at `from`, each `distance` floats from the next. */
+static void unfold_kernel(const float *from, size_t distance, size_t taps, double scale, float *gradient) {
+    for (size_t tap = 0; tap < taps; tap++) gradient[tap] = (float)((double)from[tap * distance] * scale);
+}
+
+/* A filter's first tap for input channel `in` (of one group) among the sums of all kernels. */
+static const float *dense_kernel(const Step *step, Layout layout, size_t filter, size_t in, const float *sums) {
+    if (step->kind == STEP_DEPTHWISE) return sums + filter;
+    return sums + channel_place(layout, filter) + in * CHANNEL_GROUP;
+}
+
+static size_t dense_distance(const Step *step, Layout layout) {
+    return step->kind == STEP_DEPTHWISE ? step->groups : layout.in * CHANNEL_GROUP;
+}
+
 void unfold_weights(const Plan *plan, const Step *step, const Graph *graph, const float *const *tensors,
                     const float *sums, float *gradient) {
     const Norm norm = step_norm(step, graph, tensors);
     const Layout layout = step_layout(plan, step);
-    const size_t channels = plan->maps[step->op].shape.channels;
-    const bool depthwise = step->kind == STEP_DEPTHWISE;
     sums += step->weight_gradient;
-    for (size_t channel = 0; channel < channels; channel++) {
-        const float *from = sums + (depthwise ? channel : channel_place(layout, channel));
-        const size_t step_in = depthwise ? channels : CHANNEL_GROUP;
-        const double scale = norm_scale(&norm, channel);
-        for (size_t i = 0; i < layout.in; i++)
-            for (size_t tap = 0; tap < layout.taps; tap++)
-                *gradient++ = (float)((double)from[(tap * layout.in + i) * step_in] * scale);
+    for (size_t filter = 0; filter < plan->maps[step->op].shape.channels; filter++) {
+        const double scale = norm_scale(&norm, filter);
+        for (size_t in = 0; in < layout.in; in++, gradient += layout.taps)
+            unfold_kernel(dense_kernel(step, layout, filter, in, sums), dense_distance(step, layout), layout.taps,
+                          scale, gradient);
+    }
+}
+
+void unfold_kernels(const Plan *plan, const Step *step, const Graph *graph, const float *const *tensors,
+                    const float *sums, const KernelChoice *choice, bool compact, float *gradient) {
+    const Norm norm = step_norm(step, graph, tensors);
+    const Layout layout = step_layout(plan, step);
+    /* The kernels of a linear layer are its single weights. */
+    const bool linear = graph->ops[step->op].kind == OP_LINEAR;
+    const size_t taps = linear ? 1 : layout.taps, inputs = linear ? layout.in * layout.taps : layout.in;
+    sums += step->weight_gradient;
+    for (size_t i = 0; i < choice->count; i++) {
+        const size_t kernel = choice->kernels[i], filter = kernel / inputs, in = kernel % inputs;
+        const double scale = norm_scale(&norm, filter);
+        const float *from = sums + i * taps;
+        size_t distance = 1;
+        if (!compact) {
+            from = dense_kernel(step, layout, filter, linear ? in / layout.taps : in, sums);
+            distance = dense_distance(step, layout);
+        }
+        if (linear) from += in % layout.taps * distance;
+        unfold_kernel(from, distance, taps, scale, gradient + kernel * taps);
     }
 }
 

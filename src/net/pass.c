@@ -93,6 +93,9 @@ static void give_step(void *context, size_t s, unsigned worker) {
     const float *const *values = (const float *const *)engine->tensors;
     if (step->training)
         give_training(engine, step, tensors);
+    else if (step->weight_wanted && tensors[op->weight] && chosen_of(pass, step))
+        unfold_kernels(&engine->plan, step, engine->graph, values, engine->sums, chosen_of(pass, step),
+                       chosen_sparse(pass, step), tensors[op->weight]);
     else if (step->weight_wanted && tensors[op->weight])
         unfold_weights(&engine->plan, step, engine->graph, values, engine->sums, tensors[op->weight]);
     if (!step->training && step->bias_wanted && tensors[op->bias])
@@ -160,6 +163,7 @@ bool engine_backward(Engine *engine, const float *pixels, const uint16_t *labels
     if (taught && teacher->training && !engine_forward(teacher, pixels, images, engine->teacher_logits, err))
         return false;
     pass_cut(&pass);
+    chosen_begin(&pass);
     if (engine->training)
         run_stages(&pass);
     else

@@ -49,6 +49,7 @@ typedef struct Step {
     size_t transposed;                     /* weights of the way back, floats from the start of the folded parameters */
     size_t weight_gradient, bias_gradient; /* floats from the start of a piece's gradients; laid out as the weights
                                               are, biases in channel order */
+    size_t kernels, channels;              /* where the engine notes chosen kernels of this step: see chosen.c */
     bool training;                         /* batch norm in training mode */
     size_t statistics;                     /* its first channel among those of all such steps */
 } Step;
@@ -63,15 +64,17 @@ typedef struct Map {
 typedef struct Plan {
     Step *steps;
     size_t step_count;
-    Map *maps;         /* one per operation; only results of steps have a place */
-    Map *gradients;    /* of these maps; only where `backward` */
-    bool keep;         /* no two maps share memory */
-    bool backward;     /* there is a backward pass */
-    size_t arena;      /* floats for the maps and gradients of one image */
-    size_t parameters; /* floats for all folded weights and biases */
-    size_t sums;       /* floats for the gradients of weights and biases, as the kernels sum them up */
-    size_t statistics; /* channels of all batch norms in training mode */
-    unsigned channels; /* the most that any of them has */
+    Map *maps;                       /* one per operation; only results of steps have a place */
+    Map *gradients;                  /* of these maps; only where `backward` */
+    bool keep;                       /* no two maps share memory */
+    bool backward;                   /* there is a backward pass */
+    size_t arena;                    /* floats for the maps and gradients of one image */
+    size_t parameters;               /* floats for all folded weights and biases */
+    size_t sums;                     /* floats for the gradients of weights and biases, as the kernels sum them up */
+    size_t kernels, kernel_channels; /* kernels that can be chosen; channels of all these tensors and one more each */
+    size_t planes;                   /* floats for the largest map and gradient in planes */
+    size_t statistics;               /* channels of all batch norms in training mode */
+    unsigned channels;               /* the most that any of them has */
 } Plan;
 
 /* `options` NULL: forward only. */
@@ -102,6 +105,21 @@ typedef struct Phase {
 } Phase;
 Phase phase_at(unsigned phase, unsigned kernel, unsigned stride, unsigned padding, unsigned size);
 
+/* ---- planes ------------------------------------------------------------------------------------------------------ */
+
+/* A convolution's input and the gradient of its result as one plane a channel, for the gradients of single kernels. A
+ * plane of the input, padded, has stride x stride parts, one for each position within a stride, rows of `pitch` floats;
+ * a plane of the gradient has rows of the same pitch, filled up with zeros, so that the gradient of any tap is one
+ * product of two long vectors. */
+enum { PLANE_TAPS = 49 };
+typedef struct Planes {
+    size_t pitch, part, plane; /* plane: of the input; stride * stride parts */
+    size_t length;             /* of the gradient's */
+    size_t size;               /* of all */
+} Planes;
+bool planes_apply(const Step *step); /* not to linear, grouped and depthwise layers */
+Planes planes_of(const Step *step, Shape in, Shape out);
+
 /* ---- weights ----------------------------------------------------------------------------------------------------- */
 
 /* The weights of one step, batch norm folded in (in double, then rounded), in the order the kernels read them, for both
@@ -110,6 +128,9 @@ void fold_step(const Plan *plan, const Step *step, const Graph *graph, const flo
 /* From the sums of a step's weight gradient to the tensor's layout, through the folded batch norm. */
 void unfold_weights(const Plan *plan, const Step *step, const Graph *graph, const float *const *tensors,
                     const float *sums, float *gradient);
+/* Of chosen kernels only. `compact`: the sums are those of the chosen kernels, one after the other. */
+void unfold_kernels(const Plan *plan, const Step *step, const Graph *graph, const float *const *tensors,
+                    const float *sums, const KernelChoice *choice, bool compact, float *gradient);
 void unfold_bias(const Plan *plan, const Step *step, const Graph *graph, const float *const *tensors, const float *sums,
                  float *gradient);
 

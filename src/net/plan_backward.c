@@ -28,6 +28,24 @@ static unsigned gradient_border(const Step *step, Shape in, Shape out) {
     return (unsigned)border;
 }
 
+/* ---- planes ------------------------------------------------------------------------------------------------------ */
+
+bool planes_apply(const Step *step) {
+    return step->kind == STEP_CONVOLUTION && step->groups == 1 && step->kernel[0] * step->kernel[1] <= PLANE_TAPS &&
+           step->weight_wanted;
+}
+
+Planes planes_of(const Step *step, Shape in, Shape out) {
+    const size_t stride = step->stride, border = 2 * (size_t)step->padding;
+    Planes planes = {.pitch = (in.width + border + stride - 1) / stride};
+    planes.length = (out.height - 1) * planes.pitch + out.width;
+    planes.length = (planes.length + CHANNEL_GROUP - 1) / CHANNEL_GROUP * CHANNEL_GROUP;
+    planes.part = (in.height + border + stride - 1) / stride * planes.pitch;
+    planes.plane = stride * stride * planes.part;
+    planes.size = in.channels * planes.plane + out.channels * planes.length + CHANNEL_GROUP;
+    return planes;
+}
+
 /* ---- what is wanted ---------------------------------------------------------------------------------------------- */
 
 static bool wanted(const EngineOptions *options, int tensor) {
@@ -70,6 +88,14 @@ static bool place_step(Plan *plan, Step *step) {
     step->weight_gradient = plan->sums;
     if (step->weight_wanted && !step->training && !size_place(&plan->sums, step->bias - step->weights, 1, 1))
         return false;
+    if (planes_apply(step)) {
+        const Planes planes = planes_of(step, plan->maps[step->input].shape, plan->maps[step->op].shape);
+        if (planes.size > plan->planes) plan->planes = planes.size;
+        step->kernels = plan->kernels;
+        step->channels = plan->kernel_channels;
+        plan->kernels += (size_t)in * out;
+        plan->kernel_channels += in + 1;
+    }
     step->bias_gradient = plan->sums;
     return !step->bias_wanted || step->training || size_place(&plan->sums, out, 1, 1);
 }

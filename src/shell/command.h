@@ -97,9 +97,11 @@ typedef struct Result {
     Network *network;
     Predictor *predictor;
     Dataset *dataset;
-    Str text;       /* printed on standard output as it is (help) */
-    Str message;    /* for people, on standard error; not in Lua */
-    bool transient; /* the table is printed but not kept as `last` (ls, show) */
+    Str text;         /* printed on standard output as it is (help) */
+    char *own_name;   /* where `name` is no argument's text: freed with the result */
+    Error afterwards; /* status not STATUS_OK: all is published and shown, then the command fails with this */
+    Str message;      /* for people, on standard error; not in Lua */
+    bool transient;   /* the table is printed but not kept as `last` (ls, show) */
 } Result;
 
 struct Command {

@@ -1,6 +1,7 @@
 /* bench -- the engine and the trainer, one case a call, as one line of JSON; scripts/bench/engine runs it beside
  * PyTorch.
  *
+ *   bench machine                     what it runs on: CPU, threads, versions
  *   bench peak                        OpenBLAS SGEMM, one call on each thread: what the machine can do
  *   bench forward NETWORK [BATCH]     engine_forward
  *   bench distil NETWORK [BATCH]      teacher forward, student forward and backward to all convolution weights (KD)
@@ -13,6 +14,7 @@
  */
 #include "weft/train.h"
 
+#include <cblas.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -264,15 +266,21 @@ int main(int argc, char **argv) {
     const bool pass = strcmp(kind, "forward") == 0 || strncmp(kind, "distil", 6) == 0;
     Error err;
     bool done;
-    if (strcmp(kind, "peak") == 0) {
+    if (strcmp(kind, "machine") == 0) {
+        printf(
+            "{\"cpu\": \"%s\", \"threads\": %u, \"weft\": \"%s\", \"openblas\": \"%s, kernels %s\", \"compiler\": \"%s\"}\n",
+            cpu_name(), pool_threads(), WEFT_VERSION, openblas_get_config(), openblas_get_corename(), __VERSION__);
+        done = true;
+    } else if (strcmp(kind, "peak") == 0) {
         done = peak(&err);
     } else if (pass && argc > 2) {
         done = passes(kind, argv[2], number, &err);
     } else if (strncmp(kind, "recon", 5) == 0 && argc > 3) {
         done = recon(kind, argv[2], number, &err);
     } else {
-        fprintf(stderr,
-                "usage: bench peak | forward|distil|distil-batch NETWORK [BATCH] | recon|recon-exact NETWORK HIDDEN\n");
+        fprintf(
+            stderr,
+            "usage: bench machine | peak | forward|distil|distil-batch NETWORK [BATCH] | recon|recon-exact NETWORK HIDDEN\n");
         return 2;
     }
     if (!done) fprintf(stderr, "bench: %s\n", err.text);

@@ -3,6 +3,7 @@
 #define LANES 8
 #define PIXELS 6
 #define TAPS 6
+#define KERNEL_TAPS 3
 #define TARGET __attribute__((target("avx2,fma")))
 #define NAME "avx2"
 #define KERNELS kernels_avx2

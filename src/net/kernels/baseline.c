@@ -2,6 +2,7 @@
 #define LANES 4
 #define PIXELS 3
 #define TAPS 3
+#define KERNEL_TAPS 3
 #define TARGET
 #define NAME "baseline"
 #define KERNELS kernels_baseline

@@ -60,12 +60,25 @@ typedef struct WeightGradient {
     bool add; /* else the sums begin at 0 */
 } WeightGradient;
 
+/* The gradient of one or two kernels (of filters that share an input channel): sums[f][t] += sum over i < length of
+ * in[shifts[t] + i] * gradient[f][i]. Planes of one channel each; `length` is a multiple of CHANNEL_GROUP, and as much
+ * is there to be read behind every shift. */
+typedef struct KernelGradient {
+    const float *in, *gradient[2];
+    const size_t *shifts;
+    size_t length;
+    unsigned taps, filters; /* filters: 1 or 2 */
+    float *sums[2];
+    bool add; /* else the sums begin at 0 */
+} KernelGradient;
+
 typedef struct Kernels {
     const char *name; /* "avx512", "avx2", "baseline" */
     void (*convolution)(const Convolution *convolution);
     void (*depthwise)(const Depthwise *depthwise);
     void (*weight_gradient)(const WeightGradient *gradient);
     void (*depthwise_gradient)(const WeightGradient *gradient);
+    void (*kernel_gradient)(const KernelGradient *gradient);
 } Kernels;
 
 extern const Kernels kernels_baseline;

@@ -3,6 +3,7 @@
  *   LANES    floats per vector (a divisor of CHANNEL_GROUP)
  *   PIXELS   output pixels whose sums are kept in registers together
  *   TAPS     taps whose weight gradients are kept in registers together
+ *   KERNEL_TAPS  the same for single kernels, two filters at a time
  *   TARGET   the function attribute that names the instruction set
  *   KERNELS  the Kernels to define, and its NAME
  *
@@ -75,59 +76,74 @@ INLINE void finish(const Convolution *c, Vector value, Ends ends, size_t pixel, 
         memcpy(out, &value, lanes * sizeof(float));
 }
 
-/* `pixels` (a constant where this is inlined) output pixels of one row, `channels` <= CHANNEL_GROUP of them stored. */
-INLINE void block(const Convolution *c, const unsigned pixels, const float *in, const float *weights, const float *bias,
-                  Ends ends, size_t channels) {
-    Vector sum[PIXELS][VECTORS];
-    const size_t step = c->in_pixel * c->stride;
-    UNROLL for (unsigned p = 0; p < pixels; p++) {
-        UNROLL for (unsigned v = 0; v < VECTORS; v++) sum[p][v] = *(const Vector *)(bias + v * LANES);
+/* One block of output pixels: `pixels` of them in one row, for `groups` groups of channels from `first` on (constants
+ * where this is inlined; groups * pixels <= PIXELS). The weights of a group follow those of the one before. */
+INLINE void block(const Convolution *c, const unsigned groups, const unsigned pixels, const float *in,
+                  const float *weights, unsigned y, unsigned x, size_t first) {
+    Vector sum[PIXELS * VECTORS];
+    const unsigned vectors = groups * VECTORS;
+    const size_t step = c->in_pixel * c->stride, group = (size_t)c->rows * c->columns * c->run * CHANNEL_GROUP;
+    UNROLL for (unsigned v = 0; v < vectors; v++) {
+        const Vector bias = c->bias ? *(const Vector *)(c->bias + first + v * LANES) : (Vector){0};
+        UNROLL for (unsigned p = 0; p < pixels; p++) sum[p * vectors + v] = bias;
     }
     for (unsigned i = 0; i < c->rows; i++)
         for (unsigned j = 0; j < c->columns; j++) {
             const float *tap = in + i * c->in_row + j * c->in_pixel;
             for (size_t k = 0; k < c->run; k++, weights += CHANNEL_GROUP) {
-                Vector weight[VECTORS];
-                UNROLL for (unsigned v = 0; v < VECTORS; v++) weight[v] = *(const Vector *)(weights + v * LANES);
+                Vector weight[2 * VECTORS];
+                UNROLL for (unsigned v = 0; v < vectors; v++) weight[v] =
+                    *(const Vector *)(weights + v / VECTORS * group + v % VECTORS * LANES);
                 UNROLL for (unsigned p = 0; p < pixels; p++) {
-                    UNROLL for (unsigned v = 0; v < VECTORS; v++) sum[p][v] += weight[v] * tap[p * step + k];
+                    UNROLL for (unsigned v = 0; v < vectors; v++) sum[p * vectors + v] += weight[v] * tap[p * step + k];
                 }
             }
         }
+    const Ends ends = ends_at(c, y, x, first);
+    const size_t channels = c->out_channels - first;
     UNROLL for (unsigned p = 0; p < pixels; p++) {
-        UNROLL for (unsigned v = 0; v < VECTORS; v++) {
-            if (v * LANES < channels) finish(c, sum[p][v], ends, p, v * LANES, channels - v * LANES);
+        UNROLL for (unsigned v = 0; v < vectors; v++) {
+            if (v * LANES < channels) finish(c, sum[p * vectors + v], ends, p, v * LANES, channels - v * LANES);
         }
     }
 }
 
-/* Row y of channels [first, first + channels): as many full blocks as fit, then what is left in one smaller block. */
-TARGET static void row(const Convolution *c, const float *weights, const float *bias, unsigned y, size_t first,
-                       size_t channels) {
-    const float *in = c->in + y * c->stride * c->in_row;
-    unsigned x = 0;
-    while (x < c->out_width) {
-        const float *from = in + x * c->in_pixel * c->stride;
-        const Ends ends = ends_at(c, y, x, first);
-        const unsigned left = c->out_width - x;
-#define CASE(n)                                                                              \
-    case n:                                                                                  \
-        if (n <= PIXELS) block(c, n <= PIXELS ? n : 1, from, weights, bias, ends, channels); \
+/* Row y of `groups` groups of channels: as many full blocks as fit, then what is left in one smaller block. */
+INLINE void row(const Convolution *c, const unsigned groups, const float *weights, unsigned y, size_t first) {
+    const unsigned most = PIXELS / groups;
+    for (unsigned x = 0, pixels; x < c->out_width; x += pixels) {
+        const float *in = c->in + y * c->stride * c->in_row + x * c->stride * c->in_pixel;
+        pixels = c->out_width - x < most ? c->out_width - x : most;
+#define CASE(n)                                                                       \
+    case n:                                                                           \
+        if (n <= most) block(c, groups, n <= most ? n : 1, in, weights, y, x, first); \
         break;
-        switch (left < PIXELS ? left : PIXELS) { CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) }
+        switch (pixels) {
+            CASE(1)
+            CASE(2)
+            CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12) CASE(13) CASE(14)
+                CASE(15) CASE(16)
+        }
 #undef CASE
-        x += left < PIXELS ? left : PIXELS;
     }
 }
 
+TARGET static void row_of_one(const Convolution *c, const float *weights, unsigned y, size_t first) {
+    row(c, 1, weights, y, first);
+}
+
+TARGET static void row_of_two(const Convolution *c, const float *weights, unsigned y, size_t first) {
+    row(c, 2, weights, y, first);
+}
+
+/* Two groups of channels together where there are two and registers for that: one broadcast then serves both. */
 TARGET static void convolution(const Convolution *c) {
-    static const float zeros[CHANNEL_GROUP] = {0};
     const size_t group_weights = (size_t)c->rows * c->columns * c->run * CHANNEL_GROUP;
     const float *weights = c->weights;
-    for (unsigned first = 0; first < c->out_channels; first += CHANNEL_GROUP, weights += group_weights) {
-        const size_t left = c->out_channels - first;
-        for (unsigned y = 0; y < c->out_height; y++)
-            row(c, weights, c->bias ? c->bias + first : zeros, y, first, left < CHANNEL_GROUP ? left : CHANNEL_GROUP);
+    for (unsigned first = 0, groups; first < c->out_channels; first += groups * CHANNEL_GROUP) {
+        groups = PIXELS >= 16 && c->out_channels - first > CHANNEL_GROUP ? 2 : 1;
+        for (unsigned y = 0; y < c->out_height; y++) (groups == 2 ? row_of_two : row_of_one)(c, weights, y, first);
+        weights += groups * group_weights;
     }
 }
 
@@ -219,8 +235,57 @@ TARGET static void depthwise_gradient(const WeightGradient *g) {
             }
 }
 
+/* ---- gradients of single kernels --------------------------------------------------------------------------------- */
+
+INLINE float sum_lanes(Vector value) {
+    float sums[LANES];
+    memcpy(sums, &value, sizeof sums);
+    for (unsigned n = LANES / 2; n > 0; n /= 2)
+        for (unsigned i = 0; i < n; i++) sums[i] += sums[i + n];
+    return sums[0];
+}
+
+/* Taps [first, first + taps) of `filters` kernels (constants where this is inlined). */
+INLINE void kernel_taps(const KernelGradient *g, const unsigned filters, const unsigned taps, unsigned first) {
+    Vector sum[2][KERNEL_TAPS];
+    const float *in[KERNEL_TAPS];
+    UNROLL for (unsigned t = 0; t < taps; t++) {
+        in[t] = g->in + g->shifts[first + t];
+        sum[0][t] = sum[1][t] = (Vector){0};
+    }
+    for (size_t i = 0; i < g->length; i += LANES) {
+        Vector value[2];
+        UNROLL for (unsigned f = 0; f < filters; f++) value[f] = *(const Vector *)(g->gradient[f] + i);
+        UNROLL for (unsigned t = 0; t < taps; t++) {
+            const Vector x = *(const Vector *)(in[t] + i);
+            UNROLL for (unsigned f = 0; f < filters; f++) sum[f][t] += value[f] * x;
+        }
+    }
+    UNROLL for (unsigned f = 0; f < filters; f++) {
+        UNROLL for (unsigned t = 0; t < taps; t++) {
+            float *to = g->sums[f] + first + t;
+            *to = (g->add ? *to : 0) + sum_lanes(sum[f][t]);
+        }
+    }
+}
+
+TARGET static void kernel_gradient(const KernelGradient *g) {
+    unsigned t = 0;
+    for (; t + KERNEL_TAPS <= g->taps; t += KERNEL_TAPS)
+        if (g->filters == 2)
+            kernel_taps(g, 2, KERNEL_TAPS, t);
+        else
+            kernel_taps(g, 1, KERNEL_TAPS, t);
+    for (; t < g->taps; t++)
+        if (g->filters == 2)
+            kernel_taps(g, 2, 1, t);
+        else
+            kernel_taps(g, 1, 1, t);
+}
+
 const Kernels KERNELS = {.name = NAME,
                          .convolution = convolution,
                          .depthwise = depthwise,
                          .weight_gradient = weight_gradient,
-                         .depthwise_gradient = depthwise_gradient};
+                         .depthwise_gradient = depthwise_gradient,
+                         .kernel_gradient = kernel_gradient};
