@@ -28,11 +28,9 @@ static void weight_step(const Pass *pass, const Block *block, const Step *step, 
         .sums = block->sums + step->weight_gradient,
         .add = add,
     };
-    const KernelChoice *choice = chosen_of(pass, step);
-    const bool sparse = step->weight_wanted && choice && chosen_sparse(pass, step);
-    if (sparse && choice->count > 0) chosen_step(pass, block, step, arena, add);
-    if (step->weight_wanted && step->kind == STEP_DEPTHWISE) engine->kernels->depthwise_gradient(&g);
-    if (step->weight_wanted && step->kind == STEP_CONVOLUTION && !sparse) {
+    const bool dense = step->weight_wanted && !chosen_sparse(pass, step);
+    if (dense && step->kind == STEP_DEPTHWISE) engine->kernels->depthwise_gradient(&g);
+    if (dense && step->kind == STEP_CONVOLUTION) {
         g.channels /= step->groups;
         const size_t sums = (step->bias - step->weights) / step->groups;
         if (step->groups == 1) {
@@ -262,11 +260,15 @@ void backward_steps(const Pass *pass, const Block *block, size_t first, size_t e
     const Engine *engine = pass->engine;
     for (size_t s = end; s-- > first;) {
         const Step *step = &engine->plan.steps[s];
-        for (size_t i = 0; step->backward && i < block->count; i++) {
-            float *arena = block->arenas + i * engine->plan.arena;
+        if (!step->backward) continue;
+        for (size_t i = 0; i < block->count; i++) {
             gradient_begin(pass, block, i, step);
             if (!step->training && (step->weight_wanted || step->bias_wanted))
-                weight_step(pass, block, step, arena, block->add || i > 0);
+                weight_step(pass, block, step, block->arenas + i * engine->plan.arena, block->add || i > 0);
+        }
+        if (!step->training && chosen_sparse(pass, step)) chosen_step(pass, block, step);
+        for (size_t i = 0; i < block->count; i++) {
+            float *arena = block->arenas + i * engine->plan.arena;
             if (step->to_residual.write) pass_on(engine, arena, step, &step->to_residual, step->residual, NULL);
             if (step->to_input.write || step->kind == STEP_INPUT) input_back(pass, block->first + i, step, arena);
         }

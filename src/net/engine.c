@@ -20,7 +20,7 @@ static bool make_arenas(Engine *engine, unsigned workers, Error *err) {
     const uint64_t count = engine->training ? engine->batch : (uint64_t)workers * engine->block;
     float *arenas = alloc_product(engine->plan.arena, count, sizeof *arenas, err);
     FeatureGradient *features = alloc_product(engine->feature_count, count, sizeof *features, err);
-    float *planes = alloc_product(engine->plan.planes, workers, sizeof *planes, err);
+    float *planes = alloc_product(engine->plan.planes, (uint64_t)workers * engine->block, sizeof *planes, err);
     if (!arenas || !features || !planes) {
         mem_free(arenas);
         mem_free(features);

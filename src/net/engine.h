@@ -56,7 +56,7 @@ struct Engine {
     bool training;            /* batch norm is */
     unsigned pieces;          /* most of a pass */
     float *sums;              /* pieces x plan.sums */
-    float *planes;            /* plan.planes per worker */
+    float *planes;            /* plan.planes per image of each worker's block */
     uint32_t *kernel_order;   /* plan.kernels: positions in a choice, sorted by input channel */
     uint32_t *channel_starts; /* plan.kernel_channels: where each channel's begin */
     ImageTerms *terms;        /* of each image of the batch */
@@ -140,7 +140,7 @@ void gradient_begin(const Pass *pass, const Block *block, size_t image, const St
 const KernelChoice *chosen_of(const Pass *pass, const Step *step); /* NULL: all kernels */
 bool chosen_sparse(const Pass *pass, const Step *step);            /* so few that they are worth a way of their own */
 void chosen_begin(const Pass *pass);
-void chosen_step(const Pass *pass, const Block *block, const Step *step, float *arena, bool add);
+void chosen_step(const Pass *pass, const Block *block, const Step *step);
 
 /* ---- batch norm in training mode --------------------------------------------------------------------------------- */
 

@@ -60,13 +60,14 @@ typedef struct WeightGradient {
     bool add; /* else the sums begin at 0 */
 } WeightGradient;
 
-/* The gradient of one or two kernels (of filters that share an input channel): sums[f][t] += sum over i < length of
- * in[shifts[t] + i] * gradient[f][i]. Planes of one channel each; `length` is a multiple of CHANNEL_GROUP, and as much
- * is there to be read behind every shift. */
+/* The gradient of one or two kernels (of filters that share an input channel): sums[f][t] += sum over images and i <
+ * length of in[shifts[t] + i] * gradient[f][i]. Planes of one channel each, those of the next image `next_in` and
+ * `next_gradient` floats further; `length` is a multiple of CHANNEL_GROUP, and as much is there to be read behind every
+ * shift. */
 typedef struct KernelGradient {
     const float *in, *gradient[2];
     const size_t *shifts;
-    size_t length;
+    size_t length, images, next_in, next_gradient;
     unsigned taps, filters; /* filters: 1 or 2 */
     float *sums[2];
     bool add; /* else the sums begin at 0 */

@@ -121,8 +121,9 @@ INLINE void row(const Convolution *c, const unsigned groups, const float *weight
         switch (pixels) {
             CASE(1)
             CASE(2)
-            CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12) CASE(13) CASE(14)
-                CASE(15) CASE(16)
+            CASE(3)
+            CASE(4)
+            CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12) CASE(13) CASE(14) CASE(15) CASE(16)
         }
 #undef CASE
     }
@@ -237,28 +238,38 @@ TARGET static void depthwise_gradient(const WeightGradient *g) {
 
 /* ---- gradients of single kernels --------------------------------------------------------------------------------- */
 
+typedef float Four __attribute__((vector_size(16), aligned(4), may_alias));
+
+/* Through memory: additions of halves in registers would wait for one another and for the shuffles. */
 INLINE float sum_lanes(Vector value) {
-    float sums[LANES];
-    memcpy(sums, &value, sizeof sums);
-    for (unsigned n = LANES / 2; n > 0; n /= 2)
-        for (unsigned i = 0; i < n; i++) sums[i] += sums[i + n];
-    return sums[0];
+    float lanes[LANES];
+    *(Vector *)lanes = value;
+    Four sum = *(const Four *)lanes;
+    UNROLL for (unsigned i = 4; i < LANES; i += 4) sum += *(const Four *)(lanes + i);
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
+
+/* Keeps a compiler from reading a value from memory once for each of its uses: these reads straddle cache lines. */
+#if defined(__x86_64__)
+#define READ_ONCE(value) __asm__("" : "+x"(value))
+#else
+#define READ_ONCE(value) (void)(value)
+#endif
 
 /* Taps [first, first + taps) of `filters` kernels (constants where this is inlined). */
 INLINE void kernel_taps(const KernelGradient *g, const unsigned filters, const unsigned taps, unsigned first) {
-    Vector sum[2][KERNEL_TAPS];
-    const float *in[KERNEL_TAPS];
-    UNROLL for (unsigned t = 0; t < taps; t++) {
-        in[t] = g->in + g->shifts[first + t];
-        sum[0][t] = sum[1][t] = (Vector){0};
-    }
-    for (size_t i = 0; i < g->length; i += LANES) {
-        Vector value[2];
-        UNROLL for (unsigned f = 0; f < filters; f++) value[f] = *(const Vector *)(g->gradient[f] + i);
-        UNROLL for (unsigned t = 0; t < taps; t++) {
-            const Vector x = *(const Vector *)(in[t] + i);
-            UNROLL for (unsigned f = 0; f < filters; f++) sum[f][t] += value[f] * x;
+    Vector sum[2][KERNEL_TAPS] = {{{0}}};
+    for (size_t image = 0; image < g->images; image++) {
+        const float *in = g->in + image * g->next_in, *gradient[2];
+        UNROLL for (unsigned f = 0; f < filters; f++) gradient[f] = g->gradient[f] + image * g->next_gradient;
+        for (size_t i = 0; i < g->length; i += LANES) {
+            Vector value[2];
+            UNROLL for (unsigned f = 0; f < filters; f++) value[f] = *(const Vector *)(gradient[f] + i);
+            UNROLL for (unsigned t = 0; t < taps; t++) {
+                Vector x = *(const Vector *)(in + g->shifts[first + t] + i);
+                READ_ONCE(x);
+                UNROLL for (unsigned f = 0; f < filters; f++) sum[f][t] += value[f] * x;
+            }
         }
     }
     UNROLL for (unsigned f = 0; f < filters; f++) {
