@@ -190,3 +190,11 @@ const char *table_get_note(const Table *table, const char *key) {
     const TableNote *note = find_note(table, key);
     return note ? note->value : NULL;
 }
+
+bool table_same_column(const Table *table, const char *a, const char *b) {
+    for (size_t row = 0; row < table->rows; row++) {
+        const double x = table_number(table, a, row), y = table_number(table, b, row);
+        if (x < y || x > y || isnan(x) != isnan(y)) return false;
+    }
+    return true;
+}

@@ -4,23 +4,14 @@
 
 #include "../session.h"
 
-/* A term is worth a curve where it has values, and others than the loss itself (as `recon` has where it is all there
- * is). */
-static bool worth_a_curve(const Table *table, const char *column) {
-    const bool loss = strcmp(column, "loss") == 0;
-    for (size_t row = 0; row < table->rows; row++) {
-        const double value = table_number(table, column, row), whole = table_number(table, "loss", row);
-        if (!isnan(value) && (loss || value > whole || value < whole)) return true;
-    }
-    return false;
-}
-
 static void describe(Result *result, const char *what) {
     static const char *const terms[] = {"loss", "recon", "kd", "fmd"};
     size_t count = 0;
     result_chart(result, CHART_LINES, "step", "", "Loss of %s", what);
     for (size_t i = 0; i < sizeof terms / sizeof *terms; i++) {
-        if (worth_a_curve(result->table, terms[i]))
+        /* where the reconstruction is all there is, `recon` is the loss itself */
+        if (!isnan(table_latest(result->table, terms[i])) &&
+            (i == 0 || !table_same_column(result->table, "loss", terms[i])))
             snprintf(result->encoding.y[count++], CHART_NAME_MAX, "%s", terms[i]);
     }
     result->encoding.log_y = true;
