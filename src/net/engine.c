@@ -6,7 +6,7 @@
 /* ---- making ------------------------------------------------------------------------------------------------------ */
 
 /* Images whose maps share a worker's cache in an engine that keeps them. */
-enum { BLOCK = 2 };
+enum { BLOCK = 4 };
 
 /* The most memory for the sums of all pieces: with very many weights there are fewer pieces. */
 #define SUMS_MAX ((uint64_t)1 << 28)
@@ -129,7 +129,7 @@ Engine *engine_new(const Network *network, unsigned batch, unsigned height, unsi
     if (done) {
         engine->graph = graph_share(network->graph);
         engine->training = engine->plan.statistics > 0;
-        engine->block = engine->plan.keep && !engine->training ? BLOCK : 1;
+        engine->block = engine->plan.keep ? BLOCK : 1;
     }
     done = done && (!options || !options->feature_maps || make_features(engine, engine->graph, err)) &&
            make_arenas(engine, pool_threads(), err) && make_tensors(engine, network, err) &&
