@@ -112,6 +112,7 @@ struct Command {
     const char *description;
     const ArgSpec *positionals, *options; /* end with name NULL; NULL: none */
     const char *const *examples;          /* end with NULL; run after the prelude of command_prelude */
+    const char *prelude;                  /* a line that the examples need to have run, beside command_prelude */
     bool examples_need_job;               /* they are shown, but tests cannot run them */
     /* Fills *result; changes nothing in the session but what the command is about. */
     bool (*run)(Session *session, const Args *args, Result *result, Error *err);

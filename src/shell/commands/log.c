@@ -52,7 +52,7 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
 static const ArgSpec positionals[] = {
     {.name = "RUN", .kind = ARG_LOG, .help = "a trained predictor, the folder of a run, or the number that jobs shows"},
     {0}};
-static const char *const examples[] = {"log p", "log runs/a", "log 1 --as curves --format csv", NULL};
+static const char *const examples[] = {"log p", "log runs/a", "log p --as curves --format csv", NULL};
 
 const Command command_log = {
     .name = "log",
@@ -64,7 +64,7 @@ const Command command_log = {
         "plot --kind lines --x step --y accuracy.",
     .positionals = positionals,
     .examples = examples,
-    .examples_need_job = true,
+    .prelude = "train p --net base --hidden 8 --steps 6 --run runs/a --quiet",
     .run = run,
     .table = true,
 };

@@ -36,6 +36,7 @@ static const ArgSpec options[] = {
     {.name = "into", .kind = ARG_NEW, .value = "NEW", .help = "what to call the predictor (as when the run was begun)"},
     {.name = "monitor", .kind = ARG_FLAG, .help = "watch full-screen: curves, pause, save now, stop"},
     {0}};
+static const char *const examples[] = {"resume runs/b", "resume runs/b --into again", NULL};
 
 const Command command_resume = {
     .name = "resume",
@@ -47,6 +48,8 @@ const Command command_resume = {
         "network is kept in the folder; data are opened again from their specification and must be the same images.",
     .positionals = positionals,
     .options = options,
+    .examples = examples,
+    .prelude = "train p --net base --hidden 8 --steps 6 --run runs/b --quiet",
     .run = run,
     .table = true,
 };
