@@ -228,6 +228,16 @@ static const Panel panels[PANELS] = {
     {{"rate"}, false},
 };
 
+/* A term of the loss has a curve of its own only where it is not the loss itself. */
+static bool worth_a_curve(const Table *log, const char *column, const char *first) {
+    if (column == first) return !isnan(latest(log, column));
+    for (size_t row = 0; row < log->rows; row++) {
+        const double value = table_number(log, column, row), other = table_number(log, first, row);
+        if (!isnan(value) && (value < other || value > other)) return true;
+    }
+    return false;
+}
+
 /* The panel's columns that have values, and of the log the rows that do: NULL where there is none. */
 static Table *panel_table(const Monitor *monitor, const Panel *panel, Encoding *encoding, Error *err) {
     const Table *log = monitor->log;
@@ -235,7 +245,7 @@ static Table *panel_table(const Monitor *monitor, const Panel *panel, Encoding *
     size_t count = 0;
     for (int i = 0; log && i < SERIES && panel->columns[i]; i++) {
         const Column *column = table_find(log, panel->columns[i]);
-        if (column && !isnan(latest(log, panel->columns[i]))) chosen[count++] = column;
+        if (column && worth_a_curve(log, panel->columns[i], panel->columns[0])) chosen[count++] = column;
     }
     Table *table = count > 0 ? table_new(err) : NULL;
     if (!table) return NULL;
