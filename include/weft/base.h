@@ -308,7 +308,10 @@ Table *table_copy(const Table *table, Error *err);
 const Column *table_find(const Table *table, const char *name); /* NULL where absent */
 double table_number(const Table *table, const char *column,
                     size_t row); /* integer or real cell; NaN for text or absent */
+double table_latest(const Table *table, const char *column); /* of the last row that has a value; NaN: none has */
 const char *table_get_note(const Table *table, const char *key);
+/* True where two columns show the same numbers, absent ones included. */
+bool table_same_column(const Table *table, const char *a, const char *b);
 
 typedef enum TableFormat { TABLE_TEXT, TABLE_CSV, TABLE_TSV, TABLE_JSON, TABLE_MARKDOWN } TableFormat;
 /* TEXT: aligned columns for people (numbers right, units in the heading; at most `width` columns wide where width > 0,

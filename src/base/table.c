@@ -180,7 +180,21 @@ double table_number(const Table *table, const char *column, size_t row) {
     return found->type == COLUMN_REAL ? found->cells[row].real : (double)found->cells[row].integer;
 }
 
+double table_latest(const Table *table, const char *column) {
+    double value = NAN;
+    for (size_t row = table->rows; row-- > 0 && isnan(value);) value = table_number(table, column, row);
+    return value;
+}
+
 const char *table_get_note(const Table *table, const char *key) {
     const TableNote *note = find_note(table, key);
     return note ? note->value : NULL;
+}
+
+bool table_same_column(const Table *table, const char *a, const char *b) {
+    for (size_t row = 0; row < table->rows; row++) {
+        const double x = table_number(table, a, row), y = table_number(table, b, row);
+        if (x < y || x > y || isnan(x) != isnan(y)) return false;
+    }
+    return true;
 }

@@ -115,7 +115,17 @@ static bool load_tensors(Network *network, Checkpoint *checkpoint, Error *err) {
     return error_set(err, STATUS_BAD_INPUT, "%s: holds no tensors", checkpoint_path(checkpoint));
 }
 
+static bool ends_with(const char *text, const char *end) {
+    size_t length = strlen(text), tail = strlen(end);
+    return length >= tail && strcmp(text + length - tail, end) == 0;
+}
+
 static bool load_notes(Network *network, const Checkpoint *checkpoint, Error *err) {
+    for (size_t i = 0; i < network->tensor_count; i++)
+        if (ends_with(network->tensors[i].name, "final_linear_layer.weight") &&
+            !key_value_add(&network->notes, &network->note_count, "note",
+                           "these are the weights of a weight predictor (load predictor reads it)", err))
+            return false;
     for (size_t i = 0; i < checkpoint_note_count(checkpoint); i++)
         if (!key_value_add(&network->notes, &network->note_count, "note", checkpoint_note(checkpoint, i), err))
             return false;
@@ -263,11 +273,6 @@ void network_replace(Network *network, size_t index, Tensor *tensor) {
 }
 
 /* ---- asking ------------------------------------------------------------------------------------------------------ */
-
-static bool ends_with(const char *text, const char *end) {
-    size_t length = strlen(text), tail = strlen(end);
-    return length >= tail && strcmp(text + length - tail, end) == 0;
-}
 
 uint64_t network_parameters(const Network *network) {
     uint64_t total = 0;

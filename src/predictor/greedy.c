@@ -38,13 +38,15 @@ static void plain_piece(void *context, size_t piece, unsigned worker) {
     }
 }
 
-bool greedy_plain(const double *rows, size_t count, size_t size, uint32_t *order, Error *err) {
+bool greedy_plain(const double *rows, size_t count, size_t size, uint32_t *order, const Task *task, Error *err) {
+    const Task quiet = {.patient = task && task->patient};
     const size_t pieces = (count + PLAIN_ITEMS - 1) / PLAIN_ITEMS;
     bool *used = mem_alloc(count, sizeof *used, err);
     double *best = used ? mem_alloc(pieces, sizeof *best, err) : NULL;
     size_t *item = best ? mem_alloc(pieces, sizeof *item, err) : NULL;
     PlainStep step = {.rows = rows, .count = count, .size = size, .used = used, .best = best, .item = item};
-    for (size_t rank = 0; item && rank < count; rank++) {
+    bool done = item != NULL;
+    for (size_t rank = 0; done && rank < count; rank++) {
         size_t winner = 0;
         if (rank > 0) pool_run(pieces, plain_piece, &step);
         for (size_t piece = 1; rank > 0 && piece < pieces; piece++)
@@ -52,8 +54,8 @@ bool greedy_plain(const double *rows, size_t count, size_t size, uint32_t *order
         step.last = rank > 0 ? item[winner] : 0;
         used[step.last] = true;
         order[rank] = (uint32_t)step.last;
+        done = task_step(&quiet, "ordering kernels", rank, count, err);
     }
-    const bool done = item != NULL;
     mem_free(used);
     mem_free(best);
     mem_free(item);

@@ -47,8 +47,9 @@ extern const char *const predictor_note_names[2]; /* members of weft.notes */
 #define ORDER_CHANNEL "order.channel"
 
 /* Greedy order with plain loops in double, for any number of dimensions: `rows` are count x size, the similarity of two
- * is their dot product. order[r] is the item at rank r. Also what tests compare the fast one with. */
-bool greedy_plain(const double *rows, size_t count, size_t size, uint32_t *order, Error *err);
+ * is their dot product. order[r] is the item at rank r. Also what tests compare the fast one with.
+ * Asks `task` whether to go on, but reports nothing to it. */
+bool greedy_plain(const double *rows, size_t count, size_t size, uint32_t *order, const Task *task, Error *err);
 /* The same order for unit vectors of few dimensions (or zero ones), with exact pruning. */
 bool greedy_pruned(const double *rows, size_t count, size_t size, uint32_t *order, const Task *task, Error *err);
 

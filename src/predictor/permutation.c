@@ -28,6 +28,7 @@ typedef struct InFilter {
     unsigned filters, channels, taps;
     double *rows; /* filters x (channels * taps): unit kernels, channel-ordered */
     uint32_t *channel_rank;
+    const Task *task;
 } InFilter;
 
 static bool order_channels(void *context, size_t filter, Error *err) {
@@ -37,7 +38,7 @@ static bool order_channels(void *context, size_t filter, Error *err) {
     uint32_t *order = unit ? mem_alloc(in->channels, sizeof *order, err) : NULL;
     for (unsigned c = 0; order && c < in->channels; c++)
         unit_row(in->weights + filter * size + (size_t)c * in->taps, in->taps, unit + (size_t)c * in->taps);
-    const bool done = order && greedy_plain(unit, in->channels, in->taps, order, err);
+    const bool done = order && greedy_plain(unit, in->channels, in->taps, order, in->task, err);
     for (unsigned r = 0; done && r < in->channels; r++)
         memcpy(in->rows + filter * size + (size_t)r * in->taps, unit + (size_t)order[r] * in->taps,
                in->taps * sizeof *unit);
@@ -53,9 +54,9 @@ bool permute_in_filter(const float *weights, unsigned filters, unsigned channels
     const size_t size = (size_t)channels * taps;
     double *rows = mem_alloc((uint64_t)filters * size, sizeof *rows, err);
     uint32_t *order = rows ? mem_alloc(filters, sizeof *order, err) : NULL;
-    InFilter in = {weights, filters, channels, taps, rows, channel_rank};
+    InFilter in = {weights, filters, channels, taps, rows, channel_rank, task};
     const bool done = order && map_points(filters, NULL, order_channels, &in, "ordering kernels", task, err) &&
-                      greedy_plain(rows, filters, size, order, err);
+                      greedy_plain(rows, filters, size, order, task, err);
     if (done) invert(order, filters, filter_rank);
     mem_free(rows);
     mem_free(order);

@@ -86,6 +86,7 @@ static bool set_value(Session *session, ArgValue *value, const char *text, bool 
         ok = ok && workspace_name_check(session, text, err);
         break;
     case ARG_RUN:
+    case ARG_LOG:
     case ARG_FILE:
     case ARG_OUTPUT:
         if (!*text) ok = error_set(err, STATUS_USAGE, "%s is empty", str_text(&where));

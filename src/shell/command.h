@@ -27,6 +27,7 @@ typedef enum ArgKind {
     ARG_OBJECT,    /* any object of the workspace */
     ARG_SHOWN,     /* any object, or a file by its path */
     ARG_RUN,       /* the number of a job, or the folder of a run */
+    ARG_LOG,       /* the same, or a predictor of the workspace */
     ARG_NEW,       /* a name for a new object */
     ARG_LAYER,     /* a layer of the network given first */
     ARG_LAYERS,    /* a layer selector (help selectors) */
@@ -97,9 +98,11 @@ typedef struct Result {
     Network *network;
     Predictor *predictor;
     Dataset *dataset;
-    Str text;       /* printed on standard output as it is (help) */
-    Str message;    /* for people, on standard error; not in Lua */
-    bool transient; /* the table is printed but not kept as `last` (ls, show) */
+    Str text;         /* printed on standard output as it is (help) */
+    char *own_name;   /* where `name` is no argument's text: freed with the result */
+    Error afterwards; /* status not STATUS_OK: all is published and shown, then the command fails with this */
+    Str message;      /* for people, on standard error; not in Lua */
+    bool transient;   /* the table is printed but not kept as `last` (ls, show) */
 } Result;
 
 struct Command {
@@ -109,6 +112,7 @@ struct Command {
     const char *description;
     const ArgSpec *positionals, *options; /* end with name NULL; NULL: none */
     const char *const *examples;          /* end with NULL; run after the prelude of command_prelude */
+    const char *prelude;                  /* a line that the examples need to have run, beside command_prelude */
     bool examples_need_job;               /* they are shown, but tests cannot run them */
     /* Fills *result; changes nothing in the session but what the command is about. */
     bool (*run)(Session *session, const Args *args, Result *result, Error *err);

@@ -187,6 +187,10 @@ static void offer_value(Offer *offer, const Session *session, const ArgSpec *spe
     case ARG_OUTPUT:
         offer_files(offer);
         break;
+    case ARG_LOG:
+        offer_objects(offer, session, OBJECT_PREDICTOR);
+        offer_runs(offer);
+        break;
     case ARG_RUN:
         offer_runs(offer);
         break;

@@ -21,6 +21,7 @@ static void result_done(Result *result) {
     dataset_free(result->dataset);
     str_done(&result->text);
     str_done(&result->message);
+    mem_free(result->own_name);
 }
 
 /* What every table says of itself: the command that made it, the seed, the program. */
@@ -116,13 +117,15 @@ static bool run_parsed(Session *session, const Args *args, bool show, Table **co
     }
     ok = ok && str_ok(&result.text, err) && str_ok(&result.message, err) && publish(session, args, &result, err);
     if (ok && show) show_result(session, args, &result);
-    if (ok && copy) {
-        *copy = result.table;
-        result.table = NULL;
-    }
     if (!ok) {
         session->seed = seed;
         session->random = random;
+    } else if (result.afterwards.status != STATUS_OK) {
+        *err = result.afterwards;
+        ok = false;
+    } else if (copy) {
+        *copy = result.table;
+        result.table = NULL;
     }
     result_done(&result);
     return ok;

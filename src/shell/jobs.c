@@ -210,13 +210,6 @@ static uint64_t saved_step(const char *folder) {
     return step > 0 ? (uint64_t)step : 0;
 }
 
-/* The latest number of a column; NaN: none. */
-static double latest(const Table *log, const char *column) {
-    double value = NAN;
-    for (size_t row = log ? log->rows : 0; row-- > 0 && isnan(value);) value = table_number(log, column, row);
-    return value;
-}
-
 bool job_read(const char *folder, Job *out, Error *err) {
     Job job = {.folder = mem_copy_text(folder, err)};
     Error ignored;
@@ -228,11 +221,11 @@ bool job_read(const char *folder, Job *out, Error *err) {
         return error_set(err, STATUS_LIMIT, "out of memory for a job");
     }
     job.log = run_log_table(job.newest, &ignored);
-    double logged = latest(job.log, "step");
+    double logged = job.log ? table_latest(job.log, "step") : NAN;
     job.saved = saved_step(job.newest);
     job.step = logged > (double)job.saved ? (uint64_t)logged : job.saved;
-    job.loss = latest(job.log, "loss");
-    job.accuracy = latest(job.log, "accuracy");
+    job.loss = job.log ? table_latest(job.log, "loss") : NAN;
+    job.accuracy = job.log ? table_latest(job.log, "accuracy") : NAN;
     bool all = job.steps > 0 && job.step >= job.steps && job.last_trial;
     bool failed = !busy && !all && job_failure(folder, &job.reason);
     job.state = busy ? JOB_RUNNING : all ? JOB_DONE : failed ? JOB_FAILED : JOB_STOPPED;

@@ -80,13 +80,21 @@ bool output_table_format(const char *name, TableFormat *out) {
 }
 
 /* The terminal's width, then $COLUMNS, then 80; 0 counts as unknown. */
-unsigned output_columns(void) {
+static unsigned columns_of(int stream) {
     struct winsize size;
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
+    if (ioctl(stream, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
     const char *columns = getenv("COLUMNS");
     uint64_t value;
     if (columns && text_to_u64(columns, &value) && value > 0 && value <= 10000) return (unsigned)value;
     return 80;
+}
+
+unsigned output_columns(void) {
+    return columns_of(STDOUT_FILENO);
+}
+
+unsigned output_error_columns(void) {
+    return columns_of(STDERR_FILENO);
 }
 
 void output_text(Session *session, const char *text) {

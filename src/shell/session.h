@@ -134,7 +134,8 @@ void lua_number_text(double value, Str *out);
 
 /* ---- output.c ---- */
 void output_start(Session *session);
-unsigned output_columns(void);
+unsigned output_columns(void);       /* of standard output */
+unsigned output_error_columns(void); /* of standard error */
 void output_table(Session *session, const Table *table, TableFormat format);
 void output_chart(Session *session, const Chart *chart, unsigned width, unsigned height);
 void output_text(Session *session, const char *text);

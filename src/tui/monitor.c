@@ -115,13 +115,8 @@ static bool answer_event(Monitor *monitor, int milliseconds) {
 
 /* ---- numbers ----------------------------------------------------------------------------------------------------- */
 
-/* The latest value of a column that is there; NaN: none. */
 static double latest(const Table *log, const char *column) {
-    for (size_t row = log ? log->rows : 0; row-- > 0;) {
-        double value = table_number(log, column, row);
-        if (!isnan(value)) return value;
-    }
-    return NAN;
+    return log ? table_latest(log, column) : NAN;
 }
 
 /* Seconds per step over the last rows of the log; NaN where it does not tell. */
@@ -240,7 +235,8 @@ static Table *panel_table(const Monitor *monitor, const Panel *panel, Encoding *
     size_t count = 0;
     for (int i = 0; log && i < SERIES && panel->columns[i]; i++) {
         const Column *column = table_find(log, panel->columns[i]);
-        if (column && !isnan(latest(log, panel->columns[i]))) chosen[count++] = column;
+        bool again = i > 0 && table_same_column(log, panel->columns[0], panel->columns[i]); /* one curve is enough */
+        if (column && !again && !isnan(latest(log, panel->columns[i]))) chosen[count++] = column;
     }
     Table *table = count > 0 ? table_new(err) : NULL;
     if (!table) return NULL;

@@ -379,6 +379,7 @@ static void logs_are_tables(void **state) {
     assert_string_equal(table->columns[2].unit, "%");
     assert_true(table_number(table, "step", 1) == 10 && table_number(table, "loss", 1) == 1.25);
     assert_true(table_number(table, "accuracy", 1) == 12.5);
+    assert_true(table_latest(table, "accuracy") == 12.5); /* not of the last row, which has none */
     assert_true(isnan(table_number(table, "accuracy", 0)) && isnan(table_number(table, "accuracy", 2)));
     table_free(table);
 }

@@ -46,6 +46,9 @@ static void check_sample(const Table *table, size_t rows) {
         assert_true(isnan(table_number(table, "layer", r)) && isnan(table_number(table, "none", r)));
     }
     assert_true(isnan(table_number(table, "share", rows)));
+    assert_true(rows == 0 ? isnan(table_latest(table, "share"))
+                          : table_latest(table, "share") == (double)(rows - 1) / 7);
+    assert_true(isnan(table_latest(table, "layer")) && isnan(table_latest(table, "none")));
 }
 
 static void built_and_copied(void **state) {

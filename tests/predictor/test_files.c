@@ -218,6 +218,10 @@ static void loads_reference_checkpoints(void **state) {
         check_predictions(p, expected, "global");
         predictor_free(p);
     }
+    Network *itself = network_load(files[0], NULL, &err);
+    assert_non_null(itself);
+    assert_non_null(strstr(itself->notes[0].value, "weights of a weight predictor"));
+    network_free(itself);
     config.levels = 7;
     assert_null(predictor_load(files[0], &options, NULL, &err));
     assert_non_null(strstr(err.text, "'layers.0.weight' is 7x36, not 7x42"));

@@ -169,7 +169,7 @@ static void check_order(size_t count, size_t size, unsigned zeros, unsigned repe
     double *rows = kernels(count, size, zeros, repeats, count + size);
     uint32_t *expected = allocate(count, sizeof *expected), *order = allocate(count, sizeof *order);
     order_by_definition(rows, count, size, expected);
-    assert_true(greedy_plain(rows, count, size, order, &err));
+    assert_true(greedy_plain(rows, count, size, order, NULL, &err));
     assert_memory_equal(order, expected, count * sizeof *order);
     assert_true(greedy_pruned(rows, count, size, order, NULL, &err));
     assert_memory_equal(order, expected, count * sizeof *order);
@@ -249,6 +249,11 @@ static void reports_and_stops(void **state) {
     cancel_request();
     assert_false(greedy_pruned(rows, 1000, 9, order, &task, &err));
     assert_int_equal(err.status, STATUS_CANCELLED);
+    assert_false(greedy_plain(rows, 1000, 9, order, NULL, &err));
+    assert_int_equal(err.status, STATUS_CANCELLED);
+    const Task patient = {.patient = true}; /* the first is somebody else's */
+    assert_true(greedy_pruned(rows, 1000, 9, order, &patient, &err) &&
+                greedy_plain(rows, 1000, 9, order, &patient, &err));
     cancel_clear();
     mem_free(rows);
 }

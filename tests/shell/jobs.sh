@@ -9,7 +9,7 @@ heading='step,epoch,loss,recon,kd,fmd,learning_rate,gradient_norm,accuracy (%),r
 make_run() { # NAME LAST_STEP: of 1000 steps
     mkdir "$1"
     printf '{"kind": "train", "name": "%s", "steps": 1000, "rate_of": "kernels", "config": {}}\n' "$1" >"$1/config.json"
-    { echo "$heading"; for step in 1 $2; do echo "$step,0,0.25,0.25,,,0.005,1.5,$([ "$step" = 1 ] || echo 50),2000,$step"; done; } >"$1/log.csv"
+    { echo "$heading"; for step in 1 $2; do echo "$step,0,0.25,0.2,,,0.005,1.5,$([ "$step" = 1 ] || echo 50),2000,$step"; done; } >"$1/log.csv"
     echo 1 >"$1/lock"
 }
 hold() { # NAME: holds the lock until TERM, then takes a moment as a training process does

@@ -11,8 +11,8 @@ for script in tests/scripts/*.weft; do
     if difference=$(diff "$expected" "$work/got"); then ok "$script"; else not_ok "$script" "$difference"; fi
 done
 for script in samples/*.weft; do
-    case ${MODE-}:$script in # thirty evaluations and more
-    asan:*/cutoff.weft | asan:*/demo.weft | asan:*/singular-values.weft)
+    case ${MODE-}:$script in # thirty evaluations and more, thousands of steps
+    asan:*/cutoff.weft | asan:*/demo.weft | asan:*/predictor.weft | asan:*/singular-values.weft)
         skip "$script" "takes minutes under AddressSanitizer; the release tests run it"
         continue
         ;;

@@ -22,7 +22,7 @@ before=$(settings a); modes_before=$(modes)
 t send-keys -t 0 "$weft" Enter;                                      seen "the prompt" 'weft>'
 t send-keys -t 0 'load net base sample:fashion-resnet8' Enter;       seen "a network loads" 'ResNet8'
 t send-keys -t 0 'spectrum base layer3.0.conv' Tab Tab;              seen "layer names complete" 'layer3.0.conv2'
-t send-keys -t 0 C-c;
+t send-keys -t 0 C-c; sleep 0.3
 t send-keys -t 0 'spec' Tab 'ba' Tab 'layer1.0.conv1' Enter;         seen "commands and objects complete" 'Singular values of layer1.0.conv1'
 t send-keys -t 0 'sratio base' Enter;                                seen "a table, with its chart" 'S_ratio of base'
 t send-keys -t 0 C-l; t send-keys -t 0 'plot' Enter

@@ -255,6 +255,51 @@ static void test_damaged_folders(void **state) {
     }
 }
 
+/* Every allocation of the commands refused once: done, or a word about memory; never a crash, nothing leaks. */
+static void test_out_of_memory(void **state) {
+    (void)state;
+    static const char *const commands_of[] = {"jobs", "attach", "log", "log --format csv"};
+    for (size_t i = 0; i < sizeof commands_of / sizeof *commands_of; i++) {
+        bool hit = true;
+        for (uint64_t k = 1; hit; k++) {
+            char line[1200];
+            Error err;
+            snprintf(line, sizeof line, "%s %s", commands_of[i], i > 0 ? scratch_path("damaged-6") : "");
+            fault_arm(FAULT_ALLOC, k, false);
+            Status status = fixture_run(session, line, &err);
+            hit = fault_disarm() >= k;
+            if (status != STATUS_OK && status != STATUS_LIMIT)
+                fail_msg("%s, allocation %llu: status %d, %s", line, (unsigned long long)k, (int)status, err.text);
+        }
+    }
+}
+
+static void test_log_of_a_predictor(void **state) {
+    (void)state;
+    Error err;
+    Words offers;
+    fixture_works(session, "load net base sample:fashion-resnet8");
+    fixture_works(session, "load predictor pre sample:fashion-resnet8-predictor --for base");
+    fixture_fails(session, "log base", STATUS_BAD_INPUT, "base: no folder of a run");
+    Predictor *predictor = workspace_find(session, "pre")->predictor;
+    table_free(predictor->log);
+    predictor->log = NULL;
+    fixture_fails(session, "log pre", STATUS_FAILED, "'pre' carries no log");
+    assert_true(write_bytes(scratch_path("damaged-6/log.csv"), "step,loss,kd\n5,1,\n6,0.5,\n", 25));
+    predictor->log = run_log_table(scratch_path("damaged-6"), &err);
+    assert_non_null(predictor->log);
+    fixture_works(session, "log pre --as curves");
+    const Object *curves = workspace_find(session, "curves");
+    assert_int_equal(curves->table->rows, 2);
+    assert_true(curves->plots && curves->encoding.log_y);
+    assert_string_equal(curves->encoding.y[0], "loss");
+    assert_string_equal(curves->encoding.y[1], ""); /* kd has no values */
+    assert_true(complete_candidates(session, "log pr", 4, 6, &offers));
+    bool offered = offers.count > 0 && strcmp(offers.word[0], "pre") == 0;
+    assert_true(offered);
+    words_done(&offers);
+}
+
 static int begin(void **state) {
     setenv("XDG_STATE_HOME", scratch_path("state"), 1);
     return freopen("/dev/null", "r", stdin) ? fixture_begin_empty(state) : -1;
@@ -270,6 +315,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_faults),
         cmocka_unit_test(test_damaged_folders),
+        cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_log_of_a_predictor),
     };
     return cmocka_run_group_tests(tests, begin, fixture_end);
 }

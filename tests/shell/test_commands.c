@@ -58,6 +58,8 @@ static void test_examples(void **state) {
     for (const Command *const *each = commands; *each; each++) {
         if ((*each)->examples_need_job) continue; /* see jobs.sh */
         session = fixture_session(true);
+        Error none;
+        if ((*each)->prelude) assert_int_equal(fixture_run(session, (*each)->prelude, &none), STATUS_OK);
         for (const char *const *example = (*each)->examples; *example; example++) {
             Error err;
             if (fixture_run(session, *example, &err) != STATUS_OK) fail_msg("%s: %s", *example, err.text);

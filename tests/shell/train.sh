@@ -51,7 +51,7 @@ if command -v tmux >/dev/null; then
     seen "the prompt" 'weft>'
     t send-keys -t 0 'train p --net base --hidden 20 --steps 1000000 --seed 4' Enter; seen "a progress line" '/1000000, loss'
     t send-keys -t 0 C-c;                                   seen "Ctrl-C ends the run after its step" 'stopped at step'
-    t send-keys -t 0 C-l; t send-keys -t 0 'show p' Enter;  seen "the partial predictor is there, marked so" 'partial: step'
+    t send-keys -t 0 C-l; t send-keys -t 0 'show p' Enter;  seen "the partial predictor is there, marked so" 'partial 1: step'
     t send-keys -t 0 C-l; t send-keys -t 0 'train m --net base --hidden 20 --steps 1000000 --monitor' Enter
     seen "the monitor" 'x stop'
     t send-keys -t 0 x; sleep 0.3; t send-keys -t 0 y;      seen "stop in the monitor ends the run" 'stopped at step'
@@ -89,6 +89,6 @@ if [ "$(id -u)" -eq 0 ]; then
             "$(status setpriv --reuid=65534 --regid=65534 --clear-groups "$weft" -q -c "$load" -c "train p $options --hidden 20 --steps 40 --run $work/closed/run")"
     fi
 fi
-equal "a file-size limit during the run: it goes on, and says at the end that it was not saved" 4 \
+equal "a limit on files is found out before the first step" 4 \
     "$(status bash -c "ulimit -f 400; exec '$weft' -q -c '$load' -c 'train p $options --hidden 60 --steps 20 --run $work/limit'")"
 finish

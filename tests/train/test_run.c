@@ -375,6 +375,41 @@ static void failing_disks(void **state) {
     train_results_done(&whole);
 }
 
+/* The disk fails from some moment on and for good: the run still ends with its predictor and says that it was not
+ * saved; what was saved before goes on to the same. */
+static void full_disk(void **state) {
+    (void)state;
+    sweep();
+    TrainJob job = small_job(in("whole"));
+    TrainResults whole = run(&job);
+    unsigned unsaved = 0;
+    for (uint64_t n = 20;; n += 9) {
+        TrainResults results, rest;
+        Error err;
+        const TrainJob on = {.folder = in("full")};
+        sweep();
+        job.folder = in("full");
+        fault_arm(FAULT_WRITE, n, true);
+        const bool done = train_run(&job, &results, &err);
+        const uint64_t seen = fault_disarm();
+        if (!done) continue;
+        same_parameters(&whole, &results);
+        if (seen >= n) {
+            assert_int_equal(results.trial[0].saved, STATUS_WRITE);
+            assert_true(strlen(results.trial[0].save_error.text) > 0);
+            unsaved++;
+        }
+        train_results_done(&results);
+        if (!train_resume(&on, &rest, &err)) fail_msg("fault %llu: %s", (unsigned long long)n, err.text);
+        same_parameters(&whole, &rest);
+        same_log(whole.trial[0].predictor->log, rest.trial[0].predictor->log);
+        train_results_done(&rest);
+        if (seen < n) break;
+    }
+    assert_true(unsaved > 2);
+    train_results_done(&whole);
+}
+
 static void no_memory(void **state) {
     (void)state;
     sweep();
@@ -448,8 +483,9 @@ int main(void) {
         cmocka_unit_test(trains),         cmocka_unit_test(resumes_to_the_bit),
         cmocka_unit_test(survives_kills), cmocka_unit_test(trials),
         cmocka_unit_test(damage),         cmocka_unit_test(changes),
-        cmocka_unit_test(failing_disks),  cmocka_unit_test(no_memory),
-        cmocka_unit_test(unwritable),     cmocka_unit_test(configurations),
+        cmocka_unit_test(failing_disks),  cmocka_unit_test(full_disk),
+        cmocka_unit_test(no_memory),      cmocka_unit_test(unwritable),
+        cmocka_unit_test(configurations),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }

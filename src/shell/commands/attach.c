@@ -64,7 +64,7 @@ static const char *const examples[] = {"attach 1", "attach runs/a", NULL};
 
 const Command command_attach = {
     .name = "attach",
-    .group = "Training",
+    .group = "Runs",
     .summary = "shows a run on the whole screen while it goes on",
     .description =
         "Curves of loss, accuracy, learning rate and throughput from the run's log, once a second. q leaves, and the run goes "

@@ -47,7 +47,7 @@ static const char *const examples[] = {"jobs", NULL};
 
 const Command command_jobs = {
     .name = "jobs",
-    .group = "Training",
+    .group = "Runs",
     .summary = "lists the runs that were started in the background",
     .description =
         "A run in the background goes on when weft is left. It is running while a process holds its folder's lock, "

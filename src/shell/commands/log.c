@@ -4,30 +4,33 @@
 
 #include "../session.h"
 
-static bool has_values(const Table *table, const char *column) {
-    for (size_t row = 0; row < table->rows; row++) {
-        if (!isnan(table_number(table, column, row))) return true;
-    }
-    return false;
-}
-
 static void describe(Result *result, const char *what) {
     static const char *const terms[] = {"loss", "recon", "kd", "fmd"};
     size_t count = 0;
     result_chart(result, CHART_LINES, "step", "", "Loss of %s", what);
     for (size_t i = 0; i < sizeof terms / sizeof *terms; i++) {
-        if (has_values(result->table, terms[i])) snprintf(result->encoding.y[count++], CHART_NAME_MAX, "%s", terms[i]);
+        /* where the reconstruction is all there is, `recon` is the loss itself */
+        if (!isnan(table_latest(result->table, terms[i])) &&
+            (i == 0 || !table_same_column(result->table, "loss", terms[i])))
+            snprintf(result->encoding.y[count++], CHART_NAME_MAX, "%s", terms[i]);
     }
     result->encoding.log_y = true;
     result->plots = count > 0;
 }
 
-static bool run(Session *session, const Args *args, Result *result, Error *err) {
-    (void)session;
+/* The log that a predictor of the workspace carries. */
+static bool log_of_predictor(const Object *object, Result *result, Error *err) {
+    if (!object->predictor->log)
+        return error_set(err, STATUS_FAILED, "'%s' carries no log of a training", object->name);
+    result->table = table_copy(object->predictor->log, err);
+    if (result->table) describe(result, object->name);
+    return result->table != NULL;
+}
+
+static bool log_of_run(const char *word, Result *result, Error *err) {
     Str folder = {0};
     Job job = {0};
-    bool done = job_find(args_text(args, "RUN"), &folder, err);
-    done = done && job_read(folder.text, &job, err);
+    bool done = job_find(word, &folder, err) && job_read(str_text(&folder), &job, err);
     if (done) done = (result->table = run_log_table(job.newest, err)) != NULL; /* again, for what is wrong with it */
     if (done) {
         describe(result, job.name);
@@ -39,13 +42,21 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     return done;
 }
 
+static bool run(Session *session, const Args *args, Result *result, Error *err) {
+    const char *word = args_text(args, "RUN");
+    const Object *object = workspace_find(session, word);
+    bool predictor = object && object->kind == OBJECT_PREDICTOR;
+    return predictor ? log_of_predictor(object, result, err) : log_of_run(word, result, err);
+}
+
 static const ArgSpec positionals[] = {
-    {.name = "RUN", .kind = ARG_RUN, .help = "the folder of a run, or the number that jobs shows"}, {0}};
-static const char *const examples[] = {"log runs/a", "log 1 --as curves --format csv", NULL};
+    {.name = "RUN", .kind = ARG_LOG, .help = "a trained predictor, the folder of a run, or the number that jobs shows"},
+    {0}};
+static const char *const examples[] = {"log p", "log runs/a", "log p --as curves --format csv", NULL};
 
 const Command command_log = {
     .name = "log",
-    .group = "Training",
+    .group = "Runs",
     .summary = "the log of a run as a table, with the curves of its loss",
     .description =
         "Every row that was logged: step, epoch, loss and its terms, learning rate, norm of the gradient, accuracy where it was "
@@ -53,7 +64,7 @@ const Command command_log = {
         "plot --kind lines --x step --y accuracy.",
     .positionals = positionals,
     .examples = examples,
-    .examples_need_job = true,
+    .prelude = "train p --net base --hidden 8 --steps 6 --run runs/a --quiet",
     .run = run,
     .table = true,
 };

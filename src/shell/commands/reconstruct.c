@@ -65,7 +65,7 @@ static const char *const examples[] = {"reconstruct pred --into again", "reconst
 
 const Command command_reconstruct = {
     .name = "reconstruct",
-    .group = "Predicting",
+    .group = "Predictors",
     .summary = "a network with the kernels that a predictor gives",
     .description =
         "The source network with its predicted layers replaced; all else (other layers, biases, batch norm) is the source's. "

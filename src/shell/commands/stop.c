@@ -54,7 +54,7 @@ static const char *const examples[] = {"stop 1", NULL};
 
 const Command command_stop = {
     .name = "stop",
-    .group = "Training",
+    .group = "Runs",
     .summary = "ends a run after its current step; it can be resumed",
     .description =
         "Sends SIGTERM to the process that holds the lock of the run's folder, which finishes its step, saves and ends. Waits "

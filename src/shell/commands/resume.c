@@ -1,0 +1,55 @@
+/* resume -- goes on with a training run from its folder. */
+#include "../training.h"
+
+/* The folder's own name for the predictor is known only once it is read: --into goes before it. */
+static bool run(Session *session, const Args *args, Result *result, Error *err) {
+    Training training;
+    TrainResults results;
+    Str folder = {0};
+    char *name = NULL;
+    if (!job_find(args_text(args, "RUN"), &folder, err)) return false;
+    TrainJob job = {.folder = str_text(&folder), .task = &session->task};
+    TrainAbout about;
+    bool done = train_about(job.folder, &about, err);
+    const char *into = done && args_text(args, "into") ? args_text(args, "into") : about.name;
+    done = done && workspace_name_check(session, into, err) &&
+           workspace_accepts(session, into, OBJECT_PREDICTOR, err) && (name = mem_copy_text(into, err)) &&
+           training_open(&training, session, name, about.steps, args_flag(args, "monitor"), err);
+    if (done) {
+        job.watch = training_watch;
+        job.watch_context = &training;
+        done = train_resume(&job, &results, err);
+        training_close(&training);
+    }
+    if (done) {
+        done = training_result(name, job.folder, &results, result, err);
+        train_results_done(&results);
+    }
+    str_done(&folder);
+    result->own_name = name;
+    return done;
+}
+
+static const ArgSpec positionals[] = {{.name = "RUN", .kind = ARG_RUN, .help = "the run folder, or a job's number"},
+                                      {0}};
+static const ArgSpec options[] = {
+    {.name = "into", .kind = ARG_NEW, .value = "NEW", .help = "what to call the predictor (as when the run was begun)"},
+    {.name = "monitor", .kind = ARG_FLAG, .help = "watch full-screen: curves, pause, save now, stop"},
+    {0}};
+static const char *const examples[] = {"resume runs/b", "resume runs/b --into again", NULL};
+
+const Command command_resume = {
+    .name = "resume",
+    .group = "Predictors",
+    .summary = "goes on with a training run, to the bit",
+    .description =
+        "Goes on from the newest whole checkpoint of a run folder, and gives what the run would have given without the "
+        "interruption, bit for bit, with any number of threads (on one kind of CPU). A finished run gives its predictor. The source "
+        "network is kept in the folder; data are opened again from their specification and must be the same images.",
+    .positionals = positionals,
+    .options = options,
+    .examples = examples,
+    .prelude = "train p --net base --hidden 8 --steps 6 --run runs/b --quiet",
+    .run = run,
+    .table = true,
+};

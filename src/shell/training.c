@@ -1,0 +1,178 @@
+/* training -- watching a run on the progress line or in the monitor, and the table it ends in. */
+#include "training.h"
+
+#include <math.h>
+#include <signal.h>
+#include <string.h>
+
+/* ---- watching ---------------------------------------------------------------------------------------------------- */
+
+bool training_open(Training *training, Session *session, const char *name, uint64_t steps, bool monitor, Error *err) {
+    *training = (Training){.session = session, .name = name};
+    training->about = (MonitorRun){.title = name, .steps = steps, .rate_of = "kernels", .foreground = true};
+    return !monitor || (training->monitor = monitor_open(&training->about, err)) != NULL;
+}
+
+void training_close(Training *training) {
+    if (training->monitor) monitor_close(training->monitor);
+    training->monitor = NULL;
+    output_progress_clear(training->session);
+}
+
+static void add_duration(Str *out, double seconds) {
+    if (seconds < 90)
+        str_addf(out, "%.0f s", seconds);
+    else if (seconds < 5400)
+        str_addf(out, "%.0f min", seconds / 60);
+    else
+        str_addf(out, "%.1f h", seconds / 3600);
+}
+
+static void draw_line(Training *training, const TrainStatus *s) {
+    Session *session = training->session;
+    enum { BAR = 20 };
+    Str line = {0};
+    char bar[BAR + 1];
+    const double fraction = (double)s->step / (double)s->steps;
+    for (int i = 0; i < BAR; i++) bar[i] = i < (int)(fraction * BAR) ? '#' : '.';
+    bar[BAR] = '\0';
+    str_addf(&line, "%s [%s] %llu/%llu, loss %.5g", training->name, bar, (unsigned long long)s->step,
+             (unsigned long long)s->steps, s->loss);
+    if (!isnan(s->accuracy)) str_addf(&line, ", accuracy %.3f %%", s->accuracy);
+    if (!isnan(s->rate)) str_addf(&line, ", %.3g kernels/s", s->rate);
+    if (!isnan(s->left)) {
+        str_add(&line, ", ");
+        add_duration(&line, s->left);
+        str_add(&line, " left");
+    }
+    const char *text = str_text(&line);
+    fprintf(stderr, "\r%.*s\033[K", (int)text_fit(text, output_error_columns() - 1), text);
+    fflush(stderr);
+    session->progress.visible = true;
+    str_done(&line);
+}
+
+/* A warning is told when it is new, on a line of its own. */
+static void tell_warning(Training *training, const char *warning) {
+    if (strncmp(training->warned, warning, sizeof training->warned - 1) == 0) return;
+    snprintf(training->warned, sizeof training->warned, "%s", warning);
+    Str text = {0};
+    str_addf(&text, "not saved, tried again later: %s", warning);
+    output_progress_clear(training->session);
+    output_message(training->session, str_text(&text));
+    str_done(&text);
+}
+
+TrainWish training_watch(void *context, const TrainStatus *status) {
+    Training *training = context;
+    if (signals_ending() == SIGHUP) return TRAIN_GO_ON; /* nobody reads any more */
+    if (training->monitor) {
+        const MonitorWish wish = monitor_update(training->monitor, status->log, status->step, status->warning);
+        if (wish == MONITOR_SAVE) return TRAIN_SAVE;
+        if (wish == MONITOR_STOP) return TRAIN_STOP;
+        if (wish == MONITOR_LEAVE) training_close(training);
+        return TRAIN_GO_ON;
+    }
+    if (status->warning) tell_warning(training, status->warning);
+    const double now = clock_seconds();
+    if (!training->session->task.report || status->seconds < 1 || now - training->shown < 0.1) return TRAIN_GO_ON;
+    training->shown = now;
+    draw_line(training, status);
+    return TRAIN_GO_ON;
+}
+
+/* ---- the result -------------------------------------------------------------------------------------------------- */
+
+static double share(double part, double whole) {
+    return whole > 0 ? part / whole : NAN;
+}
+
+static void add_row(Table *table, const char *name, const TrainResults *results, size_t number) {
+    const TrainResult *r = &results->trial[number];
+    const Predictor *p = r->predictor;
+    table_text(table, name);
+    if (results->trials > 1) table_integer(table, (int64_t)number + 1);
+    table_integer(table, (int64_t)r->seed);
+    table_integer(table, p->config.hidden);
+    table_integer(table, (int64_t)r->step);
+    table_real(table, r->recon);
+    table_real(table, r->accuracy);
+    table_real(table, share((double)p->parameter_count, (double)p->source_parameters));
+    table_real(table, 4.0 * (double)p->parameter_count / (1 << 20));
+    table_real(table, r->seconds);
+}
+
+/* Mean and sample standard deviation of the trials, as the paper's tables have them. */
+static void add_statistics(Table *table, const char *column, const TrainResults *results) {
+    double sum = 0, squares = 0;
+    const double count = (double)results->count;
+    for (size_t i = 0; i < results->count; i++) sum += table_number(table, column, i);
+    if (isnan(sum)) return;
+    for (size_t i = 0; i < results->count; i++) {
+        const double d = table_number(table, column, i) - sum / count;
+        squares += d * d;
+    }
+    char key[64];
+    snprintf(key, sizeof key, "%s_mean", column);
+    table_note(table, key, "%.9g", sum / count);
+    snprintf(key, sizeof key, "%s_std", column);
+    table_note(table, key, "%.9g", results->count > 1 ? sqrt(squares / (count - 1)) : 0.0);
+}
+
+static Table *results_table(const char *name, const TrainResults *results, Error *err) {
+    Table *table = table_new(err);
+    if (!table) return NULL;
+    table_column(table, "predictor", "", COLUMN_TEXT);
+    if (results->trials > 1) table_column(table, "trial", "", COLUMN_INTEGER);
+    table_column(table, "seed", "", COLUMN_INTEGER);
+    table_column(table, "hidden", "", COLUMN_INTEGER);
+    table_column(table, "steps", "", COLUMN_INTEGER);
+    table_column(table, "l_recon", "", COLUMN_REAL);
+    table_column(table, "accuracy", "%", COLUMN_REAL);
+    table_column(table, "cr", "", COLUMN_REAL);
+    table_column(table, "size", "MB", COLUMN_REAL);
+    table_column(table, "seconds", "s", COLUMN_REAL);
+    for (size_t i = 0; i < results->count; i++) add_row(table, name, results, i);
+    const TrainResult *best = &results->trial[results->best];
+    const Predictor *p = best->predictor;
+    if (results->trials > 1) {
+        table_note(table, "best_trial", "%zu", results->best + 1);
+        add_statistics(table, "accuracy", results);
+        add_statistics(table, "l_recon", results);
+    }
+    if (!isnan(best->best_accuracy)) table_note(table, "best_accuracy", "%.9g", best->best_accuracy);
+    table_note(table, "cr_predicted", "%.9g", share((double)p->parameter_count, (double)p->weight_count));
+    return table_finish(table, err);
+}
+
+/* What a run that is not whole has to say, when its result is there. */
+static void say_afterwards(const char *folder, const TrainResults *results, Result *result) {
+    const TrainResult *newest = &results->trial[results->count - 1];
+    Str text = {0};
+    if (newest->partial) {
+        if (results->trials > 1) str_addf(&text, "trial %zu of %u, ", results->count, results->trials);
+        str_addf(&text, "stopped at step %llu of %llu", (unsigned long long)newest->step,
+                 (unsigned long long)results->config.steps);
+        if (folder) str_addf(&text, "; resume %s goes on", folder);
+        if (cancel_level())
+            error_set(&result->afterwards, STATUS_CANCELLED, "%s", str_text(&text));
+        else
+            str_addf(&result->message, "%s\n", str_text(&text));
+    }
+    if (newest->saved != STATUS_OK)
+        error_set(&result->afterwards, newest->saved, "the run's last save failed: %s", newest->save_error.text);
+    str_done(&text);
+}
+
+bool training_result(const char *name, const char *folder, TrainResults *results, Result *result, Error *err) {
+    if (!(result->table = results_table(name, results, err))) return false;
+    for (size_t i = 0; i < results->count; i++) str_add(&result->message, str_text(&results->trial[i].notes));
+    say_afterwards(folder, results, result);
+    if (results->trials > 1)
+        result_chart(result, CHART_BARS, "trial", isnan(results->trial[0].accuracy) ? "l_recon" : "accuracy",
+                     "Trials of %s", name);
+    result->name = name;
+    result->predictor = results->trial[results->best].predictor;
+    results->trial[results->best].predictor = NULL;
+    return true;
+}

@@ -1,0 +1,26 @@
+/* training -- what `train` and `resume` share: watching a run, and what it gives back. Private to src/shell. */
+#ifndef WEFT_SHELL_TRAINING_H
+#define WEFT_SHELL_TRAINING_H
+
+#include "session.h"
+#include "weft/train.h"
+#include "weft/tui.h"
+
+typedef struct Training {
+    Session *session;
+    const char *name; /* of the predictor */
+    Monitor *monitor; /* NULL: the progress line */
+    MonitorRun about;
+    double shown;     /* when the progress line was last drawn */
+    char warned[256]; /* the newest warning that was told */
+} Training;
+
+/* `monitor`: opens the full-screen monitor; STATUS_FAILED where there is no terminal for it. */
+bool training_open(Training *training, Session *session, const char *name, uint64_t steps, bool monitor, Error *err);
+void training_close(Training *training);
+TrainWish training_watch(void *training, const TrainStatus *status);
+/* Fills the result of the command: the best trial's predictor as `name` (taken out of *results), a row for each trial,
+ * and what must be said where the run is partial or could not be saved. */
+bool training_result(const char *name, const char *folder, TrainResults *results, Result *result, Error *err);
+
+#endif
