@@ -12,13 +12,14 @@
 /* ---- graph ------------------------------------------------------------------------------------------------------- */
 
 /* Every operation of the graph: X(NAME, "name"). */
-#define NET_OPS(X)                                                                                    \
-    X(INPUT, "input")                                                                                 \
-    X(CONV, "convolution")                                                                            \
-    X(BATCH_NORM, "batch norm")                                                                       \
-    X(RELU, "relu")                                                                                   \
-    X(RELU6, "relu6")                                                                                 \
-    X(ADD, "add") X(SHORTCUT_A, "shortcut A") X(MAX_POOL, "max pool") X(AVERAGE_POOL, "average pool") \
+#define NET_OPS(X)                                                                      \
+    X(INPUT, "input")                                                                   \
+    X(CONV, "convolution")                                                              \
+    X(BATCH_NORM, "batch norm")                                                         \
+    X(RELU, "relu")                                                                     \
+    X(RELU6, "relu6")                                                                   \
+    X(ADD, "add")                                                                       \
+    X(SHORTCUT_A, "shortcut A") X(MAX_POOL, "max pool") X(AVERAGE_POOL, "average pool") \
         X(GLOBAL_POOL, "global average pool") X(LINEAR, "linear")
 typedef enum OpKind {
 #define X(name, text) OP_##name,
@@ -222,7 +223,10 @@ typedef struct Gradients {
  * engine of the same image size and at least this batch (any architecture with as many classes), run forward on the
  * same pixels; or NULL with `teacher_logits` (images x classes) given where only kd is asked for, or where no teacher
  * is needed. `logits`, if not NULL, receives the student's. The gradient of softmax minus onehot at the label is formed
- * as minus the sum of the others (it would cancel in float32). */
+ * as minus the sum of the others (it would cancel in float32). `gradients`, `logits` and `terms` may be NULL. Nothing
+ * is allocated unless the number of threads was raised since engine_new. STATUS_FAILED for an engine made without
+ * gradients, no images, missing or too large labels, a missing or unfit teacher, and for fmd together with
+ * batch_statistics of either engine. */
 bool engine_backward(Engine *engine, const float *pixels, const uint16_t *labels, unsigned images, Engine *teacher,
                      const float *teacher_logits, const Loss *loss, const Gradients *gradients, float *logits,
                      LossTerms *terms, Error *err);

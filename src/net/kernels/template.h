@@ -185,46 +185,69 @@ TARGET static void depthwise(const Depthwise *d) {
 
 /* ---- gradients of weights ---------------------------------------------------------------------------------------- */
 
-/* `taps` (a constant where this is inlined) neighbouring inputs of a run, one group of output channels. */
-INLINE void taps_block(const WeightGradient *g, const unsigned taps, const float *in, const float *gradient,
-                       float *sums) {
-    Vector sum[TAPS][VECTORS];
-    const size_t step = g->in_pixel * g->stride;
+/* `taps` neighbouring inputs of a run, `groups` groups of output channels (constants where this is inlined; groups *
+ * taps <= TAPS). The sums of a group follow those of the one before. */
+INLINE void taps_block(const WeightGradient *g, const unsigned groups, const unsigned taps, const float *in,
+                       const float *gradient, float *sums) {
+    Vector sum[TAPS * VECTORS];
+    const unsigned vectors = groups * VECTORS;
+    const size_t step = g->in_pixel * g->stride, group = (size_t)g->rows * g->columns * g->run * CHANNEL_GROUP;
     UNROLL for (unsigned t = 0; t < taps; t++) {
-        UNROLL for (unsigned v = 0; v < VECTORS; v++) sum[t][v] =
-            g->add ? *(const Vector *)(sums + t * CHANNEL_GROUP + v * LANES) : (Vector){0};
+        UNROLL for (unsigned v = 0; v < vectors; v++) {
+            const float *from = sums + v / VECTORS * group + t * CHANNEL_GROUP + v % VECTORS * LANES;
+            sum[t * vectors + v] = g->add ? *(const Vector *)from : (Vector){0};
+        }
     }
     for (unsigned y = 0; y < g->height; y++) {
         const float *from = in + y * g->stride * g->in_row, *at = gradient + y * g->gradient_row;
         for (unsigned x = 0; x < g->width; x++, from += step, at += g->gradient_pixel) {
-            Vector value[VECTORS];
-            UNROLL for (unsigned v = 0; v < VECTORS; v++) value[v] = *(const Vector *)(at + v * LANES);
+            Vector value[2 * VECTORS];
+            UNROLL for (unsigned v = 0; v < vectors; v++) value[v] = *(const Vector *)(at + v * LANES);
             UNROLL for (unsigned t = 0; t < taps; t++) {
-                UNROLL for (unsigned v = 0; v < VECTORS; v++) sum[t][v] += value[v] * from[t];
+                UNROLL for (unsigned v = 0; v < vectors; v++) sum[t * vectors + v] += value[v] * from[t];
             }
         }
     }
     UNROLL for (unsigned t = 0; t < taps; t++) {
-        UNROLL for (unsigned v = 0; v < VECTORS; v++) * (Vector *)(sums + t * CHANNEL_GROUP + v * LANES) = sum[t][v];
+        UNROLL for (unsigned v = 0; v < vectors; v++) *
+            (Vector *)(sums + v / VECTORS * group + t * CHANNEL_GROUP + v % VECTORS * LANES) = sum[t * vectors + v];
     }
 }
 
-TARGET static void weight_gradient(const WeightGradient *g) {
-    float *sums = g->sums;
-    for (unsigned first = 0; first < g->channels; first += CHANNEL_GROUP)
-        for (unsigned i = 0; i < g->rows; i++)
-            for (unsigned j = 0; j < g->columns; j++) {
-                const float *in = g->in + i * g->in_row + j * g->in_pixel;
-                for (size_t left = g->run, taps; left > 0; left -= taps, in += taps, sums += taps * CHANNEL_GROUP) {
-#define CASE(n)                                          \
-    if (left >= (n)) {                                   \
-        taps = (n);                                      \
-        taps_block(g, n, in, g->gradient + first, sums); \
+/* The taps of one run: as many full blocks as fit, then smaller ones. */
+INLINE void run_blocks(const WeightGradient *g, const unsigned groups, const float *in, const float *gradient,
+                       float *sums) {
+    const unsigned most = TAPS / groups;
+    for (size_t left = g->run, taps; left > 0; left -= taps, in += taps, sums += taps * CHANNEL_GROUP) {
+#define CASE(n)                                       \
+    if (left >= (n)) {                                \
+        taps = (n);                                   \
+        taps_block(g, groups, n, in, gradient, sums); \
     } else
-                    CASE(TAPS) CASE((TAPS + 1) / 2) CASE((TAPS + 3) / 4) CASE(1) taps = left;
+        CASE(most) CASE((most + 1) / 2) CASE((most + 3) / 4) CASE(1) taps = left;
 #undef CASE
-                }
-            }
+    }
+}
+
+TARGET static void run_of_one(const WeightGradient *g, const float *in, const float *gradient, float *sums) {
+    run_blocks(g, 1, in, gradient, sums);
+}
+
+TARGET static void run_of_two(const WeightGradient *g, const float *in, const float *gradient, float *sums) {
+    run_blocks(g, 2, in, gradient, sums);
+}
+
+TARGET static void weight_gradient(const WeightGradient *g) {
+    const size_t run_sums = g->run * CHANNEL_GROUP, group_sums = g->rows * g->columns * run_sums;
+    float *sums = g->sums;
+    for (unsigned first = 0, groups; first < g->channels; first += groups * CHANNEL_GROUP) {
+        groups = TAPS >= 24 && g->channels - first > CHANNEL_GROUP ? 2 : 1;
+        for (unsigned i = 0; i < g->rows; i++)
+            for (unsigned j = 0; j < g->columns; j++)
+                (groups == 2 ? run_of_two : run_of_one)(g, g->in + i * g->in_row + j * g->in_pixel, g->gradient + first,
+                                                        sums + (i * g->columns + j) * run_sums);
+        sums += groups * group_sums;
+    }
 }
 
 TARGET static void depthwise_gradient(const WeightGradient *g) {
