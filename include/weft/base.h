@@ -227,10 +227,12 @@ bool map_points(size_t points, const double *cost, PointFunction *point, void *c
     X(U16, "U16", 16)                                                                                                 \
     X(I16, "I16", 16)                                                                                                 \
     X(F16, "F16", 16)                                                                                                 \
-    X(BF16, "BF16", 16) X(U32, "U32", 32) X(I32, "I32", 32) X(F32, "F32", 32) X(U64, "U64", 64) X(I64, "I64", 64)     \
-        X(F64, "F64", 64) X(C64, "C64", 64) X(C128, "C128", 128) X(F8_E4M3, "F8_E4M3", 8) X(F8_E5M2, "F8_E5M2", 8)    \
-            X(F8_E8M0, "F8_E8M0", 8) X(F8_E4M3FNUZ, "F8_E4M3FNUZ", 8) X(F8_E5M2FNUZ, "F8_E5M2FNUZ", 8) X(F4, "F4", 4) \
-                X(F6_E2M3, "F6_E2M3", 6) X(F6_E3M2, "F6_E3M2", 6)
+    X(BF16, "BF16", 16)                                                                                               \
+    X(U32, "U32", 32)                                                                                                 \
+    X(I32, "I32", 32) X(F32, "F32", 32) X(U64, "U64", 64) X(I64, "I64", 64) X(F64, "F64", 64) X(C64, "C64", 64)       \
+        X(C128, "C128", 128) X(F8_E4M3, "F8_E4M3", 8) X(F8_E5M2, "F8_E5M2", 8) X(F8_E8M0, "F8_E8M0", 8)               \
+            X(F8_E4M3FNUZ, "F8_E4M3FNUZ", 8) X(F8_E5M2FNUZ, "F8_E5M2FNUZ", 8) X(F4, "F4", 4) X(F6_E2M3, "F6_E2M3", 6) \
+                X(F6_E3M2, "F6_E3M2", 6)
 typedef enum DType {
 #define X(name, text, bits) DTYPE_##name,
     DTYPES(X)
@@ -307,7 +309,7 @@ Table *table_copy(const Table *table, Error *err);
 
 const Column *table_find(const Table *table, const char *name); /* NULL where absent */
 double table_number(const Table *table, const char *column,
-                    size_t row); /* integer or real cell; NaN for text or absent */
+                    size_t row);                             /* integer or real cell; NaN for text or absent */
 double table_latest(const Table *table, const char *column); /* of the last row that has a value; NaN: none has */
 const char *table_get_note(const Table *table, const char *key);
 /* True where two columns show the same numbers, absent ones included. */
@@ -337,7 +339,8 @@ void run_path(const char *folder, const char *file, Str *out); /* sets *out */
 bool run_busy(const char *folder, long *process);
 /* Writes and removes a file of `bytes` bytes, so that a full or read-only folder is found out before hour one. */
 bool run_probe(const Run *run, uint64_t bytes, Error *err);
-/* Puts a file of the folder, where it exists, in the place of another; durable when it returns true, else STATUS_WRITE. */
+/* Puts a file of the folder, where it exists, in the place of another; durable when it returns true, else STATUS_WRITE.
+ */
 bool run_rename(const char *folder, const char *from, const char *to, Error *err);
 
 /* FOLDER/log.csv: a heading, then rows that are only ever appended; the first column is a step. run_log_open begins it,

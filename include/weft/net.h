@@ -12,15 +12,15 @@
 /* ---- graph ------------------------------------------------------------------------------------------------------- */
 
 /* Every operation of the graph: X(NAME, "name"). */
-#define NET_OPS(X)                                                                      \
-    X(INPUT, "input")                                                                   \
-    X(CONV, "convolution")                                                              \
-    X(BATCH_NORM, "batch norm")                                                         \
-    X(RELU, "relu")                                                                     \
-    X(RELU6, "relu6")                                                                   \
-    X(ADD, "add")                                                                       \
-    X(SHORTCUT_A, "shortcut A") X(MAX_POOL, "max pool") X(AVERAGE_POOL, "average pool") \
-        X(GLOBAL_POOL, "global average pool") X(LINEAR, "linear")
+#define NET_OPS(X)              \
+    X(INPUT, "input")           \
+    X(CONV, "convolution")      \
+    X(BATCH_NORM, "batch norm") \
+    X(RELU, "relu")             \
+    X(RELU6, "relu6")           \
+    X(ADD, "add")               \
+    X(SHORTCUT_A, "shortcut A") \
+    X(MAX_POOL, "max pool") X(AVERAGE_POOL, "average pool") X(GLOBAL_POOL, "global average pool") X(LINEAR, "linear")
 typedef enum OpKind {
 #define X(name, text) OP_##name,
     NET_OPS(X)

@@ -170,6 +170,8 @@ void mlp_free(Mlp *mlp);
 void mlp_set(Mlp *mlp, const float *parameters);
 /* Predictions of `count` kernels (NULL: all, in order) into out, count x outputs. */
 void mlp_predict(Mlp *mlp, const uint32_t *kernels, size_t count, float *out);
+/* Sum over all kernels of (w^ - w)^2; `targets` and `out` (the predictions): kernel_count x outputs. */
+double mlp_squares(Mlp *mlp, const float *targets, float *out);
 /* One reconstruction pass over a batch of `count` distinct kernels, each counting `times` times (NULL: once):
  *   gradient (parameter_count) = sum over the batch of times * (w^ - w) back-propagated; the caller scales it.
  *   *batch_squares = sum over the batch, each kernel once, of (w^ - w)^2

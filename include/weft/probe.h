@@ -14,6 +14,9 @@ typedef struct Evaluation {
     unsigned classes;
 } Evaluation;
 
+/* False where evaluate_run would refuse: STATUS_USAGE where channels or classes do not fit, naming both; STATUS_FAILED
+ * where the architecture is unknown. */
+bool evaluate_check(const Network *network, const Dataset *dataset, Error *err);
 /* Runs `network` on every image of `dataset`. STATUS_USAGE where channels or classes do not fit, naming both;
  * STATUS_FAILED where the architecture is unknown. `logits`, if not NULL, receives images x classes. */
 bool evaluate_run(const Network *network, const Dataset *dataset, float *logits, Evaluation *out, const Task *task,

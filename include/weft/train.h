@@ -131,7 +131,7 @@ typedef struct TrainConfig {
     ScheduleKind schedule;
     double rate, rate_last;                         /* learning rates of the first and the last step */
     double clip;                                    /* largest gradient norm; 0: not clipped */
-    uint64_t evaluate_every, save_every, log_every; /* steps; 0: evaluate and save only at the end, log never */
+    uint64_t evaluate_every, save_every, log_every; /* steps; 0: evaluate and save only at the end, log only then */
     uint64_t epoch_steps;                           /* what the log calls an epoch */
 } TrainConfig;
 TrainConfig train_config(void); /* METHOD.md's values, 20,000 steps */
@@ -157,12 +157,13 @@ typedef struct TrainJob {
     TrainConfig config;
     const char *name, *command; /* of the predictor; for its lineage */
     const Network *source;
-    const Dataset *data;   /* to evaluate on; NULL: none */
-    const Predictor *from; /* start from these parameters and this order; NULL: anew */
-    const char *folder;    /* the run folder; NULL: none is kept */
-    unsigned trials;       /* train so many, with seeds seed, seed + 1, ..., in FOLDER/trial-N; 0 and 1: just one */
-    bool prepare;          /* only make the folder, for train_resume to begin: the result has no predictor */
-    TrainWatch *watch;     /* NULL: nobody watches */
+    const Dataset *data;       /* to evaluate on; NULL: none */
+    const Predictor *from;     /* start from these parameters and this order; NULL: anew */
+    const char *folder;        /* the run folder; NULL: none is kept */
+    unsigned trials;           /* train so many, with seeds seed, seed + 1, ..., in FOLDER/trial-N; 0 and 1: just one */
+    const Error *data_problem; /* why the data of a resumed job are not there; a trial that needs them fails with it */
+    bool prepare;              /* only make the folder, for train_resume to begin: the result has no predictor */
+    TrainWatch *watch;         /* NULL: nobody watches */
     void *watch_context;
     const Task *task;
 } TrainJob;
@@ -183,13 +184,14 @@ typedef struct TrainResult {
 void train_result_done(TrainResult *result);
 
 /* What a job came to: the trials that were begun, in order, and which of them is best (most accurate; without data
- * least L_recon). A cancelled job ends with the partial trial. */
+ * least L_recon). A cancelled job ends with the partial trial, one that fails with those before it. */
 typedef struct TrainResults {
     TrainResult *trial;
     size_t count, best;
     unsigned trials;    /* that were asked for */
     char name[80];      /* of the predictor, as the run has it */
     TrainConfig config; /* of the first trial */
+    Error stopped;      /* why there are fewer trials than asked for, the newest not being partial; else STATUS_OK */
 } TrainResults;
 void train_results_done(TrainResults *results);
 

@@ -182,6 +182,12 @@ static bool row_step(const char *row, uint64_t *step) {
     return at > row && (*at == ',' || *at == '\n');
 }
 
+static size_t commas(const char *from, const char *end) {
+    size_t count = 0;
+    for (; from < end; from++) count += *from == ',';
+    return count;
+}
+
 /* How much of an old log stands: up to the first row that is torn, beyond `last_step`, or no row at all. 0: it is to be
  * begun; false: it is another log. */
 static bool log_keep(const char *text, size_t length, const char *heading, uint64_t last_step, uint64_t *end) {
@@ -192,7 +198,9 @@ static bool log_keep(const char *text, size_t length, const char *heading, uint6
     for (at++;;) {
         uint64_t step;
         const char *line_end = memchr(text + at, '\n', length - at);
-        if (!line_end || !row_step(text + at, &step) || step > last_step) break;
+        if (!line_end || !row_step(text + at, &step) || step > last_step ||
+            commas(text + at, line_end) != commas(heading, heading + strlen(heading)))
+            break;
         at = (size_t)(line_end + 1 - text);
     }
     *end = at;

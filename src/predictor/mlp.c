@@ -107,13 +107,19 @@ static bool make_buffers(Mlp *mlp, Error *err) {
     mlp->workers = pool_threads();
     mlp->worker_size = block * (mlp->linear - 1) * (sums ? 2 : 1) + 2 * block + 2 * (size_t)ROWS * mlp->last;
     mlp->sums = sums ? block * (mlp->linear - 1) : 0;
-    const size_t pieces = mlp->predictor->kernel_count / ROWS + 1 + 2 * GROUPS_MOST;
-    return (mlp->table = mem_alloc(mlp->table_rows * mlp->width, sizeof(float), err)) &&
+    const size_t blocks = mlp->predictor->kernel_count / ROWS + 1, pieces = blocks + 2 * GROUPS_MOST;
+    const size_t groups = blocks < GROUPS_MOST ? blocks : GROUPS_MOST;
+    uint64_t gradients = 0, scratch = 0, total;
+    if (!size_mul(mlp->gradient_size, groups, &gradients) || !size_mul(mlp->worker_size, mlp->workers, &scratch) ||
+        !size_add(gradients, scratch, &total) || !size_mul(total, sizeof(float), &total))
+        total = UINT64_MAX;
+    return mem_admit(total, "the predictor's training", err) &&
+           (mlp->table = mem_alloc(mlp->table_rows * mlp->width, sizeof(float), err)) &&
            (mlp->forward = mem_alloc(mlp->weight_size, sizeof(float), err)) &&
            (mlp->backward = mem_alloc(mlp->weight_size, sizeof(float), err)) &&
            (mlp->bias = mem_alloc(widest * mlp->linear, sizeof(float), err)) &&
-           (mlp->scratch = mem_alloc(mlp->worker_size * mlp->workers, sizeof(float), err)) &&
-           (mlp->gradients = mem_alloc(mlp->gradient_size * GROUPS_MOST, sizeof(float), err)) &&
+           (mlp->scratch = mem_alloc(scratch, sizeof(float), err)) &&
+           (mlp->gradients = mem_alloc(gradients, sizeof(float), err)) &&
            (mlp->squares = mem_alloc(pieces, sizeof *mlp->squares, err)) &&
            (mlp->rest = mem_alloc(mlp->predictor->kernel_count, sizeof *mlp->rest, err)) &&
            (mlp->mask = mem_alloc(mlp->predictor->layer_count * mlp->predictor->outputs, sizeof(float), err));
@@ -399,6 +405,15 @@ void mlp_predict(Mlp *mlp, const uint32_t *kernels, size_t count, float *out) {
     pool_run((pass.rest_count + ROWS - 1) / ROWS, run_piece, &pass);
 }
 
+double mlp_squares(Mlp *mlp, const float *targets, float *out) {
+    Pass pass = {.mlp = mlp, .rest_count = mlp->predictor->kernel_count, .targets = targets, .out = out};
+    const size_t pieces = (pass.rest_count + ROWS - 1) / ROWS;
+    double squares = 0;
+    pool_run(pieces, run_piece, &pass);
+    for (size_t i = 0; i < pieces; i++) squares += mlp->squares[i];
+    return squares;
+}
+
 /* ---- gradients --------------------------------------------------------------------------------------------------- */
 
 typedef struct Sum {
@@ -421,8 +436,12 @@ static void sum_piece(void *context, size_t piece, unsigned worker) {
     }
 }
 
-/* The sum of the groups' gradients, out of its padding into the layout of the parameters. */
+/* The sum of the groups' gradients, out of its padding into the layout of the parameters. An empty batch has none. */
 static void collect(Mlp *mlp, size_t groups, float *gradient) {
+    if (groups == 0) {
+        memset(gradient, 0, mlp->predictor->parameter_count * sizeof *gradient);
+        return;
+    }
     const Predictor *p = mlp->predictor;
     const MlpLayer *first = &p->mlp[0];
     const unsigned width = 2 * p->config.levels;

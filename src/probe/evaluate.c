@@ -30,7 +30,7 @@ static double cross_entropy(const float *logits, unsigned classes, unsigned labe
     return log(sum) + (double)largest - (double)logits[label];
 }
 
-static bool check_fit(const Network *network, const Dataset *dataset, Error *err) {
+bool evaluate_check(const Network *network, const Dataset *dataset, Error *err) {
     const Graph *graph = network->graph;
     if (!graph)
         return error_set(err, STATUS_FAILED, "the network cannot run: %s",
@@ -91,7 +91,7 @@ static unsigned batch_size(const Dataset *dataset) {
 
 bool evaluate_run(const Network *network, const Dataset *dataset, float *logits, Evaluation *out, const Task *task,
                   Error *err) {
-    if (!check_fit(network, dataset, err)) return false;
+    if (!evaluate_check(network, dataset, err)) return false;
     const unsigned batch = batch_size(dataset);
     Evaluation evaluation = {.classes = dataset->classes};
     evaluation.class_images = mem_alloc(dataset->classes, sizeof *evaluation.class_images, err);

@@ -104,19 +104,22 @@ static void add_row(Table *table, const char *name, const TrainResults *results,
 
 /* Mean and sample standard deviation of the trials, as the paper's tables have them. */
 static void add_statistics(Table *table, const char *column, const TrainResults *results) {
-    double sum = 0, squares = 0;
-    const double count = (double)results->count;
-    for (size_t i = 0; i < results->count; i++) sum += table_number(table, column, i);
-    if (isnan(sum)) return;
+    double sum = 0, squares = 0, count = 0;
+    for (size_t i = 0; i < results->count; i++) {
+        if (results->trial[i].partial) continue;
+        sum += table_number(table, column, i);
+        count++;
+    }
+    if (count < 1 || isnan(sum)) return;
     for (size_t i = 0; i < results->count; i++) {
         const double d = table_number(table, column, i) - sum / count;
-        squares += d * d;
+        if (!results->trial[i].partial) squares += d * d;
     }
     char key[64];
     snprintf(key, sizeof key, "%s_mean", column);
     table_note(table, key, "%.9g", sum / count);
     snprintf(key, sizeof key, "%s_std", column);
-    table_note(table, key, "%.9g", results->count > 1 ? sqrt(squares / (count - 1)) : 0.0);
+    table_note(table, key, "%.9g", count > 1 ? sqrt(squares / (count - 1)) : 0.0);
 }
 
 static Table *results_table(const char *name, const TrainResults *results, Error *err) {
@@ -159,6 +162,9 @@ static void say_afterwards(const char *folder, const TrainResults *results, Resu
         else
             str_addf(&result->message, "%s\n", str_text(&text));
     }
+    if (results->stopped.status != STATUS_OK)
+        error_set(&result->afterwards, results->stopped.status, "%zu of %u trials are done: %s", results->count,
+                  results->trials, results->stopped.text);
     if (newest->saved != STATUS_OK)
         error_set(&result->afterwards, newest->saved, "the run's last save failed: %s", newest->save_error.text);
     str_done(&text);

@@ -10,13 +10,14 @@
  */
 #include "train/internal.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { VERSION = 1 };
+enum { VERSION = 1, METADATA_NAME = 128 };
 #define LAST "last.safetensors"
 #define NEXT "next.safetensors"
 #define PREVIOUS "previous.safetensors"
@@ -47,6 +48,13 @@ static json_t *hashes_of(const PredictorParts *parts) {
         for (unsigned d = 0; d < tensor->rank; d++) count *= tensor->dim[d];
         hash_hex(tensor->data, (size_t)(count * dtype_bits(tensor->dtype) / 8), hash);
         done = json_object_set_new(object, tensor->name, json_string(hash)) == 0;
+    }
+    for (size_t i = 0; done && i < parts->metadata_count; i++) {
+        const KeyValue *entry = &parts->metadata[i];
+        char name[METADATA_NAME], hash[HASH_HEX];
+        snprintf(name, sizeof name, "metadata %s", entry->key);
+        hash_hex(entry->value, strlen(entry->value), hash);
+        done = json_object_set_new(object, name, json_string(hash)) == 0;
     }
     if (done) return object;
     json_decref(object);
@@ -121,6 +129,21 @@ static bool check_tensor(Checkpoint *checkpoint, size_t index, const json_t *has
     return done;
 }
 
+static bool check_metadata(Checkpoint *checkpoint, const json_t *hashes, Error *err) {
+    for (size_t i = 0; i < checkpoint_metadata_count(checkpoint); i++) {
+        const KeyValue *entry = checkpoint_metadata(checkpoint, i);
+        char name[METADATA_NAME], hash[HASH_HEX];
+        if (strncmp(entry->key, "weft.run", 8) == 0) continue;
+        snprintf(name, sizeof name, "metadata %s", entry->key);
+        hash_hex(entry->value, strlen(entry->value), hash);
+        const char *wanted = json_string_value(json_object_get(hashes, name));
+        if (!wanted || strcmp(hash, wanted) != 0)
+            return error_set(err, STATUS_BAD_INPUT, "%s: metadata '%s' is not what was saved",
+                             checkpoint_path(checkpoint), entry->key);
+    }
+    return true;
+}
+
 static bool get_real(const json_t *object, const char *name, double *out) {
     const char *text = json_string_value(json_object_get(object, name));
     char *end;
@@ -163,8 +186,10 @@ static json_t *description(Checkpoint *checkpoint, bool tensors, Error *err) {
     else if (version != VERSION)
         done = error_set(err, STATUS_BAD_INPUT, "%s: made by a newer weft (version %llu of checkpoints)", path,
                          (unsigned long long)version);
-    if (done && json_object_size(hashes) != checkpoint_count(checkpoint))
-        done = error_set(err, STATUS_BAD_INPUT, "%s: tensors are missing", path);
+    /* the two entries of metadata that are not hashed are the description and its hash */
+    if (done && json_object_size(hashes) + 2 != checkpoint_count(checkpoint) + checkpoint_metadata_count(checkpoint))
+        done = error_set(err, STATUS_BAD_INPUT, "%s: tensors or metadata are missing", path);
+    done = done && check_metadata(checkpoint, hashes, err);
     for (size_t i = 0; done && tensors && i < checkpoint_count(checkpoint); i++)
         done = check_tensor(checkpoint, i, hashes, err);
     if (done) return object;
@@ -225,7 +250,7 @@ Checkpoint *checkpoint_newest(const char *folder, const TrainConfig *config, Pro
         run_path(folder, names[i], &path);
         if (access(str_text(&path), F_OK) == 0) {
             Checkpoint *checkpoint = open_whole(str_text(&path), config, &p, &s, &problem);
-            if (!checkpoint && i == 0) str_addf(notes, "%s\n", problem.text);
+            if (!checkpoint) str_addf(notes, "%s\n", problem.text);
             if (checkpoint && (!best || p.step > progress->step)) {
                 checkpoint_close(best);
                 best = checkpoint;
@@ -242,6 +267,20 @@ Checkpoint *checkpoint_newest(const char *folder, const TrainConfig *config, Pro
     }
     if (!best) *err = first;
     return best;
+}
+
+bool checkpoint_clear(const char *folder, Error *err) {
+    static const char *const names[] = {LAST, NEXT, PREVIOUS, "best.safetensors"};
+    bool done = true;
+    for (size_t i = 0; done && i < sizeof names / sizeof *names; i++) {
+        Str path = {0};
+        run_path(folder, names[i], &path);
+        done = str_ok(&path, err);
+        if (done && unlink(str_text(&path)) != 0 && errno != ENOENT)
+            done = error_set(err, STATUS_WRITE, "%s: %s", str_text(&path), strerror(errno));
+        str_done(&path);
+    }
+    return done;
 }
 
 bool checkpoint_restore(Checkpoint *checkpoint, Optimiser *optimiser, size_t count, Error *err) {

@@ -169,6 +169,31 @@ static bool set_field(TrainConfig *config, const Field *field, const json_t *val
     return false;
 }
 
+bool train_config_check(const TrainConfig *c, Error *err) {
+    const struct {
+        const char *name;
+        bool sound;
+    } checks[] = {
+        {"steps", c->steps > 0},
+        {"batch", c->batch > 0},
+        {"refresh", c->refresh > 0},
+        {"epoch_steps", c->epoch_steps > 0},
+        {"magnitude_share", c->magnitude_share >= 0 && c->magnitude_share <= 1},
+        {"rate", c->rate > 0},
+        {"rate_last", c->rate_last > 0},
+        {"clip", c->clip >= 0},
+        {"beta1", c->optimiser.beta1 >= 0 && c->optimiser.beta1 < 1},
+        {"beta2", c->optimiser.beta2 >= 0 && c->optimiser.beta2 < 1},
+        {"epsilon", c->optimiser.epsilon > 0},
+        {"momentum", c->optimiser.momentum >= 0 && c->optimiser.momentum < 1},
+        {"layers", text_valid_utf8(c->layers, strlen(c->layers))},
+    };
+    for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
+        if (!checks[i].sound)
+            return error_set(err, STATUS_USAGE, "field '%s' of the configuration is out of range", checks[i].name);
+    return true;
+}
+
 bool train_config_from_json(const json_t *object, TrainConfig *out, Error *err) {
     const char *name;
     json_t *value;
@@ -183,6 +208,10 @@ bool train_config_from_json(const json_t *object, TrainConfig *out, Error *err) 
         bool known = false;
         for (size_t i = 0; i < FIELDS && !known; i++) known = strcmp(name, fields[i].name) == 0;
         if (!known) return error_set(err, STATUS_BAD_INPUT, "field '%s' is not known", name);
+    }
+    if (!train_config_check(&config, err)) {
+        err->status = STATUS_BAD_INPUT;
+        return false;
     }
     *out = config;
     return true;

@@ -11,6 +11,7 @@
 
 json_t *train_config_json(const TrainConfig *config); /* a new object; NULL: no memory */
 bool train_config_from_json(const json_t *object, TrainConfig *out, Error *err);
+bool train_config_check(const TrainConfig *config, Error *err); /* values that make no sense: STATUS_USAGE, by field */
 const char *train_config_difference(const TrainConfig *a,
                                     const TrainConfig *b); /* the first field that differs; NULL */
 
@@ -64,6 +65,8 @@ bool checkpoint_save(const char *folder, const TrainConfig *config, Learner *lea
  * differs. */
 Checkpoint *checkpoint_newest(const char *folder, const TrainConfig *config, Progress *progress, double *scalar,
                               Str *notes, Error *err);
+/* Removes the checkpoints of a run that is no more: its config.json is gone. */
+bool checkpoint_clear(const char *folder, Error *err);
 /* Puts the optimiser's arrays and number of steps back. */
 bool checkpoint_restore(Checkpoint *checkpoint, Optimiser *optimiser, size_t count, Error *err);
 
@@ -79,13 +82,18 @@ typedef struct Loop {
     bool log_file; /* log.csv is open */
     TrainWatch *watch;
     void *watch_context;
-    bool (*save_best)(void *context, Error *err); /* writes best.safetensors */
+    bool (*save_best)(void *context, const float *parameters, Error *err); /* writes best.safetensors */
     void *best_context;
-    Status saved;
+    float *best; /* the parameters of a best that could not be saved yet, where best_waits */
+    bool best_waits;
+    Str rows;        /* of log.csv that could not be written yet */
+    double saved_at; /* clock at the newest checkpoint */
+    Status saved;    /* of all that should be in the folder */
     Error save_error;
 } Loop;
 /* Runs until config->steps, a wish to stop or a cancellation; *stopped: before the last step. */
 bool loop_run(Loop *loop, bool *stopped, Error *err);
+void loop_done(Loop *loop);       /* frees what it made */
 extern const char loop_heading[]; /* of log.csv */
 Table *loop_log_table(Error *err);
 
@@ -94,16 +102,20 @@ Table *loop_log_table(Error *err);
 /* What a run folder says of its run. */
 typedef struct Stored {
     TrainConfig config;
-    char name[80], command[1024];
-    unsigned trials;          /* 0: one run; else the number of trial-N folders it has or will have */
+    char name[80];
+    char *command;
+    char *folder;    /* working folder of its begin, which a data specification may be relative to; "" unknown */
+    unsigned trials; /* 0: one run; else the number of trial-N folders it has or will have */
     char data_hash[HASH_HEX]; /* "" none */
     char *data_spec;
     uint64_t data_limit;
-    Dataset *data; /* loaded, and found to be the same */
+    Dataset *data;      /* loaded, and found to be the same; NULL where that failed: */
+    Error data_problem; /* what a run that has steps to go cannot do without */
     Network *source;
 } Stored;
-bool stored_read(const char *folder, Stored *out, Error *err);    /* config.json */
-bool stored_load(const char *folder, Stored *stored, Error *err); /* source and data; a change is STATUS_BAD_INPUT */
+bool stored_read(const char *folder, Stored *out, Error *err); /* config.json */
+/* Source and data; where the data are not there or not the same any more, data_problem says so. */
+bool stored_load(const char *folder, Stored *stored, Error *err);
 void stored_done(Stored *stored);
 /* config.json of a folder; `trials` > 1: of the folder above trial-1, trial-2, ... */
 bool stored_write(const char *folder, const TrainJob *job, const TrainConfig *config, unsigned trials, Error *err);

@@ -20,6 +20,7 @@ void train_results_done(TrainResults *results) {
 /* A partial trial is best only where there is no whole one. */
 static bool better(const TrainResult *a, const TrainResult *b) {
     if (a->partial != b->partial) return b->partial;
+    if (isnan(a->recon) || isnan(b->recon)) return !isnan(a->recon);
     if (a->accuracy > b->accuracy || a->accuracy < b->accuracy) return a->accuracy > b->accuracy;
     return a->recon < b->recon;
 }
@@ -42,35 +43,63 @@ static bool make_results(TrainResults *out, unsigned trials, const char *name, c
     return out->trial != NULL;
 }
 
-/* Trials from the first or, where their folders are there, on from where they are. `stored`: of the first trial, or
- * NULL. */
-static bool run_trials(const TrainJob *job, const Stored *stored, TrainResults *out, Error *err) {
+/* A trial whose folder is there goes on; it must be a trial of this job. */
+static bool continue_trial(const TrainJob *job, const char *folder, uint64_t seed, TrainResult *result, Error *err) {
+    Stored own;
+    if (!stored_read(folder, &own, err)) return false;
+    TrainConfig wanted = job->config;
+    wanted.seed = seed;
+    const char *difference = train_config_difference(&wanted, &own.config);
+    bool done =
+        !difference || error_set(err, STATUS_BAD_INPUT, "%s: field '%s' is not what the config.json above it says",
+                                 folder, difference);
+    done = done && stored_load(folder, &own, err) && run_continue(job, folder, &own, result, err);
+    stored_done(&own);
+    return done;
+}
+
+/* Trials from the first or, where their folders are there, on from where they are. One that fails or is cancelled takes
+ * none of those before it along: the results are theirs, and `stopped` says why there are no more. */
+static bool run_trials(const TrainJob *job, TrainResults *out, Error *err) {
     bool done = true;
     for (unsigned number = 1; done && number <= out->trials; number++) {
         Str folder = {0};
         trial_folder(job->folder, number, &folder);
         const char *path = job->folder ? str_text(&folder) : NULL;
+        const uint64_t seed = job->config.seed + number - 1;
         TrainResult *result = &out->trial[out->count];
         done = !folder.failed || error_set(err, STATUS_LIMIT, "no memory for a folder's name");
-        if (done && stored && stored_here(path)) {
-            Stored own;
-            done = stored_read(path, &own, err);
-            if (done) {
-                own.source = stored->source; /* lent: the same for all trials */
-                own.data = stored->data;
-                done = run_continue(job, path, &own, result, err);
-                own.source = NULL;
-                own.data = NULL;
-                stored_done(&own);
-            }
-        } else if (done) {
-            done = run_begin(job, path, out->config.seed + number - 1, result, err);
-        }
+        if (done && number > 1 && cancel_level() > 0) done = error_set(err, STATUS_CANCELLED, "interrupted");
+        if (done && path && stored_here(path))
+            done = continue_trial(job, path, seed, result, err);
+        else if (done)
+            done = run_begin(job, path, seed, result, err);
         str_done(&folder);
         if (done && !job->prepare) out->count++;
         if (done && (job->prepare || result->partial)) break;
     }
-    return done;
+    if (done || out->count == 0) return done;
+    out->stopped = *err;
+    return true;
+}
+
+/* A folder of trials without its first trial holds nothing yet. */
+static bool holds_run(const char *folder, unsigned trials) {
+    Str first = {0};
+    trial_folder(folder, 1, &first);
+    bool holds = stored_here(folder) && (trials <= 1 || stored_here(str_text(&first)));
+    str_done(&first);
+    return holds;
+}
+
+/* The folder above the trials. */
+static bool open_above(const TrainJob *job, Run **run, Error *err) {
+    if (!job->folder) return true;
+    if (!(*run = run_open(job->folder, err))) return false;
+    if (holds_run(job->folder, job->trials))
+        return error_set(err, STATUS_FAILED, "%s: holds a run already (resume %s goes on with it)", job->folder,
+                         job->folder);
+    return stored_write(job->folder, job, &job->config, job->trials, err);
 }
 
 bool train_run(const TrainJob *job, TrainResults *out, Error *err) {
@@ -79,16 +108,10 @@ bool train_run(const TrainJob *job, TrainResults *out, Error *err) {
     if (done && job->trials <= 1) {
         done = run_begin(job, job->folder, job->config.seed, &out->trial[0], err);
         out->count = done && !job->prepare;
+    } else if (done && job->from) {
+        done = error_set(err, STATUS_USAGE, "--trials would start alike from a predictor that is given with --from");
     } else if (done) {
-        if (job->from)
-            done =
-                error_set(err, STATUS_USAGE, "--trials would start alike from a predictor that is given with --from");
-        if (done && job->folder) done = (run = run_open(job->folder, err)) != NULL;
-        if (done && job->folder && stored_here(job->folder))
-            done = error_set(err, STATUS_FAILED, "%s: holds a run already (resume %s goes on with it)", job->folder,
-                             job->folder);
-        done = done && (!job->folder || stored_write(job->folder, job, &job->config, job->trials, err)) &&
-               run_trials(job, NULL, out, err);
+        done = train_config_check(&job->config, err) && open_above(job, &run, err) && run_trials(job, out, err);
         run_close(run);
     }
     if (done) choose_best(out);
@@ -98,23 +121,28 @@ bool train_run(const TrainJob *job, TrainResults *out, Error *err) {
 
 /* ---- again ------------------------------------------------------------------------------------------------------- */
 
-/* The first trial's folder has the source and the data of all. Killed before it was made, there is nothing to resume.
- */
-static bool resume_trials(const TrainJob *job, Stored *stored, TrainResults *out, Error *err) {
+/* The first trial's folder has the source and the data of all. */
+static bool resume_trials(const TrainJob *job, const Stored *above, TrainResults *out, Error *err) {
     Str first = {0};
+    Stored stored = {0};
     Run *run = run_open(job->folder, err);
     trial_folder(job->folder, 1, &first);
-    bool done = run && str_ok(&first, err) && stored_load(str_text(&first), stored, err);
+    bool done = run && str_ok(&first, err);
+    if (done && !stored_here(str_text(&first)))
+        done = error_set(err, STATUS_BAD_INPUT, "%s: no run: its first trial had not begun", job->folder);
+    done = done && stored_read(str_text(&first), &stored, err) && stored_load(str_text(&first), &stored, err);
     if (done) {
         TrainJob again = *job;
-        again.config = stored->config;
-        again.name = stored->name;
-        again.command = stored->command;
-        again.source = stored->source;
-        again.data = stored->data;
-        done = run_trials(&again, stored, out, err);
+        again.config = above->config;
+        again.name = above->name;
+        again.command = above->command;
+        again.source = stored.source;
+        again.data = stored.data;
+        again.data_problem = stored.data_spec && !stored.data ? &stored.data_problem : NULL;
+        done = run_trials(&again, out, err);
     }
     str_done(&first);
+    stored_done(&stored);
     run_close(run);
     return done;
 }

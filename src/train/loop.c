@@ -4,6 +4,7 @@
 #include "train/internal.h"
 
 #include <math.h>
+#include <string.h>
 
 const char loop_heading[] =
     "step,epoch,loss,recon,kd,fmd,learning_rate,gradient_norm,accuracy (%),rate (1/s),seconds (s)";
@@ -39,9 +40,28 @@ static void add_field(Str *row, double value) {
 }
 
 /* A save that failed is no reason to stop training: it is told, and tried again. */
-static void note_failure(Loop *loop, const Error *err) {
+static bool note_failure(Loop *loop, const Error *err) {
     loop->saved = err->status;
     loop->save_error = *err;
+    return false;
+}
+
+/* Writes the rows that wait, and forgets those that are written. */
+static bool write_rows(Loop *loop) {
+    Error err;
+    bool done = true;
+    if (!loop->log_file) str_done(&loop->rows);
+    while (done && loop->rows.length > 0) {
+        char *end = strchr(loop->rows.text, '\n');
+        *end = '\0';
+        done = run_log_row(loop->run, loop->rows.text, &err);
+        *end = '\n';
+        if (!done) break;
+        loop->rows.length -= (size_t)(end + 1 - loop->rows.text);
+        memmove(loop->rows.text, end + 1, loop->rows.length + 1);
+    }
+    if (!done) note_failure(loop, &err);
+    return done;
 }
 
 static void log_row(Loop *loop, Now *now) {
@@ -53,17 +73,14 @@ static void log_row(Loop *loop, Now *now) {
     const double values[] = {epochs,        now->loss.loss,     now->loss.recon, now->loss.kd,
                              now->loss.fmd, now->learning_rate, now->norm,       now->evaluated ? p->accuracy : NAN,
                              now->rate,     p->seconds};
-    Str row = {0};
-    Error err;
-    str_addf(&row, "%llu", (unsigned long long)p->step);
+    str_addf(&loop->rows, "%llu", (unsigned long long)p->step);
     table_integer(loop->log, (int64_t)p->step);
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
-        add_field(&row, values[i]);
+        add_field(&loop->rows, values[i]);
         table_real(loop->log, values[i]);
     }
-    if (loop->log_file && (!str_ok(&row, &err) || !run_log_row(loop->run, str_text(&row), &err)))
-        note_failure(loop, &err);
-    str_done(&row);
+    str_add(&loop->rows, "\n");
+    write_rows(loop);
 }
 
 /* ---- between steps ----------------------------------------------------------------------------------------------- */
@@ -74,10 +91,24 @@ static bool due(uint64_t step, uint64_t every) {
 
 /* The best is the most accurate, of equals the closest; without data the closest. */
 static bool better(const Progress *p, const Measure *m) {
+    if (isnan(m->recon)) return false;
     if (isnan(p->best_recon)) return true;
     if (!isnan(m->accuracy) && (m->accuracy > p->best_accuracy || m->accuracy < p->best_accuracy))
         return m->accuracy > p->best_accuracy;
     return m->recon < p->best_recon;
+}
+
+static bool save_best(Loop *loop) {
+    Error err;
+    bool done = loop->save_best(loop->best_context, loop->best, &err) || note_failure(loop, &err);
+    loop->best_waits = !done;
+    return done;
+}
+
+static bool diverged(uint64_t step, Error *err) {
+    return error_set(err, STATUS_FAILED,
+                     "the weights are no longer finite numbers at step %llu; a smaller --lr or --clip may help",
+                     (unsigned long long)step);
 }
 
 static bool evaluate(Loop *loop, Error *err) {
@@ -89,21 +120,32 @@ static bool evaluate(Loop *loop, Error *err) {
     p->best_accuracy = measure.accuracy;
     p->best_recon = measure.recon;
     p->best_step = p->step;
-    Error problem;
-    if (loop->run && !loop->save_best(loop->best_context, &problem)) note_failure(loop, &problem);
+    loop->best_waits = loop->run != NULL;
+    if (!loop->run) return true;
+    memcpy(loop->best, loop->learner->parameters, loop->learner->count * sizeof *loop->best);
+    save_best(loop);
     return true;
 }
 
+/* A checkpoint, and what could not be saved before. The log is no part of what a resumption needs. */
 static void save(Loop *loop) {
     Error err;
     if (!loop->run) return;
-    bool done =
-        (!loop->log_file || run_log_sync(loop->run, &err)) &&
-        checkpoint_save(run_folder(loop->run), loop->config, loop->learner, loop->optimiser, &loop->progress, &err);
-    if (done)
-        loop->saved = STATUS_OK;
-    else
+    loop->saved_at = clock_seconds();
+    bool rows = write_rows(loop) && (!loop->log_file || run_log_sync(loop->run, &err) || note_failure(loop, &err));
+    bool best = !loop->best_waits || save_best(loop);
+    bool last =
+        checkpoint_save(run_folder(loop->run), loop->config, loop->learner, loop->optimiser, &loop->progress, &err) ||
         note_failure(loop, &err);
+    if (rows && best && last) loop->saved = STATUS_OK;
+}
+
+/* Parameters that are no numbers any more must not take the place of those that were. */
+static bool check_finite(const Loop *loop, Error *err) {
+    const Learner *learner = loop->learner;
+    float sum = 0; /* 0 times a number is 0 */
+    for (size_t i = 0; i < learner->count; i++) sum += 0 * learner->parameters[i];
+    return sum == 0 || diverged(loop->progress.step, err);
 }
 
 static TrainWish watch(Loop *loop, const Now *now) {
@@ -133,10 +175,7 @@ static bool take_step(Loop *loop, float *gradient, Now *now, Error *err) {
     const bool row = due(step + 1, config->log_every) || step + 1 == config->steps || step == 0;
     const bool evaluates = due(step + 1, config->evaluate_every) || step + 1 == config->steps;
     if (!loop->learner->gradient(loop->learner, step, gradient, &now->loss, err)) return false;
-    if (!isfinite(now->loss.loss))
-        return error_set(err, STATUS_FAILED,
-                         "the loss is no longer a finite number at step %llu; a smaller --lr or --clip may help",
-                         (unsigned long long)step + 1);
+    if (!isfinite(now->loss.loss)) return diverged(step, err);
     now->norm = NAN;
     double scale = now->loss.scale;
     if (row || evaluates || config->clip > 0) now->norm = scale * gradient_norm(gradient, loop->learner->count);
@@ -149,16 +188,26 @@ static bool take_step(Loop *loop, float *gradient, Now *now, Error *err) {
     return true;
 }
 
+/* At the steps of the configuration, and no later than ten minutes after the one before. */
+static bool save_due(const Loop *loop, double clock) {
+    enum { MOST = 600 }; /* seconds */
+    const uint64_t step = loop->progress.step;
+    return due(step, loop->config->save_every) || step == loop->config->steps || clock - loop->saved_at > MOST;
+}
+
 /* Evaluation, log, checkpoint after a step, each where due. */
-static bool look_after(Loop *loop, Now *now, double *resumed, Error *err) {
+static bool look_after(Loop *loop, Now *now, double *resumed, bool *saved, Error *err) {
     const TrainConfig *config = loop->config;
     Progress *p = &loop->progress;
     const double clock = clock_seconds();
     p->seconds += clock - *resumed;
     *resumed = clock;
+    const bool saves = save_due(loop, clock);
+    if ((now->evaluated || saves) && !check_finite(loop, err)) return false;
     if (now->evaluated && !evaluate(loop, err)) return false;
     if (now->evaluated || due(p->step, config->log_every) || p->step == 1) log_row(loop, now);
-    if (due(p->step, config->save_every) || p->step == config->steps) save(loop);
+    if (saves) save(loop);
+    *saved = saves;
     return true;
 }
 
@@ -167,17 +216,23 @@ bool loop_run(Loop *loop, bool *stopped, Error *err) {
     float *gradient = mem_alloc(loop->learner->count, sizeof *gradient, err);
     Now now = {.rate = NAN, .norm = NAN, .first = loop->progress.step};
     bool done = gradient != NULL, saved = false;
-    double resumed = now.began = now.mark = clock_seconds();
+    if (done && loop->run) done = (loop->best = mem_alloc(loop->learner->count, sizeof *loop->best, err)) != NULL;
+    double resumed = now.began = now.mark = loop->saved_at = clock_seconds();
     *stopped = false;
     while (done && loop->progress.step < config->steps && !*stopped) {
-        done = take_step(loop, gradient, &now, err) && look_after(loop, &now, &resumed, err);
+        done = take_step(loop, gradient, &now, err) && look_after(loop, &now, &resumed, &saved, err);
         if (!done) break;
-        saved = due(loop->progress.step, config->save_every) || loop->progress.step == config->steps;
         const TrainWish wish = watch(loop, &now);
         *stopped = (wish == TRAIN_STOP || cancel_level() > 0) && loop->progress.step < config->steps;
         if (wish == TRAIN_SAVE) save(loop);
     }
-    if (done && *stopped && !saved && cancel_level() < 2) save(loop);
+    if (done && *stopped && !saved && cancel_level() < 2 && (done = check_finite(loop, err))) save(loop);
     mem_free(gradient);
     return done;
+}
+
+void loop_done(Loop *loop) {
+    table_free(loop->log);
+    mem_free(loop->best);
+    str_done(&loop->rows);
 }

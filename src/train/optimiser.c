@@ -57,9 +57,11 @@ Optimiser *optimiser_new(const OptimiserConfig *config, const ParameterBlock *bl
     Optimiser *optimiser = mem_alloc(1, sizeof *optimiser, err);
     if (!optimiser) return NULL;
     const bool slow = config->kind == OPTIMISER_RANGER && config->lookahead > 0, second = config->kind != OPTIMISER_SGD;
+    uint64_t bytes;
     optimiser->config = *config;
     optimiser->count = count;
-    bool done = (optimiser->first = mem_alloc(count, sizeof(float), err)) &&
+    if (!size_mul(count, 3 * sizeof(float), &bytes)) bytes = UINT64_MAX;
+    bool done = mem_admit(bytes, "the optimiser", err) && (optimiser->first = mem_alloc(count, sizeof(float), err)) &&
                 (!second || (optimiser->second = mem_alloc(count, sizeof(float), err))) &&
                 (!slow || (optimiser->slow = mem_alloc(count, sizeof(float), err)));
     for (size_t i = 0; done && i < block_count; i++) done = cut(optimiser, &blocks[i], err);

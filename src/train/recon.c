@@ -31,36 +31,18 @@ static bool recon_gradient(Learner *learner, uint64_t step, float *gradient, Ste
     mlp_set(recon->mlp, learner->parameters);
     mlp_reconstruction(recon->mlp, recon->targets, kernels, times, count, gradient, &batch, whole ? &rest : NULL);
     if (whole) learner->scalar = sqrt((batch + rest) / weights);
-    const double rms = learner->scalar;
+    const double rms = isfinite(batch) ? learner->scalar : NAN; /* a refreshed scalar would tell of it only later */
     const bool square = config->recon_form == RECON_MSE;
     *loss = (StepLoss){.loss = square ? rms * rms : rms, .recon = rms, .kd = NAN, .fmd = NAN, .items = count};
     loss->scale = square ? 2 / weights : rms > 0 ? 1 / (weights * rms) : 0;
     return true;
 }
 
-static double recon_of(const Recon *recon) {
-    const Predictor *p = recon->predictor;
-    double squares = 0;
-    for (size_t layer = 0; layer < p->layer_count; layer++) {
-        const PredictedLayer *l = &p->layers[layer];
-        float mask[64];
-        assert(p->outputs <= 64);
-        predictor_mask(p, layer, mask);
-        for (size_t k = l->first; k < l->first + (size_t)l->filters * l->channels; k++)
-            for (unsigned i = 0; i < p->outputs; i++) {
-                const size_t at = k * p->outputs + i;
-                const double difference = (double)(mask[i] * (recon->predictions[at] - recon->targets[at]));
-                squares += difference * difference;
-            }
-    }
-    return sqrt(squares / (double)p->weight_count);
-}
-
 static bool recon_measure(Learner *learner, bool on_data, Measure *out, Error *err) {
     Recon *recon = learner->context;
     mlp_set(recon->mlp, learner->parameters);
-    mlp_predict(recon->mlp, NULL, 0, recon->predictions);
-    *out = (Measure){.recon = recon_of(recon), .accuracy = NAN};
+    const double squares = mlp_squares(recon->mlp, recon->targets, recon->predictions);
+    *out = (Measure){.recon = sqrt(squares / (double)recon->predictor->weight_count), .accuracy = NAN};
     if (!recon->data || !on_data) return true;
     const Task patient = {.patient = true}; /* an evaluation belongs to its step */
     Evaluation evaluation;

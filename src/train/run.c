@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "weft/probe.h"
+
 /* What a run in progress is made of. */
 typedef struct Work {
     TrainConfig config;
@@ -19,25 +21,41 @@ static void work_done(Work *work) {
     recon_done(&work->learner);
     optimiser_free(work->optimiser);
     predictor_free(work->predictor);
-    table_free(work->loop.log);
+    loop_done(&work->loop);
     run_close(work->run);
     str_done(&work->notes);
 }
 
 /* ---- common to both ---------------------------------------------------------------------------------------------- */
 
-static bool save_best(void *context, Error *err) {
+/* `parameters` may be those of an earlier step. */
+static bool save_best(void *context, const float *parameters, Error *err) {
     const Work *work = context;
+    Predictor best = *work->predictor; /* for its file only: everything else is shared */
     Str path = {0};
+    best.parameters = (float *)(uintptr_t)parameters;
     run_path(run_folder(work->run), "best.safetensors", &path);
-    bool done = str_ok(&path, err) && predictor_save(work->predictor, str_text(&path), DTYPE_F32, true, err);
+    bool done = str_ok(&path, err) && predictor_save(&best, str_text(&path), DTYPE_F32, true, err);
     str_done(&path);
     return done;
 }
 
+/* What is to be learnt must be numbers. */
+static bool check_targets(const Predictor *p, float *targets, Error *err) {
+    for (size_t i = 0; i < p->kernel_count * p->outputs; i++)
+        if (!isfinite(targets[i])) {
+            mem_free(targets);
+            return error_set(err, STATUS_BAD_INPUT, "layer %s holds weights that are no finite numbers",
+                             p->layers[predictor_layer_of(p, i / p->outputs)].name);
+        }
+    return true;
+}
+
 static bool make_learner(Work *work, const Network *target, const Dataset *data, Error *err) {
     float *targets = predictor_targets(work->predictor, target, err);
-    if (!targets || !recon_learner(&work->learner, &work->config, work->predictor, targets, data, err)) return false;
+    if (!targets || !check_targets(work->predictor, targets, err) ||
+        !recon_learner(&work->learner, &work->config, work->predictor, targets, data, err))
+        return false;
     Learner *learner = &work->learner;
     work->optimiser = optimiser_new(&work->config.optimiser, learner->blocks, learner->block_count, learner->parameters,
                                     learner->count, err);
@@ -78,9 +96,9 @@ static bool go(Work *work, const TrainJob *job, TrainResult *out, Error *err) {
                          .seconds = p->seconds,
                          .saved = loop->saved,
                          .save_error = loop->save_error};
-    work->predictor->log = table_finish(loop->log, err);
+    Error none; /* a log that memory ran out for is no reason to lose the predictor */
+    work->predictor->log = table_finish(loop->log, &none);
     loop->log = NULL;
-    if (!work->predictor->log) return false;
     out->predictor = work->predictor;
     work->predictor = NULL;
     return true;
@@ -91,7 +109,7 @@ static bool go(Work *work, const TrainJob *job, TrainResult *out, Error *err) {
 /* All that the run will write must find room: three checkpoints, the best, the source. */
 static bool probe(const Work *work, const Network *source, Error *err) {
     enum { ARRAYS = 3 * 4 + 1 };
-    uint64_t bytes = (uint64_t)work->predictor->parameter_count * sizeof(float) * ARRAYS + (1 << 16);
+    uint64_t bytes = (uint64_t)work->predictor->parameter_count * sizeof(float) * ARRAYS + (1 << 19);
     bytes += 5 * (uint64_t)work->predictor->kernel_count * sizeof(KernelIndex);
     for (size_t i = 0; i < source->tensor_count; i++) bytes += source->tensors[i].tensor->count * sizeof(float);
     return run_probe(work->run, bytes, err);
@@ -102,7 +120,7 @@ static bool begin_folder(Work *work, const TrainJob *job, Error *err) {
     const char *folder = run_folder(work->run);
     Str path = {0};
     run_path(folder, "source.safetensors", &path);
-    bool done = str_ok(&path, err) && probe(work, job->source, err) &&
+    bool done = str_ok(&path, err) && checkpoint_clear(folder, err) && probe(work, job->source, err) &&
                 network_save(job->source, str_text(&path), true, err) &&
                 run_log_open(work->run, loop_heading, 0, err) &&
                 checkpoint_save(folder, &work->config, &work->learner, work->optimiser, &work->loop.progress, err) &&
@@ -112,12 +130,18 @@ static bool begin_folder(Work *work, const TrainJob *job, Error *err) {
     return done;
 }
 
+/* A copy to go on with; from now on it is made for the network it is trained on. */
+static bool continue_predictor(Work *work, const TrainJob *job, Error *err) {
+    Predictor *p = work->predictor = predictor_derive(job->from, "train", job->command, err);
+    if (!p) return false;
+    p->fingerprint[0] = '\0';
+    p->source_parameters = 0;
+    return predictor_note(p, "partial", NULL, err) && predictor_attach(p, job->source, err);
+}
+
 static bool make_predictor(Work *work, const TrainJob *job, Error *err) {
     const TrainConfig *config = &work->config;
-    if (job->from) {
-        work->predictor = predictor_derive(job->from, "train", job->command, err);
-        return work->predictor && predictor_attach(work->predictor, job->source, err);
-    }
+    if (job->from) return continue_predictor(work, job, err);
     bool *chosen = NULL;
     if (*config->layers) {
         chosen = mem_alloc(job->source->layer_count, sizeof *chosen, err);
@@ -147,7 +171,12 @@ bool run_begin(const TrainJob *job, const char *folder, uint64_t seed, TrainResu
     work.config.seed = seed;
     if (job->from) work.config.predictor = job->from->config;
     *out = (TrainResult){0};
-    bool done = open_folder(&work, folder, err) && make_predictor(&work, job, err) &&
+    if (job->data_problem) {
+        *err = *job->data_problem;
+        return false;
+    }
+    bool done = train_config_check(&work.config, err) && (!job->data || evaluate_check(job->source, job->data, err)) &&
+                open_folder(&work, folder, err) && make_predictor(&work, job, err) &&
                 make_learner(&work, job->source, job->data, err) && (work.loop.log = loop_log_table(err)) &&
                 (!folder || begin_folder(&work, job, err)) && (job->prepare || go(&work, job, out, err));
     work_done(&work);
@@ -181,6 +210,10 @@ bool run_continue(const TrainJob *job, const char *folder, const Stored *stored,
                 run_log_open(work.run, loop_heading, work.loop.progress.step, err) &&
                 (work.loop.log = run_log_table(folder, err));
     work.loop.log_file = done;
+    if (done && stored->data_spec && !stored->data && work.loop.progress.step < work.config.steps) {
+        *err = stored->data_problem;
+        done = false;
+    }
     done = done && go(&work, job, out, err);
     if (done) out->notes = work.notes;
     if (done) work.notes = (Str){0};

@@ -8,7 +8,7 @@
 /* Label of this use of random numbers; the low 40 bits count steps. */
 static const uint64_t STREAM_BATCH = UINT64_C(0x53616d) << 40;
 
-enum { TIMES_MOST = UINT16_MAX };
+enum { TIMES_MOST = UINT16_MAX, REPEATS_MOST = 16 };
 
 struct Sampler {
     const Predictor *predictor;
@@ -27,6 +27,11 @@ struct Sampler {
 Sampler *sampler_new(const Predictor *predictor, const float *targets, SamplingKind kind, size_t batch,
                      double magnitude_share, uint64_t seed, Error *err) {
     const size_t count = predictor->kernel_count, outputs = predictor->outputs;
+    if (kind == SAMPLING_MAGNITUDE && batch / REPEATS_MOST > count) {
+        error_set(err, STATUS_USAGE, "a batch of %zu kernels by magnitude: at most %d times the %zu there are", batch,
+                  REPEATS_MOST, count);
+        return NULL;
+    }
     Sampler *s = mem_alloc(1, sizeof *s, err);
     if (!s) return NULL;
     s->predictor = predictor;

@@ -1,6 +1,9 @@
 /* stored -- config.json: what a run folder says of its run, and whether its source and data are still the same. */
 #include "train/internal.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +22,22 @@ static void data_hash(const Dataset *data, char out[HASH_HEX]) {
 
 /* ---- writing ----------------------------------------------------------------------------------------------------- */
 
+/* JSON holds only UTF-8; other bytes of a command are escaped. */
+static json_t *text_json(const char *text) {
+    if (text_valid_utf8(text, strlen(text))) return json_string(text);
+    Str escaped = {0};
+    str_add_escaped(&escaped, text, strlen(text));
+    json_t *string = escaped.failed ? NULL : json_string(str_text(&escaped));
+    str_done(&escaped);
+    return string;
+}
+
+/* Where relative names of the data specification begin. */
+static json_t *folder_json(void) {
+    char path[PATH_MAX];
+    return json_string(getcwd(path, sizeof path) && text_valid_utf8(path, strlen(path)) ? path : "");
+}
+
 static json_t *data_json(const Dataset *data) {
     char hash[HASH_HEX];
     if (!data) return json_null();
@@ -33,12 +52,16 @@ static json_t *data_json(const Dataset *data) {
 }
 
 bool stored_write(const char *folder, const TrainJob *job, const TrainConfig *config, unsigned trials, Error *err) {
+    if (job->data && !text_valid_utf8(job->data->spec, strlen(job->data->spec)))
+        return error_set(err, STATUS_USAGE, "%s: a run keeps the data's specification, and this one is not UTF-8",
+                         job->data->spec);
     json_t *object = json_object();
     Str path = {0};
     bool done = object && json_object_set_new(object, "weft", json_string(WEFT_VERSION)) == 0 &&
                 json_object_set_new(object, "kind", json_string(trials > 1 ? "trials" : "train")) == 0 &&
                 json_object_set_new(object, "name", json_string(job->name)) == 0 &&
-                json_object_set_new(object, "command", json_string(job->command)) == 0 &&
+                json_object_set_new(object, "command", text_json(job->command)) == 0 &&
+                json_object_set_new(object, "folder", folder_json()) == 0 &&
                 json_object_set_new(object, "trials", json_integer(trials > 1 ? trials : 0)) == 0 &&
                 json_object_set_new(object, "steps", json_integer((json_int_t)config->steps)) == 0 &&
                 json_object_set_new(object, "rate_of", json_string("kernels")) == 0 &&
@@ -66,6 +89,13 @@ bool stored_here(const char *folder) {
     return there;
 }
 
+static bool take_text(const json_t *object, const char *name, char **out, Error *err) {
+    const char *text = json_string_value(json_object_get(object, name));
+    if (!text) return error_set(err, STATUS_BAD_INPUT, "field '%s' does not hold what it should", name);
+    *out = mem_copy_text(text, err);
+    return *out != NULL;
+}
+
 static bool copy_text(const json_t *object, const char *name, char *out, size_t size) {
     const json_t *value = json_object_get(object, name);
     if (!json_is_string(value)) return false;
@@ -87,12 +117,12 @@ static bool take_data(const json_t *data, Stored *out, Error *err) {
 
 static bool take(const json_t *object, Stored *out, Error *err) {
     const json_t *trials = json_object_get(object, "trials"), *config = json_object_get(object, "config");
-    if (!copy_text(object, "name", out->name, sizeof out->name) ||
-        !copy_text(object, "command", out->command, sizeof out->command) || !json_is_integer(trials) ||
+    if (!copy_text(object, "name", out->name, sizeof out->name) || !json_is_integer(trials) ||
         json_integer_value(trials) < 0 || json_integer_value(trials) > UINT16_MAX || !json_is_object(config))
         return error_set(err, STATUS_BAD_INPUT, "not what a run's configuration is");
     out->trials = (unsigned)json_integer_value(trials);
-    return train_config_from_json(config, &out->config, err) && take_data(json_object_get(object, "data"), out, err);
+    return take_text(object, "command", &out->command, err) && take_text(object, "folder", &out->folder, err) &&
+           train_config_from_json(config, &out->config, err) && take_data(json_object_get(object, "data"), out, err);
 }
 
 bool stored_read(const char *folder, Stored *out, Error *err) {
@@ -120,6 +150,20 @@ out:
     return done;
 }
 
+/* A specification's relative names are those of the folder that the run was begun in, where that is still there. */
+static Dataset *load_where_it_began(const Stored *stored, Error *err) {
+    const int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const bool moved = here >= 0 && stored->folder[0] && chdir(stored->folder) == 0;
+    Dataset *data = dataset_load(stored->data_spec, stored->data_limit, err);
+    if (moved && fchdir(here) != 0) {
+        error_set(err, STATUS_FAILED, "the working folder is gone: %s", strerror(errno));
+        dataset_free(data);
+        data = NULL;
+    }
+    if (here >= 0) close(here);
+    return data;
+}
+
 bool stored_load(const char *folder, Stored *stored, Error *err) {
     char hash[HASH_HEX];
     Str path = {0};
@@ -128,15 +172,20 @@ bool stored_load(const char *folder, Stored *stored, Error *err) {
     str_done(&path);
     if (!stored->source) return false;
     if (!stored->data_spec) return true;
-    stored->data = dataset_load(stored->data_spec, stored->data_limit, err);
-    if (!stored->data) return false;
+    stored->data = load_where_it_began(stored, &stored->data_problem);
+    if (!stored->data) return true; /* a run that is at its end can do without */
     data_hash(stored->data, hash);
-    return strcmp(hash, stored->data_hash) == 0 ||
-           error_set(err, STATUS_BAD_INPUT, "%s: field 'data' differs: %s does not hold the images the run began with",
-                     folder, stored->data_spec);
+    if (strcmp(hash, stored->data_hash) == 0) return true;
+    error_set(&stored->data_problem, STATUS_BAD_INPUT,
+              "%s: field 'data' differs: %s does not hold the images the run began with", folder, stored->data_spec);
+    dataset_free(stored->data);
+    stored->data = NULL;
+    return true;
 }
 
 void stored_done(Stored *stored) {
+    mem_free(stored->command);
+    mem_free(stored->folder);
     mem_free(stored->data_spec);
     dataset_free(stored->data);
     network_free(stored->source);

@@ -28,6 +28,7 @@ contains "and says how to go on" "$(cat "$work/err")" "resume $work/small"
 long='--hidden 20 --steps 1500 --save-every 5000 --eval-every 700'
 "$weft" -q -c "$load" -c "train p $options $long --run $work/whole" 2>"$work/err"
 whole=$(bytes "$work/whole")
+contains "the checkpoint says its hashes" "$whole" "state.first"
 for pair in INT:130 TERM:143 HUP:129; do
     signal=${pair%:*} folder=$work/by-${pair%:*}
     setsid "$weft" -q -c "$load" -c "train p $options $long --run $folder" 2>"$work/err" &

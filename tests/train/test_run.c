@@ -1,10 +1,10 @@
-/* test_run -- runs and their folders: resuming is bit-exact from anywhere, whatever the threads; damaged checkpoints
- * are passed over; a changed configuration, source or data set is refused and named; failing disks lose nothing. */
+/* test_run -- runs: they learn, and resuming is bit-exact from anywhere, whatever the threads, after kill -9, over
+ * trials, for predictors that go on. */
 #include "weft/train.h"
 
-#include <fcntl.h>
 #include <math.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,117 +16,17 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-static char work[64]; /* a folder for everything */
-static Network *network;
-static Dataset *data;
-
-static int begin(void **state) {
-    Error err;
-    (void)state;
-    snprintf(work, sizeof work, "/tmp/weft-run-XXXXXX");
-    assert_non_null(mkdtemp(work));
-    network = network_load("samples/fashion-resnet8.safetensors", NULL, &err);
-    data = dataset_load("sample:fashion-test", 60, &err);
-    assert_true(network && data);
-    return 0;
-}
-
-static void sweep(void) {
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s/*", work);
-    assert_int_equal(system(command), 0);
-}
-
-static int end(void **state) {
-    (void)state;
-    sweep();
-    rmdir(work);
-    network_free(network);
-    dataset_free(data);
-    return 0;
-}
-
-static const char *in(const char *name) {
-    static char path[8][256];
-    static unsigned next;
-    char *out = path[next++ % 8];
-    snprintf(out, 256, "%s/%s", work, name);
-    return out;
-}
-
-/* A small run: 24 steps, everything happens several times in it. */
-static TrainJob small_job(const char *folder) {
-    TrainJob job = {.config = train_config(), .name = "p", .command = "train p", .source = network, .folder = folder};
-    job.config.predictor.hidden = 20;
-    job.config.predictor.levels = 8;
-    job.config.steps = 24;
-    job.config.seed = 5;
-    job.config.batch = 512;
-    job.config.refresh = 5;
-    job.config.evaluate_every = 7;
-    job.config.save_every = 5;
-    job.config.log_every = 2;
-    job.data = data;
-    return job;
-}
-
-/* Stops after `step` steps. */
-static TrainWish stop_at(void *context, const TrainStatus *status) {
-    return status->step == *(const uint64_t *)context ? TRAIN_STOP : TRAIN_GO_ON;
-}
-
-static TrainResults run(const TrainJob *job) {
-    TrainResults results;
-    Error err;
-    if (!train_run(job, &results, &err)) fail_msg("%s", err.text);
-    return results;
-}
-
-static TrainResults resume(const char *folder, TrainWatch *watch, void *context) {
-    const TrainJob job = {.folder = folder, .watch = watch, .watch_context = context};
-    TrainResults results;
-    Error err;
-    if (!train_resume(&job, &results, &err)) fail_msg("%s", err.text);
-    return results;
-}
-
-static void refused(const char *folder, Status status, const char *words) {
-    const TrainJob job = {.folder = folder};
-    TrainResults results;
-    Error err;
-    if (train_resume(&job, &results, &err)) fail_msg("resumed, though it should have said: %s", words);
-    if (err.status != status || !strstr(err.text, words)) fail_msg("%d: %s; expected: %s", err.status, err.text, words);
-}
-
-static void same_parameters(const TrainResults *a, const TrainResults *b) {
-    const Predictor *p = a->trial[0].predictor, *q = b->trial[0].predictor;
-    assert_int_equal(p->parameter_count, q->parameter_count);
-    assert_memory_equal(p->parameters, q->parameters, p->parameter_count * sizeof(float));
-    assert_true(a->trial[0].recon == b->trial[0].recon);
-    assert_true(a->trial[0].accuracy == b->trial[0].accuracy || isnan(a->trial[0].accuracy));
-    assert_true(a->trial[0].best_accuracy == b->trial[0].best_accuracy || isnan(a->trial[0].best_accuracy));
-}
-
-/* Columns that do not depend on the clock. */
-static void same_log(const Table *a, const Table *b) {
-    static const char *const names[] = {"step", "epoch", "loss", "recon", "learning_rate", "gradient_norm", "accuracy"};
-    assert_int_equal(a->rows, b->rows);
-    for (size_t r = 0; r < a->rows; r++)
-        for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-            const double x = table_number(a, names[i], r), y = table_number(b, names[i], r);
-            if (!(fabs(x - y) <= 1e-8 * fabs(x) || (isnan(x) && isnan(y))))
-                fail_msg("row %zu, %s: %g, %g", r, names[i], x, y);
-        }
-}
+#include "../support/handmade.h"
+#include "../support/runs.h"
 
 /* ---- resuming ---------------------------------------------------------------------------------------------------- */
 
 static void trains(void **state) {
     (void)state;
-    TrainJob job = small_job(NULL);
+    TrainJob job = runs_job(NULL);
     job.config.steps = 300;
     job.config.evaluate_every = 100;
-    TrainResults results = run(&job);
+    TrainResults results = runs_run(&job);
     const TrainResult *r = &results.trial[0];
     const Table *log = r->predictor->log;
     assert_false(r->partial);
@@ -137,9 +37,10 @@ static void trains(void **state) {
     Network *made = predictor_reconstruct(r->predictor, NULL, "reconstruct", &err);
     double squares = 0;
     assert_non_null(made);
-    for (size_t i = 0; i < network->layer_count; i++) {
-        const Tensor *a = layer_weight(network, &network->layers[i]), *b = layer_weight(made, &made->layers[i]);
-        for (uint64_t w = 0; network->layers[i].predicted && w < a->count; w++)
+    for (size_t i = 0; i < runs_network->layer_count; i++) {
+        const Tensor *a = layer_weight(runs_network, &runs_network->layers[i]),
+                     *b = layer_weight(made, &made->layers[i]);
+        for (uint64_t w = 0; runs_network->layers[i].predicted && w < a->count; w++)
             squares += pow((double)a->data[w] - (double)b->data[w], 2);
     }
     assert_true(fabs(sqrt(squares / (double)r->predictor->weight_count) / r->recon - 1) < 1e-6);
@@ -149,53 +50,62 @@ static void trains(void **state) {
 
 static void resumes_to_the_bit(void **state) {
     (void)state;
-    sweep();
-    TrainJob job = small_job(in("whole"));
-    TrainResults whole = run(&job);
+    runs_sweep();
+    TrainJob job = runs_job(runs_path("whole"));
+    TrainResults whole = runs_run(&job);
     for (uint64_t at = 1; at < 24; at += 1 + at % 3) {
         char name[32];
         snprintf(name, sizeof name, "stop-%llu", (unsigned long long)at);
-        TrainJob part = small_job(in(name));
-        part.watch = stop_at;
+        TrainJob part = runs_job(runs_path(name));
+        part.watch = runs_stop_at;
         part.watch_context = &at;
         pool_set_threads(1 + (unsigned)at % 3);
-        TrainResults first = run(&part);
+        TrainResults first = runs_run(&part);
         assert_true(first.trial[0].partial);
         assert_int_equal(first.trial[0].step, at);
         train_results_done(&first);
         pool_set_threads(1 + (unsigned)(at + 1) % 3);
-        TrainResults rest = resume(in(name), NULL, NULL);
-        same_parameters(&whole, &rest);
-        same_log(whole.trial[0].predictor->log, rest.trial[0].predictor->log);
+        TrainResults rest = runs_resume(runs_path(name), NULL, NULL);
+        runs_same_parameters(&whole, &rest);
+        runs_same_log(whole.trial[0].predictor->log, rest.trial[0].predictor->log);
         train_results_done(&rest);
     }
     pool_set_threads(0);
-    TrainResults again = resume(in("whole"), NULL, NULL); /* a finished run gives its result */
-    same_parameters(&whole, &again);
+    TrainResults again = runs_resume(runs_path("whole"), NULL, NULL); /* a finished run gives its result */
+    runs_same_parameters(&whole, &again);
     train_results_done(&again);
-    TrainJob without = small_job(NULL); /* and so does one without a folder */
-    TrainResults plain = run(&without);
-    same_parameters(&whole, &plain);
+    TrainJob without = runs_job(NULL); /* and so does one without a folder */
+    TrainResults plain = runs_run(&without);
+    runs_same_parameters(&whole, &plain);
     train_results_done(&plain);
     train_results_done(&whole);
+}
+
+static int64_t logged_steps(const char *folder) {
+    Error err;
+    Table *log = run_log_table(folder, &err);
+    const int64_t steps = log && log->rows ? log->columns[0].cells[log->rows - 1].integer : 0;
+    table_free(log);
+    return steps;
 }
 
 /* The process is killed at random moments; what is left goes on. Each child trains on; the last one ends by itself. */
 static void survives_kills(void **state) {
     (void)state;
-    sweep();
-    TrainJob job = small_job(in("whole"));
+    runs_sweep();
+    TrainJob job = runs_job(runs_path("whole"));
     job.config.steps = 400;
     job.config.evaluate_every = 90;
     job.config.save_every = 20;
-    TrainResults whole = run(&job);
-    TrainJob killed = job;
-    killed.folder = in("killed");
-    killed.prepare = true;
-    TrainResults none = run(&killed);
+    TrainResults whole = runs_run(&job);
+    TrainJob victim = job;
+    victim.folder = runs_path("killed");
+    victim.prepare = true;
+    TrainResults none = runs_run(&victim);
     train_results_done(&none);
     Rng rng = {.seed = 17};
-    const char *folder = in("killed");
+    const char *folder = runs_path("killed");
+    unsigned killed = 0;
     for (int kills = 0; kills < 12; kills++) {
         const pid_t child = fork();
         assert_true(child >= 0);
@@ -206,38 +116,43 @@ static void survives_kills(void **state) {
             Error err;
             _exit(train_resume(&on, &results, &err) ? 0 : 1);
         }
-        usleep((useconds_t)rng_below(&rng, 60000));
+        /* once it has gone on for some steps, at a random moment; near the end it may be done before */
+        const int64_t before = logged_steps(folder);
+        for (int i = 0; i < 3000 && logged_steps(folder) < before + 10; i++) usleep(2000);
+        usleep((useconds_t)rng_below(&rng, 20000));
         kill(child, SIGKILL);
         int status;
         waitpid(child, &status, 0);
         assert_true(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
+        killed += WIFSIGNALED(status);
     }
-    TrainResults rest = resume(folder, NULL, NULL);
-    same_parameters(&whole, &rest);
-    same_log(whole.trial[0].predictor->log, rest.trial[0].predictor->log);
+    assert_true(killed >= 4);
+    TrainResults rest = runs_resume(folder, NULL, NULL);
+    runs_same_parameters(&whole, &rest);
+    runs_same_log(whole.trial[0].predictor->log, rest.trial[0].predictor->log);
     train_results_done(&rest);
     train_results_done(&whole);
 }
 
 static void trials(void **state) {
     (void)state;
-    sweep();
-    TrainJob job = small_job(in("three"));
+    runs_sweep();
+    TrainJob job = runs_job(runs_path("three"));
     job.trials = 3;
     uint64_t at = 11;
-    TrainResults whole = run(&job);
+    TrainResults whole = runs_run(&job);
     assert_int_equal(whole.count, 3);
     assert_int_equal(whole.trial[2].seed, 7);
     for (size_t i = 0; i < 3; i++) assert_true(whole.trial[whole.best].accuracy >= whole.trial[i].accuracy);
-    TrainJob part = small_job(in("stopped"));
+    TrainJob part = runs_job(runs_path("stopped"));
     part.trials = 3;
-    part.watch = stop_at;
+    part.watch = runs_stop_at;
     part.watch_context = &at;
-    TrainResults first = run(&part);
+    TrainResults first = runs_run(&part);
     assert_int_equal(first.count, 1);
     assert_true(first.trial[0].partial);
     train_results_done(&first);
-    TrainResults rest = resume(in("stopped"), NULL, NULL);
+    TrainResults rest = runs_resume(runs_path("stopped"), NULL, NULL);
     assert_int_equal(rest.count, 3);
     assert_int_equal(rest.best, whole.best);
     for (size_t i = 0; i < 3; i++)
@@ -247,249 +162,93 @@ static void trials(void **state) {
     train_results_done(&whole);
 }
 
-/* ---- what is refused --------------------------------------------------------------------------------------------- */
-
-static void copy_folder(const char *from, const char *to) {
-    char command[600];
-    snprintf(command, sizeof command, "rm -rf %s && cp -r %s %s", to, from, to);
-    assert_int_equal(system(command), 0);
+/* What went well of several trials stays, whatever ends the next one. */
+static TrainWish cancel_at_end(void *context, const TrainStatus *status) {
+    (void)context;
+    if (status->step == status->steps) cancel_request();
+    return TRAIN_GO_ON;
 }
 
-static void replace(const char *folder, const char *file, const char *from, const char *to) {
-    char command[800];
-    snprintf(command, sizeof command, "sed -i 's|%s|%s|' %s/%s", from, to, folder, file);
-    assert_int_equal(system(command), 0);
-}
-
-static void flip(const char *folder, const char *file, long place) {
-    char path[300];
-    snprintf(path, sizeof path, "%s/%s", folder, file);
-    FILE *stream = fopen(path, "r+b");
-    assert_non_null(stream);
-    fseek(stream, place, place < 0 ? SEEK_END : SEEK_SET);
-    const long at = ftell(stream);
-    const int byte = getc(stream);
-    fseek(stream, at, SEEK_SET);
-    putc(byte ^ 1, stream);
-    fclose(stream);
-}
-
-static void damage(void **state) {
+static void trials_cut_short(void **state) {
     (void)state;
-    sweep();
-    uint64_t at = 12;
-    TrainJob job = small_job(in("whole"));
-    TrainResults whole = run(&job);
-    TrainJob part = small_job(in("part"));
-    part.watch = stop_at;
+    runs_sweep();
+    TrainJob job = runs_job(runs_path("cut"));
+    job.trials = 3;
+    job.watch = cancel_at_end;
+    TrainResults results = runs_run(&job);
+    cancel_clear();
+    assert_int_equal(results.count, 1);
+    assert_false(results.trial[0].partial);
+    assert_int_equal(results.stopped.status, STATUS_CANCELLED);
+    train_results_done(&results);
+    TrainResults rest = runs_resume(runs_path("cut"), NULL, NULL);
+    assert_int_equal(rest.count, 3);
+    train_results_done(&rest);
+    runs_replace(runs_path("cut"), "config.json", "\"lookahead\": 6", "\"lookahead\": 5");
+    runs_refused(runs_path("cut"), STATUS_BAD_INPUT, "field 'lookahead'");
+    /* a first trial that could not begin does not block the folder */
+    Error err;
+    TrainJob stuck = runs_job(runs_path("stuck"));
+    stuck.trials = 2;
+    fault_arm(FAULT_WRITE, 4, true);
+    assert_false(train_run(&stuck, &results, &err));
+    fault_disarm();
+    runs_refused(runs_path("stuck"), STATUS_BAD_INPUT, "no run");
+    TrainResults second = runs_run(&stuck);
+    assert_int_equal(second.count, 2);
+    train_results_done(&second);
+}
+
+/* ---- predictors that go on --------------------------------------------------------------------------------------- */
+
+static void goes_on_from_a_predictor(void **state) {
+    (void)state;
+    runs_sweep();
+    Error err;
+    uint64_t at = 10;
+    TrainJob part = runs_job(NULL);
+    part.watch = runs_stop_at;
     part.watch_context = &at;
-    TrainResults first = run(&part);
+    TrainResults first = runs_run(&part);
+    Network *other = network_copy(runs_network, &err);
+    const Layer *layer = &other->layers[1];
+    Tensor *changed = tensor_new(layer_weight(other, layer)->rank, layer_weight(other, layer)->dim, &err);
+    network_replace(other, layer->tensor, changed);
+    TrainJob job = runs_job(runs_path("from"));
+    job.from = first.trial[0].predictor;
+    job.source = other;
+    TrainResults whole = runs_run(&job);
+    for (size_t i = 0; i < whole.trial[0].predictor->note_count; i++)
+        assert_string_not_equal(whole.trial[0].predictor->notes[i].key, "partial");
+    TrainResults again = runs_resume(runs_path("from"), NULL, NULL);
+    runs_same_parameters(&whole, &again);
+    train_results_done(&again);
+    train_results_done(&whole);
     train_results_done(&first);
-    for (int kind = 0; kind < 4; kind++) { /* a broken last: the one before it goes on, and says so */
-        copy_folder(in("part"), in("broken"));
-        if (kind == 0) flip(in("broken"), "last.safetensors", -100);
-        if (kind == 1) assert_int_equal(truncate(in("broken/last.safetensors"), 5000), 0);
-        if (kind == 2) replace(in("broken"), "last.safetensors", "\\\\\"step\\\\\":12", "\\\\\"step\\\\\":13");
-        if (kind == 3) unlink(in("broken/last.safetensors"));
-        TrainResults rest = resume(in("broken"), NULL, NULL);
-        same_parameters(&whole, &rest);
-        same_log(whole.trial[0].predictor->log, rest.trial[0].predictor->log);
-        if (kind < 3) assert_non_null(strstr(str_text(&rest.trial[0].notes), "last.safetensors"));
-        train_results_done(&rest);
-    }
-    flip(in("part"), "last.safetensors", -100);
-    flip(in("part"), "previous.safetensors", -100);
-    refused(in("part"), STATUS_BAD_INPUT, "is not what was saved");
-    train_results_done(&whole);
+    network_free(other);
 }
 
-static void changes(void **state) {
+/* Kernels as large as they come, beside small ones. */
+static void large_kernels(void **state) {
     (void)state;
-    sweep();
-    uint64_t at = 12;
-    TrainJob part = small_job(in("part"));
-    part.watch = stop_at;
-    part.watch_context = &at;
-    TrainResults first = run(&part);
-    train_results_done(&first);
-    refused(in("nothing"), STATUS_BAD_INPUT, "no run: it holds no config.json");
-    copy_folder(in("part"), in("changed"));
-    replace(in("changed"), "config.json", "\"batch\": 512", "\"batch\": 513");
-    refused(in("changed"), STATUS_BAD_INPUT, "field 'batch'");
-    copy_folder(in("part"), in("changed"));
-    replace(in("changed"), "config.json", "\"batch\": 512", "\"batches\": 512");
-    refused(in("changed"), STATUS_BAD_INPUT, "field 'batch' is missing");
-    copy_folder(in("part"), in("changed"));
-    replace(in("changed"), "config.json", "\"images\": 60", "\"images\": 61");
-    refused(in("changed"), STATUS_BAD_INPUT, "field 'data' differs");
-    copy_folder(in("part"), in("changed"));
-    flip(in("changed"), "source.safetensors", -5000);
-    refused(in("changed"), STATUS_BAD_INPUT, "not the network the run began with");
-    TrainResults none;
-    Error err;
-    TrainJob again = small_job(in("part"));
-    assert_false(train_run(&again, &none, &err));
-    assert_non_null(strstr(err.text, "holds a run already"));
-    Run *lock = run_open(in("part"), &err);
-    refused(in("part"), STATUS_FAILED, "in use by process");
-    run_close(lock);
-}
-
-/* ---- disks and memory -------------------------------------------------------------------------------------------- */
-
-/* Every write, fsync, close and rename of a run fails once: before the first step the run is refused; later it goes on
- * and ends with the same predictor, and the folder resumes to the same. */
-static void failing_disks(void **state) {
-    (void)state;
-    sweep();
-    TrainJob job = small_job(in("whole"));
-    job.data = NULL; /* some hundred runs: short ones */
-    job.config.predictor.hidden = 6;
-    job.config.batch = 128;
-    job.config.refresh = 100;
-    job.config.steps = 6;
-    job.config.save_every = 2;
-    job.config.evaluate_every = 3;
-    TrainResults whole = run(&job);
-    unsigned refusals = 0, survivals = 0;
-    for (uint64_t n = 1;; n++) {
-        TrainResults results, rest;
-        Error err;
-        const TrainJob on = {.folder = in("faulty")};
-        sweep();
-        job.folder = in("faulty");
-        fault_arm(FAULT_OPEN | FAULT_WRITE | FAULT_FSYNC | FAULT_CLOSE | FAULT_RENAME, n, false);
-        const bool done = train_run(&job, &results, &err);
-        const uint64_t seen = fault_disarm();
-        if (done) {
-            same_parameters(&whole, &results);
-            train_results_done(&results);
-            survivals++;
-            if (!train_resume(&on, &rest, &err)) fail_msg("fault %llu: %s", (unsigned long long)n, err.text);
-            same_parameters(&whole, &rest);
-            train_results_done(&rest);
-        } else {
-            refusals++;
-            if (err.status != STATUS_WRITE && !strstr(err.text, "Too many open files"))
-                fail_msg("fault %llu: %d, %s", (unsigned long long)n, err.status, err.text);
-        }
-        if (seen < n) break;
-    }
-    assert_true(refusals > 10 && survivals > 10);
-    train_results_done(&whole);
-}
-
-/* The disk fails from some moment on and for good: the run still ends with its predictor and says that it was not
- * saved; what was saved before goes on to the same. */
-static void full_disk(void **state) {
-    (void)state;
-    sweep();
-    TrainJob job = small_job(in("whole"));
-    TrainResults whole = run(&job);
-    unsigned unsaved = 0;
-    for (uint64_t n = 20;; n += 9) {
-        TrainResults results, rest;
-        Error err;
-        const TrainJob on = {.folder = in("full")};
-        sweep();
-        job.folder = in("full");
-        fault_arm(FAULT_WRITE, n, true);
-        const bool done = train_run(&job, &results, &err);
-        const uint64_t seen = fault_disarm();
-        if (!done) continue;
-        same_parameters(&whole, &results);
-        if (seen >= n) {
-            assert_int_equal(results.trial[0].saved, STATUS_WRITE);
-            assert_true(strlen(results.trial[0].save_error.text) > 0);
-            unsaved++;
-        }
-        train_results_done(&results);
-        if (!train_resume(&on, &rest, &err)) fail_msg("fault %llu: %s", (unsigned long long)n, err.text);
-        same_parameters(&whole, &rest);
-        same_log(whole.trial[0].predictor->log, rest.trial[0].predictor->log);
-        train_results_done(&rest);
-        if (seen < n) break;
-    }
-    assert_true(unsaved > 2);
-    train_results_done(&whole);
-}
-
-static void no_memory(void **state) {
-    (void)state;
-    sweep();
-    for (uint64_t n = 1;; n += 1 + n / 20) {
-        TrainResults results;
-        Error err;
-        sweep();
-        TrainJob job = small_job(in("memory"));
-        job.config.steps = 2;
-        job.data = NULL;
-        fault_arm(FAULT_ALLOC, n, false);
-        const bool done = train_run(&job, &results, &err);
-        const uint64_t seen = fault_disarm();
-        if (done) train_results_done(&results);
-        if (seen < n) break;
-        if (!done) assert_true(err.status == STATUS_LIMIT || err.status == STATUS_WRITE);
-    }
-}
-
-static void unwritable(void **state) {
-    (void)state;
-    if (geteuid() == 0) {
-        /* root writes everywhere but where the system itself refuses */
-        TrainResults none;
-        Error err;
-        TrainJob job = small_job("/proc/weft-run");
-        assert_false(train_run(&job, &none, &err));
-        assert_int_equal(err.status, STATUS_WRITE);
-        return;
-    }
-    sweep();
-    TrainResults none;
-    Error err;
-    TrainJob job = small_job(in("closed/run"));
-    assert_int_equal(mkdir(in("closed"), 0555), 0);
-    assert_false(train_run(&job, &none, &err));
-    assert_int_equal(err.status, STATUS_WRITE);
-}
-
-/* ---- configuration ----------------------------------------------------------------------------------------------- */
-
-static void configurations(void **state) {
-    (void)state;
-    TrainConfig config = train_config(), back;
-    Error err;
-    Str text = {0}, twice = {0};
-    config.rate = 0.1 + 0.2;
-    config.clip = 1e-300;
-    strcpy(config.layers, "stage:1,-\"x\"");
-    assert_true(train_config_write(&config, &text, &err));
-    assert_true(train_config_read(str_text(&text), &back, &err));
-    assert_true(train_config_write(&back, &twice, &err));
-    assert_string_equal(str_text(&text), str_text(&twice));
-    assert_true(config.rate == back.rate && config.clip == back.clip);
-    static const char *const bad[] = {"", "[]", "{}", "{\"scheme\": 1}"};
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        assert_false(train_config_read(bad[i], &back, &err));
-        assert_int_equal(err.status, STATUS_BAD_INPUT);
-    }
-    str_add(&twice, " ");
-    twice.text[twice.length - 2] = ','; /* the closing brace */
-    str_add(&twice, "\"more\": 1}");
-    assert_false(train_config_read(str_text(&twice), &back, &err));
-    assert_non_null(strstr(err.text, "'more' is not known"));
-    str_done(&text);
-    str_done(&twice);
+    static const HandmadeLayer layers[] = {{"a", 4, {4, 3, 11, 11}}, {"b", 4, {5, 4, 3, 3}}};
+    Network *wide = handmade_network(layers, 2, 3);
+    TrainJob job = runs_job(NULL);
+    job.source = wide;
+    job.data = NULL;
+    strcpy(job.config.layers, "all");
+    TrainResults results = runs_run(&job);
+    assert_true(isfinite(results.trial[0].recon));
+    train_results_done(&results);
+    network_free(wide);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(trains),         cmocka_unit_test(resumes_to_the_bit),
-        cmocka_unit_test(survives_kills), cmocka_unit_test(trials),
-        cmocka_unit_test(damage),         cmocka_unit_test(changes),
-        cmocka_unit_test(failing_disks),  cmocka_unit_test(full_disk),
-        cmocka_unit_test(no_memory),      cmocka_unit_test(unwritable),
-        cmocka_unit_test(configurations),
+        cmocka_unit_test(trains),           cmocka_unit_test(resumes_to_the_bit),
+        cmocka_unit_test(survives_kills),   cmocka_unit_test(trials),
+        cmocka_unit_test(trials_cut_short), cmocka_unit_test(goes_on_from_a_predictor),
+        cmocka_unit_test(large_kernels),
     };
-    return cmocka_run_group_tests(tests, begin, end);
+    return cmocka_run_group_tests(tests, runs_begin, runs_end);
 }

@@ -7,10 +7,10 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     TrainResults results;
     Str folder = {0};
     char *name = NULL;
-    if (!job_find(args_text(args, "RUN"), &folder, err)) return false;
+    TrainAbout about = {0};
+    bool done = job_find(args_text(args, "RUN"), &folder, err);
     TrainJob job = {.folder = str_text(&folder), .task = &session->task};
-    TrainAbout about;
-    bool done = train_about(job.folder, &about, err);
+    done = done && train_about(job.folder, &about, err);
     const char *into = done && args_text(args, "into") ? args_text(args, "into") : about.name;
     done = done && workspace_name_check(session, into, err) &&
            workspace_accepts(session, into, OBJECT_PREDICTOR, err) && (name = mem_copy_text(into, err)) &&

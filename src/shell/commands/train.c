@@ -40,24 +40,33 @@ static void set_optimiser(const Args *args, TrainConfig *config) {
     set_real(args, "clip", &config->clip);
 }
 
-/* An epoch is what passes over the images once in batches of 256 (METHOD.md section 5); without images, over the
- * kernels. */
-static uint64_t epoch_steps(const Dataset *data, size_t kernels, size_t batch) {
-    const uint64_t items = data ? data->count : kernels, each = data ? 256 : batch;
-    return items ? (items + each - 1) / each : 1;
-}
-
-static size_t predicted_kernels(const Network *network) {
-    size_t kernels = 0;
+/* Kernels that the predictor will have. */
+static bool count_kernels(const Args *args, const Network *network, const Predictor *from, size_t *kernels,
+                          Error *err) {
+    *kernels = from ? from->kernel_count : 0;
+    if (from) return true;
+    bool *chosen = args_text(args, "layers") ? args_layers(args, network, true, err) : NULL;
+    if (args_text(args, "layers") && !chosen) return false;
     for (size_t i = 0; i < network->layer_count; i++) {
         const Tensor *weight = layer_weight(network, &network->layers[i]);
-        if (network->layers[i].predicted) kernels += (size_t)(weight->dim[0] * weight->dim[1]);
+        if (chosen ? chosen[i] : network->layers[i].predicted) *kernels += (size_t)(weight->dim[0] * weight->dim[1]);
     }
-    return kernels;
+    mem_free(chosen);
+    return true;
 }
 
-static bool set_steps(const Args *args, const Network *source, const Dataset *data, TrainConfig *config, Error *err) {
-    config->epoch_steps = epoch_steps(data, predicted_kernels(source), config->batch);
+/* An epoch is what passes over the images once in batches of 256 (METHOD.md section 5); without images, over the
+ * kernels. */
+static uint64_t epoch_steps(const Dataset *data, size_t kernels, const TrainConfig *config) {
+    const uint64_t items = data ? data->count : kernels;
+    const uint64_t each = data ? 256 : config->sampling == SAMPLING_ALL ? kernels : config->batch;
+    return items && each ? (items + each - 1) / each : 1;
+}
+
+static bool set_steps(const Args *args, const TrainJob *job, TrainConfig *config, Error *err) {
+    size_t kernels;
+    if (!count_kernels(args, job->source, job->from, &kernels, err)) return false;
+    config->epoch_steps = epoch_steps(job->data, kernels, config);
     if (args_text(args, "steps") && args_text(args, "epochs"))
         return error_set(err, STATUS_USAGE, "--steps and --epochs say the same in two ways; give one");
     set_count(args, "steps", &config->steps);
@@ -73,8 +82,31 @@ static bool set_steps(const Args *args, const Network *source, const Dataset *da
     return true;
 }
 
-static bool set_config(Session *session, const Args *args, const Network *source, const Dataset *data,
-                       TrainConfig *config, Error *err) {
+/* Options that say something only beside others. */
+static bool check_options(const Args *args, const TrainConfig *config, Error *err) {
+    const bool adaptive = config->optimiser.kind != OPTIMISER_SGD;
+    const struct {
+        const char *option, *needs;
+        bool met;
+    } rules[] = {
+        {"momentum", "--optimiser sgd", !adaptive},
+        {"beta1", "an adaptive --optimiser", adaptive},
+        {"beta2", "an adaptive --optimiser", adaptive},
+        {"epsilon", "an adaptive --optimiser", adaptive},
+        {"magnitude", "--sampling mixed", config->sampling == SAMPLING_MIXED},
+        {"batch", "--sampling uniform, magnitude or mixed",
+         config->sampling != SAMPLING_ALL && config->sampling != SAMPLING_LAYER},
+        {"refresh", "a step that leaves kernels out", !args_flag(args, "exact") && config->sampling != SAMPLING_ALL},
+        {"exact", "a step that leaves kernels out", config->sampling != SAMPLING_ALL},
+        {"lr-last", "a --schedule that changes the rate", config->schedule != SCHEDULE_CONSTANT},
+    };
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
+        if (args_value(args, rules[i].option)->given && !rules[i].met)
+            return error_set(err, STATUS_USAGE, "--%s has a meaning only with %s", rules[i].option, rules[i].needs);
+    return true;
+}
+
+static bool set_config(Session *session, const Args *args, const TrainJob *job, TrainConfig *config, Error *err) {
     const char *layers = args_text(args, "layers");
     *config = train_config();
     config->scheme = (SchemeKind)args_choice(args, "scheme");
@@ -90,7 +122,7 @@ static bool set_config(Session *session, const Args *args, const Network *source
     if (layers) strcpy(config->layers, layers);
     set_predictor(args, &config->predictor);
     set_optimiser(args, config);
-    return set_steps(args, source, data, config, err);
+    return check_options(args, config, err) && set_steps(args, job, config, err);
 }
 
 /* ---- running ----------------------------------------------------------------------------------------------------- */
@@ -150,6 +182,7 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     if (!job.source)
         return error_set(err, STATUS_USAGE, "'%s' does not know its network: load it with --for NET",
                          args_text(args, "from"));
+    if (background && session->options.safe) return error_set(err, STATUS_USAGE, "--safe allows no background runs");
     if (background && args_flag(args, "monitor"))
         return error_set(err, STATUS_USAGE, "--background leaves the prompt free; attach shows the monitor");
     if (args_text(args, "run"))
@@ -157,7 +190,7 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     else if (background)
         str_addf(&folder, "runs/%s", job.name);
     bool done = str_ok(&folder, err) && workspace_accepts(session, job.name, OBJECT_PREDICTOR, err) &&
-                set_config(session, args, job.source, job.data, &job.config, err);
+                set_config(session, args, &job, &job.config, err);
     if (folder.length) job.folder = str_text(&folder);
     if (done && background)
         done = run_in_background(session, &job, result, err);
