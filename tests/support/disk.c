@@ -119,9 +119,10 @@ static void state_done(State *state) {
     *state = (State){0};
 }
 
-/* One line for everything that has a name, folders before what is in them: path and hash. With `into`, puts it there
- * as well. */
-static void walk(const Disk *disk, State *state, size_t folder, const char *path, const char *into, Str *out) {
+/* One line for everything that has a name, folders before what is in them: path and hash; but not of what is trivial.
+ * With `into`, puts it there as well. */
+static void walk(const Disk *disk, State *state, size_t folder, const char *path, const char *into,
+                 DiskTrivial *trivial, Str *out) {
     for (size_t i = 0; i < state->count; i++) {
         const Entry *entry = &state->entries[i];
         char inner[PATH_SIZE], target[2 * PATH_SIZE], hash[HASH_HEX] = "folder";
@@ -130,11 +131,13 @@ static void walk(const Disk *disk, State *state, size_t folder, const char *path
         snprintf(target, sizeof target, "%s%s", into ? into : "", inner);
         const bool is_folder = disk->is_folder[entry->node];
         const Bytes *bytes = content(state, entry->node);
-        if (!is_folder) hash_hex(bytes->length ? bytes->data : (const uint8_t *)"", bytes->length, hash);
-        str_addf(out, "%s %s\n", inner, hash);
+        if (is_folder || !trivial || !trivial(entry->name)) {
+            if (!is_folder) hash_hex(bytes->length ? bytes->data : (const uint8_t *)"", bytes->length, hash);
+            str_addf(out, "%s %s\n", inner, hash);
+        }
         if (into && is_folder) assert_int_equal(mkdir(target, 0777), 0);
         if (into && !is_folder) assert_true(write_bytes(target, bytes->data, bytes->length));
-        if (is_folder) walk(disk, state, entry->node, inner, into, out);
+        if (is_folder) walk(disk, state, entry->node, inner, into, trivial, out);
     }
 }
 
@@ -332,8 +335,8 @@ void disk_stop(Disk *disk) {
     recording = NULL;
     io_recorder = NULL;
     Disk *real = disk_load(disk->root);
-    walk(disk, &disk->live, ROOT, "", NULL, &text[0]);
-    walk(real, &real->live, ROOT, "", NULL, &text[1]);
+    walk(disk, &disk->live, ROOT, "", NULL, NULL, &text[0]);
+    walk(real, &real->live, ROOT, "", NULL, NULL, &text[1]);
     for (int i = 0; i < 2; i++) sorted_lines(str_text(&text[i]), &sorted[i]);
     assert_string_equal(str_text(&sorted[0]), str_text(&sorted[1]));
     for (int i = 0; i < 2; i++) {
@@ -357,6 +360,7 @@ void disk_free(Disk *disk) {
 typedef struct Crash {
     const Disk *disk;
     const char *folder;
+    DiskTrivial *trivial;
     DiskCheck *check;
     void *context;
     size_t prefix, uncertain; /* operations so far; those that may be lost */
@@ -398,14 +402,14 @@ static void try_state(Crash *crash) {
     char hash[HASH_HEX];
     for (size_t i = 0; i < crash->prefix; i++) apply(&state, &crash->disk->ops[i], crash->fates[i]);
     str_addf(&list, "%llu\n", (unsigned long long)crash->promise);
-    walk(crash->disk, &state, ROOT, "", NULL, &list);
+    walk(crash->disk, &state, ROOT, "", NULL, crash->trivial, &list);
     hash_hex(str_text(&list), list.length, hash);
     for (size_t i = 0; i < crash->states; i++)
         if (strcmp(crash->seen[i], hash) == 0) goto out;
     assert_true(mem_grow(&crash->seen, &crash->capacity, crash->states + 1, sizeof *crash->seen, &err));
     strcpy(crash->seen[crash->states++], hash);
     assert_int_equal(nftw(crash->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
-    walk(crash->disk, &state, ROOT, "", crash->folder, &list);
+    walk(crash->disk, &state, ROOT, "", crash->folder, NULL, &list);
     tell(crash, &what);
     crash->check(crash->context, crash->folder, crash->promise, str_text(&what));
 out:
@@ -445,6 +449,30 @@ static void try_parts(Crash *crash, Fate fate) {
     }
 }
 
+/* Whether it matters what becomes of an operation: not of names that are trivial, nor of bytes that had no other name
+ * until now. */
+static bool matters(const Crash *crash, const Op *op) {
+    const Disk *disk = crash->disk;
+    if (op->kind == OP_LINK || op->kind == OP_MOVE) return disk->is_folder[op->target] || !crash->trivial(op->name);
+    if (op->kind == OP_UNLINK) return !crash->trivial(op->old);
+    for (size_t i = 0; i < crash->prefix; i++) {
+        const Op *other = &disk->ops[i];
+        const bool names = other->kind == OP_LINK || other->kind == OP_MOVE;
+        if (names && other->target == op->node && !crash->trivial(other->name)) return true;
+    }
+    return false;
+}
+
+/* Collects the operations that may be lost. */
+static void find_uncertain(Crash *crash) {
+    crash->uncertain = 0;
+    for (size_t i = crash->disk->first; i < crash->prefix; i++) {
+        const Op *op = &crash->disk->ops[i];
+        if (op->kind < OP_SYNC && op->certain >= crash->prefix && matters(crash, op))
+            crash->pending[crash->uncertain++] = i;
+    }
+}
+
 static void try_moment(Crash *crash, size_t random) {
     Rng rng = {.seed = 1, .stream = crash->prefix};
     all(crash, KEPT);
@@ -466,18 +494,16 @@ static void try_moment(Crash *crash, size_t random) {
     all(crash, KEPT);
 }
 
-size_t disk_crashes(const Disk *disk, const char *folder, size_t random, DiskCheck *check, void *context) {
+size_t disk_crashes(const Disk *disk, const char *folder, size_t random, DiskTrivial *trivial, DiskCheck *check,
+                    void *context) {
     Error err;
-    Crash crash = {.disk = disk, .folder = folder, .check = check, .context = context};
+    Crash crash = {.disk = disk, .folder = folder, .trivial = trivial, .check = check, .context = context};
     assert_true(mem_grow(&crash.fates, &crash.fate_capacity, disk->count + 1, 1, &err));
     assert_true(mem_grow(&crash.pending, &crash.pending_capacity, disk->count + 1, sizeof *crash.pending, &err));
     for (crash.prefix = disk->first; crash.prefix <= disk->count; crash.prefix++) {
         if (crash.prefix > 0 && disk->ops[crash.prefix - 1].kind == OP_PROMISE)
             crash.promise = disk->ops[crash.prefix - 1].where;
-        crash.uncertain = 0;
-        for (size_t i = disk->first; i < crash.prefix; i++)
-            if (disk->ops[i].kind < OP_SYNC && disk->ops[i].certain >= crash.prefix)
-                crash.pending[crash.uncertain++] = i;
+        find_uncertain(&crash);
         try_moment(&crash, random);
     }
     mem_free(crash.fates);

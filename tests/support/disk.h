@@ -27,9 +27,12 @@ void disk_free(Disk *disk);
 /* Called with one state in `folder`, which it may change; `promise`: the newest (0: none yet); `what`: how the state
  * came to be, for messages. */
 typedef void DiskCheck(void *context, const char *folder, uint64_t promise, const char *what);
+/* Names of files that nobody reads: states that differ in them alone are one. */
+typedef bool DiskTrivial(const char *name);
 /* Puts every different state into `folder` (which is emptied first) and checks it. For each moment: all that is
  * uncertain lost, all kept, each alone lost, each alone kept, each write torn or zeroed, and `random` mixtures; of up
  * to four uncertain operations every subset. Returns the number of states. */
-size_t disk_crashes(const Disk *disk, const char *folder, size_t random, DiskCheck *check, void *context);
+size_t disk_crashes(const Disk *disk, const char *folder, size_t random, DiskTrivial *trivial, DiskCheck *check,
+                    void *context);
 
 #endif

@@ -17,7 +17,7 @@
 
 #include "../support/disk.h"
 
-enum { STEPS = 8, SAVE_EVERY = 3, RANDOM = 3 };
+enum { STEPS = 8, SAVE_EVERY = 3, RANDOM = 6 };
 static const char run_name[] = "runs/p"; /* below the disk's root: "runs" is made by the run, too */
 
 static char work[64], root[80], crashed[80], again[80];
@@ -149,6 +149,11 @@ static void compare_best(const char *folder, const char *what) {
 
 /* ---- after a power loss ------------------------------------------------------------------------------------------ */
 
+/* Temporary files are never looked at again, the lock is one without its text, the probe is removed. */
+static bool trivial(const char *name) {
+    return *name == '.' || strcmp(name, "lock") == 0 || strcmp(name, "probe") == 0;
+}
+
 /* config.json says that there is a run; above trials, that of the first trial does. */
 static bool holds_run(const Case *c, const char *folder) {
     char path[300];
@@ -188,7 +193,7 @@ static void crash_again(Case *c, const char *folder, uint64_t promise) {
     disk_stop(more.disk);
     Disk *disk = more.disk;
     more.disk = NULL;
-    c->twice += disk_crashes(disk, again, 1, check_state, &more);
+    c->twice += disk_crashes(disk, again, 2, trivial, check_state, &more);
     disk_free(disk);
 }
 
@@ -240,11 +245,11 @@ static Disk *record_run(Case *c, bool prepared) {
 
 static void crash(Case *c, bool prepared) {
     Disk *disk = record_run(c, prepared);
-    disk_crashes(disk, crashed, RANDOM, check_state, c);
+    disk_crashes(disk, crashed, RANDOM, trivial, check_state, c);
     disk_free(disk);
     train_results_done(&c->whole);
     print_message("%zu states: %zu resumed, %zu begun anew\n", c->states, c->resumed, c->anew);
-    assert_true(c->resumed > 50 && c->anew > 20);
+    assert_true(c->resumed > 40 && c->anew > 4);
 }
 
 static void runs(void **state) {
@@ -268,7 +273,7 @@ static void trials(void **state) {
 
 /* Of the states that a run can be left in, every now and then one is gone on with under power losses of its own. */
 static void check_now_and_then(void *context, const char *folder, uint64_t promise, const char *what) {
-    enum { EVERY = 40 };
+    enum { EVERY = 8 };
     Case *c = context;
     char path[200];
     (void)what;
@@ -280,11 +285,11 @@ static void resumptions(void **state) {
     (void)state;
     Case c = {.job = small_job()};
     Disk *disk = record_run(&c, false);
-    disk_crashes(disk, crashed, RANDOM, check_now_and_then, &c);
+    disk_crashes(disk, crashed, RANDOM, trivial, check_now_and_then, &c);
     disk_free(disk);
     train_results_done(&c.whole);
     print_message("%zu states of resumptions\n", c.twice);
-    assert_true(c.twice > 50);
+    assert_true(c.twice > 100);
 }
 
 int main(void) {
