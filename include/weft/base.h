@@ -329,8 +329,8 @@ void table_cell_text(const Table *table, size_t column, size_t row, Str *out);
 /* The folder of a long computation: config.json, log.csv, checkpoints. One writer: an flock on FOLDER/lock, whose text
  * is the writer's process number; the system gives it back however the process ends. */
 typedef struct Run Run;
-/* Makes the folder (and those above it) where it is missing; STATUS_FAILED "FOLDER: in use by process N" where another
- * process writes there; STATUS_WRITE where it cannot be made or written. */
+/* Makes the folder (and those above it) where it is missing, durably; STATUS_FAILED "FOLDER: in use by process N" where
+ * another process writes there; STATUS_WRITE where it cannot be made or written. */
 Run *run_open(const char *folder, Error *err);
 void run_close(Run *run);
 const char *run_folder(const Run *run);
@@ -342,10 +342,12 @@ bool run_probe(const Run *run, uint64_t bytes, Error *err);
 /* Puts a file of the folder, where it exists, in the place of another; durable when it returns true, else STATUS_WRITE.
  */
 bool run_rename(const char *folder, const char *from, const char *to, Error *err);
+/* Removes a file of the folder, where it exists; else STATUS_WRITE. Durable with the folder's next save. */
+bool run_remove(const char *folder, const char *file, Error *err);
 
-/* FOLDER/log.csv: a heading, then rows that are only ever appended; the first column is a step. run_log_open begins it,
- * or takes an old one up: cuts off a torn last line and the rows of steps beyond `last_step`. An old log with another
- * heading is STATUS_BAD_INPUT. run_log_row adds one line (no line end in `row`) in one write; run_log_sync makes all
+/* FOLDER/log.csv: a heading, then rows that are only ever appended; the first column is a step. run_log_open begins it
+ * (durably), or takes an old one up: cuts off a torn last line and the rows of steps beyond `last_step`. An old log with
+ * another heading is STATUS_BAD_INPUT. run_log_row adds one line (no line end in `row`) in one write; run_log_sync makes all
  * rows durable. Failures are STATUS_WRITE; a later row may succeed again. */
 bool run_log_open(Run *run, const char *heading, uint64_t last_step, Error *err);
 bool run_log_row(Run *run, const char *row, Error *err);

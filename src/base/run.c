@@ -169,7 +169,7 @@ bool run_probe(const Run *run, uint64_t bytes, Error *err) {
     }
     if (save && !done) save_abandon(save);
     done = done && save_commit(save, err);
-    done = done && (io_remove(str_text(&path)) == 0 || fail(run->folder, probe_name, err));
+    done = done && run_remove(run->folder, probe_name, err);
     mem_free(block);
     str_done(&path);
     return done;
@@ -182,6 +182,15 @@ bool run_rename(const char *folder, const char *from, const char *to, Error *err
         fd >= 0 && (io_rename(fd, from, to, true) == 0 || errno == ENOENT) && (io_fsync(fd) == 0 || errno == EINVAL);
     if (!done) fail(folder, to, err);
     if (fd >= 0) io_close(fd);
+    return done;
+}
+
+bool run_remove(const char *folder, const char *file, Error *err) {
+    Str path = {0};
+    run_path(folder, file, &path);
+    bool done = str_ok(&path, err) || fail_for(folder, err);
+    done = done && (io_remove(str_text(&path)) == 0 || errno == ENOENT || fail(folder, file, err));
+    str_done(&path);
     return done;
 }
 

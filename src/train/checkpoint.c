@@ -10,7 +10,6 @@
  */
 #include "train/internal.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -272,14 +271,7 @@ Checkpoint *checkpoint_newest(const char *folder, const TrainConfig *config, Pro
 bool checkpoint_clear(const char *folder, Error *err) {
     static const char *const names[] = {LAST, NEXT, PREVIOUS, "best.safetensors"};
     bool done = true;
-    for (size_t i = 0; done && i < sizeof names / sizeof *names; i++) {
-        Str path = {0};
-        run_path(folder, names[i], &path);
-        done = str_ok(&path, err);
-        if (done && unlink(str_text(&path)) != 0 && errno != ENOENT)
-            done = error_set(err, STATUS_WRITE, "%s: %s", str_text(&path), strerror(errno));
-        str_done(&path);
-    }
+    for (size_t i = 0; done && i < sizeof names / sizeof *names; i++) done = run_remove(folder, names[i], err);
     return done;
 }
 

@@ -105,9 +105,9 @@ static void apply(State *state, const Op *op, Fate fate) {
         Bytes *bytes = content(state, op->node);
         const size_t length = fate == TORN ? op->bytes.length / 2 : op->bytes.length, end = (size_t)op->where + length;
         if (end > bytes->length) resize(bytes, end);
-        if (fate == ZEROED)
+        if (length > 0 && fate == ZEROED)
             memset(bytes->data + op->where, 0, length);
-        else
+        else if (length > 0)
             memcpy(bytes->data + op->where, op->bytes.data, length);
     }
 }
@@ -131,12 +131,13 @@ static void walk(const Disk *disk, State *state, size_t folder, const char *path
         snprintf(target, sizeof target, "%s%s", into ? into : "", inner);
         const bool is_folder = disk->is_folder[entry->node];
         const Bytes *bytes = content(state, entry->node);
+        const void *data = bytes->data ? bytes->data : (const uint8_t *)""; /* no bytes yet: none are read */
         if (is_folder || !trivial || !trivial(entry->name)) {
-            if (!is_folder) hash_hex(bytes->length ? bytes->data : (const uint8_t *)"", bytes->length, hash);
+            if (!is_folder) hash_hex(data, bytes->length, hash);
             str_addf(out, "%s %s\n", inner, hash);
         }
         if (into && is_folder) assert_int_equal(mkdir(target, 0777), 0);
-        if (into && !is_folder) assert_true(write_bytes(target, bytes->data, bytes->length));
+        if (into && !is_folder) assert_true(write_bytes(target, data, bytes->length));
         if (is_folder) walk(disk, state, entry->node, inner, into, trivial, out);
     }
 }

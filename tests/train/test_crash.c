@@ -273,7 +273,7 @@ static void trials(void **state) {
 
 /* Of the states that a run can be left in, every now and then one is gone on with under power losses of its own. */
 static void check_now_and_then(void *context, const char *folder, uint64_t promise, const char *what) {
-    enum { EVERY = 8 };
+    enum { EVERY = 12 };
     Case *c = context;
     char path[200];
     (void)what;
