@@ -34,6 +34,7 @@ static int begin(void **state) {
     snprintf(root, sizeof root, "%s/root", work);
     snprintf(crashed, sizeof crashed, "%s/crashed", work);
     snprintf(again, sizeof again, "%s/again", work);
+    pool_set_threads(1); /* hundreds of runs too small to share */
     network = network_load("samples/fashion-resnet8.safetensors", NULL, &err);
     assert_non_null(network);
     return 0;
