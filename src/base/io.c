@@ -16,11 +16,20 @@ static bool refused(FaultKind kind, int error) {
     return true;
 }
 
+void (*io_recorder)(const IoEvent *event);
+
+/* Tells the recorder, where there is one, of what succeeded. */
+#define RECORD(succeeded, ...)                                                \
+    do {                                                                      \
+        if (io_recorder && (succeeded)) io_recorder(&(IoEvent){__VA_ARGS__}); \
+    } while (0)
+
 int io_open(int folder, const char *path, int flags, mode_t mode) {
     if (refused(FAULT_OPEN, EMFILE)) return -1;
     int fd;
     do fd = openat(folder, path, flags, mode);
     while (fd < 0 && errno == EINTR);
+    RECORD(fd >= 0, .kind = IO_OPEN, .fd = fd, .folder = folder, .path = path, .flags = flags);
     return fd;
 }
 
@@ -37,6 +46,8 @@ ssize_t io_write(int fd, const void *bytes, size_t length) {
     ssize_t put;
     do put = write(fd, bytes, length);
     while (put < 0 && errno == EINTR);
+    RECORD(put > 0, .kind = IO_WRITE, .fd = fd, .where = lseek(fd, 0, SEEK_CUR) - put, .bytes = bytes,
+           .length = (size_t)put);
     return put;
 }
 
@@ -45,21 +56,23 @@ int io_fsync(int fd) {
     int result;
     do result = fsync(fd);
     while (result < 0 && errno == EINTR);
+    RECORD(result == 0, .kind = IO_FSYNC, .fd = fd);
     return result;
 }
 
 int io_close(int fd) {
     bool refuse = fault_hit(FAULT_CLOSE);
-    int result = close(fd);
+    int result = close(fd), error = errno;
+    RECORD(true, .kind = IO_CLOSE, .fd = fd);
     if (refuse) {
         errno = EIO;
         return -1;
     }
+    errno = error;
     return result < 0 && errno == EINTR ? 0 : result; /* Linux has closed it by then */
 }
 
-int io_rename(int folder, const char *from, const char *to, bool replace) {
-    if (refused(FAULT_RENAME, EIO)) return -1;
+static int rename_in(int folder, const char *from, const char *to, bool replace) {
     if (replace) return renameat(folder, from, folder, to);
     if (renameat2(folder, from, folder, to, RENAME_NOREPLACE) == 0) return 0;
     if (errno != EINVAL && errno != ENOSYS) return -1;
@@ -69,8 +82,18 @@ int io_rename(int folder, const char *from, const char *to, bool replace) {
     return 0;
 }
 
+int io_rename(int folder, const char *from, const char *to, bool replace) {
+    if (refused(FAULT_RENAME, EIO)) return -1;
+    int result = rename_in(folder, from, to, replace);
+    RECORD(result == 0, .kind = IO_RENAME, .fd = -1, .folder = folder, .path = from, .to = to);
+    return result;
+}
+
 int io_mkdir(const char *path, mode_t mode) {
-    return refused(FAULT_OPEN, ENOSPC) ? -1 : mkdir(path, mode);
+    if (refused(FAULT_OPEN, ENOSPC)) return -1;
+    int result = mkdir(path, mode);
+    RECORD(result == 0, .kind = IO_MKDIR, .fd = -1, .folder = AT_FDCWD, .path = path);
+    return result;
 }
 
 int io_lock(int fd, int operation) {
@@ -86,9 +109,13 @@ int io_truncate(int fd, off_t length) {
     int result;
     do result = ftruncate(fd, length);
     while (result < 0 && errno == EINTR);
+    RECORD(result == 0, .kind = IO_TRUNCATE, .fd = fd, .where = length);
     return result;
 }
 
 int io_remove(const char *path) {
-    return refused(FAULT_RENAME, EIO) ? -1 : unlink(path);
+    if (refused(FAULT_RENAME, EIO)) return -1;
+    int result = unlink(path);
+    RECORD(result == 0, .kind = IO_REMOVE, .fd = -1, .folder = AT_FDCWD, .path = path);
+    return result;
 }

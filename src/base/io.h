@@ -4,6 +4,7 @@
 #define WEFT_BASE_IO_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 int io_open(int folder, const char *path, int flags, mode_t mode);
@@ -17,5 +18,22 @@ int io_mkdir(const char *path, mode_t mode);
 int io_lock(int fd, int operation); /* flock */
 int io_truncate(int fd, off_t length);
 int io_remove(const char *path);
+
+/* What went through the layer and succeeded, for tests that ask what a power loss would have left of it. Paths are
+ * relative to `folder`, as in the calls; what is borrowed is so until the recorder returns. */
+typedef enum IoKind { IO_OPEN, IO_WRITE, IO_TRUNCATE, IO_FSYNC, IO_CLOSE, IO_RENAME, IO_REMOVE, IO_MKDIR } IoKind;
+typedef struct IoEvent {
+    IoKind kind;
+    int fd;                /* of open: the new one; of close: the one that was; rename, remove, mkdir: -1 */
+    int folder;            /* open, rename, remove, mkdir: what `path` and `to` are relative to, or AT_FDCWD */
+    const char *path, *to; /* `to`: of rename */
+    int flags;             /* of open */
+    off_t where;           /* of write: offset of its first byte in the file; of truncate: the new length */
+    const void *bytes;     /* of write: those that were taken */
+    size_t length;
+} IoEvent;
+/* Called after each call that changed something; NULL, as it is from the start: nobody. Not while other threads use
+ * files. */
+extern void (*io_recorder)(const IoEvent *event);
 
 #endif

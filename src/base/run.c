@@ -48,6 +48,19 @@ void run_path(const char *folder, const char *file, Str *out) {
 
 /* ---- the folder and its lock ------------------------------------------------------------------------------------- */
 
+/* A new folder is there for certain once the one above it is fsync'ed. Writes into `path` and puts it back. Some file
+ * systems know no fsync of folders and say EINVAL: they have nothing more to offer. */
+static bool sync_above(char *path, Error *err) {
+    enum { FLAGS = O_RDONLY | O_DIRECTORY | O_CLOEXEC };
+    char *slash = strrchr(path, '/');
+    if (slash) *slash = '\0';
+    const int fd = io_open(AT_FDCWD, !slash ? "." : slash == path ? "/" : path, FLAGS, 0);
+    if (slash) *slash = '/';
+    bool done = (fd >= 0 && (io_fsync(fd) == 0 || errno == EINVAL)) || fail(path, "", err);
+    if (fd >= 0) io_close(fd);
+    return done;
+}
+
 /* Makes `path` and the folders above it that are missing; writes into the text and puts it back. */
 static bool make_folders(char *path, Error *err) {
     for (char *at = path;; at++) {
@@ -57,7 +70,8 @@ static bool make_folders(char *path, Error *err) {
             *at = '\0';
             bool there = stat(path, &about) == 0;
             bool ok = there || (errno == ENOENT ? save_allowed(path, err) : fail(path, "", err));
-            ok = ok && (there || io_mkdir(path, 0777) == 0 || errno == EEXIST || fail(path, "", err));
+            const bool made = ok && !there && io_mkdir(path, 0777) == 0;
+            ok = ok && (there || made || errno == EEXIST || fail(path, "", err)) && (!made || sync_above(path, err));
             *at = rest;
             if (!ok) return false;
         }
@@ -207,6 +221,18 @@ static bool log_keep(const char *text, size_t length, const char *heading, uint6
     return true;
 }
 
+/* Makes the file where it is missing, with its heading at once and for certain: what a power loss left of a heading
+ * could be anything, and would not be known for a log. */
+static bool make_log(const Run *run, const char *path, const char *heading, Error *err) {
+    if (access(path, F_OK) == 0) return true;
+    Str text = {0};
+    str_addf(&text, "%s\n", heading);
+    bool done = str_ok(&text, err) || fail_for(run->folder, err);
+    done = done && save_text(path, false, str_text(&text), text.length, err);
+    str_done(&text);
+    return done;
+}
+
 bool run_log_open(Run *run, const char *heading, uint64_t last_step, Error *err) {
     Str path = {0};
     size_t length = 0;
@@ -219,8 +245,8 @@ bool run_log_open(Run *run, const char *heading, uint64_t last_step, Error *err)
         fail_for(run->folder, err);
         goto out;
     }
-    if (!save_allowed(str_text(&path), err)) goto out;
-    run->log = io_open(AT_FDCWD, str_text(&path), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0666);
+    if (!save_allowed(str_text(&path), err) || !make_log(run, str_text(&path), heading, err)) goto out;
+    run->log = io_open(AT_FDCWD, str_text(&path), O_RDWR | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0);
     if (run->log < 0) {
         fail(run->folder, log_name, err);
         goto out;
