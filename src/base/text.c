@@ -72,6 +72,12 @@ void str_add_escaped(Str *str, const char *bytes, size_t length) {
     }
 }
 
+const char *text_as_utf8(const char *text, Str *scratch) {
+    if (text_valid_utf8(text, strlen(text))) return text;
+    str_add_escaped(scratch, text, strlen(text));
+    return scratch->failed ? NULL : str_text(scratch);
+}
+
 bool str_ok(const Str *str, Error *err) {
     return !str->failed || error_set(err, STATUS_LIMIT, "out of memory for a text of %zu bytes", str->length);
 }

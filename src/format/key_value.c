@@ -40,10 +40,8 @@ bool key_value_copy(KeyValue **list, size_t *count, const KeyValue *from, size_t
 
 /* JSON holds only UTF-8; other bytes (of a file's name) are escaped. */
 static json_t *json_text(const char *text) {
-    if (text_valid_utf8(text, strlen(text))) return json_string(text);
     Str escaped = {0};
-    str_add_escaped(&escaped, text, strlen(text));
-    json_t *string = escaped.failed ? NULL : json_string(str_text(&escaped));
+    json_t *string = json_string(text_as_utf8(text, &escaped));
     str_done(&escaped);
     return string;
 }

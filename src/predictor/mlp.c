@@ -113,7 +113,7 @@ static bool make_buffers(Mlp *mlp, Error *err) {
     if (!size_mul(mlp->gradient_size, groups, &gradients) || !size_mul(mlp->worker_size, mlp->workers, &scratch) ||
         !size_add(gradients, scratch, &total) || !size_mul(total, sizeof(float), &total))
         total = UINT64_MAX;
-    return mem_admit(total, "the predictor's training", err) &&
+    return mem_admit(total, "a predictor this large", err) &&
            (mlp->table = mem_alloc(mlp->table_rows * mlp->width, sizeof(float), err)) &&
            (mlp->forward = mem_alloc(mlp->weight_size, sizeof(float), err)) &&
            (mlp->backward = mem_alloc(mlp->weight_size, sizeof(float), err)) &&

@@ -22,16 +22,6 @@ static void data_hash(const Dataset *data, char out[HASH_HEX]) {
 
 /* ---- writing ----------------------------------------------------------------------------------------------------- */
 
-/* JSON holds only UTF-8; other bytes of a command are escaped. */
-static json_t *text_json(const char *text) {
-    if (text_valid_utf8(text, strlen(text))) return json_string(text);
-    Str escaped = {0};
-    str_add_escaped(&escaped, text, strlen(text));
-    json_t *string = escaped.failed ? NULL : json_string(str_text(&escaped));
-    str_done(&escaped);
-    return string;
-}
-
 /* Where relative names of the data specification begin. */
 static json_t *folder_json(void) {
     char path[PATH_MAX];
@@ -56,11 +46,11 @@ bool stored_write(const char *folder, const TrainJob *job, const TrainConfig *co
         return error_set(err, STATUS_USAGE, "%s: a run keeps the data's specification, and this one is not UTF-8",
                          job->data->spec);
     json_t *object = json_object();
-    Str path = {0};
+    Str path = {0}, command = {0};
     bool done = object && json_object_set_new(object, "weft", json_string(WEFT_VERSION)) == 0 &&
                 json_object_set_new(object, "kind", json_string(trials > 1 ? "trials" : "train")) == 0 &&
                 json_object_set_new(object, "name", json_string(job->name)) == 0 &&
-                json_object_set_new(object, "command", text_json(job->command)) == 0 &&
+                json_object_set_new(object, "command", json_string(text_as_utf8(job->command, &command))) == 0 &&
                 json_object_set_new(object, "folder", folder_json()) == 0 &&
                 json_object_set_new(object, "trials", json_integer(trials > 1 ? trials : 0)) == 0 &&
                 json_object_set_new(object, "steps", json_integer((json_int_t)config->steps)) == 0 &&
@@ -75,6 +65,7 @@ bool stored_write(const char *folder, const TrainJob *job, const TrainConfig *co
     if (!text) done = error_set(err, STATUS_LIMIT, "no memory for config.json");
     done = done && str_ok(&path, err) && save_text(str_text(&path), true, text, strlen(text), err);
     str_done(&path);
+    str_done(&command);
     free(text);
     return done;
 }
