@@ -42,11 +42,16 @@ typedef struct Entry {
     char name[NAME_SIZE];
 } Entry;
 
+typedef struct Content {
+    uint8_t *bytes;
+    size_t length, capacity;
+} Content;
+
 /* Files and folders by number, and the names that they have. */
 typedef struct State {
     Entry *entries;
     size_t count, capacity;
-    Bytes *contents; /* one for each node */
+    Content *contents; /* one for each node */
     size_t nodes, node_capacity;
 } State;
 
@@ -82,7 +87,7 @@ static void set_name(State *state, size_t folder, const char *name, size_t node)
     entry->node = node;
 }
 
-static Bytes *content(State *state, size_t node) {
+static Content *content(State *state, size_t node) {
     Error err;
     if (node >= state->nodes) {
         assert_true(mem_grow(&state->contents, &state->node_capacity, node + 1, sizeof *state->contents, &err));
@@ -91,9 +96,11 @@ static Bytes *content(State *state, size_t node) {
     return &state->contents[node];
 }
 
-static void resize(Bytes *bytes, size_t length) {
-    if (bytes->length < length) bytes_fill(bytes, 0, length - bytes->length);
-    bytes->length = length;
+static void resize(Content *content, size_t length) {
+    Error err;
+    assert_true(mem_grow(&content->bytes, &content->capacity, length, 1, &err));
+    if (length > content->length) memset(content->bytes + content->length, 0, length - content->length);
+    content->length = length;
 }
 
 static void apply(State *state, const Op *op, Fate fate) {
@@ -102,18 +109,24 @@ static void apply(State *state, const Op *op, Fate fate) {
     if (op->kind == OP_LINK || op->kind == OP_MOVE) set_name(state, op->node, op->name, op->target);
     if (op->kind == OP_TRUNCATE) resize(content(state, op->node), (size_t)op->where);
     if (op->kind == OP_WRITE) {
-        Bytes *bytes = content(state, op->node);
+        Content *file = content(state, op->node);
         const size_t length = fate == TORN ? op->bytes.length / 2 : op->bytes.length, end = (size_t)op->where + length;
-        if (end > bytes->length) resize(bytes, end);
+        if (end > file->length) resize(file, end);
         if (length > 0 && fate == ZEROED)
-            memset(bytes->data + op->where, 0, length);
+            memset(file->bytes + op->where, 0, length);
         else if (length > 0)
-            memcpy(bytes->data + op->where, op->bytes.data, length);
+            memcpy(file->bytes + op->where, op->bytes.data, length);
     }
 }
 
+/* Back to nothing, keeping its memory. */
+static void clear(State *state) {
+    for (size_t i = 0; i < state->nodes; i++) state->contents[i].length = 0;
+    state->count = 0;
+}
+
 static void state_done(State *state) {
-    for (size_t i = 0; i < state->nodes; i++) bytes_done(&state->contents[i]);
+    for (size_t i = 0; i < state->nodes; i++) mem_free(state->contents[i].bytes);
     mem_free(state->contents);
     mem_free(state->entries);
     *state = (State){0};
@@ -130,14 +143,14 @@ static void walk(const Disk *disk, State *state, size_t folder, const char *path
         snprintf(inner, sizeof inner, "%.400s/%s", path, entry->name);
         snprintf(target, sizeof target, "%s%s", into ? into : "", inner);
         const bool is_folder = disk->is_folder[entry->node];
-        const Bytes *bytes = content(state, entry->node);
-        const void *data = bytes->data ? bytes->data : (const uint8_t *)""; /* no bytes yet: none are read */
+        const Content *file = content(state, entry->node);
+        const void *bytes = file->bytes ? file->bytes : (const uint8_t *)""; /* none yet: none are read */
         if (is_folder || !trivial || !trivial(entry->name)) {
-            if (!is_folder) hash_hex(data, bytes->length, hash);
+            if (!is_folder) hash_hex(bytes, file->length, hash);
             str_addf(out, "%s %s\n", inner, hash);
         }
         if (into && is_folder) assert_int_equal(mkdir(target, 0777), 0);
-        if (into && !is_folder) assert_true(write_bytes(target, data, bytes->length));
+        if (into && !is_folder) assert_true(write_bytes(target, bytes, file->length));
         if (is_folder) walk(disk, state, entry->node, inner, into, trivial, out);
     }
 }
@@ -364,6 +377,7 @@ typedef struct Crash {
     DiskTrivial *trivial;
     DiskCheck *check;
     void *context;
+    State state;
     size_t prefix, uncertain; /* operations so far; those that may be lost */
     uint64_t promise;
     size_t *pending; /* their numbers */
@@ -397,26 +411,26 @@ static void tell(const Crash *crash, Str *out) {
 
 /* Makes the state of the fates and has it checked, if it is a new one. */
 static void try_state(Crash *crash) {
-    State state = {0};
+    State *state = &crash->state;
     Str list = {0}, what = {0};
     Error err;
     char hash[HASH_HEX];
-    for (size_t i = 0; i < crash->prefix; i++) apply(&state, &crash->disk->ops[i], crash->fates[i]);
+    clear(state);
+    for (size_t i = 0; i < crash->prefix; i++) apply(state, &crash->disk->ops[i], crash->fates[i]);
     str_addf(&list, "%llu\n", (unsigned long long)crash->promise);
-    walk(crash->disk, &state, ROOT, "", NULL, crash->trivial, &list);
+    walk(crash->disk, state, ROOT, "", NULL, crash->trivial, &list);
     hash_hex(str_text(&list), list.length, hash);
     for (size_t i = 0; i < crash->states; i++)
         if (strcmp(crash->seen[i], hash) == 0) goto out;
     assert_true(mem_grow(&crash->seen, &crash->capacity, crash->states + 1, sizeof *crash->seen, &err));
     strcpy(crash->seen[crash->states++], hash);
     assert_int_equal(nftw(crash->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
-    walk(crash->disk, &state, ROOT, "", crash->folder, NULL, &list);
+    walk(crash->disk, state, ROOT, "", crash->folder, NULL, &list);
     tell(crash, &what);
     crash->check(crash->context, crash->folder, crash->promise, str_text(&what));
 out:
     str_done(&what);
     str_done(&list);
-    state_done(&state);
 }
 
 static void all(Crash *crash, Fate fate) {
@@ -507,6 +521,7 @@ size_t disk_crashes(const Disk *disk, const char *folder, size_t random, DiskTri
         find_uncertain(&crash);
         try_moment(&crash, random);
     }
+    state_done(&crash.state);
     mem_free(crash.fates);
     mem_free(crash.pending);
     mem_free(crash.seen);
