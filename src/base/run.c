@@ -6,6 +6,7 @@
 #include "weft/base.h"
 
 #include <assert.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -113,6 +114,15 @@ static bool open_lock(Run *run, Error *err) {
     return done;
 }
 
+/* Saves of a writer that was killed left their temporary files; whoever holds the lock knows that nobody writes them
+ * any more. */
+static void sweep_temporaries(const char *folder) {
+    DIR *listing = opendir(folder);
+    for (const struct dirent *entry; listing && (entry = readdir(listing));)
+        if (save_is_temporary(entry->d_name)) unlinkat(dirfd(listing), entry->d_name, 0);
+    if (listing) closedir(listing);
+}
+
 Run *run_open(const char *folder, Error *err) {
     Run *run = mem_alloc(1, sizeof *run, err);
     if (run) {
@@ -125,7 +135,10 @@ Run *run_open(const char *folder, Error *err) {
         return NULL;
     }
     for (size_t length = strlen(folder); length > 1 && run->folder[length - 1] == '/';) run->folder[--length] = '\0';
-    if (make_folders(run->folder, err) && open_lock(run, err)) return run;
+    if (make_folders(run->folder, err) && open_lock(run, err)) {
+        sweep_temporaries(run->folder);
+        return run;
+    }
     run_close(run);
     return NULL;
 }

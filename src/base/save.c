@@ -107,6 +107,11 @@ static bool make_temporary(Save *save, int old_mode, Error *err) {
     return old_mode == NO_OLD_FILE || fchmod(save->fd, (mode_t)old_mode) == 0 || fail(save, err);
 }
 
+bool save_is_temporary(const char *name) {
+    const char *dot = strrchr(name, '.');
+    return name[0] == '.' && dot > name && strlen(dot + 1) == 8 && strspn(dot + 1, "0123456789abcdef") == 8;
+}
+
 static bool (*guard)(void *context, const char *path, Error *err);
 static void *guard_context;
 

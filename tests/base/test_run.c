@@ -422,9 +422,25 @@ static void tables_out_of_memory(void **state) {
     }
 }
 
+/* What a killed writer's saves left is removed by the next writer; other files stay. */
+static void temporaries(void **state) {
+    (void)state;
+    Error err;
+    assert_int_equal(
+        system("mkdir left && touch left/.last.safetensors.0123abcd left/.hidden left/.a.0123abcg left/note.0123abcd"),
+        0);
+    Run *run = run_open("left", &err);
+    assert_non_null(run);
+    run_close(run);
+    assert_int_equal(access("left/.last.safetensors.0123abcd", F_OK), -1);
+    assert_int_equal(access("left/.hidden", F_OK), 0);
+    assert_int_equal(access("left/.a.0123abcg", F_OK), 0);
+    assert_int_equal(access("left/note.0123abcd", F_OK), 0);
+}
+
 int main(void) {
-#define TEST(name) cmocka_unit_test_setup(name, clean)
-    const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup(temporaries, clean),
+    cmocka_unit_test_setup(name, clean) const struct CMUnitTest tests[] = {
         TEST(one_writer),
         TEST(a_killed_writer),
         TEST(asking_does_no_harm),
