@@ -439,9 +439,10 @@ static void temporaries(void **state) {
 }
 
 int main(void) {
-#define TEST(name) cmocka_unit_test_setup(temporaries, clean),
-    cmocka_unit_test_setup(name, clean) const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup(name, clean)
+    const struct CMUnitTest tests[] = {
         TEST(one_writer),
+        TEST(temporaries),
         TEST(a_killed_writer),
         TEST(asking_does_no_harm),
         TEST(impossible_folders),
