@@ -336,6 +336,9 @@ typedef struct Run Run;
  * another process writes there; STATUS_WRITE where it cannot be made or written. */
 Run *run_open(const char *folder, Error *err);
 void run_close(Run *run);
+/* Whether a new run may begin in `folder`: it is missing, empty, or one where a run began before (it holds a lock). Else
+ * STATUS_WRITE: nobody's files are touched. */
+bool run_vacant(const char *folder, Error *err);
 const char *run_folder(const Run *run);
 void run_path(const char *folder, const char *file, Str *out); /* sets *out */
 /* True while a process holds the folder's lock; *process is its number, 0 where it is not known. */

@@ -109,6 +109,7 @@ static bool open_lock(Run *run, Error *err) {
     done = done && ((io_truncate(run->lock, 0) == 0 &&
                      io_write(run->lock, str_text(&text), text.length) == (ssize_t)text.length) ||
                     fail(run->folder, lock_name, err));
+    done = done && sync_above(path.text, err); /* the lock is what tells a run's folder from others */
     str_done(&text);
     str_done(&path);
     return done;
@@ -121,6 +122,19 @@ static void sweep_temporaries(const char *folder) {
     for (const struct dirent *entry; listing && (entry = readdir(listing));)
         if (save_is_temporary(entry->d_name)) unlinkat(dirfd(listing), entry->d_name, 0);
     if (listing) closedir(listing);
+}
+
+bool run_vacant(const char *folder, Error *err) {
+    DIR *listing = opendir(folder);
+    bool empty = true, lock = false;
+    if (!listing) return errno == ENOENT || fail(folder, "", err);
+    for (const struct dirent *entry; (entry = readdir(listing));) {
+        empty = empty && (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0);
+        lock = lock || strcmp(entry->d_name, lock_name) == 0;
+    }
+    closedir(listing);
+    return empty || lock ||
+           error_set(err, STATUS_WRITE, "%s: is not empty and holds no run; choose another folder", folder);
 }
 
 Run *run_open(const char *folder, Error *err) {

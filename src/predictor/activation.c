@@ -4,8 +4,6 @@
 
 #include <math.h>
 
-typedef int Mask __attribute__((vector_size(4 * LANES)));
-
 static float forward_of(PredictorActivation kind, float x) {
     switch (kind) {
     case PREDICTOR_LEAKY_RELU:
@@ -42,32 +40,29 @@ static float derivative_of(PredictorActivation kind, float x) {
 }
 
 void mlp_add_bias(float *values, const float *bias, size_t rows, size_t width) {
-    const Lanes *add = (const Lanes *)bias;
+    const Vector *add = (const Vector *)bias;
     for (size_t row = 0; row < rows; row++) {
-        Lanes *to = (Lanes *)(values + row * width);
-        for (size_t i = 0; i < width / LANES; i++) to[i] += add[i];
+        Vector *to = (Vector *)(values + row * width);
+        for (size_t i = 0; i < width / VECTOR; i++) to[i] += add[i];
     }
 }
 
 void mlp_add_rows(float *total, const float *values, size_t rows, size_t width) {
-    Lanes *to = (Lanes *)total;
+    Vector *to = (Vector *)total;
     for (size_t row = 0; row < rows; row++) {
-        const Lanes *from = (const Lanes *)(values + row * width);
-        for (size_t i = 0; i < width / LANES; i++) to[i] += from[i];
+        const Vector *from = (const Vector *)(values + row * width);
+        for (size_t i = 0; i < width / VECTOR; i++) to[i] += from[i];
     }
 }
 
 void mlp_activate(const Mlp *mlp, size_t rows, float *sum, const float *bias, float *out) {
-    const size_t vectors = mlp->width / LANES;
-    const Lanes none = {0}, *add = (const Lanes *)bias;
+    const size_t vectors = mlp->width / VECTOR;
+    const Vector *add = (const Vector *)bias;
     const PredictorActivation kind = mlp->predictor->config.activation;
     for (size_t row = 0; row < rows; row++) {
-        Lanes *in = (Lanes *)(sum + row * mlp->width), *to = (Lanes *)(out + row * mlp->width);
+        Vector *in = (Vector *)(sum + row * mlp->width), *to = (Vector *)(out + row * mlp->width);
         if (kind == PREDICTOR_RELU) {
-            for (size_t i = 0; i < vectors; i++) {
-                const Lanes value = in[i] + (add ? add[i] : none);
-                to[i] = (Lanes)((Mask)value & ~(value < 0.0f)); /* a NaN stays one */
-            }
+            for (size_t i = 0; i < vectors; i++) to[i] = vector_relu(in[i] + add[i]);
             continue;
         }
         for (size_t i = 0; add && i < vectors; i++) in[i] += add[i];
@@ -79,9 +74,9 @@ void mlp_activate_backward(const Mlp *mlp, size_t rows, const float *sum, float 
     const size_t count = rows * mlp->width;
     const PredictorActivation kind = mlp->predictor->config.activation;
     if (kind == PREDICTOR_RELU) {
-        const Lanes *in = (const Lanes *)sum;
-        Lanes *to = (Lanes *)delta;
-        for (size_t i = 0; i < count / LANES; i++) to[i] = (Lanes)((Mask)to[i] & (in[i] > 0.0f));
+        const Vector *in = (const Vector *)sum;
+        Vector *to = (Vector *)delta;
+        for (size_t i = 0; i < count / VECTOR; i++) to[i] = (Vector)((VectorMask)to[i] & (in[i] > 0.0f));
         return;
     }
     for (size_t i = 0; i < count; i++) delta[i] *= derivative_of(kind, sum[i]);

@@ -219,6 +219,7 @@ typedef struct Block {
     const uint32_t *kernels; /* NULL: first, first + 1, ... */
     size_t first, count;
     float *activation;         /* of each hidden layer, ROWS x width */
+    bool keep;                 /* all of them are needed afterwards; else two take turns and stay in cache */
     float *sum;                /* before the activation, the same; NULL for ReLU */
     float *delta[2];           /* ROWS x width */
     float *prediction, *error; /* ROWS x last */
@@ -243,33 +244,40 @@ static size_t kernel_at(const Block *block, size_t row) {
     return block->kernels ? block->kernels[row] : block->first + row;
 }
 
+/* The activations (or sums) of hidden layer i. */
+static float *hidden_at(const Block *block, float *of, unsigned i) {
+    return of + (size_t)(block->keep ? i : i % 2) * ROWS * block->mlp->width;
+}
+
 static void first_layer(const Block *block) {
     const Mlp *mlp = block->mlp;
-    const size_t vectors = mlp->width / LANES;
+    const size_t vectors = mlp->width / VECTOR;
     float *to = block->sum ? block->sum : block->activation;
     for (size_t row = 0; row < block->count; row++) {
         const MlpRows *rows = &mlp->row[kernel_at(block, row)];
-        const Lanes *layer = (const Lanes *)(mlp->table + rows->at[0] * (size_t)mlp->width);
-        const Lanes *filter = (const Lanes *)(mlp->table + rows->at[1] * (size_t)mlp->width);
-        const Lanes *channel = (const Lanes *)(mlp->table + rows->at[2] * (size_t)mlp->width);
-        Lanes *out = (Lanes *)(to + row * mlp->width);
-        for (size_t i = 0; i < vectors; i++) out[i] = layer[i] + filter[i] + channel[i];
+        const Vector *layer = (const Vector *)(mlp->table + rows->at[0] * (size_t)mlp->width);
+        const Vector *filter = (const Vector *)(mlp->table + rows->at[1] * (size_t)mlp->width);
+        const Vector *channel = (const Vector *)(mlp->table + rows->at[2] * (size_t)mlp->width);
+        Vector *out = (Vector *)(to + row * mlp->width);
+        if (block->sum)
+            for (size_t i = 0; i < vectors; i++) out[i] = layer[i] + filter[i] + channel[i];
+        else
+            for (size_t i = 0; i < vectors; i++) out[i] = vector_relu(layer[i] + filter[i] + channel[i]);
     }
-    mlp_activate(mlp, block->count, to, NULL, block->activation);
+    if (block->sum) mlp_activate(mlp, block->count, to, NULL, block->activation);
 }
 
 static void forward(const Block *block) {
     const Mlp *mlp = block->mlp;
-    const size_t size = (size_t)ROWS * mlp->width;
     first_layer(block);
     for (unsigned i = 1; i < mlp->linear; i++) {
         const MlpPlace *place = &mlp->place[i];
         const bool hidden = i + 1 < mlp->linear;
-        float *out = !hidden ? block->prediction : (block->sum ? block->sum : block->activation) + i * size;
-        gemm_f32(false, false, block->count, place->out, mlp->width, 1, block->activation + (i - 1) * size, mlp->width,
-                 mlp->forward + place->weight, place->out, 0, out, place->out);
+        float *out = hidden ? hidden_at(block, block->sum ? block->sum : block->activation, i) : block->prediction;
+        gemm_f32(false, false, block->count, place->out, mlp->width, 1, hidden_at(block, block->activation, i - 1),
+                 mlp->width, mlp->forward + place->weight, place->out, 0, out, place->out);
         if (hidden)
-            mlp_activate(mlp, block->count, out, mlp->bias + place->bias, block->activation + i * size);
+            mlp_activate(mlp, block->count, out, mlp->bias + place->bias, hidden_at(block, block->activation, i));
         else
             mlp_add_bias(out, mlp->bias + place->bias, block->count, place->out);
     }
@@ -287,12 +295,12 @@ static void layer_gradient(const Block *block, unsigned i, const float *delta, f
 
 static void first_layer_gradient(const Block *block, const float *delta, float *gradient) {
     const Mlp *mlp = block->mlp;
-    const size_t vectors = mlp->width / LANES;
+    const size_t vectors = mlp->width / VECTOR;
     for (size_t row = 0; row < block->count; row++) {
         const MlpRows *rows = &mlp->row[kernel_at(block, row)];
-        const Lanes *from = (const Lanes *)(delta + row * mlp->width);
+        const Vector *from = (const Vector *)(delta + row * mlp->width);
         for (unsigned which = 0; which < 3; which++) {
-            Lanes *to = (Lanes *)(gradient + rows->at[which] * (size_t)mlp->width);
+            Vector *to = (Vector *)(gradient + rows->at[which] * (size_t)mlp->width);
             for (size_t i = 0; i < vectors; i++) to[i] += from[i];
         }
     }
@@ -362,6 +370,7 @@ static void run_group(const Pass *pass, size_t group, unsigned worker) {
     const size_t begin = group * pass->group_rows;
     const size_t end = begin + pass->group_rows < pass->count ? begin + pass->group_rows : pass->count;
     Block block = block_of(mlp, worker);
+    block.keep = true;
     memset(gradient, 0, mlp->gradient_size * sizeof *gradient);
     mlp->squares[group] = 0;
     memset(block.error, 0, (size_t)ROWS * mlp->last * sizeof *block.error);
@@ -428,10 +437,10 @@ static void sum_piece(void *context, size_t piece, unsigned worker) {
     const Sum *sum = context;
     Mlp *mlp = sum->mlp;
     const size_t first = piece * SUM_PIECE, left = mlp->gradient_size - first;
-    const size_t vectors = (left < SUM_PIECE ? left : SUM_PIECE) / LANES;
-    Lanes *total = (Lanes *)(mlp->gradients + first);
+    const size_t vectors = (left < SUM_PIECE ? left : SUM_PIECE) / VECTOR;
+    Vector *total = (Vector *)(mlp->gradients + first);
     for (size_t group = 1; group < sum->groups; group++) {
-        const Lanes *one = (const Lanes *)(mlp->gradients + group * mlp->gradient_size + first);
+        const Vector *one = (const Vector *)(mlp->gradients + group * mlp->gradient_size + first);
         for (size_t i = 0; i < vectors; i++) total[i] += one[i];
     }
 }

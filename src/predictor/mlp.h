@@ -4,8 +4,14 @@
 
 #include "weft/predictor.h"
 
-enum { LANES = 16 };
-typedef float Lanes __attribute__((vector_size(4 * LANES), may_alias));
+enum { LANES = 16, VECTOR = 4 }; /* widths are multiples of LANES; loops go by vectors that every CPU has */
+typedef float Vector __attribute__((vector_size(4 * VECTOR), may_alias));
+typedef int VectorMask __attribute__((vector_size(4 * VECTOR)));
+
+/* max(value, 0), but a NaN stays one. */
+static inline Vector vector_relu(Vector value) {
+    return (Vector)((VectorMask)value & ~(value < 0.0f));
+}
 
 typedef struct MlpRows {
     uint32_t at[3]; /* rows of the table: the layer's, the filter's, the channel's */

@@ -177,8 +177,10 @@ static bool fill_defaults(Session *session, Args *args, Error *err) {
         if (option ? spec->required : !spec->optional) {
             Str synopsis = {0};
             command_synopsis(args->command, &synopsis);
-            error_set(err, STATUS_USAGE, "%s needs %s%s: %s", args->command->name, option ? "--" : "", spec->name,
-                      str_text(&synopsis));
+            enum { SYNOPSIS_MOST = 240 }; /* what still reads as a line */
+            const bool fits = synopsis.length <= SYNOPSIS_MOST;
+            error_set(err, STATUS_USAGE, "%s needs %s%s%s%s%s", args->command->name, option ? "--" : "", spec->name,
+                      fits ? ": " : " (help ", fits ? str_text(&synopsis) : args->command->name, fits ? "" : ")");
             str_done(&synopsis);
             return false;
         }

@@ -99,6 +99,22 @@ static bool has_file(const char *folder, const char *file) {
     return there;
 }
 
+/* The newest job of this name. */
+static bool job_named(const char *name, Str *folder, Error *err) {
+    Words folders;
+    if (!jobs_list(&folders, err)) return false;
+    for (size_t i = folders.count; i-- > 0 && !folder->length;) {
+        Job job = {0};
+        Error ignored;
+        if (job_read(folders.word[i], &job, &ignored) && strcmp(job.name, name) == 0) str_add(folder, folders.word[i]);
+        job_done(&job);
+    }
+    words_done(&folders);
+    if (folder->failed) return str_ok(folder, err);
+    return folder->length > 0 ||
+           error_set(err, STATUS_BAD_INPUT, "%s: no folder of a run, and no job of this name (jobs lists them)", name);
+}
+
 bool job_find(const char *word, Str *folder, Error *err) {
     uint64_t number;
     Words folders;
@@ -113,7 +129,8 @@ bool job_find(const char *word, Str *folder, Error *err) {
     if (!path_expand(word, folder, err)) return false;
     const char *path = str_text(folder);
     if (has_file(path, "config.json") || has_file(path, "log.csv") || has_file(path, "lock")) return true;
-    return error_set(err, STATUS_BAD_INPUT, "%s: no folder of a run", word);
+    str_done(folder);
+    return job_named(word, folder, err);
 }
 
 /* ---- how a job stands -------------------------------------------------------------------------------------------- */

@@ -67,7 +67,13 @@ TrainWish training_watch(void *context, const TrainStatus *status) {
     Training *training = context;
     if (signals_ending() == SIGHUP) return TRAIN_GO_ON; /* nobody reads any more */
     if (training->monitor) {
-        const MonitorWish wish = monitor_update(training->monitor, status->log, status->step, status->warning);
+        if (training->saving)
+            snprintf(training->saved, sizeof training->saved, "saved at step %llu",
+                     (unsigned long long)status->step - 1);
+        training->saving = false;
+        const MonitorWish wish = monitor_update(training->monitor, status->log, status->step,
+                                                status->warning ? status->warning : training->saved);
+        training->saving = wish == MONITOR_SAVE;
         if (wish == MONITOR_SAVE) return TRAIN_SAVE;
         if (wish == MONITOR_STOP) return TRAIN_STOP;
         if (wish == MONITOR_LEAVE) training_close(training);
@@ -149,14 +155,18 @@ static Table *results_table(const char *name, const TrainResults *results, Error
 }
 
 /* What a run that is not whole has to say, when its result is there. */
-static void say_afterwards(const char *folder, const TrainResults *results, Result *result) {
+static void say_afterwards(const char *name, const char *folder, const TrainResults *results, Result *result) {
     const TrainResult *newest = &results->trial[results->count - 1];
     Str text = {0};
     if (newest->partial) {
         if (results->trials > 1) str_addf(&text, "trial %zu of %u, ", results->count, results->trials);
         str_addf(&text, "stopped at step %llu of %llu", (unsigned long long)newest->step,
                  (unsigned long long)results->config.steps);
-        if (folder) str_addf(&text, "; resume %s goes on", folder);
+        if (folder)
+            str_addf(&text, "; resume %s goes on", folder);
+        else
+            str_addf(&text, "; train NEW --from %s goes on from its weights (--run FOLDER would have kept the run)",
+                     name);
         if (cancel_level())
             error_set(&result->afterwards, STATUS_CANCELLED, "%s", str_text(&text));
         else
@@ -173,7 +183,7 @@ static void say_afterwards(const char *folder, const TrainResults *results, Resu
 bool training_result(const char *name, const char *folder, TrainResults *results, Result *result, Error *err) {
     if (!(result->table = results_table(name, results, err))) return false;
     for (size_t i = 0; i < results->count; i++) str_add(&result->message, str_text(&results->trial[i].notes));
-    say_afterwards(folder, results, result);
+    say_afterwards(name, folder, results, result);
     if (results->trials > 1)
         result_chart(result, CHART_BARS, "trial", isnan(results->trial[0].accuracy) ? "l_recon" : "accuracy",
                      "Trials of %s", name);

@@ -65,7 +65,8 @@ Object *workspace_need(const Session *session, const char *name, ObjectKind kind
     else if (kind == OBJECT_TABLE)
         error_set(err, STATUS_USAGE, "no table '%s' (run a command that makes one, such as sratio)", name);
     else
-        error_set(err, STATUS_USAGE, "no %s '%s' (load %s %s ... makes one)", wanted, name,
+        error_set(err, STATUS_USAGE, "no %s '%s' (%sload %s %s ... makes one)", wanted, name,
+                  kind == OBJECT_PREDICTOR ? "train, or " : "",
                   kind == OBJECT_NETWORK     ? "net"
                   : kind == OBJECT_PREDICTOR ? "predictor"
                                              : "data",

@@ -95,7 +95,7 @@ static bool holds_run(const char *folder, unsigned trials) {
 /* The folder above the trials. */
 static bool open_above(const TrainJob *job, Run **run, Error *err) {
     if (!job->folder) return true;
-    if (!(*run = run_open(job->folder, err))) return false;
+    if (!run_vacant(job->folder, err) || !(*run = run_open(job->folder, err))) return false;
     if (holds_run(job->folder, job->trials))
         return error_set(err, STATUS_FAILED, "%s: holds a run already (resume %s goes on with it)", job->folder,
                          job->folder);

@@ -61,7 +61,8 @@ Optimiser *optimiser_new(const OptimiserConfig *config, const ParameterBlock *bl
     optimiser->config = *config;
     optimiser->count = count;
     if (!size_mul(count, 3 * sizeof(float), &bytes)) bytes = UINT64_MAX;
-    bool done = mem_admit(bytes, "the state of its optimiser", err) && (optimiser->first = mem_alloc(count, sizeof(float), err)) &&
+    bool done = mem_admit(bytes, "the state of its optimiser", err) &&
+                (optimiser->first = mem_alloc(count, sizeof(float), err)) &&
                 (!second || (optimiser->second = mem_alloc(count, sizeof(float), err))) &&
                 (!slow || (optimiser->slow = mem_alloc(count, sizeof(float), err)));
     for (size_t i = 0; done && i < block_count; i++) done = cut(optimiser, &blocks[i], err);

@@ -27,7 +27,8 @@ static bool recon_gradient(Learner *learner, uint64_t step, float *gradient, Ste
     const uint16_t *times;
     double batch, rest = 0;
     const size_t count = sampler_draw(recon->sampler, step, &kernels, &times);
-    const bool whole = !kernels || step % config->refresh == 0;
+    /* at the first and the last step, and so that rows of the log, whose steps are multiples, have a fresh value */
+    const bool whole = !kernels || step == 0 || (step + 1) % config->refresh == 0 || step + 1 == config->steps;
     mlp_set(recon->mlp, learner->parameters);
     mlp_reconstruction(recon->mlp, recon->targets, kernels, times, count, gradient, &batch, whole ? &rest : NULL);
     if (whole) learner->scalar = sqrt((batch + rest) / weights);

@@ -159,7 +159,7 @@ static bool make_predictor(Work *work, const TrainJob *job, Error *err) {
 
 static bool open_folder(Work *work, const char *folder, Error *err) {
     if (!folder) return true;
-    if (!(work->run = run_open(folder, err))) return false;
+    if (!run_vacant(folder, err) || !(work->run = run_open(folder, err))) return false;
     return !stored_here(folder) ||
            error_set(err, STATUS_FAILED, "%s: holds a run already (resume %s goes on with it)", folder, folder);
 }

@@ -74,10 +74,14 @@ typedef struct Binding {
 } Binding;
 
 static const Binding bindings[] = {
-    {{'p', ' '}, "p pause", do_pause, true},   {{'s'}, "s save now", do_save, true},
-    {{'x'}, "x stop", do_ask, false},          {{'q', 27, KEY_SPECIAL + KEY_F(10)}, "q leave", do_leave, false},
-    {{'L'}, "L log/linear", do_log, false},    {{CTRL_KEY('c')}, NULL, do_interrupt, false},
-    {{CTRL_KEY('l')}, NULL, do_redraw, false}, {{CTRL_KEY('z')}, NULL, do_suspend, false},
+    {{'p', ' '}, "p pause", do_pause, true},
+    {{'s'}, "s save now", do_save, true},
+    {{'x'}, "x stop", do_ask, false},
+    {{'q', 27, KEY_SPECIAL + KEY_F(10)}, "q leave, the run goes on", do_leave, false},
+    {{'L'}, "L log/linear", do_log, false},
+    {{CTRL_KEY('c')}, NULL, do_interrupt, false},
+    {{CTRL_KEY('l')}, NULL, do_redraw, false},
+    {{CTRL_KEY('z')}, NULL, do_suspend, false},
 };
 enum { BINDINGS = sizeof bindings / sizeof *bindings, KEYS_EACH = sizeof bindings->keys / sizeof *bindings->keys };
 

@@ -1,4 +1,6 @@
 /* load predictor -- a weight predictor into the workspace. */
+#include <string.h>
+
 #include "../session.h"
 
 static Table *summary(const char *name, const Predictor *p, Error *err) {
@@ -32,6 +34,22 @@ static bool settings(const Args *args, PredictorConfig *config) {
     return given;
 }
 
+/* Without --for: the network of the workspace whose weights it was made for, if there is one. */
+static bool find_source(const Session *session, Predictor *p, Str *message, Error *err) {
+    for (size_t i = 0; !p->source && p->fingerprint[0] && i < session->object_count; i++) {
+        const Object *object = session->objects[i];
+        char fingerprint[FINGERPRINT_MAX];
+        Error other;
+        if (object->kind != OBJECT_NETWORK ||
+            !predictor_fingerprint(object->network, p->layers, p->layer_count, fingerprint, &other) ||
+            strcmp(fingerprint, p->fingerprint) != 0)
+            continue;
+        if (!predictor_attach(p, object->network, err)) return false;
+        str_addf(message, "made for the weights of %s\n", object->name);
+    }
+    return true;
+}
+
 static bool run(Session *session, const Args *args, Result *result, Error *err) {
     Str path = {0};
     bool *chosen = NULL;
@@ -50,7 +68,8 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     }
     Predictor *p = ok ? predictor_load(str_text(&path), &options, &session->task, err) : NULL;
     result->predictor = p;
-    ok = p && lineage_say(&p->lineage[p->lineage_count - 1], args->line, err) &&
+    ok = p && find_source(session, p, &result->message, err) &&
+         lineage_say(&p->lineage[p->lineage_count - 1], args->line, err) &&
          (result->table = summary(result->name, p, err));
     for (size_t i = 0; ok && i < p->note_count; i++)
         str_addf(&result->message, "%s: %s\n", p->notes[i].key, p->notes[i].value);
@@ -65,7 +84,10 @@ static const ArgSpec positionals[] = {
     {.name = "FILE", .kind = ARG_FILE, .help = "a predictor saved by weft or PyTorch, or sample:NAME"},
     {0}};
 static const ArgSpec options[] = {
-    {.name = "for", .kind = ARG_NETWORK, .value = "NET", .help = "the network it was made for"},
+    {.name = "for",
+     .kind = ARG_NETWORK,
+     .value = "NET",
+     .help = "the network it was made for (found by itself where the workspace has it)"},
     {.name = "layers",
      .kind = ARG_LAYERS,
      .value = "SEL",

@@ -30,8 +30,8 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     return done;
 }
 
-static const ArgSpec positionals[] = {{.name = "RUN", .kind = ARG_RUN, .help = "the run folder, or a job's number"},
-                                      {0}};
+static const ArgSpec positionals[] = {
+    {.name = "RUN", .kind = ARG_RUN, .help = "the run folder, or a job's number or name"}, {0}};
 static const ArgSpec options[] = {
     {.name = "into", .kind = ARG_NEW, .value = "NEW", .help = "what to call the predictor (as when the run was begun)"},
     {.name = "monitor", .kind = ARG_FLAG, .help = "watch full-screen: curves, pause, save now, stop"},

@@ -49,7 +49,7 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
 }
 
 static const ArgSpec positionals[] = {
-    {.name = "JOB", .kind = ARG_RUN, .help = "the number that jobs shows, or the folder of a run"}, {0}};
+    {.name = "JOB", .kind = ARG_RUN, .help = "the number or the name that jobs shows, or the folder of a run"}, {0}};
 static const char *const examples[] = {"stop 1", NULL};
 
 const Command command_stop = {

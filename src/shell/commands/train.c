@@ -75,7 +75,7 @@ static bool set_steps(const Args *args, const TrainJob *job, TrainConfig *config
     const uint64_t part = config->steps >= 20 ? config->steps / 20 : 1;
     config->evaluate_every = part;
     config->save_every = part < 1000 ? part : 1000;
-    config->log_every = config->steps > 1000 ? config->steps / 1000 : 1;
+    config->log_every = (config->steps / 1000 / config->refresh + 1) * config->refresh; /* where the loss is fresh */
     set_count(args, "eval-every", &config->evaluate_every);
     set_count(args, "save-every", &config->save_every);
     set_count(args, "log-every", &config->log_every);
@@ -129,8 +129,8 @@ static bool set_config(Session *session, const Args *args, const TrainJob *job, 
 
 /* What is decided by the predictor that is continued cannot be asked for anew. */
 static bool check_from(const Args *args, Error *err) {
-    static const char *const settled[] = {
-        "net", "layers", "hidden", "linear", "base", "levels", "normalise-indices", "permutation", "activation"};
+    static const char *const settled[] = {"layers",      "hidden",    "linear", "base", "levels", "normalise-indices",
+                                          "permutation", "activation"};
     const bool from = args_text(args, "from") != NULL;
     if (!from && !args_text(args, "net"))
         return error_set(err, STATUS_USAGE, "train needs --net NET, or --from PREDICTOR to continue one");
@@ -175,12 +175,12 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     TrainJob job = {.name = args_text(args, "PRED"),
                     .command = args->line,
                     .from = from,
-                    .source = from ? from->source : args_network(args, "net"),
+                    .source = args_text(args, "net") ? args_network(args, "net") : from->source,
                     .data = args_text(args, "data") ? args_dataset(args, "data") : NULL,
                     .trials = (unsigned)args_integer(args, "trials"),
                     .task = &session->task};
     if (!job.source)
-        return error_set(err, STATUS_USAGE, "'%s' does not know its network: load it with --for NET",
+        return error_set(err, STATUS_USAGE, "'%s' does not know its network: give it with --net NET",
                          args_text(args, "from"));
     if (background && session->options.safe) return error_set(err, STATUS_USAGE, "--safe allows no background runs");
     if (background && args_flag(args, "monitor"))
@@ -216,7 +216,7 @@ static const ArgSpec options[] = {
     {.name = "from",
      .kind = ARG_PREDICTOR,
      .value = "PRED0",
-     .help = "continue this predictor instead; it stays as it is"},
+     .help = "begin with this predictor, which stays as it is, on --net or its own network"},
     {.name = "scheme",
      .kind = ARG_CHOICE,
      .value = "SCHEME",
@@ -387,7 +387,7 @@ static const ArgSpec options[] = {
      .kind = ARG_INTEGER,
      .value = "N",
      .max = COUNT_MOST,
-     .help = "steps between rows of the log (a thousandth of the run)"},
+     .help = "steps between rows of the log (about a thousandth of the run, in multiples of --refresh)"},
     {0}};
 static const char *const examples[] = {
     "train small --net base --hidden 24 --steps 60 --data test", "train again --from pred --steps 20 --lr 0.001",
@@ -403,7 +403,9 @@ const Command command_train = {
         "a batch of kernels. With --run everything is kept in a folder and `resume FOLDER` goes on after whatever happened, to the "
         "bit. Ctrl-C ends the run after its step, saved, with the partial predictor in the workspace; a second one at once. The "
         "row says L_recon over all weights, accuracy on --data, CR (parameters of the predictor over those of the network) and size; "
-        "`log PRED` is the loss curve.",
+        "`log PRED` is the loss curve. The predictor is that of the last step; best.safetensors in the folder is the best of all "
+        "evaluations: the most accurate on --data, without --data the least L_recon. Of trials the one that ends best is kept. What "
+        "was chosen on images flatters itself on them: keep others for the report.",
     .positionals = positionals,
     .options = options,
     .examples = examples,
