@@ -233,7 +233,8 @@ bool map_points(size_t points, const double *cost, PointFunction *point, void *c
     X(BF16, "BF16", 16)                                                                                             \
     X(U32, "U32", 32)                                                                                               \
     X(I32, "I32", 32)                                                                                               \
-    X(F32, "F32", 32) X(U64, "U64", 64) X(I64, "I64", 64) X(F64, "F64", 64) X(C64, "C64", 64) X(C128, "C128", 128)  \
+    X(F32, "F32", 32)                                                                                               \
+    X(U64, "U64", 64) X(I64, "I64", 64) X(F64, "F64", 64) X(C64, "C64", 64) X(C128, "C128", 128)                    \
         X(F8_E4M3, "F8_E4M3", 8) X(F8_E5M2, "F8_E5M2", 8) X(F8_E8M0, "F8_E8M0", 8) X(F8_E4M3FNUZ, "F8_E4M3FNUZ", 8) \
             X(F8_E5M2FNUZ, "F8_E5M2FNUZ", 8) X(F4, "F4", 4) X(F6_E2M3, "F6_E2M3", 6) X(F6_E3M2, "F6_E3M2", 6)
 typedef enum DType {
@@ -315,6 +316,9 @@ double table_number(const Table *table, const char *column,
                     size_t row);                             /* integer or real cell; NaN for text or absent */
 double table_latest(const Table *table, const char *column); /* of the last row that has a value; NaN: none has */
 const char *table_get_note(const Table *table, const char *key);
+/* A copy without the columns that have no value in any row and, where `needs` is given, without the rows in which that
+ * column has none; notes are not copied. */
+Table *table_filled(const Table *table, const char *needs, Error *err);
 /* True where two columns show the same numbers, absent ones included. */
 bool table_same_column(const Table *table, const char *a, const char *b);
 
@@ -336,8 +340,8 @@ typedef struct Run Run;
  * another process writes there; STATUS_WRITE where it cannot be made or written. */
 Run *run_open(const char *folder, Error *err);
 void run_close(Run *run);
-/* Whether a new run may begin in `folder`: it is missing, empty, or one where a run began before (it holds a lock). Else
- * STATUS_WRITE: nobody's files are touched. */
+/* Whether a new run may begin in `folder`: it is missing, empty, or one where a run began before (it holds a lock).
+ * Else STATUS_WRITE: nobody's files are touched. */
 bool run_vacant(const char *folder, Error *err);
 const char *run_folder(const Run *run);
 void run_path(const char *folder, const char *file, Str *out); /* sets *out */
@@ -352,9 +356,9 @@ bool run_rename(const char *folder, const char *from, const char *to, Error *err
 bool run_remove(const char *folder, const char *file, Error *err);
 
 /* FOLDER/log.csv: a heading, then rows that are only ever appended; the first column is a step. run_log_open begins it
- * (durably), or takes an old one up: cuts off a torn last line and the rows of steps beyond `last_step`. An old log with
- * another heading is STATUS_BAD_INPUT. run_log_row adds one line (no line end in `row`) in one write; run_log_sync makes all
- * rows durable. Failures are STATUS_WRITE; a later row may succeed again. */
+ * (durably), or takes an old one up: cuts off a torn last line and the rows of steps beyond `last_step`. An old log
+ * with another heading is STATUS_BAD_INPUT. run_log_row adds one line (no line end in `row`) in one write; run_log_sync
+ * makes all rows durable. Failures are STATUS_WRITE; a later row may succeed again. */
 bool run_log_open(Run *run, const char *heading, uint64_t last_step, Error *err);
 bool run_log_row(Run *run, const char *row, Error *err);
 bool run_log_sync(Run *run, Error *err);

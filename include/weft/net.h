@@ -241,6 +241,17 @@ typedef struct EngineOperations {
 } EngineOperations;
 EngineOperations engine_operations(const Engine *engine);
 
+/* ---- dense layers ------------------------------------------------------------------------------------------------ */
+
+/* Weights of a dense layer as dense_run reads them, for `in` inputs and `out` outputs padded to a multiple of 16;
+ * element (i, o) is weight[i * in_step + o * out_step]. The padding of `packed` (in x padded out floats) stays as it
+ * is: zero it once. */
+void dense_pack(const float *weight, size_t in_step, size_t out_step, size_t in, size_t out, float *packed);
+/* out[r][o] = bias[o] + sum_i from[r][i] * weight(i, o), then ReLU where asked; `from_row` floats from one row to the
+ * next, `outputs` (a multiple of 16) of each result, dense. On the calling thread. `bias`: outputs floats, or NULL. */
+void dense_run(const float *packed, const float *bias, bool relu, const float *from, size_t from_row, size_t in,
+               size_t rows, size_t outputs, float *out);
+
 /* The feature map that op `op` produced before any fused ReLU, for the first image, by running the graph unfused, op by
  * op, with plain loops: the reference that tests compare with, and what `kernels`-like inspection may use. Size
  * *channels x *height x *width. */

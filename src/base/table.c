@@ -142,6 +142,16 @@ Table *table_finish(Table *table, Error *err) {
     return NULL;
 }
 
+static void copy_cell(Table *to, const Column *column, size_t row) {
+    const Cell cell = column->cells[row];
+    if (column->type == COLUMN_TEXT)
+        table_text(to, cell.text);
+    else if (column->type == COLUMN_INTEGER)
+        table_integer(to, cell.integer);
+    else
+        table_real(to, cell.real);
+}
+
 Table *table_copy(const Table *table, Error *err) {
     Table *copy = table_new(err);
     for (size_t c = 0; c < table->column_count; c++) {
@@ -149,20 +159,7 @@ Table *table_copy(const Table *table, Error *err) {
     }
     for (size_t i = 0; i < table->note_count; i++) table_note(copy, table->notes[i].key, "%s", table->notes[i].value);
     for (size_t r = 0; r < table->rows; r++) {
-        for (size_t c = 0; c < table->column_count; c++) {
-            const Cell *cell = &table->columns[c].cells[r];
-            switch (table->columns[c].type) {
-            case COLUMN_TEXT:
-                table_text(copy, cell->text);
-                break;
-            case COLUMN_INTEGER:
-                table_integer(copy, cell->integer);
-                break;
-            case COLUMN_REAL:
-                table_real(copy, cell->real);
-                break;
-            }
-        }
+        for (size_t c = 0; c < table->column_count; c++) copy_cell(copy, &table->columns[c], r);
     }
     return table_finish(copy, err);
 }
@@ -197,4 +194,27 @@ bool table_same_column(const Table *table, const char *a, const char *b) {
         if (x < y || x > y || isnan(x) != isnan(y)) return false;
     }
     return true;
+}
+
+static bool has_value(const Column *column, size_t row) {
+    const Cell cell = column->cells[row];
+    return column->type == COLUMN_TEXT ? cell.text != NULL : column->type == COLUMN_INTEGER || !isnan(cell.real);
+}
+
+Table *table_filled(const Table *table, const char *needs, Error *err) {
+    const Column *needed = needs ? table_find(table, needs) : NULL;
+    bool *kept = mem_alloc(table->column_count, sizeof *kept, err);
+    Table *filled = kept ? table_new(err) : NULL;
+    for (size_t c = 0; filled && c < table->column_count; c++) {
+        const Column *column = &table->columns[c];
+        for (size_t r = 0; r < table->rows && !kept[c]; r++) kept[c] = has_value(column, r);
+        if (kept[c]) table_column(filled, column->name, column->unit, column->type);
+    }
+    for (size_t r = 0; filled && r < table->rows; r++) {
+        if (needs && (!needed || !has_value(needed, r))) continue;
+        for (size_t c = 0; c < table->column_count; c++)
+            if (kept[c]) copy_cell(filled, &table->columns[c], r);
+    }
+    mem_free(kept);
+    return filled ? table_finish(filled, err) : NULL;
 }

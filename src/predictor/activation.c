@@ -39,14 +39,6 @@ static float derivative_of(PredictorActivation kind, float x) {
     return x > 0 ? 1 : 0;
 }
 
-void mlp_add_bias(float *values, const float *bias, size_t rows, size_t width) {
-    const Vector *add = (const Vector *)bias;
-    for (size_t row = 0; row < rows; row++) {
-        Vector *to = (Vector *)(values + row * width);
-        for (size_t i = 0; i < width / VECTOR; i++) to[i] += add[i];
-    }
-}
-
 void mlp_add_rows(float *total, const float *values, size_t rows, size_t width) {
     Vector *to = (Vector *)total;
     for (size_t row = 0; row < rows; row++) {
@@ -55,19 +47,9 @@ void mlp_add_rows(float *total, const float *values, size_t rows, size_t width) 
     }
 }
 
-void mlp_activate(const Mlp *mlp, size_t rows, float *sum, const float *bias, float *out) {
-    const size_t vectors = mlp->width / VECTOR;
-    const Vector *add = (const Vector *)bias;
+void mlp_activate(const Mlp *mlp, size_t rows, const float *sum, float *out) {
     const PredictorActivation kind = mlp->predictor->config.activation;
-    for (size_t row = 0; row < rows; row++) {
-        Vector *in = (Vector *)(sum + row * mlp->width), *to = (Vector *)(out + row * mlp->width);
-        if (kind == PREDICTOR_RELU) {
-            for (size_t i = 0; i < vectors; i++) to[i] = vector_relu(in[i] + add[i]);
-            continue;
-        }
-        for (size_t i = 0; add && i < vectors; i++) in[i] += add[i];
-        for (size_t i = 0; i < mlp->width; i++) out[row * mlp->width + i] = forward_of(kind, sum[row * mlp->width + i]);
-    }
+    for (size_t i = 0; i < rows * mlp->width; i++) out[i] = forward_of(kind, sum[i]);
 }
 
 void mlp_activate_backward(const Mlp *mlp, size_t rows, const float *sum, float *delta) {

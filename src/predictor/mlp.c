@@ -1,7 +1,8 @@
 /* mlp -- the predictor's MLP at the machine's speed: blocks of rows go through all layers while they are in cache.
  *
- * Widths are padded to a multiple of LANES (zero weights, zero activations), so that vectors have no tails and OpenBLAS
- * its best shapes. Weights are kept in both orders: in x out for the forward, out x in for the backward products.
+ * Widths are padded to a multiple of LANES (zero weights, zero activations), so that vectors have no tails. Weights are
+ * packed once a step, for the forward and for the backward products (net's dense layers); OpenBLAS has the gradients of
+ * weights.
  *
  * The first linear layer is separable (METHOD.md section 2): the product of an encoding with its weights is the sum of
  * one row of each of three tables. Its weight gradient is the scatter-sum of the deltas into tables of the same shape,
@@ -173,12 +174,8 @@ static void set_layer(Mlp *mlp, unsigned i) {
     const MlpLayer *layer = &mlp->predictor->mlp[i];
     const MlpPlace *place = &mlp->place[i];
     const float *weight = mlp->parameters + layer->weight;
-    float *forward = mlp->forward + place->weight, *backward = mlp->backward + place->weight;
-    for (unsigned out = 0; out < layer->out; out++) {
-        memcpy(backward + (size_t)out * mlp->width, weight + (size_t)out * layer->in, layer->in * sizeof *weight);
-        for (unsigned in = 0; in < layer->in; in++)
-            forward[(size_t)in * place->out + out] = weight[(size_t)out * layer->in + in];
-    }
+    dense_pack(weight, 1, layer->in, layer->in, layer->out, mlp->forward + place->weight);
+    dense_pack(weight, layer->in, 1, layer->out, layer->in, mlp->backward + place->weight);
     memcpy(mlp->bias + place->bias, mlp->parameters + layer->bias, layer->out * sizeof(float));
 }
 
@@ -264,7 +261,7 @@ static void first_layer(const Block *block) {
         else
             for (size_t i = 0; i < vectors; i++) out[i] = vector_relu(layer[i] + filter[i] + channel[i]);
     }
-    if (block->sum) mlp_activate(mlp, block->count, to, NULL, block->activation);
+    if (block->sum) mlp_activate(mlp, block->count, to, block->activation);
 }
 
 static void forward(const Block *block) {
@@ -274,12 +271,10 @@ static void forward(const Block *block) {
         const MlpPlace *place = &mlp->place[i];
         const bool hidden = i + 1 < mlp->linear;
         float *out = hidden ? hidden_at(block, block->sum ? block->sum : block->activation, i) : block->prediction;
-        gemm_f32(false, false, block->count, place->out, mlp->width, 1, hidden_at(block, block->activation, i - 1),
-                 mlp->width, mlp->forward + place->weight, place->out, 0, out, place->out);
-        if (hidden)
-            mlp_activate(mlp, block->count, out, mlp->bias + place->bias, hidden_at(block, block->activation, i));
-        else
-            mlp_add_bias(out, mlp->bias + place->bias, block->count, place->out);
+        dense_run(mlp->forward + place->weight, mlp->bias + place->bias, hidden && !block->sum,
+                  hidden_at(block, block->activation, i - 1), mlp->width, mlp->predictor->mlp[i].in, block->count,
+                  place->out, out);
+        if (hidden && block->sum) mlp_activate(mlp, block->count, out, hidden_at(block, block->activation, i));
     }
 }
 
@@ -315,8 +310,8 @@ static void backward(const Block *block, float *gradient) {
         const MlpPlace *place = &mlp->place[i];
         float *next = block->delta[i % 2];
         layer_gradient(block, i, delta, gradient);
-        gemm_f32(false, false, block->count, mlp->width, place->out, 1, delta, place->out,
-                 mlp->backward + place->weight, mlp->width, 0, next, mlp->width);
+        dense_run(mlp->backward + place->weight, NULL, false, delta, place->out, mlp->predictor->mlp[i].out,
+                  block->count, mlp->width, next);
         mlp_activate_backward(mlp, block->count, (block->sum ? block->sum : block->activation) + (i - 1) * size, next);
         delta = next;
     }

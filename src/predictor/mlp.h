@@ -44,11 +44,9 @@ struct Mlp {
     float *mask;      /* layer_count x outputs */
 };
 
-/* sum += bias (NULL: none) where the activation is ReLU (out == sum) or keeps its sums; out = activation(sum). */
-void mlp_activate(const Mlp *mlp, size_t rows, float *sum, const float *bias, float *out);
+void mlp_activate(const Mlp *mlp, size_t rows, const float *sum, float *out); /* of what is no ReLU */
 /* delta *= activation'(sum); for ReLU `sum` is the activation itself. */
 void mlp_activate_backward(const Mlp *mlp, size_t rows, const float *sum, float *delta);
-void mlp_add_bias(float *values, const float *bias, size_t rows, size_t width);
 void mlp_add_rows(float *total, const float *values, size_t rows, size_t width); /* total += column sums */
 
 #endif

@@ -4,9 +4,21 @@
 
 #include "../session.h"
 
-static void describe(Result *result, const char *what) {
+/* What the command shows of a log, which it takes over: columns with values; with --accuracy the evaluations. */
+static bool take_log(const Args *args, Table *log, Result *result, Error *err) {
+    if (log) result->table = table_filled(log, args_flag(args, "accuracy") ? "accuracy" : NULL, err);
+    table_free(log);
+    return result->table != NULL;
+}
+
+static void describe(const Args *args, Result *result, const char *what) {
     static const char *const terms[] = {"loss", "recon", "kd", "fmd"};
     size_t count = 0;
+    if (args_flag(args, "accuracy")) {
+        result_chart(result, CHART_LINES, "step", "accuracy", "Accuracy of %s", what);
+        result->plots = result->table->rows > 0;
+        return;
+    }
     result_chart(result, CHART_LINES, "step", "", "Loss of %s", what);
     for (size_t i = 0; i < sizeof terms / sizeof *terms; i++) {
         /* where the reconstruction is all there is, `recon` is the loss itself */
@@ -19,21 +31,21 @@ static void describe(Result *result, const char *what) {
 }
 
 /* The log that a predictor of the workspace carries. */
-static bool log_of_predictor(const Object *object, Result *result, Error *err) {
+static bool log_of_predictor(const Args *args, const Object *object, Result *result, Error *err) {
     if (!object->predictor->log)
         return error_set(err, STATUS_FAILED, "'%s' carries no log of a training", object->name);
-    result->table = table_copy(object->predictor->log, err);
-    if (result->table) describe(result, object->name);
-    return result->table != NULL;
+    if (!take_log(args, table_copy(object->predictor->log, err), result, err)) return false;
+    describe(args, result, object->name);
+    return true;
 }
 
-static bool log_of_run(const char *word, Result *result, Error *err) {
+static bool log_of_run(const Args *args, const char *word, Result *result, Error *err) {
     Str folder = {0};
     Job job = {0};
     bool done = job_find(word, &folder, err) && job_read(str_text(&folder), &job, err);
-    if (done) done = (result->table = run_log_table(job.newest, err)) != NULL; /* again, for what is wrong with it */
+    if (done) done = take_log(args, run_log_table(job.newest, err), result, err); /* again, for what is wrong with it */
     if (done) {
-        describe(result, job.name);
+        describe(args, result, job.name);
         table_note(result->table, "run", "%s", job.newest);
         table_note(result->table, "state", "%s", job_state_name(job.state));
     }
@@ -46,11 +58,14 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     const char *word = args_text(args, "RUN");
     const Object *object = workspace_find(session, word);
     bool predictor = object && object->kind == OBJECT_PREDICTOR;
-    return predictor ? log_of_predictor(object, result, err) : log_of_run(word, result, err);
+    return predictor ? log_of_predictor(args, object, result, err) : log_of_run(args, word, result, err);
 }
 
 static const ArgSpec positionals[] = {
     {.name = "RUN", .kind = ARG_LOG, .help = "a trained predictor, the folder of a run, or the number that jobs shows"},
+    {0}};
+static const ArgSpec options[] = {
+    {.name = "accuracy", .kind = ARG_FLAG, .help = "only the rows with an evaluation, and the curve of their accuracy"},
     {0}};
 static const char *const examples[] = {"log p", "log runs/a", "log p --as curves --format csv", NULL};
 
@@ -60,9 +75,10 @@ const Command command_log = {
     .summary = "the log of a run as a table, with the curves of its loss",
     .description =
         "Every row that was logged: step, epoch, loss and its terms, learning rate, norm of the gradient, accuracy where it was "
-        "measured, throughput, seconds. The run may still be going on. plot and export take it like any table: "
-        "plot --kind lines --x step --y accuracy.",
+        "measured, throughput, seconds; columns without a value are left out. The run may still be going on; of trials it is the newest. "
+        "plot and export take it like any table.",
     .positionals = positionals,
+    .options = options,
     .examples = examples,
     .prelude = "train p --net base --hidden 8 --steps 6 --run runs/a --quiet",
     .run = run,
