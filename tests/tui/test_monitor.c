@@ -117,7 +117,7 @@ static void shows_where_the_run_stands(void **state) {
                                         "elapsed 2:05",
                                         "left 6:15",
                                         "loss 0.2865   learning rate 0.00375   1250 kernels/s   accuracy 82.61 %",
-                                        "p pause   s save now   x stop   q leave   L log/linear",
+                                        "p pause   s save now   x stop   q leave, the run goes on   L log/linear",
                                         "recon",
                                         "fmd",
                                         "accuracy (%)",

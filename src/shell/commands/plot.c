@@ -1,6 +1,5 @@
 /* plot -- a table as a chart, full-screen on a terminal, else as text. */
 #include <stdlib.h>
-#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -20,8 +19,6 @@ static bool choose_encoding(const Args *args, const Object *object, Encoding *ou
         if (args_text(args, names[i])) snprintf(places[i], sizes[i], "%s", args_text(args, names[i]));
     if (args_text(args, "y")) { /* other columns: what was said of the old ones need not hold */
         out->log_x = out->log_y = out->diverging = false;
-        if (!args_text(args, "title")) out->title[0] = '\0';
-        out->reference = NAN;
         const char *at = args_text(args, "y");
         memset(out->y, 0, sizeof out->y);
         for (size_t i = 0; i < CHART_SERIES_MAX && *at; i++) {
