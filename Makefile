@@ -128,4 +128,4 @@ uninstall:
 clean:
 	rm -rf build
 
--include $(OBJECTS:.o=.d) $(TESTS:=.d) $(BUILD)/src/main.d
+-include $(OBJECTS:.o=.d) $(TESTS:=.d) $(TEST_HELPERS:.o=.d) $(BENCHES:=.d) $(BUILD)/src/main.d
