@@ -74,7 +74,7 @@ static bool make_encodings(Mlp *mlp, Error *err) {
     mlp->row = mem_alloc(p->kernel_count, sizeof *mlp->row, err);
     for (size_t k = 0; mlp->row && k < p->kernel_count; k++) {
         const KernelIndex *index = &p->index[k];
-        const size_t layer = predictor_layer_of(p, k);
+        const size_t layer = index->layer;
         mlp->row[k].at[0] = (uint32_t)(mlp->first_row[0][layer] + index->layer);
         mlp->row[k].at[1] = (uint32_t)(mlp->rows[0] + mlp->first_row[1][layer] + index->filter);
         mlp->row[k].at[2] = (uint32_t)(mlp->rows[0] + mlp->rows[1] + mlp->first_row[2][layer] + index->channel);
@@ -331,8 +331,8 @@ typedef struct Pass {
     float *out;
 } Pass;
 
-/* error = times * mask * (prediction - target); returns the sum of squares, each kernel once. */
-static double set_error(const Pass *pass, const Block *block, size_t first) {
+/* error = times (NULL: 1) * mask * (prediction - target); returns the sum of squares, each kernel once. */
+static double set_error(const Block *block, const float *targets, const uint16_t *times) {
     const Mlp *mlp = block->mlp;
     const Predictor *p = mlp->predictor;
     const unsigned outputs = p->outputs;
@@ -340,13 +340,13 @@ static double set_error(const Pass *pass, const Block *block, size_t first) {
     for (size_t row = 0; row < block->count; row++) {
         const size_t kernel = kernel_at(block, row);
         const float *mask = mlp->mask + p->index[kernel].layer * (size_t)outputs;
-        const float *prediction = block->prediction + row * mlp->last, *target = pass->targets + kernel * outputs;
+        const float *prediction = block->prediction + row * mlp->last, *target = targets + kernel * outputs;
         float *error = block->error + row * mlp->last;
-        const float times = pass->times ? (float)pass->times[first + row] : 1;
+        const float weight = times ? (float)times[row] : 1;
         for (unsigned i = 0; i < outputs; i++) {
             const float difference = mask[i] * (prediction[i] - target[i]);
             squares += (double)difference * (double)difference;
-            error[i] = times * difference;
+            error[i] = weight * difference;
         }
     }
     return squares;
@@ -377,7 +377,7 @@ static void run_group(const Pass *pass, size_t group, unsigned worker) {
         if (pass->delta)
             copy_error(pass, &block, first);
         else
-            mlp->squares[group] += set_error(pass, &block, first);
+            mlp->squares[group] += set_error(&block, pass->targets, pass->times ? pass->times + first : NULL);
         backward(&block, gradient);
     }
 }
@@ -394,11 +394,7 @@ static void run_piece(void *context, size_t piece, unsigned worker) {
     block.first = first;
     block.count = pass->rest_count - first < ROWS ? pass->rest_count - first : ROWS;
     forward(&block);
-    if (pass->targets) {
-        Pass once = *pass;
-        once.times = NULL;
-        pass->mlp->squares[piece] = set_error(&once, &block, first);
-    }
+    if (pass->targets) pass->mlp->squares[piece] = set_error(&block, pass->targets, NULL);
     const unsigned outputs = pass->mlp->predictor->outputs;
     for (size_t row = 0; pass->out && row < block.count; row++)
         memcpy(pass->out + (first + row) * outputs, block.prediction + row * pass->mlp->last, outputs * sizeof(float));

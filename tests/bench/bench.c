@@ -12,10 +12,9 @@
  * The time of a step is the median over BENCH_SECONDS (2) seconds of them. A multiply-add counts as two operations;
  * only convolutions and linear layers are counted.
  */
-#include "weft/train.h"
+#include "train/internal.h"
 
 #include <cblas.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -195,67 +194,49 @@ static bool passes(const char *kind, const char *path, unsigned batch, Error *er
 
 /* ---- reconstruction ---------------------------------------------------------------------------------------------- */
 
-typedef struct Recon {
-    Predictor *predictor;
-    Mlp *mlp;
-    Sampler *sampler;
+typedef struct Steps {
+    Learner learner;
     Optimiser *optimiser;
-    float *targets, *gradient;
-    uint64_t refresh;
-    double rms;
-} Recon;
+    float *gradient;
+} Steps;
 
 static bool recon_step(Case *c, uint64_t number, Error *err) {
-    Recon *r = c->context;
-    const uint32_t *kernels;
-    const uint16_t *times;
-    double batch, rest = 0;
-    const double weights = (double)r->predictor->weight_count;
-    const size_t count = sampler_draw(r->sampler, number, &kernels, &times);
-    const bool whole = number % r->refresh == 0;
-    (void)err;
-    mlp_set(r->mlp, r->predictor->parameters);
-    mlp_reconstruction(r->mlp, r->targets, kernels, times, count, r->gradient, &batch, whole ? &rest : NULL);
-    if (whole) r->rms = sqrt((batch + rest) / weights);
-    optimiser_step(r->optimiser, r->predictor->parameters, r->gradient, 1 / (weights * r->rms), 5e-3);
+    Steps *s = c->context;
+    StepLoss loss;
+    if (!s->learner.gradient(&s->learner, number, s->gradient, &loss, err)) return false;
+    optimiser_step(s->optimiser, s->learner.parameters, s->gradient, loss.scale, 5e-3);
     return true;
 }
 
 static bool recon(const char *kind, const char *path, unsigned hidden, Error *err) {
-    const TrainConfig config = train_config();
-    PredictorConfig shape = config.predictor;
-    ParameterBlock blocks[2 * MLP_LAYERS_MAX];
-    Recon r = {.refresh = strcmp(kind, "recon-exact") == 0 ? 1 : config.refresh};
-    Case c = {.step = recon_step, .context = &r, .unit = "kernels"};
-    char of[128];
-    shape.hidden = hidden;
+    TrainConfig config = train_config();
+    config.predictor.hidden = hidden;
+    config.seed = 1;
+    config.steps = UINT64_MAX; /* no step is the last */
+    if (strcmp(kind, "recon-exact") == 0) config.refresh = 1;
+    Steps s = {0};
+    Learner *learner = &s.learner;
+    Case c = {.step = recon_step, .context = &s, .unit = "kernels"};
     Network *network = network_load(path, NULL, err);
-    bool done = network && (r.predictor = predictor_new(network, NULL, &shape, 1, "bench", NULL, err));
-    size_t count = 0;
-    for (unsigned i = 0; done && i < shape.linear; i++) {
-        const MlpLayer *layer = &r.predictor->mlp[i];
-        blocks[count++] = (ParameterBlock){layer->weight, layer->out, layer->in};
-        blocks[count++] = (ParameterBlock){layer->bias, layer->out, 1};
-    }
-    done = done && (r.targets = predictor_targets(r.predictor, network, err)) && (r.mlp = mlp_new(r.predictor, err)) &&
-           (r.sampler = sampler_new(r.predictor, r.targets, SAMPLING_UNIFORM, config.batch, 0, 1, err)) &&
-           (r.gradient = mem_alloc(r.predictor->parameter_count, sizeof(float), err)) &&
-           (r.optimiser = optimiser_new(&config.optimiser, blocks, count, r.predictor->parameters,
-                                        r.predictor->parameter_count, err));
+    Predictor *predictor = network ? predictor_new(network, NULL, &config.predictor, 1, "bench", NULL, err) : NULL;
+    float *targets = predictor ? predictor_targets(predictor, network, err) : NULL;
+    bool done = targets && recon_learner(learner, &config, predictor, targets, NULL, err) &&
+                (s.gradient = mem_alloc(learner->count, sizeof(float), err)) &&
+                (s.optimiser = optimiser_new(&config.optimiser, learner->blocks, learner->block_count,
+                                             learner->parameters, learner->count, err));
     if (done) {
-        const size_t all = r.predictor->kernel_count, batch = config.batch < all ? config.batch : all;
-        const double refreshed = (double)(all - batch) / (double)r.refresh;
-        c.operations = mlp_operations(r.predictor, batch + (size_t)refreshed, batch);
+        const size_t all = predictor->kernel_count, batch = config.batch < all ? config.batch : all;
+        const double refreshed = (double)(all - batch) / (double)config.refresh;
+        char of[128];
+        c.operations = mlp_operations(predictor, batch + (size_t)refreshed, batch);
         c.items = (double)batch;
         snprintf(of, sizeof of, "%s, hidden %u", network->architecture, hidden);
         done = measure(&c, kind, of, err);
     }
-    optimiser_free(r.optimiser);
-    sampler_free(r.sampler);
-    mlp_free(r.mlp);
-    mem_free(r.targets);
-    mem_free(r.gradient);
-    predictor_free(r.predictor);
+    optimiser_free(s.optimiser);
+    mem_free(s.gradient);
+    recon_done(learner);
+    predictor_free(predictor);
     network_free(network);
     return done;
 }

@@ -116,8 +116,6 @@ static bool set_config(Session *session, const Args *args, const TrainJob *job, 
     config->magnitude_share = args_real(args, "magnitude");
     config->recon_form = (ReconForm)args_choice(args, "loss");
     config->refresh = args_flag(args, "exact") ? 1 : args_integer(args, "refresh");
-    if (args_flag(args, "exact") && args_value(args, "refresh")->given)
-        return error_set(err, STATUS_USAGE, "--exact evaluates everything in each step; --refresh has no meaning then");
     if (layers && strlen(layers) >= sizeof config->layers) return error_set(err, STATUS_USAGE, "--layers is too long");
     if (layers) strcpy(config->layers, layers);
     set_predictor(args, &config->predictor);
@@ -171,12 +169,12 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     const bool background = args_flag(args, "background");
     Str folder = {0};
     if (!check_from(args, err)) return false;
-    const Predictor *from = args_text(args, "from") ? args_predictor(args, "from") : NULL;
+    const Predictor *from = args_predictor(args, "from");
     TrainJob job = {.name = args_text(args, "PRED"),
                     .command = args->line,
                     .from = from,
                     .source = args_text(args, "net") ? args_network(args, "net") : from->source,
-                    .data = args_text(args, "data") ? args_dataset(args, "data") : NULL,
+                    .data = args_dataset(args, "data"),
                     .trials = (unsigned)args_integer(args, "trials"),
                     .task = &session->task};
     if (!job.source)
