@@ -99,40 +99,6 @@ static bool has_file(const char *folder, const char *file) {
     return there;
 }
 
-/* The newest job of this name. */
-static bool job_named(const char *name, Str *folder, Error *err) {
-    Words folders;
-    if (!jobs_list(&folders, err)) return false;
-    for (size_t i = folders.count; i-- > 0 && !folder->length;) {
-        Job job = {0};
-        Error ignored;
-        if (job_read(folders.word[i], &job, &ignored) && strcmp(job.name, name) == 0) str_add(folder, folders.word[i]);
-        job_done(&job);
-    }
-    words_done(&folders);
-    if (folder->failed) return str_ok(folder, err);
-    return folder->length > 0 ||
-           error_set(err, STATUS_BAD_INPUT, "%s: no folder of a run, and no job of this name (jobs lists them)", name);
-}
-
-bool job_find(const char *word, Str *folder, Error *err) {
-    uint64_t number;
-    Words folders;
-    if (text_to_u64(word, &number)) {
-        if (!jobs_list(&folders, err)) return false;
-        bool known = number >= 1 && number <= folders.count;
-        if (known) str_add(folder, folders.word[number - 1]);
-        words_done(&folders);
-        if (!known) return error_set(err, STATUS_USAGE, "no job %s (jobs lists them)", word);
-        return str_ok(folder, err);
-    }
-    if (!path_expand(word, folder, err)) return false;
-    const char *path = str_text(folder);
-    if (has_file(path, "config.json") || has_file(path, "log.csv") || has_file(path, "lock")) return true;
-    str_done(folder);
-    return job_named(word, folder, err);
-}
-
 /* ---- how a job stands -------------------------------------------------------------------------------------------- */
 
 const char *job_state_name(JobState state) {
@@ -187,7 +153,7 @@ static void find_trial(Job *job, json_int_t trials) {
 
 /* What config.json says, as far as it does. */
 static void read_config(Job *job) {
-    Str path = {0}, name = {0};
+    Str path = {0}, label = {0};
     Error ignored;
     size_t length;
     run_path(job->folder, "config.json", &path);
@@ -199,17 +165,53 @@ static void read_config(Job *job) {
     json_int_t trials = json_integer_value(json_object_get(object, "trials"));
     const char *slash = strrchr(job->folder, '/');
     find_trial(job, trials);
-    str_add(&name, given ? given : slash && slash[1] ? slash + 1 : job->folder);
-    if (trials > 1) str_addf(&name, ", trial %u of %lld", job->trial, (long long)trials);
-    job->name = mem_copy_text(str_text(&name), &ignored);
+    job->name = mem_copy_text(given ? given : slash && slash[1] ? slash + 1 : job->folder, &ignored);
+    str_add(&label, job->name ? job->name : "");
+    if (trials > 1) str_addf(&label, ", trial %u of %lld", job->trial, (long long)trials);
+    job->label = label.failed ? NULL : mem_copy_text(str_text(&label), &ignored);
     job->rate_of = mem_copy_text(rate_of ? rate_of : "steps", &ignored);
     if (trials <= 1) job->newest = mem_copy_text(job->folder, &ignored);
     job->steps = steps > 0 ? (uint64_t)steps : 0;
     job->last_trial = trials <= 1 || job->trial == trials;
     json_decref(object);
     mem_free(text);
-    str_done(&name);
+    str_done(&label);
     str_done(&path);
+}
+
+/* The newest job of this name. */
+static bool job_named(const char *name, Str *folder, Error *err) {
+    Words folders;
+    if (!jobs_list(&folders, err)) return false;
+    for (size_t i = folders.count; i-- > 0 && !folder->length;) {
+        Job job = {.folder = folders.word[i]};
+        read_config(&job);
+        if (job.name && strcmp(job.name, name) == 0) str_add(folder, folders.word[i]);
+        job.folder = NULL;
+        job_done(&job);
+    }
+    words_done(&folders);
+    if (folder->failed) return str_ok(folder, err);
+    return folder->length > 0 ||
+           error_set(err, STATUS_BAD_INPUT, "%s: no folder of a run, and no job of this name (jobs lists them)", name);
+}
+
+bool job_find(const char *word, Str *folder, Error *err) {
+    uint64_t number;
+    Words folders;
+    if (text_to_u64(word, &number)) {
+        if (!jobs_list(&folders, err)) return false;
+        bool known = number >= 1 && number <= folders.count;
+        if (known) str_add(folder, folders.word[number - 1]);
+        words_done(&folders);
+        if (!known) return error_set(err, STATUS_USAGE, "no job %s (jobs lists them)", word);
+        return str_ok(folder, err);
+    }
+    if (!path_expand(word, folder, err)) return false;
+    const char *path = str_text(folder);
+    if (has_file(path, "config.json") || has_file(path, "log.csv") || has_file(path, "lock")) return true;
+    str_done(folder);
+    return job_named(word, folder, err);
 }
 
 /* The step of the newest checkpoint, which its metadata tell; 0: none, or not known. */
@@ -233,7 +235,7 @@ bool job_read(const char *folder, Job *out, Error *err) {
     if (!job.folder) return false;
     bool busy = run_busy(folder, &job.process); /* first: what is read after it is at least as new */
     read_config(&job);
-    if (!job.name || !job.rate_of || !job.newest) {
+    if (!job.name || !job.label || !job.rate_of || !job.newest) {
         job_done(&job);
         return error_set(err, STATUS_LIMIT, "out of memory for a job");
     }
@@ -253,6 +255,7 @@ bool job_read(const char *folder, Job *out, Error *err) {
 void job_done(Job *job) {
     mem_free(job->folder);
     mem_free(job->name);
+    mem_free(job->label);
     mem_free(job->rate_of);
     mem_free(job->newest);
     table_free(job->log);

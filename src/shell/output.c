@@ -34,6 +34,21 @@ static ChartColours choose_colours(const Session *session) {
     return (colour_term && *colour_term) || (term && strstr(term, "256color")) ? COLOURS_256 : COLOURS_8;
 }
 
+void output_progress(Session *session, const char *what, uint64_t done, uint64_t total, const char *rest) {
+    enum { BAR = 24 };
+    char bar[BAR + 1];
+    Str line = {0};
+    const double fraction = (double)done / (double)total;
+    for (int i = 0; i < BAR; i++) bar[i] = i < (int)(fraction * BAR + 0.5) ? '#' : '.';
+    bar[BAR] = '\0';
+    str_addf(&line, "%s [%s] %llu/%llu, %s", what, bar, (unsigned long long)done, (unsigned long long)total, rest);
+    const char *text = str_text(&line);
+    fprintf(stderr, "\r%.*s\033[K", (int)text_fit(text, output_error_columns() - 1), text);
+    fflush(stderr);
+    session->progress.visible = true;
+    str_done(&line);
+}
+
 static void report(void *context, const char *what, uint64_t done, uint64_t total) {
     Session *session = context;
     struct ProgressLine *line = &session->progress;
@@ -41,15 +56,10 @@ static void report(void *context, const char *what, uint64_t done, uint64_t tota
     if (done == 0 || line->started == 0) line->started = now;
     if (now - line->started < 1 || now - line->shown < 0.1 || total == 0) return;
     line->shown = now;
-    double fraction = (double)done / (double)total, left = done ? (now - line->started) * (1 - fraction) / fraction : 0;
-    enum { BAR = 24 };
-    char bar[BAR + 1];
-    for (int i = 0; i < BAR; i++) bar[i] = i < (int)(fraction * BAR + 0.5) ? '#' : '.';
-    bar[BAR] = '\0';
-    fprintf(stderr, "\r%s [%s] %llu/%llu, %.0f s left\033[K", what, bar, (unsigned long long)done,
-            (unsigned long long)total, left);
-    fflush(stderr);
-    line->visible = true;
+    char left[32];
+    snprintf(left, sizeof left, "%.0f s left",
+             done ? (now - line->started) * (double)(total - done) / (double)done : 0);
+    output_progress(session, what, done, total, left);
 }
 
 void output_progress_clear(Session *session) {

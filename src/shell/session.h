@@ -143,6 +143,8 @@ void output_message(Session *session, const char *text);
 void output_error(Session *session, const Error *err);
 /* A closed pipe makes the session end silently with 141; any other failure of standard output is STATUS_WRITE. */
 bool output_flush(Session *session, Error *err);
+/* The line of progress on standard error, as far as it fits: "what [####....] done/total, rest". */
+void output_progress(Session *session, const char *what, uint64_t done, uint64_t total, const char *rest);
 void output_progress_clear(Session *session);
 bool output_table_format(const char *name, TableFormat *out);
 
@@ -179,6 +181,7 @@ const char *job_state_name(JobState state);
 /* How a run stands, as far as its folder tells. */
 typedef struct Job {
     char *folder, *name, *rate_of;
+    char *label;     /* the name, with the trial where there are several */
     char *newest;    /* the folder itself, or that of the newest of several trials: where log and checkpoints are */
     unsigned trial;  /* its number; 0: there is one only */
     bool last_trial; /* no further one follows */

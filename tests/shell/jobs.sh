@@ -44,6 +44,7 @@ equal "the reason of a failure" "disk full" "$("$weft" -c jobs | sed -n 4p | cut
 equal "attach without a terminal is one line" "$work/going: running (process $holder), step 250 of 1000, loss 0.25, accuracy 50.00 %" \
     "$("$weft" -c 'attach 1' </dev/null)"
 contains "attach takes a folder, too" "$("$weft" -c 'attach broken' </dev/null)" "broken: failed: disk full, step 10 of 1000"
+contains "attach takes a name, of several trials, too" "$(cd / && "$weft" -c 'attach many' </dev/null)" "$work/many: stopped, step 30 of 1000"
 contains "an unknown number" "$(message 'attach 9')" "no job 9"
 contains "a folder of something else" "$(message 'attach state')" "state: no folder of a run"
 "$weft" -c 'attach state' 2>/dev/null; equal "is bad input" 3 $?

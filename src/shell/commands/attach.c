@@ -18,7 +18,7 @@ static void status_text(const Job *job, bool stopping, Str *out) {
 /* Until the user leaves. *now, from {0}, is the job as last read, if it was. */
 static bool watch(const Job *first, Job *now, Error *err) {
     Str title = {0}, status = {0};
-    str_addf(&title, "%s  %s", first->name, first->folder);
+    str_addf(&title, "%s  %s", first->label, first->folder);
     MonitorRun run = {.title = str_text(&title), .steps = first->steps, .rate_of = first->rate_of};
     Monitor *monitor = monitor_open(&run, err);
     bool done = monitor != NULL, stopping = false;

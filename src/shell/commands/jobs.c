@@ -5,7 +5,7 @@ static bool add_job(Table *table, int64_t number, const char *folder, Error *err
     Job job;
     if (!job_read(folder, &job, err)) return false;
     table_integer(table, number);
-    table_text(table, job.name);
+    table_text(table, job.label);
     table_text(table, job_state_name(job.state));
     table_integer(table, (int64_t)job.step);
     table_integer(table, (int64_t)job.steps);

@@ -45,7 +45,7 @@ static bool log_of_run(const Args *args, const char *word, Result *result, Error
     bool done = job_find(word, &folder, err) && job_read(str_text(&folder), &job, err);
     if (done) done = take_log(args, run_log_table(job.newest, err), result, err); /* again, for what is wrong with it */
     if (done) {
-        describe(args, result, job.name);
+        describe(args, result, job.label);
         table_note(result->table, "run", "%s", job.newest);
         table_note(result->table, "state", "%s", job_state_name(job.state));
     }
