@@ -52,13 +52,14 @@ void optimiser_step(Optimiser *optimiser, float *parameters, float *gradient, do
 /* Euclidean norm, in double, by pieces in order. */
 double gradient_norm(const float *gradient, size_t count);
 
-/* What must be kept to go on: arrays of `count` floats (names "first", "second", "slow"; as many as the kind has), and
- * the number of steps taken. */
+/* What must be kept to go on, beside the number of steps taken: arrays of `count` floats, named as files name them
+ * ("state.first", "state.second", "state.slow"; as many as the kind has). Returns how many. */
 typedef struct OptimiserState {
     const char *name;
     float *values; /* the optimiser's own */
 } OptimiserState;
-size_t optimiser_state(Optimiser *optimiser, OptimiserState state[3], uint64_t **steps);
+size_t optimiser_state(Optimiser *optimiser, OptimiserState state[3]);
+void optimiser_set_steps(Optimiser *optimiser, uint64_t steps); /* as if so many had been taken */
 
 /* ---- schedules --------------------------------------------------------------------------------------------------- */
 
@@ -129,25 +130,24 @@ typedef struct TrainConfig {
     uint64_t refresh; /* steps between evaluations of the whole loss; 1: every step (exact) */
     OptimiserConfig optimiser;
     ScheduleKind schedule;
-    double rate, rate_last;                         /* learning rates of the first and the last step */
+    double rate, rate_last;                         /* learning rates that the schedule goes from and to */
     double clip;                                    /* largest gradient norm; 0: not clipped */
     uint64_t evaluate_every, save_every, log_every; /* steps; 0: evaluate and save only at the end, log only then */
     uint64_t epoch_steps;                           /* what the log calls an epoch */
 } TrainConfig;
 TrainConfig train_config(void); /* METHOD.md's values, 20,000 steps */
-/* config.json and back. Reading is strict: an unknown, missing or ill-typed field is STATUS_BAD_INPUT and named. */
-bool train_config_write(const TrainConfig *config, Str *out, Error *err); /* a JSON object */
-bool train_config_read(const char *json, TrainConfig *out, Error *err);
 
 /* ---- runs -------------------------------------------------------------------------------------------------------- */
 
 /* How a run stands, after a step. Values that are not known are NaN. */
 typedef struct TrainStatus {
-    uint64_t step, steps;                            /* steps done */
-    double loss, learning_rate, rate, seconds, left; /* kernels or images a second; seconds so far and to come */
-    double accuracy, best_accuracy;                  /* per cent, of the newest and the best evaluation */
-    const Table *log;                                /* what log.csv holds, so far */
-    const char *warning;                             /* a save that failed and will be tried again, or NULL */
+    uint64_t step, steps;             /* steps done */
+    double loss, rate, seconds, left; /* kernels or images a second; seconds so far and to come */
+    double accuracy;                  /* per cent, of the newest evaluation */
+    const Table *log;                 /* what log.csv holds, so far */
+    bool kept;                        /* there is a folder: */
+    uint64_t saved;                   /* the step of its newest checkpoint */
+    const char *warning;              /* a save that failed and will be tried again, or NULL */
 } TrainStatus;
 typedef enum TrainWish { TRAIN_GO_ON, TRAIN_SAVE, TRAIN_STOP } TrainWish;
 /* Called after every step, on the training thread; must be quick. */
@@ -189,7 +189,6 @@ typedef struct TrainResults {
     TrainResult *trial;
     size_t count, best;
     unsigned trials;    /* that were asked for */
-    char name[80];      /* of the predictor, as the run has it */
     TrainConfig config; /* of the first trial */
     Error stopped;      /* why there are fewer trials than asked for, the newest not being partial; else STATUS_OK */
 } TrainResults;
@@ -199,16 +198,15 @@ void train_results_done(TrainResults *results);
  * (once: after the step, saved; twice: at once, not saved). STATUS_WRITE before the first step where the folder cannot
  * take the run; STATUS_FAILED where it holds one already. */
 bool train_run(const TrainJob *job, TrainResults *out, Error *err);
-/* Goes on from the newest whole checkpoint of a folder, bit-exactly. Of the job only folder, watch, task are used;
- * `config`, if not NULL, must agree with the run's (STATUS_USAGE names the field that does not). A finished run gives
- * its result. */
+/* Goes on from the newest whole checkpoint of a folder, bit-exactly. Of the job only folder, watch and task are used. A
+ * finished run gives its result. STATUS_BAD_INPUT where the folder's configuration, source or data are no longer those
+ * it began with. */
 bool train_resume(const TrainJob *job, TrainResults *out, Error *err);
 
 /* What a run folder is about, from its config.json. */
 typedef struct TrainAbout {
     char name[80];
     uint64_t steps;
-    unsigned trials; /* 0: one run */
 } TrainAbout;
 bool train_about(const char *folder, TrainAbout *out, Error *err);
 

@@ -29,27 +29,17 @@ static void add_duration(Str *out, double seconds) {
 }
 
 static void draw_line(Training *training, const TrainStatus *s) {
-    Session *session = training->session;
-    enum { BAR = 20 };
-    Str line = {0};
-    char bar[BAR + 1];
-    const double fraction = (double)s->step / (double)s->steps;
-    for (int i = 0; i < BAR; i++) bar[i] = i < (int)(fraction * BAR) ? '#' : '.';
-    bar[BAR] = '\0';
-    str_addf(&line, "%s [%s] %llu/%llu, loss %.5g", training->name, bar, (unsigned long long)s->step,
-             (unsigned long long)s->steps, s->loss);
-    if (!isnan(s->accuracy)) str_addf(&line, ", accuracy %.3f %%", s->accuracy);
-    if (!isnan(s->rate)) str_addf(&line, ", %.3g kernels/s", s->rate);
+    Str rest = {0};
+    str_addf(&rest, "loss %.5g", s->loss);
+    if (!isnan(s->accuracy)) str_addf(&rest, ", accuracy %.3f %%", s->accuracy);
+    if (!isnan(s->rate)) str_addf(&rest, ", %.3g kernels/s", s->rate);
     if (!isnan(s->left)) {
-        str_add(&line, ", ");
-        add_duration(&line, s->left);
-        str_add(&line, " left");
+        str_add(&rest, ", ");
+        add_duration(&rest, s->left);
+        str_add(&rest, " left");
     }
-    const char *text = str_text(&line);
-    fprintf(stderr, "\r%.*s\033[K", (int)text_fit(text, output_error_columns() - 1), text);
-    fflush(stderr);
-    session->progress.visible = true;
-    str_done(&line);
+    output_progress(training->session, training->name, s->step, s->steps, str_text(&rest));
+    str_done(&rest);
 }
 
 /* A warning is told when it is new, on a line of its own. */
@@ -67,13 +57,10 @@ TrainWish training_watch(void *context, const TrainStatus *status) {
     Training *training = context;
     if (signals_ending() == SIGHUP) return TRAIN_GO_ON; /* nobody reads any more */
     if (training->monitor) {
-        if (training->saving)
-            snprintf(training->saved, sizeof training->saved, "saved at step %llu",
-                     (unsigned long long)status->step - 1);
-        training->saving = false;
+        snprintf(training->saved, sizeof training->saved, status->kept ? "saved at step %llu" : "not kept: no --run",
+                 (unsigned long long)status->saved);
         const MonitorWish wish = monitor_update(training->monitor, status->log, status->step,
                                                 status->warning ? status->warning : training->saved);
-        training->saving = wish == MONITOR_SAVE;
         if (wish == MONITOR_SAVE) return TRAIN_SAVE;
         if (wish == MONITOR_STOP) return TRAIN_STOP;
         if (wish == MONITOR_LEAVE) training_close(training);

@@ -13,8 +13,7 @@ typedef struct Training {
     MonitorRun about;
     double shown;     /* when the progress line was last drawn */
     char warned[256]; /* the newest warning that was told */
-    char saved[64];   /* what the monitor says after "save now" */
-    bool saving;
+    char saved[64];   /* what the monitor says of the newest checkpoint */
 } Training;
 
 /* `monitor`: opens the full-screen monitor; STATUS_FAILED where there is no terminal for it. */

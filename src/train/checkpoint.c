@@ -1,9 +1,12 @@
 /* checkpoint -- the state of a run in a file that proves itself whole.
  *
  * last.safetensors is a predictor file (it loads as one) with the optimiser's arrays as tensors state.NAME beside it,
- * and in its metadata weft.run        a JSON object: version, step, what the run must remember, and a hash of every
- * tensor's bytes weft.run.hash   the hash of that text Real numbers are written in hexadecimal ("0x1.8p+1"), so that
+ * and two entries of metadata:
+ *
+ * - weft.run: a JSON object with version, step, what the run must remember, and a hash of the bytes of every tensor and
+ * of every other entry of metadata (as "metadata KEY"). Real numbers are written in hexadecimal ("0x1.8p+1"), so that
  * they come back to the bit.
+ * - weft.run.hash: the hash of that text.
  *
  * A save writes next.safetensors, reads it back whole, and only then lets last become previous and next become last.
  * Whatever is cut short, one of the three is whole.
@@ -29,12 +32,18 @@ static json_t *real_text(double value) {
     return json_string(text);
 }
 
-static bool add_tensor(PredictorParts *parts, const char *name, float *values, const uint64_t *count, Error *err) {
+static bool add_tensor(PredictorParts *parts, const OptimiserState *state, const uint64_t *count, Error *err) {
     size_t capacity = parts->count;
     if (!mem_grow(&parts->tensors, &capacity, parts->count + 1, sizeof *parts->tensors, err)) return false;
     parts->tensors[parts->count++] =
-        (TensorOut){.name = name, .dtype = DTYPE_F32, .rank = 1, .dim = count, .data = values};
+        (TensorOut){.name = state->name, .dtype = DTYPE_F32, .rank = 1, .dim = count, .data = state->values};
     return true;
+}
+
+/* Under which name, and with what hash, an entry of metadata is listed. */
+static void hash_metadata(const KeyValue *entry, char name[METADATA_NAME], char hash[HASH_HEX]) {
+    snprintf(name, METADATA_NAME, "metadata %s", entry->key);
+    hash_hex(entry->value, strlen(entry->value), hash);
 }
 
 static json_t *hashes_of(const PredictorParts *parts) {
@@ -49,10 +58,8 @@ static json_t *hashes_of(const PredictorParts *parts) {
         done = json_object_set_new(object, tensor->name, json_string(hash)) == 0;
     }
     for (size_t i = 0; done && i < parts->metadata_count; i++) {
-        const KeyValue *entry = &parts->metadata[i];
         char name[METADATA_NAME], hash[HASH_HEX];
-        snprintf(name, sizeof name, "metadata %s", entry->key);
-        hash_hex(entry->value, strlen(entry->value), hash);
+        hash_metadata(&parts->metadata[i], name, hash);
         done = json_object_set_new(object, name, json_string(hash)) == 0;
     }
     if (done) return object;
@@ -60,18 +67,16 @@ static json_t *hashes_of(const PredictorParts *parts) {
     return NULL;
 }
 
-static char *describe(const TrainConfig *config, const Learner *learner, const Progress *p, uint64_t optimiser_steps,
+static char *describe(const TrainConfig *config, const Learner *learner, const Progress *p,
                       const PredictorParts *parts) {
     json_t *object = json_object();
     bool done = object && json_object_set_new(object, "version", json_integer(VERSION)) == 0 &&
                 json_object_set_new(object, "step", json_integer((json_int_t)p->step)) == 0 &&
-                json_object_set_new(object, "optimiser_steps", json_integer((json_int_t)optimiser_steps)) == 0 &&
                 json_object_set_new(object, "scalar", real_text(learner->scalar)) == 0 &&
                 json_object_set_new(object, "seconds", real_text(p->seconds)) == 0 &&
                 json_object_set_new(object, "accuracy", real_text(p->accuracy)) == 0 &&
                 json_object_set_new(object, "best_accuracy", real_text(p->best_accuracy)) == 0 &&
                 json_object_set_new(object, "best_recon", real_text(p->best_recon)) == 0 &&
-                json_object_set_new(object, "best_step", json_integer((json_int_t)p->best_step)) == 0 &&
                 json_object_set_new(object, "config", train_config_json(config)) == 0 &&
                 json_object_set_new(object, "hashes", hashes_of(parts)) == 0;
     char *text = done ? json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
@@ -81,22 +86,15 @@ static char *describe(const TrainConfig *config, const Learner *learner, const P
 
 static bool write_file(const char *path, const TrainConfig *config, Learner *learner, Optimiser *optimiser,
                        const Progress *progress, Error *err) {
-    static const char *const names[] = {"state.first", "state.second", "state.slow"};
     PredictorParts parts = {0};
     OptimiserState state[3];
-    uint64_t *steps;
     const uint64_t count = learner->count;
-    const size_t arrays = optimiser_state(optimiser, state, &steps);
+    const size_t arrays = optimiser_state(optimiser, state);
     char *text = NULL, hash[HASH_HEX];
     bool done = learner->parts(learner, &parts, err);
-    for (size_t i = 0; done && i < arrays; i++) {
-        const char *name = NULL;
-        for (size_t j = 0; j < 3; j++)
-            if (strcmp(names[j] + strlen("state."), state[i].name) == 0) name = names[j];
-        done = add_tensor(&parts, name, state[i].values, &count, err);
-    }
+    for (size_t i = 0; done && i < arrays; i++) done = add_tensor(&parts, &state[i], &count, err);
     if (done) {
-        text = describe(config, learner, progress, *steps, &parts);
+        text = describe(config, learner, progress, &parts);
         if (text) hash_hex(text, strlen(text), hash);
         done = text ? key_value_add(&parts.metadata, &parts.metadata_count, "weft.run", text, err) &&
                           key_value_add(&parts.metadata, &parts.metadata_count, "weft.run.hash", hash, err)
@@ -133,8 +131,7 @@ static bool check_metadata(Checkpoint *checkpoint, const json_t *hashes, Error *
         const KeyValue *entry = checkpoint_metadata(checkpoint, i);
         char name[METADATA_NAME], hash[HASH_HEX];
         if (strncmp(entry->key, "weft.run", 8) == 0) continue;
-        snprintf(name, sizeof name, "metadata %s", entry->key);
-        hash_hex(entry->value, strlen(entry->value), hash);
+        hash_metadata(entry, name, hash);
         const char *wanted = json_string_value(json_object_get(hashes, name));
         if (!wanted || strcmp(hash, wanted) != 0)
             return error_set(err, STATUS_BAD_INPUT, "%s: metadata '%s' is not what was saved",
@@ -159,14 +156,13 @@ static bool get_count(const json_t *object, const char *name, uint64_t *out) {
 
 static bool read_progress(const json_t *object, Progress *p, double *scalar) {
     *p = (Progress){0};
-    return get_count(object, "step", &p->step) && get_count(object, "best_step", &p->best_step) &&
-           get_real(object, "scalar", scalar) && get_real(object, "seconds", &p->seconds) &&
-           get_real(object, "accuracy", &p->accuracy) && get_real(object, "best_accuracy", &p->best_accuracy) &&
-           get_real(object, "best_recon", &p->best_recon);
+    return get_count(object, "step", &p->step) && get_real(object, "scalar", scalar) &&
+           get_real(object, "seconds", &p->seconds) && get_real(object, "accuracy", &p->accuracy) &&
+           get_real(object, "best_accuracy", &p->best_accuracy) && get_real(object, "best_recon", &p->best_recon);
 }
 
 /* The run's description, after its own hash and that of every tensor. */
-static json_t *description(Checkpoint *checkpoint, bool tensors, Error *err) {
+static json_t *description(Checkpoint *checkpoint, Error *err) {
     const char *path = checkpoint_path(checkpoint), *text = checkpoint_metadata_find(checkpoint, "weft.run"),
                *wanted = checkpoint_metadata_find(checkpoint, "weft.run.hash");
     char hash[HASH_HEX];
@@ -189,8 +185,7 @@ static json_t *description(Checkpoint *checkpoint, bool tensors, Error *err) {
     if (done && json_object_size(hashes) + 2 != checkpoint_count(checkpoint) + checkpoint_metadata_count(checkpoint))
         done = error_set(err, STATUS_BAD_INPUT, "%s: tensors or metadata are missing", path);
     done = done && check_metadata(checkpoint, hashes, err);
-    for (size_t i = 0; done && tensors && i < checkpoint_count(checkpoint); i++)
-        done = check_tensor(checkpoint, i, hashes, err);
+    for (size_t i = 0; done && i < checkpoint_count(checkpoint); i++) done = check_tensor(checkpoint, i, hashes, err);
     if (done) return object;
     json_decref(object);
     return NULL;
@@ -200,7 +195,7 @@ static json_t *description(Checkpoint *checkpoint, bool tensors, Error *err) {
 static Checkpoint *open_whole(const char *path, const TrainConfig *config, Progress *progress, double *scalar,
                               Error *err) {
     Checkpoint *checkpoint = checkpoint_open(path, err);
-    json_t *object = checkpoint ? description(checkpoint, true, err) : NULL;
+    json_t *object = checkpoint ? description(checkpoint, err) : NULL;
     bool done = object != NULL;
     if (done && !read_progress(object, progress, scalar))
         done = error_set(err, STATUS_BAD_INPUT, "%s: what it says of its run is not understood", path);
@@ -236,36 +231,24 @@ bool checkpoint_save(const char *folder, const TrainConfig *config, Learner *lea
     return done;
 }
 
+/* One that waits for its place is newer than the last, which is newer than the previous. */
 Checkpoint *checkpoint_newest(const char *folder, const TrainConfig *config, Progress *progress, double *scalar,
                               Str *notes, Error *err) {
-    static const char *const names[] = {LAST, NEXT, PREVIOUS};
-    Checkpoint *best = NULL;
-    Error first = {.status = STATUS_OK};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    static const char *const names[] = {NEXT, LAST, PREVIOUS};
+    Checkpoint *checkpoint = NULL;
+    error_set(err, STATUS_BAD_INPUT, "%s: no run that could go on: it holds no " LAST, folder);
+    for (size_t i = 0; !checkpoint && i < sizeof names / sizeof *names; i++) {
         Str path = {0};
-        Progress p;
-        double s;
-        Error problem = {.status = STATUS_OK};
+        Error problem;
         run_path(folder, names[i], &path);
         if (access(str_text(&path), F_OK) == 0) {
-            Checkpoint *checkpoint = open_whole(str_text(&path), config, &p, &s, &problem);
+            checkpoint = open_whole(str_text(&path), config, progress, scalar, &problem);
             if (!checkpoint) str_addf(notes, "%s\n", problem.text);
-            if (checkpoint && (!best || p.step > progress->step)) {
-                checkpoint_close(best);
-                best = checkpoint;
-                *progress = p;
-                *scalar = s;
-            } else {
-                checkpoint_close(checkpoint);
-            }
-        } else if (i == 0) {
-            error_set(&problem, STATUS_BAD_INPUT, "%s: no run that could go on: it holds no " LAST, folder);
+            if (!checkpoint && strcmp(names[i], PREVIOUS) != 0) *err = problem; /* of the newest that should be whole */
         }
-        if (first.status == STATUS_OK) first = problem;
         str_done(&path);
     }
-    if (!best) *err = first;
-    return best;
+    return checkpoint;
 }
 
 bool checkpoint_clear(const char *folder, Error *err) {
@@ -275,25 +258,18 @@ bool checkpoint_clear(const char *folder, Error *err) {
     return done;
 }
 
-bool checkpoint_restore(Checkpoint *checkpoint, Optimiser *optimiser, size_t count, Error *err) {
+bool checkpoint_restore(Checkpoint *checkpoint, Optimiser *optimiser, size_t count, uint64_t step, Error *err) {
     OptimiserState state[3];
-    uint64_t *steps;
-    const size_t arrays = optimiser_state(optimiser, state, &steps);
-    json_t *object = description(checkpoint, false, err);
-    bool done = object != NULL;
-    if (done && !get_count(object, "optimiser_steps", steps))
-        done = error_set(err, STATUS_BAD_INPUT, "%s: optimiser_steps is missing", checkpoint_path(checkpoint));
-    for (size_t i = 0; done && i < arrays; i++) {
-        char name[32];
+    const size_t arrays = optimiser_state(optimiser, state);
+    optimiser_set_steps(optimiser, step);
+    for (size_t i = 0; i < arrays; i++) {
         size_t index;
-        snprintf(name, sizeof name, "state.%s", state[i].name);
-        const bool found = checkpoint_find(checkpoint, name, &index);
+        const bool found = checkpoint_find(checkpoint, state[i].name, &index);
         const CheckpointTensor *tensor = found ? checkpoint_tensor(checkpoint, index) : NULL;
         if (!found || tensor->dtype != DTYPE_F32 || tensor->count != count)
-            done = error_set(err, STATUS_BAD_INPUT, "%s: tensor '%s' is missing or of another size",
-                             checkpoint_path(checkpoint), name);
-        done = done && checkpoint_read(checkpoint, index, state[i].values, err);
+            return error_set(err, STATUS_BAD_INPUT, "%s: tensor '%s' is missing or of another size",
+                             checkpoint_path(checkpoint), state[i].name);
+        if (!checkpoint_read(checkpoint, index, state[i].values, err)) return false;
     }
-    json_decref(object);
-    return done;
+    return true;
 }

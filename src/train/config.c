@@ -3,7 +3,6 @@
 
 #include <jansson.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 TrainConfig train_config(void) {
@@ -215,28 +214,6 @@ bool train_config_from_json(const json_t *object, TrainConfig *out, Error *err) 
     }
     *out = config;
     return true;
-}
-
-/* ---- text -------------------------------------------------------------------------------------------------------- */
-
-bool train_config_write(const TrainConfig *config, Str *out, Error *err) {
-    json_t *object = train_config_json(config);
-    char *text = object ? json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
-    if (text) str_add(out, text);
-    free(text);
-    json_decref(object);
-    if (!text) return error_set(err, STATUS_LIMIT, "no memory for a configuration");
-    return str_ok(out, err);
-}
-
-bool train_config_read(const char *json, TrainConfig *out, Error *err) {
-    json_error_t problem;
-    json_t *object = json_loads(json, JSON_REJECT_DUPLICATES, &problem);
-    bool done = json_is_object(object)
-                    ? train_config_from_json(object, out, err)
-                    : error_set(err, STATUS_BAD_INPUT, "no JSON object: %s", object ? "" : problem.text);
-    json_decref(object);
-    return done;
 }
 
 const char *train_config_difference(const TrainConfig *a, const TrainConfig *b) {

@@ -54,21 +54,20 @@ typedef struct Progress {
     uint64_t step;
     double seconds;
     double best_accuracy, best_recon, accuracy; /* NaN: none yet */
-    uint64_t best_step;
 } Progress;
 
 /* Saves FOLDER/last.safetensors: written beside it, read back whole, then the old one becomes previous.safetensors. */
 bool checkpoint_save(const char *folder, const TrainConfig *config, Learner *learner, Optimiser *optimiser,
                      const Progress *progress, Error *err);
-/* Opens the newest checkpoint of a folder that is whole (last, a finished one not yet in its place, previous); why
+/* Opens the newest checkpoint of a folder that is whole (a finished one not yet in its place, last, previous); why
  * others were passed over is added to `notes`. STATUS_BAD_INPUT names the field in which its run's configuration
  * differs. */
 Checkpoint *checkpoint_newest(const char *folder, const TrainConfig *config, Progress *progress, double *scalar,
                               Str *notes, Error *err);
 /* Removes the checkpoints of a run that is no more: its config.json is gone. */
 bool checkpoint_clear(const char *folder, Error *err);
-/* Puts the optimiser's arrays and number of steps back. */
-bool checkpoint_restore(Checkpoint *checkpoint, Optimiser *optimiser, size_t count, Error *err);
+/* Puts the optimiser's arrays back, as they were after `step` steps: it takes one in each step of the run. */
+bool checkpoint_restore(Checkpoint *checkpoint, Optimiser *optimiser, size_t count, uint64_t step, Error *err);
 
 /* ---- loop.c ------------------------------------------------------------------------------------------------------ */
 
@@ -88,7 +87,8 @@ typedef struct Loop {
     bool best_waits;
     Str rows;        /* of log.csv that could not be written yet */
     double saved_at; /* clock at the newest checkpoint */
-    Status saved;    /* of all that should be in the folder */
+    uint64_t saved_step;
+    Status saved; /* of all that should be in the folder */
     Error save_error;
 } Loop;
 /* Runs until config->steps, a wish to stop or a cancellation; *stopped: before the last step. */
@@ -99,7 +99,7 @@ Table *loop_log_table(Error *err);
 
 /* ---- run.c ------------------------------------------------------------------------------------------------------- */
 
-/* What a run folder says of its run. */
+/* What a run folder says of its run (stored.c). */
 typedef struct Stored {
     TrainConfig config;
     char name[80];
@@ -120,6 +120,10 @@ void stored_done(Stored *stored);
 /* config.json of a folder; `trials` > 1: of the folder above trial-1, trial-2, ... */
 bool stored_write(const char *folder, const TrainJob *job, const TrainConfig *config, unsigned trials, Error *err);
 bool stored_here(const char *folder);
+void stored_trial(const char *folder, unsigned number, Str *out); /* the folder of a trial */
+/* Takes a folder for a new run of so many trials: STATUS_WRITE where it holds something else, STATUS_FAILED where it
+ * holds a run already. */
+Run *stored_claim(const char *folder, unsigned trials, Error *err);
 
 /* One run of a job, into `folder` (NULL: none) and from its configuration but with `seed`; or on from `folder`. */
 bool run_begin(const TrainJob *job, const char *folder, uint64_t seed, TrainResult *out, Error *err);

@@ -30,15 +30,8 @@ static void choose_best(TrainResults *results) {
         if (better(&results->trial[i], &results->trial[results->best])) results->best = i;
 }
 
-static void trial_folder(const char *folder, unsigned number, Str *out) {
-    char name[32];
-    snprintf(name, sizeof name, "trial-%u", number);
-    if (folder) run_path(folder, name, out);
-}
-
-static bool make_results(TrainResults *out, unsigned trials, const char *name, const TrainConfig *config, Error *err) {
+static bool make_results(TrainResults *out, unsigned trials, const TrainConfig *config, Error *err) {
     *out = (TrainResults){.trials = trials > 1 ? trials : 1, .config = *config};
-    snprintf(out->name, sizeof out->name, "%s", name);
     out->trial = mem_alloc(out->trials, sizeof *out->trial, err);
     return out->trial != NULL;
 }
@@ -64,7 +57,7 @@ static bool run_trials(const TrainJob *job, TrainResults *out, Error *err) {
     bool done = true;
     for (unsigned number = 1; done && number <= out->trials; number++) {
         Str folder = {0};
-        trial_folder(job->folder, number, &folder);
+        if (job->folder) stored_trial(job->folder, number, &folder);
         const char *path = job->folder ? str_text(&folder) : NULL;
         const uint64_t seed = job->config.seed + number - 1;
         TrainResult *result = &out->trial[out->count];
@@ -83,28 +76,16 @@ static bool run_trials(const TrainJob *job, TrainResults *out, Error *err) {
     return true;
 }
 
-/* A folder of trials without its first trial holds nothing yet. */
-static bool holds_run(const char *folder, unsigned trials) {
-    Str first = {0};
-    trial_folder(folder, 1, &first);
-    bool holds = stored_here(folder) && (trials <= 1 || stored_here(str_text(&first)));
-    str_done(&first);
-    return holds;
-}
-
 /* The folder above the trials. */
 static bool open_above(const TrainJob *job, Run **run, Error *err) {
     if (!job->folder) return true;
-    if (!run_vacant(job->folder, err) || !(*run = run_open(job->folder, err))) return false;
-    if (holds_run(job->folder, job->trials))
-        return error_set(err, STATUS_FAILED, "%s: holds a run already (resume %s goes on with it)", job->folder,
-                         job->folder);
-    return stored_write(job->folder, job, &job->config, job->trials, err);
+    *run = stored_claim(job->folder, job->trials, err);
+    return *run && stored_write(job->folder, job, &job->config, job->trials, err);
 }
 
 bool train_run(const TrainJob *job, TrainResults *out, Error *err) {
     Run *run = NULL;
-    bool done = make_results(out, job->trials, job->name, &job->config, err);
+    bool done = make_results(out, job->trials, &job->config, err);
     if (done && job->trials <= 1) {
         done = run_begin(job, job->folder, job->config.seed, &out->trial[0], err);
         out->count = done && !job->prepare;
@@ -126,7 +107,7 @@ static bool resume_trials(const TrainJob *job, const Stored *above, TrainResults
     Str first = {0};
     Stored stored = {0};
     Run *run = run_open(job->folder, err);
-    trial_folder(job->folder, 1, &first);
+    stored_trial(job->folder, 1, &first);
     bool done = run && str_ok(&first, err);
     if (done && !stored_here(str_text(&first)))
         done = error_set(err, STATUS_BAD_INPUT, "%s: no run: its first trial had not begun", job->folder);
@@ -151,7 +132,7 @@ bool train_resume(const TrainJob *job, TrainResults *out, Error *err) {
     Stored stored;
     *out = (TrainResults){0};
     if (!stored_read(job->folder, &stored, err)) return false;
-    bool done = make_results(out, stored.trials, stored.name, &stored.config, err);
+    bool done = make_results(out, stored.trials, &stored.config, err);
     if (done && stored.trials > 1) {
         done = resume_trials(job, &stored, out, err);
     } else if (done) {
@@ -167,7 +148,7 @@ bool train_resume(const TrainJob *job, TrainResults *out, Error *err) {
 bool train_about(const char *folder, TrainAbout *out, Error *err) {
     Stored stored;
     if (!stored_read(folder, &stored, err)) return false;
-    *out = (TrainAbout){.steps = stored.config.steps, .trials = stored.trials};
+    *out = (TrainAbout){.steps = stored.config.steps};
     snprintf(out->name, sizeof out->name, "%s", stored.name);
     stored_done(&stored);
     return true;

@@ -25,7 +25,7 @@ Table *loop_log_table(Error *err) {
 typedef struct Now {
     StepLoss loss;
     double learning_rate, norm, rate;
-    bool evaluated;
+    bool evaluated, logged;    /* what is due after this step */
     double began, mark, items; /* clock at the start of this process' part; at the last row; items since */
     uint64_t first;            /* step at which this process began */
 } Now;
@@ -50,6 +50,11 @@ static bool note_failure(Loop *loop, const Error *err) {
 static bool write_rows(Loop *loop) {
     Error err;
     bool done = true;
+    if (!str_ok(&loop->rows, &err)) { /* a row that memory ran out for is lost to the file, and said so */
+        note_failure(loop, &err);
+        str_done(&loop->rows);
+        return false;
+    }
     if (!loop->log_file) str_done(&loop->rows);
     while (done && loop->rows.length > 0) {
         char *end = strchr(loop->rows.text, '\n');
@@ -111,15 +116,22 @@ static bool diverged(uint64_t step, Error *err) {
                      (unsigned long long)step);
 }
 
+/* Parameters that are no numbers any more must not take the place of those that were. */
+static bool check_finite(const Loop *loop, Error *err) {
+    const Learner *learner = loop->learner;
+    float sum = 0; /* 0 times a number is 0 */
+    for (size_t i = 0; i < learner->count; i++) sum += 0 * learner->parameters[i];
+    return sum == 0 || diverged(loop->progress.step, err);
+}
+
 static bool evaluate(Loop *loop, Error *err) {
     Progress *p = &loop->progress;
     Measure measure;
-    if (!loop->learner->measure(loop->learner, true, &measure, err)) return false;
+    if (!check_finite(loop, err) || !loop->learner->measure(loop->learner, true, &measure, err)) return false;
     p->accuracy = measure.accuracy;
     if (!better(p, &measure)) return true;
     p->best_accuracy = measure.accuracy;
     p->best_recon = measure.recon;
-    p->best_step = p->step;
     loop->best_waits = loop->run != NULL;
     if (!loop->run) return true;
     memcpy(loop->best, loop->learner->parameters, loop->learner->count * sizeof *loop->best);
@@ -127,25 +139,22 @@ static bool evaluate(Loop *loop, Error *err) {
     return true;
 }
 
-/* A checkpoint, and what could not be saved before. The log is no part of what a resumption needs. */
-static void save(Loop *loop) {
-    Error err;
-    if (!loop->run) return;
+/* A checkpoint, and what could not be saved before. The log is no part of what a resumption needs. A failure is noted;
+ * only weights that diverged end the run. */
+static bool save(Loop *loop, Error *err) {
+    Error problem;
+    if (!loop->run) return true;
+    if (!check_finite(loop, err)) return false;
     loop->saved_at = clock_seconds();
-    bool rows = write_rows(loop) && (!loop->log_file || run_log_sync(loop->run, &err) || note_failure(loop, &err));
+    bool rows =
+        write_rows(loop) && (!loop->log_file || run_log_sync(loop->run, &problem) || note_failure(loop, &problem));
     bool best = !loop->best_waits || save_best(loop);
-    bool last =
-        checkpoint_save(run_folder(loop->run), loop->config, loop->learner, loop->optimiser, &loop->progress, &err) ||
-        note_failure(loop, &err);
+    bool last = checkpoint_save(run_folder(loop->run), loop->config, loop->learner, loop->optimiser, &loop->progress,
+                                &problem) ||
+                note_failure(loop, &problem);
+    if (last) loop->saved_step = loop->progress.step;
     if (rows && best && last) loop->saved = STATUS_OK;
-}
-
-/* Parameters that are no numbers any more must not take the place of those that were. */
-static bool check_finite(const Loop *loop, Error *err) {
-    const Learner *learner = loop->learner;
-    float sum = 0; /* 0 times a number is 0 */
-    for (size_t i = 0; i < learner->count; i++) sum += 0 * learner->parameters[i];
-    return sum == 0 || diverged(loop->progress.step, err);
+    return true;
 }
 
 static TrainWish watch(Loop *loop, const Now *now) {
@@ -156,13 +165,13 @@ static TrainWish watch(Loop *loop, const Now *now) {
     TrainStatus status = {.step = p->step,
                           .steps = loop->config->steps,
                           .loss = now->loss.loss,
-                          .learning_rate = now->learning_rate,
                           .rate = now->rate,
                           .seconds = p->seconds,
                           .left = done ? spent / (double)done * (double)(loop->config->steps - p->step) : NAN,
                           .accuracy = p->accuracy,
-                          .best_accuracy = p->best_accuracy,
                           .log = loop->log,
+                          .kept = loop->run != NULL,
+                          .saved = loop->saved_step,
                           .warning = loop->saved != STATUS_OK ? loop->save_error.text : NULL};
     return loop->watch(loop->watch_context, &status);
 }
@@ -172,19 +181,18 @@ static TrainWish watch(Loop *loop, const Now *now) {
 static bool take_step(Loop *loop, float *gradient, Now *now, Error *err) {
     const TrainConfig *config = loop->config;
     const uint64_t step = loop->progress.step;
-    const bool row = due(step + 1, config->log_every) || step + 1 == config->steps || step == 0;
-    const bool evaluates = due(step + 1, config->evaluate_every) || step + 1 == config->steps;
+    now->evaluated = due(step + 1, config->evaluate_every) || step + 1 == config->steps;
+    now->logged = now->evaluated || due(step + 1, config->log_every) || step == 0;
     if (!loop->learner->gradient(loop->learner, step, gradient, &now->loss, err)) return false;
     if (!isfinite(now->loss.loss)) return diverged(step, err);
     now->norm = NAN;
     double scale = now->loss.scale;
-    if (row || evaluates || config->clip > 0) now->norm = scale * gradient_norm(gradient, loop->learner->count);
+    if (now->logged || config->clip > 0) now->norm = scale * gradient_norm(gradient, loop->learner->count);
     if (config->clip > 0 && now->norm > config->clip) scale *= config->clip / now->norm;
     now->learning_rate = schedule_rate(config->schedule, config->rate, config->rate_last, step, config->steps);
     optimiser_step(loop->optimiser, loop->learner->parameters, gradient, scale, now->learning_rate);
     loop->progress.step++;
     now->items += (double)now->loss.items;
-    now->evaluated = evaluates;
     return true;
 }
 
@@ -197,18 +205,14 @@ static bool save_due(const Loop *loop, double clock) {
 
 /* Evaluation, log, checkpoint after a step, each where due. */
 static bool look_after(Loop *loop, Now *now, double *resumed, bool *saved, Error *err) {
-    const TrainConfig *config = loop->config;
-    Progress *p = &loop->progress;
     const double clock = clock_seconds();
-    p->seconds += clock - *resumed;
+    loop->progress.seconds += clock - *resumed;
     *resumed = clock;
     const bool saves = save_due(loop, clock);
-    if ((now->evaluated || saves) && !check_finite(loop, err)) return false;
     if (now->evaluated && !evaluate(loop, err)) return false;
-    if (now->evaluated || due(p->step, config->log_every) || p->step == 1) log_row(loop, now);
-    if (saves) save(loop);
+    if (now->logged) log_row(loop, now);
     *saved = saves;
-    return true;
+    return !saves || save(loop, err);
 }
 
 bool loop_run(Loop *loop, bool *stopped, Error *err) {
@@ -218,15 +222,16 @@ bool loop_run(Loop *loop, bool *stopped, Error *err) {
     bool done = gradient != NULL, saved = false;
     if (done && loop->run) done = (loop->best = mem_alloc(loop->learner->count, sizeof *loop->best, err)) != NULL;
     double resumed = now.began = now.mark = loop->saved_at = clock_seconds();
+    loop->saved_step = loop->progress.step; /* both begin and resume from a checkpoint */
     *stopped = false;
     while (done && loop->progress.step < config->steps && !*stopped) {
         done = take_step(loop, gradient, &now, err) && look_after(loop, &now, &resumed, &saved, err);
         if (!done) break;
         const TrainWish wish = watch(loop, &now);
         *stopped = (wish == TRAIN_STOP || cancel_level() > 0) && loop->progress.step < config->steps;
-        if (wish == TRAIN_SAVE) save(loop);
+        if (wish == TRAIN_SAVE) done = save(loop, err);
     }
-    if (done && *stopped && !saved && cancel_level() < 2 && (done = check_finite(loop, err))) save(loop);
+    if (done && *stopped && !saved && cancel_level() < 2) done = save(loop, err);
     mem_free(gradient);
     return done;
 }

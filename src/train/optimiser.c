@@ -83,13 +83,16 @@ void optimiser_free(Optimiser *optimiser) {
     mem_free(optimiser);
 }
 
-size_t optimiser_state(Optimiser *optimiser, OptimiserState state[3], uint64_t **steps) {
+void optimiser_set_steps(Optimiser *optimiser, uint64_t steps) {
+    optimiser->steps = steps;
+}
+
+size_t optimiser_state(Optimiser *optimiser, OptimiserState state[3]) {
     const OptimiserState all[3] = {
-        {"first", optimiser->first}, {"second", optimiser->second}, {"slow", optimiser->slow}};
+        {"state.first", optimiser->first}, {"state.second", optimiser->second}, {"state.slow", optimiser->slow}};
     size_t count = 0;
     for (size_t i = 0; i < 3; i++)
         if (all[i].values) state[count++] = all[i];
-    *steps = &optimiser->steps;
     return count;
 }
 

@@ -41,21 +41,21 @@ static bool save_best(void *context, const float *parameters, Error *err) {
 }
 
 /* What is to be learnt must be numbers. */
-static bool check_targets(const Predictor *p, float *targets, Error *err) {
+static bool check_targets(const Predictor *p, const float *targets, Error *err) {
     for (size_t i = 0; i < p->kernel_count * p->outputs; i++)
-        if (!isfinite(targets[i])) {
-            mem_free(targets);
+        if (!isfinite(targets[i]))
             return error_set(err, STATUS_BAD_INPUT, "layer %s holds weights that are no finite numbers",
                              p->layers[predictor_layer_of(p, i / p->outputs)].name);
-        }
     return true;
 }
 
 static bool make_learner(Work *work, const Network *target, const Dataset *data, Error *err) {
     float *targets = predictor_targets(work->predictor, target, err);
-    if (!targets || !check_targets(work->predictor, targets, err) ||
-        !recon_learner(&work->learner, &work->config, work->predictor, targets, data, err))
+    if (targets && !check_targets(work->predictor, targets, err)) {
+        mem_free(targets);
         return false;
+    }
+    if (!targets || !recon_learner(&work->learner, &work->config, work->predictor, targets, data, err)) return false;
     Learner *learner = &work->learner;
     work->optimiser = optimiser_new(&work->config.optimiser, learner->blocks, learner->block_count, learner->parameters,
                                     learner->count, err);
@@ -157,13 +157,6 @@ static bool make_predictor(Work *work, const TrainJob *job, Error *err) {
     return work->predictor != NULL;
 }
 
-static bool open_folder(Work *work, const char *folder, Error *err) {
-    if (!folder) return true;
-    if (!run_vacant(folder, err) || !(work->run = run_open(folder, err))) return false;
-    return !stored_here(folder) ||
-           error_set(err, STATUS_FAILED, "%s: holds a run already (resume %s goes on with it)", folder, folder);
-}
-
 bool run_begin(const TrainJob *job, const char *folder, uint64_t seed, TrainResult *out, Error *err) {
     Work work = {.config = job->config};
     Progress *p = &work.loop.progress;
@@ -176,7 +169,7 @@ bool run_begin(const TrainJob *job, const char *folder, uint64_t seed, TrainResu
         return false;
     }
     bool done = train_config_check(&work.config, err) && (!job->data || evaluate_check(job->source, job->data, err)) &&
-                open_folder(&work, folder, err) && make_predictor(&work, job, err) &&
+                (!folder || (work.run = stored_claim(folder, 1, err))) && make_predictor(&work, job, err) &&
                 make_learner(&work, job->source, job->data, err) && (work.loop.log = loop_log_table(err)) &&
                 (!folder || begin_folder(&work, job, err)) && (job->prepare || go(&work, job, out, err));
     work_done(&work);
@@ -197,7 +190,7 @@ static bool restore(Work *work, const TrainJob *job, const char *folder, const S
     if (done && strcmp(fingerprint, p->fingerprint) != 0)
         done = error_set(err, STATUS_BAD_INPUT, "%s: source.safetensors is not the network the run began with", folder);
     done = done && make_learner(work, stored->source, stored->data, err) &&
-           checkpoint_restore(checkpoint, work->optimiser, work->learner.count, err);
+           checkpoint_restore(checkpoint, work->optimiser, work->learner.count, work->loop.progress.step, err);
     work->learner.scalar = scalar;
     checkpoint_close(checkpoint);
     return done;

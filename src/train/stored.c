@@ -80,6 +80,29 @@ bool stored_here(const char *folder) {
     return there;
 }
 
+void stored_trial(const char *folder, unsigned number, Str *out) {
+    char name[32];
+    snprintf(name, sizeof name, "trial-%u", number);
+    run_path(folder, name, out);
+}
+
+/* A folder of trials without its first trial holds nothing yet. */
+static bool holds_run(const char *folder, unsigned trials) {
+    Str first = {0};
+    stored_trial(folder, 1, &first);
+    bool holds = stored_here(folder) && (trials <= 1 || stored_here(str_text(&first)));
+    str_done(&first);
+    return holds;
+}
+
+Run *stored_claim(const char *folder, unsigned trials, Error *err) {
+    Run *run = run_vacant(folder, err) ? run_open(folder, err) : NULL;
+    if (!run || !holds_run(folder, trials)) return run;
+    run_close(run);
+    error_set(err, STATUS_FAILED, "%s: holds a run already (resume %s goes on with it)", folder, folder);
+    return NULL;
+}
+
 static bool take_text(const json_t *object, const char *name, char **out, Error *err) {
     const char *text = json_string_value(json_object_get(object, name));
     if (!text) return error_set(err, STATUS_BAD_INPUT, "field '%s' does not hold what it should", name);
