@@ -110,7 +110,7 @@ static void test_goes_on_alone(void **state) {
     assert_string_equal(said, "");
     mem_free(said);
     assert_false(run_busy(folder, &other));
-    for (int i = 0; i < 200 && kill((pid_t)process, 0) == 0; i++) usleep(10000);
+    for (int i = 0; i < 2000 && kill((pid_t)process, 0) == 0; i++) usleep(10000);
     assert_int_equal(kill((pid_t)process, 0), -1); /* and no zombie of ours */
     assert_int_equal(errno, ESRCH);
     expect_job(folder, JOB_STOPPED);
