@@ -53,6 +53,8 @@ typedef struct Graph {
     unsigned height, width; /* the input size the architecture was made for (28 or 32); other sizes run too */
     int references;
 } Graph;
+/* The same operations; names and tensor indices may differ. */
+bool graph_equal(const Graph *a, const Graph *b);
 
 /* ---- networks ---------------------------------------------------------------------------------------------------- */
 
@@ -183,7 +185,13 @@ bool engine_forward(Engine *engine, const float *pixels, unsigned images, float 
 
 /* METHOD.md section 4. KL(softmax(teacher) || softmax(student)); stable: log(softmax(student) + 1e-4) in the place of
  * the student's log-softmax. */
-typedef enum KdForm { KD_PLAIN, KD_STABLE } KdForm;
+#define KD_FORMS(X) X(PLAIN, "plain") X(STABLE, "stable")
+typedef enum KdForm {
+#define X(name, text) KD_##name,
+    KD_FORMS(X)
+#undef X
+        KD_FORM_COUNT
+} KdForm;
 
 /* The loss of a batch: the sum of the terms, each times its weight (0: the term is left out and costs nothing). All are
  * means over the images. */

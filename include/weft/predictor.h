@@ -127,6 +127,12 @@ bool predictor_attach(Predictor *predictor, const Network *source, Error *err);
 /* The target weights: `network`'s kernels of the predicted layers as kernels x outputs, smaller kernels centred in the
  * K x K frame and zero around it; mem_free. STATUS_USAGE where the network lacks a layer. */
 float *predictor_targets(const Predictor *predictor, const Network *network, Error *err);
+/* A layer's weights, filters x channels x kernel, out of predictions (kernels x outputs). */
+void predictor_layer_weights(const Predictor *predictor, size_t layer, const float *predictions, float *weights);
+/* One of the layer's kernels into the centre of its frame (outputs floats), zero around it. */
+void predictor_frame(const Predictor *predictor, size_t layer, const float *kernel, float *frame);
+/* The tensor of `network` that holds the layer. STATUS_USAGE where it lacks it or has another shape. */
+bool predictor_find_layer(const Predictor *predictor, size_t layer, const Network *network, size_t *tensor, Error *err);
 /* Marks of the outputs that a layer's kernel covers: outputs floats, 1 inside the centre crop, 0 outside. */
 void predictor_mask(const Predictor *predictor, size_t layer, float *mask);
 size_t predictor_layer_of(const Predictor *predictor, size_t kernel); /* which predicted layer a kernel belongs to */

@@ -9,6 +9,7 @@
 
 #include "weft/base.h"
 #include "weft/data.h"
+#include "weft/net.h"
 #include "weft/predictor.h"
 
 /* ---- optimisers -------------------------------------------------------------------------------------------------- */
@@ -97,7 +98,9 @@ size_t sampler_draw(Sampler *sampler, uint64_t step, const uint32_t **kernels, c
 
 /* ---- configuration ----------------------------------------------------------------------------------------------- */
 
-#define SCHEMES(X) X(RECON, "recon")
+/* METHOD.md section 5. A scheme says what is trained and names a choice of losses; what a run computes follows from the
+ * weights of the losses alone. recon, joint, distil: a weight predictor; fit: a network. */
+#define SCHEMES(X) X(RECON, "recon") X(JOINT, "joint") X(DISTIL, "distil") X(FIT, "fit")
 typedef enum SchemeKind {
 #define X(name, text) SCHEME_##name,
     SCHEMES(X)
@@ -126,8 +129,13 @@ typedef struct TrainConfig {
     size_t batch; /* kernels per step */
     SamplingKind sampling;
     double magnitude_share;
+    double recon; /* weight of L_recon in the loss */
     ReconForm recon_form;
-    uint64_t refresh; /* steps between evaluations of the whole loss; 1: every step (exact) */
+    uint64_t refresh; /* steps between evaluations of the whole L_recon; 1: every step (exact). Of steps without images */
+    Loss images;      /* losses on images, with their weights; all 0: there are none */
+    uint64_t warm_up; /* first steps of a predictor that leave the images out */
+    unsigned image_batch;
+    bool augment; /* random crop with padding 4, horizontal flip */
     OptimiserConfig optimiser;
     ScheduleKind schedule;
     double rate, rate_last;                         /* learning rates that the schedule goes from and to */
@@ -135,7 +143,8 @@ typedef struct TrainConfig {
     uint64_t evaluate_every, save_every, log_every; /* steps; 0: evaluate and save only at the end, log only then */
     uint64_t epoch_steps;                           /* what the log calls an epoch */
 } TrainConfig;
-TrainConfig train_config(void); /* METHOD.md's values, 20,000 steps */
+TrainConfig train_config(void); /* METHOD.md's values, 20,000 steps, L_recon alone */
+bool train_on_images(const TrainConfig *config); /* some loss on images has a weight */
 
 /* ---- runs -------------------------------------------------------------------------------------------------------- */
 
@@ -155,8 +164,10 @@ typedef TrainWish TrainWatch(void *context, const TrainStatus *status);
 
 typedef struct TrainJob {
     TrainConfig config;
-    const char *name, *command; /* of the predictor; for its lineage */
-    const Network *source;
+    const char *name, *command; /* of the predictor or network; for its lineage */
+    const Network *source;     /* whose weights are predicted; for `fit` the network to begin with */
+    const Dataset *images;     /* to train on; NULL: none */
+    const Network *teacher;    /* of distillation; NULL: the source */
     const Dataset *data;       /* to evaluate on; NULL: none */
     const Predictor *from;     /* start from these parameters and this order; NULL: anew */
     const char *folder;        /* the run folder; NULL: none is kept */
@@ -169,11 +180,12 @@ typedef struct TrainJob {
 } TrainJob;
 
 typedef struct TrainResult {
-    Predictor *predictor; /* after the last step done; the caller's */
+    Predictor *predictor; /* after the last step done; the caller's; NULL where a network is trained */
+    Network *network;     /* the same for `fit` */
     bool partial;         /* stopped before the last step */
     uint64_t seed;
     uint64_t step;
-    double recon;         /* L_recon over all weights (the root of the mean square) */
+    double recon;         /* L_recon over all weights (the root of the mean square); NaN for a network */
     double accuracy;      /* per cent on the data; NaN without */
     double best_accuracy; /* of all evaluations */
     double seconds;       /* of training, over all resumptions */
@@ -206,6 +218,7 @@ bool train_resume(const TrainJob *job, TrainResults *out, Error *err);
 /* What a run folder is about, from its config.json. */
 typedef struct TrainAbout {
     char name[80];
+    SchemeKind scheme;
     uint64_t steps;
 } TrainAbout;
 bool train_about(const char *folder, TrainAbout *out, Error *err);

@@ -26,7 +26,6 @@ int graph_add(GraphBuilder *builder, Op op, const char *name, ...) __attribute__
 Graph *graph_finish(GraphBuilder *builder, unsigned classes); /* NULL where anything failed */
 Graph *graph_share(Graph *graph);
 void graph_release(Graph *graph);
-bool graph_equal(const Graph *a, const Graph *b); /* the same operations; names and tensor indices may differ */
 
 /* The shape of every operation's result for one input size (graph->count entries, mem_free). STATUS_FAILED where the
  * network cannot run: no graph, unknown normalisation, an operation that cannot work on what it is given, a tensor that

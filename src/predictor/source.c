@@ -67,6 +67,24 @@ float *predictor_targets(const Predictor *p, const Network *network, Error *err)
     return targets;
 }
 
+void predictor_layer_weights(const Predictor *p, size_t layer, const float *predictions, float *weights) {
+    const PredictedLayer *one = &p->layers[layer];
+    copy_kernels(one, predictions + first_in_frames(p, one), pitch_of_frames(p), weights, pitch_of_weights(one));
+}
+
+void predictor_frame(const Predictor *p, size_t layer, const float *kernel, float *frame) {
+    const PredictedLayer *one = &p->layers[layer];
+    const size_t corner = first_in_frames(p, one) - one->first * p->outputs;
+    memset(frame, 0, p->outputs * sizeof *frame);
+    for (unsigned row = 0; row < one->kernel[0]; row++)
+        memcpy(frame + corner + (size_t)row * p->size, kernel + (size_t)row * one->kernel[1],
+               one->kernel[1] * sizeof *frame);
+}
+
+bool predictor_find_layer(const Predictor *p, size_t layer, const Network *network, size_t *tensor, Error *err) {
+    return predictor_weight(&p->layers[layer], network, tensor, err) != NULL;
+}
+
 /* ---- the source -------------------------------------------------------------------------------------------------- */
 
 bool predictor_fingerprint(const Network *network, const PredictedLayer *layers, size_t count,
@@ -127,14 +145,12 @@ static bool add_lineage(Network *network, const Network *source, const Predictor
     return key_value_add(&network->lineage, &network->lineage_count, "reconstruct", command, err);
 }
 
-static bool put_layer(Network *network, const Predictor *p, const PredictedLayer *layer, const float *predictions,
-                      Error *err) {
+static bool put_layer(Network *network, const Predictor *p, size_t layer, const float *predictions, Error *err) {
     size_t index;
-    const Tensor *old = predictor_weight(layer, network, &index, err);
+    const Tensor *old = predictor_weight(&p->layers[layer], network, &index, err);
     Tensor *weight = old ? tensor_new(old->rank, old->dim, err) : NULL;
     if (!weight) return false;
-    copy_kernels(layer, predictions + first_in_frames(p, layer), pitch_of_frames(p), weight->data,
-                 pitch_of_weights(layer));
+    predictor_layer_weights(p, layer, predictions, weight->data);
     network_replace(network, index, weight);
     return true;
 }
@@ -159,7 +175,7 @@ Network *predictor_reconstruct_in(const Predictor *p, const Network *source, con
     Network *network = network_copy(source, err);
     bool done = network && add_lineage(network, source, p, command, err);
     for (size_t i = 0; done && i < p->layer_count; i++)
-        done = put_layer(network, p, &p->layers[i], own ? own : predictions, err);
+        done = put_layer(network, p, i, own ? own : predictions, err);
     mem_free(own);
     if (done) return network;
     network_free(network);

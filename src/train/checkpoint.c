@@ -1,6 +1,6 @@
 /* checkpoint -- the state of a run in a file that proves itself whole.
  *
- * last.safetensors is a predictor file (it loads as one) with the optimiser's arrays as tensors state.NAME beside it,
+ * last.safetensors is a predictor or network file (it loads as one) with the optimiser's arrays as tensors state.NAME beside it,
  * and two entries of metadata:
  *
  * - weft.run: a JSON object with version, step, what the run must remember, and a hash of the bytes of every tensor and
@@ -32,7 +32,7 @@ static json_t *real_text(double value) {
     return json_string(text);
 }
 
-static bool add_tensor(PredictorParts *parts, const OptimiserState *state, const uint64_t *count, Error *err) {
+static bool add_tensor(FileParts *parts, const OptimiserState *state, const uint64_t *count, Error *err) {
     size_t capacity = parts->count;
     if (!mem_grow(&parts->tensors, &capacity, parts->count + 1, sizeof *parts->tensors, err)) return false;
     parts->tensors[parts->count++] =
@@ -46,7 +46,7 @@ static void hash_metadata(const KeyValue *entry, char name[METADATA_NAME], char 
     hash_hex(entry->value, strlen(entry->value), hash);
 }
 
-static json_t *hashes_of(const PredictorParts *parts) {
+static json_t *hashes_of(const FileParts *parts) {
     json_t *object = json_object();
     bool done = object != NULL;
     for (size_t i = 0; done && i < parts->count; i++) {
@@ -68,7 +68,7 @@ static json_t *hashes_of(const PredictorParts *parts) {
 }
 
 static char *describe(const TrainConfig *config, const Learner *learner, const Progress *p,
-                      const PredictorParts *parts) {
+                      const FileParts *parts) {
     json_t *object = json_object();
     bool done = object && json_object_set_new(object, "version", json_integer(VERSION)) == 0 &&
                 json_object_set_new(object, "step", json_integer((json_int_t)p->step)) == 0 &&
@@ -76,7 +76,7 @@ static char *describe(const TrainConfig *config, const Learner *learner, const P
                 json_object_set_new(object, "seconds", real_text(p->seconds)) == 0 &&
                 json_object_set_new(object, "accuracy", real_text(p->accuracy)) == 0 &&
                 json_object_set_new(object, "best_accuracy", real_text(p->best_accuracy)) == 0 &&
-                json_object_set_new(object, "best_recon", real_text(p->best_recon)) == 0 &&
+                json_object_set_new(object, "best_distance", real_text(p->best_distance)) == 0 &&
                 json_object_set_new(object, "config", train_config_json(config)) == 0 &&
                 json_object_set_new(object, "hashes", hashes_of(parts)) == 0;
     char *text = done ? json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
@@ -86,12 +86,12 @@ static char *describe(const TrainConfig *config, const Learner *learner, const P
 
 static bool write_file(const char *path, const TrainConfig *config, Learner *learner, Optimiser *optimiser,
                        const Progress *progress, Error *err) {
-    PredictorParts parts = {0};
+    FileParts parts = {0};
     OptimiserState state[3];
     const uint64_t count = learner->count;
     const size_t arrays = optimiser_state(optimiser, state);
     char *text = NULL, hash[HASH_HEX];
-    bool done = learner->parts(learner, &parts, err);
+    bool done = learner->parts(learner, learner->parameters, &parts, err);
     for (size_t i = 0; done && i < arrays; i++) done = add_tensor(&parts, &state[i], &count, err);
     if (done) {
         text = describe(config, learner, progress, &parts);
@@ -102,7 +102,7 @@ static bool write_file(const char *path, const TrainConfig *config, Learner *lea
     }
     done = done && safetensors_save(path, true, parts.tensors, parts.count, parts.metadata, parts.metadata_count, err);
     free(text);
-    predictor_parts_done(&parts);
+    file_parts_done(&parts);
     return done;
 }
 
@@ -158,7 +158,7 @@ static bool read_progress(const json_t *object, Progress *p, double *scalar) {
     *p = (Progress){0};
     return get_count(object, "step", &p->step) && get_real(object, "scalar", scalar) &&
            get_real(object, "seconds", &p->seconds) && get_real(object, "accuracy", &p->accuracy) &&
-           get_real(object, "best_accuracy", &p->best_accuracy) && get_real(object, "best_recon", &p->best_recon);
+           get_real(object, "best_accuracy", &p->best_accuracy) && get_real(object, "best_distance", &p->best_distance);
 }
 
 /* The run's description, after its own hash and that of every tensor. */

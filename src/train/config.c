@@ -12,8 +12,10 @@ TrainConfig train_config(void) {
                          .batch = 4096,
                          .sampling = SAMPLING_MIXED,
                          .magnitude_share = 0.2,
+                         .recon = 1,
                          .recon_form = RECON_RMS,
                          .refresh = 20,
+                         .image_batch = 256,
                          .optimiser = optimiser_config(OPTIMISER_RANGER),
                          .schedule = SCHEDULE_COSINE,
                          .rate = 5e-3,
@@ -22,6 +24,10 @@ TrainConfig train_config(void) {
                          .save_every = 1000,
                          .log_every = 20,
                          .epoch_steps = 196};
+}
+
+bool train_on_images(const TrainConfig *config) {
+    return config->images.kd > 0 || config->images.fmd > 0 || config->images.cross_entropy > 0;
 }
 
 /* ---- fields ------------------------------------------------------------------------------------------------------ */
@@ -41,6 +47,7 @@ typedef struct Field {
     FieldKind kind;
     size_t offset;
     const char *const *choices; /* FIELD_CHOICE: names of the values 0, 1, ...; NULL ends */
+    enum { FOR_ALL, FOR_PREDICTORS, FOR_NETWORKS } whose;
 } Field;
 
 #define X(name, text) text,
@@ -48,51 +55,66 @@ static const char *const schemes[] = {SCHEMES(X) NULL}, *const optimisers[] = {O
                          *const schedules[] = {SCHEDULES(X) NULL}, *const samplings[] = {SAMPLINGS(X) NULL},
                          *const forms[] = {RECON_FORMS(X) NULL}, *const activations[] = {PREDICTOR_ACTIVATIONS(X) NULL},
                          *const normalisations[] = {INDEX_NORMALISATIONS(X) NULL},
-                         *const permutations[] = {PERMUTATIONS(X) NULL};
+                         *const permutations[] = {PERMUTATIONS(X) NULL}, *const kd_forms[] = {KD_FORMS(X) NULL};
 #undef X
 static_assert(sizeof(SchemeKind) == sizeof(int) && sizeof(PermutationKind) == sizeof(int), "choices are read as int");
 
-#define FIELD(name, kind, member) \
-    { name, kind, offsetof(TrainConfig, member), NULL }
-#define CHOICE(name, member, choices) \
-    { name, FIELD_CHOICE, offsetof(TrainConfig, member), choices }
+#define FIELD(name, kind, member, whose) \
+    { name, kind, offsetof(TrainConfig, member), NULL, whose }
+#define CHOICE(name, member, choices, whose) \
+    { name, FIELD_CHOICE, offsetof(TrainConfig, member), choices, whose }
 static const Field fields[] = {
-    CHOICE("scheme", scheme, schemes),
-    FIELD("base", FIELD_REAL, predictor.base),
-    FIELD("levels", FIELD_UNSIGNED, predictor.levels),
-    CHOICE("normalise_indices", predictor.normalisation, normalisations),
-    CHOICE("permutation", predictor.permutation, permutations),
-    FIELD("hidden", FIELD_UNSIGNED, predictor.hidden),
-    FIELD("linear", FIELD_UNSIGNED, predictor.linear),
-    CHOICE("activation", predictor.activation, activations),
-    FIELD("layers", FIELD_TEXT, layers),
-    FIELD("steps", FIELD_U64, steps),
-    FIELD("seed", FIELD_U64, seed),
-    FIELD("batch", FIELD_SIZE, batch),
-    CHOICE("sampling", sampling, samplings),
-    FIELD("magnitude_share", FIELD_REAL, magnitude_share),
-    CHOICE("loss", recon_form, forms),
-    FIELD("refresh", FIELD_U64, refresh),
-    CHOICE("optimiser", optimiser.kind, optimisers),
-    FIELD("beta1", FIELD_REAL, optimiser.beta1),
-    FIELD("beta2", FIELD_REAL, optimiser.beta2),
-    FIELD("epsilon", FIELD_REAL, optimiser.epsilon),
-    FIELD("momentum", FIELD_REAL, optimiser.momentum),
-    FIELD("weight_decay", FIELD_REAL, optimiser.weight_decay),
-    FIELD("centralise", FIELD_FLAG, optimiser.centralise),
-    FIELD("lookahead", FIELD_UNSIGNED, optimiser.lookahead),
-    FIELD("pull", FIELD_REAL, optimiser.pull),
-    FIELD("threshold", FIELD_REAL, optimiser.threshold),
-    CHOICE("schedule", schedule, schedules),
-    FIELD("rate", FIELD_REAL, rate),
-    FIELD("rate_last", FIELD_REAL, rate_last),
-    FIELD("clip", FIELD_REAL, clip),
-    FIELD("evaluate_every", FIELD_U64, evaluate_every),
-    FIELD("save_every", FIELD_U64, save_every),
-    FIELD("log_every", FIELD_U64, log_every),
-    FIELD("epoch_steps", FIELD_U64, epoch_steps),
+    CHOICE("scheme", scheme, schemes, FOR_ALL),
+    FIELD("base", FIELD_REAL, predictor.base, FOR_PREDICTORS),
+    FIELD("levels", FIELD_UNSIGNED, predictor.levels, FOR_PREDICTORS),
+    CHOICE("normalise_indices", predictor.normalisation, normalisations, FOR_PREDICTORS),
+    CHOICE("permutation", predictor.permutation, permutations, FOR_PREDICTORS),
+    FIELD("hidden", FIELD_UNSIGNED, predictor.hidden, FOR_PREDICTORS),
+    FIELD("linear", FIELD_UNSIGNED, predictor.linear, FOR_PREDICTORS),
+    CHOICE("activation", predictor.activation, activations, FOR_PREDICTORS),
+    FIELD("layers", FIELD_TEXT, layers, FOR_PREDICTORS),
+    FIELD("steps", FIELD_U64, steps, FOR_ALL),
+    FIELD("seed", FIELD_U64, seed, FOR_ALL),
+    FIELD("batch", FIELD_SIZE, batch, FOR_PREDICTORS),
+    CHOICE("sampling", sampling, samplings, FOR_PREDICTORS),
+    FIELD("magnitude_share", FIELD_REAL, magnitude_share, FOR_PREDICTORS),
+    FIELD("recon", FIELD_REAL, recon, FOR_PREDICTORS),
+    CHOICE("loss", recon_form, forms, FOR_PREDICTORS),
+    FIELD("refresh", FIELD_U64, refresh, FOR_PREDICTORS),
+    FIELD("warm_up", FIELD_U64, warm_up, FOR_PREDICTORS),
+    FIELD("kd", FIELD_REAL, images.kd, FOR_ALL),
+    CHOICE("kd_form", images.kd_form, kd_forms, FOR_ALL),
+    FIELD("temperature", FIELD_REAL, images.temperature, FOR_ALL),
+    FIELD("fmd", FIELD_REAL, images.fmd, FOR_PREDICTORS),
+    FIELD("fmd_aliased", FIELD_FLAG, images.fmd_aliased, FOR_PREDICTORS),
+    FIELD("cross_entropy", FIELD_REAL, images.cross_entropy, FOR_NETWORKS),
+    FIELD("label_smoothing", FIELD_REAL, images.label_smoothing, FOR_NETWORKS),
+    FIELD("image_batch", FIELD_UNSIGNED, image_batch, FOR_ALL),
+    FIELD("augment", FIELD_FLAG, augment, FOR_ALL),
+    CHOICE("optimiser", optimiser.kind, optimisers, FOR_ALL),
+    FIELD("beta1", FIELD_REAL, optimiser.beta1, FOR_ALL),
+    FIELD("beta2", FIELD_REAL, optimiser.beta2, FOR_ALL),
+    FIELD("epsilon", FIELD_REAL, optimiser.epsilon, FOR_ALL),
+    FIELD("momentum", FIELD_REAL, optimiser.momentum, FOR_ALL),
+    FIELD("weight_decay", FIELD_REAL, optimiser.weight_decay, FOR_ALL),
+    FIELD("centralise", FIELD_FLAG, optimiser.centralise, FOR_ALL),
+    FIELD("lookahead", FIELD_UNSIGNED, optimiser.lookahead, FOR_ALL),
+    FIELD("pull", FIELD_REAL, optimiser.pull, FOR_ALL),
+    FIELD("threshold", FIELD_REAL, optimiser.threshold, FOR_ALL),
+    CHOICE("schedule", schedule, schedules, FOR_ALL),
+    FIELD("rate", FIELD_REAL, rate, FOR_ALL),
+    FIELD("rate_last", FIELD_REAL, rate_last, FOR_ALL),
+    FIELD("clip", FIELD_REAL, clip, FOR_ALL),
+    FIELD("evaluate_every", FIELD_U64, evaluate_every, FOR_ALL),
+    FIELD("save_every", FIELD_U64, save_every, FOR_ALL),
+    FIELD("log_every", FIELD_U64, log_every, FOR_ALL),
+    FIELD("epoch_steps", FIELD_U64, epoch_steps, FOR_ALL),
 };
 enum { FIELDS = sizeof fields / sizeof *fields };
+
+static bool concerns(const Field *field, SchemeKind scheme) {
+    return field->whose == FOR_ALL || (field->whose == FOR_NETWORKS) == (scheme == SCHEME_FIT);
+}
 
 static json_t *field_value(const TrainConfig *config, const Field *field) {
     const void *at = (const char *)config + field->offset;
@@ -119,7 +141,8 @@ json_t *train_config_json(const TrainConfig *config) {
     json_t *object = json_object();
     bool done = object != NULL;
     for (size_t i = 0; done && i < FIELDS; i++)
-        done = json_object_set_new(object, fields[i].name, field_value(config, &fields[i])) == 0;
+        if (concerns(&fields[i], config->scheme))
+            done = json_object_set_new(object, fields[i].name, field_value(config, &fields[i])) == 0;
     if (done) return object;
     json_decref(object);
     return NULL;
@@ -181,6 +204,13 @@ bool train_config_check(const TrainConfig *c, Error *err) {
         {"rate", c->rate > 0},
         {"rate_last", c->rate_last > 0},
         {"clip", c->clip >= 0},
+        {"recon", c->recon >= 0 && (c->recon > 0 || train_on_images(c))},
+        {"kd", c->images.kd >= 0},
+        {"fmd", c->images.fmd >= 0},
+        {"temperature", c->images.temperature >= 0},
+        {"cross_entropy", c->images.cross_entropy >= 0},
+        {"label_smoothing", c->images.label_smoothing >= 0 && c->images.label_smoothing < 1},
+        {"image_batch", c->image_batch > 0},
         {"beta1", c->optimiser.beta1 >= 0 && c->optimiser.beta1 < 1},
         {"beta2", c->optimiser.beta2 >= 0 && c->optimiser.beta2 < 1},
         {"epsilon", c->optimiser.epsilon > 0},
@@ -196,8 +226,9 @@ bool train_config_check(const TrainConfig *c, Error *err) {
 bool train_config_from_json(const json_t *object, TrainConfig *out, Error *err) {
     const char *name;
     json_t *value;
-    TrainConfig config = {0};
-    for (size_t i = 0; i < FIELDS; i++) {
+    TrainConfig config = train_config();
+    for (size_t i = 0; i < FIELDS; i++) { /* the scheme comes first */
+        if (!concerns(&fields[i], config.scheme)) continue;
         const json_t *given = json_object_get(object, fields[i].name);
         if (!given) return error_set(err, STATUS_BAD_INPUT, "field '%s' is missing", fields[i].name);
         if (!set_field(&config, &fields[i], given))
@@ -205,7 +236,8 @@ bool train_config_from_json(const json_t *object, TrainConfig *out, Error *err) 
     }
     json_object_foreach((json_t *)(uintptr_t)object, name, value) {
         bool known = false;
-        for (size_t i = 0; i < FIELDS && !known; i++) known = strcmp(name, fields[i].name) == 0;
+        for (size_t i = 0; i < FIELDS && !known; i++)
+            known = strcmp(name, fields[i].name) == 0 && concerns(&fields[i], config.scheme);
         if (!known) return error_set(err, STATUS_BAD_INPUT, "field '%s' is not known", name);
     }
     if (!train_config_check(&config, err)) {
@@ -218,6 +250,7 @@ bool train_config_from_json(const json_t *object, TrainConfig *out, Error *err) 
 
 const char *train_config_difference(const TrainConfig *a, const TrainConfig *b) {
     for (size_t i = 0; i < FIELDS; i++) {
+        if (!concerns(&fields[i], a->scheme)) continue;
         json_t *x = field_value(a, &fields[i]), *y = field_value(b, &fields[i]);
         bool equal = json_equal(x, y);
         json_decref(x);

@@ -17,35 +17,62 @@ const char *train_config_difference(const TrainConfig *a,
 
 /* ---- what is trained --------------------------------------------------------------------------------------------- */
 
-/* The loss of one step, before the step; terms that the scheme does not have are NaN. */
+/* The loss of one step, before the step; terms that it does not have are NaN. */
 typedef struct StepLoss {
-    double loss, recon, kd, fmd;
+    double loss, recon, kd, fmd, cross_entropy;
     double scale; /* what the gradient is to be multiplied with */
-    size_t items; /* kernels or images that the step worked on, for the rate */
+    size_t items; /* kernels, or images, that the step worked on, for the rate */
 } StepLoss;
 
-/* How good the parameters are. */
+/* How good the parameters are. NaN where there is nothing to say. */
 typedef struct Measure {
-    double recon, accuracy; /* NaN where there is none */
+    double accuracy; /* per cent, on the data */
+    double distance; /* the least is best where accuracy does not decide: L_recon; a network's loss on the data */
 } Measure;
 
-/* A scheme, as the loop sees it: parameters, and where their gradient comes from. */
+/* What is trained, as the loop sees it: parameters, where their gradient comes from, and the product they make. */
 typedef struct Learner {
     void *context;
-    float *parameters;
-    size_t count;
-    ParameterBlock blocks[2 * MLP_LAYERS_MAX];
+    float *parameters;  /* `count` that are trained, then what else the product is made of (running statistics) */
+    size_t count, kept; /* kept: both */
+    ParameterBlock *blocks;
     size_t block_count;
     double scalar; /* what a step remembers for the next, kept in checkpoints */
     bool (*gradient)(struct Learner *learner, uint64_t step, float *gradient, StepLoss *loss, Error *err);
     bool (*measure)(struct Learner *learner, bool on_data, Measure *out, Error *err);
-    bool (*parts)(struct Learner *learner, PredictorParts *out, Error *err); /* the product, as a file holds it */
+    /* the product with these parameters (`kept` of them), as a file holds it */
+    bool (*parts)(struct Learner *learner, const float *parameters, FileParts *out, Error *err);
+    /* hands the product over, with its log (taken, may be NULL); `partial`: how far it came, or NULL */
+    bool (*take)(struct Learner *learner, const char *partial, Table *log, TrainResult *out, Error *err);
+    void (*done)(struct Learner *learner);
 } Learner;
+/* A learner for a job's configuration: anew, or as `checkpoint` left it. `config` and the job's objects are borrowed.
+ * learner_done also after a failure. */
+bool learner_new(Learner *learner, const TrainConfig *config, const TrainJob *job, Checkpoint *checkpoint, Error *err);
+void learner_done(Learner *learner);
+/* Accuracy of a network on data, and the mean cross-entropy (`loss` may be NULL). */
+bool learner_evaluate(const Network *network, const Dataset *data, Measure *out, double *loss, Error *err);
 
-/* recon.c: L_recon of a predictor against `targets` (taken over). Borrows the rest. */
-bool recon_learner(Learner *learner, const TrainConfig *config, Predictor *predictor, float *targets,
-                   const Dataset *data, Error *err);
-void recon_done(Learner *learner);
+/* predict.c: a weight predictor, on L_recon and losses on images. */
+bool predict_learner(Learner *learner, const TrainConfig *config, const TrainJob *job, Checkpoint *checkpoint,
+                     Error *err);
+
+/* fit.c: a network, on labels and perhaps a teacher. */
+bool fit_learner(Learner *learner, const TrainConfig *config, const TrainJob *job, Checkpoint *checkpoint, Error *err);
+
+/* distil.c: what losses on images say of a predictor's kernels. Borrows all it is given. */
+typedef struct Distil Distil;
+Distil *distil_new(const TrainConfig *config, const Predictor *predictor, const TrainJob *job, Error *err);
+void distil_free(Distil *distil);
+/* The losses of a step's images in the network that `predictions` (kernels x outputs) make, weighted and summed into
+ * *loss with their terms; and the gradient of that sum at chosen kernels (NULL: all), `times` (NULL: 1) each, into delta
+ * (count x outputs). */
+bool distil_step(Distil *distil, uint64_t step, const float *predictions, const uint32_t *kernels,
+                 const uint16_t *times, size_t count, float *delta, StepLoss *loss, Error *err);
+/* STATUS_USAGE where the images do not fit the network: channels, classes, labels that a loss needs. */
+bool images_check(const TrainConfig *config, const Network *network, const Dataset *images, Error *err);
+/* Shuffled batches of a run's images. `network`: whose normalisation turns noise into pixels. */
+Batches *images_open(const TrainConfig *config, const Network *network, const Dataset *images, Error *err);
 
 /* ---- checkpoint.c ------------------------------------------------------------------------------------------------ */
 
@@ -53,7 +80,7 @@ void recon_done(Learner *learner);
 typedef struct Progress {
     uint64_t step;
     double seconds;
-    double best_accuracy, best_recon, accuracy; /* NaN: none yet */
+    double best_accuracy, best_distance, accuracy; /* NaN: none yet */
 } Progress;
 
 /* Saves FOLDER/last.safetensors: written beside it, read back whole, then the old one becomes previous.safetensors. */
@@ -81,8 +108,6 @@ typedef struct Loop {
     bool log_file; /* log.csv is open */
     TrainWatch *watch;
     void *watch_context;
-    bool (*save_best)(void *context, const float *parameters, Error *err); /* writes best.safetensors */
-    void *best_context;
     float *best; /* the parameters of a best that could not be saved yet, where best_waits */
     bool best_waits;
     Str rows;        /* of log.csv that could not be written yet */
@@ -99,23 +124,34 @@ Table *loop_log_table(Error *err);
 
 /* ---- run.c ------------------------------------------------------------------------------------------------------- */
 
+/* Images that a run needs, as its config.json tells them. */
+typedef struct StoredData {
+    char hash[HASH_HEX];
+    char *spec; /* NULL: none */
+    uint64_t limit;
+    Dataset *data; /* loaded, and found to be the same; NULL where that failed: */
+    Error problem; /* what a run that has steps to go cannot do without */
+} StoredData;
+
 /* What a run folder says of its run (stored.c). */
 typedef struct Stored {
     TrainConfig config;
     char name[80];
     char *command;
-    char *folder;    /* working folder of its begin, which a data specification may be relative to; "" unknown */
-    unsigned trials; /* 0: one run; else the number of trial-N folders it has or will have */
-    char data_hash[HASH_HEX]; /* "" none */
-    char *data_spec;
-    uint64_t data_limit;
-    Dataset *data;      /* loaded, and found to be the same; NULL where that failed: */
-    Error data_problem; /* what a run that has steps to go cannot do without */
-    Network *source;
+    char *folder;            /* working folder of its begin, which a data specification may be relative to; "" unknown */
+    unsigned trials;         /* 0: one run; else the number of trial-N folders it has or will have */
+    StoredData data, images; /* to evaluate on, to train on */
+    char teacher_hash[HASH_HEX]; /* "" the source */
+    Network *source, *teacher;
 } Stored;
 bool stored_read(const char *folder, Stored *out, Error *err); /* config.json */
-/* Source and data; where the data are not there or not the same any more, data_problem says so. */
+/* Source, teacher and data; where the data are not there or not the same any more, their `problem` says so. */
 bool stored_load(const char *folder, Stored *stored, Error *err);
+/* The job with what was loaded. */
+TrainJob stored_job(const TrainJob *job, const Stored *stored);
+/* Why the data of a job are not there; NULL: they are, or there are none. */
+const Error *stored_problem(const Stored *stored);
+bool stored_save_networks(const char *folder, const TrainJob *job, Error *err); /* source and teacher */
 void stored_done(Stored *stored);
 /* config.json of a folder; `trials` > 1: of the folder above trial-1, trial-2, ... */
 bool stored_write(const char *folder, const TrainJob *job, const TrainConfig *config, unsigned trials, Error *err);

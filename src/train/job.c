@@ -7,6 +7,7 @@
 
 void train_result_done(TrainResult *result) {
     predictor_free(result->predictor);
+    network_free(result->network);
     str_done(&result->notes);
     *result = (TrainResult){0};
 }
@@ -113,13 +114,8 @@ static bool resume_trials(const TrainJob *job, const Stored *above, TrainResults
         done = error_set(err, STATUS_BAD_INPUT, "%s: no run: its first trial had not begun", job->folder);
     done = done && stored_read(str_text(&first), &stored, err) && stored_load(str_text(&first), &stored, err);
     if (done) {
-        TrainJob again = *job;
+        TrainJob again = stored_job(job, &stored);
         again.config = above->config;
-        again.name = above->name;
-        again.command = above->command;
-        again.source = stored.source;
-        again.data = stored.data;
-        again.data_problem = stored.data_spec && !stored.data ? &stored.data_problem : NULL;
         done = run_trials(&again, out, err);
     }
     str_done(&first);
@@ -148,7 +144,7 @@ bool train_resume(const TrainJob *job, TrainResults *out, Error *err) {
 bool train_about(const char *folder, TrainAbout *out, Error *err) {
     Stored stored;
     if (!stored_read(folder, &stored, err)) return false;
-    *out = (TrainAbout){.steps = stored.config.steps};
+    *out = (TrainAbout){.scheme = stored.config.scheme, .steps = stored.config.steps};
     snprintf(out->name, sizeof out->name, "%s", stored.name);
     stored_done(&stored);
     return true;

@@ -7,10 +7,11 @@
 #include <string.h>
 
 const char loop_heading[] =
-    "step,epoch,loss,recon,kd,fmd,learning_rate,gradient_norm,accuracy (%),rate (1/s),seconds (s)";
+    "step,epoch,loss,recon,kd,fmd,cross_entropy,learning_rate,gradient_norm,accuracy (%),rate (1/s),seconds (s)";
 
 Table *loop_log_table(Error *err) {
-    static const char *const names[] = {"epoch", "loss", "recon", "kd", "fmd", "learning_rate", "gradient_norm"};
+    static const char *const names[] = {"epoch",         "loss",          "recon",        "kd", "fmd",
+                                        "cross_entropy", "learning_rate", "gradient_norm"};
     Table *table = table_new(err);
     if (!table) return NULL;
     table_column(table, "step", "", COLUMN_INTEGER);
@@ -75,9 +76,10 @@ static void log_row(Loop *loop, Now *now) {
     if (clock > now->mark) now->rate = now->items / (clock - now->mark);
     now->mark = clock;
     now->items = 0;
-    const double values[] = {epochs,        now->loss.loss,     now->loss.recon, now->loss.kd,
-                             now->loss.fmd, now->learning_rate, now->norm,       now->evaluated ? p->accuracy : NAN,
-                             now->rate,     p->seconds};
+    const StepLoss *loss = &now->loss;
+    const double values[] = {epochs,    loss->loss,          loss->recon,        loss->kd,
+                             loss->fmd, loss->cross_entropy, now->learning_rate, now->norm,
+                             now->evaluated ? p->accuracy : NAN, now->rate, p->seconds};
     str_addf(&loop->rows, "%llu", (unsigned long long)p->step);
     table_integer(loop->log, (int64_t)p->step);
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
@@ -96,16 +98,29 @@ static bool due(uint64_t step, uint64_t every) {
 
 /* The best is the most accurate, of equals the closest; without data the closest. */
 static bool better(const Progress *p, const Measure *m) {
-    if (isnan(m->recon)) return false;
-    if (isnan(p->best_recon)) return true;
+    if (isnan(m->distance)) return false;
+    if (isnan(p->best_distance)) return true;
     if (!isnan(m->accuracy) && (m->accuracy > p->best_accuracy || m->accuracy < p->best_accuracy))
         return m->accuracy > p->best_accuracy;
-    return m->recon < p->best_recon;
+    return m->distance < p->best_distance;
+}
+
+/* best.safetensors, with the parameters of its own step. */
+static bool write_best(Loop *loop, Error *err) {
+    FileParts parts = {0};
+    Str path = {0};
+    run_path(run_folder(loop->run), "best.safetensors", &path);
+    bool done = str_ok(&path, err) && loop->learner->parts(loop->learner, loop->best, &parts, err) &&
+                safetensors_save(str_text(&path), true, parts.tensors, parts.count, parts.metadata,
+                                 parts.metadata_count, err);
+    file_parts_done(&parts);
+    str_done(&path);
+    return done;
 }
 
 static bool save_best(Loop *loop) {
     Error err;
-    bool done = loop->save_best(loop->best_context, loop->best, &err) || note_failure(loop, &err);
+    bool done = write_best(loop, &err) || note_failure(loop, &err);
     loop->best_waits = !done;
     return done;
 }
@@ -120,7 +135,7 @@ static bool diverged(uint64_t step, Error *err) {
 static bool check_finite(const Loop *loop, Error *err) {
     const Learner *learner = loop->learner;
     float sum = 0; /* 0 times a number is 0 */
-    for (size_t i = 0; i < learner->count; i++) sum += 0 * learner->parameters[i];
+    for (size_t i = 0; i < learner->kept; i++) sum += 0 * learner->parameters[i];
     return sum == 0 || diverged(loop->progress.step, err);
 }
 
@@ -131,10 +146,10 @@ static bool evaluate(Loop *loop, Error *err) {
     p->accuracy = measure.accuracy;
     if (!better(p, &measure)) return true;
     p->best_accuracy = measure.accuracy;
-    p->best_recon = measure.recon;
+    p->best_distance = measure.distance;
     loop->best_waits = loop->run != NULL;
     if (!loop->run) return true;
-    memcpy(loop->best, loop->learner->parameters, loop->learner->count * sizeof *loop->best);
+    memcpy(loop->best, loop->learner->parameters, loop->learner->kept * sizeof *loop->best);
     save_best(loop);
     return true;
 }
@@ -220,7 +235,7 @@ bool loop_run(Loop *loop, bool *stopped, Error *err) {
     float *gradient = mem_alloc(loop->learner->count, sizeof *gradient, err);
     Now now = {.rate = NAN, .norm = NAN, .first = loop->progress.step};
     bool done = gradient != NULL, saved = false;
-    if (done && loop->run) done = (loop->best = mem_alloc(loop->learner->count, sizeof *loop->best, err)) != NULL;
+    if (done && loop->run) done = (loop->best = mem_alloc(loop->learner->kept, sizeof *loop->best, err)) != NULL;
     double resumed = now.began = now.mark = loop->saved_at = clock_seconds();
     loop->saved_step = loop->progress.step; /* both begin and resume from a checkpoint */
     *stopped = false;

@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 enum { CONFIG_LIMIT = 1 << 20 };
+#define SOURCE "source.safetensors"
+#define TEACHER "teacher.safetensors"
 
 /* The images and their labels. */
 static void data_hash(const Dataset *data, char out[HASH_HEX]) {
@@ -41,10 +43,43 @@ static json_t *data_json(const Dataset *data) {
     return NULL;
 }
 
+static bool check_spec(const Dataset *data, Error *err) {
+    return !data || text_valid_utf8(data->spec, strlen(data->spec)) ||
+           error_set(err, STATUS_USAGE, "%s: a run keeps the data's specification, and this one is not UTF-8",
+                     data->spec);
+}
+
+/* Of every tensor's values, in order. */
+static bool network_hash(const Network *network, char out[HASH_HEX], Error *err) {
+    Str text = {0};
+    for (size_t i = 0; i < network->tensor_count; i++) {
+        const Tensor *tensor = network->tensors[i].tensor;
+        char hash[HASH_HEX];
+        hash_hex(tensor->data, tensor->count * sizeof *tensor->data, hash);
+        str_addf(&text, "%s %s\n", network->tensors[i].name, hash);
+    }
+    bool done = str_ok(&text, err);
+    if (done) hash_hex(str_text(&text), text.length, out);
+    str_done(&text);
+    return done;
+}
+
+bool stored_save_networks(const char *folder, const TrainJob *job, Error *err) {
+    Str source = {0}, teacher = {0};
+    run_path(folder, SOURCE, &source);
+    run_path(folder, TEACHER, &teacher);
+    bool done = str_ok(&source, err) && str_ok(&teacher, err) &&
+                network_save(job->source, str_text(&source), true, err) &&
+                (!job->teacher || network_save(job->teacher, str_text(&teacher), true, err));
+    str_done(&source);
+    str_done(&teacher);
+    return done;
+}
+
 bool stored_write(const char *folder, const TrainJob *job, const TrainConfig *config, unsigned trials, Error *err) {
-    if (job->data && !text_valid_utf8(job->data->spec, strlen(job->data->spec)))
-        return error_set(err, STATUS_USAGE, "%s: a run keeps the data's specification, and this one is not UTF-8",
-                         job->data->spec);
+    if (!check_spec(job->data, err) || !check_spec(job->images, err)) return false;
+    char teacher[HASH_HEX];
+    if (job->teacher && !network_hash(job->teacher, teacher, err)) return false;
     json_t *object = json_object();
     Str path = {0}, command = {0};
     bool done = object && json_object_set_new(object, "weft", json_string(WEFT_VERSION)) == 0 &&
@@ -54,9 +89,12 @@ bool stored_write(const char *folder, const TrainJob *job, const TrainConfig *co
                 json_object_set_new(object, "folder", folder_json()) == 0 &&
                 json_object_set_new(object, "trials", json_integer(trials > 1 ? trials : 0)) == 0 &&
                 json_object_set_new(object, "steps", json_integer((json_int_t)config->steps)) == 0 &&
-                json_object_set_new(object, "rate_of", json_string("kernels")) == 0 &&
+                json_object_set_new(object, "rate_of", json_string(train_on_images(config) ? "images" : "kernels")) ==
+                    0 &&
                 json_object_set_new(object, "cpu", json_string(cpu_name())) == 0 &&
                 json_object_set_new(object, "threads", json_integer((json_int_t)pool_threads())) == 0 &&
+                json_object_set_new(object, "teacher", json_string(job->teacher ? teacher : "")) == 0 &&
+                json_object_set_new(object, "images", data_json(job->images)) == 0 &&
                 json_object_set_new(object, "data", data_json(job->data)) == 0 &&
                 json_object_set_new(object, "config", train_config_json(config)) == 0;
     char *text = done ? json_dumps(object, JSON_INDENT(2) | JSON_REAL_PRECISION(17)) : NULL;
@@ -117,26 +155,28 @@ static bool copy_text(const json_t *object, const char *name, char *out, size_t 
     return true;
 }
 
-static bool take_data(const json_t *data, Stored *out, Error *err) {
+static bool take_data(const json_t *object, const char *name, StoredData *out, Error *err) {
+    const json_t *data = json_object_get(object, name), *images = json_object_get(data, "images");
     const char *spec = json_string_value(json_object_get(data, "spec"));
-    const json_t *images = json_object_get(data, "images");
     if (json_is_null(data)) return true;
     if (!spec || !json_is_integer(images) || json_integer_value(images) < 0 ||
-        !copy_text(data, "hash", out->data_hash, sizeof out->data_hash))
-        return error_set(err, STATUS_BAD_INPUT, "field 'data' does not hold what it should");
-    out->data_limit = (uint64_t)json_integer_value(images);
-    out->data_spec = mem_copy_text(spec, err);
-    return out->data_spec != NULL;
+        !copy_text(data, "hash", out->hash, sizeof out->hash))
+        return error_set(err, STATUS_BAD_INPUT, "field '%s' does not hold what it should", name);
+    out->limit = (uint64_t)json_integer_value(images);
+    out->spec = mem_copy_text(spec, err);
+    return out->spec != NULL;
 }
 
 static bool take(const json_t *object, Stored *out, Error *err) {
     const json_t *trials = json_object_get(object, "trials"), *config = json_object_get(object, "config");
     if (!copy_text(object, "name", out->name, sizeof out->name) || !json_is_integer(trials) ||
-        json_integer_value(trials) < 0 || json_integer_value(trials) > UINT16_MAX || !json_is_object(config))
+        json_integer_value(trials) < 0 || json_integer_value(trials) > UINT16_MAX || !json_is_object(config) ||
+        !copy_text(object, "teacher", out->teacher_hash, sizeof out->teacher_hash))
         return error_set(err, STATUS_BAD_INPUT, "not what a run's configuration is");
     out->trials = (unsigned)json_integer_value(trials);
     return take_text(object, "command", &out->command, err) && take_text(object, "folder", &out->folder, err) &&
-           train_config_from_json(config, &out->config, err) && take_data(json_object_get(object, "data"), out, err);
+           train_config_from_json(config, &out->config, err) && take_data(object, "data", &out->data, err) &&
+           take_data(object, "images", &out->images, err);
 }
 
 bool stored_read(const char *folder, Stored *out, Error *err) {
@@ -165,10 +205,10 @@ out:
 }
 
 /* A specification's relative names are those of the folder that the run was begun in, where that is still there. */
-static Dataset *load_where_it_began(const Stored *stored, Error *err) {
+static Dataset *load_where_it_began(const char *folder, const StoredData *stored, Error *err) {
     const int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    const bool moved = here >= 0 && stored->folder[0] && chdir(stored->folder) == 0;
-    Dataset *data = dataset_load(stored->data_spec, stored->data_limit, err);
+    const bool moved = here >= 0 && folder[0] && chdir(folder) == 0;
+    Dataset *data = dataset_load(stored->spec, stored->limit, err);
     if (moved && fchdir(here) != 0) {
         error_set(err, STATUS_FAILED, "the working folder is gone: %s", strerror(errno));
         dataset_free(data);
@@ -178,30 +218,68 @@ static Dataset *load_where_it_began(const Stored *stored, Error *err) {
     return data;
 }
 
-bool stored_load(const char *folder, Stored *stored, Error *err) {
+/* A run that is at its end can do without: what is wrong is only noted. */
+static void load_data(const char *run, const char *began, const char *field, StoredData *stored) {
     char hash[HASH_HEX];
-    Str path = {0};
-    run_path(folder, "source.safetensors", &path);
-    stored->source = str_ok(&path, err) ? network_load(str_text(&path), NULL, err) : NULL;
-    str_done(&path);
-    if (!stored->source) return false;
-    if (!stored->data_spec) return true;
-    stored->data = load_where_it_began(stored, &stored->data_problem);
-    if (!stored->data) return true; /* a run that is at its end can do without */
+    if (!stored->spec) return;
+    stored->data = load_where_it_began(began, stored, &stored->problem);
+    if (!stored->data) return;
     data_hash(stored->data, hash);
-    if (strcmp(hash, stored->data_hash) == 0) return true;
-    error_set(&stored->data_problem, STATUS_BAD_INPUT,
-              "%s: field 'data' differs: %s does not hold the images the run began with", folder, stored->data_spec);
+    if (strcmp(hash, stored->hash) == 0) return;
+    error_set(&stored->problem, STATUS_BAD_INPUT,
+              "%s: field '%s' differs: %s does not hold the images the run began with", run, field, stored->spec);
     dataset_free(stored->data);
     stored->data = NULL;
+}
+
+static Network *load_network(const char *folder, const char *file, Error *err) {
+    Str path = {0};
+    run_path(folder, file, &path);
+    Network *network = str_ok(&path, err) ? network_load(str_text(&path), NULL, err) : NULL;
+    str_done(&path);
+    return network;
+}
+
+bool stored_load(const char *folder, Stored *stored, Error *err) {
+    char hash[HASH_HEX];
+    if (!(stored->source = load_network(folder, SOURCE, err))) return false;
+    if (stored->teacher_hash[0]) {
+        if (!(stored->teacher = load_network(folder, TEACHER, err)) || !network_hash(stored->teacher, hash, err))
+            return false;
+        if (strcmp(hash, stored->teacher_hash) != 0)
+            return error_set(err, STATUS_BAD_INPUT, "%s: " TEACHER " is not the teacher the run began with", folder);
+    }
+    load_data(folder, stored->folder, "data", &stored->data);
+    load_data(folder, stored->folder, "images", &stored->images);
     return true;
+}
+
+TrainJob stored_job(const TrainJob *job, const Stored *stored) {
+    TrainJob own = *job;
+    own.config = stored->config;
+    own.name = stored->name;
+    own.command = stored->command;
+    own.source = stored->source;
+    own.teacher = stored->teacher;
+    own.data = stored->data.data;
+    own.images = stored->images.data;
+    own.data_problem = stored_problem(stored);
+    return own;
+}
+
+const Error *stored_problem(const Stored *stored) {
+    if (stored->data.spec && !stored->data.data) return &stored->data.problem;
+    return stored->images.spec && !stored->images.data ? &stored->images.problem : NULL;
 }
 
 void stored_done(Stored *stored) {
     mem_free(stored->command);
     mem_free(stored->folder);
-    mem_free(stored->data_spec);
-    dataset_free(stored->data);
+    mem_free(stored->data.spec);
+    dataset_free(stored->data.data);
+    mem_free(stored->images.spec);
+    dataset_free(stored->images.data);
     network_free(stored->source);
+    network_free(stored->teacher);
     *stored = (Stored){0};
 }
