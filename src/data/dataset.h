@@ -7,10 +7,13 @@
 /* Fills everything of `out` but spec; `rest` is the specification after "KIND:". What it has put into `out` is freed by
  * the caller, also on failure. */
 typedef bool DatasetLoader(const char *rest, uint64_t limit, Dataset *out, Error *err);
-DatasetLoader load_fashion_mnist, load_cifar10, load_cifar100, load_idx, load_sample;
+DatasetLoader load_fashion_mnist, load_cifar10, load_cifar100, load_idx, load_sample, load_noise;
 
 /* Two IDX files, images and labels, as a dataset without title and class names. */
 bool load_idx_pair(const char *images, const char *labels, uint64_t limit, Dataset *out, Error *err);
+
+/* `size` values of image `index` of noise. */
+void noise_image(uint64_t index, uint64_t size, float *out);
 
 /* "TITLE, N images" as the dataset's title. */
 bool dataset_set_title(Dataset *dataset, const char *title, Error *err);
