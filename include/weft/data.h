@@ -1,4 +1,4 @@
-/* data -- datasets: labelled images, as bytes, found by a short specification. */
+/* data -- datasets: images, found by a short specification, and batches of them, prepared ahead. */
 #ifndef WEFT_DATA_H
 #define WEFT_DATA_H
 
@@ -10,17 +10,19 @@ typedef struct Dataset {
     uint64_t count; /* images */
     unsigned channels, height, width;
     unsigned classes;
-    uint8_t *pixels;                /* count x channels x height x width */
-    uint16_t *labels;               /* count, each < classes */
+    uint8_t *pixels;                /* count x channels x height x width; NULL for noise */
+    uint16_t *labels;               /* count, each < classes; NULL for noise, which has 0 classes */
     const char *const *class_names; /* classes of them, or NULL; static */
+    bool noise;                     /* no pixels are kept: dataset_image draws them */
 } Dataset;
 
 /* SPEC, `limit` > 0 keeps the first that many images:
  *   fashion-mnist:train|test[:DIR]      DIR, else $WEFT_DATA/fashion-mnist, else the Debian package's folder
  *   cifar10:DIR:train|test              data_batch_*.bin (those present, in order), test_batch.bin
  *   cifar100:DIR:train|test             train.bin, test.bin; fine labels
- *   idx:IMAGES,LABELS                   u8 images of rank 3 (N,H,W) or 4 (N,C,H,W); integer labels of rank 1; plain or
- * .gz sample:NAME                         NAME-images-idx3-ubyte.gz and NAME-labels-idx1-ubyte.gz in a samples folder
+ *   idx:IMAGES,LABELS                   u8 images (N,H,W or N,C,H,W), integer labels of rank 1; plain or .gz
+ *   sample:NAME                         NAME-images-idx3-ubyte.gz and NAME-labels-idx1-ubyte.gz in a samples folder
+ *   noise:N[:CxHxW]                     N images of noise, uniform on [-1, 1); else 3x32x32; no labels
  * A missing file's error lists where was looked. An unknown kind is STATUS_USAGE and lists the kinds. */
 Dataset *dataset_load(const char *spec, uint64_t limit, Error *err);
 void dataset_free(Dataset *dataset);
@@ -31,8 +33,52 @@ typedef struct DatasetKind {
 } DatasetKind;
 const DatasetKind *dataset_kinds(void);
 
-/* Pixels of image `index` as floats on [0, 1], channels x height x width. */
+/* Pixels of image `index` as floats on [0, 1], channels x height x width. Of noise: values on [-1, 1), normalised
+ * already (a normalisation for them is the identity), a function of `index` and their place alone. */
 void dataset_image(const Dataset *dataset, uint64_t index, float *out);
+
+/* ---- batches ----------------------------------------------------------------------------------------------------- */
+
+typedef struct BatchOptions {
+    unsigned batch; /* images of a batch, at least 1; the last of an epoch has what is left */
+    bool shuffle;   /* another order in each epoch */
+    bool augment;   /* random crop with padding 4 (zeros), horizontal flip with probability 1/2; noise stays as it is */
+    uint64_t seed;
+    const float *mean, *std; /* channels each: how noise becomes pixels, value * std + mean; needed only for noise,
+                                where NULL is 0 and 1; copied */
+} BatchOptions;
+
+typedef struct Batch {
+    const float *pixels;    /* images x channels x height x width on [0, 1]; of noise such that the network's
+                               normalisation gives the values of dataset_image back */
+    const uint16_t *labels; /* images; NULL where the dataset has none */
+    const uint64_t *index;  /* images: which of the dataset they are */
+    unsigned images;
+} Batch;
+
+/* The batches of a dataset, epoch after epoch; in an epoch each image comes once. Borrows the dataset. Takes all the
+ * memory that it will need: two batches, and an order of the images where they are shuffled. STATUS_USAGE: batch 0 or
+ * no images; STATUS_LIMIT. */
+typedef struct Batches Batches;
+Batches *batches_new(const Dataset *dataset, const BatchOptions *options, Error *err);
+void batches_free(Batches *batches);
+uint64_t batches_per_epoch(const Batches *batches); /* ceil(count / batch) */
+
+/* The batch of `step` (from 0; step / batches_per_epoch is its epoch): a function of (dataset, options, step) alone,
+ * whatever was asked for before, so that a resumed run repeats exactly. Borrowed until the next call or batches_free.
+ * The batch of step + 1 is then prepared by a thread of its own while the caller computes; any other step is prepared
+ * when it is asked for. From one thread at a time. STATUS_USAGE: step >= 2^40. */
+bool batches_get(Batches *batches, uint64_t step, Batch *out, Error *err);
+
+/* The same image always comes with the same pixels: no augmentation. */
+bool batches_repeat(const Batches *batches);
+
+/* Seconds that batches_get has waited for batches that were not ready, and seconds that preparing those it gave out
+ * has taken, in whichever thread: loading is no bottleneck where the first stays far below the second. */
+double batches_waited(const Batches *batches);
+double batches_prepared(const Batches *batches);
+
+/* ---- samples ----------------------------------------------------------------------------------------------------- */
 
 /* The samples folder that holds `file`: $WEFT_SAMPLES, the installed one, the source tree's. Adds its path to `out`;
  * false where none does. */

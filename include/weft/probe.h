@@ -14,11 +14,11 @@ typedef struct Evaluation {
     unsigned classes;
 } Evaluation;
 
-/* False where evaluate_run would refuse: STATUS_USAGE where channels or classes do not fit, naming both; STATUS_FAILED
- * where the architecture is unknown. */
+/* False where evaluate_run would refuse: STATUS_USAGE where the data have no labels, or channels or classes do not fit,
+ * naming both; STATUS_FAILED where the architecture is unknown. */
 bool evaluate_check(const Network *network, const Dataset *dataset, Error *err);
-/* Runs `network` on every image of `dataset`. STATUS_USAGE where channels or classes do not fit, naming both;
- * STATUS_FAILED where the architecture is unknown. `logits`, if not NULL, receives images x classes. */
+/* Runs `network` on every image of `dataset`. Fails as evaluate_check does. `logits`, if not NULL, receives images x
+ * classes. */
 bool evaluate_run(const Network *network, const Dataset *dataset, float *logits, Evaluation *out, const Task *task,
                   Error *err);
 void evaluation_done(Evaluation *evaluation);

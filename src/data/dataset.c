@@ -11,7 +11,9 @@
     X("cifar10", "cifar10:DIR:train|test", load_cifar10, "CIFAR-10, binary version: data_batch_*.bin, test_batch.bin") \
     X("cifar100", "cifar100:DIR:train|test", load_cifar100, "CIFAR-100, binary version, fine labels")                  \
     X("idx", "idx:IMAGES,LABELS", load_idx, "u8 images (N,H,W or N,C,H,W) and integer labels, plain or .gz")           \
-    X("sample", "sample:NAME", load_sample, "a small dataset that comes with weft: fashion-test")
+    X("sample", "sample:NAME", load_sample, "a small dataset that comes with weft: fashion-test")                      \
+    X("noise", "noise:N[:CxHxW]", load_noise,                                                                          \
+      "N images of uniform noise on [-1, 1) after normalisation, 3x32x32; no labels")
 
 #define X(name, form, loader, help) {name, form, help},
 static const DatasetKind kinds[] = {KINDS(X){NULL, NULL, NULL}};
@@ -80,6 +82,10 @@ void dataset_free(Dataset *dataset) {
 
 void dataset_image(const Dataset *dataset, uint64_t index, float *out) {
     uint64_t size = (uint64_t)dataset->channels * dataset->height * dataset->width;
+    if (dataset->noise) {
+        noise_image(index, size, out);
+        return;
+    }
     const uint8_t *pixels = dataset->pixels + index * size;
     for (uint64_t i = 0; i < size; i++) out[i] = (float)pixels[i] / 255.0f;
 }

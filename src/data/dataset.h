@@ -1,4 +1,5 @@
-/* dataset -- the kinds of dataset that a specification can name, one loader each. Private to src/data. */
+/* dataset -- the kinds of dataset that a specification can name, one loader each; the parts of a batch. Private to
+ * src/data. */
 #ifndef WEFT_DATA_DATASET_H
 #define WEFT_DATA_DATASET_H
 
@@ -7,10 +8,29 @@
 /* Fills everything of `out` but spec; `rest` is the specification after "KIND:". What it has put into `out` is freed by
  * the caller, also on failure. */
 typedef bool DatasetLoader(const char *rest, uint64_t limit, Dataset *out, Error *err);
-DatasetLoader load_fashion_mnist, load_cifar10, load_cifar100, load_idx, load_sample;
+DatasetLoader load_fashion_mnist, load_cifar10, load_cifar100, load_idx, load_sample, load_noise;
 
 /* Two IDX files, images and labels, as a dataset without title and class names. */
 bool load_idx_pair(const char *images, const char *labels, uint64_t limit, Dataset *out, Error *err);
+
+/* `size` values of image `index` of noise. */
+void noise_image(uint64_t index, uint64_t size, float *out);
+
+/* Where in an image with PADDING zeros on every side a crop of the image's own size begins, and whether it is mirrored;
+ * {PADDING, PADDING, false} is the image itself. */
+enum { PADDING = 4 };
+typedef struct Crop {
+    unsigned top, left; /* 0 to 2 PADDING */
+    bool mirrored;
+} Crop;
+/* One of the 9 x 9 x 2 at random: a function of the three numbers. */
+Crop crop_draw(uint64_t seed, uint64_t epoch, uint64_t image);
+/* The crop of image `index` of bytes; unit[p] is what byte p becomes. */
+void crop_image(const Dataset *dataset, uint64_t index, Crop crop, const float unit[256], float *out);
+
+/* Labels of the uses of random numbers with a user's seed, as the number of the epoch is added to them. */
+#define STREAM_ORDER (UINT64_C(0x4f7264) << 40)
+#define STREAM_CROP (UINT64_C(0x43726f) << 40)
 
 /* "TITLE, N images" as the dataset's title. */
 bool dataset_set_title(Dataset *dataset, const char *title, Error *err);

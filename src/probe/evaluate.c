@@ -35,6 +35,7 @@ bool evaluate_check(const Network *network, const Dataset *dataset, Error *err) 
     if (!graph)
         return error_set(err, STATUS_FAILED, "the network cannot run: %s",
                          network->why_unknown ? network->why_unknown : "its architecture is unknown");
+    if (!dataset->labels) return error_set(err, STATUS_USAGE, "'%s' has no labels to measure against", dataset->spec);
     if (graph->in_channels != dataset->channels)
         return error_set(err, STATUS_USAGE, "the network takes %u input channel%s, %s has %u", graph->in_channels,
                          graph->in_channels == 1 ? "" : "s", dataset->spec, dataset->channels);

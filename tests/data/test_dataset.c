@@ -78,7 +78,7 @@ static void test_kinds(void **state) {
         refuse(text_of("%s:", kind->name), STATUS_USAGE, kind->form);
         refuse(kind->name, STATUS_USAGE, kind->form);
     }
-    assert_int_equal(count, 5);
+    assert_int_equal(count, 6);
     refuse("bogus:x", STATUS_USAGE, "bogus is no kind of dataset; known are fashion-mnist:train|test[:DIR], cifar10:");
     refuse("cifar-10:x:test", STATUS_USAGE, "did you mean cifar10?");
     refuse("", STATUS_USAGE, "known are");
@@ -269,6 +269,54 @@ static void test_samples(void **state) {
     dataset_free(dataset);
 }
 
+static void test_noise(void **state) {
+    (void)state;
+    Dataset *dataset = load("noise:7", 0);
+    assert_string_equal(dataset->title, "noise, 7 images");
+    assert_true(dataset->noise);
+    assert_null(dataset->pixels);
+    assert_null(dataset->labels);
+    assert_null(dataset->class_names);
+    assert_int_equal(dataset->classes, 0);
+    assert_int_equal(dataset->channels, 3);
+    assert_int_equal(dataset->height, 32);
+    assert_int_equal(dataset->width, 32);
+    static float image[3 * 32 * 32], again[3 * 32 * 32];
+    dataset_image(dataset, 6, image);
+    dataset_free(dataset);
+
+    dataset = load("noise:1000000000:4x32x24", 9);
+    assert_int_equal(dataset->count, 9);
+    assert_int_equal(dataset->channels, 4);
+    assert_int_equal(dataset->height, 32);
+    assert_int_equal(dataset->width, 24);
+    dataset_image(dataset, 6, again); /* of the image's number alone */
+    assert_memory_equal(image, again, sizeof image);
+    dataset_image(dataset, 5, again);
+    int same = 0;
+    for (int i = 0; i < 3 * 32 * 32; i++) same += image[i] == again[i];
+    assert_true(same < 4);
+    dataset_free(dataset);
+    dataset = load("noise:4:1024x128x128", 9);
+    assert_int_equal(dataset->count, 4);
+    dataset_free(dataset);
+
+    static const char *const malformed[] = {"7x",        "x",       "-1",         "7:",        "7:3",         "7:3x",
+                                            "7:3x32",    "7:3x32x", "7:3x32x32x", "7:3,32,32", "7:3x32x32:1", "7.5",
+                                            "7:3x32x-1", " 7",      "7 ",         "7:x32x32",  "train"};
+    for (size_t i = 0; i < sizeof malformed / sizeof *malformed; i++)
+        refuse(text_of("noise:%s", malformed[i]), STATUS_USAGE,
+               text_of("noise:%s does not have the form noise:N[:CxHxW]", malformed[i]));
+    refuse("noise:0", STATUS_USAGE, "noise:0: the number of images must be 1 to 1000000000");
+    refuse("noise:1000000001", STATUS_USAGE, "the number of images must be 1 to");
+    refuse("noise:18446744073709551617", STATUS_USAGE, "the number of images must be 1 to"); /* 2^64 + 1 */
+    refuse("noise:7:0x2x2", STATUS_USAGE, "the number of channels must be 1 to 1024");
+    refuse("noise:7:1025x2x2", STATUS_USAGE, "the number of channels must be 1 to 1024");
+    refuse("noise:7:1x4097x2", STATUS_USAGE, "the height must be 1 to 4096");
+    refuse("noise:7:1x2x0", STATUS_USAGE, "the width must be 1 to 4096");
+    refuse("noise:7:1024x129x128", STATUS_USAGE, "16908288 values an image, at most 16777216");
+}
+
 static void test_faults(void **state) {
     (void)state;
     const char *images = scratch_path("f-images"), *labels = scratch_path("f-labels"), *folder = make_folder("f");
@@ -279,9 +327,12 @@ static void test_faults(void **state) {
     write_batch(text_of("%s/train.bin", folder), 3, true, 0);
     write_images(text_of("%s/train-images-idx3-ubyte", folder), 2, false);
     write_labels(text_of("%s/train-labels-idx1-ubyte", folder), (uint8_t[]){1, 2}, 2);
-    const char *specs[] = {text_of("idx:%s,%s", images, labels), text_of("cifar10:%s:train", folder),
-                           text_of("cifar100:%s:train", folder), text_of("fashion-mnist:train:%s", folder),
-                           "sample:fashion-test"};
+    const char *specs[] = {text_of("idx:%s,%s", images, labels),
+                           text_of("cifar10:%s:train", folder),
+                           text_of("cifar100:%s:train", folder),
+                           text_of("fashion-mnist:train:%s", folder),
+                           "sample:fashion-test",
+                           "noise:5"};
     for (size_t i = 0; i < sizeof specs / sizeof *specs; i++) {
         Dataset *dataset = NULL;
         for (uint64_t k = 1; !dataset && k < 1000; k++) {
@@ -305,7 +356,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_kinds),           cmocka_unit_test(test_idx),        cmocka_unit_test(test_wide_labels),
         cmocka_unit_test(test_cifar_folders),   cmocka_unit_test(test_real_cifar), cmocka_unit_test(test_real_fashion),
-        cmocka_unit_test(test_fashion_folders), cmocka_unit_test(test_samples),    cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_fashion_folders), cmocka_unit_test(test_samples),    cmocka_unit_test(test_noise),
+        cmocka_unit_test(test_faults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

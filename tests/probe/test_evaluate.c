@@ -196,6 +196,8 @@ static void test_mismatch(void **state) {
     refuse(&tiny.network, &images.dataset, STATUS_USAGE, "12 classes apart, idx:a,b has 10");
     images.dataset.channels = 3;
     refuse(&tiny.network, &images.dataset, STATUS_USAGE, "the network takes 1 input channel, idx:a,b has 3");
+    images.dataset = (Dataset){.spec = (char *)(uintptr_t) "noise:9", .count = 9, .channels = 1, .noise = true};
+    refuse(&tiny.network, &images.dataset, STATUS_USAGE, "'noise:9' has no labels to measure against");
     tiny.network.graph = NULL;
     tiny.network.why_unknown = (char *)(uintptr_t) "no tensor conv1.weight";
     refuse(&tiny.network, &images.dataset, STATUS_FAILED, "no tensor conv1.weight");

@@ -84,7 +84,7 @@ static Table *dataset_table(const Dataset *data, Error *err) {
     uint64_t *counts = mem_alloc(data->classes, sizeof *counts, err);
     Table *table = counts ? table_new(err) : NULL;
     if (table) {
-        for (uint64_t i = 0; i < data->count; i++) counts[data->labels[i]]++;
+        for (uint64_t i = 0; data->labels && i < data->count; i++) counts[data->labels[i]]++;
         table_column(table, "class", "", COLUMN_INTEGER);
         table_column(table, "name", "", COLUMN_TEXT);
         table_column(table, "images", "", COLUMN_INTEGER);
