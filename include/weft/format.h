@@ -95,6 +95,17 @@ typedef struct TensorOut {
     const uint64_t *dim;
     const void *data; /* dense, row-major, little-endian */
 } TensorOut;
+/* What an object writes into a file, for a caller that writes more beside it: lists to append to, which grow by
+ * mem_grow and key_value_add. Starts as {0}. */
+typedef struct FileParts {
+    TensorOut *tensors;
+    size_t count;
+    KeyValue *metadata;
+    size_t metadata_count;
+    void **buffers; /* what tensors point to beyond the object's own memory; mem_free */
+    size_t buffer_count;
+} FileParts;
+void file_parts_done(FileParts *parts);
 /* Atomically; tensors keep their order (header and data). Data starts 8-byte aligned as the format asks. */
 bool safetensors_save(const char *path, bool overwrite, const TensorOut *tensors, size_t count,
                       const KeyValue *metadata, size_t metadata_count, Error *err);

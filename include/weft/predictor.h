@@ -206,16 +206,7 @@ Predictor *predictor_from_checkpoint(Checkpoint *checkpoint, const PredictorOpti
                                      Error *err);
 /* Atomic, .safetensors only; parameters as F32, F16 or BF16, everything else exact. */
 bool predictor_save(const Predictor *predictor, const char *path, DType dtype, bool overwrite, Error *err);
-/* What predictor_save writes, for a caller that writes more beside it: lists to append to. */
-typedef struct PredictorParts {
-    TensorOut *tensors;
-    size_t count;
-    KeyValue *metadata;
-    size_t metadata_count;
-    void **buffers; /* what tensors point to beyond the predictor's own memory */
-    size_t buffer_count;
-} PredictorParts;
-bool predictor_parts(const Predictor *predictor, DType dtype, PredictorParts *out, Error *err);
-void predictor_parts_done(PredictorParts *parts);
+/* What predictor_save writes, for a caller that writes more beside it. Points into the predictor; file_parts_done. */
+bool predictor_parts(const Predictor *predictor, DType dtype, FileParts *out, Error *err);
 
 #endif

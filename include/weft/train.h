@@ -131,8 +131,9 @@ typedef struct TrainConfig {
     double magnitude_share;
     double recon; /* weight of L_recon in the loss */
     ReconForm recon_form;
-    uint64_t refresh; /* steps between evaluations of the whole L_recon; 1: every step (exact). Of steps without images */
-    Loss images;      /* losses on images, with their weights; all 0: there are none */
+    uint64_t
+        refresh; /* steps between evaluations of the whole L_recon; 1: every step (exact). Of steps without images */
+    Loss images; /* losses on images, with their weights; all 0: there are none */
     uint64_t warm_up; /* first steps of a predictor that leave the images out */
     unsigned image_batch;
     bool augment; /* random crop with padding 4, horizontal flip */
@@ -144,6 +145,11 @@ typedef struct TrainConfig {
     uint64_t epoch_steps;                           /* what the log calls an epoch */
 } TrainConfig;
 TrainConfig train_config(void); /* METHOD.md's values, 20,000 steps, L_recon alone */
+/* METHOD.md section 5's values for a scheme and the images it trains on (by their classes: CIFAR-10, STL-10, CIFAR-100,
+ * ImageNet; NULL: none): weights of the losses, batches. */
+void train_defaults(TrainConfig *config, const Dataset *images);
+/* And how many steps it takes, once config->epoch_steps is set. */
+uint64_t train_steps(const TrainConfig *config, const Dataset *images);
 bool train_on_images(const TrainConfig *config); /* some loss on images has a weight */
 
 /* ---- runs -------------------------------------------------------------------------------------------------------- */
@@ -165,12 +171,12 @@ typedef TrainWish TrainWatch(void *context, const TrainStatus *status);
 typedef struct TrainJob {
     TrainConfig config;
     const char *name, *command; /* of the predictor or network; for its lineage */
-    const Network *source;     /* whose weights are predicted; for `fit` the network to begin with */
-    const Dataset *images;     /* to train on; NULL: none */
-    const Network *teacher;    /* of distillation; NULL: the source */
-    const Dataset *data;       /* to evaluate on; NULL: none */
-    const Predictor *from;     /* start from these parameters and this order; NULL: anew */
-    const char *folder;        /* the run folder; NULL: none is kept */
+    const Network *source;      /* whose weights are predicted; for `fit` the network to begin with */
+    const Dataset *images;      /* to train on; NULL: none */
+    const Network *teacher;     /* of distillation; NULL: the source */
+    const Dataset *data;        /* to evaluate on; NULL: none */
+    const Predictor *from;      /* start from these parameters and this order; NULL: anew */
+    const char *folder;         /* the run folder; NULL: none is kept */
     unsigned trials;           /* train so many, with seeds seed, seed + 1, ..., in FOLDER/trial-N; 0 and 1: just one */
     const Error *data_problem; /* why the data of a resumed job are not there; a trial that needs them fails with it */
     bool prepare;              /* only make the folder, for train_resume to begin: the result has no predictor */

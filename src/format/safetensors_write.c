@@ -131,3 +131,11 @@ out:
     str_done(&json);
     return ok;
 }
+
+void file_parts_done(FileParts *parts) {
+    for (size_t i = 0; i < parts->buffer_count; i++) mem_free(parts->buffers[i]);
+    mem_free(parts->buffers);
+    mem_free(parts->tensors);
+    key_value_free(parts->metadata, parts->metadata_count);
+    *parts = (FileParts){0};
+}

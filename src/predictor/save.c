@@ -21,7 +21,7 @@ typedef struct Labels {
 } Labels;
 
 /* `size` bytes that `parts` frees. */
-static void *buffer(PredictorParts *parts, uint64_t size, Error *err) {
+static void *buffer(FileParts *parts, uint64_t size, Error *err) {
     size_t capacity = parts->buffer_count;
     if (!mem_grow(&parts->buffers, &capacity, parts->buffer_count + 1, sizeof *parts->buffers, err)) return NULL;
     void *memory = mem_alloc(size, 1, err);
@@ -30,7 +30,7 @@ static void *buffer(PredictorParts *parts, uint64_t size, Error *err) {
 }
 
 /* The parameters in the dtype asked for. */
-static const void *convert(PredictorParts *parts, const Predictor *p, DType dtype, Error *err) {
+static const void *convert(FileParts *parts, const Predictor *p, DType dtype, Error *err) {
     if (dtype == DTYPE_F32) return p->parameters;
     for (size_t i = 0; i < p->parameter_count; i++)
         if (dtype == DTYPE_F16 && fabsf(p->parameters[i]) >= 65520 && isfinite(p->parameters[i])) {
@@ -42,7 +42,7 @@ static const void *convert(PredictorParts *parts, const Predictor *p, DType dtyp
     return converted;
 }
 
-static void add_parameters(PredictorParts *parts, const Predictor *p, DType dtype, Labels *labels, const char *data) {
+static void add_parameters(FileParts *parts, const Predictor *p, DType dtype, Labels *labels, const char *data) {
     const size_t bytes = dtype_bits(dtype) / 8;
     for (unsigned i = 0; i < p->config.linear; i++) {
         const MlpLayer *layer = &p->mlp[i];
@@ -60,7 +60,7 @@ static void add_parameters(PredictorParts *parts, const Predictor *p, DType dtyp
 }
 
 /* U16 where that is enough. */
-static bool add_order(PredictorParts *parts, const Predictor *p, Labels *labels, Error *err) {
+static bool add_order(FileParts *parts, const Predictor *p, Labels *labels, Error *err) {
     uint32_t most = 0;
     for (size_t i = 0; i < p->layer_count; i++) {
         if (p->layers[i].filters > most) most = p->layers[i].filters;
@@ -83,7 +83,7 @@ static bool add_order(PredictorParts *parts, const Predictor *p, Labels *labels,
     return true;
 }
 
-static bool add_metadata(PredictorParts *parts, const Predictor *p, Error *err) {
+static bool add_metadata(FileParts *parts, const Predictor *p, Error *err) {
     KeyValue **list = &parts->metadata;
     size_t *count = &parts->metadata_count;
     Str description = {0}, parameters = {0}, lineage = {0}, notes = {0};
@@ -106,8 +106,8 @@ static bool add_metadata(PredictorParts *parts, const Predictor *p, Error *err) 
     return done;
 }
 
-bool predictor_parts(const Predictor *p, DType dtype, PredictorParts *out, Error *err) {
-    PredictorParts parts = {0};
+bool predictor_parts(const Predictor *p, DType dtype, FileParts *out, Error *err) {
+    FileParts parts = {0};
     if (dtype != DTYPE_F32 && dtype != DTYPE_F16 && dtype != DTYPE_BF16)
         return error_set(err, STATUS_USAGE, "a predictor is saved as F32, F16 or BF16, not %s", dtype_name(dtype));
     Labels *labels = buffer(&parts, sizeof *labels, err);
@@ -123,26 +123,18 @@ bool predictor_parts(const Predictor *p, DType dtype, PredictorParts *out, Error
     if (done)
         *out = parts;
     else
-        predictor_parts_done(&parts);
+        file_parts_done(&parts);
     return done;
-}
-
-void predictor_parts_done(PredictorParts *parts) {
-    for (size_t i = 0; i < parts->buffer_count; i++) mem_free(parts->buffers[i]);
-    mem_free(parts->buffers);
-    mem_free(parts->tensors);
-    key_value_free(parts->metadata, parts->metadata_count);
-    *parts = (PredictorParts){0};
 }
 
 bool predictor_save(const Predictor *p, const char *path, DType dtype, bool overwrite, Error *err) {
     const char *dot = strrchr(path, '.');
-    PredictorParts parts;
+    FileParts parts;
     if (!dot || strcasecmp(dot, ".safetensors") != 0)
         return error_set(err, STATUS_USAGE, "%s: a predictor is saved as .safetensors", path);
     if (!predictor_parts(p, dtype, &parts, err)) return error_prefix(err, "%s", path);
     const bool done =
         safetensors_save(path, overwrite, parts.tensors, parts.count, parts.metadata, parts.metadata_count, err);
-    predictor_parts_done(&parts);
+    file_parts_done(&parts);
     return done;
 }

@@ -1,7 +1,7 @@
 /* checkpoint -- the state of a run in a file that proves itself whole.
  *
- * last.safetensors is a predictor or network file (it loads as one) with the optimiser's arrays as tensors state.NAME beside it,
- * and two entries of metadata:
+ * last.safetensors is a predictor or network file (it loads as one) with the optimiser's arrays as tensors state.NAME
+ * beside it, and two entries of metadata:
  *
  * - weft.run: a JSON object with version, step, what the run must remember, and a hash of the bytes of every tensor and
  * of every other entry of metadata (as "metadata KEY"). Real numbers are written in hexadecimal ("0x1.8p+1"), so that
@@ -67,8 +67,7 @@ static json_t *hashes_of(const FileParts *parts) {
     return NULL;
 }
 
-static char *describe(const TrainConfig *config, const Learner *learner, const Progress *p,
-                      const FileParts *parts) {
+static char *describe(const TrainConfig *config, const Learner *learner, const Progress *p, const FileParts *parts) {
     json_t *object = json_object();
     bool done = object && json_object_set_new(object, "version", json_integer(VERSION)) == 0 &&
                 json_object_set_new(object, "step", json_integer((json_int_t)p->step)) == 0 &&

@@ -26,6 +26,31 @@ TrainConfig train_config(void) {
                          .epoch_steps = 196};
 }
 
+/* Datasets as METHOD.md's table tells them apart. */
+static bool large(const Dataset *images) {
+    return images && images->classes > 100;
+}
+
+void train_defaults(TrainConfig *config, const Dataset *images) {
+    const bool fewer = images && (images->classes > 10 || strncmp(images->spec, "stl10", 5) == 0);
+    const double joint = large(images) ? 1e-6 : fewer ? 1e-5 : 1e-4;
+    config->recon = config->scheme == SCHEME_RECON || config->scheme == SCHEME_JOINT;
+    config->images = (Loss){.temperature = 1};
+    if (config->scheme == SCHEME_JOINT) config->images.kd = config->images.fmd = joint;
+    if (config->scheme == SCHEME_DISTIL) config->images.kd = 0.01;
+    if (config->scheme == SCHEME_FIT) config->images.cross_entropy = 1;
+    if (config->scheme == SCHEME_RECON || config->scheme == SCHEME_FIT || !large(images)) return;
+    config->batch = 65536;
+    config->image_batch = 32;
+}
+
+uint64_t train_steps(const TrainConfig *config, const Dataset *images) {
+    if (config->scheme == SCHEME_JOINT)
+        return large(images) ? 160000 : config->epoch_steps * (images && images->classes > 10 ? 450 : 350);
+    if (config->scheme == SCHEME_DISTIL) return large(images) ? 100000 : config->epoch_steps * 100;
+    return config->scheme == SCHEME_FIT ? config->epoch_steps * 30 : config->steps;
+}
+
 bool train_on_images(const TrainConfig *config) {
     return config->images.kd > 0 || config->images.fmd > 0 || config->images.cross_entropy > 0;
 }

@@ -65,8 +65,8 @@ typedef struct Distil Distil;
 Distil *distil_new(const TrainConfig *config, const Predictor *predictor, const TrainJob *job, Error *err);
 void distil_free(Distil *distil);
 /* The losses of a step's images in the network that `predictions` (kernels x outputs) make, weighted and summed into
- * *loss with their terms; and the gradient of that sum at chosen kernels (NULL: all), `times` (NULL: 1) each, into delta
- * (count x outputs). */
+ * *loss with their terms; and the gradient of that sum at chosen kernels (NULL: all), `times` (NULL: 1) each, into
+ * delta (count x outputs). */
 bool distil_step(Distil *distil, uint64_t step, const float *predictions, const uint32_t *kernels,
                  const uint16_t *times, size_t count, float *delta, StepLoss *loss, Error *err);
 /* STATUS_USAGE where the images do not fit the network: channels, classes, labels that a loss needs. */
@@ -138,9 +138,9 @@ typedef struct Stored {
     TrainConfig config;
     char name[80];
     char *command;
-    char *folder;            /* working folder of its begin, which a data specification may be relative to; "" unknown */
-    unsigned trials;         /* 0: one run; else the number of trial-N folders it has or will have */
-    StoredData data, images; /* to evaluate on, to train on */
+    char *folder;    /* working folder of its begin, which a data specification may be relative to; "" unknown */
+    unsigned trials; /* 0: one run; else the number of trial-N folders it has or will have */
+    StoredData data, images;     /* to evaluate on, to train on */
     char teacher_hash[HASH_HEX]; /* "" the source */
     Network *source, *teacher;
 } Stored;

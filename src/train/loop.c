@@ -10,8 +10,8 @@ const char loop_heading[] =
     "step,epoch,loss,recon,kd,fmd,cross_entropy,learning_rate,gradient_norm,accuracy (%),rate (1/s),seconds (s)";
 
 Table *loop_log_table(Error *err) {
-    static const char *const names[] = {"epoch",         "loss",          "recon",        "kd", "fmd",
-                                        "cross_entropy", "learning_rate", "gradient_norm"};
+    static const char *const names[] = {"epoch", "loss",          "recon",         "kd",
+                                        "fmd",   "cross_entropy", "learning_rate", "gradient_norm"};
     Table *table = table_new(err);
     if (!table) return NULL;
     table_column(table, "step", "", COLUMN_INTEGER);
@@ -77,9 +77,17 @@ static void log_row(Loop *loop, Now *now) {
     now->mark = clock;
     now->items = 0;
     const StepLoss *loss = &now->loss;
-    const double values[] = {epochs,    loss->loss,          loss->recon,        loss->kd,
-                             loss->fmd, loss->cross_entropy, now->learning_rate, now->norm,
-                             now->evaluated ? p->accuracy : NAN, now->rate, p->seconds};
+    const double values[] = {epochs,
+                             loss->loss,
+                             loss->recon,
+                             loss->kd,
+                             loss->fmd,
+                             loss->cross_entropy,
+                             now->learning_rate,
+                             now->norm,
+                             now->evaluated ? p->accuracy : NAN,
+                             now->rate,
+                             p->seconds};
     str_addf(&loop->rows, "%llu", (unsigned long long)p->step);
     table_integer(loop->log, (int64_t)p->step);
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
@@ -110,9 +118,9 @@ static bool write_best(Loop *loop, Error *err) {
     FileParts parts = {0};
     Str path = {0};
     run_path(run_folder(loop->run), "best.safetensors", &path);
-    bool done = str_ok(&path, err) && loop->learner->parts(loop->learner, loop->best, &parts, err) &&
-                safetensors_save(str_text(&path), true, parts.tensors, parts.count, parts.metadata,
-                                 parts.metadata_count, err);
+    bool done =
+        str_ok(&path, err) && loop->learner->parts(loop->learner, loop->best, &parts, err) &&
+        safetensors_save(str_text(&path), true, parts.tensors, parts.count, parts.metadata, parts.metadata_count, err);
     file_parts_done(&parts);
     str_done(&path);
     return done;

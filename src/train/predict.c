@@ -48,7 +48,7 @@ static void recon_step(Learner *learner, uint64_t step, float *gradient, StepLos
     const bool whole = !kernels || step == 0 || (step + 1) % config->refresh == 0 || step + 1 == config->steps;
     mlp_reconstruction(self->mlp, self->targets, kernels, times, count, gradient, &batch, whole ? &rest : NULL);
     if (whole) learner->scalar = sqrt((batch + rest) / weights);
-    const double rms = isfinite(batch) ? learner->scalar : NAN; /* a refreshed scalar would tell of it only later */
+    const double rms = isfinite(batch) ? learner->scalar : NAN;   /* a refreshed scalar would tell of it only later */
     const double factor = config->recon == 0 ? 1 : config->recon; /* a warm-up of distillation is on L_recon */
     *loss = (StepLoss){.loss = factor * recon_value(config, rms),
                        .recon = rms,
@@ -183,8 +183,8 @@ static Predictor *kept_predictor(Checkpoint *checkpoint, const TrainJob *job, Er
     Predictor *p = predictor_from_checkpoint(checkpoint, &options, job->task, err);
     bool done = p && predictor_fingerprint(job->source, p->layers, p->layer_count, fingerprint, err);
     if (done && strcmp(fingerprint, p->fingerprint) == 0) return p;
-    if (done) error_set(err, STATUS_BAD_INPUT, "%s: source.safetensors is not the network the run began with",
-                        job->folder);
+    if (done)
+        error_set(err, STATUS_BAD_INPUT, "%s: source.safetensors is not the network the run began with", job->folder);
     predictor_free(p);
     return NULL;
 }

@@ -158,7 +158,7 @@ static void leaves_state_alone(void **state) {
     const char *path = scratch_path("more.safetensors");
     Network *network = handmade_network(layers, 2, 1);
     Predictor *p = made(network, PERMUTATION_CROSS_FILTER);
-    PredictorParts parts;
+    FileParts parts;
     assert_true(predictor_parts(p, DTYPE_F32, &parts, &err));
     const uint64_t three = 3;
     const float values[3] = {1, 2, 3};
@@ -173,7 +173,7 @@ static void leaves_state_alone(void **state) {
         if (!q) assert_non_null(strstr(err.text, "'stat.first'"));
         predictor_free(q);
     }
-    predictor_parts_done(&parts);
+    file_parts_done(&parts);
     predictor_free(p);
     network_free(network);
 }

@@ -1,44 +1,8 @@
 /* train -- a weight predictor for a network. */
-#include <math.h>
-#include <string.h>
-
+#include "../train_options.h"
 #include "../training.h"
 
 /* ---- configuration ----------------------------------------------------------------------------------------------- */
-
-static void set_real(const Args *args, const char *name, double *to) {
-    if (args_text(args, name)) *to = args_real(args, name);
-}
-
-static void set_count(const Args *args, const char *name, uint64_t *to) {
-    if (args_text(args, name)) *to = args_integer(args, name);
-}
-
-static void set_predictor(const Args *args, PredictorConfig *config) {
-    config->base = args_real(args, "base");
-    config->levels = (unsigned)args_integer(args, "levels");
-    config->normalisation = (IndexNormalisation)args_choice(args, "normalise-indices");
-    config->permutation = (PermutationKind)args_choice(args, "permutation");
-    config->hidden = (unsigned)args_integer(args, "hidden");
-    config->linear = (unsigned)args_integer(args, "linear");
-    config->activation = (PredictorActivation)args_choice(args, "activation");
-}
-
-/* The optimiser's own defaults, then what was given. */
-static void set_optimiser(const Args *args, TrainConfig *config) {
-    OptimiserConfig *o = &config->optimiser;
-    *o = optimiser_config((OptimiserKind)args_choice(args, "optimiser"));
-    set_real(args, "beta1", &o->beta1);
-    set_real(args, "beta2", &o->beta2);
-    set_real(args, "epsilon", &o->epsilon);
-    set_real(args, "momentum", &o->momentum);
-    set_real(args, "weight-decay", &o->weight_decay);
-    if (args_text(args, "centralise")) o->centralise = args_choice(args, "centralise") == 0;
-    config->schedule = (ScheduleKind)args_choice(args, "schedule");
-    config->rate = args_real(args, "lr");
-    config->rate_last = args_real(args, "lr-last");
-    set_real(args, "clip", &config->clip);
-}
 
 /* Kernels that the predictor will have. */
 static bool count_kernels(const Args *args, const Network *network, const Predictor *from, size_t *kernels,
@@ -55,72 +19,48 @@ static bool count_kernels(const Args *args, const Network *network, const Predic
     return true;
 }
 
-/* An epoch is what passes over the images once in batches of 256 (METHOD.md section 5); without images, over the
- * kernels. */
+/* An epoch is what passes over the images once (METHOD.md section 5); without images, over the kernels. */
 static uint64_t epoch_steps(const Dataset *data, size_t kernels, const TrainConfig *config) {
     const uint64_t items = data ? data->count : kernels;
-    const uint64_t each = data ? 256 : config->sampling == SAMPLING_ALL ? kernels : config->batch;
+    const uint64_t each = data ? config->image_batch : config->sampling == SAMPLING_ALL ? kernels : config->batch;
     return items && each ? (items + each - 1) / each : 1;
 }
 
-static bool set_steps(const Args *args, const TrainJob *job, TrainConfig *config, Error *err) {
-    size_t kernels;
-    if (!count_kernels(args, job->source, job->from, &kernels, err)) return false;
-    config->epoch_steps = epoch_steps(job->data, kernels, config);
-    if (args_text(args, "steps") && args_text(args, "epochs"))
-        return error_set(err, STATUS_USAGE, "--steps and --epochs say the same in two ways; give one");
-    set_count(args, "steps", &config->steps);
-    if (args_text(args, "epochs") && !size_mul(args_integer(args, "epochs"), config->epoch_steps, &config->steps))
-        return error_set(err, STATUS_USAGE, "--epochs is too large");
-    const uint64_t part = config->steps >= 20 ? config->steps / 20 : 1;
-    config->evaluate_every = part;
-    config->save_every = part < 1000 ? part : 1000;
-    config->log_every = (config->steps / 1000 / config->refresh + 1) * config->refresh; /* where the loss is fresh */
-    set_count(args, "eval-every", &config->evaluate_every);
-    set_count(args, "save-every", &config->save_every);
-    set_count(args, "log-every", &config->log_every);
-    return true;
-}
-
-/* Options that say something only beside others. */
 static bool check_options(const Args *args, const TrainConfig *config, Error *err) {
-    const bool adaptive = config->optimiser.kind != OPTIMISER_SGD;
-    const struct {
-        const char *option, *needs;
-        bool met;
-    } rules[] = {
-        {"momentum", "--optimiser sgd", !adaptive},
-        {"beta1", "an adaptive --optimiser", adaptive},
-        {"beta2", "an adaptive --optimiser", adaptive},
-        {"epsilon", "an adaptive --optimiser", adaptive},
-        {"magnitude", "--sampling mixed", config->sampling == SAMPLING_MIXED},
-        {"batch", "--sampling uniform, magnitude or mixed",
-         config->sampling != SAMPLING_ALL && config->sampling != SAMPLING_LAYER},
-        {"refresh", "a step that leaves kernels out", !args_flag(args, "exact") && config->sampling != SAMPLING_ALL},
-        {"exact", "a step that leaves kernels out", config->sampling != SAMPLING_ALL},
-        {"lr-last", "a --schedule that changes the rate", config->schedule != SCHEDULE_CONSTANT},
+    const bool images = train_on_images(config), distils = config->images.kd > 0;
+    const OptionRule rules[] = {
+        {"warm-up", "--scheme joint", config->scheme == SCHEME_JOINT},
+        {"teacher", "a scheme on images (joint, distil)", images},
+        {"alpha", "--scheme joint or distil", config->scheme != SCHEME_RECON},
+        {"beta", "--scheme joint or distil", config->scheme != SCHEME_RECON},
+        {"kd", "a scheme with L_KD", distils},
+        {"temperature", "a scheme with L_KD", distils},
+        {"image-batch", "a scheme on images (joint, distil)", images},
+        {"augment", "a scheme on images (joint, distil)", images},
+        {"fmd-maps", "a scheme with L_FMD", config->images.fmd > 0},
     };
-    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
-        if (args_value(args, rules[i].option)->given && !rules[i].met)
-            return error_set(err, STATUS_USAGE, "--%s has a meaning only with %s", rules[i].option, rules[i].needs);
-    return true;
+    return options_check(args, rules, sizeof rules / sizeof *rules, err) && options_check_kernels(args, config, err) &&
+           options_check_optimiser(args, config, err);
 }
 
 static bool set_config(Session *session, const Args *args, const TrainJob *job, TrainConfig *config, Error *err) {
-    const char *layers = args_text(args, "layers");
+    size_t kernels;
+    const Dataset *data = args_dataset(args, "data");
     *config = train_config();
     config->scheme = (SchemeKind)args_choice(args, "scheme");
     config->seed = session->seed;
-    config->batch = (size_t)args_integer(args, "batch");
-    config->sampling = (SamplingKind)args_choice(args, "sampling");
-    config->magnitude_share = args_real(args, "magnitude");
-    config->recon_form = (ReconForm)args_choice(args, "loss");
-    config->refresh = args_flag(args, "exact") ? 1 : args_integer(args, "refresh");
-    if (layers && strlen(layers) >= sizeof config->layers) return error_set(err, STATUS_USAGE, "--layers is too long");
-    if (layers) strcpy(config->layers, layers);
-    set_predictor(args, &config->predictor);
-    set_optimiser(args, config);
-    return check_options(args, config, err) && set_steps(args, job, config, err);
+    if (!count_kernels(args, job->source, job->from, &kernels, err) || !options_layers(args, config, err)) return false;
+    train_defaults(config, data);
+    options_kernels(args, config);
+    options_predictor(args, &config->predictor);
+    options_optimiser(args, config);
+    options_images(args, config);
+    options_real(args, "beta", &config->images.fmd);
+    config->images.fmd_aliased = args_choice(args, "fmd-maps") == 1;
+    options_count(args, "warm-up", &config->warm_up);
+    config->epoch_steps = epoch_steps(data, kernels, config);
+    config->steps = train_steps(config, data);
+    return options_length(args, config, err) && check_options(args, config, err);
 }
 
 /* ---- running ----------------------------------------------------------------------------------------------------- */
@@ -130,11 +70,28 @@ static bool check_from(const Args *args, Error *err) {
     static const char *const settled[] = {"layers",      "hidden",    "linear", "base", "levels", "normalise-indices",
                                           "permutation", "activation"};
     const bool from = args_text(args, "from") != NULL;
+    if (!from && args_choice(args, "scheme") == SCHEME_DISTIL)
+        return error_set(err, STATUS_USAGE, "--scheme distil goes on from a trained predictor: --from PRED0");
     if (!from && !args_text(args, "net"))
         return error_set(err, STATUS_USAGE, "train needs --net NET, or --from PREDICTOR to continue one");
     for (size_t i = 0; from && i < sizeof settled / sizeof *settled; i++)
         if (args_value(args, settled[i])->given)
             return error_set(err, STATUS_USAGE, "--%s is settled by the predictor of --from", settled[i]);
+    return true;
+}
+
+/* The images to train on, if the configuration has losses on them, and those to measure on. */
+static bool set_data(const Args *args, TrainJob *job, Error *err) {
+    const Dataset *data = args_dataset(args, "data"), *on = args_dataset(args, "on");
+    if (train_on_images(&job->config)) {
+        job->images = data;
+        job->teacher = args_network(args, "teacher");
+        if (!data)
+            return error_set(err, STATUS_USAGE, "--scheme %s trains on images: --data DATA", args_text(args, "scheme"));
+    } else if (data && on) {
+        return error_set(err, STATUS_USAGE, "--data beside --on has a meaning only with a scheme on images");
+    }
+    job->data = on ? on : data && data->labels ? data : NULL;
     return true;
 }
 
@@ -174,7 +131,6 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
                     .command = args->line,
                     .from = from,
                     .source = args_text(args, "net") ? args_network(args, "net") : from->source,
-                    .data = args_dataset(args, "data"),
                     .trials = (unsigned)args_integer(args, "trials"),
                     .task = &session->task};
     if (!job.source)
@@ -188,7 +144,7 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     else if (background)
         str_addf(&folder, "runs/%s", job.name);
     bool done = str_ok(&folder, err) && workspace_accepts(session, job.name, OBJECT_PREDICTOR, err) &&
-                set_config(session, args, &job, &job.config, err);
+                set_config(session, args, &job, &job.config, err) && set_data(args, &job, err);
     if (folder.length) job.folder = str_text(&folder);
     if (done && background)
         done = run_in_background(session, &job, result, err);
@@ -200,13 +156,7 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
 
 /* ---- the record -------------------------------------------------------------------------------------------------- */
 
-#define X(name, text) "|" text
-static const char schemes[] = SCHEMES(X), optimisers[] = OPTIMISERS(X), schedules[] = SCHEDULES(X),
-                  samplings[] = SAMPLINGS(X), forms[] = RECON_FORMS(X), activations[] = PREDICTOR_ACTIVATIONS(X),
-                  normalisations[] = INDEX_NORMALISATIONS(X), permutations[] = PERMUTATIONS(X);
-#undef X
-
-enum { COUNT_MOST = 1000000000 };
+#define ALPHA_HELP "weight of L_KD (joint: 1e-4, by the data 1e-5 or 1e-6; distil: 0.01)"
 
 static const ArgSpec positionals[] = {{.name = "PRED", .kind = ARG_NEW, .help = "what to call the predictor"}, {0}};
 static const ArgSpec options[] = {
@@ -218,33 +168,16 @@ static const ArgSpec options[] = {
     {.name = "scheme",
      .kind = ARG_CHOICE,
      .value = "SCHEME",
-     .choices = schemes + 1,
+     .choices = "recon|joint|distil",
      .standard = "recon",
-     .help = "what is trained on: recon, the reconstruction loss"},
-    {.name = "data", .kind = ARG_DATASET, .value = "DATA", .help = "evaluate on these images on the way"},
-    {.name = "hidden",
-     .kind = ARG_INTEGER,
-     .value = "H",
-     .min = 1,
-     .max = 8192,
-     .standard = "140",
-     .help = "width of the hidden layers"},
-    {.name = "steps",
-     .kind = ARG_INTEGER,
-     .value = "N",
-     .min = 1,
-     .max = COUNT_MOST,
-     .help = "optimiser steps (20000; the paper's 350 epochs of CIFAR-10 are 68600)"},
-    {.name = "epochs",
-     .kind = ARG_INTEGER,
-     .value = "N",
-     .min = 1,
-     .max = COUNT_MOST,
-     .help = "steps as passes over the images of --data in batches of 256, without them over the kernels"},
-    {.name = "run",
-     .kind = ARG_OUTPUT,
-     .value = "FOLDER",
-     .help = "keep the run: configuration, log, checkpoints; resume goes on from it"},
+     .help = "what is trained on: L_recon; L_recon, L_KD and L_FMD; L_KD"},
+    {.name = "data",
+     .kind = ARG_DATASET,
+     .value = "DATA",
+     .help = "images to train on, if the scheme does; accuracy is measured on them unless --on is given"},
+    {.name = "on", .kind = ARG_DATASET, .value = "DATA", .help = "measure accuracy on these images"},
+    OPTIONS_LENGTH,
+    OPTIONS_WATCH,
     {.name = "trials",
      .kind = ARG_INTEGER,
      .value = "N",
@@ -252,140 +185,25 @@ static const ArgSpec options[] = {
      .max = 1000,
      .standard = "1",
      .help = "train N with seeds from --seed on; the best is kept"},
-    {.name = "monitor", .kind = ARG_FLAG, .help = "watch full-screen: curves, pause, save now, stop"},
     {.name = "background",
      .kind = ARG_FLAG,
      .help = "train in another process and leave the prompt free (FOLDER is runs/PRED where --run is not given)"},
-    {.name = "layers", .kind = ARG_LAYERS, .value = "SEL", .help = "which convolutions are predicted (help selectors)"},
-    {.name = "permutation",
-     .kind = ARG_CHOICE,
-     .value = "ORDER",
-     .choices = permutations + 1,
-     .standard = "in-filter",
-     .help = "smooth order in which kernels are encoded"},
-    {.name = "linear",
-     .kind = ARG_INTEGER,
-     .value = "N",
-     .min = 2,
-     .max = MLP_LAYERS_MAX,
-     .standard = "5",
-     .help = "linear layers of the predictor"},
-    {.name = "activation",
-     .kind = ARG_CHOICE,
-     .value = "KIND",
-     .choices = activations + 1,
-     .standard = "relu",
-     .help = "between the linear layers"},
-    {.name = "base",
+    OPTIONS_PREDICTOR,
+    OPTIONS_KERNELS,
+    OPTIONS_IMAGES,
+    {.name = "beta",
      .kind = ARG_REAL,
      .value = "B",
-     .above_min = true,
-     .standard = "0.76",
-     .help = "of the frequencies base^j of the encoding"},
-    {.name = "levels",
-     .kind = ARG_INTEGER,
-     .value = "N",
-     .min = 1,
-     .max = 1000,
-     .standard = "40",
-     .help = "frequencies of the encoding"},
-    {.name = "normalise-indices",
+     .help = "weight of L_FMD, feature-map distillation (joint: as --alpha; distil: 0)"},
+    {.name = "fmd-maps",
      .kind = ARG_CHOICE,
-     .value = "HOW",
-     .choices = normalisations + 1,
-     .standard = "none",
-     .help = "indices divided by the layer's size, the largest size, or as they are"},
-    {.name = "batch",
-     .kind = ARG_INTEGER,
-     .value = "N",
-     .min = 1,
-     .max = COUNT_MOST,
-     .standard = "4096",
-     .help = "kernels whose gradient a step takes"},
-    {.name = "sampling",
-     .kind = ARG_CHOICE,
-     .value = "HOW",
-     .choices = samplings + 1,
-     .standard = "mixed",
-     .help =
-         "how they are drawn: uniform, by magnitude, uniform with a share of magnitude steps (mixed), all, one layer"},
-    {.name = "magnitude",
-     .kind = ARG_REAL,
-     .value = "SHARE",
-     .max = 1,
-     .standard = "0.2",
-     .help = "share of steps by magnitude of mixed sampling"},
-    {.name = "loss",
-     .kind = ARG_CHOICE,
-     .value = "FORM",
-     .choices = forms + 1,
-     .standard = "rms",
-     .help = "L_recon: the root of the mean square, or the mean square"},
-    {.name = "refresh",
-     .kind = ARG_INTEGER,
-     .value = "N",
-     .min = 1,
-     .max = COUNT_MOST,
-     .standard = "20",
-     .help = "steps between evaluations of the loss over all kernels"},
-    {.name = "exact", .kind = ARG_FLAG, .help = "evaluate all kernels in every step"},
-    {.name = "optimiser",
-     .kind = ARG_CHOICE,
-     .value = "KIND",
-     .choices = optimisers + 1,
-     .standard = "ranger",
-     .help = "Ranger is RAdam with Lookahead"},
-    {.name = "lr", .kind = ARG_REAL, .value = "RATE", .above_min = true, .standard = "0.005", .help = "learning rate"},
-    {.name = "lr-last",
-     .kind = ARG_REAL,
-     .value = "RATE",
-     .above_min = true,
-     .standard = "1e-6",
-     .help = "learning rate at the end of the schedule"},
-    {.name = "schedule",
-     .kind = ARG_CHOICE,
-     .value = "KIND",
-     .choices = schedules + 1,
-     .standard = "cosine",
-     .help = "of the learning rate"},
-    {.name = "weight-decay",
-     .kind = ARG_REAL,
-     .value = "W",
-     .max = 1,
-     .help = "of the optimiser (ranger 0.001, adamw 0.01, else 0)"},
-    {.name = "beta1",
-     .kind = ARG_REAL,
-     .value = "B",
-     .max = 0.999999,
-     .help = "of the first moment (ranger 0.5, adam 0.9)"},
-    {.name = "beta2", .kind = ARG_REAL, .value = "B", .max = 0.99999999, .help = "of the second moment (0.999)"},
-    {.name = "epsilon",
-     .kind = ARG_REAL,
-     .value = "E",
-     .above_min = true,
-     .help = "of the adaptive step (ranger 1e-5, adam 1e-8)"},
-    {.name = "momentum", .kind = ARG_REAL, .value = "M", .max = 0.999999, .help = "of sgd (0.9, Nesterov)"},
-    {.name = "centralise",
-     .kind = ARG_CHOICE,
-     .value = "on|off",
-     .choices = "on|off",
-     .help = "take the row means off the gradients of matrices (ranger on, else off)"},
-    {.name = "clip", .kind = ARG_REAL, .value = "NORM", .above_min = true, .help = "largest gradient norm"},
-    {.name = "eval-every",
-     .kind = ARG_INTEGER,
-     .value = "N",
-     .max = COUNT_MOST,
-     .help = "steps between evaluations (a twentieth of the run)"},
-    {.name = "save-every",
-     .kind = ARG_INTEGER,
-     .value = "N",
-     .max = COUNT_MOST,
-     .help = "steps between checkpoints (a twentieth of the run, at most 1000)"},
-    {.name = "log-every",
-     .kind = ARG_INTEGER,
-     .value = "N",
-     .max = COUNT_MOST,
-     .help = "steps between rows of the log (about a thousandth of the run, in multiples of --refresh)"},
+     .value = "MAPS",
+     .choices = "distinct|aliased",
+     .standard = "distinct",
+     .help = "every map before a ReLU once; aliased as the reference implementation counts them"},
+    {.name = "warm-up", .kind = ARG_INTEGER, .value = "N", .max = COUNT_MOST, .help = "first steps on L_recon alone"},
+    OPTIONS_OPTIMISER("ranger", "0.005", "1e-6", "cosine"),
+    OPTIONS_EVERY,
     {0}};
 static const char *const examples[] = {
     "train small --net base --hidden 24 --steps 60 --data test", "train again --from pred --steps 20 --lr 0.001",
