@@ -110,7 +110,8 @@ typedef struct NetworkOptions {
 } NetworkOptions;
 
 /* Loads every tensor as float32 (after the memory budget). An unknown architecture is no failure. A network saved by
- * weft brings back its lineage and normalisation. */
+ * weft brings back its lineage and normalisation. A trainer's checkpoint (metadata weft.run) is the network in it: what
+ * it keeps of the run, tensors whose names begin with "state.", is left alone. */
 Network *network_load(const char *path, const NetworkOptions *options, Error *err);
 Network *network_from_checkpoint(Checkpoint *checkpoint, const NetworkOptions *options,
                                  Error *err); /* checkpoint stays the caller's */
@@ -130,7 +131,14 @@ void network_replace(Network *network, size_t index, Tensor *tensor);
  * STATUS_USAGE. */
 bool network_save(const Network *network, const char *path, bool overwrite, Error *err);
 
-uint64_t network_parameters(const Network *network); /* learnable: without running statistics and counters */
+/* What a .safetensors of the network holds, for a caller that writes more beside it. Points into the network;
+ * file_parts_done. */
+bool network_parts(const Network *network, FileParts *out, Error *err);
+
+/* Whether tensors[tensor] is learnable: weights and biases of convolutions and linear layers, gamma and beta of batch
+ * norm; not running statistics and counters. By its name and type. */
+bool network_trainable(const Network *network, size_t tensor);
+uint64_t network_parameters(const Network *network); /* elements of all learnable tensors */
 const Tensor *layer_weight(const Network *network, const Layer *layer);
 /* The layer's weight as a matrix: rows c_out, columns c_in/groups * kh * kw. */
 void layer_matrix(const Network *network, const Layer *layer, size_t *rows, size_t *columns);
@@ -148,6 +156,23 @@ typedef struct ArchitectureInfo {
     const char *name, *help;
 } ArchitectureInfo;
 const ArchitectureInfo *architecture_names(void);
+
+/* ---- new networks ------------------------------------------------------------------------------------------------ */
+
+/* A network to make. */
+typedef struct ArchitectureRequest {
+    const char *architecture; /* with its depth: "resnet20" (any 6n + 2) */
+    unsigned widths[3];       /* channels of the stages; 0: 16, 32, 64 */
+    unsigned in_channels;     /* 1 (made for 28x28 images) or 3 (32x32) */
+    unsigned classes;
+    Normalisation normalisation; /* of as many channels */
+    bool projection;             /* shortcuts of option B, else A, where a block changes its map's shape */
+} ArchitectureRequest;
+/* A network with the weights that training begins with, a function of the request and the seed: He et al.'s
+ * initialisation (normal, variance 2 / fan-in) of convolutions and linear layers, biases U(-1/sqrt(fan-in),
+ * 1/sqrt(fan-in)); batch norm with gamma 1, beta 0, mean 0, variance 1. Its lineage begins with "fit" = `command`.
+ * STATUS_USAGE for a request that makes no sense; STATUS_LIMIT over the memory budget. */
+Network *network_create(const ArchitectureRequest *request, uint64_t seed, const char *command, Error *err);
 
 /* ---- engine ------------------------------------------------------------------------------------------------------ */
 

@@ -1,6 +1,7 @@
 /* architecture -- the table of architectures, and recognising one from the names and shapes of a network's tensors. */
 #include "net/internal.h"
 
+#include <limits.h>
 #include <string.h>
 
 static const Architecture *const architectures[] = {
@@ -58,4 +59,23 @@ bool architecture_recognise(Network *network, const char *name, const Architectu
     }
     str_done(&why);
     return done;
+}
+
+const Architecture *architecture_named(const char *name, unsigned *depth, Error *err) {
+    Str known = {0};
+    for (size_t i = 0; i < ARCHITECTURES; i++) {
+        const size_t length = strlen(architectures[i]->family);
+        uint64_t number;
+        if (strncmp(name, architectures[i]->family, length) == 0 && text_to_u64(name + length, &number) &&
+            number <= UINT_MAX) {
+            *depth = (unsigned)number;
+            str_done(&known);
+            return architectures[i];
+        }
+        str_addf(&known, "%s%s", i > 0 ? "; " : "", architectures[i]->depths);
+    }
+    if (str_ok(&known, err))
+        error_set(err, STATUS_USAGE, "no architecture '%s' to create; there are %s", name, known.text);
+    str_done(&known);
+    return NULL;
 }

@@ -32,6 +32,19 @@ void graph_release(Graph *graph);
  * is missing or of another shape than its operation needs. */
 Shape *graph_shapes(const Network *network, unsigned height, unsigned width, Error *err);
 
+/* ---- tensors ----------------------------------------------------------------------------------------------------- */
+
+/* Grows the tensors of a new network, one by one, within the memory budget. As with GraphBuilder, a failure sticks. */
+typedef struct TensorBuilder {
+    Network *network;
+    size_t capacity;
+    uint64_t bytes;
+    Error *err;
+    bool failed;
+} TensorBuilder;
+void tensor_add(TensorBuilder *builder, unsigned rank, const uint64_t *dim, const char *name, ...)
+    __attribute__((format(printf, 4, 5)));
+
 /* ---- architectures ----------------------------------------------------------------------------------------------- */
 
 /* What an architecture finds in a network's tensors. */
@@ -46,12 +59,19 @@ typedef struct Architecture {
     /* Recognises the names and shapes of network->tensors; false only where memory ran out. */
     bool (*fit)(const Network *network, ArchitectureFit *fit, Error *err);
     bool (*predicted)(const Tensor *convolution); /* is this weight one that a predictor predicts by default? */
+    const char *family;                           /* its networks are created as FAMILY and depth: "resnet" */
+    const char *depths;                           /* which depths there are, for messages */
+    /* Adds the tensors of a new network, all zero, named and shaped so that `fit` recognises them. STATUS_USAGE for a
+     * depth or widths that it does not have. */
+    bool (*make)(const ArchitectureRequest *request, unsigned depth, Network *network, Error *err);
 } Architecture;
 extern const Architecture architecture_resnet_cifar;
 
 /* Sets architecture, why_unknown and graph of a network whose tensors are loaded. `name`: NULL, or the one architecture
  * to accept; *found is NULL where none fits. */
 bool architecture_recognise(Network *network, const char *name, const Architecture **found, Error *err);
+/* The architecture and the depth of a name such as "resnet20". NULL and STATUS_USAGE where there is none. */
+const Architecture *architecture_named(const char *name, unsigned *depth, Error *err);
 
 /* ---- engine ------------------------------------------------------------------------------------------------------ */
 

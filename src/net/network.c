@@ -82,12 +82,17 @@ static bool note_unusable(Network *network, const CheckpointTensor *entry, Error
     return done;
 }
 
+/* The optimiser's arrays in a trainer's checkpoint. */
+static bool is_state(const Checkpoint *checkpoint, const CheckpointTensor *entry) {
+    return strncmp(entry->name, "state.", 6) == 0 && checkpoint_metadata_find(checkpoint, "weft.run");
+}
+
 /* Bytes that the tensors will take: float32, and the stored bytes of integers. */
 static bool admit(const Checkpoint *checkpoint, Error *err) {
     uint64_t total = 0;
     for (size_t i = 0; i < checkpoint_count(checkpoint); i++) {
         const CheckpointTensor *entry = checkpoint_tensor(checkpoint, i);
-        if (!is_number(entry->dtype)) continue;
+        if (!is_number(entry->dtype) || is_state(checkpoint, entry)) continue;
         uint64_t bytes, each = sizeof(float) + (is_integer(entry->dtype) ? dtype_bits(entry->dtype) / 8 : 0);
         if (!size_mul(entry->count, each, &bytes) || !size_add(total, bytes, &total)) total = UINT64_MAX;
     }
@@ -101,6 +106,7 @@ static bool load_tensors(Network *network, Checkpoint *checkpoint, Error *err) {
     if (!network->tensors) return false;
     for (size_t i = 0; i < count; i++) {
         const CheckpointTensor *entry = checkpoint_tensor(checkpoint, i);
+        if (is_state(checkpoint, entry)) continue;
         if (is_number(entry->dtype)) {
             if (!load_tensor(checkpoint, i, &network->tensors[network->tensor_count++], err)) return false;
         } else if (!note_unusable(network, entry, err)) {
@@ -109,7 +115,7 @@ static bool load_tensors(Network *network, Checkpoint *checkpoint, Error *err) {
     }
     if (network->tensor_count > 0) return true;
     const CheckpointTensor *first = count > 0 ? checkpoint_tensor(checkpoint, 0) : NULL;
-    if (first)
+    if (first && !is_number(first->dtype))
         return error_set(err, STATUS_BAD_INPUT, "%s: no tensor can be used: '%s': %s values cannot be used as numbers",
                          checkpoint_path(checkpoint), first->name, dtype_name(first->dtype));
     return error_set(err, STATUS_BAD_INPUT, "%s: holds no tensors", checkpoint_path(checkpoint));
@@ -274,13 +280,15 @@ void network_replace(Network *network, size_t index, Tensor *tensor) {
 
 /* ---- asking ------------------------------------------------------------------------------------------------------ */
 
+bool network_trainable(const Network *network, size_t tensor) {
+    const NetTensor *one = &network->tensors[tensor];
+    return !is_integer(one->stored) && !ends_with(one->name, "running_mean") && !ends_with(one->name, "running_var") &&
+           !ends_with(one->name, "num_batches_tracked");
+}
+
 uint64_t network_parameters(const Network *network) {
     uint64_t total = 0;
-    for (size_t i = 0; i < network->tensor_count; i++) {
-        const NetTensor *tensor = &network->tensors[i];
-        if (!is_integer(tensor->stored) && !ends_with(tensor->name, "running_mean") &&
-            !ends_with(tensor->name, "running_var") && !ends_with(tensor->name, "num_batches_tracked"))
-            total += tensor->tensor->count;
-    }
+    for (size_t i = 0; i < network->tensor_count; i++)
+        if (network_trainable(network, i)) total += network->tensors[i].tensor->count;
     return total;
 }

@@ -19,36 +19,45 @@ static TensorOut tensor_out(const NetTensor *tensor) {
                        .data = tensor->integers ? integers_bytes(tensor->integers) : tensor->tensor->data};
 }
 
-static bool save_safetensors(const Network *network, const char *path, bool overwrite, const TensorOut *tensors,
-                             Error *err) {
-    KeyValue *metadata = NULL;
-    size_t count = 0;
+static bool add_metadata(FileParts *parts, const Network *network, Error *err) {
+    KeyValue **list = &parts->metadata;
+    size_t *count = &parts->metadata_count;
     Str lineage = {0}, normalise = {0};
     normalisation_text(&network->normalisation, &normalise);
-    bool done = key_value_add(&metadata, &count, "format", "pt", err) &&
+    bool done = key_value_add(list, count, "format", "pt", err) &&
                 key_value_write(network->lineage, network->lineage_count, LINEAGE_NAMES, &lineage, err) &&
-                key_value_add(&metadata, &count, "weft.lineage", str_text(&lineage), err) && str_ok(&normalise, err);
+                key_value_add(list, count, "weft.lineage", str_text(&lineage), err) && str_ok(&normalise, err);
     if (done && network->architecture)
-        done = key_value_add(&metadata, &count, "weft.architecture", network->architecture, err);
+        done = key_value_add(list, count, "weft.architecture", network->architecture, err);
     if (done && network->normalisation.channels > 0)
-        done = key_value_add(&metadata, &count, "weft.normalise", str_text(&normalise), err);
-    done = done && safetensors_save(path, overwrite, tensors, network->tensor_count, metadata, count, err);
-    key_value_free(metadata, count);
+        done = key_value_add(list, count, "weft.normalise", str_text(&normalise), err);
     str_done(&lineage);
     str_done(&normalise);
+    return done;
+}
+
+bool network_parts(const Network *network, FileParts *out, Error *err) {
+    FileParts parts = {.tensors = mem_alloc(network->tensor_count, sizeof *parts.tensors, err)};
+    if (!parts.tensors) return false;
+    for (size_t i = 0; i < network->tensor_count; i++) parts.tensors[parts.count++] = tensor_out(&network->tensors[i]);
+    const bool done = add_metadata(&parts, network, err);
+    if (done)
+        *out = parts;
+    else
+        file_parts_done(&parts);
     return done;
 }
 
 bool network_save(const Network *network, const char *path, bool overwrite, Error *err) {
     const char *dot = strrchr(path, '.');
     bool safetensors = dot && strcasecmp(dot, ".safetensors") == 0, npz = dot && strcasecmp(dot, ".npz") == 0;
+    FileParts parts;
     if (!safetensors && !npz)
         return error_set(err, STATUS_USAGE, "%s: a network is saved as .safetensors or .npz", path);
-    TensorOut *tensors = mem_alloc(network->tensor_count, sizeof *tensors, err);
-    if (!tensors) return false;
-    for (size_t i = 0; i < network->tensor_count; i++) tensors[i] = tensor_out(&network->tensors[i]);
-    bool done = safetensors ? save_safetensors(network, path, overwrite, tensors, err)
-                            : npz_save(path, overwrite, tensors, network->tensor_count, err);
-    mem_free(tensors);
+    if (!network_parts(network, &parts, err)) return false;
+    bool done = safetensors ? safetensors_save(path, overwrite, parts.tensors, parts.count, parts.metadata,
+                                               parts.metadata_count, err)
+                            : npz_save(path, overwrite, parts.tensors, parts.count, err);
+    file_parts_done(&parts);
     return done;
 }

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 enum { STAGES = 3, BLOCKS_MAX = 10000 };
+#define DEPTHS "resnet8, resnet14, resnet20, ...: 6n + 2 layers"
 
 /* What is being built. */
 typedef struct ResNet {
@@ -166,6 +167,60 @@ static bool fit(const Network *network, ArchitectureFit *out, Error *err) {
     return done;
 }
 
+/* ---- making ------------------------------------------------------------------------------------------------------ */
+
+static void add_convolution(TensorBuilder *builder, unsigned out, unsigned in, unsigned kernel, const char *name) {
+    tensor_add(builder, 4, (const uint64_t[]){out, in, kernel, kernel}, "%s.weight", name);
+}
+
+static void add_batch_norm(TensorBuilder *builder, unsigned channels, const char *name) {
+    static const char *const parts[] = {"weight", "bias", "running_mean", "running_var"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        tensor_add(builder, 1, (const uint64_t[]){channels}, "%s.%s", name, parts[i]);
+}
+
+static void add_block(TensorBuilder *builder, unsigned in, unsigned width, bool shortcut, const char *prefix) {
+    char name[64];
+#define NAMED(part) (snprintf(name, sizeof name, "%s.%s", prefix, part), name)
+    add_convolution(builder, width, in, 3, NAMED("conv1"));
+    add_batch_norm(builder, width, NAMED("bn1"));
+    add_convolution(builder, width, width, 3, NAMED("conv2"));
+    add_batch_norm(builder, width, NAMED("bn2"));
+    if (!shortcut) return;
+    add_convolution(builder, width, in, 1, NAMED("shortcut.0"));
+    add_batch_norm(builder, width, NAMED("shortcut.1"));
+#undef NAMED
+}
+
+static bool make(const ArchitectureRequest *request, unsigned depth, Network *network, Error *err) {
+    const unsigned blocks = depth / 6;
+    unsigned width[STAGES], in;
+    if (depth % 6 != 2 || blocks == 0 || blocks > BLOCKS_MAX)
+        return error_set(err, STATUS_USAGE, "%s: there are " DEPTHS, request->architecture);
+    for (unsigned s = 0; s < STAGES; s++) {
+        width[s] = request->widths[s] ? request->widths[s] : 16u << s;
+        if (s > 0 && width[s] < width[s - 1] && !request->projection)
+            return error_set(err, STATUS_USAGE,
+                             "%s: from %u channels to %u: shortcuts of option A cannot take channels away, those of "
+                             "option B can",
+                             request->architecture, width[s - 1], width[s]);
+    }
+    TensorBuilder builder = {.network = network, .err = err};
+    in = width[0];
+    add_convolution(&builder, in, request->in_channels, 3, "conv1");
+    add_batch_norm(&builder, in, "bn1");
+    for (unsigned s = 0; s < STAGES; s++)
+        for (unsigned b = 0; b < blocks && !builder.failed; b++) {
+            char prefix[32];
+            snprintf(prefix, sizeof prefix, "layer%u.%u", s + 1, b);
+            add_block(&builder, in, width[s], request->projection && s > 0 && b == 0, prefix);
+            in = width[s];
+        }
+    tensor_add(&builder, 2, (const uint64_t[]){request->classes, in}, "linear.weight");
+    tensor_add(&builder, 1, (const uint64_t[]){request->classes}, "linear.bias");
+    return !builder.failed;
+}
+
 /* METHOD.md section 1: every 3x3 convolution. */
 static bool predicted(const Tensor *convolution_weight) {
     return convolution_weight->dim[2] == 3 && convolution_weight->dim[3] == 3;
@@ -175,4 +230,7 @@ const Architecture architecture_resnet_cifar = {
     .info = {"resnet-cifar", "CIFAR ResNet of basic blocks: any depth and widths, shortcut option A or B"},
     .fit = fit,
     .predicted = predicted,
+    .family = "resnet",
+    .depths = DEPTHS,
+    .make = make,
 };
