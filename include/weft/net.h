@@ -107,6 +107,7 @@ typedef struct NetworkOptions {
     const char *architecture; /* NULL: recognise; else a name of architecture_names(), refused (naming the tensor) where
                                  it does not fit */
     const char *normalise;    /* NULL: from the file's metadata, else by recognition; else as normalisation_parse */
+    bool own;                 /* a file of a run: its network goes on as it was, with no "load" in its lineage */
 } NetworkOptions;
 
 /* Loads every tensor as float32 (after the memory budget). An unknown architecture is no failure. A network saved by
@@ -266,6 +267,8 @@ bool engine_backward(Engine *engine, const float *pixels, const uint16_t *labels
 /* With batch_statistics: mean and biased variance of every batch norm in the last pass, for the running statistics.
  * `op`: the batch norm's position; channels values each; borrowed until the next pass. */
 void engine_batch_statistics(const Engine *engine, size_t op, const float **mean, const float **variance);
+/* Pixels (height times width) of the map that an operation gives. */
+size_t engine_map_pixels(const Engine *engine, size_t op);
 
 /* Floating-point operations of one image: forward; backward with respect to the maps; backward with respect to the
  * weights that are asked for (multiply and add count as two; convolutions and linear layers only). */

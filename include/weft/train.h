@@ -65,8 +65,8 @@ void optimiser_set_steps(Optimiser *optimiser, uint64_t steps); /* as if so many
 /* ---- schedules --------------------------------------------------------------------------------------------------- */
 
 /* Of step t of T, from 0: cosine lr1 + (lr0 - lr1) (1 + cos(pi t / T)) / 2; exponential lr0 (lr1 / lr0)^(t / T);
- * constant. */
-#define SCHEDULES(X) X(COSINE, "cosine") X(EXPONENTIAL, "exponential") X(CONSTANT, "constant")
+ * constant; one-cycle, from lr0 / 25 up to lr0 at 30 % of the steps and down to lr1, as torch's OneCycleLR. */
+#define SCHEDULES(X) X(COSINE, "cosine") X(EXPONENTIAL, "exponential") X(CONSTANT, "constant") X(ONE_CYCLE, "one-cycle")
 typedef enum ScheduleKind {
 #define X(name, text) SCHEDULE_##name,
     SCHEDULES(X)

@@ -66,8 +66,8 @@ const Architecture *architecture_named(const char *name, unsigned *depth, Error 
     for (size_t i = 0; i < ARCHITECTURES; i++) {
         const size_t length = strlen(architectures[i]->family);
         uint64_t number;
-        if (strncmp(name, architectures[i]->family, length) == 0 && text_to_u64(name + length, &number) &&
-            number <= UINT_MAX) {
+        if (strncmp(name, architectures[i]->family, length) == 0 && name[length] &&
+            text_to_u64(name + length, &number) && number <= UINT_MAX) {
             *depth = (unsigned)number;
             str_done(&known);
             return architectures[i];

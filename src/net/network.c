@@ -144,7 +144,7 @@ static bool load_notes(Network *network, const Checkpoint *checkpoint, Error *er
 }
 
 /* What a saved network says about itself; a lineage that cannot be read is told, a fresh file's one begins here. */
-static bool load_lineage(Network *network, const Checkpoint *checkpoint, Error *err) {
+static bool load_lineage(Network *network, const Checkpoint *checkpoint, bool own, Error *err) {
     const char *text = checkpoint_metadata_find(checkpoint, "weft.lineage");
     bool understood = true;
     if (text && !key_value_read(&network->lineage, &network->lineage_count, LINEAGE_NAMES, text, &understood, err))
@@ -152,7 +152,7 @@ static bool load_lineage(Network *network, const Checkpoint *checkpoint, Error *
     if (!understood && !key_value_add(&network->notes, &network->note_count, "note",
                                       "weft.lineage is not understood and was left out", err))
         return false;
-    return key_value_add(&network->lineage, &network->lineage_count, "load", checkpoint_path(checkpoint), err);
+    return own || key_value_add(&network->lineage, &network->lineage_count, "load", checkpoint_path(checkpoint), err);
 }
 
 static bool load_normalisation(Network *network, const Checkpoint *checkpoint, const char *asked, Error *err) {
@@ -185,7 +185,7 @@ Network *network_from_checkpoint(Checkpoint *checkpoint, const NetworkOptions *o
     if (!network) return NULL;
     if (!options) options = &defaults;
     bool done = load_tensors(network, checkpoint, err) && load_notes(network, checkpoint, err) &&
-                load_lineage(network, checkpoint, err);
+                load_lineage(network, checkpoint, options->own, err);
     if (done && !architecture_recognise(network, options->architecture, &architecture, err)) {
         done = false;
         if (err->status == STATUS_BAD_INPUT) error_prefix(err, "%s", checkpoint_path(checkpoint));

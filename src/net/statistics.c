@@ -145,3 +145,8 @@ void engine_batch_statistics(const Engine *engine, size_t op, const float **mean
         *variance = engine->statistics.variance + step->statistics;
     }
 }
+
+size_t engine_map_pixels(const Engine *engine, size_t op) {
+    const Shape shape = engine->plan.maps[op].shape;
+    return (size_t)shape.height * shape.width;
+}

@@ -148,7 +148,7 @@ Batches *images_open(const TrainConfig *config, const Network *network, const Da
     return batches_new(images, &options, err);
 }
 
-static bool check_teacher(const TrainConfig *config, const Network *student, const Network *teacher, Error *err) {
+bool teacher_check(const TrainConfig *config, const Network *student, const Network *teacher, Error *err) {
     if (!teacher->graph)
         return error_set(err, STATUS_FAILED, "the teacher cannot run: %s",
                          teacher->why_unknown ? teacher->why_unknown : "its architecture is unknown");
@@ -203,7 +203,7 @@ static bool make_engines(Distil *d, const Network *network, const Network *teach
 
 Distil *distil_new(const TrainConfig *config, const Predictor *predictor, const TrainJob *job, Error *err) {
     const Network *network = job->source, *teacher = job->teacher ? job->teacher : network;
-    if (!images_check(config, network, job->images, err) || !check_teacher(config, network, teacher, err)) return NULL;
+    if (!images_check(config, network, job->images, err) || !teacher_check(config, network, teacher, err)) return NULL;
     Distil *d = mem_alloc(1, sizeof *d, err);
     bool *marks = d ? mem_alloc(network->tensor_count, sizeof *marks, err) : NULL;
     bool done = marks != NULL;

@@ -71,6 +71,8 @@ bool distil_step(Distil *distil, uint64_t step, const float *predictions, const 
                  const uint16_t *times, size_t count, float *delta, StepLoss *loss, Error *err);
 /* STATUS_USAGE where the images do not fit the network: channels, classes, labels that a loss needs. */
 bool images_check(const TrainConfig *config, const Network *network, const Dataset *images, Error *err);
+/* The same for a teacher: classes, channels, and the architecture where feature maps are distilled. */
+bool teacher_check(const TrainConfig *config, const Network *student, const Network *teacher, Error *err);
 /* Shuffled batches of a run's images. `network`: whose normalisation turns noise into pixels. */
 Batches *images_open(const TrainConfig *config, const Network *network, const Dataset *images, Error *err);
 

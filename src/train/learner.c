@@ -23,4 +23,3 @@ bool learner_evaluate(const Network *network, const Dataset *data, Measure *out,
     evaluation_done(&evaluation);
     return true;
 }
-bool fit_learner(Learner *l, const TrainConfig *c, const TrainJob *j, Checkpoint *k, Error *err) { (void)l;(void)c;(void)j;(void)k; return error_set(err, STATUS_FAILED, "no fit"); }

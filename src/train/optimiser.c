@@ -234,11 +234,25 @@ double gradient_norm(const float *gradient, size_t count) {
 
 /* ---- schedules --------------------------------------------------------------------------------------------------- */
 
+static double cosine(double from, double to, double part) {
+    return to + 0.5 * (from - to) * (1 + cos(M_PI * part));
+}
+
+/* As torch.optim.lr_scheduler.OneCycleLR with cosine annealing: up over the first 30 % of the steps from a 25th of the
+ * peak, then down; the last step has the last rate. */
+static double one_cycle(double peak, double last, uint64_t step, uint64_t steps) {
+    const double top = 0.3 * (double)steps - 1, end = (double)steps - 1, at = (double)step;
+    if (at <= top) return cosine(peak / 25, peak, top > 0 ? at / top : 1);
+    return cosine(peak, last, end > top ? fmin((at - top) / (end - top), 1) : 1);
+}
+
 double schedule_rate(ScheduleKind kind, double first, double last, uint64_t step, uint64_t steps) {
     const double part = steps ? (double)step / (double)steps : 0;
     switch (kind) {
     case SCHEDULE_COSINE:
-        return last + 0.5 * (first - last) * (1 + cos(M_PI * part));
+        return cosine(first, last, part);
+    case SCHEDULE_ONE_CYCLE:
+        return one_cycle(first, last, step, steps);
     case SCHEDULE_EXPONENTIAL:
         return first * pow(last / first, part);
     case SCHEDULE_CONSTANT:

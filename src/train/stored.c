@@ -238,9 +238,10 @@ static void load_data(const char *run, const char *began, const char *field, Sto
 }
 
 static Network *load_network(const char *folder, const char *file, Error *err) {
+    const NetworkOptions own = {.own = true};
     Str path = {0};
     run_path(folder, file, &path);
-    Network *network = str_ok(&path, err) ? network_load(str_text(&path), NULL, err) : NULL;
+    Network *network = str_ok(&path, err) ? network_load(str_text(&path), &own, err) : NULL;
     str_done(&path);
     return network;
 }

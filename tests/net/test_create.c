@@ -112,7 +112,7 @@ static void runs(void **state) {
 
 static void refused(const ArchitectureRequest *request, Status status, const char *words) {
     Error err;
-    assert_null(network_create(request, 1, "fit", &err));
+    if (network_create(request, 1, "fit", &err)) fail_msg("made: %s", request->architecture);
     if (err.status != status || !strstr(err.text, words)) fail_msg("%d: %s; expected: %s", err.status, err.text, words);
 }
 
