@@ -166,7 +166,7 @@ typedef struct ArchitectureRequest {
     unsigned widths[3];       /* channels of the stages; 0: 16, 32, 64 */
     unsigned in_channels;     /* 1 (made for 28x28 images) or 3 (32x32) */
     unsigned classes;
-    Normalisation normalisation; /* of as many channels */
+    Normalisation normalisation; /* of as many channels; 0 channels: that of the dataset that has such images */
     bool projection;             /* shortcuts of option B, else A, where a block changes its map's shape */
 } ArchitectureRequest;
 /* A network with the weights that training begins with, a function of the request and the seed: He et al.'s

@@ -150,7 +150,9 @@ TrainConfig train_config(void); /* METHOD.md's values, 20,000 steps, L_recon alo
 void train_defaults(TrainConfig *config, const Dataset *images);
 /* And how many steps it takes, once config->epoch_steps is set. */
 uint64_t train_steps(const TrainConfig *config, const Dataset *images);
-bool train_on_images(const TrainConfig *config); /* some loss on images has a weight */
+const char *train_scheme_name(SchemeKind scheme);
+const char *train_rate_of(const TrainConfig *config); /* what TrainStatus.rate counts: "kernels" or "images" */
+bool train_on_images(const TrainConfig *config);      /* some loss on images has a weight */
 
 /* ---- runs -------------------------------------------------------------------------------------------------------- */
 
@@ -226,6 +228,7 @@ typedef struct TrainAbout {
     char name[80];
     SchemeKind scheme;
     uint64_t steps;
+    const char *rate_of; /* as train_rate_of */
 } TrainAbout;
 bool train_about(const char *folder, TrainAbout *out, Error *err);
 

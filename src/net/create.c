@@ -78,7 +78,7 @@ static bool check(const ArchitectureRequest *request, Error *err) {
     if (request->classes == 0 || request->classes > CLASSES_MAX)
         return error_set(err, STATUS_USAGE, "%s: %u classes, there can be 1 to %d", request->architecture,
                          request->classes, CLASSES_MAX);
-    if (request->normalisation.channels != request->in_channels)
+    if (request->normalisation.channels != 0 && request->normalisation.channels != request->in_channels)
         return error_set(err, STATUS_USAGE, "%s: a normalisation of %u channels for images of %u",
                          request->architecture, request->normalisation.channels, request->in_channels);
     return true;
@@ -93,7 +93,9 @@ Network *network_create(const ArchitectureRequest *request, uint64_t seed, const
         architecture_recognise(network, architecture->info.name, &architecture, err) &&
         network_list_layers(network, architecture, err) &&
         key_value_add(&network->lineage, &network->lineage_count, "fit", command, err)) {
-        network->normalisation = request->normalisation;
+        network->normalisation = request->normalisation.channels > 0
+                                     ? request->normalisation
+                                     : normalisation_guess(request->in_channels, request->classes);
         initialise(network, seed);
         return network;
     }

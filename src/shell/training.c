@@ -7,9 +7,10 @@
 
 /* ---- watching ---------------------------------------------------------------------------------------------------- */
 
-bool training_open(Training *training, Session *session, const char *name, uint64_t steps, bool monitor, Error *err) {
+bool training_open(Training *training, Session *session, const char *name, uint64_t steps, const char *rate_of,
+                   bool monitor, Error *err) {
     *training = (Training){.session = session, .name = name};
-    training->about = (MonitorRun){.title = name, .steps = steps, .rate_of = "kernels", .foreground = true};
+    training->about = (MonitorRun){.title = name, .steps = steps, .rate_of = rate_of, .foreground = true};
     return !monitor || (training->monitor = monitor_open(&training->about, err)) != NULL;
 }
 
@@ -32,7 +33,7 @@ static void draw_line(Training *training, const TrainStatus *s) {
     Str rest = {0};
     str_addf(&rest, "loss %.5g", s->loss);
     if (!isnan(s->accuracy)) str_addf(&rest, ", accuracy %.3f %%", s->accuracy);
-    if (!isnan(s->rate)) str_addf(&rest, ", %.3g kernels/s", s->rate);
+    if (!isnan(s->rate)) str_addf(&rest, ", %.3g %s/s", s->rate, training->about.rate_of);
     if (!isnan(s->left)) {
         str_add(&rest, ", ");
         add_duration(&rest, s->left);
@@ -83,15 +84,20 @@ static double share(double part, double whole) {
 static void add_row(Table *table, const char *name, const TrainResults *results, size_t number) {
     const TrainResult *r = &results->trial[number];
     const Predictor *p = r->predictor;
+    const uint64_t parameters = p ? p->parameter_count : network_parameters(r->network);
     table_text(table, name);
+    table_text(table, train_scheme_name(results->config.scheme));
     if (results->trials > 1) table_integer(table, (int64_t)number + 1);
     table_integer(table, (int64_t)r->seed);
-    table_integer(table, p->config.hidden);
+    if (p) table_integer(table, p->config.hidden);
     table_integer(table, (int64_t)r->step);
-    table_real(table, r->recon);
+    if (p) table_real(table, r->recon);
     table_real(table, r->accuracy);
-    table_real(table, share((double)p->parameter_count, (double)p->source_parameters));
-    table_real(table, 4.0 * (double)p->parameter_count / (1 << 20));
+    if (p)
+        table_real(table, share((double)parameters, (double)p->source_parameters));
+    else
+        table_integer(table, (int64_t)parameters);
+    table_real(table, 4.0 * (double)parameters / (1 << 20));
     table_real(table, r->seconds);
 }
 
@@ -118,26 +124,27 @@ static void add_statistics(Table *table, const char *column, const TrainResults 
 static Table *results_table(const char *name, const TrainResults *results, Error *err) {
     Table *table = table_new(err);
     if (!table) return NULL;
-    table_column(table, "predictor", "", COLUMN_TEXT);
+    const Predictor *p = results->trial[results->best].predictor;
+    table_column(table, p ? "predictor" : "network", "", COLUMN_TEXT);
+    table_column(table, "scheme", "", COLUMN_TEXT);
     if (results->trials > 1) table_column(table, "trial", "", COLUMN_INTEGER);
     table_column(table, "seed", "", COLUMN_INTEGER);
-    table_column(table, "hidden", "", COLUMN_INTEGER);
+    if (p) table_column(table, "hidden", "", COLUMN_INTEGER);
     table_column(table, "steps", "", COLUMN_INTEGER);
-    table_column(table, "l_recon", "", COLUMN_REAL);
+    if (p) table_column(table, "l_recon", "", COLUMN_REAL);
     table_column(table, "accuracy", "%", COLUMN_REAL);
-    table_column(table, "cr", "", COLUMN_REAL);
+    table_column(table, p ? "cr" : "parameters", "", p ? COLUMN_REAL : COLUMN_INTEGER);
     table_column(table, "size", "MB", COLUMN_REAL);
     table_column(table, "seconds", "s", COLUMN_REAL);
     for (size_t i = 0; i < results->count; i++) add_row(table, name, results, i);
     const TrainResult *best = &results->trial[results->best];
-    const Predictor *p = best->predictor;
     if (results->trials > 1) {
         table_note(table, "best_trial", "%zu", results->best + 1);
         add_statistics(table, "accuracy", results);
         add_statistics(table, "l_recon", results);
     }
     if (!isnan(best->best_accuracy)) table_note(table, "best_accuracy", "%.9g", best->best_accuracy);
-    table_note(table, "cr_predicted", "%.9g", share((double)p->parameter_count, (double)p->weight_count));
+    if (p) table_note(table, "cr_predicted", "%.9g", share((double)p->parameter_count, (double)p->weight_count));
     return table_finish(table, err);
 }
 
@@ -151,9 +158,11 @@ static void say_afterwards(const char *name, const char *folder, const TrainResu
                  (unsigned long long)results->config.steps);
         if (folder)
             str_addf(&text, "; resume %s goes on", folder);
-        else
+        else if (newest->predictor)
             str_addf(&text, "; train NEW --from %s goes on from its weights (--run FOLDER would have kept the run)",
                      name);
+        else
+            str_add(&text, "; --run FOLDER would have kept the run");
         if (cancel_level())
             error_set(&result->afterwards, STATUS_CANCELLED, "%s", str_text(&text));
         else
@@ -175,7 +184,25 @@ bool training_result(const char *name, const char *folder, TrainResults *results
         result_chart(result, CHART_BARS, "trial", isnan(results->trial[0].accuracy) ? "l_recon" : "accuracy",
                      "Trials of %s", name);
     result->name = name;
-    result->predictor = results->trial[results->best].predictor;
-    results->trial[results->best].predictor = NULL;
+    TrainResult *best = &results->trial[results->best];
+    result->predictor = best->predictor;
+    result->network = best->network;
+    best->predictor = NULL;
+    best->network = NULL;
     return true;
+}
+
+bool training_run(Session *session, bool monitor, TrainJob *job, Result *result, Error *err) {
+    Training training;
+    TrainResults results;
+    if (!training_open(&training, session, job->name, job->config.steps, train_rate_of(&job->config), monitor, err))
+        return false;
+    job->watch = training_watch;
+    job->watch_context = &training;
+    bool done = train_run(job, &results, err);
+    training_close(&training);
+    if (!done) return false;
+    done = training_result(job->name, job->folder, &results, result, err);
+    train_results_done(&results);
+    return done;
 }

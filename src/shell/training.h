@@ -17,11 +17,14 @@ typedef struct Training {
 } Training;
 
 /* `monitor`: opens the full-screen monitor; STATUS_FAILED where there is no terminal for it. */
-bool training_open(Training *training, Session *session, const char *name, uint64_t steps, bool monitor, Error *err);
+bool training_open(Training *training, Session *session, const char *name, uint64_t steps, const char *rate_of,
+                   bool monitor, Error *err);
 void training_close(Training *training);
 TrainWish training_watch(void *training, const TrainStatus *status);
-/* Fills the result of the command: the best trial's predictor as `name` (taken out of *results), a row for each trial,
- * and what must be said where the run is partial or could not be saved. */
+/* Fills the result of the command: the best trial's predictor or network as `name` (taken out of *results), a row for
+ * each trial, and what must be said where the run is partial or could not be saved. */
 bool training_result(const char *name, const char *folder, TrainResults *results, Result *result, Error *err);
+/* Trains in this process, watched: training_open to training_result. */
+bool training_run(Session *session, bool monitor, TrainJob *job, Result *result, Error *err);
 
 #endif

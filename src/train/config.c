@@ -55,6 +55,10 @@ bool train_on_images(const TrainConfig *config) {
     return config->images.kd > 0 || config->images.fmd > 0 || config->images.cross_entropy > 0;
 }
 
+const char *train_rate_of(const TrainConfig *config) {
+    return train_on_images(config) ? "images" : "kernels";
+}
+
 /* ---- fields ------------------------------------------------------------------------------------------------------ */
 
 typedef enum FieldKind {
@@ -136,6 +140,10 @@ static const Field fields[] = {
     FIELD("epoch_steps", FIELD_U64, epoch_steps, FOR_ALL),
 };
 enum { FIELDS = sizeof fields / sizeof *fields };
+
+const char *train_scheme_name(SchemeKind scheme) {
+    return schemes[scheme];
+}
 
 static bool concerns(const Field *field, SchemeKind scheme) {
     return field->whose == FOR_ALL || (field->whose == FOR_NETWORKS) == (scheme == SCHEME_FIT);

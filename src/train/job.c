@@ -144,7 +144,8 @@ bool train_resume(const TrainJob *job, TrainResults *out, Error *err) {
 bool train_about(const char *folder, TrainAbout *out, Error *err) {
     Stored stored;
     if (!stored_read(folder, &stored, err)) return false;
-    *out = (TrainAbout){.scheme = stored.config.scheme, .steps = stored.config.steps};
+    *out = (TrainAbout){
+        .scheme = stored.config.scheme, .steps = stored.config.steps, .rate_of = train_rate_of(&stored.config)};
     snprintf(out->name, sizeof out->name, "%s", stored.name);
     stored_done(&stored);
     return true;

@@ -87,21 +87,20 @@ bool stored_write(const char *folder, const TrainJob *job, const TrainConfig *co
     if (job->teacher && !network_hash(job->teacher, teacher, err)) return false;
     json_t *object = json_object();
     Str path = {0}, command = {0};
-    bool done =
-        object && json_object_set_new(object, "weft", json_string(WEFT_VERSION)) == 0 &&
-        json_object_set_new(object, "kind", json_string(trials > 1 ? "trials" : "train")) == 0 &&
-        json_object_set_new(object, "name", json_string(job->name)) == 0 &&
-        json_object_set_new(object, "command", json_string(text_as_utf8(job->command, &command))) == 0 &&
-        json_object_set_new(object, "folder", folder_json()) == 0 &&
-        json_object_set_new(object, "trials", json_integer(trials > 1 ? trials : 0)) == 0 &&
-        json_object_set_new(object, "steps", json_integer((json_int_t)config->steps)) == 0 &&
-        json_object_set_new(object, "rate_of", json_string(train_on_images(config) ? "images" : "kernels")) == 0 &&
-        json_object_set_new(object, "cpu", json_string(cpu_name())) == 0 &&
-        json_object_set_new(object, "threads", json_integer((json_int_t)pool_threads())) == 0 &&
-        json_object_set_new(object, "teacher", json_string(job->teacher ? teacher : "")) == 0 &&
-        json_object_set_new(object, "images", data_json(job->images)) == 0 &&
-        json_object_set_new(object, "data", data_json(job->data)) == 0 &&
-        json_object_set_new(object, "config", train_config_json(config)) == 0;
+    bool done = object && json_object_set_new(object, "weft", json_string(WEFT_VERSION)) == 0 &&
+                json_object_set_new(object, "kind", json_string(trials > 1 ? "trials" : "train")) == 0 &&
+                json_object_set_new(object, "name", json_string(job->name)) == 0 &&
+                json_object_set_new(object, "command", json_string(text_as_utf8(job->command, &command))) == 0 &&
+                json_object_set_new(object, "folder", folder_json()) == 0 &&
+                json_object_set_new(object, "trials", json_integer(trials > 1 ? trials : 0)) == 0 &&
+                json_object_set_new(object, "steps", json_integer((json_int_t)config->steps)) == 0 &&
+                json_object_set_new(object, "rate_of", json_string(train_rate_of(config))) == 0 &&
+                json_object_set_new(object, "cpu", json_string(cpu_name())) == 0 &&
+                json_object_set_new(object, "threads", json_integer((json_int_t)pool_threads())) == 0 &&
+                json_object_set_new(object, "teacher", json_string(job->teacher ? teacher : "")) == 0 &&
+                json_object_set_new(object, "images", data_json(job->images)) == 0 &&
+                json_object_set_new(object, "data", data_json(job->data)) == 0 &&
+                json_object_set_new(object, "config", train_config_json(config)) == 0;
     char *text = done ? json_dumps(object, JSON_INDENT(2) | JSON_REAL_PRECISION(17)) : NULL;
     json_decref(object);
     run_path(folder, "config.json", &path);

@@ -13,8 +13,9 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     done = done && train_about(job.folder, &about, err);
     const char *into = done && args_text(args, "into") ? args_text(args, "into") : about.name;
     done = done && workspace_name_check(session, into, err) &&
-           workspace_accepts(session, into, OBJECT_PREDICTOR, err) && (name = mem_copy_text(into, err)) &&
-           training_open(&training, session, name, about.steps, args_flag(args, "monitor"), err);
+           workspace_accepts(session, into, about.scheme == SCHEME_FIT ? OBJECT_NETWORK : OBJECT_PREDICTOR, err) &&
+           (name = mem_copy_text(into, err)) &&
+           training_open(&training, session, name, about.steps, about.rate_of, args_flag(args, "monitor"), err);
     if (done) {
         job.watch = training_watch;
         job.watch_context = &training;
@@ -33,7 +34,7 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
 static const ArgSpec positionals[] = {
     {.name = "RUN", .kind = ARG_RUN, .help = "the run folder, or a job's number or name"}, {0}};
 static const ArgSpec options[] = {
-    {.name = "into", .kind = ARG_NEW, .value = "NEW", .help = "what to call the predictor (as when the run was begun)"},
+    {.name = "into", .kind = ARG_NEW, .value = "NEW", .help = "what to call the result (as when the run was begun)"},
     {.name = "monitor", .kind = ARG_FLAG, .help = "watch full-screen: curves, pause, save now, stop"},
     {0}};
 static const char *const examples[] = {"resume runs/b", "resume runs/b --into again", NULL};
@@ -44,7 +45,7 @@ const Command command_resume = {
     .summary = "goes on with a training run, to the bit",
     .description =
         "Goes on from the newest whole checkpoint of a run folder, and gives what the run would have given without the "
-        "interruption, bit for bit, with any number of threads (on one kind of CPU). A finished run gives its predictor. The source "
+        "interruption, bit for bit, with any number of threads (on one kind of CPU). A finished run gives its predictor or network. The source "
         "network is kept in the folder; data are opened again from their specification and must be the same images.",
     .positionals = positionals,
     .options = options,

@@ -108,20 +108,6 @@ static bool run_in_background(Session *session, TrainJob *job, Result *result, E
     return true;
 }
 
-static bool run_here(Session *session, const Args *args, TrainJob *job, Result *result, Error *err) {
-    Training training;
-    TrainResults results;
-    if (!training_open(&training, session, job->name, job->config.steps, args_flag(args, "monitor"), err)) return false;
-    job->watch = training_watch;
-    job->watch_context = &training;
-    bool done = train_run(job, &results, err);
-    training_close(&training);
-    if (!done) return false;
-    done = training_result(job->name, job->folder, &results, result, err);
-    train_results_done(&results);
-    return done;
-}
-
 static bool run(Session *session, const Args *args, Result *result, Error *err) {
     const bool background = args_flag(args, "background");
     Str folder = {0};
@@ -149,7 +135,7 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     if (done && background)
         done = run_in_background(session, &job, result, err);
     else if (done)
-        done = run_here(session, args, &job, result, err);
+        done = training_run(session, args_flag(args, "monitor"), &job, result, err);
     str_done(&folder);
     return done;
 }

@@ -1,0 +1,151 @@
+/* fit -- trains a network from scratch. */
+#include <string.h>
+
+#include "../train_options.h"
+#include "../training.h"
+
+/* Channels of the three stages: W,W,W, or W for W, 2W, 4W. */
+static bool parse_widths(const char *text, unsigned widths[3], Error *err) {
+    enum { MOST = 65536 };
+    unsigned count = 0;
+    bool done = true;
+    for (const char *at = text; done && at; count++) {
+        char word[16];
+        uint64_t width;
+        const size_t length = strcspn(at, ",");
+        done = count < 3 && length > 0 && length < sizeof word;
+        if (!done) break;
+        memcpy(word, at, length);
+        word[length] = '\0';
+        done = text_to_u64(word, &width) && width > 0 && width <= MOST;
+        widths[count] = (unsigned)width;
+        at = at[length] ? at + length + 1 : NULL;
+    }
+    if (!done || count == 2)
+        return error_set(err, STATUS_USAGE, "--widths must be W (for W, 2W, 4W) or W,W,W, not '%s'", text);
+    for (unsigned i = count; i < 3; i++) widths[i] = 2 * widths[i - 1];
+    return true;
+}
+
+static Network *make_network(Session *session, const Args *args, const Dataset *data, Error *err) {
+    ArchitectureRequest request = {.architecture = args_text(args, "arch"),
+                                   .in_channels = data->channels,
+                                   .classes = data->classes,
+                                   .projection = args_choice(args, "shortcut") == 1};
+    const char *normalise = args_text(args, "normalise"), *widths = args_text(args, "widths");
+    if (!data->labels) {
+        error_set(err, STATUS_USAGE, "%s has no labels to learn", data->spec);
+        return NULL;
+    }
+    if ((widths && !parse_widths(widths, request.widths, err)) ||
+        (normalise && !normalisation_parse(normalise, data->channels, &request.normalisation, err)))
+        return NULL;
+    return network_create(&request, session->seed, args->line, err);
+}
+
+static bool set_config(Session *session, const Args *args, const Dataset *data, TrainConfig *config, Error *err) {
+    *config = train_config();
+    config->scheme = SCHEME_FIT;
+    config->seed = session->seed;
+    train_defaults(config, data);
+    config->optimiser.kind = OPTIMISER_SGD;
+    options_optimiser(args, config);
+    if (config->optimiser.kind == OPTIMISER_SGD) config->optimiser.weight_decay = 5e-4;
+    options_real(args, "weight-decay", &config->optimiser.weight_decay);
+    options_images(args, config);
+    config->images.label_smoothing = args_real(args, "label-smoothing");
+    if (args_text(args, "teacher") && !args_text(args, "alpha")) config->images.kd = 1;
+    config->epoch_steps = (data->count + config->image_batch - 1) / config->image_batch;
+    config->steps = train_steps(config, data);
+    const bool distils = config->images.kd > 0;
+    const OptionRule rules[] = {
+        {"alpha", "--teacher NET", args_text(args, "teacher") != NULL},
+        {"kd", "--teacher NET", distils},
+        {"temperature", "--teacher NET", distils},
+    };
+    return options_length(args, config, err) && options_check(args, rules, sizeof rules / sizeof *rules, err) &&
+           options_check_optimiser(args, config, err);
+}
+
+static bool run(Session *session, const Args *args, Result *result, Error *err) {
+    const Dataset *data = args_dataset(args, "data"), *on = args_dataset(args, "on");
+    Str folder = {0};
+    TrainJob job = {.name = args_text(args, "NET"),
+                    .command = args->line,
+                    .images = data,
+                    .data = on ? on : data,
+                    .teacher = args_network(args, "teacher"),
+                    .task = &session->task};
+    if (args_text(args, "run") && !path_expand(args_text(args, "run"), &folder, err)) return false;
+    if (folder.length) job.folder = str_text(&folder);
+    Network *network = NULL;
+    bool done = workspace_accepts(session, job.name, OBJECT_NETWORK, err) &&
+                (network = make_network(session, args, data, err)) && set_config(session, args, data, &job.config, err);
+    job.source = network;
+    done = done && training_run(session, args_flag(args, "monitor"), &job, result, err);
+    network_free(network);
+    str_done(&folder);
+    return done;
+}
+
+#define ALPHA_HELP "weight of L_KD beside the cross-entropy (1 where there is a teacher)"
+
+static const ArgSpec positionals[] = {{.name = "NET", .kind = ARG_NEW, .help = "what to call the network"}, {0}};
+static const ArgSpec options[] = {
+    {.name = "arch",
+     .kind = ARG_TEXT,
+     .value = "ARCH",
+     .choices = "resnet8|resnet14|resnet20|resnet32|resnet44|resnet56|resnet110",
+     .required = true,
+     .help = "a CIFAR ResNet of any depth 6n + 2"},
+    {.name = "data", .kind = ARG_DATASET, .value = "DATA", .required = true, .help = "labelled images to learn"},
+    {.name = "on", .kind = ARG_DATASET, .value = "DATA", .help = "measure accuracy on these images, not on --data"},
+    {.name = "widths",
+     .kind = ARG_TEXT,
+     .value = "W[,W,W]",
+     .help = "channels of the three stages, or of the first, which the next double (16,32,64)"},
+    {.name = "shortcut",
+     .kind = ARG_CHOICE,
+     .value = "A|B",
+     .choices = "A|B",
+     .standard = "A",
+     .help = "where a stage begins: zero channels, or a 1x1 convolution"},
+    {.name = "normalise",
+     .kind = ARG_TEXT,
+     .value = "MEAN/STD",
+     .choices = "cifar10|cifar100|fashion-mnist|none",
+     .help = "input normalisation (by channels and classes)"},
+    OPTIONS_LENGTH,
+    OPTIONS_WATCH,
+    {.name = "label-smoothing",
+     .kind = ARG_REAL,
+     .value = "S",
+     .max = 0.999,
+     .standard = "0",
+     .help = "of the cross-entropy's targets"},
+    OPTIONS_IMAGES,
+    OPTIONS_OPTIMISER("sgd", "0.2", "1e-5", "one-cycle"),
+    OPTIONS_EVERY,
+    {0}};
+static const char *const examples[] = {
+    "fit small --arch resnet8 --widths 8 --data test --epochs 1",
+    "fit pupil --arch resnet8 --widths 8 --data test --epochs 1 --teacher base --alpha 2 --temperature 4", NULL};
+
+const Command command_fit = {
+    .name = "fit",
+    .group = "Networks",
+    .summary = "trains a network from scratch",
+    .description =
+        "Trains a CIFAR ResNet of any depth and widths on labelled images: cross-entropy, SGD with Nesterov momentum, a one-cycle "
+        "learning rate, weight decay 5e-4, random crops and flips, batch norm with the statistics of the batch. This is where a "
+        "source network comes from that you want to study from its first step on, or a stronger teacher: wider (--widths 32) or deeper. "
+        "With --teacher NET it is conventional distillation, the comparison that the paper makes with predictors that are guided: the "
+        "loss is the cross-entropy plus A times L_KD. A run folder (--run) is kept, resumed and watched as a predictor's is: after "
+        "whatever happened, resume FOLDER goes on to the same bits. Accuracy is measured on --on, which must not be what is "
+        "trained on if it is to say anything.",
+    .positionals = positionals,
+    .options = options,
+    .examples = examples,
+    .run = run,
+    .table = true,
+};
