@@ -223,9 +223,56 @@ bool train_run(const TrainJob *job, TrainResults *out, Error *err);
  * it began with. */
 bool train_resume(const TrainJob *job, TrainResults *out, Error *err);
 
+/* ---- progressive reconstruction ---------------------------------------------------------------------------------- */
+
+/* METHOD.md section 5, scheme 3: each round reconstructs the best reconstruction of the one before, by several trials
+ * of which the best is kept. */
+typedef struct ProgressiveJob {
+    TrainJob train;        /* of a trial; source: the network of round 1; data: to report on; folder: round-N in it */
+    const Dataset *select; /* to choose trials and to decide whether a round wins; NULL: train.data */
+    unsigned rounds;       /* most */
+    unsigned patience;     /* ends after so many rounds in a row that did not beat the best so far */
+} ProgressiveJob;
+
+typedef struct ProgressiveRound {
+    double accuracy_mean, accuracy_std; /* per cent on train.data, over the trials (sample standard deviation) */
+    double *accuracies;                 /* of each */
+    unsigned trials, best;              /* trial 0, ... */
+    double accuracy, selected;          /* of the chosen trial: on train.data, on select */
+    double recon, recon_original;       /* its L_recon against the round's target, against the first network */
+    double sratio_change; /* against the first network: (2/L) sum over the last half of predicted layers */
+    double distance;      /* mean |w - w^| over the predicted weights, against the first network */
+    double seconds;       /* of all trials */
+    bool won;             /* beat the best so far */
+    Network *network;     /* the chosen reconstruction */
+    Predictor *predictor;
+} ProgressiveRound;
+
+typedef struct ProgressiveResults {
+    ProgressiveRound *round;
+    size_t count;
+    size_t best;        /* the winning round that ends best; count where none won */
+    Network *network;   /* its network; where none won, the first one */
+    double accuracy;    /* of the first network on train.data */
+    bool partial;       /* stopped before its end: */
+    Error stopped;      /* why, where that was no wish of the watch */
+    unsigned round_now; /* the round that was at work */
+    Str notes;          /* what trials want to tell */
+    Status saved;       /* as a TrainResult's */
+    Error save_error;
+} ProgressiveResults;
+void progressive_results_done(ProgressiveResults *results);
+/* Runs the rounds. A folder keeps config.json, source.safetensors, and for each round its trials' folders,
+ * network.safetensors and predictor.safetensors. Fails as train_run does; STATUS_USAGE without data. */
+bool progressive_run(const ProgressiveJob *job, ProgressiveResults *out, Error *err);
+/* Goes on, in the middle of a trial if need be, to the same result. Of the job only train.folder, watch and task are
+ * used. */
+bool progressive_resume(const ProgressiveJob *job, ProgressiveResults *out, Error *err);
+
 /* What a run folder is about, from its config.json. */
 typedef struct TrainAbout {
     char name[80];
+    unsigned rounds; /* of a progressive run, which progressive_resume goes on with; else 0 */
     SchemeKind scheme;
     uint64_t steps;
     const char *rate_of; /* as train_rate_of */

@@ -79,10 +79,11 @@ void options_every(const Args *args, TrainConfig *config) {
 }
 
 bool options_length(const Args *args, TrainConfig *config, Error *err) {
-    if (args_text(args, "steps") && args_text(args, "epochs"))
+    const char *epochs = args_text(args, "epochs");
+    if (args_text(args, "steps") && epochs)
         return error_set(err, STATUS_USAGE, "--steps and --epochs say the same in two ways; give one");
     options_count(args, "steps", &config->steps);
-    if (args_text(args, "epochs") && !size_mul(args_integer(args, "epochs"), config->epoch_steps, &config->steps))
+    if (epochs && !size_mul(args_integer(args, "epochs"), config->epoch_steps, &config->steps))
         return error_set(err, STATUS_USAGE, "--epochs is too large");
     options_every(args, config);
     return true;

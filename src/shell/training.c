@@ -192,17 +192,28 @@ bool training_result(const char *name, const char *folder, TrainResults *results
     return true;
 }
 
-bool training_run(Session *session, bool monitor, TrainJob *job, Result *result, Error *err) {
+/* `again`: goes on with the job's folder. */
+static bool watched(Session *session, const char *name, const char *rate_of, uint64_t steps, bool monitor,
+                    TrainJob *job, bool again, Result *result, Error *err) {
     Training training;
     TrainResults results;
-    if (!training_open(&training, session, job->name, job->config.steps, train_rate_of(&job->config), monitor, err))
-        return false;
+    if (!training_open(&training, session, name, steps, rate_of, monitor, err)) return false;
     job->watch = training_watch;
     job->watch_context = &training;
-    bool done = train_run(job, &results, err);
+    bool done = again ? train_resume(job, &results, err) : train_run(job, &results, err);
     training_close(&training);
     if (!done) return false;
-    done = training_result(job->name, job->folder, &results, result, err);
+    done = training_result(name, job->folder, &results, result, err);
     train_results_done(&results);
     return done;
+}
+
+bool training_run(Session *session, bool monitor, TrainJob *job, Result *result, Error *err) {
+    return watched(session, job->name, train_rate_of(&job->config), job->config.steps, monitor, job, false, result,
+                   err);
+}
+
+bool training_again(Session *session, const char *name, bool monitor, TrainJob *job, const TrainAbout *about,
+                    Result *result, Error *err) {
+    return watched(session, name, about->rate_of, about->steps, monitor, job, true, result, err);
 }

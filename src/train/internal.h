@@ -142,8 +142,9 @@ typedef struct Stored {
     char *command;
     char *folder;    /* working folder of its begin, which a data specification may be relative to; "" unknown */
     unsigned trials; /* 0: one run; else the number of trial-N folders it has or will have */
-    StoredData data, images;     /* to evaluate on, to train on */
-    char teacher_hash[HASH_HEX]; /* "" the source */
+    unsigned rounds, patience;       /* of a progressive run; rounds 0: it is none */
+    StoredData data, images, select; /* to evaluate on, to train on, to choose on */
+    char teacher_hash[HASH_HEX];     /* "" the source */
     Network *source, *teacher;
 } Stored;
 bool stored_read(const char *folder, Stored *out, Error *err); /* config.json */
@@ -155,16 +156,28 @@ TrainJob stored_job(const TrainJob *job, const Stored *stored);
 const Error *stored_problem(const Stored *stored);
 bool stored_save_networks(const char *folder, const TrainJob *job, Error *err); /* source and teacher */
 void stored_done(Stored *stored);
-/* config.json of a folder; `trials` > 1: of the folder above trial-1, trial-2, ... */
-bool stored_write(const char *folder, const TrainJob *job, const TrainConfig *config, unsigned trials, Error *err);
+/* config.json of a folder; `trials` > 1: of the folder above trial-1, trial-2, ...; `rounds`: of a progressive run, or
+ * NULL. */
+bool stored_write(const char *folder, const TrainJob *job, const TrainConfig *config, unsigned trials,
+                  const ProgressiveJob *rounds, Error *err);
 bool stored_here(const char *folder);
 void stored_trial(const char *folder, unsigned number, Str *out); /* the folder of a trial */
 /* Takes a folder for a new run of so many trials: STATUS_WRITE where it holds something else, STATUS_FAILED where it
  * holds a run already. */
 Run *stored_claim(const char *folder, unsigned trials, Error *err);
 
-/* One run of a job, into `folder` (NULL: none) and from its configuration but with `seed`; or on from `folder`. */
+/* One run of a job, into `folder` (NULL: none) and from its configuration but with `seed`; or on from `folder`, whose
+ * configuration the job has. */
 bool run_begin(const TrainJob *job, const char *folder, uint64_t seed, TrainResult *out, Error *err);
-bool run_continue(const TrainJob *job, const char *folder, const Stored *stored, TrainResult *out, Error *err);
+bool run_continue(const TrainJob *job, const char *folder, TrainResult *out, Error *err);
+
+/* ---- job.c ------------------------------------------------------------------------------------------------------- */
+
+bool results_new(TrainResults *out, unsigned trials, const TrainConfig *config, Error *err);
+/* The job's trials (out->trials of them) into trial-1, trial-2, ... of its folder, from the first or, where their
+ * folders are there, on from where they are; as many side by side as there are threads, while that many are left. One
+ * that fails or is cancelled takes none of those before it along: the results are theirs, and `stopped` says why there
+ * are no more. Sets `best`. */
+bool trials_run(const TrainJob *job, TrainResults *out, Error *err);
 
 #endif

@@ -2,6 +2,7 @@
 #include "train/internal.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -31,72 +32,149 @@ static void choose_best(TrainResults *results) {
         if (better(&results->trial[i], &results->trial[results->best])) results->best = i;
 }
 
-static bool make_results(TrainResults *out, unsigned trials, const TrainConfig *config, Error *err) {
+bool results_new(TrainResults *out, unsigned trials, const TrainConfig *config, Error *err) {
     *out = (TrainResults){.trials = trials > 1 ? trials : 1, .config = *config};
     out->trial = mem_alloc(out->trials, sizeof *out->trial, err);
     return out->trial != NULL;
 }
 
+/* ---- trials ------------------------------------------------------------------------------------------------------ */
+
 /* A trial whose folder is there goes on; it must be a trial of this job. */
 static bool continue_trial(const TrainJob *job, const char *folder, uint64_t seed, TrainResult *result, Error *err) {
     Stored own;
     if (!stored_read(folder, &own, err)) return false;
-    TrainConfig wanted = job->config;
-    wanted.seed = seed;
-    const char *difference = train_config_difference(&wanted, &own.config);
-    bool done =
-        !difference || error_set(err, STATUS_BAD_INPUT, "%s: field '%s' is not what the config.json above it says",
-                                 folder, difference);
-    done = done && stored_load(folder, &own, err) && run_continue(job, folder, &own, result, err);
+    TrainJob trial = *job;
+    trial.config.seed = seed;
+    const char *difference = train_config_difference(&trial.config, &own.config);
     stored_done(&own);
+    if (difference)
+        return error_set(err, STATUS_BAD_INPUT, "%s: field '%s' is not what the config.json above it says", folder,
+                         difference);
+    return run_continue(&trial, folder, result, err);
+}
+
+static bool run_trial(const TrainJob *job, unsigned number, TrainResult *result, Error *err) {
+    Str folder = {0};
+    if (job->folder) stored_trial(job->folder, number, &folder);
+    const char *path = job->folder ? str_text(&folder) : NULL;
+    const uint64_t seed = job->config.seed + number - 1;
+    bool done = !folder.failed || error_set(err, STATUS_LIMIT, "no memory for a folder's name");
+    if (done && path && stored_here(path))
+        done = continue_trial(job, path, seed, result, err);
+    else if (done)
+        done = run_begin(job, path, seed, result, err);
+    str_done(&folder);
     return done;
 }
 
-/* Trials from the first or, where their folders are there, on from where they are. One that fails or is cancelled takes
- * none of those before it along: the results are theirs, and `stopped` says why there are no more. */
-static bool run_trials(const TrainJob *job, TrainResults *out, Error *err) {
-    bool done = true;
-    for (unsigned number = 1; done && number <= out->trials; number++) {
-        Str folder = {0};
-        if (job->folder) stored_trial(job->folder, number, &folder);
-        const char *path = job->folder ? str_text(&folder) : NULL;
-        const uint64_t seed = job->config.seed + number - 1;
-        TrainResult *result = &out->trial[out->count];
-        done = !folder.failed || error_set(err, STATUS_LIMIT, "no memory for a folder's name");
-        if (done && number > 1 && cancel_level() > 0) done = error_set(err, STATUS_CANCELLED, "interrupted");
-        if (done && path && stored_here(path))
-            done = continue_trial(job, path, seed, result, err);
-        else if (done)
-            done = run_begin(job, path, seed, result, err);
-        str_done(&folder);
-        if (done && !job->prepare) out->count++;
-        if (done && (job->prepare || result->partial)) break;
+/* Trials that run at the same time, each on one thread, and who watches them: one, told of all together. */
+typedef struct Group {
+    const TrainJob *job;
+    unsigned first, count; /* numbers of the trials */
+    TrainResult *results;
+    Error *errors; /* status STATUS_OK where the trial came to a result */
+    pthread_mutex_t lock;
+    uint64_t *steps; /* done by each */
+} Group;
+
+typedef struct Member {
+    Group *group;
+    unsigned index;
+} Member;
+
+static TrainWish watch_member(void *context, const TrainStatus *status) {
+    const Member *member = context;
+    Group *group = member->group;
+    TrainStatus all = *status;
+    pthread_mutex_lock(&group->lock);
+    group->steps[member->index] = status->step;
+    all.step = 0;
+    for (unsigned i = 0; i < group->count; i++) all.step += group->steps[i];
+    all.steps = status->steps * group->count;
+    all.rate = status->rate * group->count;
+    const TrainWish wish = group->job->watch(group->job->watch_context, &all);
+    pthread_mutex_unlock(&group->lock);
+    return wish;
+}
+
+static void run_member(void *context, size_t index, unsigned worker) {
+    (void)worker;
+    Group *group = context;
+    Member member = {group, (unsigned)index};
+    TrainJob job = *group->job;
+    if (job.watch) job.watch = watch_member;
+    job.watch_context = &member;
+    group->errors[index].status = STATUS_OK;
+    Error err;
+    if (!run_trial(&job, group->first + (unsigned)index, &group->results[index], &err)) group->errors[index] = err;
+}
+
+/* Adds the results up to the first that failed, whose error is then reported. */
+static bool run_group(const TrainJob *job, TrainResults *out, unsigned count, Error *err) {
+    Group group = {.job = job, .first = (unsigned)out->count + 1, .count = count, .results = out->trial + out->count};
+    bool done = (group.errors = mem_alloc(count, sizeof *group.errors, err)) &&
+                (group.steps = mem_alloc(count, sizeof *group.steps, err));
+    if (done) {
+        pthread_mutex_init(&group.lock, NULL);
+        pool_run(count, run_member, &group);
+        pthread_mutex_destroy(&group.lock);
     }
+    for (unsigned i = 0; group.steps && i < count; i++) {
+        if (done && group.errors[i].status != STATUS_OK) {
+            *err = group.errors[i];
+            done = false;
+        }
+        if (done)
+            out->count++;
+        else
+            train_result_done(&group.results[i]);
+    }
+    mem_free(group.errors);
+    mem_free(group.steps);
+    return done;
+}
+
+bool trials_run(const TrainJob *job, TrainResults *out, Error *err) {
+    bool done = true, partial = false;
+    while (done && !partial && out->count < out->trials) {
+        const unsigned left = out->trials - (unsigned)out->count, threads = pool_threads(),
+                       before = (unsigned)out->count;
+        if (before > 0 && cancel_level() > 0) {
+            done = error_set(err, STATUS_CANCELLED, "interrupted");
+            break;
+        }
+        if (job->prepare) return run_trial(job, 1, &out->trial[0], err);
+        done = run_group(job, out, threads > 1 && left >= threads ? threads : 1, err);
+        for (size_t i = before; i < out->count; i++) partial = partial || out->trial[i].partial;
+    }
+    choose_best(out);
     if (done || out->count == 0) return done;
     out->stopped = *err;
     return true;
 }
 
+/* ---- beginning --------------------------------------------------------------------------------------------------- */
+
 /* The folder above the trials. */
 static bool open_above(const TrainJob *job, Run **run, Error *err) {
     if (!job->folder) return true;
     *run = stored_claim(job->folder, job->trials, err);
-    return *run && stored_write(job->folder, job, &job->config, job->trials, err);
+    return *run && stored_write(job->folder, job, &job->config, job->trials, NULL, err);
 }
 
 bool train_run(const TrainJob *job, TrainResults *out, Error *err) {
     Run *run = NULL;
-    bool done = make_results(out, job->trials, &job->config, err);
+    bool done = results_new(out, job->trials, &job->config, err);
     if (done && job->trials <= 1) {
         done = run_begin(job, job->folder, job->config.seed, &out->trial[0], err);
         out->count = done && !job->prepare;
     } else if (done && job->from) {
         done = error_set(err, STATUS_USAGE, "--trials would start alike from a predictor that is given with --from");
     } else if (done) {
-        done = train_config_check(&job->config, err) && open_above(job, &run, err) && run_trials(job, out, err);
+        done = train_config_check(&job->config, err) && open_above(job, &run, err) && trials_run(job, out, err);
         run_close(run);
     }
-    if (done) choose_best(out);
     if (!done) train_results_done(out);
     return done;
 }
@@ -116,7 +194,7 @@ static bool resume_trials(const TrainJob *job, const Stored *above, TrainResults
     if (done) {
         TrainJob again = stored_job(job, &stored);
         again.config = above->config;
-        done = run_trials(&again, out, err);
+        done = trials_run(&again, out, err);
     }
     str_done(&first);
     stored_done(&stored);
@@ -128,14 +206,16 @@ bool train_resume(const TrainJob *job, TrainResults *out, Error *err) {
     Stored stored;
     *out = (TrainResults){0};
     if (!stored_read(job->folder, &stored, err)) return false;
-    bool done = make_results(out, stored.trials, &stored.config, err);
+    bool done = stored.rounds == 0 || error_set(err, STATUS_USAGE, "%s: a progressive run", job->folder);
+    done = done && results_new(out, stored.trials, &stored.config, err);
     if (done && stored.trials > 1) {
         done = resume_trials(job, &stored, out, err);
     } else if (done) {
-        done = stored_load(job->folder, &stored, err) && run_continue(job, job->folder, &stored, &out->trial[0], err);
+        done = stored_load(job->folder, &stored, err);
+        const TrainJob own = stored_job(job, &stored);
+        done = done && run_continue(&own, job->folder, &out->trial[0], err);
         out->count = done;
     }
-    if (done) choose_best(out);
     if (!done) train_results_done(out);
     stored_done(&stored);
     return done;
@@ -146,6 +226,8 @@ bool train_about(const char *folder, TrainAbout *out, Error *err) {
     if (!stored_read(folder, &stored, err)) return false;
     *out = (TrainAbout){
         .scheme = stored.config.scheme, .steps = stored.config.steps, .rate_of = train_rate_of(&stored.config)};
+    out->rounds = stored.rounds;
+    out->steps *= stored.rounds > 0 ? stored.rounds * stored.trials : 1;
     snprintf(out->name, sizeof out->name, "%s", stored.name);
     stored_done(&stored);
     return true;

@@ -100,7 +100,7 @@ static bool begin_folder(Work *work, const TrainJob *job, Error *err) {
     bool done = checkpoint_clear(folder, err) && probe(work, job, err) && stored_save_networks(folder, job, err) &&
                 run_log_open(work->run, loop_heading, 0, err) &&
                 checkpoint_save(folder, &work->config, &work->learner, work->optimiser, &work->loop.progress, err) &&
-                stored_write(folder, job, &work->config, 0, err);
+                stored_write(folder, job, &work->config, 0, NULL, err);
     work->loop.log_file = done;
     return done;
 }
@@ -144,9 +144,9 @@ static bool restore(Work *work, const TrainJob *job, Error *err) {
     return done;
 }
 
-bool run_continue(const TrainJob *job, const char *folder, const Stored *stored, TrainResult *out, Error *err) {
-    TrainJob own = stored_job(job, stored);
-    Work work = {.config = stored->config};
+bool run_continue(const TrainJob *job, const char *folder, TrainResult *out, Error *err) {
+    TrainJob own = *job;
+    Work work = {.config = job->config};
     own.folder = folder;
     *out = (TrainResult){0};
     bool done = (work.run = run_open(folder, err)) && restore(&work, &own, err) &&

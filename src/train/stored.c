@@ -81,18 +81,26 @@ bool stored_save_networks(const char *folder, const TrainJob *job, Error *err) {
     return done;
 }
 
-bool stored_write(const char *folder, const TrainJob *job, const TrainConfig *config, unsigned trials, Error *err) {
-    if (!check_spec(job->data, err) || !check_spec(job->images, err)) return false;
+bool stored_write(const char *folder, const TrainJob *job, const TrainConfig *config, unsigned trials,
+                  const ProgressiveJob *rounds, Error *err) {
+    if (!check_spec(job->data, err) || !check_spec(job->images, err) || (rounds && !check_spec(rounds->select, err)))
+        return false;
     char teacher[HASH_HEX];
     if (job->teacher && !network_hash(job->teacher, teacher, err)) return false;
     json_t *object = json_object();
     Str path = {0}, command = {0};
     bool done = object && json_object_set_new(object, "weft", json_string(WEFT_VERSION)) == 0 &&
-                json_object_set_new(object, "kind", json_string(trials > 1 ? "trials" : "train")) == 0 &&
+                json_object_set_new(object, "kind",
+                                    json_string(rounds       ? "progressive"
+                                                : trials > 1 ? "trials"
+                                                             : "train")) == 0 &&
                 json_object_set_new(object, "name", json_string(job->name)) == 0 &&
                 json_object_set_new(object, "command", json_string(text_as_utf8(job->command, &command))) == 0 &&
                 json_object_set_new(object, "folder", folder_json()) == 0 &&
-                json_object_set_new(object, "trials", json_integer(trials > 1 ? trials : 0)) == 0 &&
+                json_object_set_new(object, "trials", json_integer(trials > 1 || rounds ? trials : 0)) == 0 &&
+                json_object_set_new(object, "rounds", json_integer(rounds ? rounds->rounds : 0)) == 0 &&
+                json_object_set_new(object, "patience", json_integer(rounds ? rounds->patience : 0)) == 0 &&
+                json_object_set_new(object, "select", data_json(rounds ? rounds->select : NULL)) == 0 &&
                 json_object_set_new(object, "steps", json_integer((json_int_t)config->steps)) == 0 &&
                 json_object_set_new(object, "rate_of", json_string(train_rate_of(config))) == 0 &&
                 json_object_set_new(object, "cpu", json_string(cpu_name())) == 0 &&
@@ -171,6 +179,13 @@ static bool take_data(const json_t *object, const char *name, StoredData *out, E
     return out->spec != NULL;
 }
 
+static bool take_small(const json_t *object, const char *name, unsigned *out, Error *err) {
+    const json_t *value = json_object_get(object, name);
+    *out = (unsigned)json_integer_value(value);
+    return (json_is_integer(value) && json_integer_value(value) >= 0 && json_integer_value(value) <= UINT16_MAX) ||
+           error_set(err, STATUS_BAD_INPUT, "field '%s' does not hold what it should", name);
+}
+
 static bool take(const json_t *object, Stored *out, Error *err) {
     const json_t *trials = json_object_get(object, "trials"), *config = json_object_get(object, "config");
     if (!copy_text(object, "name", out->name, sizeof out->name) || !json_is_integer(trials) ||
@@ -178,6 +193,9 @@ static bool take(const json_t *object, Stored *out, Error *err) {
         !copy_text(object, "teacher", out->teacher_hash, sizeof out->teacher_hash))
         return error_set(err, STATUS_BAD_INPUT, "not what a run's configuration is");
     out->trials = (unsigned)json_integer_value(trials);
+    if (!take_small(object, "rounds", &out->rounds, err) || !take_small(object, "patience", &out->patience, err) ||
+        !take_data(object, "select", &out->select, err))
+        return false;
     return take_text(object, "command", &out->command, err) && take_text(object, "folder", &out->folder, err) &&
            train_config_from_json(config, &out->config, err) && take_data(object, "data", &out->data, err) &&
            take_data(object, "images", &out->images, err);
@@ -256,6 +274,7 @@ bool stored_load(const char *folder, Stored *stored, Error *err) {
     }
     load_data(folder, stored->folder, "data", &stored->data);
     load_data(folder, stored->folder, "images", &stored->images);
+    load_data(folder, stored->folder, "select", &stored->select);
     return true;
 }
 
@@ -274,6 +293,7 @@ TrainJob stored_job(const TrainJob *job, const Stored *stored) {
 
 const Error *stored_problem(const Stored *stored) {
     if (stored->data.spec && !stored->data.data) return &stored->data.problem;
+    if (stored->select.spec && !stored->select.data) return &stored->select.problem;
     return stored->images.spec && !stored->images.data ? &stored->images.problem : NULL;
 }
 
@@ -283,6 +303,8 @@ void stored_done(Stored *stored) {
     mem_free(stored->data.spec);
     dataset_free(stored->data.data);
     mem_free(stored->images.spec);
+    mem_free(stored->select.spec);
+    dataset_free(stored->select.data);
     dataset_free(stored->images.data);
     network_free(stored->source);
     network_free(stored->teacher);

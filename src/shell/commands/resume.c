@@ -1,10 +1,8 @@
 /* resume -- goes on with a training run from its folder. */
-#include "../training.h"
+#include "../rounds.h"
 
 /* The folder's own name for the predictor is known only once it is read: --into goes before it. */
 static bool run(Session *session, const Args *args, Result *result, Error *err) {
-    Training training;
-    TrainResults results;
     Str folder = {0};
     char *name = NULL;
     TrainAbout about = {0};
@@ -12,19 +10,16 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     TrainJob job = {.folder = str_text(&folder), .task = &session->task};
     done = done && train_about(job.folder, &about, err);
     const char *into = done && args_text(args, "into") ? args_text(args, "into") : about.name;
+    const bool network = about.rounds > 0 || about.scheme == SCHEME_FIT, monitor = args_flag(args, "monitor");
     done = done && workspace_name_check(session, into, err) &&
-           workspace_accepts(session, into, about.scheme == SCHEME_FIT ? OBJECT_NETWORK : OBJECT_PREDICTOR, err) &&
-           (name = mem_copy_text(into, err)) &&
-           training_open(&training, session, name, about.steps, about.rate_of, args_flag(args, "monitor"), err);
-    if (done) {
-        job.watch = training_watch;
-        job.watch_context = &training;
-        done = train_resume(&job, &results, err);
-        training_close(&training);
-    }
-    if (done) {
-        done = training_result(name, job.folder, &results, result, err);
-        train_results_done(&results);
+           workspace_accepts(session, into, network ? OBJECT_NETWORK : OBJECT_PREDICTOR, err) &&
+           (name = mem_copy_text(into, err));
+    if (done && about.rounds > 0) {
+        ProgressiveJob rounds = {.train = job, .rounds = about.rounds};
+        rounds.train.config.steps = about.steps;
+        done = rounds_run(session, name, monitor, &rounds, true, result, err);
+    } else if (done) {
+        done = training_again(session, name, monitor, &job, &about, result, err);
     }
     str_done(&folder);
     result->own_name = name;

@@ -1,0 +1,87 @@
+/* rounds -- see rounds.h. */
+#include "rounds.h"
+
+#include <math.h>
+
+static void add_row(Table *table, const ProgressiveResults *results, size_t number) {
+    const ProgressiveRound *r = &results->round[number];
+    Str trials = {0};
+    for (unsigned i = 0; i < r->trials; i++) str_addf(&trials, "%s%.3f", i ? " " : "", r->accuracies[i]);
+    table_integer(table, (int64_t)number + 1);
+    table_real(table, r->accuracy_mean);
+    table_real(table, r->accuracy_std);
+    table_real(table, r->accuracy);
+    table_integer(table, r->best + 1);
+    table_text(table, str_text(&trials));
+    table_real(table, r->recon);
+    table_real(table, r->recon_original);
+    table_real(table, r->sratio_change);
+    table_real(table, r->distance);
+    table_text(table, r->won ? "yes" : "no");
+    table_real(table, r->seconds);
+    if (trials.failed && table) table->failed = true;
+    str_done(&trials);
+}
+
+static Table *rounds_table(const ProgressiveResults *results, Error *err) {
+    Table *table = table_new(err);
+    if (!table) return NULL;
+    table_column(table, "round", "", COLUMN_INTEGER);
+    table_column(table, "accuracy_mean", "%", COLUMN_REAL);
+    table_column(table, "accuracy_std", "%", COLUMN_REAL);
+    table_column(table, "accuracy", "%", COLUMN_REAL);
+    table_column(table, "best_trial", "", COLUMN_INTEGER);
+    table_column(table, "trials", "%", COLUMN_TEXT);
+    table_column(table, "l_recon", "", COLUMN_REAL);
+    table_column(table, "l_recon_original", "", COLUMN_REAL);
+    table_column(table, "sratio_change", "", COLUMN_REAL);
+    table_column(table, "distance", "", COLUMN_REAL);
+    table_column(table, "won", "", COLUMN_TEXT);
+    table_column(table, "seconds", "s", COLUMN_REAL);
+    for (size_t i = 0; i < results->count; i++) add_row(table, results, i);
+    table_note(table, "accuracy_original", "%.9g", results->accuracy);
+    if (results->best < results->count) table_note(table, "best_round", "%zu", results->best + 1);
+    return table_finish(table, err);
+}
+
+static void say_afterwards(const ProgressiveJob *job, const ProgressiveResults *results, Result *result) {
+    Str text = {0};
+    str_add(&result->message, str_text(&results->notes));
+    if (results->count > 0 && results->best == results->count && !results->partial)
+        str_add(&result->message, "no round beat the network it began with, which the result is a copy of\n");
+    if (results->partial) {
+        str_addf(&text, "stopped in round %u of %u", results->round_now, job->rounds);
+        if (job->train.folder) str_addf(&text, "; resume %s goes on", job->train.folder);
+        if (results->stopped.status != STATUS_OK && results->stopped.status != STATUS_CANCELLED)
+            error_set(&result->afterwards, results->stopped.status, "%s: %s", str_text(&text), results->stopped.text);
+        else if (cancel_level())
+            error_set(&result->afterwards, STATUS_CANCELLED, "%s", str_text(&text));
+        else
+            str_addf(&result->message, "%s\n", str_text(&text));
+    }
+    if (results->saved != STATUS_OK)
+        error_set(&result->afterwards, results->saved, "the run's last save failed: %s", results->save_error.text);
+    str_done(&text);
+}
+
+bool rounds_run(Session *session, const char *name, bool monitor, ProgressiveJob *job, bool again, Result *result,
+                Error *err) {
+    Training training;
+    ProgressiveResults results;
+    if (!training_open(&training, session, name, job->train.config.steps, "kernels", monitor, err)) return false;
+    job->train.watch = training_watch;
+    job->train.watch_context = &training;
+    bool done = again ? progressive_resume(job, &results, err) : progressive_run(job, &results, err);
+    training_close(&training);
+    if (!done) return false;
+    done = (result->table = rounds_table(&results, err)) != NULL;
+    if (done) {
+        result->name = name;
+        result->network = results.network;
+        results.network = NULL;
+        say_afterwards(job, &results, result);
+        result_chart(result, CHART_LINES, "round", "accuracy", "Progressive reconstruction of %s", name);
+    }
+    progressive_results_done(&results);
+    return done;
+}

@@ -1,0 +1,11 @@
+/* rounds -- what `progressive` and `resume` share: running rounds and the table they end in. Private to src/shell. */
+#ifndef WEFT_SHELL_ROUNDS_H
+#define WEFT_SHELL_ROUNDS_H
+
+#include "training.h"
+
+/* Runs the job (`again`: goes on with its folder) and fills the command's result: the best network as `name`. */
+bool rounds_run(Session *session, const char *name, bool monitor, ProgressiveJob *job, bool again, Result *result,
+                Error *err);
+
+#endif
