@@ -111,16 +111,16 @@ extern const char choices_optimisers[], choices_schedules[], choices_samplings[]
     }
 
 /* How long. */
-#define OPTIONS_LENGTH                                                                                       \
-    {.name = "steps",                                                                                        \
-     .kind = ARG_INTEGER,                                                                                    \
-     .value = "N",                                                                                           \
-     .min = 1,                                                                                               \
-     .max = COUNT_MOST,                                                                                      \
-     .help = "optimiser steps (20000; the paper's 350 epochs of CIFAR-10 are 68600)"},                       \
-    {                                                                                                        \
-        .name = "epochs", .kind = ARG_INTEGER, .value = "N", .min = 1, .max = COUNT_MOST,                    \
-        .help = "steps as passes over the images of --data in batches of 256, without them over the kernels" \
+#define OPTIONS_LENGTH(usual)                                                                  \
+    {.name = "steps",                                                                          \
+     .kind = ARG_INTEGER,                                                                      \
+     .value = "N",                                                                             \
+     .min = 1,                                                                                 \
+     .max = COUNT_MOST,                                                                        \
+     .help = "optimiser steps (" usual ")"},                                                   \
+    {                                                                                          \
+        .name = "epochs", .kind = ARG_INTEGER, .value = "N", .min = 1, .max = COUNT_MOST,      \
+        .help = "steps as passes over the images of --data (without images: over the kernels)" \
     }
 
 /* What is done between steps. */

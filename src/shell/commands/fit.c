@@ -115,7 +115,7 @@ static const ArgSpec options[] = {
      .value = "MEAN/STD",
      .choices = "cifar10|cifar100|fashion-mnist|none",
      .help = "input normalisation (by channels and classes)"},
-    OPTIONS_LENGTH,
+    OPTIONS_LENGTH("30 epochs"),
     OPTIONS_WATCH,
     {.name = "label-smoothing",
      .kind = ARG_REAL,

@@ -162,7 +162,7 @@ static const ArgSpec options[] = {
      .value = "DATA",
      .help = "images to train on, if the scheme does; accuracy is measured on them unless --on is given"},
     {.name = "on", .kind = ARG_DATASET, .value = "DATA", .help = "measure accuracy on these images"},
-    OPTIONS_LENGTH,
+    OPTIONS_LENGTH("recon 20000; joint and distil as many epochs as the paper, 350 or 450 and 100"),
     OPTIONS_WATCH,
     {.name = "trials",
      .kind = ARG_INTEGER,
@@ -192,21 +192,36 @@ static const ArgSpec options[] = {
     OPTIONS_EVERY,
     {0}};
 static const char *const examples[] = {
-    "train small --net base --hidden 24 --steps 60 --data test", "train again --from pred --steps 20 --lr 0.001",
-    "train three --net base --hidden 16 --steps 20 --trials 3 --optimiser adamw --schedule constant", NULL};
+    "train small --net base --hidden 24 --steps 60 --on test",
+    "train baseline --net base --hidden 24 --steps 6 --scheme joint --data test --warm-up 2",
+    "train tuned --from pred --scheme distil --data test --steps 4",
+    "train guided --from pred --scheme distil --data test --steps 4 --teacher smooth",
+    "train again --from pred --steps 20 --lr 0.001",
+    "train three --net base --hidden 16 --steps 20 --trials 3 --optimiser adamw --schedule constant",
+    NULL};
 
 const Command command_train = {
     .name = "train",
     .group = "Predictors",
     .summary = "trains a weight predictor for a network",
     .description =
-        "A predictor (NeRN) is a small MLP from a kernel's encoded place (layer, filter, channel) to the kernel. It is trained on "
-        "L_recon, the root of the mean squared difference between predicted and source weights; each step takes the gradient through "
-        "a batch of kernels. With --run everything is kept in a folder and `resume FOLDER` goes on after whatever happened, to the "
-        "bit. Ctrl-C ends the run after its step, saved, with the partial predictor in the workspace; a second one at once. The "
-        "row says L_recon over all weights, accuracy on --data, CR (parameters of the predictor over those of the network) and size; "
+        "A predictor (NeRN) is a small MLP from a kernel's encoded place (layer, filter, channel) to the kernel. Each step takes the "
+        "gradient through a batch of kernels. A scheme is a choice of losses:\n"
+        "recon: L_recon alone, the root of the mean squared difference between predicted and source weights. No images are needed, "
+        "and it is by far the fastest. Begin here. With a large predictor (a CR above 1) the reconstruction may beat its source, "
+        "which `progressive` takes further.\n"
+        "joint: L_recon + A L_KD + B L_FMD, the NeRN baseline: logits and feature maps of the network that the kernels make are held "
+        "against the teacher's, on the images of --data. For comparison; it needs A and B tuned.\n"
+        "distil: A L_KD (and B L_FMD) alone, from a trained predictor (--from): the second phase of the decoupled training. First "
+        "recon, then distil: with a small predictor (a CR of a quarter to a half) that is where most of the accuracy comes back. "
+        "--teacher NET guides it by a stronger network of any architecture with the same classes; then reconstruct, and train a new "
+        "predictor on that network with recon once more. With --data noise:N:CxHxW no data are needed.\n"
+        "Where A, B, the batches or the steps are not given they are the paper's for data with as many classes. L_FMD needs a teacher "
+        "of the network's own architecture. With --run everything is kept in a folder and `resume FOLDER` goes on after whatever "
+        "happened, to the bit. Ctrl-C ends the run after its step, saved, with the partial predictor in the workspace; a second one at "
+        "once. The row says L_recon over all weights, accuracy, CR (parameters of the predictor over those of the network) and size; "
         "`log PRED` is the loss curve. The predictor is that of the last step; best.safetensors in the folder is the best of all "
-        "evaluations: the most accurate on --data, without --data the least L_recon. Of trials the one that ends best is kept. What "
+        "evaluations: the most accurate, without images the least L_recon. Of trials the one that ends best is kept. What "
         "was chosen on images flatters itself on them: keep others for the report.",
     .positionals = positionals,
     .options = options,
