@@ -110,6 +110,13 @@ extern const char choices_optimisers[], choices_schedules[], choices_samplings[]
         .name = "monitor", .kind = ARG_FLAG, .help = "watch full-screen: curves, pause, save now, stop" \
     }
 
+#define OPTIONS_BACKGROUND(name_of)                                                                                    \
+    {                                                                                                                  \
+        .name = "background", .kind = ARG_FLAG,                                                                        \
+        .help =                                                                                                        \
+            "train in another process and leave the prompt free (FOLDER is runs/" name_of " where --run is not given)" \
+    }
+
 /* How long. */
 #define OPTIONS_LENGTH(usual)                                                                  \
     {.name = "steps",                                                                          \

@@ -208,9 +208,38 @@ static bool watched(Session *session, const char *name, const char *rate_of, uin
     return done;
 }
 
-bool training_run(Session *session, bool monitor, TrainJob *job, Result *result, Error *err) {
-    return watched(session, job->name, train_rate_of(&job->config), job->config.steps, monitor, job, false, result,
-                   err);
+/* Another process does what `resume FOLDER` does here. */
+static bool in_background(Session *session, TrainJob *job, Result *result, Error *err) {
+    TrainResults none;
+    const char *words[] = {"resume", job->folder};
+    job->prepare = true;
+    if (!train_run(job, &none, err)) return false;
+    train_results_done(&none);
+    if (!background_start(session, job->folder, words, 2, err)) return false;
+    str_addf(&result->message, "%s trains in the background: jobs, attach %s, stop %s, resume %s\n", job->name,
+             job->folder, job->folder, job->folder);
+    return true;
+}
+
+bool training_run(Session *session, const Args *args, TrainJob *job, Result *result, Error *err) {
+    const bool background = args_flag(args, "background"), monitor = args_flag(args, "monitor");
+    Str folder = {0};
+    if (background && session->options.safe) return error_set(err, STATUS_USAGE, "--safe allows no background runs");
+    if (background && monitor)
+        return error_set(err, STATUS_USAGE, "--background leaves the prompt free; attach shows the monitor");
+    if (args_text(args, "run"))
+        path_expand(args_text(args, "run"), &folder, err);
+    else if (background)
+        str_addf(&folder, "runs/%s", job->name);
+    bool done = str_ok(&folder, err);
+    if (folder.length) job->folder = str_text(&folder);
+    if (done && background)
+        done = in_background(session, job, result, err);
+    else if (done)
+        done = watched(session, job->name, train_rate_of(&job->config), job->config.steps, monitor, job, false, result,
+                       err);
+    str_done(&folder);
+    return done;
 }
 
 bool training_again(Session *session, const char *name, bool monitor, TrainJob *job, const TrainAbout *about,

@@ -24,8 +24,10 @@ TrainWish training_watch(void *training, const TrainStatus *status);
 /* Fills the result of the command: the best trial's predictor or network as `name` (taken out of *results), a row for
  * each trial, and what must be said where the run is partial or could not be saved. */
 bool training_result(const char *name, const char *folder, TrainResults *results, Result *result, Error *err);
-/* Trains in this process, or goes on with a folder there, watched: from training_open to training_result. */
-bool training_run(Session *session, bool monitor, TrainJob *job, Result *result, Error *err);
+/* Does a job as --run, --monitor and --background have it: here, watched, from training_open to training_result, or in
+ * another process. */
+bool training_run(Session *session, const Args *args, TrainJob *job, Result *result, Error *err);
+/* Goes on with the job's folder here. */
 bool training_again(Session *session, const char *name, bool monitor, TrainJob *job, const TrainAbout *about,
                     Result *result, Error *err);
 

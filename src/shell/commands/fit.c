@@ -69,22 +69,18 @@ static bool set_config(Session *session, const Args *args, const Dataset *data, 
 
 static bool run(Session *session, const Args *args, Result *result, Error *err) {
     const Dataset *data = args_dataset(args, "data"), *on = args_dataset(args, "on");
-    Str folder = {0};
     TrainJob job = {.name = args_text(args, "NET"),
                     .command = args->line,
                     .images = data,
                     .data = on ? on : data,
                     .teacher = args_network(args, "teacher"),
                     .task = &session->task};
-    if (args_text(args, "run") && !path_expand(args_text(args, "run"), &folder, err)) return false;
-    if (folder.length) job.folder = str_text(&folder);
     Network *network = NULL;
     bool done = workspace_accepts(session, job.name, OBJECT_NETWORK, err) &&
                 (network = make_network(session, args, data, err)) && set_config(session, args, data, &job.config, err);
     job.source = network;
-    done = done && training_run(session, args_flag(args, "monitor"), &job, result, err);
+    done = done && training_run(session, args, &job, result, err);
     network_free(network);
-    str_done(&folder);
     return done;
 }
 
@@ -117,6 +113,7 @@ static const ArgSpec options[] = {
      .help = "input normalisation (by channels and classes)"},
     OPTIONS_LENGTH("30 epochs"),
     OPTIONS_WATCH,
+    OPTIONS_BACKGROUND("NET"),
     {.name = "label-smoothing",
      .kind = ARG_REAL,
      .value = "S",

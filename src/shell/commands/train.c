@@ -95,22 +95,7 @@ static bool set_data(const Args *args, TrainJob *job, Error *err) {
     return true;
 }
 
-/* Another process does what `resume FOLDER` does here. */
-static bool run_in_background(Session *session, TrainJob *job, Result *result, Error *err) {
-    TrainResults none;
-    const char *words[] = {"resume", job->folder};
-    job->prepare = true;
-    if (!train_run(job, &none, err)) return false;
-    train_results_done(&none);
-    if (!background_start(session, job->folder, words, 2, err)) return false;
-    str_addf(&result->message, "%s trains in the background: jobs, attach %s, stop %s, resume %s\n", job->name,
-             job->folder, job->folder, job->folder);
-    return true;
-}
-
 static bool run(Session *session, const Args *args, Result *result, Error *err) {
-    const bool background = args_flag(args, "background");
-    Str folder = {0};
     if (!check_from(args, err)) return false;
     const Predictor *from = args_predictor(args, "from");
     TrainJob job = {.name = args_text(args, "PRED"),
@@ -122,22 +107,9 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     if (!job.source)
         return error_set(err, STATUS_USAGE, "'%s' does not know its network: give it with --net NET",
                          args_text(args, "from"));
-    if (background && session->options.safe) return error_set(err, STATUS_USAGE, "--safe allows no background runs");
-    if (background && args_flag(args, "monitor"))
-        return error_set(err, STATUS_USAGE, "--background leaves the prompt free; attach shows the monitor");
-    if (args_text(args, "run"))
-        path_expand(args_text(args, "run"), &folder, err);
-    else if (background)
-        str_addf(&folder, "runs/%s", job.name);
-    bool done = str_ok(&folder, err) && workspace_accepts(session, job.name, OBJECT_PREDICTOR, err) &&
-                set_config(session, args, &job, &job.config, err) && set_data(args, &job, err);
-    if (folder.length) job.folder = str_text(&folder);
-    if (done && background)
-        done = run_in_background(session, &job, result, err);
-    else if (done)
-        done = training_run(session, args_flag(args, "monitor"), &job, result, err);
-    str_done(&folder);
-    return done;
+    return workspace_accepts(session, job.name, OBJECT_PREDICTOR, err) &&
+           set_config(session, args, &job, &job.config, err) && set_data(args, &job, err) &&
+           training_run(session, args, &job, result, err);
 }
 
 /* ---- the record -------------------------------------------------------------------------------------------------- */
@@ -171,9 +143,7 @@ static const ArgSpec options[] = {
      .max = 1000,
      .standard = "1",
      .help = "train N with seeds from --seed on; the best is kept"},
-    {.name = "background",
-     .kind = ARG_FLAG,
-     .help = "train in another process and leave the prompt free (FOLDER is runs/PRED where --run is not given)"},
+    OPTIONS_BACKGROUND("PRED"),
     OPTIONS_PREDICTOR,
     OPTIONS_KERNELS,
     OPTIONS_IMAGES,
