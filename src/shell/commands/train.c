@@ -52,6 +52,7 @@ static bool set_config(Session *session, const Args *args, const TrainJob *job, 
     if (!count_kernels(args, job->source, job->from, &kernels, err) || !options_layers(args, config, err)) return false;
     train_defaults(config, data);
     options_kernels(args, config);
+    if (config->scheme == SCHEME_JOINT && !args_value(args, "refresh")->given) config->refresh = 1;
     options_predictor(args, &config->predictor);
     options_optimiser(args, config);
     options_images(args, config);
