@@ -54,7 +54,7 @@ void options_optimiser(const Args *args, TrainConfig *config) {
     options_real(args, "weight-decay", &o->weight_decay);
     if (args_text(args, "centralise")) o->centralise = args_choice(args, "centralise") == 0;
     config->schedule = (ScheduleKind)args_choice(args, "schedule");
-    config->rate = args_real(args, "lr");
+    options_real(args, "lr", &config->rate);
     config->rate_last = args_real(args, "lr-last");
     options_real(args, "clip", &config->clip);
 }

@@ -148,7 +148,7 @@ extern const char choices_optimisers[], choices_schedules[], choices_samplings[]
     }
 
 /* The optimiser and its schedule. */
-#define OPTIONS_OPTIMISER(which, first_rate, last_rate, course)                                                       \
+#define OPTIONS_OPTIMISER(which, first_rate, last_rate, course, rate_help)                                            \
     {.name = "optimiser",                                                                                             \
      .kind = ARG_CHOICE,                                                                                              \
      .value = "KIND",                                                                                                 \
@@ -160,7 +160,7 @@ extern const char choices_optimisers[], choices_schedules[], choices_samplings[]
          .value = "RATE",                                                                                             \
          .above_min = true,                                                                                           \
          .standard = first_rate,                                                                                      \
-         .help = "learning rate"},                                                                                    \
+         .help = rate_help},                                                                                          \
         {.name = "lr-last",                                                                                           \
          .kind = ARG_REAL,                                                                                            \
          .value = "RATE",                                                                                             \

@@ -121,7 +121,7 @@ static const ArgSpec options[] = {
      .standard = "0",
      .help = "of the cross-entropy's targets"},
     OPTIONS_IMAGES,
-    OPTIONS_OPTIMISER("sgd", "0.2", "1e-5", "one-cycle"),
+    OPTIONS_OPTIMISER("sgd", "0.2", "1e-5", "one-cycle", "learning rate"),
     OPTIONS_EVERY,
     {0}};
 static const char *const examples[] = {

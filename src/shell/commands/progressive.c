@@ -73,7 +73,7 @@ static const ArgSpec options[] = {
     OPTIONS_WATCH,
     OPTIONS_PREDICTOR,
     OPTIONS_KERNELS,
-    OPTIONS_OPTIMISER("ranger", "0.005", "1e-6", "cosine"),
+    OPTIONS_OPTIMISER("ranger", "0.005", "1e-6", "cosine", "learning rate"),
     OPTIONS_EVERY,
     {0}};
 static const char *const examples[] = {
