@@ -191,6 +191,7 @@ int main(int argc, char **argv) {
     if (leave < 0) {
         const char *file = optind < argc ? argv[optind] : NULL;
         line.options.arguments = (const char *const *)argv + optind + (file != NULL);
+        line.options.script = file;
         line.options.argument_count = file ? (size_t)(argc - optind - 1) : 0;
         bool alone = !file && line.command_count == 0;
         line.options.interactive = isatty(STDIN_FILENO) && (line.interactive || alone || (file && is_checkpoint(file)));

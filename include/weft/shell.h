@@ -14,6 +14,7 @@ typedef struct SessionOptions {
     const char *format; /* table|csv|tsv|json|md; NULL: table on a terminal, tsv elsewhere */
     const char *colour; /* auto|always|never; NULL: auto */
     uint64_t seed;      /* of everything random, until --seed says otherwise */
+    const char *script; /* its file: arg[0]; NULL: none */
     const char *const *arguments; /* the script's: arg[1].. in Lua; borrowed */
     size_t argument_count;
 } SessionOptions;

@@ -42,7 +42,7 @@ const HelpTopic help_topics[] = {
      "t.column is a value where the table has one row, else an array; t[3] is the third row, #t the number of rows,\n"
      "t.notes what stands under the table, t.names its columns. $name and $(expression) in a command line are Lua values.\n"
      "run(\"sratio %s\", name) runs a command line. tabulate(\"name\", {\"cutoff\", \"accuracy (%)\"}, rows) makes a table of your\n"
-     "own, to plot and export. near(a, b, tolerance) compares. A script's arguments are arg[1], arg[2], ...\n"
+     "own, to plot and export. near(a, b, tolerance) compares. A script's arguments are arg[1], arg[2], ..., its own name arg[0].\n"
      "\n"
      "Variables are global; a top-level local would be lost on the next line and is an error. Random numbers repeat with\n"
      "--seed, and pairs goes in sorted order.\n"},

@@ -156,7 +156,9 @@ static int open_all(lua_State *lua) {
     lua_table_open(lua);
     if (session->options.safe) lua_safe_open(session, lua);
     lua_call_open(lua);
-    lua_createtable(lua, (int)session->options.argument_count, 0);
+    lua_createtable(lua, (int)session->options.argument_count, 1);
+    lua_pushstring(lua, session->options.script);
+    lua_rawseti(lua, -2, 0);
     for (size_t i = 0; i < session->options.argument_count; i++) {
         lua_pushstring(lua, session->options.arguments[i]);
         lua_rawseti(lua, -2, (lua_Integer)i + 1);

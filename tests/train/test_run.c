@@ -137,6 +137,7 @@ static void survives_kills(void **state) {
 static void trials(void **state) {
     (void)state;
     runs_sweep();
+    pool_set_threads(1); /* one after the other */
     TrainJob job = runs_job(runs_path("three"));
     job.trials = 3;
     uint64_t at = 11;
@@ -160,6 +161,7 @@ static void trials(void **state) {
                             whole.trial[i].predictor->parameter_count * sizeof(float));
     train_results_done(&rest);
     train_results_done(&whole);
+    pool_set_threads(0);
 }
 
 /* What went well of several trials stays, whatever ends the next one. */
@@ -172,6 +174,7 @@ static TrainWish cancel_at_end(void *context, const TrainStatus *status) {
 static void trials_cut_short(void **state) {
     (void)state;
     runs_sweep();
+    pool_set_threads(1);
     TrainJob job = runs_job(runs_path("cut"));
     job.trials = 3;
     job.watch = cancel_at_end;
@@ -197,6 +200,7 @@ static void trials_cut_short(void **state) {
     TrainResults second = runs_run(&stuck);
     assert_int_equal(second.count, 2);
     train_results_done(&second);
+    pool_set_threads(0);
 }
 
 /* ---- predictors that go on --------------------------------------------------------------------------------------- */

@@ -1,0 +1,99 @@
+-- paper -- what the scripts of samples/paper share: their arguments, and runs that are made once.
+--
+--   weft samples/paper/SCRIPT.weft [quick] [net=MODEL] [data=DATA] [teacher=MODEL] [runs=FOLDER] [seeds=N]
+--
+-- DATA is fashion-mnist (as it comes), or cifar10:DIR, cifar100:DIR. A run is kept in FOLDER (runs/paper) under a name that says what it
+-- is: scripts that need the same run share it, and a script that is begun again goes on where it was. quick keeps nothing and
+-- trains for moments on a few of the images that come with weft: it shows that all works, and no more.
+local P = {quick = false, seeds = 3, net = "sample:fashion-resnet8", data = "fashion-mnist", runs = "runs/paper"}
+for i, word in ipairs(arg) do
+  local key, value = word:match("^(%w+)=(.*)$")
+  if word == "quick" then P.quick = true
+  elseif key and P[key] or key == "teacher" then P[key] = value
+  else error("unknown argument '" .. word .. "': quick, net=, data=, teacher=, runs= or seeds= is meant") end
+end
+P.seeds = P.quick and 1 or tonumber(P.seeds)
+P.steps = P.quick and {recon = 60, progressive = 40, images = 4} or {recon = 20000, progressive = 10000, images = 2350}
+
+-- Networks and data: base, train, test.
+P.parameters = run("load net base " .. P.net).parameters
+if P.quick then
+  run("load data train sample:fashion-test --limit 512")
+  run("load data test sample:fashion-test --limit 200")
+else
+  run("load data train " .. P.data .. ":train")
+  run("load data test " .. P.data .. ":test")
+end
+P.source = evaluate{"base", "test"}.accuracy
+
+local function exists(path)
+  local file = io.open(path)
+  if file then file:close() end
+  return file ~= nil
+end
+
+-- The run NAME: begun with `command` and its options, or gone on with.
+function P.trained(name, command, options)
+  if not P.quick then
+    local folder = P.runs .. "/" .. name
+    if exists(folder .. "/config.json") then return resume{folder, into = name} end
+    options.run = folder
+  end
+  options[1] = options[1] or name
+  return command(options)
+end
+
+-- The number of hidden units that gives a compression ratio, of all parameters (METHOD: 240h+h + 3(h^2+h) + 9h+9).
+function P.hidden(cr)
+  return math.floor((-253 + math.sqrt(253 ^ 2 + 12 * (cr * P.parameters - 9))) / 6 + 0.5)
+end
+
+-- The schemes. Each returns the row of the run; the predictor has the run's name.
+function P.recon(hidden, seed, net)
+  net = net or "base"
+  local name = ("recon_%s_h%d_s%d"):format(net, hidden, seed)
+  return P.trained(name, train, {net = net, hidden = hidden, steps = P.steps.recon, seed = seed, on = "test"}), name
+end
+function P.joint(hidden, seed, alpha, beta)
+  local name = ("joint_h%d_s%d"):format(hidden, seed) .. (alpha and ("_%g_%g"):format(alpha, beta):gsub("[.-]", "_") or "")
+  return P.trained(name, train, {net = "base", hidden = hidden, steps = P.steps.images, seed = seed, scheme = "joint",
+    data = "train", on = "test", alpha = alpha, beta = beta}), name
+end
+-- Phase 2 on a recon run; more: options such as teacher = NAME, data = NAME, alpha, beta; suffix names them.
+function P.decoupled(hidden, seed, more, suffix)
+  local _, from = P.recon(hidden, seed)
+  local options = {from = from, steps = P.steps.images, seed = seed, scheme = "distil", data = "train", on = "test"}
+  for key, value in pairs(more or {}) do options[key] = value end
+  local name = ("distil_h%d_s%d"):format(hidden, seed) .. (suffix and "_" .. suffix or "")
+  return P.trained(name, train, options), name
+end
+function P.progressive(hidden, seed, rounds)
+  local name = ("progressive_h%d_s%d"):format(hidden, seed)
+  return P.trained(name, progressive, {"base", into = name, hidden = hidden, seed = seed, rounds = rounds,
+    trials = P.quick and 2 or 3, patience = rounds, steps = P.steps.progressive, on = "test"}), name
+end
+
+-- A stronger teacher: the one of teacher=, or fitted here, twice as wide and deeper.
+function P.load_teacher()
+  if P.teacher then
+    run("load net teacher " .. P.teacher)
+  else
+    P.trained("teacher", fit, {arch = P.quick and "resnet8" or "resnet20", widths = P.quick and "8" or "16", data = "train",
+      on = "test", epochs = P.quick and 1 or 20, seed = 1, ["label-smoothing"] = 0.05})
+  end
+  return evaluate{"teacher", "test"}.accuracy
+end
+
+-- Mean and sample standard deviation of f(seed), seeds 0, 1, ...
+function P.over_seeds(f)
+  local values, sum, squares = {}, 0, 0
+  for seed = 0, P.seeds - 1 do
+    values[#values + 1] = f(seed)
+    sum = sum + values[#values]
+  end
+  local mean = sum / #values
+  for _, value in ipairs(values) do squares = squares + (value - mean) ^ 2 end
+  return mean, #values > 1 and math.sqrt(squares / (#values - 1)) or 0
+end
+
+return P
