@@ -200,6 +200,24 @@ static void schedules(void **state) {
     assert_true(fabs(schedule_rate(SCHEDULE_COSINE, 1, 0, 5, 10) - 0.5) < 1e-15);
     assert_true(fabs(schedule_rate(SCHEDULE_EXPONENTIAL, 1, 1e-4, 5, 10) - 1e-2) < 1e-15);
     assert_true(fabs(schedule_rate(SCHEDULE_CONSTANT, 0.3, 1e-4, 9, 10) - 0.3) < 1e-15);
+    /* torch.optim.lr_scheduler.OneCycleLR(max_lr=0.2, total_steps=100, pct_start=0.3, div_factor=25,
+     * final_div_factor=800), which ends at 1e-5 */
+    static const struct {
+        uint64_t step;
+        double rate;
+    } cycle[] = {{0, 0.00800000000000001},
+                 {1, 0.0085627561131815},
+                 {10, 0.0590327896928202},
+                 {29, 0.2},
+                 {30, 0.199899311688799},
+                 {31, 0.199597449528054},
+                 {60, 0.11785979669539},
+                 {98, 0.000110688311201248},
+                 {99, 1e-05}};
+    for (size_t i = 0; i < sizeof cycle / sizeof *cycle; i++) {
+        const double rate = schedule_rate(SCHEDULE_ONE_CYCLE, 0.2, 1e-5, cycle[i].step, 100);
+        if (fabs(rate - cycle[i].rate) > 1e-12) fail_msg("step %d: %.15g", (int)cycle[i].step, rate);
+    }
 }
 
 static void norms(void **state) {
