@@ -114,12 +114,15 @@ bench: $(BENCHES) $(BUILD)/weft
 man: $(BUILD)/weft
 	$(Q)$(BUILD)/weft --print-manual > man/weft.1
 
+PAPER := $(sort $(wildcard samples/paper/*))
 SAMPLES := $(sort $(wildcard samples/*.weft samples/*.safetensors samples/*.gz samples/*.md))
 install: $(BUILD)/weft
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/weft/samples
 	install -m 755 $(BUILD)/weft $(DESTDIR)$(PREFIX)/bin/weft
 	install -m 644 man/weft.1 $(DESTDIR)$(PREFIX)/share/man/man1/weft.1
 	install -m 644 $(SAMPLES) $(DESTDIR)$(PREFIX)/share/weft/samples
+	install -d $(DESTDIR)$(PREFIX)/share/weft/samples/paper
+	install -m 644 $(PAPER) $(DESTDIR)$(PREFIX)/share/weft/samples/paper
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/weft $(DESTDIR)$(PREFIX)/share/man/man1/weft.1
