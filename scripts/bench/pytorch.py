@@ -3,11 +3,16 @@
 
 usage: pytorch.py forward|distil NETWORK [BATCH]
        pytorch.py recon NETWORK HIDDEN
+       pytorch.py phase2|joint NETWORK HIDDEN cifar10:FOLDER:train
+       pytorch.py fit NETWORK BATCH cifar10:FOLDER:train
 
 Eager mode, no_grad where no gradient is needed, BENCH_THREADS threads (all cores), convolutions in contiguous and in channels-last
 memory, of which the faster counts. Prints one line of JSON. The recon step predicts all kernels without gradient for the loss, then
-the batch of 4096 with gradient, and takes a Ranger step (RAdam and Lookahead with gradient centralisation).
+the batch of 4096 with gradient, and takes a Ranger step (RAdam and Lookahead with gradient centralisation). phase2 and joint
+evaluate the batch with gradient and the others without, run the network with the predicted weights, and load their images: crop and
+flip of a whole batch by indexing, in the same thread.
 """
+import glob
 import json
 import math
 import os
@@ -19,6 +24,7 @@ import numpy as np
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+from torch.nn.utils.stateless import functional_call
 
 SECONDS = float(os.environ.get("BENCH_SECONDS", "2"))
 
@@ -32,12 +38,17 @@ class Block(nn.Module):
         self.bn2 = nn.BatchNorm2d(width)
         self.stride, self.added = stride, width - before
 
-    def forward(self, x):
-        y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+    def forward(self, x, maps):
+        y = self.bn1(self.conv1(x))
+        maps.append(y)
+        y = self.bn2(self.conv2(F.relu(y)))
+        maps.append(y)
         if self.stride > 1 or self.added:
             half = self.added // 2
             x = F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, half, self.added - half))
-        return F.relu(y + x)
+        y = y + x
+        maps.append(y)
+        return F.relu(y)
 
 
 class ResNet(nn.Module):
@@ -54,9 +65,15 @@ class ResNet(nn.Module):
             setattr(self, f"layer{s + 1}", nn.Sequential(*stage))
         self.linear = nn.Linear(before, classes)
 
-    def forward(self, x):
-        x = F.relu(self.bn1(self.conv1(x)))
-        x = self.layer3(self.layer2(self.layer1(x)))
+    def forward(self, x, maps=None):
+        """Logits; adds the maps before each ReLU to `maps`."""
+        maps = [] if maps is None else maps
+        x = self.bn1(self.conv1(x))
+        maps.append(x)
+        x = F.relu(x)
+        for stage in (self.layer1, self.layer2, self.layer3):
+            for block in stage:
+                x = block(x, maps)
         return self.linear(x.mean(dim=(2, 3)))
 
 
@@ -150,33 +167,119 @@ class Ranger:
                 p.copy_(s)
 
 
-def recon(path, hidden):
-    convs = [p for p in load(path).parameters() if p.dim() == 4]
-    rows = []
-    for layer, w in enumerate(convs):
-        f, c = np.meshgrid(np.arange(w.shape[0]), np.arange(w.shape[1]), indexing="ij")
-        rows.append(np.stack([np.full(f.size, layer), f.ravel(), c.ravel()], 1))
-    index = torch.tensor(np.concatenate(rows)).double()
-    angle = index[:, :, None] * (torch.tensor(0.76, dtype=torch.float64) ** torch.arange(40)) * math.pi
-    encoded = torch.stack([angle.sin(), angle.cos()], -1).reshape(len(index), -1).float()
-    target = torch.cat([w.detach().reshape(-1, 9) for w in convs])
-    sizes = [240, hidden, hidden, hidden, hidden, 9]
-    layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes, sizes[1:]))
-    params = list(layers.parameters())
-    optimiser = Ranger(params)
+class Nern:
+    """A predictor of all kernels of a network's convolutions."""
 
-    def predict(x):
-        for layer in layers[:-1]:
+    def __init__(self, net, hidden):
+        self.names, self.convs = zip(*[(n, p.detach()) for n, p in net.named_parameters() if p.dim() == 4])
+        rows = []
+        for layer, w in enumerate(self.convs):
+            f, c = np.meshgrid(np.arange(w.shape[0]), np.arange(w.shape[1]), indexing="ij")
+            rows.append(np.stack([np.full(f.size, layer), f.ravel(), c.ravel()], 1))
+        index = torch.tensor(np.concatenate(rows)).double()
+        angle = index[:, :, None] * (torch.tensor(0.76, dtype=torch.float64) ** torch.arange(40)) * math.pi
+        self.encoded = torch.stack([angle.sin(), angle.cos()], -1).reshape(len(index), -1).float()
+        self.target = torch.cat([w.reshape(-1, 9) for w in self.convs])
+        sizes = [240, hidden, hidden, hidden, hidden, 9]
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes, sizes[1:]))
+        self.params = list(self.layers.parameters())
+        self.optimiser = Ranger(self.params)
+
+    def predict(self, x):
+        for layer in self.layers[:-1]:
             x = F.relu(layer(x))
-        return layers[-1](x)
+        return self.layers[-1](x)
+
+    def kernels(self):
+        """All kernels, of which a random 4096 carry gradients."""
+        order = torch.randperm(len(self.encoded))
+        batch, others = order[:4096], order[4096:]
+        with torch.no_grad():
+            kernels = torch.empty_like(self.target)
+            kernels[others] = self.predict(self.encoded[others])
+        return kernels.index_copy(0, batch, self.predict(self.encoded[batch]))
+
+    def weights(self, kernels):
+        parts = kernels.split([w.shape[0] * w.shape[1] for w in self.convs])
+        return {name: part.view(w.shape) for name, part, w in zip(self.names, parts, self.convs)}
+
+
+def recon(path, hidden):
+    nern = Nern(load(path), hidden)
+    encoded, target = nern.encoded, nern.target
 
     def step():
         with torch.no_grad():
-            loss = (predict(encoded) - target).square().mean().sqrt()
+            loss = (nern.predict(encoded) - target).square().mean().sqrt()
         batch = torch.randperm(len(encoded))[:4096]
-        y = predict(encoded[batch])
+        y = nern.predict(encoded[batch])
         delta = (y.detach() - target[batch]) / (target.numel() * loss)
-        optimiser.step(torch.autograd.grad(y, params, delta), 5e-3)
+        nern.optimiser.step(torch.autograd.grad(y, nern.params, delta), 5e-3)
+
+    return measure(step)
+
+
+class Images:
+    """CIFAR-10's training images in shuffled batches: random crop with padding 4, random flip, normalised."""
+
+    def __init__(self, spec, batch, layout):
+        files = sorted(glob.glob(os.path.join(spec.split(":")[1], "data_batch_*.bin")))
+        records = torch.tensor(np.concatenate([np.fromfile(f, np.uint8) for f in files]).reshape(-1, 3073))
+        self.labels = records[:, 0].long()
+        self.padded = F.pad(records[:, 1:].reshape(-1, 3, 32, 32), (4, 4, 4, 4))
+        self.mean = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
+        self.std = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
+        self.batch, self.layout, self.order = batch, layout, torch.empty(0)
+
+    def next(self):
+        if len(self.order) < self.batch:
+            self.order = torch.randperm(len(self.labels))
+        chosen, self.order = self.order[: self.batch], self.order[self.batch :]
+        top, left = torch.randint(9, (2, self.batch, 1))
+        flip = torch.rand(self.batch, 1) < 0.5
+        side = torch.arange(32)
+        rows, columns = top + side, left + torch.where(flip, 31 - side, side)
+        x = self.padded[chosen[:, None, None, None], torch.arange(3)[:, None, None], rows[:, None, :, None], columns[:, None, None, :]]
+        x = x.float().div_(255).sub_(self.mean).div_(self.std)
+        return x.contiguous(memory_format=self.layout), self.labels[chosen]
+
+
+def normalised(map):
+    return map / (map.flatten(1).norm(dim=1)[:, None, None, None] + 1e-3)
+
+
+def on_images(kind, path, hidden, data, layout):
+    teacher, student = load(path).to(memory_format=layout), load(path).to(memory_format=layout)
+    for p in student.parameters():
+        p.requires_grad_(False)
+    nern, images = Nern(student, hidden), Images(data, 256, layout)
+    joint = kind == "joint"
+
+    def step():
+        x, _ = images.next()
+        kernels = nern.kernels()
+        theirs, ours = [], []
+        with torch.no_grad():
+            target = F.softmax(teacher(x, theirs), dim=1)
+        logits = functional_call(student, nern.weights(kernels), (x, ours))
+        loss = (1e-4 if joint else 0.01) * F.kl_div(F.log_softmax(logits, dim=1), target, reduction="batchmean")
+        if joint:
+            distances = [(normalised(a) - normalised(b)).square().sum() for a, b in zip(ours, theirs)]
+            loss = loss + 1e-4 * sum(distances) / len(x) + (kernels - nern.target).square().mean().sqrt()
+        nern.optimiser.step(torch.autograd.grad(loss, nern.params), 5e-3)
+
+    return measure(step)
+
+
+def fit(path, batch, data, layout):
+    net, images = load(path).to(memory_format=layout).train(), Images(data, batch, layout)
+    optimiser = torch.optim.SGD(net.parameters(), 5e-3, momentum=0.9, nesterov=True, weight_decay=5e-4, foreach=True)
+
+    def step():
+        x, labels = images.next()
+        optimiser.zero_grad(set_to_none=True)
+        F.cross_entropy(net(x), labels).backward()
+        optimiser.step()
 
     return measure(step)
 
@@ -189,10 +292,17 @@ def main():
     if kind == "recon":
         seconds, layout = recon(path, number), "-"
     else:
-        run = {"forward": forward, "distil": distil}[kind]
+        data = sys.argv[4] if len(sys.argv) > 4 else None
+        run = {
+            "forward": lambda f: forward(path, number, f),
+            "distil": lambda f: distil(path, number, f),
+            "phase2": lambda f: on_images(kind, path, number, data, f),
+            "joint": lambda f: on_images(kind, path, number, data, f),
+            "fit": lambda f: fit(path, number, data, f),
+        }[kind]
         layouts = {"contiguous": torch.contiguous_format, "channels last": torch.channels_last}
         wanted = os.environ.get("BENCH_LAYOUT")
-        found = {n: run(path, number, f) for n, f in layouts.items() if wanted in (None, n)}
+        found = {n: run(f) for n, f in layouts.items() if wanted in (None, n)}
         layout = min(found, key=found.get)
         seconds = found[layout]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

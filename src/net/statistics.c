@@ -35,24 +35,35 @@ static float *arena_of(const Engine *engine, size_t image) {
 
 /* ---- forward ----------------------------------------------------------------------------------------------------- */
 
-/* Mean and sum of squared deviations of one image's channels. */
+/* What all channels of a map have; `origin` is to be set. */
+static Moments moments_of(const Engine *engine, const View *in, size_t image) {
+    double *partial = partial_of(engine, image);
+    return (Moments){.in = in->at,
+                     .in_row = in->row,
+                     .in_pixel = in->pixel,
+                     .height = in->shape.height,
+                     .width = in->shape.width,
+                     .channels = in->shape.channels,
+                     .sums = partial,
+                     .products = partial + engine->plan.channels};
+}
+
+/* Mean and sum of squared deviations of one image's channels, by way of the deviations from its first pixel: one pass
+ * over the map, and nothing is lost where the mean is large. */
 static void forward_image(void *context, size_t image, unsigned worker) {
     (void)worker;
     const Part *part = context;
     const Engine *engine = part->pass->engine;
     const View in = map_view(engine, arena_of(engine, image), part->step->input);
-    const size_t channels = in.shape.channels, pixels = (size_t)in.shape.height * in.shape.width;
-    double *restrict mean = partial_of(engine, image), *restrict squares = mean + engine->plan.channels;
-    memset(mean, 0, channels * sizeof *mean);
-    memset(squares, 0, channels * sizeof *squares);
-    for (size_t i = 0; i < pixels; i++) {
-        const float *at = in.at + i / in.shape.width * in.row + i % in.shape.width * in.pixel;
-        for (size_t c = 0; c < channels; c++) mean[c] += (double)at[c];
-    }
-    for (size_t c = 0; c < channels; c++) mean[c] /= (double)pixels;
-    for (size_t i = 0; i < pixels; i++) {
-        const float *at = in.at + i / in.shape.width * in.row + i % in.shape.width * in.pixel;
-        for (size_t c = 0; c < channels; c++) squares[c] += ((double)at[c] - mean[c]) * ((double)at[c] - mean[c]);
+    const double pixels = (double)in.shape.height * in.shape.width;
+    Moments moments = moments_of(engine, &in, image);
+    moments.origin = in.at;
+    engine->kernels->moments(&moments);
+    for (size_t c = 0; c < in.shape.channels; c++) {
+        double *mean = &moments.sums[c], *squares = &moments.products[c];
+        *squares -= *mean * *mean / pixels;
+        if (*squares < 0) *squares = 0; /* by rounding */
+        *mean = (double)in.at[c] + *mean / pixels;
     }
 }
 
@@ -95,19 +106,12 @@ static void backward_image(void *context, size_t image, unsigned worker) {
     gradient_begin(part->pass, &block, 0, part->step);
     const View in = map_view(engine, block.arenas, part->step->input);
     const View out = gradient_view(engine, block.arenas, part->step->result);
-    const float *mean = engine->statistics.mean + part->step->statistics;
-    const size_t channels = in.shape.channels, pixels = (size_t)in.shape.height * in.shape.width;
-    double *restrict sum = partial_of(engine, image), *restrict product = sum + engine->plan.channels;
-    memset(sum, 0, channels * sizeof *sum);
-    memset(product, 0, channels * sizeof *product);
-    for (size_t i = 0; i < pixels; i++) {
-        const size_t y = i / in.shape.width, x = i % in.shape.width;
-        const float *at = in.at + y * in.row + x * in.pixel, *d = out.at + y * out.row + x * out.pixel;
-        for (size_t c = 0; c < channels; c++) {
-            sum[c] += (double)d[c];
-            product[c] += (double)d[c] * ((double)at[c] - (double)mean[c]);
-        }
-    }
+    Moments moments = moments_of(engine, &in, image);
+    moments.gradient = out.at;
+    moments.gradient_row = out.row;
+    moments.gradient_pixel = out.pixel;
+    moments.origin = engine->statistics.mean + part->step->statistics;
+    engine->kernels->moments(&moments);
 }
 
 void statistics_backward(const Pass *pass, const Step *step) {

@@ -216,6 +216,10 @@ Distil *distil_new(const TrainConfig *config, const Predictor *predictor, const 
     return NULL;
 }
 
+const Batches *distil_batches(const Distil *d) {
+    return d->batches;
+}
+
 void distil_free(Distil *d) {
     if (!d) return;
     batches_free(d->batches);

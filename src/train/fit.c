@@ -221,6 +221,6 @@ bool fit_learner(Learner *learner, const TrainConfig *config, const TrainJob *jo
                          .done = fit_done};
     self->network = checkpoint ? network_from_checkpoint(checkpoint, &as_it_was, err) : network_copy(job->source, err);
     if (!self->network || !lay_out(learner, self, err) || ended) return self->network && learner->parameters;
-    return (self->batches = images_open(config, self->network, job->images, err)) &&
+    return (learner->batches = self->batches = images_open(config, self->network, job->images, err)) &&
            make_engines(learner, self, job, err);
 }

@@ -37,7 +37,8 @@ typedef struct Learner {
     size_t count, kept; /* kept: both */
     ParameterBlock *blocks;
     size_t block_count;
-    double scalar; /* what a step remembers for the next, kept in checkpoints */
+    const Batches *batches; /* of images, the learner's own; NULL: it takes none */
+    double scalar;          /* what a step remembers for the next, kept in checkpoints */
     bool (*gradient)(struct Learner *learner, uint64_t step, float *gradient, StepLoss *loss, Error *err);
     bool (*measure)(struct Learner *learner, bool on_data, Measure *out, Error *err);
     /* the product with these parameters (`kept` of them), as a file holds it */
@@ -69,6 +70,7 @@ void distil_free(Distil *distil);
  * delta (count x outputs). */
 bool distil_step(Distil *distil, uint64_t step, const float *predictions, const uint32_t *kernels,
                  const uint16_t *times, size_t count, float *delta, StepLoss *loss, Error *err);
+const Batches *distil_batches(const Distil *distil);
 /* STATUS_USAGE where the images do not fit the network: channels, classes, labels that a loss needs. */
 bool images_check(const TrainConfig *config, const Network *network, const Dataset *images, Error *err);
 /* The same for a teacher: classes, channels, and the architecture where feature maps are distilled. */

@@ -208,14 +208,16 @@ static bool list_blocks(Learner *learner, const Predictor *p, Error *err) {
     return true;
 }
 
-static bool make_image_part(Predict *self, const TrainJob *job, Error *err) {
+static bool make_image_part(Learner *learner, Predict *self, const TrainJob *job, Error *err) {
     const Predictor *p = self->predictor;
     if (!train_on_images(self->config) || (job->data_problem && !job->images)) return true;
     if (!(self->mask = mem_alloc((uint64_t)p->layer_count * p->outputs, sizeof *self->mask, err)) ||
         !(self->delta = mem_alloc((uint64_t)p->kernel_count * p->outputs, sizeof *self->delta, err)))
         return false;
     for (size_t i = 0; i < p->layer_count; i++) predictor_mask(p, i, self->mask + i * p->outputs);
-    return (self->distil = distil_new(self->config, p, job, err)) != NULL;
+    if (!(self->distil = distil_new(self->config, p, job, err))) return false;
+    learner->batches = distil_batches(self->distil);
+    return true;
 }
 
 bool predict_learner(Learner *learner, const TrainConfig *config, const TrainJob *job, Checkpoint *checkpoint,
@@ -239,5 +241,5 @@ bool predict_learner(Learner *learner, const TrainConfig *config, const TrainJob
            (self->sampler = sampler_new(p, self->targets, config->sampling, config->batch, config->magnitude_share,
                                         config->seed, err)) &&
            (self->predictions = mem_alloc((uint64_t)p->kernel_count * p->outputs, sizeof(float), err)) &&
-           make_image_part(self, job, err);
+           make_image_part(learner, self, job, err);
 }

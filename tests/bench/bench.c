@@ -8,9 +8,13 @@
  *   bench distil-batch NETWORK        the same with gradients of a random 4096 of the kernels only
  *   bench recon NETWORK HIDDEN        a step on the reconstruction loss as `train` takes it (batch 4096, --refresh 20)
  *   bench recon-exact NETWORK HIDDEN  the same with --exact
+ *   bench phase2 NETWORK HIDDEN DATA  a whole step of `train --scheme distil`, from loading its images on
+ *   bench joint NETWORK HIDDEN DATA   the same of `--scheme joint`
+ *   bench fit NETWORK BATCH DATA      the same of `fit`
  *
  * The time of a step is the median over BENCH_SECONDS (2) seconds of them. A multiply-add counts as two operations;
- * only convolutions and linear layers are counted.
+ * only convolutions and linear layers are counted. Of steps with images, batch_seconds is what it takes to prepare a
+ * batch, by a thread of its own, and waited the share of all the time that steps stood still for it.
  */
 #include "train/internal.h"
 
@@ -27,6 +31,7 @@ typedef struct Case {
     void *context;
     double operations, items; /* of a step */
     const char *unit;         /* what items are */
+    const Batches *batches;   /* that steps take images from; NULL: none */
 } Case;
 
 static int ascending(const void *a, const void *b) {
@@ -40,6 +45,8 @@ static bool measure(Case *c, const char *name, const char *of, Error *err) {
     const double limit = limit_text ? atof(limit_text) : 2;
     size_t rounds = 0;
     if (!c->step(c, 0, err)) return false; /* threads start, memory is touched */
+    const double waited = c->batches ? batches_waited(c->batches) : 0;
+    const double prepared = c->batches ? batches_prepared(c->batches) : 0;
     fault_arm(FAULT_ALLOC, UINT64_MAX, false);
     const double begun = clock_seconds();
     while (rounds < ROUNDS_MOST && (rounds < ROUNDS_LEAST || clock_seconds() - begun < limit)) {
@@ -47,15 +54,21 @@ static bool measure(Case *c, const char *name, const char *of, Error *err) {
         if (!c->step(c, rounds + 1, err)) return false;
         seconds[rounds++] = clock_seconds() - start;
     }
+    const double elapsed = clock_seconds() - begun;
     const uint64_t allocations = fault_disarm();
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
     qsort(seconds, rounds, sizeof *seconds, ascending);
     const double median = seconds[rounds / 2];
     printf("{\"case\": \"%s\", \"of\": \"%s\", \"seconds\": %.9f, \"least\": %.9f, \"rounds\": %zu, \"gflops\": %.3f, "
-           "\"%s_per_second\": %.1f, \"allocations\": %llu, \"threads\": %u, \"peak_mb\": %.1f}\n",
+           "\"%s_per_second\": %.1f, \"allocations\": %llu, \"threads\": %u, \"peak_mb\": %.1f",
            name, of, median, seconds[0], rounds, c->operations / median / 1e9, c->unit, c->items / median,
            (unsigned long long)allocations, pool_threads(), (double)usage.ru_maxrss / 1024);
+    if (c->batches)
+        printf(", \"batch_seconds\": %.9f, \"waited\": %.6f",
+               (batches_prepared(c->batches) - prepared) / (double)rounds,
+               (batches_waited(c->batches) - waited) / elapsed);
+    puts("}");
     return true;
 }
 
@@ -98,13 +111,13 @@ typedef struct Passes {
     unsigned batch;
 } Passes;
 
-static bool forward_step(Case *c, uint64_t number, Error *err) {
+static bool forward_pass(Case *c, uint64_t number, Error *err) {
     Passes *p = c->context;
     (void)number;
     return engine_forward(p->engine, p->pixels, p->batch, p->logits, err);
 }
 
-static bool distil_step(Case *c, uint64_t number, Error *err) {
+static bool both_passes(Case *c, uint64_t number, Error *err) {
     Passes *p = c->context;
     const Loss loss = {.kd = 1};
     const Gradients gradients = {.tensors = p->tensors, .kernels = p->kernels};
@@ -164,7 +177,7 @@ static bool choose_kernels(Passes *p, const Network *network, Error *err) {
 static bool passes(const char *kind, const char *path, unsigned batch, Error *err) {
     const bool distil = strncmp(kind, "distil", 6) == 0;
     Passes p = {.batch = batch};
-    Case c = {.step = distil ? distil_step : forward_step, .context = &p, .items = batch, .unit = "images"};
+    Case c = {.step = distil ? both_passes : forward_pass, .context = &p, .items = batch, .unit = "images"};
     Network *network = network_load(path, NULL, err);
     bool done = network && (network->graph || error_set(err, STATUS_FAILED, "%s", network->why_unknown));
     if (done && distil) done = ask_gradients(&p, network, err);
@@ -192,59 +205,127 @@ static bool passes(const char *kind, const char *path, unsigned batch, Error *er
     return done;
 }
 
-/* ---- reconstruction ---------------------------------------------------------------------------------------------- */
+/* ---- training ---------------------------------------------------------------------------------------------------- */
 
-typedef struct Steps {
+typedef struct Training {
+    TrainJob job; /* with its configuration */
+    Network *network;
+    Dataset *images;
     Learner learner;
     Optimiser *optimiser;
     float *gradient;
-} Steps;
+} Training;
 
-static bool recon_step(Case *c, uint64_t number, Error *err) {
-    Steps *s = c->context;
+static bool training_step(Case *c, uint64_t number, Error *err) {
+    Training *t = c->context;
     StepLoss loss;
-    if (!s->learner.gradient(&s->learner, number, s->gradient, &loss, err)) return false;
-    optimiser_step(s->optimiser, s->learner.parameters, s->gradient, loss.scale, 5e-3);
+    if (!t->learner.gradient(&t->learner, number, t->gradient, &loss, err)) return false;
+    optimiser_step(t->optimiser, t->learner.parameters, t->gradient, loss.scale, t->job.config.rate);
     return true;
 }
 
-static bool recon(const char *kind, const char *path, unsigned hidden, Error *err) {
-    TrainConfig config = train_config();
-    config.predictor.hidden = hidden;
-    config.seed = 1;
-    config.steps = UINT64_MAX; /* no step is the last */
-    if (strcmp(kind, "recon-exact") == 0) config.refresh = 1;
-    Steps s = {0};
-    Learner *learner = &s.learner;
-    Case c = {.step = recon_step, .context = &s, .unit = "kernels"};
-    Network *network = network_load(path, NULL, err);
-    Predictor *predictor = network ? predictor_new(network, NULL, &config.predictor, 1, "bench", NULL, err) : NULL;
-    float *targets = predictor ? predictor_targets(predictor, network, err) : NULL;
-    bool done = targets && recon_learner(learner, &config, predictor, targets, NULL, err) &&
-                (s.gradient = mem_alloc(learner->count, sizeof(float), err)) &&
-                (s.optimiser = optimiser_new(&config.optimiser, learner->blocks, learner->block_count,
-                                             learner->parameters, learner->count, err));
+/* As `train` and `fit` have it where nothing is said; `number`: hidden width, of `fit` images of a batch. */
+static void configure(Training *t, const char *kind, unsigned number) {
+    TrainConfig *config = &t->job.config;
+    *config = train_config();
+    config->seed = 1;
+    config->steps = UINT64_MAX; /* no step is the last */
+    config->augment = true;
+    config->predictor.hidden = number;
+    if (strcmp(kind, "phase2") == 0) config->scheme = SCHEME_DISTIL;
+    if (strcmp(kind, "joint") == 0) config->scheme = SCHEME_JOINT;
+    if (strcmp(kind, "recon-exact") == 0) config->refresh = 1;
+    if (strcmp(kind, "fit") == 0) {
+        config->scheme = SCHEME_FIT;
+        config->optimiser = optimiser_config(OPTIMISER_SGD);
+        config->optimiser.weight_decay = 5e-4;
+        config->image_batch = number;
+    }
+    train_defaults(config, t->images);
+}
+
+/* Images that are a whole number of batches: all steps are alike. */
+static bool load_images(Training *t, const char *spec, unsigned batch, Error *err) {
+    if (!(t->images = dataset_load(spec, 0, err))) return false;
+    if (t->images->count < batch) return error_set(err, STATUS_USAGE, "%s has less than %u images", spec, batch);
+    t->images->count -= t->images->count % batch;
+    return true;
+}
+
+static bool count_network(Case *c, const Training *t, double share, Error *err) {
+    const Graph *graph = t->network->graph;
+    bool *wanted = mem_alloc(t->network->tensor_count, sizeof *wanted, err);
+    if (!wanted) return false;
+    for (size_t i = 0; i < t->network->layer_count; i++) wanted[t->network->layers[i].tensor] = true;
+    const EngineOptions options = {.gradients = wanted};
+    Engine *engine = engine_new(t->network, 1, graph->height, graph->width, &options, err);
+    mem_free(wanted);
+    if (!engine) return false;
+    const EngineOperations o = engine_operations(engine);
+    const TrainConfig *config = &t->job.config;
+    const double forwards = config->scheme == SCHEME_FIT ? 1 : 2; /* the teacher's too */
+    c->items = config->image_batch;
+    c->unit = "images";
+    c->operations += c->items * (forwards * o.forward + o.backward_data + share * o.backward_weights);
+    engine_free(engine);
+    return true;
+}
+
+static bool count_operations(Case *c, const Training *t, Error *err) {
+    const TrainConfig *config = &t->job.config;
+    if (config->scheme == SCHEME_FIT) return count_network(c, t, 1, err);
+    Predictor *predictor = predictor_new(t->network, NULL, &config->predictor, 1, "bench", NULL, err);
+    if (!predictor) return false;
+    const size_t all = predictor->kernel_count, batch = config->batch < all ? config->batch : all;
+    const double refreshed = (double)(all - batch) / (double)config->refresh;
+    c->operations = mlp_operations(predictor, t->images ? all : batch + (size_t)refreshed, batch);
+    c->items = (double)batch;
+    c->unit = "kernels";
+    predictor_free(predictor);
+    return !t->images || count_network(c, t, (double)batch / (double)all, err);
+}
+
+static bool training(const char *kind, const char *path, unsigned number, const char *data, Error *err) {
+    Training t = {.job = {.name = "bench", .command = "bench"}};
+    Learner *learner = &t.learner;
+    Case c = {.step = training_step, .context = &t};
+    bool done = (t.network = network_load(path, NULL, err)) &&
+                (!data || load_images(&t, data, strcmp(kind, "fit") == 0 ? number : 256, err));
+    configure(&t, kind, number);
+    t.job.source = t.network;
+    t.job.images = t.images;
+    done = done && learner_new(learner, &t.job.config, &t.job, NULL, err) && count_operations(&c, &t, err) &&
+           (t.gradient = mem_alloc(learner->count, sizeof(float), err)) &&
+           (t.optimiser = optimiser_new(&t.job.config.optimiser, learner->blocks, learner->block_count,
+                                        learner->parameters, learner->count, err));
     if (done) {
-        const size_t all = predictor->kernel_count, batch = config.batch < all ? config.batch : all;
-        const double refreshed = (double)(all - batch) / (double)config.refresh;
         char of[128];
-        c.operations = mlp_operations(predictor, batch + (size_t)refreshed, batch);
-        c.items = (double)batch;
-        snprintf(of, sizeof of, "%s, hidden %u", network->architecture, hidden);
+        c.batches = learner->batches;
+        snprintf(of, sizeof of, "%s, %s %u", t.network->architecture,
+                 t.job.config.scheme == SCHEME_FIT ? "batch" : "hidden", number);
         done = measure(&c, kind, of, err);
     }
-    optimiser_free(s.optimiser);
-    mem_free(s.gradient);
-    recon_done(learner);
-    predictor_free(predictor);
-    network_free(network);
+    optimiser_free(t.optimiser);
+    mem_free(t.gradient);
+    learner_done(learner);
+    dataset_free(t.images);
+    network_free(t.network);
     return done;
+}
+
+static int usage(void) {
+    fputs(
+        "usage: bench machine | peak | forward|distil|distil-batch NETWORK [BATCH] | recon|recon-exact NETWORK HIDDEN\n"
+        "       bench phase2|joint NETWORK HIDDEN DATA | fit NETWORK BATCH DATA\n",
+        stderr);
+    return 2;
 }
 
 int main(int argc, char **argv) {
     const char *kind = argc > 1 ? argv[1] : "";
     const unsigned number = argc > 3 ? (unsigned)atoi(argv[3]) : 256;
     const bool pass = strcmp(kind, "forward") == 0 || strncmp(kind, "distil", 6) == 0;
+    const bool images = strcmp(kind, "phase2") == 0 || strcmp(kind, "joint") == 0 || strcmp(kind, "fit") == 0;
     Error err;
     bool done;
     if (strcmp(kind, "machine") == 0) {
@@ -257,12 +338,11 @@ int main(int argc, char **argv) {
     } else if (pass && argc > 2) {
         done = passes(kind, argv[2], number, &err);
     } else if (strncmp(kind, "recon", 5) == 0 && argc > 3) {
-        done = recon(kind, argv[2], number, &err);
+        done = training(kind, argv[2], number, NULL, &err);
+    } else if (images && argc > 4) {
+        done = training(kind, argv[2], number, argv[4], &err);
     } else {
-        fprintf(
-            stderr,
-            "usage: bench machine | peak | forward|distil|distil-batch NETWORK [BATCH] | recon|recon-exact NETWORK HIDDEN\n");
-        return 2;
+        return usage();
     }
     if (!done) fprintf(stderr, "bench: %s\n", err.text);
     return done ? 0 : 1;

@@ -220,6 +220,47 @@ static void kernel_choices(void **state) {
     }
 }
 
+/* Sums of every set of kernels against plain ones, for numbers of channels that fill vectors and that do not. */
+static void sums_of_channels(void **state) {
+    (void)state;
+    enum { HEIGHT = 5, WIDTH = 7, MOST = 43, BORDER = 3 };
+    static float in[HEIGHT * (WIDTH * MOST + BORDER)], gradient[HEIGHT * WIDTH * MOST], origin[MOST];
+    double sums[MOST], products[MOST];
+    Rng rng = {.seed = 3};
+    for (size_t i = 0; i < sizeof in / sizeof *in; i++) in[i] = 1000 + (float)rng_normal(&rng);
+    for (size_t i = 0; i < sizeof gradient / sizeof *gradient; i++) gradient[i] = (float)rng_normal(&rng);
+    for (size_t c = 0; c < MOST; c++) origin[c] = 1000 + (float)rng_normal(&rng);
+    for (unsigned channels = 1; channels <= MOST; channels++)
+        for (size_t set = 0; kernels_available(set); set++)
+            for (int with = 0; with < 2; with++) {
+                const Moments moments = {.in = in,
+                                         .in_row = WIDTH * channels + BORDER,
+                                         .in_pixel = channels,
+                                         .gradient = with ? gradient : NULL,
+                                         .gradient_row = WIDTH * channels,
+                                         .gradient_pixel = channels,
+                                         .height = HEIGHT,
+                                         .width = WIDTH,
+                                         .channels = channels,
+                                         .origin = origin,
+                                         .sums = sums,
+                                         .products = products};
+                kernels_available(set)->moments(&moments);
+                for (unsigned c = 0; c < channels; c++) {
+                    long double sum = 0, product = 0;
+                    for (size_t i = 0; i < HEIGHT * WIDTH; i++) {
+                        const size_t at = i * channels + c;
+                        const long double away = (long double)in[at + i / WIDTH * BORDER] - (long double)origin[c];
+                        const long double d = with ? (long double)gradient[at] : away;
+                        sum += d;
+                        product += d * away;
+                    }
+                    assert_true(fabsl(sums[c] - sum) < 1e-11L);
+                    assert_true(fabsl(products[c] - product) < 1e-11L);
+                }
+            }
+}
+
 /* Mean and biased variance of the batch, as the witness has them in its maps. */
 static void statistics_of_the_batch(void **state) {
     (void)state;
@@ -294,7 +335,7 @@ int main(void) {
         cmocka_unit_test(any_threads),      cmocka_unit_test(takes_tensors),
         cmocka_unit_test(some_tensors),     cmocka_unit_test(kernel_choices),
         cmocka_unit_test(operations),       cmocka_unit_test(statistics_of_the_batch),
-        cmocka_unit_test(out_of_memory),
+        cmocka_unit_test(sums_of_channels), cmocka_unit_test(out_of_memory),
     };
     return cmocka_run_group_tests_name("backward passes", tests, NULL, NULL);
 }

@@ -73,6 +73,16 @@ typedef struct KernelGradient {
     bool add; /* else the sums begin at 0 */
 } KernelGradient;
 
+/* Of each channel c, over the pixels of a map: sum of d, and sum of d (x - origin[c]), in double; d is the gradient's
+ * value or, without one, x - origin[c]. */
+typedef struct Moments {
+    const float *in, *gradient; /* gradient: NULL, none */
+    size_t in_row, in_pixel, gradient_row, gradient_pixel;
+    unsigned height, width, channels;
+    const float *origin;
+    double *sums, *products;
+} Moments;
+
 typedef struct Kernels {
     const char *name; /* "avx512", "avx2", "baseline" */
     void (*convolution)(const Convolution *convolution);
@@ -80,6 +90,7 @@ typedef struct Kernels {
     void (*weight_gradient)(const WeightGradient *gradient);
     void (*depthwise_gradient)(const WeightGradient *gradient);
     void (*kernel_gradient)(const KernelGradient *gradient);
+    void (*moments)(const Moments *moments);
 } Kernels;
 
 extern const Kernels kernels_baseline;

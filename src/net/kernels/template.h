@@ -326,9 +326,68 @@ TARGET static void kernel_gradient(const KernelGradient *g) {
             kernel_taps(g, 1, 1, t);
 }
 
+/* ---- moments ----------------------------------------------------------------------------------------------------- */
+
+enum { HALF = LANES / 2 }; /* doubles per vector */
+
+typedef float Narrow __attribute__((vector_size(4 * HALF), aligned(4), may_alias));
+typedef double Wide __attribute__((vector_size(8 * HALF), aligned(8), may_alias));
+
+INLINE Wide widen(const float *from) {
+    return __builtin_convertvector(*(const Narrow *)from, Wide);
+}
+
+/* `vectors` vectors of channels from `first` on (a constant where this is inlined). */
+INLINE void moments_block(const Moments *m, const unsigned vectors, size_t first) {
+    Wide origin[2 * VECTORS], sum[2 * VECTORS], product[2 * VECTORS];
+    UNROLL for (unsigned v = 0; v < vectors; v++) {
+        origin[v] = widen(m->origin + first + v * HALF);
+        sum[v] = product[v] = (Wide){0};
+    }
+    for (size_t y = 0; y < m->height; y++)
+        for (size_t x = 0; x < m->width; x++) {
+            const float *in = m->in + y * m->in_row + x * m->in_pixel + first;
+            const float *gradient =
+                m->gradient ? m->gradient + y * m->gradient_row + x * m->gradient_pixel + first : NULL;
+            UNROLL for (unsigned v = 0; v < vectors; v++) {
+                const Wide away = widen(in + v * HALF) - origin[v];
+                const Wide value = gradient ? widen(gradient + v * HALF) : away;
+                sum[v] += value;
+                product[v] += value * away;
+            }
+        }
+    UNROLL for (unsigned v = 0; v < vectors; v++) {
+        *(Wide *)(m->sums + first + v * HALF) = sum[v];
+        *(Wide *)(m->products + first + v * HALF) = product[v];
+    }
+}
+
+TARGET static void moments_of_one(const Moments *m, size_t channel) {
+    double sum = 0, product = 0;
+    for (size_t y = 0; y < m->height; y++)
+        for (size_t x = 0; x < m->width; x++) {
+            const float *in = m->in + y * m->in_row + x * m->in_pixel + channel;
+            const double away = (double)*in - (double)m->origin[channel];
+            const double value =
+                m->gradient ? (double)m->gradient[y * m->gradient_row + x * m->gradient_pixel + channel] : away;
+            sum += value;
+            product += value * away;
+        }
+    m->sums[channel] = sum;
+    m->products[channel] = product;
+}
+
+TARGET static void moments(const Moments *m) {
+    size_t c = 0;
+    for (; c + CHANNEL_GROUP <= m->channels; c += CHANNEL_GROUP) moments_block(m, 2 * VECTORS, c);
+    for (; c + HALF <= m->channels; c += HALF) moments_block(m, 1, c);
+    for (; c < m->channels; c++) moments_of_one(m, c);
+}
+
 const Kernels KERNELS = {.name = NAME,
                          .convolution = convolution,
                          .depthwise = depthwise,
                          .weight_gradient = weight_gradient,
                          .depthwise_gradient = depthwise_gradient,
-                         .kernel_gradient = kernel_gradient};
+                         .kernel_gradient = kernel_gradient,
+                         .moments = moments};
