@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Training on images through the program: joint, distil, fit and progressive; their options, their rows, signals and resuming.
+. "$(dirname "$0")/../support/tap.sh"
+export XDG_STATE_HOME=$work/state
+status() { "$@" >"$work/out" 2>"$work/err" </dev/null; echo $?; }
+load='load net base sample:fashion-resnet8 --quiet; load predictor pred sample:fashion-resnet8-predictor --for base --quiet; load data test sample:fashion-test --limit 64 --quiet'
+say() { # NAME STATUS COMMAND TEXT: it fails so
+    equal "$1" "$2" "$(status "$weft" -c "$load" -c "$3")"
+    contains "  says why" "$(cat "$work/err")" "$4"
+}
+await() { for _ in $(seq 300); do "$@" >/dev/null 2>&1 && return 0; sleep 0.1; done; return 1; }
+
+# Rows.
+equal "joint" 0 "$(status "$weft" -c "$load" -c 'train j --net base --hidden 16 --steps 3 --scheme joint --data test --warm-up 1; log j')"
+contains "  its row says so" "$(cat "$work/out")" "joint"
+contains "  its log has all terms" "$(cat "$work/out")" "fmd"
+equal "distil" 0 "$(status "$weft" -c "$load" -c 'train d --from pred --steps 3 --scheme distil --data test; reconstruct d --into r')"
+equal "distil without data" 0 "$(status "$weft" -c "$load" -c 'load data n noise:64:1x28x28; train d --from pred --steps 3 --scheme distil --data n --on test')"
+equal "fit" 0 "$(status "$weft" -c "$load" -c 'fit f --arch resnet14 --widths 4,6,8 --shortcut B --data test --steps 3; ls')"
+contains "  what it made" "$(cat "$work/out")" "ResNet14 (CIFAR, option B, widths 4/6/8)"
+equal "fit with a teacher" 0 "$(status "$weft" -c "$load" -c 'fit f --arch resnet8 --widths 4 --data test --steps 3 --teacher base --temperature 4')"
+equal "progressive" 0 "$(status "$weft" -c "$load" -c 'progressive base --rounds 2 --trials 2 --hidden 12 --steps 10 --on test --patience 2 --into p; print(progressive{"base", rounds = 1, trials = 1, hidden = 8, steps = 5, on = "test", into = "q"}.accuracy)')"
+contains "  its columns" "$(cat "$work/out")" "l_recon_original"
+
+# What makes no sense.
+say "distil needs a predictor" 2 'train d --net base --scheme distil --data test' '--from PRED0'
+say "joint needs images" 2 'train j --net base --scheme joint' '--data DATA'
+say "recon has no use for a teacher" 2 'train p --net base --teacher base' '--teacher has a meaning only with'
+say "recon has no use for two datasets" 2 'train p --net base --data test --on test' '--data beside --on'
+say "nor for a weight of L_KD" 2 'train p --net base --alpha 1' '--alpha has a meaning only with'
+say "images without L_KD have no temperature" 2 'train j --net base --scheme joint --data test --alpha 0 --temperature 2' '--temperature has a meaning only with'
+say "an architecture that is not known" 2 'fit f --arch vgg11 --data test' "no architecture 'vgg11'"
+say "a depth there is not" 2 'fit f --arch resnet9 --data test' '6n + 2'
+say "widths" 2 'fit f --arch resnet8 --widths 4,5 --data test' '--widths must be'
+say "widths are numbers" 2 'fit f --arch resnet8 --widths 4,x,5 --data test' '--widths must be'
+say "alpha without a teacher" 2 'fit f --arch resnet8 --data test --alpha 1' '--teacher NET'
+say "noise has no labels" 2 'load data n noise:8:1x28x28; fit f --arch resnet8 --data n' 'has no labels'
+say "nothing to measure against" 2 'load data n noise:8:1x28x28; evaluate base n' 'has no labels'
+say "a progressive run must be measured" 2 'progressive base --into p' '--on'
+
+# Signals, and going on to the same bits.
+hashes() { # of the tensors of every file that a run ends with
+    python3 - "$1" <<'EOF'
+import hashlib, os, struct, sys
+for folder, _, files in sorted(os.walk(sys.argv[1])):
+    for name in sorted({"last.safetensors", "best.safetensors", "network.safetensors", "predictor.safetensors"} & set(files)):
+        data = open(os.path.join(folder, name), "rb").read()
+        print(os.path.relpath(os.path.join(folder, name), sys.argv[1]), hashlib.md5(data[8 + struct.unpack("<Q", data[:8])[0]:]).hexdigest())
+EOF
+}
+stopped() { # NAME COMMAND: cut short by TERM, resumed, equal to what was left alone
+    "$weft" -q -c "$load" -c "$2 --run $work/$1-whole" 2>"$work/err"
+    setsid "$weft" -q -c "$load" -c "$2 --run $work/$1-part" 2>"$work/err" &
+    local pid=$!
+    await test -s "$work/$1-part/config.json"; sleep 0.6
+    kill -s TERM "$pid"; wait "$pid"
+    equal "TERM ends $1" 143 $?
+    equal "$1 resumes" 0 "$(status "$weft" -q -c "resume $work/$1-part")"
+    equal "$1 comes to the same bits" "$(hashes "$work/$1-whole")" "$(hashes "$work/$1-part")"
+}
+stopped fit 'fit f --arch resnet8 --widths 8 --data test --steps 150 --seed 3'
+stopped distil 'train d --from pred --scheme distil --data test --steps 60 --seed 3'
+stopped progressive 'progressive base --rounds 2 --trials 3 --hidden 16 --steps 200 --on test --patience 2 --into p --seed 3'
+contains "a resumed round is told" "$("$weft" -c "resume $work/progressive-part; ls" 2>&1)" "accuracy_mean"
+finish
