@@ -151,10 +151,12 @@ static Table *results_table(const char *name, const TrainResults *results, Error
 /* What a run that is not whole has to say, when its result is there. */
 static void say_afterwards(const char *name, const char *folder, const TrainResults *results, Result *result) {
     const TrainResult *newest = &results->trial[results->count - 1];
+    size_t partial = 0; /* the first trial that is; side by side, it need not be the last */
+    while (partial < results->count && !results->trial[partial].partial) partial++;
     Str text = {0};
-    if (newest->partial) {
-        if (results->trials > 1) str_addf(&text, "trial %zu of %u, ", results->count, results->trials);
-        str_addf(&text, "stopped at step %llu of %llu", (unsigned long long)newest->step,
+    if (partial < results->count) {
+        if (results->trials > 1) str_addf(&text, "trial %zu of %u, ", partial + 1, results->trials);
+        str_addf(&text, "stopped at step %llu of %llu", (unsigned long long)results->trial[partial].step,
                  (unsigned long long)results->config.steps);
         if (folder)
             str_addf(&text, "; resume %s goes on", folder);

@@ -145,8 +145,9 @@ static bool run_round(const ProgressiveJob *job, const Network *target, unsigned
     if (done) {
         done = trials_run(&train, &trials, err);
         if (done) watch_saves(&trials, out);
-        out->partial = done && (trials.stopped.status != STATUS_OK || trials.count < trials.trials ||
-                                trials.trial[trials.count - 1].partial);
+        out->partial = done && (trials.stopped.status != STATUS_OK || trials.count < trials.trials);
+        for (size_t i = 0; done && i < trials.count; i++) /* side by side, any of them may be */
+            out->partial = out->partial || trials.trial[i].partial;
         if (done && trials.stopped.status != STATUS_OK) out->stopped = trials.stopped;
         if (done && !out->partial) {
             done = finish_round(job, train.folder, &trials, &out->round[out->count], err);
