@@ -36,7 +36,7 @@ static bool check_teacher(const TrainConfig *config, const Network *student, con
                          teacher->graph->in_channels, student->graph->in_channels);
     if (config->images.fmd > 0 && !graph_equal(teacher->graph, student->graph))
         return error_set(err, STATUS_USAGE,
-                         "feature maps (--fmd) are distilled only from a teacher of the network's own architecture");
+                         "feature maps (--beta) are distilled only from a teacher of the network's own architecture");
     return true;
 }
 

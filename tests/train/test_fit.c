@@ -271,7 +271,7 @@ static void same_file(const char *a, const char *b, const char *name) {
     if (system(command) != 0) fail_msg("%s/%s and %s/%s differ", a, name, b, name);
 }
 
-/* `to_the_byte`: best.safetensors, which says nothing of clocks. */
+/* best.safetensors says nothing of clocks: it is the same to the byte. */
 static void check_resumes(TrainJob job) {
     const char *whole_folder = runs_path("whole");
     runs_sweep();
@@ -312,14 +312,32 @@ static void resumes_to_the_bit(void **state) {
     job.teacher = teacher;
     job.config.images.kd = 2;
     check_resumes(job);
-    job.data = NULL; /* nothing to measure: the best is the last */
+    job.data = NULL; /* nothing to measure: there is no best */
     job.teacher = NULL;
     job.config.images.kd = 0;
     job.folder = runs_path("unmeasured");
     TrainResults results = runs_run(&job);
     assert_true(isnan(results.trial[0].accuracy));
+    assert_int_equal(access(runs_path("unmeasured/best.safetensors"), F_OK), -1);
     train_results_done(&results);
     network_free(teacher);
+}
+
+/* The best of several networks is the most accurate. */
+static void trials(void **state) {
+    (void)state;
+    bool later = false;
+    for (uint64_t seed = 0; seed < 4; seed++) {
+        TrainJob job = fit_job(NULL);
+        job.trials = 4;
+        job.config.seed = 4 * seed;
+        TrainResults results = runs_run(&job);
+        assert_int_equal(results.count, 4);
+        for (size_t i = 0; i < 4; i++) assert_true(results.trial[results.best].accuracy >= results.trial[i].accuracy);
+        later |= results.best > 0;
+        train_results_done(&results);
+    }
+    assert_true(later);
 }
 
 static void finished_without_images(void **state) {
@@ -461,15 +479,11 @@ static int end(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(gradients),
-        cmocka_unit_test(running_statistics),
-        cmocka_unit_test(learns),
-        cmocka_unit_test(resumes_to_the_bit),
-        cmocka_unit_test(finished_without_images),
-        cmocka_unit_test(survives_kills),
-        cmocka_unit_test(allocates_nothing),
-        cmocka_unit_test(no_memory),
-        cmocka_unit_test(bad_input),
+        cmocka_unit_test(gradients),      cmocka_unit_test(running_statistics),
+        cmocka_unit_test(learns),         cmocka_unit_test(resumes_to_the_bit),
+        cmocka_unit_test(trials),         cmocka_unit_test(finished_without_images),
+        cmocka_unit_test(survives_kills), cmocka_unit_test(allocates_nothing),
+        cmocka_unit_test(no_memory),      cmocka_unit_test(bad_input),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }
