@@ -115,23 +115,6 @@ bool distil_step(Distil *d, uint64_t step, const float *predictions, const uint3
 
 /* ---- making ------------------------------------------------------------------------------------------------------ */
 
-bool images_check(const TrainConfig *config, const Network *network, const Dataset *images, Error *err) {
-    const Graph *graph = network->graph;
-    if (!images) return error_set(err, STATUS_USAGE, "losses on images need images: --data DATA");
-    if (!graph)
-        return error_set(err, STATUS_FAILED, "the network cannot run: %s",
-                         network->why_unknown ? network->why_unknown : "its architecture is unknown");
-    if (graph->in_channels != images->channels)
-        return error_set(err, STATUS_USAGE, "the network takes %u input channel%s, %s has %u", graph->in_channels,
-                         graph->in_channels == 1 ? "" : "s", images->spec, images->channels);
-    if (config->images.cross_entropy > 0 && !images->labels)
-        return error_set(err, STATUS_USAGE, "%s has no labels to learn", images->spec);
-    if (config->images.cross_entropy > 0 && images->classes > graph->classes)
-        return error_set(err, STATUS_USAGE, "the network tells %u classes apart, %s has %u", graph->classes,
-                         images->spec, images->classes);
-    return true;
-}
-
 Batches *images_open(const TrainConfig *config, const Network *network, const Dataset *images, Error *err) {
     const Normalisation *n = &network->normalisation;
     float mean[4] = {0}, std[4] = {1, 1, 1, 1};
@@ -146,22 +129,6 @@ Batches *images_open(const TrainConfig *config, const Network *network, const Da
                                   .mean = mean,
                                   .std = std};
     return batches_new(images, &options, err);
-}
-
-bool teacher_check(const TrainConfig *config, const Network *student, const Network *teacher, Error *err) {
-    if (!teacher->graph)
-        return error_set(err, STATUS_FAILED, "the teacher cannot run: %s",
-                         teacher->why_unknown ? teacher->why_unknown : "its architecture is unknown");
-    if (teacher->graph->classes != student->graph->classes)
-        return error_set(err, STATUS_USAGE, "the teacher tells %u classes apart, the network %u",
-                         teacher->graph->classes, student->graph->classes);
-    if (teacher->graph->in_channels != student->graph->in_channels)
-        return error_set(err, STATUS_USAGE, "the teacher takes %u input channels, the network %u",
-                         teacher->graph->in_channels, student->graph->in_channels);
-    if (config->images.fmd > 0 && !graph_equal(teacher->graph, student->graph))
-        return error_set(err, STATUS_USAGE,
-                         "feature maps (--fmd) are distilled only from a teacher of the network's own architecture");
-    return true;
 }
 
 /* Where the predicted layers are, and room for their gradients. */
@@ -203,7 +170,6 @@ static bool make_engines(Distil *d, const Network *network, const Network *teach
 
 Distil *distil_new(const TrainConfig *config, const Predictor *predictor, const TrainJob *job, Error *err) {
     const Network *network = job->source, *teacher = job->teacher ? job->teacher : network;
-    if (!images_check(config, network, job->images, err) || !teacher_check(config, network, teacher, err)) return NULL;
     Distil *d = mem_alloc(1, sizeof *d, err);
     bool *marks = d ? mem_alloc(network->tensor_count, sizeof *marks, err) : NULL;
     bool done = marks != NULL;

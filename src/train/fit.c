@@ -205,10 +205,6 @@ static bool make_engines(Learner *learner, Fit *self, const TrainJob *job, Error
 
 bool fit_learner(Learner *learner, const TrainConfig *config, const TrainJob *job, Checkpoint *checkpoint, Error *err) {
     const bool ended = checkpoint && job->data_problem && !job->images; /* goes nowhere any more: needs no images */
-    if (!ended && !images_check(config, job->source, job->images, err)) return false;
-    if (config->images.kd > 0 && !job->teacher)
-        return error_set(err, STATUS_USAGE, "a network that is fitted learns from another one: --teacher NET");
-    if (config->images.kd > 0 && !teacher_check(config, job->source, job->teacher, err)) return false;
     const NetworkOptions as_it_was = {.own = true};
     Fit *self = mem_alloc(1, sizeof *self, err);
     if (!self) return false;

@@ -51,6 +51,9 @@ typedef struct Learner {
  * learner_done also after a failure. */
 bool learner_new(Learner *learner, const TrainConfig *config, const TrainJob *job, Checkpoint *checkpoint, Error *err);
 void learner_done(Learner *learner);
+/* STATUS_USAGE where images or teacher are missing or do not fit the network: what can be said before a folder is made.
+ */
+bool learner_check(const TrainConfig *config, const TrainJob *job, Error *err);
 /* Accuracy of a network on data, and the mean cross-entropy (`loss` may be NULL). */
 bool learner_evaluate(const Network *network, const Dataset *data, Measure *out, double *loss, Error *err);
 
@@ -71,10 +74,6 @@ void distil_free(Distil *distil);
 bool distil_step(Distil *distil, uint64_t step, const float *predictions, const uint32_t *kernels,
                  const uint16_t *times, size_t count, float *delta, StepLoss *loss, Error *err);
 const Batches *distil_batches(const Distil *distil);
-/* STATUS_USAGE where the images do not fit the network: channels, classes, labels that a loss needs. */
-bool images_check(const TrainConfig *config, const Network *network, const Dataset *images, Error *err);
-/* The same for a teacher: classes, channels, and the architecture where feature maps are distilled. */
-bool teacher_check(const TrainConfig *config, const Network *student, const Network *teacher, Error *err);
 /* Shuffled batches of a run's images. `network`: whose normalisation turns noise into pixels. */
 Batches *images_open(const TrainConfig *config, const Network *network, const Dataset *images, Error *err);
 

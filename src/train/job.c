@@ -22,7 +22,7 @@ void train_results_done(TrainResults *results) {
 /* A partial trial is best only where there is no whole one. */
 static bool better(const TrainResult *a, const TrainResult *b) {
     if (a->partial != b->partial) return b->partial;
-    if (isnan(a->recon) || isnan(b->recon)) return !isnan(a->recon);
+    if (isnan(a->recon) != isnan(b->recon)) return isnan(b->recon); /* weights that diverged; networks have none */
     if (a->accuracy > b->accuracy || a->accuracy < b->accuracy) return a->accuracy > b->accuracy;
     return a->recon < b->recon;
 }

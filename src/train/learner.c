@@ -3,8 +3,59 @@
 
 #include "weft/probe.h"
 
+/* ---- what fits together ------------------------------------------------------------------------------------------ */
+
+/* Channels, classes, labels that a loss needs. */
+static bool check_images(const TrainConfig *config, const Network *network, const Dataset *images, Error *err) {
+    const Graph *graph = network->graph;
+    if (!images) return error_set(err, STATUS_USAGE, "losses on images need images: --data DATA");
+    if (!graph)
+        return error_set(err, STATUS_FAILED, "the network cannot run: %s",
+                         network->why_unknown ? network->why_unknown : "its architecture is unknown");
+    if (graph->in_channels != images->channels)
+        return error_set(err, STATUS_USAGE, "the network takes %u input channel%s, %s has %u", graph->in_channels,
+                         graph->in_channels == 1 ? "" : "s", images->spec, images->channels);
+    if (config->images.cross_entropy > 0 && !images->labels)
+        return error_set(err, STATUS_USAGE, "%s has no labels to learn", images->spec);
+    if (config->images.cross_entropy > 0 && images->classes > graph->classes)
+        return error_set(err, STATUS_USAGE, "the network tells %u classes apart, %s has %u", graph->classes,
+                         images->spec, images->classes);
+    return true;
+}
+
+/* Classes, channels, and the architecture where feature maps are distilled. */
+static bool check_teacher(const TrainConfig *config, const Network *student, const Network *teacher, Error *err) {
+    if (!teacher->graph)
+        return error_set(err, STATUS_FAILED, "the teacher cannot run: %s",
+                         teacher->why_unknown ? teacher->why_unknown : "its architecture is unknown");
+    if (teacher->graph->classes != student->graph->classes)
+        return error_set(err, STATUS_USAGE, "the teacher tells %u classes apart, the network %u",
+                         teacher->graph->classes, student->graph->classes);
+    if (teacher->graph->in_channels != student->graph->in_channels)
+        return error_set(err, STATUS_USAGE, "the teacher takes %u input channels, the network %u",
+                         teacher->graph->in_channels, student->graph->in_channels);
+    if (config->images.fmd > 0 && !graph_equal(teacher->graph, student->graph))
+        return error_set(err, STATUS_USAGE,
+                         "feature maps (--beta) are distilled only from a teacher of the network's own architecture");
+    return true;
+}
+
+bool learner_check(const TrainConfig *config, const TrainJob *job, Error *err) {
+    const bool fit = config->scheme == SCHEME_FIT;
+    if (!fit && !train_on_images(config)) return true;
+    if (!check_images(config, job->source, job->images, err)) return false;
+    if (!(config->images.kd > 0) && !(config->images.fmd > 0)) return true;
+    if (fit && !job->teacher)
+        return error_set(err, STATUS_USAGE, "a network that is fitted learns from another one: --teacher NET");
+    return check_teacher(config, job->source, job->teacher ? job->teacher : job->source, err);
+}
+
+/* ---- learners ---------------------------------------------------------------------------------------------------- */
+
 bool learner_new(Learner *learner, const TrainConfig *config, const TrainJob *job, Checkpoint *checkpoint, Error *err) {
+    const bool ended = job->data_problem && !job->images; /* goes nowhere any more: needs no images */
     *learner = (Learner){0};
+    if (!ended && !learner_check(config, job, err)) return false;
     return (config->scheme == SCHEME_FIT ? fit_learner : predict_learner)(learner, config, job, checkpoint, err);
 }
 

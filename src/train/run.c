@@ -117,9 +117,9 @@ bool run_begin(const TrainJob *job, const char *folder, uint64_t seed, TrainResu
         return false;
     }
     bool done = train_config_check(&work.config, err) && (!job->data || evaluate_check(job->source, job->data, err)) &&
-                (!folder || (work.run = stored_claim(folder, 1, err))) && make_learner(&work, job, NULL, err) &&
-                (work.loop.log = loop_log_table(err)) && (!folder || begin_folder(&work, job, err)) &&
-                (job->prepare || go(&work, job, out, err));
+                learner_check(&work.config, job, err) && (!folder || (work.run = stored_claim(folder, 1, err))) &&
+                make_learner(&work, job, NULL, err) && (work.loop.log = loop_log_table(err)) &&
+                (!folder || begin_folder(&work, job, err)) && (job->prepare || go(&work, job, out, err));
     work_done(&work);
     return done;
 }

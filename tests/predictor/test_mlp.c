@@ -13,6 +13,7 @@
 
 #include "../support/handmade.h"
 #include "../support/oracle.h"
+#include "../support/plain_mlp.h"
 
 /* ---- the oracle -------------------------------------------------------------------------------------------------- */
 
@@ -150,66 +151,12 @@ static void oracle_hidden_140(void **state) {
 
 /* ---- a plain MLP in double --------------------------------------------------------------------------------------- */
 
-/* Definitions of torch.nn, anew. */
-static double plain_activation(PredictorActivation kind, double x) {
-    switch (kind) {
-    case PREDICTOR_LEAKY_RELU:
-        return x > 0 ? x : 0.01 * x;
-    case PREDICTOR_GELU:
-        return x * 0.5 * erfc(-x / sqrt(2));
-    case PREDICTOR_ELU:
-        return x > 0 ? x : exp(x) - 1;
-    case PREDICTOR_HARDSWISH:
-        return x * fmin(fmax(x + 3, 0), 6) / 6;
-    default:
-        return x > 0 ? x : 0;
-    }
-}
-
-enum { WIDEST = 256 };
-
-static void plain_kernel(const Predictor *p, const double *parameters, const double *encoded, double *out) {
-    double now[WIDEST], next[WIDEST];
-    memcpy(now, encoded, p->mlp[0].in * sizeof *now);
-    for (unsigned i = 0; i < p->config.linear; i++) {
-        const MlpLayer *layer = &p->mlp[i];
-        for (unsigned o = 0; o < layer->out; o++) {
-            double sum = parameters[layer->bias + o];
-            for (unsigned j = 0; j < layer->in; j++) sum += parameters[layer->weight + o * layer->in + j] * now[j];
-            next[o] = i + 1 < p->config.linear ? plain_activation(p->config.activation, sum) : sum;
-        }
-        memcpy(now, next, layer->out * sizeof *now);
-    }
-    memcpy(out, now, p->outputs * sizeof *out);
-}
-
-/* The index triple's encoding by its formula, with normalisation. */
-static void plain_encoding(const Predictor *p, size_t kernel, double *out) {
-    const PredictedLayer *layer = &p->layers[predictor_layer_of(p, kernel)];
-    const double index[3] = {p->index[kernel].layer, p->index[kernel].filter, p->index[kernel].channel};
-    double largest[3] = {(double)p->layer_count, 0, 0};
-    for (size_t i = 0; i < p->layer_count; i++) {
-        largest[1] = fmax(largest[1], p->layers[i].filters);
-        largest[2] = fmax(largest[2], p->layers[i].channels);
-    }
-    const double local[3] = {largest[0], layer->filters, layer->channels};
-    for (int which = 0; which < 3; which++) {
-        double value = index[which];
-        if (p->config.normalisation == INDEX_LOCAL) value /= local[which];
-        if (p->config.normalisation == INDEX_GLOBAL) value /= largest[which];
-        for (unsigned j = 0; j < p->config.levels; j++) {
-            *out++ = sin(M_PI * pow(p->config.base, j) * value);
-            *out++ = cos(M_PI * pow(p->config.base, j) * value);
-        }
-    }
-}
-
 /* 1/2 sum over the batch of times (w^ - w)^2, whose gradient is what mlp_reconstruction gives. */
 static double plain_loss(const Predictor *p, const double *parameters, const float *targets, const uint32_t *kernels,
                          const uint16_t *times, size_t count) {
     double total = 0;
     for (size_t i = 0; i < count; i++) {
-        double encoded[WIDEST], out[64];
+        double encoded[PLAIN_WIDEST], out[64];
         float mask[64];
         plain_encoding(p, kernels[i], encoded);
         plain_kernel(p, parameters, encoded, out);
@@ -259,7 +206,7 @@ static void compare_with_plain(const Predictor *p, const Network *network) {
     float out[64 * 64];
     mlp_predict(mlp, kernels, count, out);
     for (size_t i = 0; i < count; i++) {
-        double encoded[WIDEST], wanted[64];
+        double encoded[PLAIN_WIDEST], wanted[64];
         plain_encoding(p, kernels[i], encoded);
         plain_kernel(p, parameters, encoded, wanted);
         for (unsigned j = 0; j < p->outputs; j++) assert_true(fabs((double)out[i * p->outputs + j] - wanted[j]) < 1e-5);

@@ -12,6 +12,10 @@ for script in tests/scripts/*.weft; do
 done
 for script in samples/*.weft; do
     case ${MODE-}:$script in # thirty evaluations and more, thousands of steps
+    *:*/make.weft)
+        skip "$script" "trains for hours, on the whole of Fashion-MNIST"
+        continue
+        ;;
     asan:*/cutoff.weft | asan:*/demo.weft | asan:*/predictor.weft | asan:*/singular-values.weft)
         skip "$script" "takes minutes under AddressSanitizer; the release tests run it"
         continue

@@ -220,6 +220,39 @@ static void schedules(void **state) {
     }
 }
 
+/* torch.optim.lr_scheduler.OneCycleLR(max_lr=0.2, total_steps=100, pct_start=0.3, anneal_strategy='cos', div_factor=25,
+ * final_div_factor=800), the last rate of which is 1e-5: what PyTorch 1.13 gives. */
+static void one_cycle(void **state) {
+    (void)state;
+    static const struct {
+        uint64_t step;
+        double rate;
+    } torch[] = {
+        {0, 0.008000000000000007},
+        {1, 0.008562756113181497},
+        {10, 0.059032789692820165},
+        {28, 0.19943724388681852},
+        {29, 0.2},
+        {30, 0.19989931168879876},
+        {31, 0.19959744952805394},
+        {50, 0.15878058630298586},
+        {75, 0.0526205030960125},
+        {98, 0.00011068831120124764},
+        {99, 1e-05},
+    };
+    for (size_t i = 0; i < sizeof torch / sizeof *torch; i++) {
+        const double rate = schedule_rate(SCHEDULE_ONE_CYCLE, 0.2, 1e-5, torch[i].step, 100);
+        if (!(fabs(rate / torch[i].rate - 1) < 1e-12))
+            fail_msg("step %d: %.17g, not %.17g", (int)torch[i].step, rate, torch[i].rate);
+    }
+    for (uint64_t steps = 1; steps < 8; steps++) /* runs too short to go up end all the same */
+        for (uint64_t step = 0; step < steps; step++) {
+            const double rate = schedule_rate(SCHEDULE_ONE_CYCLE, 0.2, 1e-5, step, steps);
+            assert_true(rate >= 1e-5 * (1 - 1e-12) && rate <= 0.2);
+            if (steps > 1 && step + 1 == steps) assert_true(fabs(rate / 1e-5 - 1) < 1e-12);
+        }
+}
+
 static void norms(void **state) {
     (void)state;
     static float values[20001];
@@ -272,7 +305,7 @@ static void threads(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(trajectories), cmocka_unit_test(training_trace), cmocka_unit_test(schedules),
-        cmocka_unit_test(norms),        cmocka_unit_test(threads),
+        cmocka_unit_test(one_cycle),    cmocka_unit_test(norms),          cmocka_unit_test(threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -60,8 +60,8 @@ static bool set_config(Session *session, const Args *args, const Dataset *data, 
     const bool distils = config->images.kd > 0;
     const OptionRule rules[] = {
         {"alpha", "--teacher NET", args_text(args, "teacher") != NULL},
-        {"kd", "--teacher NET", distils},
-        {"temperature", "--teacher NET", distils},
+        {"kd", "--teacher NET and an --alpha above 0", distils},
+        {"temperature", "--teacher NET and an --alpha above 0", distils},
     };
     return options_length(args, config, err) && options_check(args, rules, sizeof rules / sizeof *rules, err) &&
            options_check_optimiser(args, config, err);
