@@ -11,6 +11,10 @@
 
 #include "weft/probe.h"
 
+/* How much larger the batch's error may be than that of all kernels when it was last evaluated. Batches by magnitude
+ * hold the kernels that are harder. */
+#define SUDDEN 2.0
+
 typedef struct Predict {
     const TrainConfig *config;
     Predictor *predictor;
@@ -48,6 +52,10 @@ static void recon_step(Learner *learner, uint64_t step, float *gradient, StepLos
     const bool whole = !kernels || step == 0 || (step + 1) % config->refresh == 0 || step + 1 == config->steps;
     mlp_reconstruction(self->mlp, self->targets, kernels, times, count, gradient, &batch, whole ? &rest : NULL);
     if (whole) learner->scalar = sqrt((batch + rest) / weights);
+    /* Where the error grows suddenly the old scalar would make steps larger still: the batch's own tells. */
+    const double own = sqrt(batch / ((double)count * weights / (double)self->predictor->kernel_count));
+    if (!whole && own > SUDDEN * learner->scalar)
+        learner->scalar = sqrt(mlp_squares(self->mlp, self->targets, self->predictions) / weights);
     const double rms = isfinite(batch) ? learner->scalar : NAN;   /* a refreshed scalar would tell of it only later */
     const double factor = config->recon == 0 ? 1 : config->recon; /* a warm-up of distillation is on L_recon */
     *loss = (StepLoss){.loss = factor * recon_value(config, rms),

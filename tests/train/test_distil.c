@@ -526,6 +526,33 @@ static void no_memory(void **state) {
     }
 }
 
+/* Between refreshes L_recon is what it was, but for errors that grow suddenly: there it is evaluated at once. */
+static void sudden_errors_are_noticed(void **state) {
+    (void)state;
+    Error err;
+    TrainJob job = runs_job(NULL);
+    job.config.refresh = 1000;
+    job.config.sampling = SAMPLING_UNIFORM;
+    Learner learner;
+    StepLoss loss;
+    Measure measure;
+    assert_true(learner_new(&learner, &job.config, &job, NULL, &err));
+    float *gradient = malloc(learner.count * sizeof *gradient);
+    assert_true(learner.gradient(&learner, 0, gradient, &loss, &err));
+    const double first = loss.recon;
+    for (unsigned times = 0; times < 2; times++) { /* a little: nothing; a lot: noticed */
+        for (size_t i = 0; i < learner.count; i++) learner.parameters[i] *= times ? 4 : 1.001f;
+        assert_true(learner.gradient(&learner, 1 + times, gradient, &loss, &err));
+        assert_true(learner.measure(&learner, false, &measure, &err));
+        if (times)
+            assert_true(measure.distance > 2 * first && fabs(loss.recon / measure.distance - 1) < 1e-6);
+        else
+            assert_true(loss.recon == first);
+    }
+    free(gradient);
+    learner_done(&learner);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients),
@@ -538,6 +565,7 @@ int main(void) {
         cmocka_unit_test(noise),
         cmocka_unit_test(bad_input),
         cmocka_unit_test(no_memory),
+        cmocka_unit_test(sudden_errors_are_noticed),
     };
     return cmocka_run_group_tests(tests, runs_begin, runs_end);
 }
