@@ -165,9 +165,11 @@ typedef struct TrainStatus {
     bool kept;                        /* there is a folder: */
     uint64_t saved;                   /* the step of its newest checkpoint */
     const char *warning;              /* a save that failed and will be tried again, or NULL */
+    const char *part;                 /* "round 2 of 5, trials 1-2 of 3"; NULL: the job is this one run */
 } TrainStatus;
 typedef enum TrainWish { TRAIN_GO_ON, TRAIN_SAVE, TRAIN_STOP } TrainWish;
-/* Called after every step, on the training thread; must be quick. */
+/* Called after every step, on the training thread; must be quick. Of trials side by side it sees the first of those at
+ * work, and what it wishes is for all of them. */
 typedef TrainWish TrainWatch(void *context, const TrainStatus *status);
 
 typedef struct TrainJob {
@@ -274,7 +276,7 @@ typedef struct TrainAbout {
     char name[80];
     unsigned rounds; /* of a progressive run, which progressive_resume goes on with; else 0 */
     SchemeKind scheme;
-    uint64_t steps;
+    uint64_t steps;      /* of a trial */
     const char *rate_of; /* as train_rate_of */
 } TrainAbout;
 bool train_about(const char *folder, TrainAbout *out, Error *err);

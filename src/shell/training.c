@@ -31,6 +31,7 @@ static void add_duration(Str *out, double seconds) {
 
 static void draw_line(Training *training, const TrainStatus *s) {
     Str rest = {0};
+    if (s->part) str_addf(&rest, "%s, ", s->part);
     str_addf(&rest, "loss %.5g", s->loss);
     if (!isnan(s->accuracy)) str_addf(&rest, ", accuracy %.3f %%", s->accuracy);
     if (!isnan(s->rate)) str_addf(&rest, ", %.3g %s/s", s->rate, training->about.rate_of);
@@ -54,18 +55,24 @@ static void tell_warning(Training *training, const char *warning) {
     str_done(&text);
 }
 
+/* What the monitor says beside the title. */
+static void describe(Training *training, const TrainStatus *s) {
+    char saved[48] = "not kept: no --run";
+    if (s->kept) snprintf(saved, sizeof saved, "saved at step %llu", (unsigned long long)s->saved);
+    snprintf(training->saved, sizeof training->saved, "%s%s%s", s->part ? s->part : "", s->part ? "; " : "", saved);
+}
+
 TrainWish training_watch(void *context, const TrainStatus *status) {
     Training *training = context;
     if (signals_ending() == SIGHUP) return TRAIN_GO_ON; /* nobody reads any more */
     if (training->monitor) {
-        snprintf(training->saved, sizeof training->saved, status->kept ? "saved at step %llu" : "not kept: no --run",
-                 (unsigned long long)status->saved);
+        describe(training, status);
         const MonitorWish wish = monitor_update(training->monitor, status->log, status->step,
                                                 status->warning ? status->warning : training->saved);
         if (wish == MONITOR_SAVE) return TRAIN_SAVE;
-        if (wish == MONITOR_STOP) return TRAIN_STOP;
+        if (wish == MONITOR_STOP) training->stopping = true;
         if (wish == MONITOR_LEAVE) training_close(training);
-        return TRAIN_GO_ON;
+        return training->stopping ? TRAIN_STOP : TRAIN_GO_ON; /* the next trial, too, where this was at its end */
     }
     if (status->warning) tell_warning(training, status->warning);
     const double now = clock_seconds();

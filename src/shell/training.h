@@ -13,7 +13,8 @@ typedef struct Training {
     MonitorRun about;
     double shown;     /* when the progress line was last drawn */
     char warned[256]; /* the newest warning that was told */
-    char saved[64];   /* what the monitor says of the newest checkpoint */
+    char saved[160];  /* what the monitor says of the part at work and of the newest checkpoint */
+    bool stopping;    /* the monitor was told so */
 } Training;
 
 /* `monitor`: opens the full-screen monitor; STATUS_FAILED where there is no terminal for it. */

@@ -68,32 +68,42 @@ static bool run_trial(const TrainJob *job, unsigned number, TrainResult *result,
     return done;
 }
 
-/* Trials that run at the same time, each on one thread, and who watches them: one, told of all together. */
+typedef struct Member {
+    struct Group *group;
+    unsigned index;
+    bool ended;
+    TrainWish wish; /* that it has not followed yet */
+} Member;
+
+/* Trials that run at the same time, each on one thread. Who watches sees the first of those at work, and its wishes
+ * are for all. */
 typedef struct Group {
     const TrainJob *job;
     unsigned first, count; /* numbers of the trials */
     TrainResult *results;
     Error *errors; /* status STATUS_OK where the trial came to a result */
-    pthread_mutex_t lock;
-    uint64_t *steps; /* done by each */
+    Member *members;
+    pthread_mutex_t lock; /* of the members and of the watch */
+    char part[64];
 } Group;
 
-typedef struct Member {
-    Group *group;
-    unsigned index;
-} Member;
+static void wish_for_all(Group *group, TrainWish wish) {
+    for (unsigned i = 0; wish != TRAIN_GO_ON && i < group->count; i++) group->members[i].wish = wish;
+}
 
 static TrainWish watch_member(void *context, const TrainStatus *status) {
-    const Member *member = context;
+    Member *member = context;
     Group *group = member->group;
-    TrainStatus all = *status;
+    unsigned shown = 0;
     pthread_mutex_lock(&group->lock);
-    group->steps[member->index] = status->step;
-    all.step = 0;
-    for (unsigned i = 0; i < group->count; i++) all.step += group->steps[i];
-    all.steps = status->steps * group->count;
-    all.rate = status->rate * group->count;
-    const TrainWish wish = group->job->watch(group->job->watch_context, &all);
+    while (group->members[shown].ended) shown++;
+    if (member->index == shown && member->wish == TRAIN_GO_ON) {
+        TrainStatus own = *status;
+        own.part = group->part[0] ? group->part : NULL;
+        wish_for_all(group, group->job->watch(group->job->watch_context, &own));
+    }
+    const TrainWish wish = member->wish;
+    if (wish == TRAIN_SAVE) member->wish = TRAIN_GO_ON;
     pthread_mutex_unlock(&group->lock);
     return wish;
 }
@@ -101,26 +111,39 @@ static TrainWish watch_member(void *context, const TrainStatus *status) {
 static void run_member(void *context, size_t index, unsigned worker) {
     (void)worker;
     Group *group = context;
-    Member member = {group, (unsigned)index};
+    Member *member = &group->members[index];
     TrainJob job = *group->job;
     if (job.watch) job.watch = watch_member;
-    job.watch_context = &member;
+    job.watch_context = member;
     group->errors[index].status = STATUS_OK;
     Error err;
     if (!run_trial(&job, group->first + (unsigned)index, &group->results[index], &err)) group->errors[index] = err;
+    pthread_mutex_lock(&group->lock);
+    member->ended = true;
+    pthread_mutex_unlock(&group->lock);
+}
+
+static void name_part(Group *group, unsigned trials) {
+    const unsigned last = group->first + group->count - 1;
+    if (group->count > 1)
+        snprintf(group->part, sizeof group->part, "trials %u-%u of %u", group->first, last, trials);
+    else if (trials > 1)
+        snprintf(group->part, sizeof group->part, "trial %u of %u", last, trials);
 }
 
 /* Adds the results up to the first that failed, whose error is then reported. */
 static bool run_group(const TrainJob *job, TrainResults *out, unsigned count, Error *err) {
     Group group = {.job = job, .first = (unsigned)out->count + 1, .count = count, .results = out->trial + out->count};
     bool done = (group.errors = mem_alloc(count, sizeof *group.errors, err)) &&
-                (group.steps = mem_alloc(count, sizeof *group.steps, err));
+                (group.members = mem_alloc(count, sizeof *group.members, err));
     if (done) {
+        for (unsigned i = 0; i < count; i++) group.members[i] = (Member){.group = &group, .index = i};
+        name_part(&group, out->trials);
         pthread_mutex_init(&group.lock, NULL);
         pool_run(count, run_member, &group);
         pthread_mutex_destroy(&group.lock);
     }
-    for (unsigned i = 0; group.steps && i < count; i++) {
+    for (unsigned i = 0; group.members && i < count; i++) {
         if (done && group.errors[i].status != STATUS_OK) {
             *err = group.errors[i];
             done = false;
@@ -131,7 +154,7 @@ static bool run_group(const TrainJob *job, TrainResults *out, unsigned count, Er
             train_result_done(&group.results[i]);
     }
     mem_free(group.errors);
-    mem_free(group.steps);
+    mem_free(group.members);
     return done;
 }
 
@@ -227,7 +250,6 @@ bool train_about(const char *folder, TrainAbout *out, Error *err) {
     *out = (TrainAbout){
         .scheme = stored.config.scheme, .steps = stored.config.steps, .rate_of = train_rate_of(&stored.config)};
     out->rounds = stored.rounds;
-    out->steps *= stored.rounds > 0 ? stored.rounds * stored.trials : 1;
     snprintf(out->name, sizeof out->name, "%s", stored.name);
     stored_done(&stored);
     return true;

@@ -124,12 +124,29 @@ static void watch_saves(const TrainResults *trials, ProgressiveResults *out) {
     }
 }
 
+/* Who watches is told the round, too. */
+typedef struct RoundWatch {
+    const ProgressiveJob *job;
+    unsigned number;
+    char part[96];
+} RoundWatch;
+
+static TrainWish watch_round(void *context, const TrainStatus *status) {
+    RoundWatch *round = context;
+    TrainStatus own = *status;
+    snprintf(round->part, sizeof round->part, "round %u of %u%s%s", round->number, round->job->rounds,
+             status->part ? ", " : "", status->part ? status->part : "");
+    own.part = round->part;
+    return round->job->train.watch(round->job->train.watch_context, &own);
+}
+
 /* One round; out->partial where it came to no end. */
 static bool run_round(const ProgressiveJob *job, const Network *target, unsigned number, ProgressiveResults *out,
                       Error *err) {
     Str folder = {0};
     TrainJob train = job->train;
     TrainResults trials;
+    RoundWatch watch = {.job = job, .number = number};
     if (train.folder) {
         char name[32];
         snprintf(name, sizeof name, "round-%u", number);
@@ -138,7 +155,9 @@ static bool run_round(const ProgressiveJob *job, const Network *target, unsigned
     train.folder = train.folder ? str_text(&folder) : NULL;
     train.source = target;
     train.data = job->select ? job->select : job->train.data;
-    train.config.seed += (uint64_t)(number - 1) * job->train.trials;
+    train.config.seed += (uint64_t)(number - 1) * (train.trials > 1 ? train.trials : 1);
+    if (train.watch) train.watch = watch_round;
+    train.watch_context = &watch;
     out->round_now = number;
     bool done = !folder.failed || error_set(err, STATUS_LIMIT, "no memory for a folder's name");
     done = done && results_new(&trials, train.trials, &train.config, err);
