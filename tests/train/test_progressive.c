@@ -121,6 +121,7 @@ static void by_hand(void **state) {
     ProgressiveResults results = rounds(&job);
     const Network *target = runs_network;
     Network *made[2];
+    Predictor *predictors[2];
     assert_int_equal(results.count, 3);
     for (unsigned r = 0; r < 3; r++) {
         const ProgressiveRound *round = &results.round[r];
@@ -134,6 +135,8 @@ static void by_hand(void **state) {
             made[t] = predictor_reconstruct(trial.trial[0].predictor, NULL, "reconstruct", &err);
             accuracy[t] = accuracy_of(made[t], runs_data);
             recon[t] = trial.trial[0].recon;
+            predictors[t] = trial.trial[0].predictor;
+            trial.trial[0].predictor = NULL;
             assert_true(accuracy[t] == round->accuracies[t]);
             train_results_done(&trial);
         }
@@ -143,7 +146,11 @@ static void by_hand(void **state) {
         assert_true(fabs(round->accuracy_mean - (accuracy[0] + accuracy[1]) / 2) < 1e-12);
         assert_true(fabs(round->accuracy_std - fabs(accuracy[0] - accuracy[1]) / sqrt(2)) < 1e-9);
         same_weights(round->network, made[best]);
+        assert_memory_equal(round->predictor->parameters, predictors[best]->parameters,
+                            round->predictor->parameter_count * sizeof(float));
         check_figures(round);
+        predictor_free(predictors[0]);
+        predictor_free(predictors[1]);
         network_free(made[!best]);
         if (r > 0) network_free((Network *)(uintptr_t)target);
         target = made[best];
@@ -182,36 +189,61 @@ static TrainWish stop_after(void *context, const TrainStatus *status) {
     return ++stop->calls >= stop->at ? TRAIN_STOP : TRAIN_GO_ON;
 }
 
+/* What rounds leave in their folders. */
+static void same_files(const char *a, const char *b, unsigned count) {
+    static const char *const names[] = {"network.safetensors", "predictor.safetensors"};
+    for (unsigned r = 1; r <= count; r++)
+        for (unsigned i = 0; i < 2; i++) {
+            char path[2][300];
+            char *bytes[2];
+            size_t length[2];
+            Error err;
+            for (unsigned k = 0; k < 2; k++) {
+                snprintf(path[k], sizeof path[k], "%s/round-%u/%s", k ? b : a, r, names[i]);
+                if (!(bytes[k] = file_read_all(path[k], 1 << 26, &length[k], &err))) fail_msg("%s", err.text);
+            }
+            assert_int_equal(length[0], length[1]);
+            assert_memory_equal(bytes[0], bytes[1], length[0]);
+            mem_free(bytes[0]);
+            mem_free(bytes[1]);
+        }
+}
+
+/* Stopped at a call of the watch, and once more soon after; then on to the end. */
+static void stopped_twice(const ProgressiveResults *whole, unsigned at, unsigned threads) {
+    Stop stop = {.at = at};
+    ProgressiveJob part = rounds_job(runs_path("part"));
+    ProgressiveResults results;
+    Error err;
+    part.train.watch = stop_after;
+    part.train.watch_context = &stop;
+    pool_set_threads(threads);
+    results = rounds(&part);
+    assert_true(results.partial && results.count < 3 && results.round_now == results.count + 1);
+    assert_int_equal(results.stopped.status, STATUS_OK);
+    progressive_results_done(&results);
+    stop = (Stop){.at = 4};
+    const ProgressiveJob more = {.train = {.folder = part.train.folder, .watch = stop_after, .watch_context = &stop}};
+    assert_true(progressive_resume(&more, &results, &err));
+    progressive_results_done(&results);
+    results = again(part.train.folder);
+    if (results.partial) fail_msg("stopped at %u: %s", at, results.stopped.text);
+    same_rounds(whole, &results);
+    same_files(runs_path("whole"), part.train.folder, 3);
+    progressive_results_done(&results);
+    char command[300];
+    snprintf(command, sizeof command, "rm -rf %s", part.train.folder);
+    assert_int_equal(system(command), 0);
+}
+
 static void goes_on(void **state) {
     (void)state;
-    const ProgressiveJob whole_job = rounds_job(NULL);
+    runs_sweep();
+    const ProgressiveJob whole_job = rounds_job(runs_path("whole"));
     ProgressiveResults whole = rounds(&whole_job);
-    for (unsigned at = 1; at < 3 * 2 * 12 - 12; at += 5) {
-        runs_sweep();
-        pool_set_threads(at % 2 + 1);
-        Stop stop = {.at = at};
-        ProgressiveJob part = rounds_job(runs_path("part"));
-        part.train.watch = stop_after;
-        part.train.watch_context = &stop;
-        ProgressiveResults first = rounds(&part);
-        assert_true(first.partial && first.count < 3);
-        progressive_results_done(&first);
-        ProgressiveResults rest = again(runs_path("part"));
-        if (rest.partial) fail_msg("stopped at %u: %s", at, rest.stopped.text);
-        same_rounds(&whole, &rest);
-        progressive_results_done(&rest);
-    }
+    for (unsigned at = 1; at < 3 * 2 * 12; at += at % 12 < 2 ? 1 : 5) stopped_twice(&whole, at, 1); /* 12, 24: ends */
+    for (unsigned at = 1; at < 3 * 12; at += 3) stopped_twice(&whole, at, 2);
     pool_set_threads(0);
-    /* what is in the folder is what the rounds came to */
-    for (unsigned r = 0; r < 3; r++) {
-        char path[300];
-        Error err;
-        snprintf(path, sizeof path, "%s/round-%u/network.safetensors", runs_path("part"), r + 1);
-        Network *kept = network_load(path, NULL, &err);
-        assert_non_null(kept);
-        same_weights(kept, whole.round[r].network);
-        network_free(kept);
-    }
     progressive_results_done(&whole);
 }
 
@@ -220,6 +252,7 @@ static void killed(void **state) {
     runs_sweep();
     ProgressiveJob job = rounds_job(NULL);
     job.train.config.steps = 60;
+    job.train.folder = runs_path("whole");
     ProgressiveResults whole = rounds(&job);
     Rng rng = {.seed = 3};
     unsigned ended = 0;
@@ -246,6 +279,7 @@ static void killed(void **state) {
     assert_true(ended >= 2);
     ProgressiveResults rest = again(runs_path("killed"));
     same_rounds(&whole, &rest);
+    same_files(runs_path("whole"), runs_path("killed"), 3);
     progressive_results_done(&rest);
     progressive_results_done(&whole);
 }
