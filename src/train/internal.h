@@ -145,7 +145,8 @@ typedef struct Stored {
     unsigned trials; /* 0: one run; else the number of trial-N folders it has or will have */
     unsigned rounds, patience;       /* of a progressive run; rounds 0: it is none */
     StoredData data, images, select; /* to evaluate on, to train on, to choose on */
-    char teacher_hash[HASH_HEX];     /* "" the source */
+    char source_hash[HASH_HEX];
+    char teacher_hash[HASH_HEX]; /* "" the source */
     Network *source, *teacher;
 } Stored;
 bool stored_read(const char *folder, Stored *out, Error *err); /* config.json */

@@ -85,8 +85,9 @@ bool stored_write(const char *folder, const TrainJob *job, const TrainConfig *co
                   const ProgressiveJob *rounds, Error *err) {
     if (!check_spec(job->data, err) || !check_spec(job->images, err) || (rounds && !check_spec(rounds->select, err)))
         return false;
-    char teacher[HASH_HEX];
-    if (job->teacher && !network_hash(job->teacher, teacher, err)) return false;
+    char source[HASH_HEX], teacher[HASH_HEX];
+    if (!network_hash(job->source, source, err) || (job->teacher && !network_hash(job->teacher, teacher, err)))
+        return false;
     json_t *object = json_object();
     Str path = {0}, command = {0};
     bool done = object && json_object_set_new(object, "weft", json_string(WEFT_VERSION)) == 0 &&
@@ -105,6 +106,7 @@ bool stored_write(const char *folder, const TrainJob *job, const TrainConfig *co
                 json_object_set_new(object, "rate_of", json_string(train_rate_of(config))) == 0 &&
                 json_object_set_new(object, "cpu", json_string(cpu_name())) == 0 &&
                 json_object_set_new(object, "threads", json_integer((json_int_t)pool_threads())) == 0 &&
+                json_object_set_new(object, "source", json_string(source)) == 0 &&
                 json_object_set_new(object, "teacher", json_string(job->teacher ? teacher : "")) == 0 &&
                 json_object_set_new(object, "images", data_json(job->images)) == 0 &&
                 json_object_set_new(object, "data", data_json(job->data)) == 0 &&
@@ -190,6 +192,7 @@ static bool take(const json_t *object, Stored *out, Error *err) {
     const json_t *trials = json_object_get(object, "trials"), *config = json_object_get(object, "config");
     if (!copy_text(object, "name", out->name, sizeof out->name) || !json_is_integer(trials) ||
         json_integer_value(trials) < 0 || json_integer_value(trials) > UINT16_MAX || !json_is_object(config) ||
+        !copy_text(object, "source", out->source_hash, sizeof out->source_hash) ||
         !copy_text(object, "teacher", out->teacher_hash, sizeof out->teacher_hash))
         return error_set(err, STATUS_BAD_INPUT, "not what a run's configuration is");
     out->trials = (unsigned)json_integer_value(trials);
@@ -254,24 +257,27 @@ static void load_data(const char *run, const char *began, const char *field, Sto
     stored->data = NULL;
 }
 
-static Network *load_network(const char *folder, const char *file, Error *err) {
+/* NULL also where it is not the network of this hash. `what`: network or teacher. */
+static Network *load_network(const char *folder, const char *file, const char *expected, const char *what, Error *err) {
     const NetworkOptions own = {.own = true};
+    char hash[HASH_HEX];
     Str path = {0};
     run_path(folder, file, &path);
     Network *network = str_ok(&path, err) ? network_load(str_text(&path), &own, err) : NULL;
     str_done(&path);
-    return network;
+    if (network && network_hash(network, hash, err)) {
+        if (strcmp(hash, expected) == 0) return network;
+        error_set(err, STATUS_BAD_INPUT, "%s: %s is not the %s the run began with", folder, file, what);
+    }
+    network_free(network);
+    return NULL;
 }
 
 bool stored_load(const char *folder, Stored *stored, Error *err) {
-    char hash[HASH_HEX];
-    if (!(stored->source = load_network(folder, SOURCE, err))) return false;
-    if (stored->teacher_hash[0]) {
-        if (!(stored->teacher = load_network(folder, TEACHER, err)) || !network_hash(stored->teacher, hash, err))
-            return false;
-        if (strcmp(hash, stored->teacher_hash) != 0)
-            return error_set(err, STATUS_BAD_INPUT, "%s: " TEACHER " is not the teacher the run began with", folder);
-    }
+    if (!(stored->source = load_network(folder, SOURCE, stored->source_hash, "network", err))) return false;
+    if (stored->teacher_hash[0] &&
+        !(stored->teacher = load_network(folder, TEACHER, stored->teacher_hash, "teacher", err)))
+        return false;
     load_data(folder, stored->folder, "data", &stored->data);
     load_data(folder, stored->folder, "images", &stored->images);
     load_data(folder, stored->folder, "select", &stored->select);
