@@ -191,8 +191,8 @@ static void goes_on(void **state) {
     runs_sweep();
     const ProgressiveJob whole_job = rounds_job(runs_path("whole"));
     ProgressiveResults whole = rounds_run(&whole_job);
-    for (unsigned at = 1; at < 3 * 2 * 12; at += at % 12 < 2 ? 1 : 5) stopped_twice(&whole, at, 1); /* 12, 24: ends */
-    for (unsigned at = 1; at < 3 * 12; at += 3) stopped_twice(&whole, at, 2);
+    for (unsigned at = 2; at < 3 * 2 * 12; at += 11) stopped_twice(&whole, at, 1); /* 24: the end of round 1 */
+    for (unsigned at = 1; at < 3 * 12; at += 7) stopped_twice(&whole, at, 2);
     pool_set_threads(0);
     progressive_results_done(&whole);
 }

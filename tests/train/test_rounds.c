@@ -311,7 +311,7 @@ static void no_memory_in_round_2(void **state) {
     pool_set_threads(1);
     ProgressiveResults whole = rounds_run(&job), results;
     unsigned kept = 0;
-    for (uint64_t n = 1;; n += n < 24 ? 1 : n / 12) {
+    for (uint64_t n = 1;; n += n < 12 ? 1 : n / 5) {
         Trap trap = {FAULT_ALLOC, n, false, false};
         const bool done = trapped(&trap, NULL, &results, &err);
         const bool hit = fault_disarm() >= n;
