@@ -178,6 +178,15 @@ uint64_t rng_below(Rng *rng, uint64_t bound); /* uniform on [0, bound), no modul
 double rng_uniform(Rng *rng);                 /* [0, 1), 53 bits */
 double rng_normal(Rng *rng);                  /* Box-Muller, two 53-bit draws, nothing cached */
 
+/* ---- spread ------------------------------------------------------------------------------------------------------ */
+
+/* Mean and spread of values that come one by one (Welford, 1962). From {0}. */
+typedef struct Spread {
+    double count, mean, squares; /* squares: of the deviations, summed */
+} Spread;
+void spread_add(Spread *spread, double value);
+double spread_deviation(const Spread *spread); /* standard deviation with count - 1; 0 for fewer than two values */
+
 /* ---- progress and cancellation ----------------------------------------------------------------------------------- */
 
 /* What a long computation reports to, and asks whether it should go on. NULL stands for "no progress"; cancellation is

@@ -14,6 +14,9 @@ typedef struct Evaluation {
     unsigned classes;
 } Evaluation;
 
+/* False where the network cannot run on these images, labels apart: STATUS_FAILED where its architecture is unknown,
+ * STATUS_USAGE where the channels do not fit. */
+bool evaluate_takes(const Network *network, const Dataset *dataset, Error *err);
 /* False where evaluate_run would refuse: STATUS_USAGE where the data have no labels, or channels or classes do not fit,
  * naming both; STATUS_FAILED where the architecture is unknown. */
 bool evaluate_check(const Network *network, const Dataset *dataset, Error *err);

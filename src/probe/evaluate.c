@@ -30,15 +30,21 @@ static double cross_entropy(const float *logits, unsigned classes, unsigned labe
     return log(sum) + (double)largest - (double)logits[label];
 }
 
-bool evaluate_check(const Network *network, const Dataset *dataset, Error *err) {
+bool evaluate_takes(const Network *network, const Dataset *dataset, Error *err) {
     const Graph *graph = network->graph;
     if (!graph)
         return error_set(err, STATUS_FAILED, "the network cannot run: %s",
                          network->why_unknown ? network->why_unknown : "its architecture is unknown");
-    if (!dataset->labels) return error_set(err, STATUS_USAGE, "'%s' has no labels to measure against", dataset->spec);
     if (graph->in_channels != dataset->channels)
         return error_set(err, STATUS_USAGE, "the network takes %u input channel%s, %s has %u", graph->in_channels,
                          graph->in_channels == 1 ? "" : "s", dataset->spec, dataset->channels);
+    return true;
+}
+
+bool evaluate_check(const Network *network, const Dataset *dataset, Error *err) {
+    const Graph *graph = network->graph;
+    if (!evaluate_takes(network, dataset, err)) return false;
+    if (!dataset->labels) return error_set(err, STATUS_USAGE, "'%s' has no labels to measure against", dataset->spec);
     /* Without class names the number of classes is only a guess from the labels: a network may know more. */
     if (dataset->classes > graph->classes || (dataset->class_names && dataset->classes != graph->classes))
         return error_set(err, STATUS_USAGE, "the network tells %u classes apart, %s has %u", graph->classes,

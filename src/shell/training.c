@@ -110,22 +110,15 @@ static void add_row(Table *table, const char *name, const TrainResults *results,
 
 /* Mean and sample standard deviation of the trials, as the paper's tables have them. */
 static void add_statistics(Table *table, const char *column, const TrainResults *results) {
-    double sum = 0, squares = 0, count = 0;
-    for (size_t i = 0; i < results->count; i++) {
-        if (results->trial[i].partial) continue;
-        sum += table_number(table, column, i);
-        count++;
-    }
-    if (count < 1 || isnan(sum)) return;
-    for (size_t i = 0; i < results->count; i++) {
-        const double d = table_number(table, column, i) - sum / count;
-        if (!results->trial[i].partial) squares += d * d;
-    }
+    Spread spread = {0};
     char key[64];
+    for (size_t i = 0; i < results->count; i++)
+        if (!results->trial[i].partial) spread_add(&spread, table_number(table, column, i));
+    if (spread.count < 1 || isnan(spread.mean)) return;
     snprintf(key, sizeof key, "%s_mean", column);
-    table_note(table, key, "%.9g", sum / count);
+    table_note(table, key, "%.9g", spread.mean);
     snprintf(key, sizeof key, "%s_std", column);
-    table_note(table, key, "%.9g", count > 1 ? sqrt(squares / (count - 1)) : 0.0);
+    table_note(table, key, "%.9g", spread_deviation(&spread));
 }
 
 static Table *results_table(const char *name, const TrainResults *results, Error *err) {

@@ -116,18 +116,13 @@ bool distil_step(Distil *d, uint64_t step, const float *predictions, const uint3
 /* ---- making ------------------------------------------------------------------------------------------------------ */
 
 Batches *images_open(const TrainConfig *config, const Network *network, const Dataset *images, Error *err) {
-    const Normalisation *n = &network->normalisation;
-    float mean[4] = {0}, std[4] = {1, 1, 1, 1};
-    for (unsigned c = 0; c < n->channels && c < 4; c++) {
-        mean[c] = n->mean[c];
-        std[c] = n->std[c];
-    }
+    const Normalisation *n = &network->normalisation; /* without one the engine takes pixels as they are */
     const BatchOptions options = {.batch = config->image_batch,
                                   .shuffle = true,
-                                  .augment = config->augment && !images->noise, /* noise has no borders and no sides */
+                                  .augment = config->augment,
                                   .seed = config->seed,
-                                  .mean = mean,
-                                  .std = std};
+                                  .mean = n->channels > 0 ? n->mean : NULL,
+                                  .std = n->channels > 0 ? n->std : NULL};
     return batches_new(images, &options, err);
 }
 

@@ -9,8 +9,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "weft/probe.h"
-
 #define MOMENTUM 0.1
 
 typedef struct Fit {
@@ -18,7 +16,6 @@ typedef struct Fit {
     Network *network; /* the parameters' tensors are taken out of and put into copies of it */
     Batches *batches;
     Engine *student, *teacher;
-    float *parameters;
     size_t *offsets;   /* of each tensor in the parameters; SIZE_MAX: not among them */
     float **gradients; /* a pointer a tensor, into the gradient of the step */
     const Dataset *data;
@@ -26,9 +23,12 @@ typedef struct Fit {
 
 /* ---- a step ------------------------------------------------------------------------------------------------------ */
 
-static void set_weights(const Fit *self) {
+/* The running statistics are nothing to a pass in training mode. */
+static void set_weights(const Learner *learner) {
+    const Fit *self = learner->context;
     for (size_t i = 0; i < self->network->tensor_count; i++)
-        if (self->offsets[i] != SIZE_MAX) engine_set_tensor(self->student, i, self->parameters + self->offsets[i]);
+        if (self->offsets[i] < learner->count)
+            engine_set_tensor(self->student, i, learner->parameters + self->offsets[i]);
 }
 
 static void follow(float *running, const float *now, size_t count, double factor) {
@@ -37,7 +37,8 @@ static void follow(float *running, const float *now, size_t count, double factor
 }
 
 /* The running statistics after a batch. */
-static void follow_statistics(Fit *self, const Batch *batch) {
+static void follow_statistics(const Learner *learner, const Batch *batch) {
+    const Fit *self = learner->context;
     const Graph *graph = self->network->graph;
     for (size_t i = 0; i < graph->count; i++) {
         const Op *op = &graph->ops[i];
@@ -45,8 +46,8 @@ static void follow_statistics(Fit *self, const Batch *batch) {
         if (op->kind != OP_BATCH_NORM) continue;
         engine_batch_statistics(self->student, i, &mean, &variance);
         const double values = (double)batch->images * (double)engine_map_pixels(self->student, i);
-        follow(self->parameters + self->offsets[op->mean], mean, op->out_channels, 1);
-        follow(self->parameters + self->offsets[op->variance], variance, op->out_channels,
+        follow(learner->parameters + self->offsets[op->mean], mean, op->out_channels, 1);
+        follow(learner->parameters + self->offsets[op->variance], variance, op->out_channels,
                values > 1 ? values / (values - 1) : 1);
     }
 }
@@ -57,14 +58,14 @@ static bool fit_gradient(Learner *learner, uint64_t step, float *gradient, StepL
     Batch batch;
     LossTerms terms;
     if (!batches_get(self->batches, step, &batch, err)) return false;
-    set_weights(self);
+    set_weights(learner);
     for (size_t i = 0; i < self->network->tensor_count; i++)
         self->gradients[i] = self->offsets[i] < learner->count ? gradient + self->offsets[i] : NULL;
     const Gradients gradients = {.tensors = self->gradients};
     if (!engine_backward(self->student, batch.pixels, batch.labels, batch.images, self->teacher, NULL, losses,
                          &gradients, NULL, &terms, err))
         return false;
-    follow_statistics(self, &batch);
+    follow_statistics(learner, &batch);
     *loss = (StepLoss){.loss = losses->cross_entropy * terms.cross_entropy + losses->kd * terms.kd,
                        .recon = NAN,
                        .kd = losses->kd > 0 ? terms.kd : NAN,
@@ -99,8 +100,8 @@ static bool fit_measure(Learner *learner, bool on_data, Measure *out, Error *err
     const Fit *self = learner->context;
     *out = (Measure){.accuracy = NAN, .distance = NAN};
     if (!self->data || !on_data) return true;
-    Network *network = network_with(self, self->parameters, err);
-    bool done = network && learner_evaluate(network, self->data, out, &out->distance, err);
+    Network *network = network_with(self, learner->parameters, err);
+    bool done = network && learner_evaluate(network, self->data, &out->accuracy, &out->distance, err);
     network_free(network);
     return done;
 }
@@ -121,7 +122,7 @@ static bool fit_parts(Learner *learner, const float *parameters, FileParts *out,
 
 static bool fit_take(Learner *learner, const char *partial, Table *log, TrainResult *out, Error *err) {
     const Fit *self = learner->context;
-    Network *network = network_with(self, self->parameters, err);
+    Network *network = network_with(self, learner->parameters, err);
     table_free(log); /* a network keeps none; the folder has it */
     if (network && (!partial || key_value_add(&network->notes, &network->note_count, "partial", partial, err))) {
         out->network = network;
@@ -137,7 +138,7 @@ static void fit_done(Learner *learner) {
     engine_free(self->student);
     engine_free(self->teacher);
     network_free(self->network);
-    mem_free(self->parameters);
+    mem_free(learner->parameters);
     mem_free(self->offsets);
     mem_free(self->gradients);
     mem_free(self);
@@ -177,12 +178,12 @@ static bool lay_out(Learner *learner, Fit *self, Error *err) {
         self->offsets[i] = learner->kept;
         learner->kept += (size_t)network->tensors[i].tensor->count;
     }
-    self->parameters = learner->parameters = mem_alloc(learner->kept, sizeof *self->parameters, err);
-    if (!self->parameters) return false;
+    learner->parameters = mem_alloc(learner->kept, sizeof *learner->parameters, err);
+    if (!learner->parameters) return false;
     for (size_t i = 0; i < tensors; i++) {
         const Tensor *tensor = network->tensors[i].tensor;
         if (self->offsets[i] != SIZE_MAX)
-            memcpy(self->parameters + self->offsets[i], tensor->data, tensor->count * sizeof *tensor->data);
+            memcpy(learner->parameters + self->offsets[i], tensor->data, tensor->count * sizeof *tensor->data);
     }
     return true;
 }

@@ -5,22 +5,12 @@
 
 /* ---- what fits together ------------------------------------------------------------------------------------------ */
 
-/* Channels, classes, labels that a loss needs. */
+/* Labels, where a loss needs them, must be those of the network. */
 static bool check_images(const TrainConfig *config, const Network *network, const Dataset *images, Error *err) {
-    const Graph *graph = network->graph;
+    const bool labels = config->images.cross_entropy > 0;
     if (!images) return error_set(err, STATUS_USAGE, "losses on images need images: --data DATA");
-    if (!graph)
-        return error_set(err, STATUS_FAILED, "the network cannot run: %s",
-                         network->why_unknown ? network->why_unknown : "its architecture is unknown");
-    if (graph->in_channels != images->channels)
-        return error_set(err, STATUS_USAGE, "the network takes %u input channel%s, %s has %u", graph->in_channels,
-                         graph->in_channels == 1 ? "" : "s", images->spec, images->channels);
-    if (config->images.cross_entropy > 0 && !images->labels)
-        return error_set(err, STATUS_USAGE, "%s has no labels to learn", images->spec);
-    if (config->images.cross_entropy > 0 && images->classes > graph->classes)
-        return error_set(err, STATUS_USAGE, "the network tells %u classes apart, %s has %u", graph->classes,
-                         images->spec, images->classes);
-    return true;
+    if (labels && !images->labels) return error_set(err, STATUS_USAGE, "%s has no labels to learn", images->spec);
+    return labels ? evaluate_check(network, images, err) : evaluate_takes(network, images, err);
 }
 
 /* Classes, channels, and the architecture where feature maps are distilled. */
@@ -53,7 +43,7 @@ bool learner_check(const TrainConfig *config, const TrainJob *job, Error *err) {
 /* ---- learners ---------------------------------------------------------------------------------------------------- */
 
 bool learner_new(Learner *learner, const TrainConfig *config, const TrainJob *job, Checkpoint *checkpoint, Error *err) {
-    const bool ended = job->data_problem && !job->images; /* goes nowhere any more: needs no images */
+    const bool ended = checkpoint && job->data_problem && !job->images; /* goes nowhere any more: needs no images */
     *learner = (Learner){0};
     if (!ended && !learner_check(config, job, err)) return false;
     return (config->scheme == SCHEME_FIT ? fit_learner : predict_learner)(learner, config, job, checkpoint, err);
@@ -65,11 +55,11 @@ void learner_done(Learner *learner) {
     *learner = (Learner){0};
 }
 
-bool learner_evaluate(const Network *network, const Dataset *data, Measure *out, double *loss, Error *err) {
+bool learner_evaluate(const Network *network, const Dataset *data, double *accuracy, double *loss, Error *err) {
     const Task patient = {.patient = true}; /* an evaluation belongs to its step */
     Evaluation evaluation;
     if (!evaluate_run(network, data, NULL, &evaluation, &patient, err)) return false;
-    out->accuracy = 100.0 * (double)evaluation.correct / (double)evaluation.images;
+    *accuracy = 100.0 * (double)evaluation.correct / (double)evaluation.images;
     if (loss) *loss = evaluation.loss;
     evaluation_done(&evaluation);
     return true;

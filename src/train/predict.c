@@ -9,8 +9,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "weft/probe.h"
-
 /* How much larger the batch's error may be than that of all kernels when it was last evaluated. Batches by magnitude
  * hold the kernels that are harder. */
 #define SUDDEN 2.0
@@ -56,14 +54,13 @@ static void recon_step(Learner *learner, uint64_t step, float *gradient, StepLos
     const double own = sqrt(batch / ((double)count * weights / (double)self->predictor->kernel_count));
     if (!whole && own > SUDDEN * learner->scalar)
         learner->scalar = sqrt(mlp_squares(self->mlp, self->targets, self->predictions) / weights);
-    const double rms = isfinite(batch) ? learner->scalar : NAN;   /* a refreshed scalar would tell of it only later */
-    const double factor = config->recon == 0 ? 1 : config->recon; /* a warm-up of distillation is on L_recon */
-    *loss = (StepLoss){.loss = factor * recon_value(config, rms),
+    const double rms = isfinite(batch) ? learner->scalar : NAN; /* a refreshed scalar would tell of it only later */
+    *loss = (StepLoss){.loss = recon_value(config, rms),
                        .recon = rms,
                        .kd = NAN,
                        .fmd = NAN,
                        .cross_entropy = NAN,
-                       .scale = factor * recon_scale(config, weights, rms),
+                       .scale = recon_scale(config, weights, rms),
                        .items = count};
 }
 
@@ -91,10 +88,11 @@ static bool image_step(Learner *learner, uint64_t step, float *gradient, StepLos
     learner->scalar = rms;
     if (!distil_step(self->distil, step, self->predictions, kernels, times, count, self->delta, loss, err))
         return false;
-    if (config->recon > 0) add_recon(self, config->recon * recon_scale(config, weights, rms), kernels, times, count);
     loss->recon = rms;
-    if (config->recon > 0) loss->loss += config->recon * recon_value(config, rms);
-    loss->scale = 1;
+    if (config->recon) {
+        add_recon(self, recon_scale(config, weights, rms), kernels, times, count);
+        loss->loss += recon_value(config, rms);
+    }
     mlp_backward(self->mlp, kernels, count, self->delta, gradient);
     return true;
 }
@@ -116,7 +114,7 @@ static bool predict_measure(Learner *learner, bool on_data, Measure *out, Error 
     *out = (Measure){.distance = sqrt(squares / (double)self->predictor->weight_count), .accuracy = NAN};
     if (!self->data || !on_data) return true;
     Network *network = predictor_reconstruct(self->predictor, self->predictions, "reconstruct", err);
-    bool done = network && learner_evaluate(network, self->data, out, NULL, err);
+    bool done = network && learner_evaluate(network, self->data, &out->accuracy, NULL, err);
     network_free(network);
     return done;
 }
@@ -218,7 +216,7 @@ static bool list_blocks(Learner *learner, const Predictor *p, Error *err) {
 
 static bool make_image_part(Learner *learner, Predict *self, const TrainJob *job, Error *err) {
     const Predictor *p = self->predictor;
-    if (!train_on_images(self->config) || (job->data_problem && !job->images)) return true;
+    if (!train_on_images(self->config) || !job->images) return true; /* a run at its end needs none */
     if (!(self->mask = mem_alloc((uint64_t)p->layer_count * p->outputs, sizeof *self->mask, err)) ||
         !(self->delta = mem_alloc((uint64_t)p->kernel_count * p->outputs, sizeof *self->delta, err)))
         return false;

@@ -30,17 +30,10 @@ void progressive_results_done(ProgressiveResults *results) {
 
 /* ---- a round's figures ------------------------------------------------------------------------------------------- */
 
-static bool accuracy_on(const Network *network, const Dataset *data, double *out, Error *err) {
-    Measure measure;
-    if (!learner_evaluate(network, data, &measure, NULL, err)) return false;
-    *out = measure.accuracy;
-    return true;
-}
-
 /* Accuracy of every trial on the data to report on; where these are what was chosen on, the trials know it. */
 static bool measure_trials(const ProgressiveJob *job, const TrainResults *results, ProgressiveRound *round,
                            Error *err) {
-    double sum = 0, squares = 0;
+    Spread spread = {0};
     if (!(round->accuracies = mem_alloc(results->count, sizeof *round->accuracies, err))) return false;
     round->trials = (unsigned)results->count;
     for (size_t i = 0; i < results->count; i++) {
@@ -49,16 +42,14 @@ static bool measure_trials(const ProgressiveJob *job, const TrainResults *result
         round->seconds += trial->seconds;
         if (job->select) {
             Network *network = predictor_reconstruct(trial->predictor, NULL, job->train.command, err);
-            bool done = network && accuracy_on(network, job->train.data, &round->accuracies[i], err);
+            bool done = network && learner_evaluate(network, job->train.data, &round->accuracies[i], NULL, err);
             network_free(network);
             if (!done) return false;
         }
-        sum += round->accuracies[i];
+        spread_add(&spread, round->accuracies[i]);
     }
-    round->accuracy_mean = sum / (double)results->count;
-    for (size_t i = 0; i < results->count; i++)
-        squares += (round->accuracies[i] - round->accuracy_mean) * (round->accuracies[i] - round->accuracy_mean);
-    round->accuracy_std = results->count > 1 ? sqrt(squares / (double)(results->count - 1)) : 0;
+    round->accuracy_mean = spread.mean;
+    round->accuracy_std = spread_deviation(&spread);
     return true;
 }
 
@@ -187,10 +178,10 @@ static bool run_rounds(const ProgressiveJob *job, ProgressiveResults *out, Error
     double best;
     unsigned lost = 0;
     if (!(out->round = mem_alloc(job->rounds, sizeof *out->round, err)) ||
-        !accuracy_on(target, job->train.data, &out->accuracy, err))
+        !learner_evaluate(target, job->train.data, &out->accuracy, NULL, err))
         return false;
     best = out->accuracy;
-    if (job->select && !accuracy_on(target, job->select, &best, err)) return false;
+    if (job->select && !learner_evaluate(target, job->select, &best, NULL, err)) return false;
     out->best = SIZE_MAX;
     while (out->count < job->rounds && !out->partial && lost < job->patience) {
         const size_t at = out->count;

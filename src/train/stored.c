@@ -189,19 +189,16 @@ static bool take_small(const json_t *object, const char *name, unsigned *out, Er
 }
 
 static bool take(const json_t *object, Stored *out, Error *err) {
-    const json_t *trials = json_object_get(object, "trials"), *config = json_object_get(object, "config");
-    if (!copy_text(object, "name", out->name, sizeof out->name) || !json_is_integer(trials) ||
-        json_integer_value(trials) < 0 || json_integer_value(trials) > UINT16_MAX || !json_is_object(config) ||
+    const json_t *config = json_object_get(object, "config");
+    if (!copy_text(object, "name", out->name, sizeof out->name) || !json_is_object(config) ||
         !copy_text(object, "source", out->source_hash, sizeof out->source_hash) ||
         !copy_text(object, "teacher", out->teacher_hash, sizeof out->teacher_hash))
         return error_set(err, STATUS_BAD_INPUT, "not what a run's configuration is");
-    out->trials = (unsigned)json_integer_value(trials);
-    if (!take_small(object, "rounds", &out->rounds, err) || !take_small(object, "patience", &out->patience, err) ||
-        !take_data(object, "select", &out->select, err))
-        return false;
-    return take_text(object, "command", &out->command, err) && take_text(object, "folder", &out->folder, err) &&
-           train_config_from_json(config, &out->config, err) && take_data(object, "data", &out->data, err) &&
-           take_data(object, "images", &out->images, err);
+    return take_small(object, "trials", &out->trials, err) && take_small(object, "rounds", &out->rounds, err) &&
+           take_small(object, "patience", &out->patience, err) && take_text(object, "command", &out->command, err) &&
+           take_text(object, "folder", &out->folder, err) && train_config_from_json(config, &out->config, err) &&
+           take_data(object, "data", &out->data, err) && take_data(object, "images", &out->images, err) &&
+           take_data(object, "select", &out->select, err);
 }
 
 bool stored_read(const char *folder, Stored *out, Error *err) {
@@ -298,20 +295,23 @@ TrainJob stored_job(const TrainJob *job, const Stored *stored) {
 }
 
 const Error *stored_problem(const Stored *stored) {
-    if (stored->data.spec && !stored->data.data) return &stored->data.problem;
-    if (stored->select.spec && !stored->select.data) return &stored->select.problem;
-    return stored->images.spec && !stored->images.data ? &stored->images.problem : NULL;
+    const StoredData *const all[] = {&stored->data, &stored->select, &stored->images};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (all[i]->spec && !all[i]->data) return &all[i]->problem;
+    return NULL;
+}
+
+static void data_done(StoredData *stored) {
+    mem_free(stored->spec);
+    dataset_free(stored->data);
 }
 
 void stored_done(Stored *stored) {
     mem_free(stored->command);
     mem_free(stored->folder);
-    mem_free(stored->data.spec);
-    dataset_free(stored->data.data);
-    mem_free(stored->images.spec);
-    mem_free(stored->select.spec);
-    dataset_free(stored->select.data);
-    dataset_free(stored->images.data);
+    data_done(&stored->data);
+    data_done(&stored->images);
+    data_done(&stored->select);
     network_free(stored->source);
     network_free(stored->teacher);
     *stored = (Stored){0};

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Training on images through the program: joint, distil, fit and progressive; their options, their rows, signals and resuming.
+# Training on images through the program, beside what fit.sh and progressive.sh show: rows, what makes no sense, distillation stopped and gone on with.
 . "$(dirname "$0")/../support/tap.sh"
 export XDG_STATE_HOME=$work/state
 status() { "$@" >"$work/out" 2>"$work/err" </dev/null; echo $?; }
@@ -18,23 +18,14 @@ equal "distil" 0 "$(status "$weft" -c "$load" -c 'train d --from pred --steps 3 
 equal "distil without data" 0 "$(status "$weft" -c "$load" -c 'load data n noise:64:1x28x28; train d --from pred --steps 3 --scheme distil --data n --on test')"
 equal "fit" 0 "$(status "$weft" -c "$load" -c 'fit f --arch resnet14 --widths 4,6,8 --shortcut B --data test --steps 3; ls')"
 contains "  what it made" "$(cat "$work/out")" "ResNet14 (CIFAR, option B, widths 4/6/8)"
-equal "fit with a teacher" 0 "$(status "$weft" -c "$load" -c 'fit f --arch resnet8 --widths 4 --data test --steps 3 --teacher base --temperature 4')"
-equal "progressive" 0 "$(status "$weft" -c "$load" -c 'progressive base --rounds 2 --trials 2 --hidden 12 --steps 10 --on test --patience 2 --into p; print(progressive{"base", rounds = 1, trials = 1, hidden = 8, steps = 5, on = "test", into = "q"}.accuracy)')"
-contains "  its columns" "$(cat "$work/out")" "l_recon_original"
 
 # What makes no sense.
 say "distil needs a predictor" 2 'train d --net base --scheme distil --data test' '--from PRED0'
-say "joint needs images" 2 'train j --net base --scheme joint' '--data DATA'
-say "recon has no use for a teacher" 2 'train p --net base --teacher base' '--teacher has a meaning only with'
 say "recon has no use for two datasets" 2 'train p --net base --data test --on test' '--data beside --on'
-say "nor for a weight of L_KD" 2 'train p --net base --alpha 1' '--alpha has a meaning only with'
-say "images without L_KD have no temperature" 2 'train j --net base --scheme joint --data test --alpha 0 --temperature 2' '--temperature has a meaning only with'
 say "an architecture that is not known" 2 'fit f --arch vgg11 --data test' "no architecture 'vgg11'"
 say "a depth there is not" 2 'fit f --arch resnet9 --data test' '6n + 2'
 say "widths" 2 'fit f --arch resnet8 --widths 4,5 --data test' '--widths must be'
 say "widths are numbers" 2 'fit f --arch resnet8 --widths 4,x,5 --data test' '--widths must be'
-say "alpha without a teacher" 2 'fit f --arch resnet8 --data test --alpha 1' '--teacher NET'
-say "noise has no labels" 2 'load data n noise:8:1x28x28; fit f --arch resnet8 --data n' 'has no labels'
 say "nothing to measure against" 2 'load data n noise:8:1x28x28; evaluate base n' 'has no labels'
 say "a progressive run must be measured" 2 'progressive base --into p' '--on'
 
@@ -58,8 +49,5 @@ stopped() { # NAME COMMAND: cut short by TERM, resumed, equal to what was left a
     equal "$1 resumes" 0 "$(status "$weft" -q -c "resume $work/$1-part")"
     equal "$1 comes to the same bits" "$(hashes "$work/$1-whole")" "$(hashes "$work/$1-part")"
 }
-stopped fit 'fit f --arch resnet8 --widths 8 --data test --steps 150 --seed 3'
 stopped distil 'train d --from pred --scheme distil --data test --steps 60 --seed 3'
-stopped progressive 'progressive base --rounds 2 --trials 3 --hidden 16 --steps 200 --on test --patience 2 --into p --seed 3'
-contains "a resumed round is told" "$("$weft" -c "resume $work/progressive-part; ls" 2>&1)" "accuracy_mean"
 finish

@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -95,6 +96,63 @@ void runs_refused(const char *folder, Status status, const char *words) {
     Error err;
     if (train_resume(&job, &results, &err)) fail_msg("resumed, though it should have said: %s", words);
     if (err.status != status || !strstr(err.text, words)) fail_msg("%d: %s; expected: %s", err.status, err.text, words);
+}
+
+void runs_not_run(TrainJob job, const char *words) {
+    TrainResults none;
+    Error err;
+    job.folder = runs_path("refused");
+    assert_false(train_run(&job, &none, &err));
+    if (err.status != STATUS_USAGE || !strstr(err.text, words))
+        fail_msg("%d: %s; expected: %s", err.status, err.text, words);
+    assert_int_equal(access(runs_path("refused"), F_OK), -1);
+}
+
+void runs_no_memory(const TrainJob *job, uint64_t stride) {
+    for (uint64_t n = 1;; n += stride) {
+        TrainResults results;
+        Error err;
+        fault_arm(FAULT_ALLOC, n, false);
+        const bool done = train_run(job, &results, &err);
+        const uint64_t seen = fault_disarm();
+        if (done) train_results_done(&results);
+        if (seen < n) break;
+        if (!done) assert_int_equal(err.status, STATUS_LIMIT);
+    }
+}
+
+static int64_t logged_steps(const char *folder) {
+    Error err;
+    Table *log = run_log_table(folder, &err);
+    const int64_t steps = log && log->rows ? log->columns[0].cells[log->rows - 1].integer : 0;
+    table_free(log);
+    return steps;
+}
+
+unsigned runs_kill(const char *folder, unsigned processes, int64_t steps, uint64_t seed) {
+    Rng rng = {.seed = seed};
+    unsigned killed = 0;
+    for (unsigned i = 0; i < processes; i++) {
+        const pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            pool_set_threads(1); /* threads do not survive a fork: none may be waited for */
+            const TrainJob on = {.folder = folder};
+            TrainResults results;
+            Error err;
+            _exit(train_resume(&on, &results, &err) ? 0 : 1);
+        }
+        /* once it has gone on for some steps, at a random moment; near the end it may be done before */
+        const int64_t before = logged_steps(folder);
+        for (int wait = 0; wait < 3000 && logged_steps(folder) < before + steps; wait++) usleep(2000);
+        usleep((useconds_t)rng_below(&rng, 20000));
+        kill(child, SIGKILL);
+        int status;
+        waitpid(child, &status, 0);
+        assert_true(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
+        killed += WIFSIGNALED(status);
+    }
+    return killed;
 }
 
 void runs_same_parameters(const TrainResults *a, const TrainResults *b) {

@@ -19,6 +19,11 @@ TrainWish runs_stop_at(void *context, const TrainStatus *status); /* a watch: st
 TrainResults runs_run(const TrainJob *job);
 TrainResults runs_resume(const char *folder, TrainWatch *watch, void *context);
 void runs_refused(const char *folder, Status status, const char *words); /* resuming fails so */
+void runs_not_run(TrainJob job, const char *words); /* the job fails with STATUS_USAGE, and leaves no folder behind */
+void runs_no_memory(const TrainJob *job, uint64_t stride); /* every stride-th allocation fails: STATUS_LIMIT */
+/* Resumes the folder in processes that are killed once they have gone on for some steps; how many did not end before.
+ */
+unsigned runs_kill(const char *folder, unsigned processes, int64_t steps, uint64_t seed);
 
 void runs_same_parameters(const TrainResults *a,
                           const TrainResults *b);   /* of the first trials, and what was measured */

@@ -458,15 +458,6 @@ static void noise(void **state) {
 
 /* ---- what is refused --------------------------------------------------------------------------------------------- */
 
-static void refused(TrainJob job, const char *words) {
-    TrainResults none;
-    job.folder = runs_path("refused");
-    assert_false(train_run(&job, &none, &test_error));
-    if (test_error.status != STATUS_USAGE || !strstr(test_error.text, words))
-        fail_msg("%d: %s; expected: %s", test_error.status, test_error.text, words);
-    assert_int_equal(access(runs_path("refused"), F_OK), -1);
-}
-
 static void bad_input(void **state) {
     (void)state;
     runs_sweep();
@@ -476,17 +467,17 @@ static void bad_input(void **state) {
     TrainJob job = image_job(NULL, SCHEME_DISTIL);
     assert_non_null(coloured);
     job.teacher = classes;
-    refused(job, "the teacher tells 7 classes apart, the network 10");
+    runs_not_run(job, "the teacher tells 7 classes apart, the network 10");
     job.teacher = channels;
-    refused(job, "the teacher takes 3 input channels, the network 1");
+    runs_not_run(job, "the teacher takes 3 input channels, the network 1");
     job.teacher = other;
     job.config.images.fmd = 1;
-    refused(job, "own architecture");
+    runs_not_run(job, "own architecture");
     job = image_job(NULL, SCHEME_DISTIL);
     job.images = coloured;
-    refused(job, "1 input channel, noise:4:3x28x28 has 3");
+    runs_not_run(job, "1 input channel, noise:4:3x28x28 has 3");
     job.images = NULL;
-    refused(job, "--data");
+    runs_not_run(job, "--data");
     static const struct {
         double kd, recon, temperature;
         unsigned batch;
@@ -502,7 +493,7 @@ static void bad_input(void **state) {
         job.config.recon = values[i].recon;
         job.config.images.temperature = values[i].temperature;
         job.config.image_batch = values[i].batch;
-        refused(job, values[i].field);
+        runs_not_run(job, values[i].field);
     }
     dataset_free(coloured);
     network_free(classes);
@@ -515,15 +506,7 @@ static void no_memory(void **state) {
     TrainJob job = image_job(NULL, SCHEME_DISTIL);
     job.data = NULL;
     job.config.steps = 2;
-    for (uint64_t n = 1;; n += 3) {
-        TrainResults results;
-        fault_arm(FAULT_ALLOC, n, false);
-        const bool done = train_run(&job, &results, &test_error);
-        const uint64_t seen = fault_disarm();
-        if (done) train_results_done(&results);
-        if (seen < n) break;
-        if (!done) assert_int_equal(test_error.status, STATUS_LIMIT);
-    }
+    runs_no_memory(&job, 3);
 }
 
 /* Between refreshes L_recon is what it was, but for errors that grow suddenly: there it is evaluated at once. */

@@ -352,13 +352,6 @@ static void finished_without_images(void **state) {
     train_results_done(&whole);
 }
 
-static int64_t logged_steps(const char *folder) {
-    Table *log = run_log_table(folder, &test_error);
-    const int64_t steps = log && log->rows ? log->columns[0].cells[log->rows - 1].integer : 0;
-    table_free(log);
-    return steps;
-}
-
 static void survives_kills(void **state) {
     (void)state;
     runs_sweep();
@@ -371,26 +364,7 @@ static void survives_kills(void **state) {
     victim.prepare = true;
     TrainResults none = runs_run(&victim);
     train_results_done(&none);
-    Rng rng = {.seed = 18};
-    unsigned killed = 0;
-    for (int kills = 0; kills < 6; kills++) {
-        const pid_t child = fork();
-        assert_true(child >= 0);
-        if (child == 0) {
-            pool_set_threads(1); /* threads do not survive a fork: none may be waited for */
-            const TrainJob on = {.folder = folder};
-            TrainResults results;
-            _exit(train_resume(&on, &results, &test_error) ? 0 : 1);
-        }
-        const int64_t before = logged_steps(folder);
-        for (int i = 0; i < 3000 && logged_steps(folder) < before + 8; i++) usleep(2000);
-        usleep((useconds_t)rng_below(&rng, 20000));
-        kill(child, SIGKILL);
-        int status;
-        waitpid(child, &status, 0);
-        assert_true(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
-        killed += WIFSIGNALED(status);
-    }
+    const unsigned killed = runs_kill(folder, 6, 8, 18);
     assert_true(killed >= 3);
     TrainResults rest = runs_resume(folder, NULL, NULL);
     same_networks(&whole, &rest);
@@ -422,24 +396,7 @@ static void no_memory(void **state) {
     TrainJob job = fit_job(NULL);
     job.data = NULL;
     job.config.steps = 2;
-    for (uint64_t n = 1;; n++) {
-        TrainResults results;
-        fault_arm(FAULT_ALLOC, n, false);
-        const bool done = train_run(&job, &results, &test_error);
-        const uint64_t seen = fault_disarm();
-        if (done) train_results_done(&results);
-        if (seen < n) break;
-        if (!done) assert_int_equal(test_error.status, STATUS_LIMIT);
-    }
-}
-
-static void refused(TrainJob job, const char *words) {
-    TrainResults none;
-    job.folder = runs_path("refused");
-    assert_false(train_run(&job, &none, &test_error));
-    if (test_error.status != STATUS_USAGE || !strstr(test_error.text, words))
-        fail_msg("%d: %s; expected: %s", test_error.status, test_error.text, words);
-    assert_int_equal(access(runs_path("refused"), F_OK), -1);
+    runs_no_memory(&job, 1);
 }
 
 static void bad_input(void **state) {
@@ -450,18 +407,18 @@ static void bad_input(void **state) {
     assert_non_null(noise);
     TrainJob job = fit_job(NULL);
     job.images = NULL;
-    refused(job, "--data");
+    runs_not_run(job, "--data");
     job.images = noise;
-    refused(job, "no labels to learn");
+    runs_not_run(job, "no labels to learn");
     job = fit_job(NULL);
     job.config.images.kd = 1;
-    refused(job, "--teacher");
+    runs_not_run(job, "--teacher");
     job.teacher = few;
-    refused(job, "the teacher tells 7 classes apart");
+    runs_not_run(job, "the teacher tells 7 classes apart");
     job = fit_job(NULL);
     job.data = NULL;
     job.source = few;
-    refused(job, "the network tells 7 classes apart");
+    runs_not_run(job, "the network tells 7 classes apart");
     dataset_free(noise);
     network_free(few);
 }

@@ -81,14 +81,6 @@ static void resumes_to_the_bit(void **state) {
     train_results_done(&whole);
 }
 
-static int64_t logged_steps(const char *folder) {
-    Error err;
-    Table *log = run_log_table(folder, &err);
-    const int64_t steps = log && log->rows ? log->columns[0].cells[log->rows - 1].integer : 0;
-    table_free(log);
-    return steps;
-}
-
 /* The process is killed at random moments; what is left goes on. Each child trains on; the last one ends by itself. */
 static void survives_kills(void **state) {
     (void)state;
@@ -103,29 +95,8 @@ static void survives_kills(void **state) {
     victim.prepare = true;
     TrainResults none = runs_run(&victim);
     train_results_done(&none);
-    Rng rng = {.seed = 17};
     const char *folder = runs_path("killed");
-    unsigned killed = 0;
-    for (int kills = 0; kills < 12; kills++) {
-        const pid_t child = fork();
-        assert_true(child >= 0);
-        if (child == 0) {
-            pool_set_threads(1); /* threads do not survive a fork: none may be waited for */
-            const TrainJob on = {.folder = folder};
-            TrainResults results;
-            Error err;
-            _exit(train_resume(&on, &results, &err) ? 0 : 1);
-        }
-        /* once it has gone on for some steps, at a random moment; near the end it may be done before */
-        const int64_t before = logged_steps(folder);
-        for (int i = 0; i < 3000 && logged_steps(folder) < before + 10; i++) usleep(2000);
-        usleep((useconds_t)rng_below(&rng, 20000));
-        kill(child, SIGKILL);
-        int status;
-        waitpid(child, &status, 0);
-        assert_true(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
-        killed += WIFSIGNALED(status);
-    }
+    const unsigned killed = runs_kill(folder, 12, 10, 17);
     assert_true(killed >= 4);
     TrainResults rest = runs_resume(folder, NULL, NULL);
     runs_same_parameters(&whole, &rest);
