@@ -205,7 +205,6 @@ static bool make_engines(Learner *learner, Fit *self, const TrainJob *job, Error
 }
 
 bool fit_learner(Learner *learner, const TrainConfig *config, const TrainJob *job, Checkpoint *checkpoint, Error *err) {
-    const bool ended = checkpoint && job->data_problem && !job->images; /* goes nowhere any more: needs no images */
     const NetworkOptions as_it_was = {.own = true};
     Fit *self = mem_alloc(1, sizeof *self, err);
     if (!self) return false;
@@ -217,7 +216,8 @@ bool fit_learner(Learner *learner, const TrainConfig *config, const TrainJob *jo
                          .take = fit_take,
                          .done = fit_done};
     self->network = checkpoint ? network_from_checkpoint(checkpoint, &as_it_was, err) : network_copy(job->source, err);
-    if (!self->network || !lay_out(learner, self, err) || ended) return self->network && learner->parameters;
+    if (!self->network || !lay_out(learner, self, err) || !job->images)
+        return self->network && learner->parameters; /* a run at its end needs no images */
     return (learner->batches = self->batches = images_open(config, self->network, job->images, err)) &&
            make_engines(learner, self, job, err);
 }

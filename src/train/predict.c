@@ -54,13 +54,14 @@ static void recon_step(Learner *learner, uint64_t step, float *gradient, StepLos
     const double own = sqrt(batch / ((double)count * weights / (double)self->predictor->kernel_count));
     if (!whole && own > SUDDEN * learner->scalar)
         learner->scalar = sqrt(mlp_squares(self->mlp, self->targets, self->predictions) / weights);
-    const double rms = isfinite(batch) ? learner->scalar : NAN; /* a refreshed scalar would tell of it only later */
-    *loss = (StepLoss){.loss = recon_value(config, rms),
+    const double rms = isfinite(batch) ? learner->scalar : NAN;  /* a refreshed scalar would tell of it only later */
+    const double factor = config->recon > 0 ? config->recon : 1; /* a warm-up of distillation is on L_recon */
+    *loss = (StepLoss){.loss = factor * recon_value(config, rms),
                        .recon = rms,
                        .kd = NAN,
                        .fmd = NAN,
                        .cross_entropy = NAN,
-                       .scale = recon_scale(config, weights, rms),
+                       .scale = factor * recon_scale(config, weights, rms),
                        .items = count};
 }
 
@@ -89,9 +90,9 @@ static bool image_step(Learner *learner, uint64_t step, float *gradient, StepLos
     if (!distil_step(self->distil, step, self->predictions, kernels, times, count, self->delta, loss, err))
         return false;
     loss->recon = rms;
-    if (config->recon) {
-        add_recon(self, recon_scale(config, weights, rms), kernels, times, count);
-        loss->loss += recon_value(config, rms);
+    if (config->recon > 0) {
+        add_recon(self, config->recon * recon_scale(config, weights, rms), kernels, times, count);
+        loss->loss += config->recon * recon_value(config, rms);
     }
     mlp_backward(self->mlp, kernels, count, self->delta, gradient);
     return true;
