@@ -2,8 +2,8 @@
 # Every example of README.md runs: blocks marked ```weft are scripts, lines of ```sh blocks that begin with build/release/weft are commands.
 . "$(dirname "$0")/../support/tap.sh"
 awk -v folder="$work" '/^```weft/ { n++; file = sprintf("%s/block-%02d.weft", folder, n); next } /^```/ { file = "" } file { print > file }' README.md
-# thousands of training steps take minutes under AddressSanitizer; the release tests run them all
-case ${MODE-} in asan) sed -i -E 's/--steps [0-9]{3,}/--steps 40/' "$work"/block-*.weft ;; esac
+# thousands of training steps and hundreds of images take minutes under AddressSanitizer; the release tests run them all
+case ${MODE-} in asan) sed -i -E 's/--steps [0-9]{3,}/--steps 40/; s/--limit [0-9]{3,}/--limit 64/' "$work"/block-*.weft ;; esac
 for script in "$work"/block-*.weft; do
     [ -e "$script" ] || { not_ok "README.md has weft examples"; break; }
     if output=$("$weft" "$script" 2>&1 </dev/null); then ok "README.md, ${script##*/}"; else not_ok "README.md, ${script##*/}" "$output"; fi

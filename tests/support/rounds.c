@@ -15,7 +15,7 @@ ProgressiveJob rounds_job(const char *folder) {
     return job;
 }
 
-ProgressiveResults rounds_run(const ProgressiveJob *job) {
+ProgressiveResults rounds_train(const ProgressiveJob *job) {
     ProgressiveResults results;
     Error err;
     if (!progressive_run(job, &results, &err)) fail_msg("%s", err.text);

@@ -7,7 +7,7 @@
 /* Three rounds of two trials of 12 steps. */
 ProgressiveJob rounds_job(const char *folder);
 /* Both fail the test where the job fails. */
-ProgressiveResults rounds_run(const ProgressiveJob *job);
+ProgressiveResults rounds_train(const ProgressiveJob *job);
 ProgressiveResults rounds_resume(const char *folder);
 
 void rounds_same_weights(const Network *a, const Network *b);

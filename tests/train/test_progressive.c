@@ -77,7 +77,7 @@ static void by_hand(void **state) {
     (void)state;
     Error err;
     const ProgressiveJob job = rounds_job(NULL);
-    ProgressiveResults results = rounds_run(&job);
+    ProgressiveResults results = rounds_train(&job);
     const Network *target = runs_network;
     Network *made[2];
     Predictor *predictors[2];
@@ -123,12 +123,12 @@ static void any_threads(void **state) {
     ProgressiveJob job = rounds_job(NULL);
     job.train.trials = 3;
     pool_set_threads(1);
-    ProgressiveResults one = rounds_run(&job);
+    ProgressiveResults one = rounds_train(&job);
     for (unsigned threads = 2; threads < 5; threads++) {
         pool_set_threads(threads);
         runs_sweep();
         job.train.folder = threads % 2 ? runs_path("threads") : NULL;
-        ProgressiveResults more = rounds_run(&job);
+        ProgressiveResults more = rounds_train(&job);
         rounds_same(&one, &more);
         progressive_results_done(&more);
     }
@@ -167,7 +167,7 @@ static void stopped_twice(const ProgressiveResults *whole, unsigned at, unsigned
     part.train.watch = rounds_stop_after;
     part.train.watch_context = &stop;
     pool_set_threads(threads);
-    results = rounds_run(&part);
+    results = rounds_train(&part);
     assert_true(results.partial && results.count < 3 && results.round_now == results.count + 1);
     assert_int_equal(results.stopped.status, STATUS_OK);
     progressive_results_done(&results);
@@ -190,9 +190,10 @@ static void goes_on(void **state) {
     (void)state;
     runs_sweep();
     const ProgressiveJob whole_job = rounds_job(runs_path("whole"));
-    ProgressiveResults whole = rounds_run(&whole_job);
-    for (unsigned at = 2; at < 3 * 2 * 12; at += 11) stopped_twice(&whole, at, 1); /* 24: the end of round 1 */
-    for (unsigned at = 1; at < 3 * 12; at += 7) stopped_twice(&whole, at, 2);
+    ProgressiveResults whole = rounds_train(&whole_job);
+    const unsigned sparse = strcmp(WEFT_BUILD_MODE, "asan") == 0 ? 2 : 1;                   /* ten times as slow */
+    for (unsigned at = 2; at < 3 * 2 * 12; at += 11 * sparse) stopped_twice(&whole, at, 1); /* 24: end of round 1 */
+    for (unsigned at = 1; at < 3 * 12; at += 7 * sparse) stopped_twice(&whole, at, 2);
     pool_set_threads(0);
     progressive_results_done(&whole);
 }
@@ -203,7 +204,7 @@ static void killed(void **state) {
     ProgressiveJob job = rounds_job(NULL);
     job.train.config.steps = 60;
     job.train.folder = runs_path("whole");
-    ProgressiveResults whole = rounds_run(&job);
+    ProgressiveResults whole = rounds_train(&job);
     Rng rng = {.seed = 3};
     unsigned ended = 0;
     for (int kills = 0; kills < 12; kills++) {
@@ -243,7 +244,7 @@ static void patience(void **state) {
         ProgressiveJob job = rounds_job(NULL);
         job.patience = patience;
         job.rounds = 3;
-        ProgressiveResults results = rounds_run(&job);
+        ProgressiveResults results = rounds_train(&job);
         assert_int_equal(results.count, patience);
         assert_int_equal(results.best, results.count);
         assert_false(results.round[0].won);
@@ -270,7 +271,7 @@ static void wins(void **state) {
     ProgressiveJob job = rounds_job(NULL);
     job.train.source = wrong;
     job.patience = 1;
-    ProgressiveResults results = rounds_run(&job);
+    ProgressiveResults results = rounds_train(&job);
     assert_true(results.accuracy < 5);
     assert_true(results.round[0].won && results.round[0].accuracy > results.accuracy);
     assert_true(results.best < results.count);
@@ -290,7 +291,7 @@ static bool selects(uint64_t seed) {
     job.train.trials = 3;
     job.train.config.steps = 150;
     job.train.config.seed = seed;
-    ProgressiveResults results = rounds_run(&job);
+    ProgressiveResults results = rounds_train(&job);
     const ProgressiveRound *round = &results.round[0];
     double selected[3], reported[3];
     unsigned best = 0, first = 0;
@@ -320,7 +321,7 @@ static bool selects(uint64_t seed) {
 static void selects_on_other_images(void **state) {
     (void)state;
     bool differ = false;
-    for (uint64_t seed = 10; seed < 130 && !differ; seed += 3) differ = selects(seed);
+    for (uint64_t seed = 22; seed < 130 && !differ; seed += 3) differ = selects(seed);
     assert_true(differ);
 }
 
