@@ -1,19 +1,21 @@
 -- paper -- what the scripts of samples/paper share: their arguments, and runs that are made once.
 --
---   weft samples/paper/SCRIPT.weft [quick] [net=MODEL] [data=DATA] [teacher=MODEL] [runs=FOLDER] [seeds=N]
+--   weft samples/paper/SCRIPT.weft [quick] [net=MODEL] [data=DATA] [teacher=MODEL] [runs=FOLDER] [seeds=N] [trials=N] [cr=C,C,...] [images=STEPS]
 --
 -- DATA is fashion-mnist (as it comes), or cifar10:DIR, cifar100:DIR. A run is kept in FOLDER (runs/paper) under a name that says what it
 -- is: scripts that need the same run share it, and a script that is begun again goes on where it was. quick keeps nothing and
--- trains for moments on a few of the images that come with weft: it shows that all works, and no more.
-local P = {quick = false, seeds = 3, net = "sample:fashion-resnet8", data = "fashion-mnist", runs = "runs/paper"}
+-- trains for moments on a few of the images that come with weft: it shows that all works, and no more. cr= takes other compression
+-- ratios than the script's, trials= another number of them in a progressive round, images= another number of steps on images.
+local P = {quick = false, seeds = 3, trials = 3, net = "sample:fashion-resnet8", data = "fashion-mnist", runs = "runs/paper", cr = "", images = 2350}
 for i, word in ipairs(arg) do
   local key, value = word:match("^(%w+)=(.*)$")
   if word == "quick" then P.quick = true
   elseif key and P[key] or key == "teacher" then P[key] = value
-  else error("unknown argument '" .. word .. "': quick, net=, data=, teacher=, runs= or seeds= is meant") end
+  else error("unknown argument '" .. word .. "': quick, net=, data=, teacher=, runs=, seeds=, trials=, cr= or images= is meant") end
 end
 P.seeds = P.quick and 1 or tonumber(P.seeds)
-P.steps = P.quick and {recon = 60, progressive = 40, images = 4} or {recon = 20000, progressive = 10000, images = 2350}
+P.trials = P.quick and 2 or tonumber(P.trials)
+P.steps = P.quick and {recon = 60, progressive = 40, images = 4} or {recon = 20000, progressive = 10000, images = tonumber(P.images)}
 
 -- Networks and data: base, train, test.
 P.parameters = run("load net base " .. P.net).parameters
@@ -48,6 +50,14 @@ function P.hidden(cr)
   return math.floor((-253 + math.sqrt(253 ^ 2 + 12 * (cr * P.parameters - 9))) / 6 + 0.5)
 end
 
+-- The compression ratios: those of cr=, or the script's `full`, `quick` in its quick form.
+function P.ratios(full, quick)
+  if P.quick then return quick end
+  local ratios = {}
+  for ratio in P.cr:gmatch("[^,]+") do ratios[#ratios + 1] = tonumber(ratio) end
+  return #ratios > 0 and ratios or full
+end
+
 -- The schemes. Each returns the row of the run; the predictor has the run's name.
 function P.recon(hidden, seed, net)
   net = net or "base"
@@ -71,7 +81,7 @@ end
 function P.progressive(hidden, seed, rounds)
   local name = ("progressive_h%d_s%d"):format(hidden, seed)
   return P.trained(name, progressive, {"base", into = name, hidden = hidden, seed = seed, rounds = rounds,
-    trials = P.quick and 2 or 3, patience = rounds, steps = P.steps.progressive, on = "test"}), name
+    trials = P.trials, patience = rounds, steps = P.steps.progressive, on = "test"}), name
 end
 
 -- A stronger teacher: the one of teacher=, or fitted here, twice as wide and deeper.
