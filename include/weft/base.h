@@ -221,6 +221,13 @@ void pool_set_threads(unsigned threads); /* 0: the default again. Not while pool
 typedef void PieceFunction(void *context, size_t piece, unsigned worker);
 void pool_run(size_t pieces, PieceFunction *piece, void *context);
 
+typedef struct Run Run; /* see run folders */
+
+/* Who runs independent pieces: as pool_run, all threads across the pieces; or run_in_turn, one after the other on the
+ * calling thread, each with all threads to itself. Machines would be one more function of this kind. */
+typedef void Executor(size_t pieces, PieceFunction *piece, void *context);
+Executor run_in_turn;
+
 /* One map over independent points: evaluates every point, in parallel, expensive ones first (`cost` may be NULL), with
  * progress; stops at the first failure or cancellation. Of several failures it reports that of the point that comes
  * first in this order (equal costs: the lower point), whatever the number of threads; a failure goes before a
@@ -228,6 +235,23 @@ void pool_run(size_t pieces, PieceFunction *piece, void *context);
 typedef bool PointFunction(void *context, size_t point, Error *err);
 bool map_points(size_t points, const double *cost, PointFunction *point, void *context, const char *what,
                 const Task *task, Error *err);
+
+/* The same for points that give numbers, which a run folder keeps as they come. */
+typedef struct Points {
+    size_t count, values;     /* points; numbers that each gives, at least 1 */
+    const char *const *names; /* of the numbers, "name (unit)" where there is one: the log's heading */
+    const double *cost;       /* relative; NULL: alike */
+    bool (*evaluate)(void *context, size_t point, double *values, Error *err); /* from several threads at once */
+    void *context;
+    const char *what;   /* for progress */
+    Executor *executor; /* NULL: pool_run */
+} Points;
+/* Evaluates the points that are missing. `results`: count x values; `done`: count marks; both begin as the caller made
+ * them, marked points are left alone. With `run` (the caller's, locked), those of its log.csv are taken from there, and
+ * every other point is added to it as soon as it is known. On failure or cancellation what is done is marked, and kept,
+ * all the same; the points that are running when a first cancellation comes are finished. STATUS_WRITE where all went
+ * well but the log could not be written (it is tried again with every point); STATUS_BAD_INPUT for another run's log. */
+bool points_run(const Points *points, Run *run, double *results, bool *done, const Task *task, Error *err);
 
 /* ---- numbers and tensors ----------------------------------------------------------------------------------------- */
 
@@ -344,7 +368,6 @@ void table_cell_text(const Table *table, size_t column, size_t row, Str *out);
 
 /* The folder of a long computation: config.json, log.csv, checkpoints. One writer: an flock on FOLDER/lock, whose text
  * is the writer's process number; the system gives it back however the process ends. */
-typedef struct Run Run;
 /* Makes the folder (and those above it) where it is missing, durably; STATUS_FAILED "FOLDER: in use by process N" where
  * another process writes there; STATUS_WRITE where it cannot be made or written. */
 Run *run_open(const char *folder, Error *err);

@@ -207,6 +207,20 @@ void engine_set_tensor(Engine *engine, size_t tensor, const float *values);
  * here). `logits`: images x classes. images <= batch. */
 bool engine_forward(Engine *engine, const float *pixels, unsigned images, float *logits, Error *err);
 
+/* ---- a pass in two parts ----------------------------------------------------------------------------------------- */
+
+/* Networks that differ only from some step of the engine on share what comes before it: it is run once, its results are
+ * kept as states, and each network runs only the rest, to the same bits. A cut is the number of steps before it. */
+
+/* The first step that `a` and `b`, both of the engine's graph, do not do alike; the number of all steps where none is. */
+size_t engine_cut(const Engine *engine, const Network *a, const Network *b);
+/* Of the multiplications of a pass (convolutions and linear layers), the share that comes behind the cut. */
+double engine_tail_share(const Engine *engine, size_t cut);
+uint64_t engine_state(const Engine *engine, size_t cut); /* floats of an image's state */
+/* `pixels` as engine_forward; `states`: images x engine_state floats. STATUS_FAILED with batch_statistics. */
+bool engine_forward_head(Engine *engine, const float *pixels, unsigned images, size_t cut, float *states, Error *err);
+bool engine_forward_tail(Engine *engine, const float *states, unsigned images, size_t cut, float *logits, Error *err);
+
 /* ---- losses and gradients ---------------------------------------------------------------------------------------- */
 
 /* METHOD.md section 4. KL(softmax(teacher) || softmax(student)); stable: log(softmax(student) + 1e-4) in the place of

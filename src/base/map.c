@@ -1,8 +1,9 @@
-/* map -- a list of independent points, evaluated on the pool. */
+/* map -- a list of independent points, evaluated by an executor; and points whose numbers a run folder keeps. */
 #include "weft/base.h"
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct Place {
     size_t point;
@@ -58,8 +59,12 @@ static void run_point(void *context, size_t place, unsigned worker) {
     pthread_mutex_unlock(&map->lock);
 }
 
-bool map_points(size_t points, const double *cost, PointFunction *point, void *context, const char *what,
-                const Task *task, Error *err) {
+void run_in_turn(size_t pieces, PieceFunction *piece, void *context) {
+    for (size_t i = 0; i < pieces; i++) piece(context, i, 0);
+}
+
+static bool run_map(Executor *executor, size_t points, const double *cost, PointFunction *point, void *context,
+                    const char *what, const Task *task, Error *err) {
     Place *order = mem_alloc(points, sizeof *order, err);
     if (!order) return false;
     for (size_t i = 0; i < points; i++) order[i] = (Place){i, cost ? cost[i] : 0};
@@ -67,7 +72,7 @@ bool map_points(size_t points, const double *cost, PointFunction *point, void *c
     Map map = {.order = order, .points = points, .point = point, .context = context, .what = what, .task = task};
     map.failing = points;
     pthread_mutex_init(&map.lock, NULL);
-    pool_run(points, run_point, &map);
+    executor(points, run_point, &map);
     pthread_mutex_destroy(&map.lock);
     mem_free(order);
     if (map.failing < points) {
@@ -76,4 +81,109 @@ bool map_points(size_t points, const double *cost, PointFunction *point, void *c
         *err = map.cancellation;
     }
     return map.failing == points && !map.cancelled;
+}
+
+bool map_points(size_t points, const double *cost, PointFunction *point, void *context, const char *what,
+                const Task *task, Error *err) {
+    return run_map(pool_run, points, cost, point, context, what, task, err);
+}
+
+/* ---- points that give numbers ------------------------------------------------------------------------------------ */
+
+enum { SYNC_SECONDS = 5 };
+
+typedef struct Keeper {
+    const Points *points;
+    Run *run;
+    size_t *missing; /* the points to evaluate */
+    double *results;
+    bool *done, *kept;    /* kept: in the log */
+    pthread_mutex_t lock; /* guards all below, `kept` and the log */
+    double synced;
+    Error failure; /* of the last attempt to write; STATUS_OK: none */
+} Keeper;
+
+static bool keep_row(Keeper *keeper, size_t point, Error *err) {
+    const size_t values = keeper->points->values;
+    Str row = {0};
+    str_addf(&row, "%zu", point);
+    for (size_t i = 0; i < values; i++) str_addf(&row, ",%.17g", keeper->results[point * values + i]);
+    bool done = str_ok(&row, err) && run_log_row(keeper->run, str_text(&row), err);
+    str_done(&row);
+    return done;
+}
+
+/* Writes what is done and not in the log yet. Under the lock. */
+static void keep_all(Keeper *keeper, bool sync) {
+    keeper->failure.status = STATUS_OK;
+    for (size_t i = 0; i < keeper->points->count; i++) {
+        if (!keeper->done[i] || keeper->kept[i]) continue;
+        if (!keep_row(keeper, i, &keeper->failure)) return;
+        keeper->kept[i] = true;
+    }
+    const double now = clock_seconds();
+    if (!sync && now - keeper->synced < SYNC_SECONDS) return;
+    keeper->synced = now;
+    run_log_sync(keeper->run, &keeper->failure);
+}
+
+static bool keep_point(void *context, size_t at, Error *err) {
+    Keeper *keeper = context;
+    const Points *points = keeper->points;
+    const size_t point = keeper->missing[at];
+    if (!points->evaluate(points->context, point, keeper->results + point * points->values, err)) return false;
+    pthread_mutex_lock(&keeper->lock);
+    keeper->done[point] = true;
+    if (keeper->run) keep_all(keeper, false);
+    pthread_mutex_unlock(&keeper->lock);
+    return true;
+}
+
+/* Takes what the log holds already. */
+static bool take_log(Keeper *keeper, Error *err) {
+    const Points *points = keeper->points;
+    Str heading = {0};
+    str_add(&heading, "point");
+    for (size_t i = 0; i < points->values; i++) str_addf(&heading, ",%s", points->names[i]);
+    bool done = str_ok(&heading, err) && run_log_open(keeper->run, str_text(&heading), points->count - 1, err);
+    str_done(&heading);
+    Table *table = done ? run_log_table(run_folder(keeper->run), err) : NULL;
+    for (size_t row = 0; table && row < table->rows; row++) {
+        const size_t point = (size_t)table->columns[0].cells[row].integer;
+        for (size_t i = 0; i < points->values; i++)
+            keeper->results[point * points->values + i] = table->columns[i + 1].cells[row].real;
+        keeper->done[point] = keeper->kept[point] = true;
+    }
+    done = table != NULL;
+    table_free(table);
+    return done;
+}
+
+bool points_run(const Points *points, Run *run, double *results, bool *done, const Task *task, Error *err) {
+    Keeper keeper = {.points = points, .run = run, .results = results, .done = done, .synced = clock_seconds()};
+    double *cost = NULL;
+    size_t count = 0;
+    if (points->count == 0) return true;
+    pthread_mutex_init(&keeper.lock, NULL);
+    bool open = false;
+    bool ok = (keeper.missing = mem_alloc(points->count, sizeof *keeper.missing, err)) &&
+              (keeper.kept = mem_alloc(points->count, sizeof *keeper.kept, err)) &&
+              (cost = mem_alloc(points->count, sizeof *cost, err)) && (!run || (open = take_log(&keeper, err)));
+    for (size_t i = 0; ok && i < points->count; i++) {
+        if (done[i]) continue;
+        cost[count] = points->cost ? points->cost[i] : 0;
+        keeper.missing[count++] = i;
+    }
+    ok = ok && run_map(points->executor ? points->executor : pool_run, count, cost, keep_point, &keeper, points->what,
+                       task, err);
+    if (open) keep_all(&keeper, true);
+    if (ok && keeper.failure.status != STATUS_OK) {
+        *err = keeper.failure;
+        ok = false;
+    }
+    pthread_mutex_destroy(&keeper.lock);
+    mem_free(keeper.missing);
+    mem_free(keeper.kept);
+    mem_free(cost);
+    return ok;
 }

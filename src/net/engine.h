@@ -110,6 +110,10 @@ typedef struct Pass {
     const Gradients *gradients;
     size_t per_piece;  /* images of a piece */
     size_t first, end; /* the steps at hand; in the backward pass from end - 1 down to first */
+    /* Of a pass in parts, see part.c: the images' states, `state` floats each, behind `cut` steps. */
+    size_t cut, state;
+    const float *from; /* to begin with */
+    float *keep;       /* to end in */
 } Pass;
 
 /* The images of a piece that run together: image first + i in arenas + i * plan.arena, i < count. */
@@ -131,6 +135,9 @@ size_t pass_pieces(const Pass *pass);
 void forward_steps(const Pass *pass, const Block *block, size_t first, size_t end);
 void forward_logits(const Pass *pass, const Block *block); /* to pass->logits, if asked for */
 void forward_pass(Pass *pass); /* all images, all steps; with batch norm in training mode in stages */
+void forward_part(Pass *pass); /* the steps at hand, of all images */
+/* From the arena of an image to its state (`keep`), or back. */
+void state_copy(const Engine *engine, size_t cut, float *arena, float *state, bool keep);
 void backward_steps(const Pass *pass, const Block *block, size_t first, size_t end);
 /* What a complete gradient still lacks when its step begins: `image` counts in the block. */
 void gradient_begin(const Pass *pass, const Block *block, size_t image, const Step *step);

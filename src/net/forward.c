@@ -186,15 +186,28 @@ size_t pass_pieces(const Pass *pass) {
     return (pass->images + pass->per_piece - 1) / pass->per_piece;
 }
 
+static void move_states(const Pass *pass, const Block *block, float *states, bool keep) {
+    for (size_t i = 0; i < block->count; i++)
+        state_copy(pass->engine, pass->cut, block->arenas + i * pass->engine->plan.arena,
+                   states + (block->first + i) * pass->state, keep);
+}
+
 static void forward_piece(void *context, size_t piece, unsigned worker) {
     const Pass *pass = context;
     const size_t first = piece * pass->per_piece, end = first + pass->per_piece;
     Block block;
     for (size_t i = first; i < end && i < pass->images; i += block.count) {
         block = block_at(pass->engine, i, end < pass->images ? end : pass->images, worker);
+        if (pass->from) move_states(pass, &block, (float *)pass->from, false);
         forward_steps(pass, &block, pass->first, pass->end);
+        if (pass->keep) move_states(pass, &block, pass->keep, true);
         if (pass->end == pass->engine->plan.step_count) forward_logits(pass, &block);
     }
+}
+
+void forward_part(Pass *pass) {
+    pass_cut(pass);
+    pool_run(pass_pieces(pass), forward_piece, pass);
 }
 
 void forward_pass(Pass *pass) {

@@ -1,0 +1,107 @@
+/* part -- a forward pass in two parts. Networks that differ only from some step on do the same before it: what the
+ * steps behind the cut read of what was done before it is an image's state.
+ */
+#include "net/engine.h"
+
+#include <string.h>
+
+/* ---- where networks differ --------------------------------------------------------------------------------------- */
+
+static bool same_tensor(const Network *a, int in_a, const Network *b, int in_b) {
+    if (in_a == NO_TENSOR || in_b == NO_TENSOR) return in_a == in_b;
+    const Tensor *x = a->tensors[in_a].tensor, *y = b->tensors[in_b].tensor;
+    return x == y || (x->count == y->count && memcmp(x->data, y->data, x->count * sizeof *x->data) == 0);
+}
+
+static bool same_operation(const Network *a, const Network *b, int op) {
+    const Op *x = &a->graph->ops[op], *y = &b->graph->ops[op];
+    return same_tensor(a, x->weight, b, y->weight) && same_tensor(a, x->bias, b, y->bias) &&
+           same_tensor(a, x->mean, b, y->mean) && same_tensor(a, x->variance, b, y->variance);
+}
+
+size_t engine_cut(const Engine *engine, const Network *a, const Network *b) {
+    const Plan *plan = &engine->plan;
+    const size_t channels = a->normalisation.channels;
+    if (channels != b->normalisation.channels ||
+        memcmp(a->normalisation.mean, b->normalisation.mean, channels * sizeof *a->normalisation.mean) != 0 ||
+        memcmp(a->normalisation.std, b->normalisation.std, channels * sizeof *a->normalisation.std) != 0)
+        return 0;
+    for (size_t i = 1; i < plan->step_count; i++) {
+        const Step *step = &plan->steps[i];
+        if (!same_operation(a, b, step->op) || (step->batch_norm >= 0 && !same_operation(a, b, step->batch_norm)))
+            return i;
+    }
+    return plan->step_count;
+}
+
+double engine_tail_share(const Engine *engine, size_t cut) {
+    double all = 0, tail = 0;
+    for (size_t i = 0; i < engine->plan.step_count; i++) {
+        const Step *step = &engine->plan.steps[i];
+        if (step->kind != STEP_CONVOLUTION && step->kind != STEP_DEPTHWISE) continue;
+        const Shape out = engine->plan.maps[step->op].shape;
+        const double work = (double)engine->tensor_sizes[engine->graph->ops[step->op].weight] * out.height * out.width;
+        all += work;
+        if (i >= cut) tail += work;
+    }
+    return all > 0 ? tail / all : 1;
+}
+
+/* ---- states ------------------------------------------------------------------------------------------------------ */
+
+/* Whether the result of step `i`, before the cut, is read behind it. The last step's is read as the logits. */
+static bool crosses(const Plan *plan, size_t i, size_t cut) {
+    const int map = plan->steps[i].result;
+    for (size_t reader = cut; reader < plan->step_count; reader++)
+        if (plan->steps[reader].input == map || plan->steps[reader].residual == map) return true;
+    return i + 1 == plan->step_count;
+}
+
+static size_t map_floats(const Map *map) {
+    return ((size_t)map->shape.height + 2 * map->border) * ((size_t)map->shape.width + 2 * map->border) *
+           map->shape.channels;
+}
+
+uint64_t engine_state(const Engine *engine, size_t cut) {
+    uint64_t total = 0;
+    for (size_t i = 0; i < cut; i++)
+        if (crosses(&engine->plan, i, cut)) total += map_floats(&engine->plan.maps[engine->plan.steps[i].result]);
+    return total;
+}
+
+void state_copy(const Engine *engine, size_t cut, float *arena, float *state, bool keep) {
+    for (size_t i = 0; i < cut; i++) {
+        const Map *map = &engine->plan.maps[engine->plan.steps[i].result];
+        if (!crosses(&engine->plan, i, cut)) continue;
+        const size_t count = map_floats(map);
+        float *to = keep ? state : arena + map->offset;
+        memcpy(to, keep ? arena + map->offset : state, count * sizeof *to);
+        state += count;
+    }
+}
+
+/* ---- the two parts ----------------------------------------------------------------------------------------------- */
+
+static bool check(const Engine *engine, size_t cut, Error *err) {
+    if (engine->training) return error_set(err, STATUS_FAILED, "batch norm in training mode needs the whole pass");
+    return cut <= engine->plan.step_count ||
+           error_set(err, STATUS_FAILED, "a cut at step %zu of %zu", cut, engine->plan.step_count);
+}
+
+bool engine_forward_head(Engine *engine, const float *pixels, unsigned images, size_t cut, float *states, Error *err) {
+    if (!check(engine, cut, err) || !engine_prepare(engine, images, err)) return false;
+    Pass pass = {.engine = engine, .pixels = pixels, .images = images, .end = cut, .keep = states, .cut = cut};
+    pass.state = engine_state(engine, cut);
+    forward_part(&pass);
+    return true;
+}
+
+bool engine_forward_tail(Engine *engine, const float *states, unsigned images, size_t cut, float *logits, Error *err) {
+    if (!check(engine, cut, err) || !engine_prepare(engine, images, err)) return false;
+    Pass pass = {.engine = engine, .images = images, .logits = logits, .from = states, .cut = cut};
+    pass.state = engine_state(engine, cut);
+    pass.first = cut;
+    pass.end = engine->plan.step_count;
+    forward_part(&pass);
+    return true;
+}
