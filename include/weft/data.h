@@ -27,6 +27,12 @@ typedef struct Dataset {
 Dataset *dataset_load(const char *spec, uint64_t limit, Error *err);
 void dataset_free(Dataset *dataset);
 
+/* The same where relative names of files begin in `folder`, if that is still there: a run opens its data again. Changes
+ * the working folder for a moment. */
+Dataset *dataset_load_from(const char *folder, const char *spec, uint64_t limit, Error *err);
+/* Of the images and their labels; of noise, of its count and shape. */
+void dataset_hash(const Dataset *dataset, char out[HASH_HEX]);
+
 /* The kinds of specification with one line of help each, for completion and help; ends with name NULL. */
 typedef struct DatasetKind {
     const char *name, *form, *help;

@@ -136,6 +136,9 @@ bool network_save(const Network *network, const char *path, bool overwrite, Erro
  * file_parts_done. */
 bool network_parts(const Network *network, FileParts *out, Error *err);
 
+/* Of every tensor's name and values, in order: whether two networks have the same weights. */
+bool network_hash(const Network *network, char out[HASH_HEX], Error *err);
+
 /* Whether tensors[tensor] is learnable: weights and biases of convolutions and linear layers, gamma and beta of batch
  * norm; not running statistics and counters. By its name and type. */
 bool network_trainable(const Network *network, size_t tensor);
@@ -212,8 +215,12 @@ bool engine_forward(Engine *engine, const float *pixels, unsigned images, float 
 /* Networks that differ only from some step of the engine on share what comes before it: it is run once, its results are
  * kept as states, and each network runs only the rest, to the same bits. A cut is the number of steps before it. */
 
-/* The first step that `a` and `b`, both of the engine's graph, do not do alike; the number of all steps where none is. */
+/* The first step that `a` and `b`, both of the engine's graph, do not do alike; the number of all steps where none is.
+ */
 size_t engine_cut(const Engine *engine, const Network *a, const Network *b);
+/* The first step that reads tensors[tensor] of the network that the engine was made for; the number of all steps where
+ * none does. */
+size_t engine_reader(const Engine *engine, size_t tensor);
 /* Of the multiplications of a pass (convolutions and linear layers), the share that comes behind the cut. */
 double engine_tail_share(const Engine *engine, size_t cut);
 uint64_t engine_state(const Engine *engine, size_t cut); /* floats of an image's state */

@@ -31,4 +31,75 @@ Table *evaluate_table(const Evaluation *evaluation, Error *err);
 /* One row per class: class, name, images, correct, accuracy (%). */
 Table *evaluate_class_table(const Evaluation *evaluation, const Dataset *dataset, Error *err);
 
+/* ---- networks between and around others ----------------------------------------------------------------------------
+ */
+
+/* False where the two cannot be mixed: STATUS_USAGE naming the first tensor that only one has or whose shape differs,
+ * or that the architectures differ. */
+bool mix_check(const Network *a, const Network *b, Error *err);
+/* (1 - alpha) a + alpha b of every tensor of floats (weights, biases, batch norm with its running statistics), in
+ * double; alpha finite, also outside [0, 1]. alpha 0 and 1 give the very same numbers as a and b. `layers`: a's
+ * layer_count marks, only their weights are mixed, the rest is a's; NULL: everything. Normalisation is a's. Fails as
+ * mix_check; STATUS_USAGE where alpha or a result is not finite. */
+Network *mix_apply(const Network *a, const Network *b, double alpha, const bool *layers, const char *command,
+                   Error *err);
+
+/* A plane (or a line) of weight vectors: origin + a u + b v. */
+typedef struct Plane Plane;
+/* Through three networks: origin w1, u = w2 - w1, v = (w3 - w1) less its projection on u (METHOD.md section 6), over
+ * every tensor of floats in which they differ; what all have alike stays. Borrows w1. Fails as mix_check; STATUS_USAGE
+ * where two have the same weights or all three lie on one line. */
+Plane *plane_through(const Network *w1, const Network *w2, const Network *w3, Error *err);
+/* Random directions, one (v = 0) or two, with filter normalisation (Li et al., 2018): normal values for the weights of
+ * convolutions and linear layers, each filter scaled to the norm of the network's own; biases and batch norm stay. A
+ * function of the network's shapes and the seed. */
+Plane *plane_random(const Network *origin, unsigned directions, uint64_t seed, Error *err);
+void plane_free(Plane *plane);
+void plane_norms(const Plane *plane, double *u, double *v); /* |u|, |v|: a unit of a, of b, in weight space */
+/* The network at (a, b); (0, 0) and, through networks, (1, 0) give the very same weights as w1 and w2. */
+Network *plane_network(const Plane *plane, double a, double b, const char *command, Error *err);
+/* Where a network lies, projected onto the plane: a, b, and its distance from the plane in weight space. Fails as
+ * mix_check does against the origin. */
+bool plane_project(const Plane *plane, const Network *network, double *a, double *b, double *distance, Error *err);
+
+/* ---- surveys ----------------------------------------------------------------------------------------------------- */
+
+/* Many networks of one graph, one a point, measured on the same images: what sweeps, interpolations and landscapes are.
+ * Points run side by side, each network on one thread, or, where there are fewer points than threads, one after the
+ * other on all of them; to the same bits. */
+enum { SURVEY_DATA = 2 };
+typedef struct Survey {
+    const Network *base; /* what the networks are compared with */
+    const Dataset *data[SURVEY_DATA];
+    size_t data_count; /* 0: weights only */
+    size_t points;
+    const size_t *series_of; /* of each point; NULL: all are of series 0 */
+    size_t series_count;     /* at least 1 */
+    /* Of each series, layer_count marks: the layers in which its networks may differ from the base. What comes before
+     * the first of them runs once for the series (where its results fit into an eighth of the memory budget), and the
+     * change of these layers is measured. NULL: neither. */
+    const bool *const *layers;
+    bool whole; /* run every network from the first step on all the same */
+    /* The network of a point; from several threads at once. */
+    Network *(*make)(void *context, size_t point, Error *err);
+    void *context;
+    const char *what; /* for progress */
+} Survey;
+
+/* The numbers that each point gives, in this order: for each of the data accuracy (%) and loss, as evaluate_run has
+ * them; with `layers`, over the marked convolutions: sratio_change, the mean of S_ratio minus the base's (NaN where no
+ * layer has one); distance, ||w - v||_F / ||w||_F; rms, the root of the mean of (w - v)^2, v the base's weights (w in
+ * the denominator: the base's); last recomputed (%), the share of a pass's multiplications that was done (NaN without
+ * data).
+ */
+size_t survey_values(const Survey *survey);
+const char *survey_value_name(const Survey *survey,
+                              size_t value); /* "accuracy (%)"; with a second dataset also "accuracy_2 (%)" */
+/* False where the base cannot be measured on the data: as evaluate_check. */
+bool survey_check(const Survey *survey, Error *err);
+/* Fills results (points x survey_values) and done, as points_run does with `run`, and fails as it does. A second
+ * cancellation ends it between two batches. Errors of a point's network are those of `make`, and STATUS_FAILED where it
+ * has another graph than the base. */
+bool survey_run(const Survey *survey, Run *run, double *results, bool *done, const Task *task, Error *err);
+
 #endif

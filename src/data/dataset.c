@@ -1,6 +1,8 @@
 /* dataset -- from a specification, KIND:REST, to a dataset. */
 #include "data/dataset.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -113,4 +115,30 @@ bool find_plain_or_gz(const char *folder, const char *name, Str *out) {
         if (found) return true;
     }
     return false;
+}
+
+void dataset_hash(const Dataset *data, char out[HASH_HEX]) {
+    const size_t size = (size_t)data->channels * data->height * data->width;
+    if (data->noise) {
+        const uint64_t form[] = {data->count, data->channels, data->height, data->width};
+        hash_hex(form, sizeof form, out);
+        return;
+    }
+    char both[2 * HASH_HEX];
+    hash_hex(data->pixels, (size_t)data->count * size, both);
+    hash_hex(data->labels, data->labels ? (size_t)data->count * sizeof *data->labels : 0, both + HASH_HEX - 1);
+    hash_hex(both, strlen(both), out);
+}
+
+Dataset *dataset_load_from(const char *folder, const char *spec, uint64_t limit, Error *err) {
+    const int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const bool moved = here >= 0 && folder[0] && chdir(folder) == 0;
+    Dataset *data = dataset_load(spec, limit, err);
+    if (moved && fchdir(here) != 0) {
+        error_set(err, STATUS_FAILED, "the working folder is gone: %s", strerror(errno));
+        dataset_free(data);
+        data = NULL;
+    }
+    if (here >= 0) close(here);
+    return data;
 }

@@ -61,3 +61,17 @@ bool network_save(const Network *network, const char *path, bool overwrite, Erro
     file_parts_done(&parts);
     return done;
 }
+
+bool network_hash(const Network *network, char out[HASH_HEX], Error *err) {
+    Str text = {0};
+    for (size_t i = 0; i < network->tensor_count; i++) {
+        const Tensor *tensor = network->tensors[i].tensor;
+        char hash[HASH_HEX];
+        hash_hex(tensor->data, tensor->count * sizeof *tensor->data, hash);
+        str_addf(&text, "%s %s\n", network->tensors[i].name, hash);
+    }
+    bool done = str_ok(&text, err);
+    if (done) hash_hex(str_text(&text), text.length, out);
+    str_done(&text);
+    return done;
+}

@@ -19,6 +19,10 @@ static bool same_operation(const Network *a, const Network *b, int op) {
            same_tensor(a, x->mean, b, y->mean) && same_tensor(a, x->variance, b, y->variance);
 }
 
+static bool reads(const Op *op, int tensor) {
+    return op->weight == tensor || op->bias == tensor || op->mean == tensor || op->variance == tensor;
+}
+
 size_t engine_cut(const Engine *engine, const Network *a, const Network *b) {
     const Plan *plan = &engine->plan;
     const size_t channels = a->normalisation.channels;
@@ -32,6 +36,16 @@ size_t engine_cut(const Engine *engine, const Network *a, const Network *b) {
             return i;
     }
     return plan->step_count;
+}
+
+size_t engine_reader(const Engine *engine, size_t tensor) {
+    for (size_t i = 1; i < engine->plan.step_count; i++) {
+        const Step *step = &engine->plan.steps[i];
+        if (reads(&engine->graph->ops[step->op], (int)tensor) ||
+            (step->batch_norm >= 0 && reads(&engine->graph->ops[step->batch_norm], (int)tensor)))
+            return i;
+    }
+    return engine->plan.step_count;
 }
 
 double engine_tail_share(const Engine *engine, size_t cut) {

@@ -122,6 +122,26 @@ static bool unknown_option(const Args *args, const char *name, Error *err) {
                      args->command->name);
 }
 
+/* An option that is another command's: it and its value are handed on as they are. */
+static bool pass_option(Args *args, size_t *next, const char *name, bool equals, Error *err) {
+    const char *inner = args->values[0].text;
+    size_t used;
+    const Command *command = inner ? command_find(&inner, 1, &used) : NULL;
+    if (!command) return unknown_option(args, name, err);
+    const ArgSpec *spec = command->options;
+    while (spec && spec->name && strcmp(spec->name, name) != 0) spec++;
+    if (!spec || !spec->name)
+        return error_set(err, STATUS_USAGE, "neither %s nor %s has an option --%s", args->command->name, command->name,
+                         name);
+    const bool value = spec->kind != ARG_FLAG && !equals;
+    if (value && *next >= args->word_count)
+        return error_set(err, STATUS_USAGE, "--%s needs a value (%s)", name, spec->value);
+    if (!args->passed && !(args->passed = mem_alloc(args->word_count, sizeof *args->passed, err))) return false;
+    args->passed[args->passed_count++] = args->words[*next - 1];
+    if (value) args->passed[args->passed_count++] = args->words[(*next)++];
+    return true;
+}
+
 /* An option word, "--name", "--name=value", and for its value perhaps the next word too: *next is moved past it. */
 static bool take_option(Session *session, Args *args, size_t *next, Error *err) {
     char *word = args->words[*next] + 2, *equals = strchr(word, '=');
@@ -135,8 +155,13 @@ static bool take_option(Session *session, Args *args, size_t *next, Error *err) 
     }
     ++*next;
     if (!value) {
-        if (equals) *equals = '\0';
-        return unknown_option(args, word, err);
+        Str name = {0};
+        str_add_bytes(&name, word, length);
+        const bool passed = str_ok(&name, err) && (args->command->passes
+                                                       ? pass_option(args, next, str_text(&name), equals != NULL, err)
+                                                       : unknown_option(args, str_text(&name), err));
+        str_done(&name);
+        return passed;
     }
     if (value->given) return error_set(err, STATUS_USAGE, "--%s is given twice", value->spec->name);
     if (value->spec->kind == ARG_FLAG) {
@@ -243,6 +268,7 @@ void args_done(Args *args) {
     mem_free(args->words);
     mem_free(args->values);
     mem_free(args->rest);
+    mem_free(args->passed);
     mem_free(args->line);
     *args = (Args){0};
 }

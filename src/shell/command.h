@@ -87,6 +87,8 @@ typedef struct Args {
     size_t value_count;
     char **rest; /* words of the repeated positional; borrowed from words */
     size_t rest_count;
+    char **passed; /* options of another command, and their values; borrowed from words */
+    size_t passed_count;
 } Args;
 
 /* What a command gives back; published and printed by the dispatcher only after success. All taken over. */
@@ -120,6 +122,7 @@ struct Command {
      * layers to change (those of --layers, or what a sweep chooses). */
     Network *(*apply)(const Network *network, const Args *args, const bool *chosen, const Task *task, Error *err);
     bool table; /* makes a table: takes --as */
+    bool passes; /* the first argument is another command, whose options it takes too and hands on (Args.passed) */
 };
 
 extern const Command *const commands[]; /* ends with NULL */

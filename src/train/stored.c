@@ -1,8 +1,6 @@
 /* stored -- config.json: what a run folder says of its run, and whether its source and data are still the same. */
 #include "train/internal.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,20 +10,6 @@
 enum { CONFIG_LIMIT = 1 << 20 };
 #define SOURCE "source.safetensors"
 #define TEACHER "teacher.safetensors"
-
-/* The images and their labels. Noise is told by its count and shape. */
-static void data_hash(const Dataset *data, char out[HASH_HEX]) {
-    const size_t size = (size_t)data->channels * data->height * data->width;
-    if (data->noise) {
-        const uint64_t form[] = {data->count, data->channels, data->height, data->width};
-        hash_hex(form, sizeof form, out);
-        return;
-    }
-    char both[2 * HASH_HEX];
-    hash_hex(data->pixels, (size_t)data->count * size, both);
-    hash_hex(data->labels, (size_t)data->count * sizeof *data->labels, both + HASH_HEX - 1);
-    hash_hex(both, strlen(both), out);
-}
 
 /* ---- writing ----------------------------------------------------------------------------------------------------- */
 
@@ -38,7 +22,7 @@ static json_t *folder_json(void) {
 static json_t *data_json(const Dataset *data) {
     char hash[HASH_HEX];
     if (!data) return json_null();
-    data_hash(data, hash);
+    dataset_hash(data, hash);
     json_t *object = json_object();
     bool done = object && json_object_set_new(object, "spec", json_string(data->spec)) == 0 &&
                 json_object_set_new(object, "images", json_integer((json_int_t)data->count)) == 0 &&
@@ -52,21 +36,6 @@ static bool check_spec(const Dataset *data, Error *err) {
     return !data || text_valid_utf8(data->spec, strlen(data->spec)) ||
            error_set(err, STATUS_USAGE, "%s: a run keeps the data's specification, and this one is not UTF-8",
                      data->spec);
-}
-
-/* Of every tensor's values, in order. */
-static bool network_hash(const Network *network, char out[HASH_HEX], Error *err) {
-    Str text = {0};
-    for (size_t i = 0; i < network->tensor_count; i++) {
-        const Tensor *tensor = network->tensors[i].tensor;
-        char hash[HASH_HEX];
-        hash_hex(tensor->data, tensor->count * sizeof *tensor->data, hash);
-        str_addf(&text, "%s %s\n", network->tensors[i].name, hash);
-    }
-    bool done = str_ok(&text, err);
-    if (done) hash_hex(str_text(&text), text.length, out);
-    str_done(&text);
-    return done;
 }
 
 bool stored_save_networks(const char *folder, const TrainJob *job, Error *err) {
@@ -226,27 +195,13 @@ out:
     return done;
 }
 
-/* A specification's relative names are those of the folder that the run was begun in, where that is still there. */
-static Dataset *load_where_it_began(const char *folder, const StoredData *stored, Error *err) {
-    const int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    const bool moved = here >= 0 && folder[0] && chdir(folder) == 0;
-    Dataset *data = dataset_load(stored->spec, stored->limit, err);
-    if (moved && fchdir(here) != 0) {
-        error_set(err, STATUS_FAILED, "the working folder is gone: %s", strerror(errno));
-        dataset_free(data);
-        data = NULL;
-    }
-    if (here >= 0) close(here);
-    return data;
-}
-
 /* A run that is at its end can do without: what is wrong is only noted. */
 static void load_data(const char *run, const char *began, const char *field, StoredData *stored) {
     char hash[HASH_HEX];
     if (!stored->spec) return;
-    stored->data = load_where_it_began(began, stored, &stored->problem);
+    stored->data = dataset_load_from(began, stored->spec, stored->limit, &stored->problem);
     if (!stored->data) return;
-    data_hash(stored->data, hash);
+    dataset_hash(stored->data, hash);
     if (strcmp(hash, stored->hash) == 0) return;
     error_set(&stored->problem, STATUS_BAD_INPUT,
               "%s: field '%s' differs: %s does not hold the images the run began with", run, field, stored->spec);

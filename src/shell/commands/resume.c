@@ -1,4 +1,5 @@
 /* resume -- goes on with a training run from its folder. */
+#include "../explore.h"
 #include "../rounds.h"
 
 /* The folder's own name for the predictor is known only once it is read: --into goes before it. */
@@ -7,6 +8,12 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     char *name = NULL;
     TrainAbout about = {0};
     bool done = job_find(args_text(args, "RUN"), &folder, err);
+    if (done && explore_here(str_text(&folder))) {
+        done = (!args_text(args, "into") || error_set(err, STATUS_USAGE, "--into is for training runs; this one makes a table: --as")) &&
+               explore_resume(session, str_text(&folder), result, err);
+        str_done(&folder);
+        return done;
+    }
     TrainJob job = {.folder = str_text(&folder), .task = &session->task};
     done = done && train_about(job.folder, &about, err);
     const char *into = done && args_text(args, "into") ? args_text(args, "into") : about.name;
@@ -37,11 +44,12 @@ static const char *const examples[] = {"resume runs/b", "resume runs/b --into ag
 const Command command_resume = {
     .name = "resume",
     .group = "Predictors",
-    .summary = "goes on with a training run, to the bit",
+    .summary = "goes on with a run, to the bit",
     .description =
         "Goes on from the newest whole checkpoint of a run folder, and gives what the run would have given without the "
         "interruption, bit for bit, with any number of threads (on one kind of CPU). A finished run gives its predictor or network. The source "
-        "network is kept in the folder; data are opened again from their specification and must be the same images.",
+        "network is kept in the folder; data are opened again from their specification and must be the same images. Of a sweep, an "
+        "interpolation or a landscape, the points that are missing are computed.",
     .positionals = positionals,
     .options = options,
     .examples = examples,

@@ -1,0 +1,360 @@
+/* survey -- many networks of one graph on the same images.
+ *
+ * A point borrows an engine, with its buffers, for as long as it runs; there are as many as points run at a time. What
+ * the networks of a series share is run once, by whichever of its points comes first, and freed by the last of them.
+ */
+#include "probe/evaluate.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "weft/spectral.h"
+
+enum { STEM_PART = 8 /* of the memory budget */ };
+
+/* An engine for each dataset, and the buffers of a batch. */
+typedef struct Bench {
+    struct Bench *next;
+    Engine *engine[SURVEY_DATA];
+    float *pixels, *logits;
+} Bench;
+
+/* What a series shares: the images' states behind `cut` steps of the base. */
+typedef struct Stem {
+    pthread_mutex_t lock; /* guards all below */
+    bool tried;           /* to make the states */
+    float *states[SURVEY_DATA];
+    uint64_t bytes[SURVEY_DATA];
+    size_t cut[SURVEY_DATA];
+    size_t left; /* points of the series that are not done */
+} Stem;
+
+typedef struct Surveyor {
+    const Survey *survey;
+    Stem *stems;          /* one a series */
+    double *base_ratio;   /* S_ratio of each layer of the base, where it is needed */
+    pthread_mutex_t lock; /* guards all below */
+    Bench *free;
+    uint64_t room; /* for states of images */
+} Surveyor;
+
+/* ---- values ------------------------------------------------------------------------------------------------------ */
+
+enum { PER_DATA = 2, PER_LAYERS = 3 };
+
+size_t survey_values(const Survey *survey) {
+    return PER_DATA * survey->data_count + (survey->layers ? PER_LAYERS : 0) + 1;
+}
+
+const char *survey_value_name(const Survey *survey, size_t value) {
+    static const char *const of_data[SURVEY_DATA][PER_DATA] = {{"accuracy (%)", "loss"}, {"accuracy_2 (%)", "loss_2"}};
+    static const char *const of_layers[PER_LAYERS] = {"sratio_change", "distance", "rms"};
+    if (value < PER_DATA * survey->data_count) return of_data[value / PER_DATA][value % PER_DATA];
+    value -= PER_DATA * survey->data_count;
+    return survey->layers && value < PER_LAYERS ? of_layers[value] : "recomputed (%)";
+}
+
+/* ---- benches ----------------------------------------------------------------------------------------------------- */
+
+static void bench_free(Bench *bench) {
+    if (!bench) return;
+    for (size_t d = 0; d < SURVEY_DATA; d++) engine_free(bench->engine[d]);
+    mem_free(bench->pixels);
+    mem_free(bench->logits);
+    mem_free(bench);
+}
+
+static Bench *bench_new(const Survey *survey, Error *err) {
+    uint64_t pixels = 0, batch = 0;
+    Bench *bench = mem_alloc(1, sizeof *bench, err);
+    bool done = bench != NULL;
+    for (size_t d = 0; done && d < survey->data_count; d++) {
+        const Dataset *data = survey->data[d];
+        const unsigned images = evaluate_batch(data);
+        const uint64_t count = images * evaluate_pixels(data);
+        if (count > pixels) pixels = count;
+        if (images > batch) batch = images;
+        done = (bench->engine[d] = engine_new(survey->base, images, data->height, data->width, NULL, err)) != NULL;
+    }
+    done = done && (bench->pixels = mem_alloc(pixels, sizeof *bench->pixels, err)) &&
+           (bench->logits = mem_alloc(batch * survey->base->graph->classes, sizeof *bench->logits, err));
+    if (done) return bench;
+    bench_free(bench);
+    return NULL;
+}
+
+static Bench *borrow(Surveyor *surveyor, Error *err) {
+    pthread_mutex_lock(&surveyor->lock);
+    Bench *bench = surveyor->free;
+    if (bench) surveyor->free = bench->next;
+    pthread_mutex_unlock(&surveyor->lock);
+    return bench ? bench : bench_new(surveyor->survey, err);
+}
+
+static void give_back(Surveyor *surveyor, Bench *bench) {
+    pthread_mutex_lock(&surveyor->lock);
+    bench->next = surveyor->free;
+    surveyor->free = bench;
+    pthread_mutex_unlock(&surveyor->lock);
+}
+
+/* ---- images ------------------------------------------------------------------------------------------------------ */
+
+/* Between batches only a second cancellation counts: a first one lets the point come to its end. */
+static const Task patient = {.patient = true};
+
+/* The images from `first` on into the bench; how many. */
+static unsigned take_images(const Dataset *data, uint64_t first, Bench *bench) {
+    const uint64_t left = data->count - first, size = evaluate_pixels(data);
+    const unsigned batch = evaluate_batch(data), images = left < batch ? (unsigned)left : batch;
+    for (unsigned i = 0; i < images; i++) dataset_image(data, first + i, bench->pixels + i * size);
+    return images;
+}
+
+/* `states`: of all images behind `cut` steps, or NULL. */
+static bool measure(const Survey *survey, size_t d, const Network *network, const float *states, size_t cut,
+                    Bench *bench, double values[PER_DATA], Error *err) {
+    const Dataset *data = survey->data[d];
+    const unsigned classes = network->graph->classes, batch = evaluate_batch(data);
+    Engine *engine = bench->engine[d];
+    const uint64_t state = engine_state(engine, cut);
+    Evaluation evaluation;
+    bool done = engine_set_network(engine, network, err) && evaluation_begin(&evaluation, data, err);
+    if (!done) return false;
+    for (uint64_t first = 0; done && first < data->count; first += batch) {
+        unsigned images = data->count - first < batch ? (unsigned)(data->count - first) : batch;
+        if (!states) take_images(data, first, bench);
+        done = task_step(&patient, survey->what, first, data->count, err) &&
+               (states ? engine_forward_tail(engine, states + first * state, images, cut, bench->logits, err)
+                       : engine_forward(engine, bench->pixels, images, bench->logits, err));
+        if (done) evaluation_add(&evaluation, data, first, images, bench->logits, classes);
+    }
+    if (done) {
+        evaluation_end(&evaluation, 0);
+        values[0] = 100.0 * (double)evaluation.correct / (double)evaluation.images;
+        values[1] = evaluation.loss;
+    }
+    evaluation_done(&evaluation);
+    return done;
+}
+
+/* ---- stems ------------------------------------------------------------------------------------------------------- */
+
+static size_t first_change(const Survey *survey, size_t series, const Engine *engine) {
+    size_t cut = SIZE_MAX;
+    for (size_t i = 0; i < survey->base->layer_count; i++) {
+        if (!survey->layers[series][i]) continue;
+        const size_t reader = engine_reader(engine, survey->base->layers[i].tensor);
+        if (reader < cut) cut = reader;
+    }
+    return cut;
+}
+
+static bool take_room(Surveyor *surveyor, uint64_t bytes) {
+    pthread_mutex_lock(&surveyor->lock);
+    const bool fits = bytes <= surveyor->room;
+    if (fits) surveyor->room -= bytes;
+    pthread_mutex_unlock(&surveyor->lock);
+    return fits;
+}
+
+static void free_states(Surveyor *surveyor, Stem *stem) {
+    for (size_t d = 0; d < SURVEY_DATA; d++) {
+        mem_free(stem->states[d]);
+        stem->states[d] = NULL;
+        pthread_mutex_lock(&surveyor->lock);
+        surveyor->room += stem->bytes[d];
+        pthread_mutex_unlock(&surveyor->lock);
+        stem->bytes[d] = 0;
+    }
+}
+
+/* Only step 0, the normalisation, before the cut: nothing worth keeping. States that do not fit are done without. */
+static bool make_states(Surveyor *surveyor, size_t series, size_t d, Bench *bench, Stem *stem, Error *err) {
+    const Survey *survey = surveyor->survey;
+    const Dataset *data = survey->data[d];
+    Engine *engine = bench->engine[d];
+    const size_t cut = first_change(survey, series, engine);
+    uint64_t bytes;
+    if (cut <= 1 || cut == SIZE_MAX || !size_mul(data->count, engine_state(engine, cut) * sizeof(float), &bytes) ||
+        !take_room(surveyor, bytes))
+        return true;
+    Error none;
+    float *states = stem->states[d] = mem_alloc(bytes, 1, &none);
+    stem->bytes[d] = bytes;
+    stem->cut[d] = cut;
+    if (!states) {
+        free_states(surveyor, stem);
+        return true;
+    }
+    bool done = engine_set_network(engine, survey->base, err);
+    for (uint64_t first = 0; done && first < data->count;) {
+        const unsigned images = take_images(data, first, bench);
+        done = task_step(&patient, survey->what, first, data->count, err) &&
+               engine_forward_head(engine, bench->pixels, images, cut, states + first * engine_state(engine, cut), err);
+        first += images;
+    }
+    return done;
+}
+
+static bool stem_ready(Surveyor *surveyor, size_t series, Bench *bench, Error *err) {
+    const Survey *survey = surveyor->survey;
+    Stem *stem = &surveyor->stems[series];
+    bool done = true;
+    if (!survey->layers || survey->whole) return true;
+    pthread_mutex_lock(&stem->lock);
+    for (size_t d = 0; done && !stem->tried && d < survey->data_count; d++)
+        done = make_states(surveyor, series, d, bench, stem, err);
+    if (!done) free_states(surveyor, stem);
+    stem->tried = done;
+    pthread_mutex_unlock(&stem->lock);
+    return done;
+}
+
+static void stem_leave(Surveyor *surveyor, size_t series) {
+    Stem *stem = &surveyor->stems[series];
+    pthread_mutex_lock(&stem->lock);
+    if (--stem->left == 0) free_states(surveyor, stem);
+    pthread_mutex_unlock(&stem->lock);
+}
+
+/* ---- layers ------------------------------------------------------------------------------------------------------ */
+
+static bool ratio_of(const Network *network, size_t layer, double *ratio, Error *err) {
+    size_t rows, columns;
+    double energy;
+    layer_matrix(network, &network->layers[layer], &rows, &columns);
+    return spectral_sratio(layer_weight(network, &network->layers[layer])->data, rows, columns, ratio, &energy, err) ||
+           error_prefix(err, "layer '%s'", network->layers[layer].name);
+}
+
+static bool measure_layers(const Surveyor *surveyor, size_t series, const Network *network, double values[PER_LAYERS],
+                           Error *err) {
+    const Survey *survey = surveyor->survey;
+    double square = 0, size = 0, count = 0;
+    Spread change = {0};
+    for (size_t i = 0; i < network->layer_count; i++) {
+        if (!survey->layers[series][i] || !network->layers[i].convolution) continue;
+        const Tensor *w = layer_weight(survey->base, &survey->base->layers[i]);
+        const Tensor *v = layer_weight(network, &network->layers[i]);
+        double ratio = surveyor->base_ratio[i];
+        if (v != w && !ratio_of(network, i, &ratio, err)) return false;
+        if (!isnan(ratio) && !isnan(surveyor->base_ratio[i])) spread_add(&change, ratio - surveyor->base_ratio[i]);
+        for (uint64_t j = 0; j < w->count; j++) {
+            const double difference = (double)w->data[j] - (double)v->data[j];
+            square += difference * difference;
+            size += (double)w->data[j] * (double)w->data[j];
+        }
+        count += (double)w->count;
+    }
+    values[0] = change.count > 0 ? change.mean : NAN;
+    values[1] = size > 0 ? sqrt(square / size) : NAN;
+    values[2] = count > 0 ? sqrt(square / count) : NAN;
+    return true;
+}
+
+/* ---- points ------------------------------------------------------------------------------------------------------ */
+
+static bool measure_point(const Surveyor *surveyor, size_t series, const Network *network, Bench *bench, double *values,
+                          Error *err) {
+    const Survey *survey = surveyor->survey;
+    const Stem *stem = &surveyor->stems[series];
+    double recomputed = NAN;
+    for (size_t d = 0; d < survey->data_count; d++, values += PER_DATA) {
+        const float *states = stem->states[d];
+        size_t cut = stem->cut[d];
+        /* Whatever `layers` says: only where the network begins as the base does. */
+        if (states && engine_cut(bench->engine[d], survey->base, network) < cut) states = NULL;
+        if (!states) cut = 0;
+        if (!measure(survey, d, network, states, cut, bench, values, err)) return false;
+        if (d == 0) recomputed = 100 * engine_tail_share(bench->engine[d], cut);
+    }
+    if (survey->layers && !measure_layers(surveyor, series, network, values, err)) return false;
+    values[survey->layers ? PER_LAYERS : 0] = recomputed;
+    return true;
+}
+
+static bool run_point(void *context, size_t point, double *values, Error *err) {
+    Surveyor *surveyor = context;
+    const Survey *survey = surveyor->survey;
+    const size_t series = survey->series_of ? survey->series_of[point] : 0;
+    Bench *bench = borrow(surveyor, err);
+    Network *network = bench ? survey->make(survey->context, point, err) : NULL;
+    bool done = network != NULL;
+    if (done && (!network->graph || !graph_equal(network->graph, survey->base->graph)))
+        done = error_set(err, STATUS_FAILED, "the networks' architectures differ");
+    done = done && stem_ready(surveyor, series, bench, err) &&
+           measure_point(surveyor, series, network, bench, values, err);
+    network_free(network);
+    if (bench) give_back(surveyor, bench);
+    if (done) stem_leave(surveyor, series);
+    return done;
+}
+
+/* ---- the whole --------------------------------------------------------------------------------------------------- */
+
+static bool base_ratios(Surveyor *surveyor, Error *err) {
+    const Survey *survey = surveyor->survey;
+    if (!survey->layers) return true;
+    surveyor->base_ratio = mem_alloc(survey->base->layer_count, sizeof *surveyor->base_ratio, err);
+    if (!surveyor->base_ratio) return false;
+    for (size_t i = 0; i < survey->base->layer_count; i++) {
+        bool wanted = false;
+        for (size_t s = 0; s < survey->series_count; s++) wanted = wanted || survey->layers[s][i];
+        if (wanted && survey->base->layers[i].convolution && !ratio_of(survey->base, i, &surveyor->base_ratio[i], err))
+            return false;
+    }
+    return true;
+}
+
+static bool open_stems(Surveyor *surveyor, const bool *done, Error *err) {
+    const Survey *survey = surveyor->survey;
+    surveyor->stems = mem_alloc(survey->series_count, sizeof *surveyor->stems, err);
+    if (!surveyor->stems) return false;
+    for (size_t s = 0; s < survey->series_count; s++) pthread_mutex_init(&surveyor->stems[s].lock, NULL);
+    for (size_t i = 0; i < survey->points; i++)
+        if (!done[i]) surveyor->stems[survey->series_of ? survey->series_of[i] : 0].left++;
+    return true;
+}
+
+bool survey_check(const Survey *survey, Error *err) {
+    for (size_t d = 0; d < survey->data_count; d++)
+        if (!evaluate_check(survey->base, survey->data[d], err)) return false;
+    return true;
+}
+
+static bool run_all(Surveyor *surveyor, Run *run, double *results, bool *done, const Task *task, Error *err) {
+    const Survey *survey = surveyor->survey;
+    const char *names[PER_DATA * SURVEY_DATA + PER_LAYERS + 1];
+    const size_t values = survey_values(survey);
+    for (size_t i = 0; i < values; i++) names[i] = survey_value_name(survey, i);
+    const Points points = {.count = survey->points,
+                           .values = values,
+                           .names = names,
+                           .evaluate = run_point,
+                           .context = surveyor,
+                           .what = survey->what,
+                           .executor = survey->points < pool_threads() ? run_in_turn : pool_run};
+    return points_run(&points, run, results, done, task, err);
+}
+
+bool survey_run(const Survey *survey, Run *run, double *results, bool *done, const Task *task, Error *err) {
+    Surveyor surveyor = {.survey = survey, .room = mem_budget() / STEM_PART};
+    pthread_mutex_init(&surveyor.lock, NULL);
+    const bool ok = survey_check(survey, err) && base_ratios(&surveyor, err) && open_stems(&surveyor, done, err) &&
+                    run_all(&surveyor, run, results, done, task, err);
+    for (Bench *bench = surveyor.free, *next; bench; bench = next) {
+        next = bench->next;
+        bench_free(bench);
+    }
+    for (size_t s = 0; surveyor.stems && s < survey->series_count; s++) {
+        free_states(&surveyor, &surveyor.stems[s]);
+        pthread_mutex_destroy(&surveyor.stems[s].lock);
+    }
+    mem_free(surveyor.stems);
+    mem_free(surveyor.base_ratio);
+    pthread_mutex_destroy(&surveyor.lock);
+    return ok;
+}

@@ -1,0 +1,62 @@
+/* explore -- see explore.h. */
+#include "explore.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+void explored_done(Explored *explored) {
+    mem_free(explored->results);
+    mem_free(explored->done);
+    *explored = (Explored){0};
+}
+
+double explored_value(const Explored *explored, size_t point, size_t value) {
+    return explored->done[point] ? explored->results[point * explored->values + value] : NAN;
+}
+
+static size_t count_done(const Explored *explored, size_t points) {
+    size_t count = 0;
+    for (size_t i = 0; i < points; i++) count += explored->done[i];
+    return count;
+}
+
+/* Of an interruption, or a log that could not be written: what is done is worth something. */
+static bool keep_partial(const Survey *survey, const Explored *explored, const char *folder, Result *result,
+                         const Error *failure) {
+    const size_t count = count_done(explored, survey->points);
+    if (count == 0 || (failure->status != STATUS_CANCELLED && failure->status != STATUS_WRITE)) return false;
+    if (failure->status == STATUS_WRITE) return error_set(&result->afterwards, STATUS_WRITE, "%s", failure->text), true;
+    error_set(&result->afterwards, STATUS_CANCELLED, "stopped after %zu of %zu points; %s%s%s", count, survey->points,
+              folder ? "resume " : "--run FOLDER would have kept them", folder ? folder : "", folder ? " goes on" : "");
+    return true;
+}
+
+bool explore_run(Session *session, const Args *args, const Survey *survey, Explored *out, Result *result, Error *err) {
+    const char *folder = args_text(args, "run");
+    Run *run = NULL;
+    *out = (Explored){.values = survey_values(survey)};
+    bool ok = survey_check(survey, err) &&
+              (out->results = mem_alloc(survey->points, out->values * sizeof *out->results, err)) &&
+              (out->done = mem_alloc(survey->points, sizeof *out->done, err)) &&
+              (!folder || (run = explore_open(session, args, folder, err)));
+    if (ok && !survey_run(survey, run, out->results, out->done, &session->task, err))
+        ok = keep_partial(survey, out, folder, result, err);
+    run_close(run);
+    if (!ok) explored_done(out);
+    return ok;
+}
+
+void explore_columns(Table *table, const Survey *survey) {
+    for (size_t i = 0; i < survey_values(survey); i++) {
+        char name[64];
+        snprintf(name, sizeof name, "%s", survey_value_name(survey, i));
+        char *unit = strstr(name, " (");
+        if (unit) *unit = '\0';
+        table_column(table, name, unit ? "%" : "", COLUMN_REAL);
+    }
+}
+
+void explore_cells(Table *table, const Explored *explored, size_t point) {
+    for (size_t i = 0; i < explored->values; i++) table_real(table, explored_value(explored, point, i));
+}
