@@ -12,7 +12,13 @@ typedef enum ChartKind {
     CHART_KERNELS, /* a grid of k x k heat maps: columns filter, channel, row, column, weight */
 } ChartKind;
 
-enum { CHART_SERIES_MAX = 12, CHART_NAME_MAX = 64 };
+enum { CHART_SERIES_MAX = 12, CHART_NAME_MAX = 64, CHART_MARKS_MAX = 8, CHART_CONTOURS_MAX = 20 };
+
+/* A point marked and labelled, in data units (categories: index from 0). */
+typedef struct ChartMark {
+    double x, y;
+    char label[CHART_NAME_MAX];
+} ChartMark;
 
 /* How a table becomes a chart: column names. Copyable; empty strings mean "none" or "by default". */
 typedef struct Encoding {
@@ -22,10 +28,17 @@ typedef struct Encoding {
     char y[CHART_SERIES_MAX][CHART_NAME_MAX]; /* columns, up to the first empty one */
     char series[CHART_NAME_MAX];              /* LINES, BARS: text column that splits y[0] into series */
     char value[CHART_NAME_MAX];               /* HEATMAP */
+    char y2[CHART_NAME_MAX];                  /* LINES: one more column, against a linear axis of its own at the right;
+                                                 not together with `series` */
     bool log_x, log_y;
-    bool diverging;   /* colours centred on 0 (differences, weights) */
-    double reference; /* dotted line at this y; NaN: none */
+    bool diverging;    /* colours centred on 0 (differences, weights) */
+    bool log_value;    /* HEATMAP: colours on a log scale, values <= 0 are gaps; not together with `diverging` */
+    unsigned contours; /* HEATMAP of two numeric axes: this many levels, evenly spaced strictly between the least and
+                          the greatest value (log_value: in the logarithm); 0 to CHART_CONTOURS_MAX, 0: none */
+    double reference;  /* dotted line at this y; NaN: none */
     char reference_label[CHART_NAME_MAX];
+    ChartMark marks[CHART_MARKS_MAX]; /* HEATMAP, LINES (left axis); those outside the view are left out */
+    unsigned mark_count;
 } Encoding;
 /* Everything off: no names, reference NaN. */
 Encoding encoding_new(ChartKind kind);
