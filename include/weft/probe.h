@@ -1,4 +1,4 @@
-/* probe -- what a network does on data. */
+/* probe -- what a network does on data, and what data do to a network. */
 #ifndef WEFT_PROBE_H
 #define WEFT_PROBE_H
 
@@ -101,5 +101,20 @@ bool survey_check(const Survey *survey, Error *err);
  * cancellation ends it between two batches. Errors of a point's network are those of `make`, and STATUS_FAILED where it
  * has another graph than the base. */
 bool survey_run(const Survey *survey, Run *run, double *results, bool *done, const Task *task, Error *err);
+/* ---- recalibration ----------------------------------------------------------------------------------------------- */
+
+enum { RECALIBRATE_BATCH = 256 };
+
+/* A new network (lineage entry "recalibrate" = `command`) whose batch norms have running statistics of these images:
+ * those that training mode sees, mean and unbiased variance, averaged over the batches with equal weight (PyTorch's
+ * update_bn, momentum None). The images come in their order, as they are, in batches of RECALIBRATE_BATCH; all other
+ * tensors are shared, counters of batches included. Bit-identical for any number of threads. Fails as evaluate_takes
+ * does; STATUS_USAGE for a network without batch norm, no images, and a batch in which a batch norm has a single value
+ * a channel. */
+Network *recalibrate_apply(const Network *network, const Dataset *dataset, const char *command, const Task *task,
+                           Error *err);
+/* The same in batches of `batch` images. */
+Network *recalibrate_in_batches(const Network *network, const Dataset *dataset, unsigned batch, const char *command,
+                                const Task *task, Error *err);
 
 #endif

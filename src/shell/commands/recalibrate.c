@@ -1,0 +1,83 @@
+/* recalibrate -- batch norm's running statistics from images. */
+#include <math.h>
+
+#include "../session.h"
+#include "weft/probe.h"
+
+/* How far the statistics moved: the root mean square over all channels, of the mean in units of the old deviation, and
+ * of the variance as the logarithm of new over old. */
+static Table *summary(const char *name, const Network *before, const Network *after, Error *err) {
+    double mean_change = 0, variance_change = 0, channels = 0;
+    int64_t layers = 0;
+    for (size_t i = 0; i < before->graph->count; i++) {
+        const Op *op = &before->graph->ops[i];
+        if (op->kind != OP_BATCH_NORM) continue;
+        const float *mean = before->tensors[op->mean].tensor->data, *now = after->tensors[op->mean].tensor->data;
+        const float *variance = before->tensors[op->variance].tensor->data;
+        const float *variance_now = after->tensors[op->variance].tensor->data;
+        layers++;
+        for (unsigned c = 0; c < op->out_channels; c++) {
+            const double deviation = sqrt((double)variance[c] + (double)op->epsilon);
+            mean_change += pow(((double)now[c] - (double)mean[c]) / deviation, 2);
+            variance_change += pow(
+                log(((double)variance_now[c] + (double)op->epsilon) / ((double)variance[c] + (double)op->epsilon)), 2);
+        }
+        channels += op->out_channels;
+    }
+    Table *table = table_new(err);
+    if (!table) return NULL;
+    table_column(table, "network", "", COLUMN_TEXT);
+    table_column(table, "batch_norms", "", COLUMN_INTEGER);
+    table_column(table, "channels", "", COLUMN_INTEGER);
+    table_column(table, "mean_change", "", COLUMN_REAL);
+    table_column(table, "log_variance_change", "", COLUMN_REAL);
+    table_text(table, name);
+    table_integer(table, layers);
+    table_integer(table, (int64_t)channels);
+    table_real(table, sqrt(mean_change / channels));
+    table_real(table, sqrt(variance_change / channels));
+    return table_finish(table, err);
+}
+
+static bool run(Session *session, const Args *args, Result *result, Error *err) {
+    const Network *network = args_network(args, "NET");
+    if (!workspace_accepts(session, args_text(args, "into"), OBJECT_NETWORK, err)) return false;
+    result->network = recalibrate_in_batches(network, args_dataset(args, "on"), (unsigned)args_integer(args, "batch"),
+                                             args->line, &session->task, err);
+    if (!result->network) return false;
+    result->name = args_text(args, "into");
+    result->table = summary(result->name, network, result->network, err);
+    return result->table != NULL;
+}
+
+static const ArgSpec positionals[] = {{.name = "NET", .kind = ARG_NETWORK, .help = "the network; it stays as it is"},
+                                      {0}};
+static const ArgSpec options[] = {
+    {.name = "on", .kind = ARG_DATASET, .value = "DATA", .required = true, .help = "the images; labels are not used"},
+    {.name = "batch",
+     .kind = ARG_INTEGER,
+     .value = "N",
+     .min = 1,
+     .max = 65536,
+     .standard = "256",
+     .help = "images whose statistics are taken together"},
+    {.name = "into", .kind = ARG_NEW, .value = "NEW", .required = true, .help = "name of the new network"},
+    {0}};
+static const char *const examples[] = {"recalibrate smooth --on test --into again",
+                                       "recalibrate smooth --on test --batch 50 --into again", NULL};
+
+const Command command_recalibrate = {
+    .name = "recalibrate",
+    .group = "Smoothing",
+    .summary = "batch norm's running statistics from images",
+    .description =
+        "Runs the images through the network in training mode and makes a new network whose batch norms have the statistics found: the "
+        "batches' means and unbiased variances, averaged over the batches (PyTorch's update_bn). What smoothing, "
+        "quantising or averaging of weights did to the maps' mean and spread is so made good. mean_change is the "
+        "root mean square of what the means moved, in old deviations; log_variance_change that of log(new/old variance).",
+    .positionals = positionals,
+    .options = options,
+    .examples = examples,
+    .run = run,
+    .table = true,
+};
