@@ -9,7 +9,8 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     TrainAbout about = {0};
     bool done = job_find(args_text(args, "RUN"), &folder, err);
     if (done && explore_here(str_text(&folder))) {
-        done = (!args_text(args, "into") || error_set(err, STATUS_USAGE, "--into is for training runs; this one makes a table: --as")) &&
+        done = (!args_text(args, "into") ||
+                error_set(err, STATUS_USAGE, "--into is for training runs; this one makes a table: --as")) &&
                explore_resume(session, str_text(&folder), result, err);
         str_done(&folder);
         return done;
