@@ -101,19 +101,19 @@ void braille(uint8_t bits, char out[4]);
 
 /* ---- marks and contours (text_overlay.c) ------------------------------------------------------------------------- */
 
-/* The marks in view and where their labels stand, in cells of the plot. at(context, mark, &column, &row): false where a
- * mark is not in view. */
+/* The marks in view and where their labels stand, in cells of the plot, hiding little where `hides` counts it.
+ * at(context, mark, &column, &row): false where a mark is not in view. */
 typedef bool MarkCell(const void *context, unsigned mark, int *column, int *row);
-size_t text_marks_place(const Chart *chart, const Box *plot, MarkCell *at, const void *context,
+size_t text_marks_place(const Chart *chart, const Box *plot, MarkCell *at, SpotHides *hides, const void *context,
                         MarkSpot out[CHART_MARKS_MAX]);
 /* `on_colours`: the plot's cells have colours of their own, from which marks must stand out. */
 void text_marks(Canvas *canvas, const Chart *chart, const Box *plot, const MarkSpot *marks, size_t count,
                 bool on_colours);
 
-/* Contour lines: braille, or in ASCII letters of the levels ('a' is the lowest). ready(context, column, row) makes a
- * cell of the plot fit for a line and returns the colour that shows on it. letters: labels are letters, for which there
- * is a legend, instead of values. */
-typedef int ReadyCell(const void *context, int column, int row);
+/* Contour lines: braille, or in ASCII letters of the levels ('a' is the lowest). ready(context, column, row,
+ * level) makes a cell of the plot fit for a line of this value and returns the line's colour. letters: labels are
+ * letters, for which there is a legend, instead of values. */
+typedef int ReadyCell(const void *context, int column, int row, double level);
 typedef struct ContourStyle {
     ReadyCell *ready;
     const void *context;

@@ -39,6 +39,7 @@ struct Chart {
     size_t kernel_rows, kernel_columns;
     bool wrapped; /* KERNELS of one channel: rows of filters, not a row a filter */
     size_t missing, infinite, repeated;
+    size_t colourless; /* HEATMAP: finite values that the log scale of colours has no colour for */
 };
 
 /* ---- building (names.c, model.c, model_grid.c) ------------------------------------------------------------------- */
@@ -148,9 +149,11 @@ typedef struct SpotSizes {
     double width, height;                     /* of the plot */
     double text_height, gap_across, gap_down; /* gaps: between a mark's point and its label */
 } SpotSizes;
+/* How much of the data a label would hide there. */
+typedef size_t SpotHides(const void *context, Spot spot);
 /* Places labels (their widths are given) right of, left of, above or below their marks, so that they cover neither a
- * mark nor each other where that can be. */
-void spots_marks(MarkSpot *marks, size_t count, SpotSizes sizes);
+ * mark nor each other, and little of the data (hides: NULL, no matter), where that can be. */
+void spots_marks(MarkSpot *marks, size_t count, SpotSizes sizes, SpotHides *hides, const void *context);
 
 typedef struct LevelSpot {
     Spot spot;

@@ -84,7 +84,9 @@ static bool new_grid(Chart *chart, size_t rows, size_t columns, Error *err) {
 /* Counts the gaps and finds the range of what was put into the grid. */
 static void survey_grid(Chart *chart) {
     for (size_t i = 0; i < chart->grid_rows * chart->grid_columns; i++) {
-        if (!count_gap(chart, chart->grid[i])) axis_note(&chart->value, chart->grid[i]);
+        if (count_gap(chart, chart->grid[i])) continue;
+        axis_note(&chart->value, chart->grid[i]);
+        if (chart->encoding.log_value && chart->grid[i] <= 0) chart->colourless++;
     }
 }
 

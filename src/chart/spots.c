@@ -31,7 +31,7 @@ static int cost_of(const MarkSpot *marks, size_t count, size_t placed, Spot spot
     return cost;
 }
 
-void spots_marks(MarkSpot *marks, size_t count, SpotSizes sizes) {
+void spots_marks(MarkSpot *marks, size_t count, SpotSizes sizes, SpotHides *hides, const void *context) {
     for (size_t i = 0; i < count; i++) {
         MarkSpot *mark = &marks[i];
         double width = mark->label.width, height = sizes.text_height;
@@ -51,6 +51,7 @@ void spots_marks(MarkSpot *marks, size_t count, SpotSizes sizes) {
         mark->label.width = 0;
         for (size_t p = 0; p < sizeof places / sizeof *places && width > 0; p++) {
             int cost = cost_of(marks, count, i, places[p], sizes);
+            if (hides && cost < INT32_MAX) cost = 100 * cost + (int)fmin((double)hides(context, places[p]), 150);
             if (cost >= least) continue;
             least = cost;
             mark->label = places[p];
@@ -140,7 +141,7 @@ static bool best_on(Placing *placing, const ContourPath *path, double width, Spo
     SpotSizes sizes = placing->sizes;
     double least = INFINITY, height = sizes.text_height;
     size_t step = path->count / CANDIDATES + 1;
-    if (length_of(placing, path) < 2.2 * width + 2 * height) return false;
+    if (length_of(placing, path) < 3 * width + 2 * height) return false;
     for (size_t i = 0; i < path->count; i += step) {
         Place at = at_place(placing, path->first + i);
         Spot spot = {at.x - width / 2, at.y - height / 2, width, height};

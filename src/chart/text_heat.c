@@ -277,29 +277,37 @@ static void value_labels(const Ink *ink, const Contours *contours, bool letters,
         labels_up(ink->scale, rows, 1, out);
 }
 
+/* Names have cells; numbers have places, as their ticks do. */
+static int heat_cell(const Axis *axis, double fraction, int cells) {
+    return axis->category ? level_of(fraction, cells) : cell_of(fraction, cells, 1);
+}
+
 static bool heat_mark(const void *context, unsigned mark, int *column, int *row) {
     const HeatPlot *plot = context;
+    const Chart *chart = plot->picture.chart;
     double x, y;
-    if (!mark_place(plot->picture.chart, plot->view, mark, &x, &y)) return false;
-    *column = level_of(x, plot->box.width);
-    *row = level_of(y, plot->box.height);
+    if (!mark_place(chart, plot->view, mark, &x, &y)) return false;
+    *column = heat_cell(&chart->x, x, plot->box.width);
+    *row = chart->y.category ? heat_cell(&chart->y, y, plot->box.height)
+                             : plot->box.height - 1 - heat_cell(&chart->y, 1 - y, plot->box.height);
     return true;
 }
 
-/* A cell of one colour; black or white, whichever is seen on it. */
-static int heat_ready(const void *context, int column, int row) {
+/* A cell of one colour. A line is black or white all along, whichever shows on the colour of its level. */
+static int heat_ready(const void *context, int column, int row, double level) {
     const HeatPlot *plot = context;
     const Ink *ink = plot->ink;
     ChartCell *cell = canvas_cell(ink->canvas, plot->box.x + column, plot->box.y + row);
     double value = heat_value(&plot->picture, column, row);
     if (ink->bare || !cell || !isfinite(value)) return PLAIN;
-    double fraction = scale_fraction(ink->scale, value);
+    double here = scale_fraction(ink->scale, value), line = scale_fraction(ink->scale, level);
     if (ink->canvas->colours == COLOURS_256) {
-        cell->background = (int16_t)palette_value_xterm(fraction, ink->diverging);
-        return palette_dark(fraction, ink->diverging) ? 231 : 16;
+        cell->background = (int16_t)palette_value_xterm(here, ink->diverging);
+        return palette_dark(line, ink->diverging) ? 231 : 16;
     }
-    cell->background = basic_colour(fraction, ink->diverging);
-    return cell->background == 4 || cell->background == 1 ? 7 : 0;
+    cell->background = basic_colour(here, ink->diverging);
+    int around = basic_colour(line, ink->diverging);
+    return around == 4 || around == 1 ? 7 : 0;
 }
 
 static bool draw_heat(const Ink *ink, const Chart *chart, const ChartView *view, const Box *box, bool letters,
@@ -312,7 +320,7 @@ static bool draw_heat(const Ink *ink, const Chart *chart, const ChartView *view,
     if (chart->grid_rows == 0 || chart->grid_columns == 0) return true;
     if (pairs(canvas)) picture.rows *= 2;
     put_picture(ink, *box, picture.rows, heat_value, &picture);
-    size_t count = text_marks_place(chart, box, heat_mark, &plot, marks);
+    size_t count = text_marks_place(chart, box, heat_mark, NULL, &plot, marks);
     if (view->contours > 0 && !text_contours(canvas, chart, view, box, marks, count, style, err)) return false;
     text_marks(canvas, chart, box, marks, count, canvas->colours == COLOURS_256 || (canvas->colours && !canvas->ascii));
     double x = scale_fraction(picture.x, view->cursor), y = scale_fraction(picture.y, view->cursor_y);

@@ -153,6 +153,13 @@ static void draw_cursor(Pen *pen, const Chart *chart, const ChartView *view) {
 
 /* ---- chart ------------------------------------------------------------------------------------------------------- */
 
+static size_t mark_hides(const void *context, Spot spot) {
+    const MarkPlot *plot = context;
+    const Box *box = &plot->pen->plot;
+    int x = box->x + (int)floor(spot.x), y = box->y + (int)floor(spot.y);
+    return (size_t)hidden(plot->pen->canvas, x, y, (int)spot.width);
+}
+
 /* Room for the axes: the left one, and the right one where there is one; 0: they are left out. */
 static void make_room(const Chart *chart, Layout *layout, const Labels *up, const Labels *right, int *left_room,
                       int *right_room) {
@@ -200,7 +207,7 @@ bool text_lines(Canvas *canvas, const Chart *chart, const ChartView *view, Error
     draw_series(&pen, chart, view);
     label_reference(&pen, chart);
     MarkSpot spots[CHART_MARKS_MAX];
-    size_t count = text_marks_place(chart, &pen.plot, line_mark, &(MarkPlot){&pen, chart, view}, spots);
+    size_t count = text_marks_place(chart, &pen.plot, line_mark, mark_hides, &(MarkPlot){&pen, chart, view}, spots);
     text_marks(canvas, chart, &pen.plot, spots, count, false);
     draw_cursor(&pen, chart, view);
     mem_free(pen.dots);

@@ -7,7 +7,7 @@
 /* ---- marks ------------------------------------------------------------------------------------------------------- */
 
 /* A label has a blank on either side. */
-size_t text_marks_place(const Chart *chart, const Box *plot, MarkCell *at, const void *context,
+size_t text_marks_place(const Chart *chart, const Box *plot, MarkCell *at, SpotHides *hides, const void *context,
                         MarkSpot out[CHART_MARKS_MAX]) {
     SpotSizes sizes = {plot->width, plot->height, 1, 0.5, 0.5};
     size_t count = 0;
@@ -17,7 +17,7 @@ size_t text_marks_place(const Chart *chart, const Box *plot, MarkCell *at, const
         int width = text_width(chart->mark_label[m]);
         out[count++] = (MarkSpot){column + 0.5, row + 0.5, {0, 0, width > 0 ? width + 2 : 0, 1}, m};
     }
-    spots_marks(out, count, sizes);
+    spots_marks(out, count, sizes, hides, context);
     return count;
 }
 
@@ -60,16 +60,18 @@ static void collect(Pen *pen, const Contours *contours) {
     }
 }
 
-static void put_lines(const Pen *pen, ContourStyle style) {
+static void put_lines(const Pen *pen, const Contours *contours, ContourStyle style) {
     const Box *plot = &pen->plot;
     for (int y = 0; y < plot->height; y++) {
         for (int x = 0; x < plot->width; x++) {
             size_t cell = (size_t)y * (size_t)plot->width + (size_t)x;
             char glyph[4], letter[2] = {0};
             if (!pen->owner[cell]) continue;
-            letter[0] = (char)('a' + pen->owner[cell] - 1);
+            unsigned level = pen->owner[cell] - 1u;
+            letter[0] = (char)('a' + level);
             braille(pen->dots[cell], glyph);
-            canvas_put(pen->canvas, plot->x + x, plot->y + y, glyph, letter, style.ready(style.context, x, y));
+            canvas_put(pen->canvas, plot->x + x, plot->y + y, glyph, letter,
+                       style.ready(style.context, x, y, contours->level[level]));
         }
     }
 }
@@ -94,7 +96,8 @@ static void put_labels(const Pen *pen, const Contours *contours, const MarkSpot 
         if (x + width > plot->width || y >= plot->height) continue;
         for (int c = 0; c < width; c++) {
             char glyph[2] = {text[spots[i].level][c], '\0'};
-            canvas_put(pen->canvas, plot->x + x + c, plot->y + y, glyph, glyph, style.ready(style.context, x + c, y));
+            canvas_put(pen->canvas, plot->x + x + c, plot->y + y, glyph, glyph,
+                       style.ready(style.context, x + c, y, contours->level[spots[i].level]));
             ChartCell *cell = canvas_cell(pen->canvas, plot->x + x + c, plot->y + y);
             if (cell) cell->bold = true;
         }
@@ -117,7 +120,7 @@ bool text_contours(Canvas *canvas, const Chart *chart, const ChartView *view, co
     bool ok = pen.owner != NULL;
     if (ok) {
         collect(&pen, &contours);
-        put_lines(&pen, style);
+        put_lines(&pen, &contours, style);
         if (!canvas->ascii) put_labels(&pen, &contours, marks, mark_count, style);
     }
     mem_free(pen.dots);

@@ -149,16 +149,6 @@ static size_t left_out(const Chart *chart, const ChartView *view) {
     return count;
 }
 
-/* Values of a heat map that a log colour scale has no colour for. */
-static size_t colourless(const Chart *chart) {
-    size_t count = 0;
-    if (chart->encoding.kind != CHART_HEATMAP || !chart->encoding.log_value) return 0;
-    for (size_t i = 0; i < chart->grid_rows * chart->grid_columns; i++) {
-        if (isfinite(chart->grid[i]) && chart->grid[i] <= 0) count++;
-    }
-    return count;
-}
-
 static void add_count(Str *out, size_t count, const char *one, const char *many) {
     if (count == 0) return;
     if (out->length > 0) str_add(out, ", ");
@@ -169,7 +159,7 @@ void chart_footnote(const Chart *chart, const ChartView *view, Str *out) {
     add_count(out, chart->missing, "value missing", "values missing");
     add_count(out, chart->infinite, "value infinite", "values infinite");
     add_count(out, left_out(chart, view), "value <= 0 not on the log axis", "values <= 0 not on the log axis");
-    add_count(out, colourless(chart), "value <= 0 not on the log scale of colours",
+    add_count(out, chart->colourless, "value <= 0 not on the log scale of colours",
               "values <= 0 not on the log scale of colours");
     add_count(out, chart->repeated, "repeated row left out", "repeated rows left out");
 }
