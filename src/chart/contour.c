@@ -40,7 +40,8 @@ void contours_levels(const Chart *chart, const ChartView *view, Contours *out) {
     scale = (Scale){low, high, scale.log};
     for (unsigned i = 0; i < count; i++) out->level[i] = scale_value(scale, (i + 1.0) / (count + 1));
     for (unsigned i = 0; i < count; i++) {
-        double before = i > 0 ? out->level[i - 1] : low, step = out->level[i] - before;
+        double next = i + 1 < count ? out->level[i + 1] : high, step = next - out->level[i];
+        if (scale.log) step = fmin(step, out->level[i]); /* two digits at least, where the next level is far */
         level_text(out->level[i], step > 0 ? step : fabs(high - low), out->label[i]);
     }
 }

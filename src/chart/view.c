@@ -159,8 +159,7 @@ void chart_footnote(const Chart *chart, const ChartView *view, Str *out) {
     add_count(out, chart->missing, "value missing", "values missing");
     add_count(out, chart->infinite, "value infinite", "values infinite");
     add_count(out, left_out(chart, view), "value <= 0 not on the log axis", "values <= 0 not on the log axis");
-    add_count(out, chart->colourless, "value <= 0 not on the log scale of colours",
-              "values <= 0 not on the log scale of colours");
+    add_count(out, chart->colourless, "value <= 0 not on the log scale", "values <= 0 not on the log scale");
     add_count(out, chart->repeated, "repeated row left out", "repeated rows left out");
 }
 
