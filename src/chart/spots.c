@@ -141,7 +141,7 @@ static bool best_on(Placing *placing, const ContourPath *path, double width, Spo
     SpotSizes sizes = placing->sizes;
     double least = INFINITY, height = sizes.text_height;
     size_t step = path->count / CANDIDATES + 1;
-    if (length_of(placing, path) < 3 * width + 2 * height) return false;
+    if (length_of(placing, path) < 4 * (width + height)) return false;
     for (size_t i = 0; i < path->count; i += step) {
         Place at = at_place(placing, path->first + i);
         Spot spot = {at.x - width / 2, at.y - height / 2, width, height};
