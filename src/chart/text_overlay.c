@@ -91,9 +91,11 @@ static void put_labels(const Pen *pen, const Contours *contours, const MarkSpot 
     SpotSizes sizes = {plot->width, plot->height, 1, 0.5, 0.5};
     size_t count = spots_levels(contours, pen->x, pen->y, sizes, widths, marks, mark_count, spots);
     for (size_t i = 0; i < count; i++) {
-        int x = (int)floor(spots[i].spot.x + 0.5), y = (int)floor(spots[i].spot.y + 0.5);
-        int width = (int)spots[i].spot.width;
-        if (x + width > plot->width || y >= plot->height) continue;
+        const Spot *spot = &spots[i].spot; /* its middle goes where the line has its dots */
+        int width = (int)spot->width;
+        int x = pen_x(pen, (spot->x + spot->width / 2) / plot->width) / pen->across - width / 2;
+        int y = pen_y(pen, 1 - (spot->y + 0.5) / plot->height) / pen->down;
+        if (x < 0 || x + width > plot->width || y < 0 || y >= plot->height) continue;
         for (int c = 0; c < width; c++) {
             char glyph[2] = {text[spots[i].level][c], '\0'};
             canvas_put(pen->canvas, plot->x + x + c, plot->y + y, glyph, glyph,

@@ -55,7 +55,7 @@ const HelpTopic help_topics[] = {
      "--reference, --title. They stay with the table.\n"
      "\n"
      "  plot t --kind lines --x alpha --y loss --y2 accuracy     one more column against an axis at the right, which is linear\n"
-     "                                                           and is not combined with --series\n"
+     "                                                           and excludes --series (--series \"\" ends it)\n"
      "  plot t --kind heatmap --x u --y v --value loss --log-value --contours 10\n"
      "\n"
      "--log-value puts the colours on a log scale; values <= 0 are gaps then, counted under the chart. --contours N draws lines at N\n"
