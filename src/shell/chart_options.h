@@ -12,7 +12,7 @@
      .help = "one more column of lines, against an axis of its own at the right"},                  \
         {.name = "log-value", .kind = ARG_FLAG, .help = "logarithmic colours of a heat map"}, {     \
         .name = "contours", .kind = ARG_INTEGER, .value = "N", .min = 0, .max = CHART_CONTOURS_MAX, \
-        .help = "contour lines over a heat map, at so many levels (0: none)"                        \
+        .help = "contour lines over a heat map, at so many levels"                                  \
     }
 
 /* Sets what they ask for; STATUS_USAGE where the kind of chart has no such thing. */

@@ -458,6 +458,44 @@ static void marks_in_view_are_labelled(void **state) {
     table_free(table);
 }
 
+/* Labels of levels stand in the plot, clear of each other and of marks and their labels. */
+static void labels_do_not_overlap(void **state) {
+    (void)state;
+    static const SpotSizes sizes[] = {{70, 20, 1, 0.5, 0.5}, {150, 44, 1, 0.5, 0.5}, {780, 480, 14, 10, 9}};
+    for (int c = 0; c < 12; c++) {
+        Error err;
+        Table *table;
+        Encoding encoding;
+        SpotSizes size = sizes[c % 3];
+        sample_chart(c < 6 ? 10 : 11, &table, &encoding, &err);
+        encoding.contours = c / 3 % 2 ? CHART_CONTOURS_MAX : 5;
+        Chart *chart = chart_of(table, &encoding);
+        ChartView view = chart_view(chart);
+        Contours contours = contours_of(chart);
+        MarkSpot marks[2] = {{.x = 0.5 * size.width, .y = 0.5 * size.height, .label = {.width = 8 * size.text_height}},
+                             {.x = 0.3 * size.width, .y = 0.5 * size.height, .label = {.width = 8 * size.text_height}}};
+        LevelSpot spots[LEVEL_SPOTS_MAX];
+        double widths[CHART_CONTOURS_MAX];
+        for (int l = 0; l < CHART_CONTOURS_MAX; l++) widths[l] = 3 * size.text_height;
+        spots_marks(marks, 2, size, NULL, NULL);
+        assert_true(marks[0].label.width > 0 && marks[1].label.width > 0);
+        assert_false(spots_overlap(marks[0].label, marks[1].label, 0));
+        size_t count =
+            spots_levels(&contours, view_x(chart, &view), view_y(chart, &view), size, widths, marks, 2, spots);
+        assert_true(count >= 3);
+        for (size_t i = 0; i < count; i++) {
+            Spot spot = spots[i].spot;
+            assert_true(spot.x >= 0 && spot.y >= 0);
+            assert_true(spot.x + spot.width <= size.width && spot.y + spot.height <= size.height);
+            for (size_t k = 0; k < i; k++) assert_false(spots_overlap(spot, spots[k].spot, 0));
+            for (int m = 0; m < 2; m++) assert_false(spots_overlap(spot, marks[m].label, 0));
+        }
+        contours_done(&contours);
+        chart_free(chart);
+        table_free(table);
+    }
+}
+
 /* ---- failing allocations ----------------------------------------------------------------------------------------- */
 
 static void every_allocation_may_fail(void **state) {
@@ -495,6 +533,7 @@ int main(void) {
         cmocka_unit_test(the_second_axis_has_a_range_of_its_own),
         cmocka_unit_test(the_cursor_reads_marks),
         cmocka_unit_test(marks_in_view_are_labelled),
+        cmocka_unit_test(labels_do_not_overlap),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
