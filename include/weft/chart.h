@@ -56,20 +56,22 @@ void chart_free(Chart *chart);
 typedef struct ChartView {
     double x0, x1, y0, y1; /* data units (bars and categories: index from 0); log axes in data units, not exponents */
     bool log_x, log_y;
-    int series;      /* the series the cursor is on, -1 none */
-    double cursor;   /* x of the cursor in data units, NaN: none */
-    double cursor_y; /* HEATMAP, KERNELS: y of the cursor */
+    int series;        /* the series the cursor is on, -1 none */
+    double cursor;     /* x of the cursor in data units, NaN: none */
+    double cursor_y;   /* y of the cursor, on the right axis where the series is; BARS: unused */
+    unsigned contours; /* HEATMAP: levels drawn, as in the encoding */
 } ChartView;
-ChartView chart_view(const Chart *chart); /* everything in view */
+ChartView chart_view(const Chart *chart);      /* everything in view */
+bool chart_takes_contours(const Chart *chart); /* a HEATMAP of two numeric axes */
 size_t chart_series_count(const Chart *chart);
-const char *chart_series_name(const Chart *chart, size_t series);
+const char *chart_series_name(const Chart *chart, size_t series); /* "accuracy (right)" on the second axis */
 const Encoding *chart_encoding(const Chart *chart);
 /* Moves the cursor of the view to the nearest data point at least one step in direction (dx, dy) and returns it in the
  * view; zooms by a factor around the cursor (or centre); pans by a fraction of the span. */
 void chart_cursor_move(const Chart *chart, ChartView *view, int dx, int dy);
 void chart_zoom(const Chart *chart, ChartView *view, double factor);
 void chart_pan(const Chart *chart, ChartView *view, double dx, double dy);
-/* The read-out at the cursor: "layer2.0.conv1  s_ratio 0.8123". */
+/* The read-out at the cursor: "layer2.0.conv1  s_ratio 0.8123", and the label of a mark that stands there. */
 void chart_readout(const Chart *chart, const ChartView *view, Str *out);
 
 /* ---- text -------------------------------------------------------------------------------------------------------- */

@@ -60,24 +60,73 @@ int labels_width(const Labels *labels);
 void draw_axis_across(Canvas *canvas, const Labels *labels, int x, int y, int cells);
 void draw_axis_up(Canvas *canvas, const Labels *labels, int x, int y, int cells, int text_columns);
 
+/* The second axis: texts to its right. */
+void draw_axis_right(Canvas *canvas, const Labels *labels, int x, int y, int cells);
+
 /* Room that title, header, axis and footnote leave for the plot. */
 typedef struct Layout {
     int header, axis, tick_labels, x_label; /* rows; -1: left out */
     Box plot;                               /* full width; the rows between */
 } Layout;
 enum { PARTS_AXIS = 1, PARTS_MARKS = 2, PARTS_FILLS = 4, LEAST_PLOT = 3 };
-/* Draws title, header (label left, then a legend of marks or fills) and footnote, and keeps rows for the axis and for
- * x_label below it, as long as `least` rows are left for the plot. */
+/* Draws title, header (label left, then a legend of marks or fills, the second axis's label right) and footnote, and
+ * keeps rows for the axis and for x_label below it, as long as `least` rows are left for the plot. */
 Layout layout_begin(Canvas *canvas, const Chart *chart, const ChartView *view, const char *label, const char *x_label,
                     int least, unsigned parts);
 /* `indices`: the ticks are indices of names. */
 void layout_x_label(Canvas *canvas, const Layout *layout, const char *label, bool indices);
 
+/* ---- lines of dots (text_pen.c) ---------------------------------------------------------------------------------- */
+
+/* How points become places: `across` x `down` dots to a cell. */
+typedef struct Pen {
+    Canvas *canvas;
+    Box plot;
+    int across, down;
+    Scale x, y;
+    uint8_t *dots; /* braille bits of each cell of the plot; NULL: marks */
+    const char *mark;
+    int colour;
+    uint8_t *owner; /* of each cell of the plot, where dots are collected in `dots` instead of drawn: `name` + 1 of */
+    uint8_t name;   /* whoever drew there last */
+} Pen;
+
+void pen_dot(Pen *pen, int x, int y); /* counted from the plot's top left corner; outside it nothing is drawn */
+/* Between two places in fractions of the plot, y upwards, cut to the plot. */
+void pen_segment(Pen *pen, double x0, double y0, double x1, double y1);
+/* The dot of a fraction; across from the left, up counted from the top. */
+int pen_x(const Pen *pen, double fraction);
+int pen_y(const Pen *pen, double fraction);
+void braille(uint8_t bits, char out[4]);
+
+/* ---- marks and contours (text_overlay.c) ------------------------------------------------------------------------- */
+
+/* The marks in view and where their labels stand, in cells of the plot, hiding little where `hides` counts it.
+ * at(context, mark, &column, &row): false where a mark is not in view. */
+typedef bool MarkCell(const void *context, unsigned mark, int *column, int *row);
+size_t text_marks_place(const Chart *chart, const Box *plot, MarkCell *at, SpotHides *hides, const void *context,
+                        MarkSpot out[CHART_MARKS_MAX]);
+/* `on_colours`: the plot's cells have colours of their own, from which marks must stand out. */
+void text_marks(Canvas *canvas, const Chart *chart, const Box *plot, const MarkSpot *marks, size_t count,
+                bool on_colours);
+
+/* Contour lines: braille, or in ASCII letters of the levels ('a' is the lowest). ready(context, column, row,
+ * level) makes a cell of the plot fit for a line of this value and returns the line's colour. letters: labels are
+ * letters, for which there is a legend, instead of values. */
+typedef int ReadyCell(const void *context, int column, int row, double level);
+typedef struct ContourStyle {
+    ReadyCell *ready;
+    const void *context;
+    bool letters;
+} ContourStyle;
+bool text_contours(Canvas *canvas, const Chart *chart, const ChartView *view, const Box *plot, const MarkSpot *marks,
+                   size_t mark_count, ContourStyle style, Error *err);
+
 /* ---- the kinds --------------------------------------------------------------------------------------------------- */
 
 void text_bars(Canvas *canvas, const Chart *chart, const ChartView *view);
 bool text_lines(Canvas *canvas, const Chart *chart, const ChartView *view, Error *err);
-void text_heatmap(Canvas *canvas, const Chart *chart, const ChartView *view);
+bool text_heatmap(Canvas *canvas, const Chart *chart, const ChartView *view, Error *err);
 void text_kernels(Canvas *canvas, const Chart *chart, const ChartView *view);
 
 #endif

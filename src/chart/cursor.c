@@ -41,7 +41,7 @@ static void move_bars(const Chart *chart, ChartView *view, int dx, int dy) {
 
 static bool drawable(const Chart *chart, const ChartView *view, const Series *series, size_t i) {
     return isfinite(series->y[i]) && !isnan(scale_fraction(view_x(chart, view), series->x[i])) &&
-           !isnan(scale_fraction(view_y(chart, view), series->y[i]));
+           !isnan(scale_fraction(view_series(chart, view, series), series->y[i]));
 }
 
 /* The drawable point nearest to x; count where there is none. */
@@ -67,16 +67,16 @@ static size_t walk(const Chart *chart, const ChartView *view, const Series *seri
     return to;
 }
 
-/* The series whose value at the cursor is next above (dy > 0) or below that of the present one. */
-static void change_series(const Chart *chart, ChartView *view, double value, int dy) {
+/* The series whose point at the cursor stands next above (dy > 0) or below `height` (a fraction of the plot). */
+static void change_series(const Chart *chart, ChartView *view, double height, int dy) {
     double best = dy > 0 ? INFINITY : -INFINITY;
     int found = view->series;
     for (size_t s = 0; s < chart->series_count; s++) {
         const Series *series = &chart->series[s];
         size_t i = nearest(chart, view, series, view->cursor);
         if ((int)s == view->series || i == series->count) continue;
-        double y = series->y[i];
-        if (dy > 0 ? (y > value && y < best) : (y < value && y > best)) {
+        double y = scale_fraction(view_series(chart, view, series), series->y[i]);
+        if (dy > 0 ? (y > height && y < best) : (y < height && y > best)) {
             best = y;
             found = (int)s;
         }
@@ -96,7 +96,7 @@ static void move_lines(const Chart *chart, ChartView *view, int dx, int dy) {
         view->cursor = series->x[index];
         index = walk(chart, view, series, index, dx);
         if (dy != 0) {
-            change_series(chart, view, series->y[index], dy);
+            change_series(chart, view, scale_fraction(view_series(chart, view, series), series->y[index]), dy);
             series = &chart->series[view->series];
             index = nearest(chart, view, series, view->cursor);
         }
@@ -104,7 +104,9 @@ static void move_lines(const Chart *chart, ChartView *view, int dx, int dy) {
     view->cursor = series->x[index];
     view->cursor_y = series->y[index];
     follow(x, view->cursor, 0.1, &view->x0, &view->x1);
-    follow(view_y(chart, view), view->cursor_y, 0.1, &view->y0, &view->y1);
+    Scale left = view_y(chart, view);
+    double height = scale_fraction(view_series(chart, view, series), view->cursor_y);
+    follow(left, series->right ? scale_value(left, height) : view->cursor_y, 0.1, &view->y0, &view->y1);
 }
 
 /* ---- heat maps, kernels ------------------------------------------------------------------------------------------ */

@@ -135,7 +135,19 @@ void figure_axis_up(const Figure *figure, Scale scale, const Ticks *ticks, bool 
     figure_line(figure, plot->x, plot->y, plot->x, plot->y + plot->height, figure_grey, 1);
 }
 
-/* The x label below everything, the y label up the left edge; both centred on the plot. */
+void figure_axis_right(const Figure *figure, Scale scale, const Ticks *ticks) {
+    const Frame *plot = &figure->plot;
+    double right = plot->x + plot->width;
+    for (size_t i = 0; i < ticks->count; i++) {
+        double y = figure_y(figure, scale, ticks->at[i]);
+        figure_line(figure, right, y, right + 5, y, figure_grey, 1);
+        figure_text(figure, right + 9, y + 0.35 * FIGURE_TICK, ticks->label[i], FIGURE_TICK, ANCHOR_START, figure_ink);
+    }
+    figure_line(figure, right, plot->y, right, plot->y + plot->height, figure_grey, 1);
+}
+
+/* The x label below everything, the y label up the left edge, the second one's up the right edge;
+ * all centred on the plot. */
 void figure_labels(const Figure *figure, const char *x, const char *y) {
     const Frame *plot = &figure->plot;
     Str note = {0};
@@ -146,6 +158,8 @@ void figure_labels(const Figure *figure, const char *x, const char *y) {
     if (*x) figure_fitted(figure, plot->x + plot->width / 2, bottom, x, plot->width, style);
     style.upwards = true;
     if (*y) figure_fitted(figure, FIGURE_MARGIN + 8, plot->y + plot->height / 2, y, plot->height, style);
+    const char *y2 = figure->chart->y2.label;
+    if (y2) figure_fitted(figure, FIGURE_WIDTH - FIGURE_MARGIN, plot->y + plot->height / 2, y2, plot->height, style);
 }
 
 /* ---- names ------------------------------------------------------------------------------------------------------- */

@@ -19,6 +19,7 @@ typedef struct Figure {
     Paint *paint;
     const Chart *chart;
     const ChartView *view;
+    const Contours *contours; /* HEATMAP: the lines of the view; NULL: none */
     Frame plot;
 } Figure;
 
@@ -36,6 +37,7 @@ void figure_ticks_up(Scale scale, double height, Ticks *ticks);
 double ticks_width(const Ticks *ticks);
 void figure_axis_across(const Figure *figure, Scale scale, const Ticks *ticks, bool grid);
 void figure_axis_up(const Figure *figure, Scale scale, const Ticks *ticks, bool grid);
+void figure_axis_right(const Figure *figure, Scale scale, const Ticks *ticks); /* texts to the right; no grid */
 void figure_labels(const Figure *figure, const char *x, const char *y);
 /* Names in the margins, centred on their places, thinned to what can be read. */
 void figure_names_left(const Figure *figure, const Axis *axis, Scale scale, double room);
@@ -45,6 +47,13 @@ double names_width(const Axis *axis, Scale scale, double size);
 
 double figure_x(const Figure *figure, Scale scale, double value);
 double figure_y(const Figure *figure, Scale scale, double value);
+
+/* The marks in view and where their labels stand, in the plot's units from its top left corner; drawing them. */
+size_t figure_marks_place(const Figure *figure, SpotHides *hides, const void *context, MarkSpot out[CHART_MARKS_MAX]);
+void figure_marks(const Figure *figure, const MarkSpot *marks, size_t count);
+/* Contour lines, broken where their labels stand, which keep clear of `marks`; and the levels across the colour bar. */
+void figure_contours(const Figure *figure, const MarkSpot *marks, size_t mark_count);
+void figure_bar_levels(const Figure *figure, Scale scale, Frame bar);
 
 void figure_bars(Figure *figure);
 void figure_lines(Figure *figure);

@@ -25,6 +25,7 @@ static void draw_colour_bar(const Figure *figure, Scale scale, const Ticks *tick
         double y = plot->y + plot->height - (i + 1) * step;
         figure->paint->ops->rectangle(figure->paint, (Frame){x, y, BAR_WIDTH, step + (i > 0 ? 0.5 : 0)}, colour);
     }
+    figure_bar_levels(figure, scale, (Frame){x, plot->y, BAR_WIDTH, plot->height});
     for (size_t i = 0; i < ticks->count; i++) {
         double y = figure_y(figure, scale, ticks->at[i]);
         figure_line(figure, x + BAR_WIDTH, y, x + BAR_WIDTH + 5, y, figure_grey, 1);
@@ -53,21 +54,6 @@ static Cells cells_in_view(const Axis *axis, Scale scale) {
     return cells;
 }
 
-/* The mean of what is known of a block; NaN where nothing is. */
-static double block_mean(const Chart *chart, size_t i, size_t rows, size_t j, size_t columns) {
-    double sum = 0;
-    size_t count = 0;
-    for (size_t a = i; a < i + rows && a < chart->grid_rows; a++) {
-        for (size_t b = j; b < j + columns && b < chart->grid_columns; b++) {
-            double value = chart->grid[a * chart->grid_columns + b];
-            if (!isfinite(value)) continue;
-            sum += value;
-            count++;
-        }
-    }
-    return count > 0 ? sum / (double)count : NAN;
-}
-
 static void cross(const Figure *figure, Frame frame) {
     figure_line(figure, frame.x, frame.y, frame.x + frame.width, frame.y + frame.height, figure_pale, 1);
     figure_line(figure, frame.x, frame.y + frame.height, frame.x + frame.width, frame.y, figure_pale, 1);
@@ -75,7 +61,8 @@ static void cross(const Figure *figure, Frame frame) {
 
 static void draw_value(const Figure *figure, Scale scale, Frame frame, double value) {
     if (isnan(value)) {
-        if (figure->chart->missing + figure->chart->infinite <= CROSSES_MOST) cross(figure, frame);
+        const Chart *chart = figure->chart;
+        if (chart->missing + chart->infinite + chart->colourless <= CROSSES_MOST) cross(figure, frame);
         return;
     }
     Rgb colour = palette_value(scale_fraction(scale, value), figure->chart->encoding.diverging);
@@ -105,7 +92,7 @@ static void draw_cells(const Figure *figure, Scale x, Scale y, Scale values) {
             Frame frame = {plot->x + left * plot->width, plot->y + fmin(a, b) * plot->height,
                            (right - left) * plot->width + SEAM, fabs(b - a) * plot->height + SEAM};
             if (!chart->y.category) frame.y -= SEAM;
-            draw_value(figure, values, frame, block_mean(chart, i, rows, j, columns));
+            draw_value(figure, values, frame, grid_mean(chart, i, rows, j, columns));
         }
     }
 }
@@ -128,6 +115,9 @@ void figure_heatmap(Figure *figure) {
     figure->paint->ops->clip(figure->paint, *plot);
     draw_cells(figure, x, y, values);
     figure->paint->ops->unclip(figure->paint);
+    MarkSpot marks[CHART_MARKS_MAX];
+    size_t mark_count = figure_marks_place(figure, NULL, NULL, marks);
+    figure_contours(figure, marks, mark_count);
     if (chart->x.category) {
         figure_names_below(figure, &chart->x, x, !level);
     } else {
@@ -142,6 +132,7 @@ void figure_heatmap(Figure *figure) {
     }
     draw_colour_bar(figure, values, &bar);
     figure_labels(figure, chart->x.label, chart->y.label);
+    figure_marks(figure, marks, mark_count);
 }
 
 /* ---- kernels ----------------------------------------------------------------------------------------------------- */

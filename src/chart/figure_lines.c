@@ -8,13 +8,14 @@ enum { PIECE = 512, MARKS_MOST = 60 };
 
 typedef struct Lines {
     const Figure *figure;
-    Scale x, y;
+    Scale x, y, right; /* right: of the second axis */
 } Lines;
 
 /* False for gaps. Far outside the plot places are kept within what formats can say. */
 static bool place(const Lines *lines, const Series *series, size_t i, Point *out) {
     double x = scale_fraction(lines->x, series->x[i]);
-    double y = isfinite(series->y[i]) ? scale_fraction(lines->y, series->y[i]) : NAN;
+    Scale scale = series->right ? lines->right : lines->y;
+    double y = isfinite(series->y[i]) ? scale_fraction(scale, series->y[i]) : NAN;
     if (isnan(x) || isnan(y)) return false;
     const Frame *plot = &lines->figure->plot;
     *out = (Point){plot->x + fmin(fmax(x, -900), 900) * plot->width,
@@ -116,24 +117,38 @@ static void draw_reference(const Lines *lines) {
     if (least < SIZE_MAX) figure_text(figure, best.x + 4, best.y + 13, label, FIGURE_TICK, ANCHOR_START, figure_ink);
 }
 
+static size_t mark_hides(const void *context, Spot spot) {
+    const Lines *lines = context;
+    const Frame *plot = &lines->figure->plot;
+    return crossings(lines, (Frame){plot->x + spot.x, plot->y + spot.y, spot.width, spot.height});
+}
+
 void figure_lines(Figure *figure) {
     const Chart *chart = figure->chart;
-    Lines lines = {figure, view_x(chart, figure->view), view_y(chart, figure->view)};
+    Lines lines = {figure, view_x(chart, figure->view), view_y(chart, figure->view), view_y2(chart, figure->view)};
     Frame *plot = &figure->plot;
-    Ticks across, up;
+    Ticks across, up, right;
     double below = FIGURE_BELOW + (*chart->x.label ? FIGURE_LABEL + 4 : 0);
     plot->height -= below;
     figure_ticks_up(lines.y, plot->height, &up);
     double left = ticks_width(&up) + 12 + (*chart->y.label ? FIGURE_LABEL + 12 : 0);
+    double right_room = 12;
+    if (chart->y2.label) {
+        figure_ticks_up(lines.right, plot->height, &right);
+        right_room = ticks_width(&right) + 12 + FIGURE_LABEL + 8;
+    }
     plot->x += left;
-    plot->width -= left + 12;
+    plot->width -= left + right_room;
     figure_ticks_across(lines.x, plot->width, &across);
     figure_axis_across(figure, lines.x, &across, true);
     figure_axis_up(figure, lines.y, &up, true);
+    if (chart->y2.label) figure_axis_right(figure, lines.right, &right);
     figure_labels(figure, chart->x.label, chart->y.label);
     figure->paint->ops->clip(figure->paint, (Frame){plot->x, plot->y - 1, plot->width + 1, plot->height + 2});
     for (size_t s = chart->series_count; s-- > 0;) draw_path(&lines, s);
     figure->paint->ops->unclip(figure->paint);
     for (size_t s = chart->series_count; s-- > 0;) draw_marks(&lines, s);
     draw_reference(&lines);
+    MarkSpot marks[CHART_MARKS_MAX];
+    figure_marks(figure, marks, figure_marks_place(figure, mark_hides, &lines, marks));
 }

@@ -144,11 +144,28 @@ typedef struct Source {
     const Column *y[CHART_SERIES_MAX];
     const Column *split; /* NULL: none */
     size_t y_count;
-    Names series; /* of `split` */
+    const Column *right; /* y[y_count - 1] where it has the second axis, else NULL */
+    Names series;        /* of `split` */
 } Source;
 
 static const char *cell_name(const Column *column, size_t row) {
     return column->cells[row].text ? column->cells[row].text : "";
+}
+
+/* LINES: one more column of y, against the second axis. */
+static bool source_open_right(Source *source, const Encoding *encoding, Error *err) {
+    if (encoding->kind != CHART_LINES || !*encoding->y2) return true;
+    if (*encoding->series) {
+        return error_set(err, STATUS_USAGE, "chart: a second axis ('%s') and series split by '%s' do not go together",
+                         encoding->y2, encoding->series);
+    }
+    if (source->y_count == CHART_SERIES_MAX) {
+        return error_set(err, STATUS_USAGE, "chart: '%s' would be one series more than the %d that can be told apart",
+                         encoding->y2, CHART_SERIES_MAX);
+    }
+    source->right = model_column(source->table, encoding->y2, true, err);
+    source->y[source->y_count++] = source->right;
+    return source->right != NULL;
 }
 
 static bool source_open(Source *source, const Chart *chart, const Table *table, Error *err) {
@@ -162,6 +179,7 @@ static bool source_open(Source *source, const Chart *chart, const Table *table, 
         source->y_count++;
     }
     if (source->y_count == 0) return error_set(err, STATUS_USAGE, "chart: no column for y is given");
+    if (!source_open_right(source, encoding, err)) return false;
     if (!*encoding->series) return true;
     source->split = model_column(table, encoding->series, false, err);
     if (!source->split) return false;
@@ -189,6 +207,19 @@ static bool series_begin(Series *series, const char *name, const Column *column,
     return series->name && series->unit && series->y && (!with_x || series->x);
 }
 
+/* The legend, the read-out and whoever reads names see which axis a series has. */
+static bool name_right(Series *series, Error *err) {
+    Str name = {0};
+    str_addf(&name, "%s (right)", series->name);
+    if (!str_ok(&name, err)) {
+        str_done(&name);
+        return false;
+    }
+    mem_free(series->name);
+    series->name = name.text;
+    return true;
+}
+
 /* Names, units and room for every series; the y axis is called after them where they agree. */
 static bool open_series(Chart *chart, const Source *source, size_t room, bool with_x, Error *err) {
     size_t count = source->split ? source->series.count : source->y_count;
@@ -198,9 +229,12 @@ static bool open_series(Chart *chart, const Source *source, size_t room, bool wi
         const char *name = source->split ? source->series.text[s] : column->name;
         chart->series_count = s + 1;
         if (!series_begin(&chart->series[s], name, column, room, with_x, err)) return false;
-        if (strcmp(unit, column->unit) != 0) unit = "";
+        chart->series[s].right = source->right && s + 1 == count;
+        if (chart->series[s].right && (!name_right(&chart->series[s], err) || !axis_label(&chart->y2, column, err)))
+            return false;
+        if (!chart->series[s].right && strcmp(unit, column->unit) != 0) unit = "";
     }
-    bool one = source->split || source->y_count == 1;
+    bool one = source->split || source->y_count - (source->right ? 1 : 0) == 1;
     chart->y.label = joined_label(one ? source->y[0]->name : "", unit, err);
     chart->y.unit = clean_text(unit, err);
     return chart->y.label && chart->y.unit;
@@ -321,7 +355,7 @@ static bool fill_lines(Chart *chart, Source *source, Error *err) {
             bool gap = count_gap(chart, isfinite(x) ? y : x);
             if (!isfinite(x)) continue;
             axis_note(&chart->x, x);
-            if (!gap) axis_note(&chart->y, y);
+            if (!gap) axis_note(series->right ? &chart->y2 : &chart->y, y);
             series->x[series->count] = x;
             series->y[series->count++] = y;
         }
@@ -343,17 +377,44 @@ static bool model_lines(Chart *chart, const Table *table, Error *err) {
 
 /* ---- charts ------------------------------------------------------------------------------------------------------ */
 
+/* What of an encoding can be refused without a look at the table. */
+static bool check_encoding(const Encoding *encoding, Error *err) {
+    if (encoding->mark_count > CHART_MARKS_MAX) {
+        return error_set(err, STATUS_USAGE, "chart: %u marks, at most %d are drawn", encoding->mark_count,
+                         CHART_MARKS_MAX);
+    }
+    if (encoding->kind != CHART_HEATMAP) return true;
+    if (encoding->contours > CHART_CONTOURS_MAX) {
+        return error_set(err, STATUS_USAGE, "chart: %u contours, at most %d are drawn", encoding->contours,
+                         CHART_CONTOURS_MAX);
+    }
+    if (encoding->log_value && encoding->diverging) {
+        return error_set(err, STATUS_USAGE, "chart: colours centred on 0 have no log scale");
+    }
+    return true;
+}
+
+static bool clean_texts(Chart *chart, Error *err) {
+    const Encoding *encoding = &chart->encoding;
+    if (!(chart->title = clean_text(encoding->title, err))) return false;
+    if (!(chart->reference_label = clean_text(encoding->reference_label, err))) return false;
+    for (unsigned i = 0; i < encoding->mark_count; i++) {
+        if (!(chart->mark_label[i] = clean_text(encoding->marks[i].label, err))) return false;
+    }
+    return true;
+}
+
 Chart *chart_new(const Table *table, const Encoding *encoding, Error *err) {
+    if (!check_encoding(encoding, err)) return NULL;
     Chart *chart = mem_alloc(1, sizeof *chart, err);
     if (!chart) return NULL;
     chart->encoding = *encoding;
-    Axis *axes[3] = {&chart->x, &chart->y, &chart->value};
-    for (int i = 0; i < 3; i++) {
+    Axis *axes[4] = {&chart->x, &chart->y, &chart->y2, &chart->value};
+    for (int i = 0; i < 4; i++) {
         axes[i]->low = axes[i]->least_positive = INFINITY;
         axes[i]->high = -INFINITY;
     }
-    bool ok = (chart->title = clean_text(encoding->title, err)) != NULL &&
-              (chart->reference_label = clean_text(encoding->reference_label, err)) != NULL;
+    bool ok = clean_texts(chart, err);
     if (ok) {
         switch (encoding->kind) {
         case CHART_BARS:
@@ -381,6 +442,7 @@ void chart_free(Chart *chart) {
     if (!chart) return;
     axis_done(&chart->x);
     axis_done(&chart->y);
+    axis_done(&chart->y2);
     axis_done(&chart->value);
     for (size_t s = 0; s < chart->series_count; s++) {
         mem_free(chart->series[s].name);
@@ -390,6 +452,7 @@ void chart_free(Chart *chart) {
     }
     mem_free(chart->title);
     mem_free(chart->reference_label);
+    for (unsigned i = 0; i < CHART_MARKS_MAX; i++) mem_free(chart->mark_label[i]);
     mem_free(chart->grid);
     mem_free(chart);
 }

@@ -20,6 +20,7 @@ typedef struct Axis {
 typedef struct Series {
     char *name, *unit;
     bool integer;
+    bool right; /* LINES: drawn against y2 */
     size_t count;
     double *x, *y; /* BARS: y[category]; LINES: sorted by x. y may be NaN or infinite: a gap */
 } Series;
@@ -28,7 +29,9 @@ struct Chart {
     Encoding encoding;
     char *title; /* escaped for terminals */
     char *reference_label;
+    char *mark_label[CHART_MARKS_MAX];
     Axis x, y, value; /* value: HEATMAP, KERNELS */
+    Axis y2;          /* LINES: the right axis; its label is NULL where there is none */
     Series series[CHART_SERIES_MAX];
     size_t series_count;
     double *grid;                   /* HEATMAP, KERNELS: grid_rows x grid_columns, NaN where nothing is known */
@@ -36,6 +39,7 @@ struct Chart {
     size_t kernel_rows, kernel_columns;
     bool wrapped; /* KERNELS of one channel: rows of filters, not a row a filter */
     size_t missing, infinite, repeated;
+    size_t colourless; /* HEATMAP: finite values that the log scale of colours has no colour for */
 };
 
 /* ---- building (names.c, model.c, model_grid.c) ------------------------------------------------------------------- */
@@ -66,8 +70,16 @@ bool count_gap(Chart *chart, double value);     /* true (and counted) where the 
 /* The scales in view. KERNELS and categories: positions from -0.5. */
 Scale view_x(const Chart *chart, const ChartView *view);
 Scale view_y(const Chart *chart, const ChartView *view);
-/* Colours: the data's range, symmetric about 0 where diverging. */
+/* The right axis, which zooms and pans with the left one, and the axis of a series. */
+Scale view_y2(const Chart *chart, const ChartView *view);
+Scale view_series(const Chart *chart, const ChartView *view, const Series *series);
+/* Colours: the data's range, symmetric about 0 where diverging, its positive part where logarithmic. */
 Scale value_scale(const Chart *chart);
+/* A value of the grid; NaN where it has no colour: not finite, or <= 0 on a log scale. */
+double grid_value(const Chart *chart, size_t row, size_t column);
+/* The mean of what has a colour in a block (clipped to the grid), on the scale of the colours; NaN where nothing has.
+ */
+double grid_mean(const Chart *chart, size_t row, size_t rows, size_t column, size_t columns);
 bool x_is_numeric(const Chart *chart);
 bool y_is_numeric(const Chart *chart);
 /* "2 values missing, 1 infinite, 3 values <= 0 not on the log axis"; empty where there is nothing to say. */
@@ -82,8 +94,76 @@ double grid_edge(const Axis *axis, size_t i, bool log);
 /* The cell at a place, false outside; KERNELS: see chart.h's view. */
 bool grid_index(const Axis *axis, double at, bool log, size_t *index);
 
+/* Where a mark stands as fractions of the plot from its top left corner; false where it is not in view. */
+bool mark_place(const Chart *chart, const ChartView *view, unsigned mark, double *x, double *y);
+
 /* KERNELS: place (in kernels from -0.5) of the weight in grid column or row i, and the reverse. */
 double kernel_place(size_t i, size_t size);
 bool kernel_index(double at, size_t size, size_t count, size_t *index);
+
+/* ---- contours (contour.c) ---------------------------------------------------------------------------------------- */
+
+typedef struct Place {
+    double x, y; /* data units */
+} Place;
+
+/* A line of equal value: places `first` to first + count - 1 joined in turn; closed: the last one is the first one. */
+typedef struct ContourPath {
+    size_t first, count; /* count >= 2 */
+    unsigned level;
+    bool closed;
+} ContourPath;
+
+typedef struct Contours {
+    unsigned level_count; /* 0 where all values are one */
+    double level[CHART_CONTOURS_MAX];
+    char label[CHART_CONTOURS_MAX][TICK_TEXT]; /* with the digits that tell them apart */
+    Place *places;
+    ContourPath *paths;
+    size_t place_count, path_count, place_capacity, path_capacity;
+} Contours;
+
+/* The levels of the view (view->contours of them) without their lines. */
+void contours_levels(const Chart *chart, const ChartView *view, Contours *out);
+/* Marching squares over the heat map's grid; between two values of the grid a line is placed linearly as the eye sees
+ * axes and colours (in logarithms where they are logarithmic). Saddles are resolved by the mean of their four corners;
+ * no line enters a square with a gap at a corner. Grids of more than 256 rows or columns are thinned to block means. */
+bool contours_find(const Chart *chart, const ChartView *view, Contours *out, Error *err);
+void contours_done(Contours *contours);
+
+/* ---- labels in the plot (spots.c): any units, y downwards from the plot's top left corner ------------------------ */
+
+typedef struct Spot {
+    double x, y, width, height;
+} Spot;
+bool spots_overlap(Spot a, Spot b, double gap);
+
+/* A mark's point, and where its label stands beside it (width 0: no room). */
+typedef struct MarkSpot {
+    double x, y;
+    Spot label;
+    unsigned mark;
+} MarkSpot;
+/* What label placing needs to know of a plot and its type. */
+typedef struct SpotSizes {
+    double width, height;                     /* of the plot */
+    double text_height, gap_across, gap_down; /* gaps: between a mark's point and its label */
+} SpotSizes;
+/* How much of the data a label would hide there. */
+typedef size_t SpotHides(const void *context, Spot spot);
+/* Places labels (their widths are given) right of, left of, above or below their marks, so that they cover neither a
+ * mark nor each other, and little of the data (hides: NULL, no matter), where that can be. */
+void spots_marks(MarkSpot *marks, size_t count, SpotSizes sizes, SpotHides *hides, const void *context);
+
+typedef struct LevelSpot {
+    Spot spot;
+    unsigned level;
+} LevelSpot;
+enum { LEVEL_SPOTS_MAX = 48 };
+/* At most one label a line, on it, where it runs flattest and other lines are far, apart from `marks` and from each
+ * other. text_width: of each level's label. */
+size_t spots_levels(const Contours *contours, Scale x, Scale y, SpotSizes sizes,
+                    const double text_width[CHART_CONTOURS_MAX], const MarkSpot *marks, size_t mark_count,
+                    LevelSpot out[LEVEL_SPOTS_MAX]);
 
 #endif

@@ -84,7 +84,9 @@ static bool new_grid(Chart *chart, size_t rows, size_t columns, Error *err) {
 /* Counts the gaps and finds the range of what was put into the grid. */
 static void survey_grid(Chart *chart) {
     for (size_t i = 0; i < chart->grid_rows * chart->grid_columns; i++) {
-        if (!count_gap(chart, chart->grid[i])) axis_note(&chart->value, chart->grid[i]);
+        if (count_gap(chart, chart->grid[i])) continue;
+        axis_note(&chart->value, chart->grid[i]);
+        if (chart->encoding.log_value && chart->grid[i] <= 0) chart->colourless++;
     }
 }
 
@@ -115,10 +117,37 @@ bool model_grid(Chart *chart, const Table *table, Error *err) {
         given[at] = true;
     }
     if (ok) survey_grid(chart);
+    if (ok && encoding->contours > 0 && !chart_takes_contours(chart)) {
+        ok = error_set(err, STATUS_USAGE, "chart: contours need two axes of numbers; column '%s' holds text",
+                       chart->x.category ? x->name : y->name);
+    }
     mem_free(given);
     names_done(&x_names);
     names_done(&y_names);
     return ok;
+}
+
+double grid_value(const Chart *chart, size_t row, size_t column) {
+    double value = chart->grid[row * chart->grid_columns + column];
+    bool log = chart->encoding.kind == CHART_HEATMAP && chart->encoding.log_value;
+    return isfinite(value) && (!log || value > 0) ? value : NAN;
+}
+
+double grid_mean(const Chart *chart, size_t row, size_t rows, size_t column, size_t columns) {
+    bool log_value = chart->encoding.kind == CHART_HEATMAP && chart->encoding.log_value;
+    double sum = 0;
+    size_t count = 0;
+    if (rows == 1 && columns == 1) return grid_value(chart, row, column);
+    for (size_t i = row; i < row + rows && i < chart->grid_rows; i++) {
+        for (size_t j = column; j < column + columns && j < chart->grid_columns; j++) {
+            double value = grid_value(chart, i, j);
+            if (isnan(value)) continue;
+            sum += log_value ? log(value) : value;
+            count++;
+        }
+    }
+    if (count == 0) return NAN;
+    return log_value ? exp(sum / (double)count) : sum / (double)count;
 }
 
 /* ---- kernels ----------------------------------------------------------------------------------------------------- */

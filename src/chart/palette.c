@@ -39,6 +39,14 @@ Rgb palette_value(double fraction, bool diverging) {
     return (Rgb){mix(a.red, b.red, at), mix(a.green, b.green, at), mix(a.blue, b.blue, at)};
 }
 
+/* By WCAG's relative luminance: white and black have the same contrast with 0.179. */
+bool palette_dark(double fraction, bool diverging) {
+    Rgb colour = palette_value(fraction, diverging);
+    double red = pow(colour.red / 255.0, 2.2), green = pow(colour.green / 255.0, 2.2),
+           blue = pow(colour.blue / 255.0, 2.2);
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.179;
+}
+
 static int squared(int difference) {
     return difference * difference;
 }

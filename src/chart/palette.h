@@ -12,8 +12,9 @@ typedef struct Rgb {
 Rgb palette_series(int series); /* any number; repeats after 12 */
 /* fraction 0 to 1; viridis, or blue through white (0.5) to red. */
 Rgb palette_value(double fraction, bool diverging);
-int palette_xterm(Rgb colour); /* nearest of xterm's 16 to 255 */
-int palette_basic(int series); /* one of the 8 basic colours */
+bool palette_dark(double fraction, bool diverging); /* white is seen on palette_value's colour better than black */
+int palette_xterm(Rgb colour);                      /* nearest of xterm's 16 to 255 */
+int palette_basic(int series);                      /* one of the 8 basic colours */
 /* The same scales in the few of xterm's colours that keep their order of lightness, which the nearest ones do not. */
 int palette_value_xterm(double fraction, bool diverging);
 

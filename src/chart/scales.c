@@ -62,8 +62,7 @@ int number_decimals(double largest, int significant) {
     return decimals < 0 ? 0 : decimals;
 }
 
-/* "1.50e+06" becomes "1.50e6". */
-static void shorten_exponent(char *text) {
+void shorten_exponent(char *text) {
     char *e = strchr(text, 'e');
     if (e) snprintf(e + 1, 6, "%d", (int)strtol(e + 1, NULL, 10));
 }

@@ -34,5 +34,7 @@ void ticks_find(Scale scale, size_t most, Ticks *out);
 int number_decimals(double largest, int significant);
 /* A number with these decimals (-1: as short as %.4g shows it, exponents without padding). */
 void number_text(double value, int decimals, char out[TICK_TEXT]);
+/* "1.50e+06" becomes "1.50e6". `text`: of TICK_TEXT bytes. */
+void shorten_exponent(char *text);
 
 #endif

@@ -14,8 +14,7 @@ static bool draw(Canvas *canvas, const Chart *chart, const ChartView *view, Erro
     case CHART_LINES:
         return text_lines(canvas, chart, view, err);
     case CHART_HEATMAP:
-        text_heatmap(canvas, chart, view);
-        return true;
+        return text_heatmap(canvas, chart, view, err);
     case CHART_KERNELS:
         text_kernels(canvas, chart, view);
         return true;

@@ -1,7 +1,8 @@
 /* text_heat -- heat maps and kernels in cells: two colours to a cell (upper half block), or shades and signs.
  *
  * COLOURS_256 shows two values a cell; COLOURS_8 mixes two of the eight colours with shade blocks; without colours
- * magnitude is density, and where colours would diverge, the kind of stroke tells the sign. */
+ * magnitude is density, and where colours would diverge, the kind of stroke tells the sign. Contours lie over colours,
+ * and in place of shades. */
 #include "chart/canvas.h"
 
 #include <math.h>
@@ -14,6 +15,7 @@ typedef struct Ink {
     Canvas *canvas;
     Scale scale;
     bool diverging;
+    bool bare; /* only what is missing is drawn: contours stand in for the values */
 } Ink;
 
 static int level_of(double fraction, int levels) {
@@ -30,6 +32,12 @@ static const char *shade(const Ink *ink, double fraction) {
     if (ink->diverging) return (ink->canvas->ascii ? signs_ascii : signs)[level_of(fraction, 7)];
     if (ink->canvas->ascii) return dense_ascii[level_of(fraction, 10)];
     return dense[level_of(fraction, 5)];
+}
+
+/* The one of eight colours that is nearest. */
+static int16_t basic_colour(double fraction, bool diverging) {
+    static const int16_t sequential[] = {4, 6, 2, 3}, signs[] = {4, 7, 1};
+    return diverging ? signs[level_of(fraction, 3)] : sequential[level_of(fraction, 4)];
 }
 
 /* Eight colours: steps between neighbours of a row of colours, mixed by shades. */
@@ -52,6 +60,7 @@ static void put_value(const Ink *ink, int x, int y, double value) {
     ChartCell *cell = canvas_cell(ink->canvas, x, y);
     if (!cell || isnan(value)) return;
     bool missing = isinf(value);
+    if (ink->bare && !missing) return;
     double fraction = scale_fraction(ink->scale, value);
     if (ink->canvas->colours == COLOURS_NONE || missing) {
         const char *glyph = missing ? (ink->canvas->ascii ? "x" : "×") : shade(ink, fraction);
@@ -111,28 +120,31 @@ static void put_picture(const Ink *ink, Box box, int rows, ValueAt *value, const
 
 enum { BAR_COLUMNS = 2 };
 
+typedef struct BarPicture {
+    Scale scale;
+    int rows;
+} BarPicture;
+
 static double bar_value(const void *context, int column, int row) {
-    const Scale *scale = context; /* high: at row 0; low: one row beyond the last */
+    const BarPicture *bar = context;
     (void)column;
-    return scale->high + (scale->low - scale->high) * (row + 0.5);
+    return scale_value(bar->scale, 1 - (row + 0.5) / bar->rows);
 }
 
-/* The bar's columns at x, its ticks right of it. */
+/* The bar's columns at x, its ticks right of it; a bare one is a legend. */
 static void draw_colour_bar(const Ink *ink, int x, Box plot, const Labels *labels) {
-    int rows = plot.height * (pairs(ink->canvas) ? 2 : 1);
-    Scale steps = {ink->scale.high - (ink->scale.high - ink->scale.low) / rows, ink->scale.high, false};
-    put_picture(ink, (Box){x, plot.y, BAR_COLUMNS, plot.height}, rows, bar_value, &steps);
+    BarPicture bar = {ink->scale, plot.height * (pairs(ink->canvas) ? 2 : 1)};
+    if (!ink->bare) put_picture(ink, (Box){x, plot.y, BAR_COLUMNS, plot.height}, bar.rows, bar_value, &bar);
     for (size_t i = 0; i < labels->count; i++) {
-        int y = plot.y + plot.height - 1 - labels->at[i];
-        canvas_put(ink->canvas, x + BAR_COLUMNS, y, "╴", " ", PLAIN);
-        canvas_text(ink->canvas, x + BAR_COLUMNS + 1, y, labels->text[i], 16, PLAIN, false);
+        int y = plot.y + plot.height - 1 - labels->at[i], left = ink->bare ? x : x + BAR_COLUMNS + 1;
+        if (!ink->bare) canvas_put(ink->canvas, x + BAR_COLUMNS, y, "╴", " ", PLAIN);
+        canvas_text(ink->canvas, left, y, labels->text[i], 16, PLAIN, false);
     }
 }
 
 /* Takes the colour bar's room from the right of the plot; returns its place, or -1 where there is too little. */
-static int reserve_colour_bar(const Ink *ink, Layout *layout, Labels *labels) {
-    labels_up(ink->scale, layout->plot.height, 1, labels);
-    int room = BAR_COLUMNS + 1 + labels_width(labels) + 2;
+static int reserve_colour_bar(const Ink *ink, Layout *layout, const Labels *labels) {
+    int room = (ink->bare ? 0 : BAR_COLUMNS + 1) + labels_width(labels) + 2;
     if (layout->plot.width - room < 12 || layout->plot.height < 3) return -1;
     layout->plot.width -= room;
     return layout->plot.x + layout->plot.width + 2;
@@ -176,8 +188,8 @@ static bool cells_between(const Axis *axis, Scale scale, double from, double to,
 static double heat_value(const void *context, int column, int row) {
     const HeatPicture *picture = context;
     const Chart *chart = picture->chart;
-    size_t left, right, top, bottom, count = 0;
-    double sum = 0, from = (double)row / picture->rows, to = (row + 1.0) / picture->rows;
+    size_t left, right, top, bottom;
+    double from = (double)row / picture->rows, to = (row + 1.0) / picture->rows;
     if (!chart->y.category) { /* numbers grow upwards, names run downwards */
         double down = from;
         from = 1 - to;
@@ -188,15 +200,8 @@ static double heat_value(const void *context, int column, int row) {
         !cells_between(&chart->y, picture->y, from, to, &top, &bottom)) {
         return NAN;
     }
-    for (size_t i = top; i <= bottom; i++) {
-        for (size_t j = left; j <= right; j++) {
-            double value = chart->grid[i * chart->grid_columns + j];
-            if (!isfinite(value)) continue;
-            sum += value;
-            count++;
-        }
-    }
-    return count > 0 ? sum / (double)count : INFINITY;
+    double mean = grid_mean(chart, top, bottom - top + 1, left, right - left + 1);
+    return isnan(mean) ? INFINITY : mean;
 }
 
 static bool across_labels(const Axis *axis, Scale scale, int cells, Labels *labels) {
@@ -240,30 +245,114 @@ static void frame(Canvas *canvas, const Layout *layout, const Labels *up, const 
     draw_axis_across(canvas, across, plot->x, layout->axis, plot->width);
 }
 
-void text_heatmap(Canvas *canvas, const Chart *chart, const ChartView *view) {
-    Ink ink = {canvas, value_scale(chart), chart->encoding.diverging};
-    HeatPicture picture = {.chart = chart, .x = view_x(chart, view), .y = view_y(chart, view)};
+/* ---- contours and marks over a heat map -------------------------------------------------------------------------- */
+
+typedef struct HeatPlot {
+    const Ink *ink;
+    const ChartView *view;
+    HeatPicture picture; /* one row of values to a cell */
+    Box box;
+} HeatPlot;
+
+/* The levels by their letters, at their places on the bar, thinned to one a row. */
+static void level_labels(const Ink *ink, const Contours *contours, int rows, Labels *out) {
+    unsigned step = 1;
+    for (bool apart = false; !apart && step <= contours->level_count; step += !apart) {
+        out->count = 0;
+        apart = true;
+        for (unsigned l = step - 1; l < contours->level_count; l += step) {
+            int at = cell_of(scale_fraction(ink->scale, contours->level[l]), rows, 1);
+            if (out->count > 0 && at == out->at[out->count - 1]) apart = false;
+            out->at[out->count] = at;
+            snprintf(out->text[out->count++], TICK_TEXT, "%c %.36s", 'a' + (int)l, contours->label[l]);
+        }
+    }
+}
+
+/* What stands beside the colour bar: ticks, or the levels where their lines are known by letters only. */
+static void value_labels(const Ink *ink, const Contours *contours, bool letters, int rows, Labels *out) {
+    if (letters && contours->level_count > 0)
+        level_labels(ink, contours, rows, out);
+    else
+        labels_up(ink->scale, rows, 1, out);
+}
+
+/* Names have cells; numbers have places, as their ticks do. */
+static int heat_cell(const Axis *axis, double fraction, int cells) {
+    return axis->category ? level_of(fraction, cells) : cell_of(fraction, cells, 1);
+}
+
+static bool heat_mark(const void *context, unsigned mark, int *column, int *row) {
+    const HeatPlot *plot = context;
+    const Chart *chart = plot->picture.chart;
+    double x, y;
+    if (!mark_place(chart, plot->view, mark, &x, &y)) return false;
+    *column = heat_cell(&chart->x, x, plot->box.width);
+    *row = chart->y.category ? heat_cell(&chart->y, y, plot->box.height)
+                             : plot->box.height - 1 - heat_cell(&chart->y, 1 - y, plot->box.height);
+    return true;
+}
+
+/* A cell of one colour. A line is black or white all along, whichever shows on the colour of its level. */
+static int heat_ready(const void *context, int column, int row, double level) {
+    const HeatPlot *plot = context;
+    const Ink *ink = plot->ink;
+    ChartCell *cell = canvas_cell(ink->canvas, plot->box.x + column, plot->box.y + row);
+    double value = heat_value(&plot->picture, column, row);
+    if (ink->bare || !cell || !isfinite(value)) return PLAIN;
+    double here = scale_fraction(ink->scale, value), line = scale_fraction(ink->scale, level);
+    if (ink->canvas->colours == COLOURS_256) {
+        cell->background = (int16_t)palette_value_xterm(here, ink->diverging);
+        return palette_dark(line, ink->diverging) ? 231 : 16;
+    }
+    cell->background = basic_colour(here, ink->diverging);
+    int around = basic_colour(line, ink->diverging);
+    return around == 4 || around == 1 ? 7 : 0;
+}
+
+static bool draw_heat(const Ink *ink, const Chart *chart, const ChartView *view, const Box *box, bool letters,
+                      Error *err) {
+    Canvas *canvas = ink->canvas;
+    HeatPicture picture = {chart, view_x(chart, view), view_y(chart, view), box->width, box->height};
+    HeatPlot plot = {ink, view, picture, *box};
+    ContourStyle style = {heat_ready, &plot, letters};
+    MarkSpot marks[CHART_MARKS_MAX];
+    if (chart->grid_rows == 0 || chart->grid_columns == 0) return true;
+    if (pairs(canvas)) picture.rows *= 2;
+    put_picture(ink, *box, picture.rows, heat_value, &picture);
+    size_t count = text_marks_place(chart, box, heat_mark, NULL, &plot, marks);
+    if (view->contours > 0 && !text_contours(canvas, chart, view, box, marks, count, style, err)) return false;
+    text_marks(canvas, chart, box, marks, count, canvas->colours == COLOURS_256 || (canvas->colours && !canvas->ascii));
+    double x = scale_fraction(picture.x, view->cursor), y = scale_fraction(picture.y, view->cursor_y);
+    if (!(x >= 0 && x <= 1 && y >= 0 && y <= 1)) return true;
+    if (!chart->y.category) y = 1 - y;
+    mark_cursor(canvas, box->x + level_of(x, box->width), box->y + level_of(y, box->height));
+    return true;
+}
+
+bool text_heatmap(Canvas *canvas, const Chart *chart, const ChartView *view, Error *err) {
+    Ink ink = {canvas, value_scale(chart), chart->encoding.diverging, false};
+    Scale x = view_x(chart, view), y = view_y(chart, view);
     Layout layout = layout_begin(canvas, chart, view, chart->y.label, chart->x.label, LEAST_PLOT, PARTS_AXIS);
     Labels up, across, values;
-    up_labels(&chart->y, picture.y, layout.plot.height, &up);
+    Contours levels;
+    contours_levels(chart, view, &levels);
+    bool shades = canvas->colours == COLOURS_NONE || (canvas->colours == COLOURS_8 && canvas->ascii);
+    bool letters = levels.level_count > 0 && (shades || canvas->ascii);
+    ink.bare = levels.level_count > 0 && shades;
+    up_labels(&chart->y, y, layout.plot.height, &up);
     int names = labels_width(&up), most = layout.plot.width / 3;
     int left = (names > most ? most : names) + 2;
     if (layout.plot.width - left < 8 || layout.axis < 0) left = 0;
     layout.plot.x += left;
     layout.plot.width -= left;
+    value_labels(&ink, &levels, letters, layout.plot.height, &values);
     int bar = reserve_colour_bar(&ink, &layout, &values);
     colour_bar(&ink, chart, &layout, bar, &values);
-    bool indices = across_labels(&chart->x, picture.x, layout.plot.width, &across);
+    bool indices = across_labels(&chart->x, x, layout.plot.width, &across);
     frame(canvas, &layout, &up, &across, left);
     layout_x_label(canvas, &layout, chart->x.label, indices);
-    Box plot = layout.plot;
-    picture.columns = plot.width;
-    picture.rows = plot.height * (pairs(canvas) ? 2 : 1);
-    if (chart->grid_rows > 0 && chart->grid_columns > 0) put_picture(&ink, plot, picture.rows, heat_value, &picture);
-    double x = scale_fraction(picture.x, view->cursor), y = scale_fraction(picture.y, view->cursor_y);
-    if (!(x >= 0 && x <= 1 && y >= 0 && y <= 1)) return;
-    if (!chart->y.category) y = 1 - y;
-    mark_cursor(canvas, plot.x + level_of(x, plot.width), plot.y + level_of(y, plot.height));
+    return draw_heat(&ink, chart, view, &layout.plot, letters && bar >= 0, err);
 }
 
 /* ---- kernels: square dots, one dot between kernels -----------------------------------------------------------------
@@ -381,13 +470,14 @@ static void kernel_cursor(Canvas *canvas, const Chart *chart, const ChartView *v
 }
 
 void text_kernels(Canvas *canvas, const Chart *chart, const ChartView *view) {
-    Ink ink = {canvas, value_scale(chart), true};
+    Ink ink = {canvas, value_scale(chart), true, false};
     int half = pairs(canvas) ? 2 : 1;
     KernelPicture picture = {.chart = chart, .wide = half == 2 ? 1 : 2};
     Layout layout =
         layout_begin(canvas, chart, view, chart->y.label, chart->x.label, LEAST_PLOT, chart->wrapped ? 0 : PARTS_AXIS);
     Labels up, across, values;
     Str shown = {0};
+    labels_up(ink.scale, layout.plot.height, 1, &values);
     int bar = reserve_colour_bar(&ink, &layout, &values);
     if (chart->x.count == 0 || chart->y.count == 0) return;
     int left = text_width(chart->y.names[chart->y.count - 1]) + 2;

@@ -165,6 +165,16 @@ void draw_axis_up(Canvas *canvas, const Labels *labels, int x, int y, int cells,
     }
 }
 
+void draw_axis_right(Canvas *canvas, const Labels *labels, int x, int y, int cells) {
+    for (int i = 0; i < cells; i++) canvas_put(canvas, x, y + i, "│", "|", PLAIN);
+    for (size_t i = 0; i < labels->count; i++) {
+        int row = y + cells - 1 - labels->at[i];
+        if (labels->at[i] < 0 || labels->at[i] >= cells) continue;
+        canvas_put(canvas, x, row, "├", "+", PLAIN);
+        canvas_text(canvas, x + 2, row, labels->text[i], (int)canvas->grid.width - x - 2, PLAIN, false);
+    }
+}
+
 /* ---- layout ------------------------------------------------------------------------------------------------------ */
 
 /* Label and legend in one row where they fit, else the legend in rows of its own, `spare` rows at most in all. */
@@ -175,7 +185,11 @@ static int draw_header(Canvas *canvas, const Chart *chart, const ChartView *view
     int used = canvas_text(canvas, 0, y, label, width, PLAIN, false);
     if (!legend || chart->series_count < 2) return used > 0 ? 1 : 0;
     if (used > 0) start = used + LEGEND_GAP;
-    if (start > 0 && start + legend_width(chart) > width && most > 1) {
+    int right = chart->y2.label ? text_width(chart->y2.label) + LEGEND_GAP : 0;
+    bool one_row = start + legend_width(chart) + right <= width;
+    bool labelled = right > 0 && (one_row || (most > 1 && start + right <= width));
+    if (labelled) canvas_right(canvas, width, y, chart->y2.label, width, PLAIN);
+    if ((start > 0 || labelled) && !one_row && most > 1) {
         return 1 + draw_legend(canvas, chart, view, 0, y + 1, most - 1, fills);
     }
     return draw_legend(canvas, chart, view, start, y, most, fills);

@@ -70,9 +70,25 @@ Scale view_y(const Chart *chart, const ChartView *view) {
     return viewed(view->y0, view->y1, log, &chart->y, full_y(chart, log));
 }
 
+/* The second axis: what part of it is in view follows the left one, so that both move as one picture. */
+Scale view_y2(const Chart *chart, const ChartView *view) {
+    Scale left = view_y(chart, view), left_full = full_y(chart, left.log),
+          full = padded(&chart->y2, 0.04, false, false);
+    double from = scale_fraction(left_full, left.low), to = scale_fraction(left_full, left.high);
+    if (isnan(from) || isnan(to) || (fabs(from) < 1e-9 && fabs(to - 1) < 1e-9)) return full;
+    return scale_sane(scale_value(full, from), scale_value(full, to), false, 1);
+}
+
+Scale view_series(const Chart *chart, const ChartView *view, const Series *series) {
+    return series->right ? view_y2(chart, view) : view_y(chart, view);
+}
+
 Scale value_scale(const Chart *chart) {
     double low = chart->value.low, high = chart->value.high;
-    if (low > high) return (Scale){0, 1, false};
+    bool log = chart->encoding.kind == CHART_HEATMAP && chart->encoding.log_value;
+    if (low > high) return (Scale){log ? 0.1 : 0, 1, log};
+    if (log)
+        return scale_sane(fmin(fmax(low, chart->value.least_positive), high), high, true, chart->value.least_positive);
     if (chart->encoding.diverging) {
         high = fmax(fabs(low), fabs(high));
         if (high == 0) high = 1;
@@ -81,12 +97,28 @@ Scale value_scale(const Chart *chart) {
     return scale_sane(low, high, false, 1);
 }
 
+bool chart_takes_contours(const Chart *chart) {
+    return chart->encoding.kind == CHART_HEATMAP && !chart->x.category && !chart->y.category;
+}
+
+bool mark_place(const Chart *chart, const ChartView *view, unsigned mark, double *x, double *y) {
+    const ChartMark *place = &chart->encoding.marks[mark];
+    bool downwards = chart->encoding.kind == CHART_HEATMAP && chart->y.category;
+    if (!isfinite(place->x) || !isfinite(place->y)) return false;
+    *x = scale_fraction(view_x(chart, view), place->x);
+    *y = scale_fraction(view_y(chart, view), place->y);
+    if (!(*x >= 0 && *x <= 1 && *y >= 0 && *y <= 1)) return false;
+    if (!downwards) *y = 1 - *y;
+    return true;
+}
+
 ChartView chart_view(const Chart *chart) {
     ChartView view = {.log_x = chart->encoding.log_x && x_is_numeric(chart),
                       .log_y = chart->encoding.log_y && y_is_numeric(chart),
                       .series = -1,
                       .cursor = NAN,
-                      .cursor_y = NAN};
+                      .cursor_y = NAN,
+                      .contours = chart_takes_contours(chart) ? chart->encoding.contours : 0};
     Scale x = full_x(chart, view.log_x), y = full_y(chart, view.log_y);
     view.x0 = x.low;
     view.x1 = x.high;
@@ -104,7 +136,7 @@ static size_t left_out(const Chart *chart, const ChartView *view) {
     for (size_t s = 0; s < chart->series_count; s++) {
         const Series *series = &chart->series[s];
         for (size_t i = 0; i < series->count; i++) {
-            bool out = (log_x && series->x && series->x[i] <= 0) || (log_y && series->y[i] <= 0);
+            bool out = (log_x && series->x && series->x[i] <= 0) || (log_y && !series->right && series->y[i] <= 0);
             if (out && isfinite(series->y[i])) count++;
         }
     }
@@ -127,6 +159,7 @@ void chart_footnote(const Chart *chart, const ChartView *view, Str *out) {
     add_count(out, chart->missing, "value missing", "values missing");
     add_count(out, chart->infinite, "value infinite", "values infinite");
     add_count(out, left_out(chart, view), "value <= 0 not on the log axis", "values <= 0 not on the log axis");
+    add_count(out, chart->colourless, "value <= 0 not on the log scale", "values <= 0 not on the log scale");
     add_count(out, chart->repeated, "repeated row left out", "repeated rows left out");
 }
 
@@ -176,6 +209,11 @@ static void read_line(const Chart *chart, const ChartView *view, Str *out) {
     value_text(series->x[index], chart->x.unit, chart->x.integer, out);
     str_addf(out, "  %s ", series->name);
     value_text(series->y[index], series->unit, series->integer, out);
+    for (unsigned m = 0; m < chart->encoding.mark_count; m++) {
+        double x, y;
+        if (!mark_place(chart, view, m, &x, &y) || nearest_point(series, chart->encoding.marks[m].x) != index) continue;
+        str_addf(out, "  (%s)", chart->mark_label[m]);
+    }
 }
 
 static void read_place(const Axis *axis, const char *name, size_t index, Str *out) {
@@ -197,6 +235,14 @@ static void read_heatmap(const Chart *chart, const ChartView *view, Str *out) {
     read_place(&chart->y, chart->encoding.y[0], i, out);
     str_addf(out, "%s ", chart->encoding.value);
     value_text(chart->grid[i * chart->grid_columns + j], chart->value.unit, chart->value.integer, out);
+    for (unsigned m = 0; m < chart->encoding.mark_count; m++) {
+        const ChartMark *mark = &chart->encoding.marks[m];
+        size_t mark_i, mark_j;
+        if (grid_index(&chart->x, mark->x, view->log_x, &mark_j) &&
+            grid_index(&chart->y, mark->y, view->log_y, &mark_i) && mark_i == i && mark_j == j) {
+            str_addf(out, "  (%s)", chart->mark_label[m]);
+        }
+    }
 }
 
 static void read_kernels(const Chart *chart, const ChartView *view, Str *out) {
@@ -254,9 +300,16 @@ static void change(Scale full, double least, double factor, double about, double
     view->high = b >= 1 ? full.high : scale_value(full, b);
 }
 
+/* The cursor's height on the left axis, whichever its series is drawn against. */
+static double cursor_on_left(const Chart *chart, const ChartView *view) {
+    bool known = view->series >= 0 && view->series < (int)chart->series_count;
+    if (!known || !chart->series[view->series].right) return view->cursor_y;
+    return scale_value(view_y(chart, view), scale_fraction(view_y2(chart, view), view->cursor_y));
+}
+
 static void change_view(const Chart *chart, ChartView *view, double factor, double dx, double dy) {
     Scale x = view_x(chart, view), y = view_y(chart, view);
-    double cursor_y = view->cursor_y;
+    double cursor_y = cursor_on_left(chart, view);
     double least_x = chart->x.category && chart->x.count > 0 ? 1 / (double)chart->x.count : 1e-9;
     double least_y = chart->y.category && chart->y.count > 0 ? 1 / (double)chart->y.count : 1e-9;
     change(full_x(chart, x.log), least_x, factor, view->cursor, dx, &x);

@@ -54,8 +54,16 @@ const HelpTopic help_topics[] = {
      "Options of plot choose another chart of the same table: --kind, --x, --y, --series, --value, --log-x, --log-y,\n"
      "--reference, --title. They stay with the table.\n"
      "\n"
-     "Keys of the viewer: arrows or hjkl move the cursor, + - zoom, _ fits, < > pan, Tab next series, L log axis, s saves,\n"
-     "? lists the keys, q leaves.\n"},
+     "  plot t --kind lines --x alpha --y loss --y2 accuracy     one more column against an axis at the right, which is linear\n"
+     "                                                           and excludes --series (--series \"\" ends it)\n"
+     "  plot t --kind heatmap --x u --y v --value loss --log-value --contours 10\n"
+     "\n"
+     "--log-value puts the colours on a log scale; values <= 0 are gaps then, counted under the chart. --contours N draws lines at N\n"
+     "levels, evenly spaced between the least and the greatest value (with --log-value in the logarithm). Without colours the lines\n"
+     "stand alone, and letters name the levels. export takes these three options, too, for one file.\n"
+     "\n"
+     "Keys of the viewer: arrows or hjkl move the cursor, + - zoom, _ fits, < > pan, Tab next series, L log axis, c contours,\n"
+     "s saves, ? lists the keys, q leaves.\n"},
     {"training", "weight predictors, runs and how to go on with them",
      "A weight predictor (NeRN) is a small MLP: from the encoded place of a kernel (layer, filter, channel) to the kernel. With fewer\n"
      "parameters than the network (CR below 1) it compresses it; with more it can still do better than its source, because what it\n"

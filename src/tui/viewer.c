@@ -205,6 +205,18 @@ static void do_log(Viewer *viewer, int dx, int dy) {
                                                    : "linear");
 }
 
+/* The chart's own number of levels, or one that suits most. */
+static void do_contours(Viewer *viewer, int dx, int dy) {
+    (void)dx;
+    (void)dy;
+    enum { USUAL = 8 };
+    unsigned own = chart_encoding(viewer->chart)->contours;
+    if (!chart_takes_contours(viewer->chart))
+        set_message(viewer, "only heat maps with numbers on both axes have contours");
+    else
+        viewer->view.contours = viewer->view.contours > 0 ? 0 : own > 0 ? own : USUAL;
+}
+
 static void do_save(Viewer *viewer, int dx, int dy) {
     (void)dx;
     (void)dy;
@@ -277,6 +289,7 @@ static const Binding bindings[] = {
     {{SPECIAL(SR)}, "Shift-up", "pan up", do_pan, 0, 1},
     {{SPECIAL(SF)}, "Shift-down", "pan down", do_pan, 0, -1},
     {{'L'}, "L", "log axes: y, x and y, x, none", do_log, 0, 0},
+    {{'c'}, "c", "contours of a heat map, or none", do_contours, 0, 0},
     {{'s'}, "s", "save as SVG, PNG or PDF", do_save, 0, 0},
     {{CTRL_KEY('l')}, "Ctrl-L", "draw again", do_redraw, 0, 0},
     {{CTRL_KEY('z')}, "Ctrl-Z", "suspend", do_suspend, 0, 0},

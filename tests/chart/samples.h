@@ -71,6 +71,47 @@ static inline Table *sample_landscape(unsigned side, Error *err) {
     return table_finish(table, err);
 }
 
+/* Two minima with a saddle between them; or an elongated bowl over six powers of ten, with a hole and one value of 0.
+ */
+static inline Table *sample_plane(unsigned side, bool hole, Error *err) {
+    Table *table = table_new(err);
+    table_column(table, "u", "", COLUMN_REAL);
+    table_column(table, "v", "", COLUMN_REAL);
+    table_column(table, "loss", "nat", COLUMN_REAL);
+    for (unsigned i = 0; i < side; i++) {
+        for (unsigned j = 0; j < side; j++) {
+            double u = -1 + 2.0 * j / (side - 1), v = -1 + 2.0 * i / (side - 1), bowl = u * u + 6 * v * v;
+            double wells = 0.02 + 2.5 * (u * u - 0.36) * (u * u - 0.36) + 1.4 * v * v + 0.25 * u * v + 0.05 * u;
+            bool gap = (u - 0.4) * (u - 0.4) + (v - 0.35) * (v - 0.35) < 0.06;
+            table_real(table, u);
+            table_real(table, v);
+            table_real(table, !hole ? wells : gap ? NAN : i + j == 0 ? 0 : 0.001 + 40 * bowl * bowl);
+        }
+    }
+    return table_finish(table, err);
+}
+
+/* Loss and accuracy on the way between two networks. */
+static inline Table *sample_path(unsigned points, Error *err) {
+    Table *table = table_new(err);
+    table_column(table, "alpha", "", COLUMN_REAL);
+    table_column(table, "loss", "nat", COLUMN_REAL);
+    table_column(table, "accuracy", "%", COLUMN_REAL);
+    for (unsigned i = 0; i < points; i++) {
+        double alpha = -0.25 + 1.5 * i / (points - 1), off = alpha - 0.5;
+        table_real(table, alpha);
+        table_real(table, 0.1 + 3 * exp(-off * off / 0.04) + off * off);
+        table_real(table, 92 - 80 * exp(-off * off / 0.0625));
+    }
+    return table_finish(table, err);
+}
+
+static inline void sample_mark(Encoding *encoding, double x, double y, const char *label) {
+    ChartMark *mark = &encoding->marks[encoding->mark_count++];
+    *mark = (ChartMark){.x = x, .y = y};
+    snprintf(mark->label, sizeof mark->label, "%s", label);
+}
+
 static inline Table *sample_kernels(unsigned filters, unsigned channels, unsigned side, Error *err) {
     static const char *const names[] = {"filter", "channel", "row", "column"};
     Table *table = table_new(err);
@@ -104,7 +145,7 @@ static inline void sample_also(Encoding *encoding, const char *first, const char
 }
 
 /* The charts of the golden files; their names are the files'. */
-enum { SAMPLES = 10 };
+enum { SAMPLES = 13 };
 static inline const char *sample_chart(int sample, Table **table, Encoding *encoding, Error *err) {
     switch (sample) {
     case 0:
@@ -152,6 +193,31 @@ static inline const char *sample_chart(int sample, Table **table, Encoding *enco
         *table = sample_kernels(6, 8, 3, err);
         *encoding = sample_encoding(CHART_KERNELS, "Kernels of layer1.0.conv1", "", "");
         return "kernels";
+    case 10:
+        *table = sample_plane(21, false, err);
+        *encoding = sample_encoding(CHART_HEATMAP, "Loss around two minima", "u", "v");
+        snprintf(encoding->value, sizeof encoding->value, "loss");
+        encoding->contours = 8;
+        sample_mark(encoding, -0.6, 0.05, "minimum A");
+        sample_mark(encoding, 0.6, -0.05, "minimum B");
+        sample_mark(encoding, 0, 0, "saddle");
+        sample_mark(encoding, 0, 2, "elsewhere");
+        return "contours";
+    case 11:
+        *table = sample_plane(25, true, err);
+        *encoding = sample_encoding(CHART_HEATMAP, "Loss with a hole", "u", "v");
+        snprintf(encoding->value, sizeof encoding->value, "loss");
+        encoding->log_value = true;
+        encoding->contours = 6;
+        sample_mark(encoding, 0, 0, "trained");
+        return "contours-log";
+    case 12:
+        *table = sample_path(31, err);
+        *encoding = sample_encoding(CHART_LINES, "Between two networks", "alpha", "loss");
+        snprintf(encoding->y2, sizeof encoding->y2, "accuracy");
+        sample_mark(encoding, 0, 0.35, "seed 1");
+        sample_mark(encoding, 1, 0.35, "seed 2");
+        return "lines-right";
     default:
         *table = sample_kernels(16, 1, 5, err);
         *encoding = sample_encoding(CHART_KERNELS, "Kernels of conv1", "", "");

@@ -252,12 +252,12 @@ static void failures_leave_nothing_behind(void **state) {
     static const char *const names[] = {"fail.svg", "fail.png", "fail.pdf"};
     const char *kind;
     Error err;
-    Chart *chart = open_sample(5, &kind);
-    ChartView view = chart_view(chart);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 6; i++) { /* lines; contours */
+        Chart *chart = open_sample(i < 3 ? 5 : 10, &kind);
+        ChartView view = chart_view(chart);
         char path[100];
         bool done = false;
-        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        snprintf(path, sizeof path, "%s/%s", folder, names[i % 3]);
         for (uint64_t k = 1; !done; k++) {
             fault_arm(FAULT_ALLOC | FAULT_OPEN | FAULT_WRITE | FAULT_FSYNC | FAULT_CLOSE | FAULT_RENAME, k, false);
             bool ok = chart_save(chart, &view, path, true, &err);
@@ -266,8 +266,8 @@ static void failures_leave_nothing_behind(void **state) {
             if (!ok) assert_true(err.status == STATUS_LIMIT || err.status == STATUS_WRITE);
             unlink(path);
         }
+        chart_free(chart);
     }
-    chart_free(chart);
 }
 
 int main(void) {

@@ -1,7 +1,7 @@
 /* export -- a table's chart or rows to a file, by its extension. */
 #include <string.h>
 
-#include "../session.h"
+#include "../chart_options.h"
 
 static const struct {
     const char *extension;
@@ -16,10 +16,11 @@ static const struct {
              {".md", false, TABLE_MARKDOWN},
              {".txt", false, TABLE_TEXT}};
 
-static bool export_chart(const Object *object, const char *path, bool force, Error *err) {
+static bool export_chart(const Args *args, const Object *object, const char *path, bool force, Error *err) {
     Encoding encoding = object->encoding;
     if (!object->plots && !encoding_guess(object->table, &encoding))
         return error_set(err, STATUS_USAGE, "'%s' has no numbers to draw", object->name);
+    if (!options_chart(args, &encoding, err)) return false;
     Chart *chart = chart_new(object->table, &encoding, err);
     if (!chart) return false;
     ChartView view = chart_view(chart);
@@ -28,8 +29,11 @@ static bool export_chart(const Object *object, const char *path, bool force, Err
     return ok;
 }
 
-static bool export_rows(const Object *object, TableFormat format, const char *path, bool force, Error *err) {
+static bool export_rows(const Args *args, const Object *object, TableFormat format, const char *path, bool force,
+                        Error *err) {
     Str text = {0};
+    const char *of_charts = options_chart_given(args);
+    if (of_charts) return error_set(err, STATUS_USAGE, "--%s: %s would hold rows, not a chart", of_charts, path);
     table_write(object->table, format, 0, &text);
     bool ok = str_ok(&text, err) && save_text(path, force, str_text(&text), text.length, err);
     str_done(&text);
@@ -46,8 +50,8 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
         for (size_t i = 0; dot && !known && i < sizeof kinds / sizeof *kinds; i++) {
             if (strcmp(dot, kinds[i].extension) != 0) continue;
             known = true;
-            ok = kinds[i].chart ? export_chart(object, str_text(&path), force, err)
-                                : export_rows(object, kinds[i].format, str_text(&path), force, err);
+            ok = kinds[i].chart ? export_chart(args, object, str_text(&path), force, err)
+                                : export_rows(args, object, kinds[i].format, str_text(&path), force, err);
         }
         if (!known)
             error_set(err, STATUS_USAGE,
@@ -63,7 +67,8 @@ static const ArgSpec positionals[] = {
     {.name = "TABLE", .kind = ARG_TABLE, .help = "the table"},
     {.name = "FILE", .kind = ARG_OUTPUT, .help = ".svg .png .pdf for the chart; .csv .tsv .json .md .txt for the rows"},
     {0}};
-static const ArgSpec options[] = {{.name = "force", .kind = ARG_FLAG, .help = "overwrite an existing file"}, {0}};
+static const ArgSpec options[] = {
+    OPTIONS_CHART, {.name = "force", .kind = ARG_FLAG, .help = "overwrite an existing file"}, {0}};
 static const char *const examples[] = {"sratio base --vs smooth --as change", "export change change.svg --force",
                                        "export change change.csv --force", NULL};
 
@@ -71,6 +76,7 @@ const Command command_export = {
     .name = "export",
     .group = "Charts and files",
     .summary = "writes a table's chart or rows to a file",
+    .description = "The chart is the one that plot would show; options that change it hold for this file only.",
     .positionals = positionals,
     .options = options,
     .examples = examples,

@@ -3,7 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../session.h"
+#include "../chart_options.h"
 #include "weft/tui.h"
 
 /* What the options ask for, on top of the encoding the table has. */
@@ -18,7 +18,9 @@ static bool choose_encoding(const Args *args, const Object *object, Encoding *ou
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (args_text(args, names[i])) snprintf(places[i], sizes[i], "%s", args_text(args, names[i]));
     if (args_text(args, "y")) { /* other columns: what was said of the old ones need not hold */
-        out->log_x = out->log_y = out->diverging = false;
+        out->log_x = out->log_y = out->log_value = out->diverging = false;
+        out->contours = out->mark_count = 0;
+        *out->y2 = '\0';
         const char *at = args_text(args, "y");
         memset(out->y, 0, sizeof out->y);
         for (size_t i = 0; i < CHART_SERIES_MAX && *at; i++) {
@@ -32,6 +34,7 @@ static bool choose_encoding(const Args *args, const Object *object, Encoding *ou
     if (args_flag(args, "diverging")) out->diverging = true;
     if (out->kind == CHART_HEATMAP && (!*out->x || !*out->y[0] || !*out->value))
         return error_set(err, STATUS_USAGE, "a heat map needs three columns: --x, --y and --value");
+    if (!options_chart(args, out, err)) return false;
     if (args_text(args, "reference")) {
         out->reference = args_real(args, "reference");
         snprintf(out->reference_label, sizeof out->reference_label, "%s",
@@ -82,6 +85,7 @@ static const ArgSpec options[] = {
      .help = "columns of the vertical axis, with commas between them"},
     {.name = "series", .kind = ARG_COLUMN, .value = "COLUMN", .help = "column that splits the rows into series"},
     {.name = "value", .kind = ARG_COLUMN, .value = "COLUMN", .help = "column that a heat map colours"},
+    OPTIONS_CHART,
     {.name = "log-x", .kind = ARG_FLAG, .help = "logarithmic horizontal axis"},
     {.name = "log-y", .kind = ARG_FLAG, .help = "logarithmic vertical axis"},
     {.name = "diverging", .kind = ARG_FLAG, .help = "colours centred on 0"},
