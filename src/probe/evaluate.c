@@ -4,7 +4,7 @@
  * first. An image is correct where no class stands before its label: a class stands before another with a larger logit,
  * or with an equal one and a lower index (the first maximum, as torch.argmax takes it). NaN counts as the largest.
  */
-#include "weft/probe.h"
+#include "probe/evaluate.h"
 
 #include <math.h>
 
@@ -52,24 +52,50 @@ bool evaluate_check(const Network *network, const Dataset *dataset, Error *err) 
     return true;
 }
 
-/* Adds the images from `first` on, whose logits these are, one after the other. */
-static void count_images(const Dataset *dataset, uint64_t first, unsigned images, const float *logits, unsigned classes,
-                         Evaluation *out) {
+unsigned evaluate_batch(const Dataset *dataset) {
+    const uint64_t size = evaluate_pixels(dataset);
+    uint64_t batch = BATCH_PIXELS / (size ? size : 1);
+    batch = batch > BATCH_IMAGES ? BATCH_IMAGES : batch;
+    batch = batch > dataset->count ? dataset->count : batch;
+    return batch ? (unsigned)batch : 1;
+}
+
+uint64_t evaluate_pixels(const Dataset *dataset) {
+    return (uint64_t)dataset->channels * dataset->height * dataset->width;
+}
+
+/* ---- counting ---------------------------------------------------------------------------------------------------- */
+
+bool evaluation_begin(Evaluation *evaluation, const Dataset *dataset, Error *err) {
+    *evaluation = (Evaluation){.classes = dataset->classes};
+    return (evaluation->class_images = mem_alloc(dataset->classes, sizeof *evaluation->class_images, err)) &&
+           (evaluation->class_correct = mem_alloc(dataset->classes, sizeof *evaluation->class_correct, err));
+}
+
+void evaluation_add(Evaluation *evaluation, const Dataset *dataset, uint64_t first, unsigned images,
+                    const float *logits, unsigned classes) {
     for (unsigned i = 0; i < images; i++) {
         unsigned label = dataset->labels[first + i];
         unsigned rank = rank_of(logits + (size_t)i * classes, classes, label);
-        out->loss += cross_entropy(logits + (size_t)i * classes, classes, label);
-        out->correct += rank == 0;
-        out->correct_top5 += rank < 5;
-        out->class_images[label]++;
-        out->class_correct[label] += rank == 0;
+        evaluation->loss += cross_entropy(logits + (size_t)i * classes, classes, label);
+        evaluation->correct += rank == 0;
+        evaluation->correct_top5 += rank < 5;
+        evaluation->class_images[label]++;
+        evaluation->class_correct[label] += rank == 0;
     }
-    out->images += images;
+    evaluation->images += images;
 }
+
+void evaluation_end(Evaluation *evaluation, double seconds) {
+    evaluation->loss /= (double)evaluation->images;
+    evaluation->seconds = seconds;
+}
+
+/* ---- running ----------------------------------------------------------------------------------------------------- */
 
 static bool run_batches(Engine *engine, const Dataset *dataset, unsigned batch, unsigned classes, float *logits,
                         Evaluation *out, const Task *task, Error *err) {
-    const uint64_t size = (uint64_t)dataset->channels * dataset->height * dataset->width;
+    const uint64_t size = evaluate_pixels(dataset);
     float *pixels = mem_alloc(batch * size, sizeof *pixels, err);
     float *results = pixels ? mem_alloc((uint64_t)batch * classes, sizeof *results, err) : NULL;
     bool ok = results != NULL;
@@ -80,7 +106,7 @@ static bool run_batches(Engine *engine, const Dataset *dataset, unsigned batch, 
         for (unsigned i = 0; i < images; i++) dataset_image(dataset, first + i, pixels + i * size);
         ok = task_step(task, "evaluating", first, dataset->count, err) &&
              engine_forward(engine, pixels, images, batch_logits, err);
-        if (ok) count_images(dataset, first, images, batch_logits, classes, out);
+        if (ok) evaluation_add(out, dataset, first, images, batch_logits, classes);
     }
     ok = ok && task_step(task, "evaluating", dataset->count, dataset->count, err);
     mem_free(results);
@@ -88,33 +114,22 @@ static bool run_batches(Engine *engine, const Dataset *dataset, unsigned batch, 
     return ok;
 }
 
-static unsigned batch_size(const Dataset *dataset) {
-    uint64_t size = (uint64_t)dataset->channels * dataset->height * dataset->width;
-    uint64_t batch = BATCH_PIXELS / (size ? size : 1);
-    batch = batch > BATCH_IMAGES ? BATCH_IMAGES : batch;
-    batch = batch > dataset->count ? dataset->count : batch;
-    return batch ? (unsigned)batch : 1;
-}
-
 bool evaluate_run(const Network *network, const Dataset *dataset, float *logits, Evaluation *out, const Task *task,
                   Error *err) {
     if (!evaluate_check(network, dataset, err)) return false;
-    const unsigned batch = batch_size(dataset);
-    Evaluation evaluation = {.classes = dataset->classes};
-    evaluation.class_images = mem_alloc(dataset->classes, sizeof *evaluation.class_images, err);
-    evaluation.class_correct =
-        evaluation.class_images ? mem_alloc(dataset->classes, sizeof *evaluation.class_correct, err) : NULL;
-    double start = clock_seconds();
-    Engine *engine =
-        evaluation.class_correct ? engine_new(network, batch, dataset->height, dataset->width, NULL, err) : NULL;
+    const unsigned batch = evaluate_batch(dataset);
+    Evaluation evaluation;
+    const double start = clock_seconds();
+    Engine *engine = evaluation_begin(&evaluation, dataset, err)
+                         ? engine_new(network, batch, dataset->height, dataset->width, NULL, err)
+                         : NULL;
     bool ok = engine && run_batches(engine, dataset, batch, network->graph->classes, logits, &evaluation, task, err);
     engine_free(engine);
     if (!ok) {
         evaluation_done(&evaluation);
         return false;
     }
-    evaluation.loss /= (double)evaluation.images;
-    evaluation.seconds = clock_seconds() - start;
+    evaluation_end(&evaluation, clock_seconds() - start);
     *out = evaluation;
     return true;
 }
@@ -132,22 +147,34 @@ static double percent(uint64_t part, uint64_t whole) {
     return whole ? 100.0 * (double)part / (double)whole : NAN;
 }
 
-Table *evaluate_table(const Evaluation *evaluation, Error *err) {
-    const bool top5 = evaluation->classes > 10;
-    Table *table = table_new(err);
-    if (!table) return NULL;
+/* Where there are few classes, the best five say little. */
+static bool has_top5(unsigned classes) {
+    return classes > 10;
+}
+
+void evaluation_columns(Table *table, unsigned classes) {
     table_column(table, "images", "", COLUMN_INTEGER);
     table_column(table, "correct", "", COLUMN_INTEGER);
     table_column(table, "accuracy", "%", COLUMN_REAL);
-    if (top5) table_column(table, "top5", "%", COLUMN_REAL);
+    if (has_top5(classes)) table_column(table, "top5", "%", COLUMN_REAL);
     table_column(table, "loss", "", COLUMN_REAL);
     table_column(table, "images_per_second", "1/s", COLUMN_REAL);
+}
+
+void evaluation_cells(Table *table, const Evaluation *evaluation) {
     table_integer(table, (int64_t)evaluation->images);
     table_integer(table, (int64_t)evaluation->correct);
     table_real(table, percent(evaluation->correct, evaluation->images));
-    if (top5) table_real(table, percent(evaluation->correct_top5, evaluation->images));
+    if (has_top5(evaluation->classes)) table_real(table, percent(evaluation->correct_top5, evaluation->images));
     table_real(table, evaluation->loss);
     table_real(table, evaluation->seconds > 0 ? (double)evaluation->images / evaluation->seconds : NAN);
+}
+
+Table *evaluate_table(const Evaluation *evaluation, Error *err) {
+    Table *table = table_new(err);
+    if (!table) return NULL;
+    evaluation_columns(table, evaluation->classes);
+    evaluation_cells(table, evaluation);
     return table_finish(table, err);
 }
 
