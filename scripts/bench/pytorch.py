@@ -5,12 +5,14 @@ usage: pytorch.py forward|distil NETWORK [BATCH]
        pytorch.py recon NETWORK HIDDEN
        pytorch.py phase2|joint NETWORK HIDDEN cifar10:FOLDER:train
        pytorch.py fit NETWORK BATCH cifar10:FOLDER:train
+       pytorch.py fgsm NETWORK BATCH cifar10:FOLDER:test
 
 Eager mode, no_grad where no gradient is needed, BENCH_THREADS threads (all cores), convolutions in contiguous and in channels-last
 memory, of which the faster counts. Prints one line of JSON. The recon step predicts all kernels without gradient for the loss, then
 the batch of 4096 with gradient, and takes a Ranger step (RAdam and Lookahead with gradient centralisation). phase2 and joint
 evaluate the batch with gradient and the others without, run the network with the predicted weights, and load their images: crop and
-flip of a whole batch by indexing, in the same thread.
+flip of a whole batch by indexing, in the same thread. fgsm takes the gradient with respect to the pixels, moves them by 2/255 and
+evaluates what comes out, batch by batch.
 """
 import glob
 import json
@@ -284,6 +286,29 @@ def fit(path, batch, data, layout):
     return measure(step)
 
 
+def fgsm(path, batch, data, layout):
+    net = load(path).to(memory_format=layout)
+    for p in net.parameters():
+        p.requires_grad_(False)
+    records = torch.tensor(np.fromfile(os.path.join(data.split(":")[1], "test_batch.bin"), np.uint8).reshape(-1, 3073))
+    labels, pixels = records[:, 0].long(), records[:, 1:].reshape(-1, 3, 32, 32)
+    mean = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
+    std = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
+
+    def step():
+        correct = 0
+        for first in range(0, len(labels), batch):
+            y = labels[first : first + batch]
+            x = pixels[first : first + batch].float().div_(255).contiguous(memory_format=layout).requires_grad_(True)
+            (gradient,) = torch.autograd.grad(F.cross_entropy(net((x - mean) / std), y), x)
+            with torch.no_grad():
+                attacked = (x + 2 / 255 * gradient.sign()).clamp_(0, 1)
+                correct += (net((attacked - mean) / std).argmax(dim=1) == y).sum().item()
+        return correct
+
+    return measure(step)
+
+
 def main():
     kind, path = sys.argv[1], sys.argv[2]
     number = int(sys.argv[3]) if len(sys.argv) > 3 else 256
@@ -299,6 +324,7 @@ def main():
             "phase2": lambda f: on_images(kind, path, number, data, f),
             "joint": lambda f: on_images(kind, path, number, data, f),
             "fit": lambda f: fit(path, number, data, f),
+            "fgsm": lambda f: fgsm(path, number, data, f),
         }[kind]
         layouts = {"contiguous": torch.contiguous_format, "channels last": torch.channels_last}
         wanted = os.environ.get("BENCH_LAYOUT")

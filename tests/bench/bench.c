@@ -11,12 +11,15 @@
  *   bench phase2 NETWORK HIDDEN DATA  a whole step of `train --scheme distil`, from loading its images on
  *   bench joint NETWORK HIDDEN DATA   the same of `--scheme joint`
  *   bench fit NETWORK BATCH DATA      the same of `fit`
+ *   bench fgsm NETWORK BATCH DATA     `evaluate --attack fgsm --eps 2/255` from loaded images on (its batches are its
+ * own)
  *
  * The time of a step is the median over BENCH_SECONDS (2) seconds of them. A multiply-add counts as two operations;
  * only convolutions and linear layers are counted. Of steps with images, batch_seconds is what it takes to prepare a
  * batch, by a thread of its own, and waited the share of all the time that steps stood still for it.
  */
 #include "train/internal.h"
+#include "weft/probe.h"
 
 #include <cblas.h>
 #include <stdio.h>
@@ -313,10 +316,46 @@ static bool training(const char *kind, const char *path, unsigned number, const 
     return done;
 }
 
+/* ---- attacks ----------------------------------------------------------------------------------------------------- */
+
+typedef struct Attacked {
+    Network *network;
+    Dataset *images;
+} Attacked;
+
+static bool attack_step(Case *c, uint64_t number, Error *err) {
+    const Attacked *a = c->context;
+    const Attack attack = {.kind = ATTACK_FGSM, .epsilon = 2.0 / 255};
+    Evaluation evaluation;
+    (void)number;
+    if (!attack_run(a->network, a->images, &attack, 1, &evaluation, NULL, err)) return false;
+    evaluation_done(&evaluation);
+    return true;
+}
+
+static bool attacks(const char *path, const char *data, Error *err) {
+    Attacked a = {0};
+    Case c = {.step = attack_step, .context = &a, .unit = "images"};
+    const EngineOptions options = {.input_gradient = true};
+    bool done = (a.network = network_load(path, NULL, err)) && (a.images = dataset_load(data, 0, err)) &&
+                evaluate_check(a.network, a.images, err);
+    Engine *engine = done ? engine_new(a.network, 1, a.images->height, a.images->width, &options, err) : NULL;
+    if (engine) {
+        const EngineOperations o = engine_operations(engine);
+        c.items = (double)a.images->count;
+        c.operations = c.items * (2 * o.forward + o.backward_data);
+    }
+    done = engine && measure(&c, "fgsm", a.network->architecture, err);
+    engine_free(engine);
+    dataset_free(a.images);
+    network_free(a.network);
+    return done;
+}
+
 static int usage(void) {
     fputs(
         "usage: bench machine | peak | forward|distil|distil-batch NETWORK [BATCH] | recon|recon-exact NETWORK HIDDEN\n"
-        "       bench phase2|joint NETWORK HIDDEN DATA | fit NETWORK BATCH DATA\n",
+        "       bench phase2|joint NETWORK HIDDEN DATA | fit|fgsm NETWORK BATCH DATA\n",
         stderr);
     return 2;
 }
@@ -339,6 +378,8 @@ int main(int argc, char **argv) {
         done = passes(kind, argv[2], number, &err);
     } else if (strncmp(kind, "recon", 5) == 0 && argc > 3) {
         done = training(kind, argv[2], number, NULL, &err);
+    } else if (strcmp(kind, "fgsm") == 0 && argc > 4) {
+        done = attacks(argv[2], argv[4], &err);
     } else if (images && argc > 4) {
         done = training(kind, argv[2], number, argv[4], &err);
     } else {

@@ -24,6 +24,7 @@ static void test_offers(void **state) {
     assert_string_equal(offers("sratio "), "base smooth");
     assert_string_equal(offers("sratio b"), "base");
     assert_string_equal(offers("evaluate base "), "test");
+    assert_string_equal(offers("evaluate base test --attack "), "fgsm ifgsm");
     assert_string_equal(offers("sratio base --v"), "--vs");
     assert_string_equal(offers("sratio base --vs s"), "smooth");
     assert_string_equal(offers("sratio base --vs=s"), "smooth");
