@@ -23,7 +23,7 @@ static void data_hash(const Dataset *data, char out[HASH_HEX]) {
     }
     char both[2 * HASH_HEX];
     hash_hex(data->pixels, (size_t)data->count * size, both);
-    hash_hex(data->labels, (size_t)data->count * sizeof *data->labels, both + HASH_HEX - 1);
+    hash_hex(data->labels, data->labels ? (size_t)data->count * sizeof *data->labels : 0, both + HASH_HEX - 1);
     hash_hex(both, strlen(both), out);
 }
 
