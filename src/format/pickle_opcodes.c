@@ -127,7 +127,7 @@ static bool op_float(PickleMachine *m, Error *err) {
 }
 
 static bool push_string(PickleMachine *m, PickleType type, uint64_t length, Error *err) {
-    if (length > PICKLE_HELD && length > m->end - m->at)
+    if (type == PICKLE_BYTES && length > PICKLE_HELD && length > m->end - m->at)
         return pickle_fault(m, err, "data needs %" PRIu64 " bytes, %" PRIu64 " remain", length, m->end - m->at);
     if (!pickle_remains(m, length, err)) return false;
     if (length > UINT32_MAX) return pickle_over(m, err, "bytes in a string", UINT32_MAX);

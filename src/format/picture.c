@@ -39,8 +39,8 @@ static PictureReader *recognise(const File *file, Error *err) {
     const char *what = NULL;
     for (size_t i = 0; i < sizeof refused / sizeof *refused && !what; i++)
         if (memcmp(head, refused[i].magic, strlen(refused[i].magic)) == 0) what = refused[i].what;
-    error_set(err, STATUS_BAD_INPUT, "%s: %s%s is neither a PNG nor a JPEG", file_name(file), what ? "is " : "",
-              what ? what : "");
+    error_set(err, STATUS_BAD_INPUT, "%s: is %s%sneither a PNG nor a JPEG", file_name(file), what ? what : "",
+              what ? ", " : "");
     return NULL;
 }
 

@@ -123,7 +123,6 @@ static void offer_specs(Offer *offer) {
         const char *parts = strstr(kind->form, "train|test");
         bool folder_first = strstr(kind->form, ":DIR:") != NULL; /* cifar10:DIR:test, but fashion-mnist:test */
         if (strncmp(offer->prefix, kind->name, name) != 0 || offer->prefix[name] != ':') continue;
-        if (strchr(kind->form, ',') && strchr(colon, ',')) colon = strrchr(colon, ','); /* idx:IMAGES,LABELS */
         if (!parts || (last == colon) == folder_first) continue;
         offer_parts(offer, (size_t)(last - offer->prefix) + 1, parts);
         return;
@@ -264,6 +263,9 @@ static void offer_options(Offer *offer, const Command *command) {
         }
 }
 
+/* Behind the comma of idx:IMAGES,LABELS, where a word ends for whoever completes. */
+static const ArgSpec second_file = {.name = "LABELS", .kind = ARG_FILE};
+
 /* The spec that the word at the cursor fills, after the words before it; NULL: none. *about: the first object named so
  * far whose layers or columns may be asked for. */
 static const ArgSpec *expected(const Session *session, const Command *command, const Words *words, size_t used,
@@ -288,7 +290,9 @@ static const ArgSpec *expected(const Session *session, const Command *command, c
         }
         const Object *object = workspace_find(session, word);
         if (object && object->kind != OBJECT_DATASET && !*about) *about = object;
-        if (positional && positional->name && !positional->repeated) positional++;
+        if (!positional || !positional->name || positional->repeated) continue;
+        if (positional->kind == ARG_SPEC && i + 1 == words->count && word[strlen(word) - 1] == ',') return &second_file;
+        positional++;
     }
     return positional && positional->name ? positional : NULL;
 }

@@ -150,8 +150,8 @@ static void test_what_it_is_not(void **state) {
         const char *bytes, *reason;
         size_t length;
     } cases[] = {{"", "the file is empty", 0},
-                 {"nothing", "is neither a PNG nor a JPEG", 7},
-                 {"GIF89a", "is a GIF image is neither", 6},
+                 {"nothing", "seed: is neither a PNG nor a JPEG", 7},
+                 {"GIF89a", "seed: is a GIF image, neither a PNG nor a JPEG", 6},
                  {"BM", "a BMP image", 2},
                  {"RIFF....WEBP", "a WebP image", 12},
                  {"II*", "a TIFF image", 3},
