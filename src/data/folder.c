@@ -193,7 +193,7 @@ bool folder_read(const char *root, FolderTree *out, Error *err) {
     for (walk.reading = 1; ok && walk.reading < walk.count; walk.reading++) ok = read_folder(&walk, err);
     mem_free(walk.folders);
     if (!ok) return false;
-    qsort_r(out->files, out->count, sizeof *out->files, by_class, out->text);
+    if (out->count > 0) qsort_r(out->files, out->count, sizeof *out->files, by_class, out->text);
     return check_classes(&walk, err);
 }
 

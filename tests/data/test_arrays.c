@@ -48,10 +48,13 @@ static uint8_t stl_pixel(unsigned i, unsigned c, unsigned y, unsigned x) {
 
 static Bytes stl_images(unsigned count) {
     Bytes bytes = {0};
-    for (unsigned i = 0; i < count; i++)
+    for (unsigned i = 0; i < count; i++) {
+        uint8_t image[STL_PIXELS], *to = image;
         for (unsigned c = 0; c < 3; c++)
             for (unsigned x = 0; x < SIDE; x++)
-                for (unsigned y = 0; y < SIDE; y++) bytes_fill(&bytes, stl_pixel(i, c, y, x), 1);
+                for (unsigned y = 0; y < SIDE; y++) *to++ = stl_pixel(i, c, y, x);
+        bytes_add(&bytes, image, sizeof image);
+    }
     return bytes;
 }
 

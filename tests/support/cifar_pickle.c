@@ -3,6 +3,7 @@
 #include "cifar_pickle.h"
 #include "pickle_text.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { PIXELS = 3072 };
@@ -45,20 +46,23 @@ static void add_labels(Bytes *bytes, const CifarPickle *about) {
     add_program(bytes, "e");
 }
 
+/* Images of which byte p of number i is i + p, as bytes or as the text of these Latin-1 characters. */
 static void add_pixels(Bytes *bytes, const CifarPickle *about) {
-    Bytes pixels = {0};
+    uint8_t *pixels = malloc((size_t)about->rows * PIXELS * 2);
+    size_t length = 0;
+    if (!pixels) abort();
     for (unsigned i = 0; i < about->rows * PIXELS; i++) {
         const uint8_t byte = (uint8_t)(i / PIXELS + i % PIXELS);
-        if (about->text && byte >= 0x80) bytes_fill(&pixels, (uint8_t)(0xc0 | byte >> 6), 1);
-        bytes_fill(&pixels, about->text && byte >= 0x80 ? (byte & 0x3f) | 0x80 : byte, 1);
+        const bool two = about->text && byte >= 0x80;
+        if (two) pixels[length++] = (uint8_t)(0xc0 | byte >> 6);
+        pixels[length++] = two ? (byte & 0x3f) | 0x80 : byte;
     }
-    const uint32_t length = about->length ? about->length : (uint32_t)pixels.length;
     if (about->text) add_program(bytes, "@_codecs.encode (");
     bytes_fill(bytes, about->text ? 'X' : 'T', 1);
     bytes_le(bytes, length, 4);
-    bytes_add(bytes, pixels.data, pixels.length);
+    bytes_add(bytes, pixels, length);
     if (about->text) add_program(bytes, "'latin1 t R");
-    bytes_done(&pixels);
+    free(pixels);
 }
 
 void bytes_cifar_pickle(Bytes *bytes, const CifarPickle *about) {

@@ -15,7 +15,6 @@ typedef struct CifarPickle {
     const char *shape;     /* a program (pickle_text.h) of the shape: "( 3 3072 t" */
     bool columns;          /* data is said to be in column order */
     const char *labels_as; /* a program in place of the list of labels */
-    uint32_t length;       /* bytes of data that are declared */
     bool text;             /* as Python 3 writes bytes in protocol 2: _codecs.encode(text, 'latin1') */
 } CifarPickle;
 void bytes_cifar_pickle(Bytes *bytes, const CifarPickle *about);
