@@ -9,7 +9,10 @@
 
 #include <string.h>
 
-enum { SIDE_MOST = 4096, DECODED = 4 /* channels with transparency */ };
+enum {
+    SIDE_MOST = 4096,
+    DECODED = 9 /* bytes a pixel at most: a progressive JPEG's coefficients beside its colours */
+};
 
 typedef struct Images {
     FolderTree tree;
