@@ -11,16 +11,28 @@ typedef struct Dataset {
     unsigned channels, height, width;
     unsigned classes;
     uint8_t *pixels;                /* count x channels x height x width; NULL for noise */
-    uint16_t *labels;               /* count, each < classes; NULL for noise, which has 0 classes */
-    const char *const *class_names; /* classes of them, or NULL; static */
+    uint16_t *labels;               /* count, each < classes; NULL where there are none, and then 0 classes */
+    const char *const *class_names; /* classes of them, or NULL; static, or `names` */
+    char **names;                   /* names that belong to this dataset: classes of them, each owned; or NULL */
     bool noise;                     /* no pixels are kept: dataset_image draws them */
 } Dataset;
 
 /* SPEC, `limit` > 0 keeps the first that many images:
  *   fashion-mnist:train|test[:DIR]      DIR, else $WEFT_DATA/fashion-mnist, else the Debian package's folder
- *   cifar10:DIR:train|test              data_batch_*.bin (those present, in order), test_batch.bin
- *   cifar100:DIR:train|test             train.bin, test.bin; fine labels
+ *   cifar10:DIR:train|test              data_batch_*.bin (those present, in order), test_batch.bin; where there is none
+ *                                       of them, the Python version's data_batch_*, test_batch
+ *   cifar100:DIR:train|test             train.bin, test.bin, or Python's train, test; fine labels
+ *   stl10:DIR:train|test|unlabeled      train_X.bin and train_y.bin, ...; unlabeled_X.bin, without labels; 3x96x96
  *   idx:IMAGES,LABELS                   u8 images (N,H,W or N,C,H,W), integer labels of rank 1; plain or .gz
+ *   npy:IMAGES,LABELS                   u8 images (N,H,W), (N,H,W,C) or (N,C,H,W) with C 1 or 3, where only one of the
+ *                                       two can be meant; labels of rank 1 of any integer type
+ *   images:DIR[:WxH]                    PNG and JPEG files (by name *.png, *.jpg, *.jpeg, whatever the case): below one
+ *                                       folder for each class, classes in the order of their names, images in that of
+ *                                       their paths; or in DIR itself, without labels. Without WxH they must be of one
+ *                                       size, with it each is scaled (not cropped) by a triangle filter. One channel
+ *                                       where all are grey, else three. What begins with a dot is left out, a class
+ *                                       without images is an error, and so is a folder that links back to one above.
+ *                                       `limit` takes the first image of each class, then the second, ...
  *   sample:NAME                         NAME-images-idx3-ubyte.gz and NAME-labels-idx1-ubyte.gz in a samples folder
  *   noise:N[:CxHxW]                     N images of noise, uniform on [-1, 1); else 3x32x32; no labels
  * A missing file's error lists where was looked. An unknown kind is STATUS_USAGE and lists the kinds. */

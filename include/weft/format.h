@@ -20,8 +20,9 @@ typedef enum FileKind {
     FILE_NPY,
     FILE_GZIP,
     FILE_IDX,
-    FILE_PICKLE, /* CIFAR python batches and others */
-    FILE_TEXT,   /* printable: most likely a script */
+    FILE_PICKLE,  /* CIFAR python batches and others */
+    FILE_PICTURE, /* PNG or JPEG */
+    FILE_TEXT,    /* printable: most likely a script */
 } FileKind;
 /* The kind by content. Files that are recognised and refused by name (GGUF, HDF5, old torch formats, tar, git-LFS
  * pointer, empty file) are STATUS_BAD_INPUT with that name in the text. Raw CIFAR batches have no magic: FILE_UNKNOWN.
@@ -130,16 +131,41 @@ bool idx_parse(const File *file, uint64_t limit, IdxArray *out, Error *err);
 void idx_done(IdxArray *array);
 bool idx_save(const char *path, bool overwrite, bool gzip, const IdxArray *array, Error *err);
 
-/* CIFAR binary batches. fine == false: CIFAR-10, records of 1 + 3072 bytes, label 0-9; fine: CIFAR-100, 2 + 3072, fine
- * label used. Appends at most `limit` records (0: all) to pixels (N x 3 x 32 x 32, u8) and labels. */
+/* One NumPy array in the same way (column order is turned into row order); at most 8 dimensions. `limit` > 0 reads no
+ * more than it must. */
+bool npy_read(const char *path, uint64_t limit, IdxArray *out, Error *err);
+bool npy_parse(const File *file, uint64_t limit, IdxArray *out, Error *err);
+
+/* Labelled images of one size. From {0}. */
 typedef struct ImageRecords {
     uint64_t count;
     size_t pixel_capacity, label_capacity;
-    uint8_t *pixels; /* free with image_records_done */
-    uint16_t *labels;
+    uint8_t *pixels;  /* count x channels x height x width; free with image_records_done */
+    uint16_t *labels; /* count; NULL where the images have none */
 } ImageRecords;
+
+/* CIFAR batches, binary or Python's (a pickle, of which nothing is run): the first byte tells. fine == false: CIFAR-10,
+ * labels 0-9; fine: CIFAR-100, the fine label. Appends at most `limit` records (0: all), pixels of 3 x 32 x 32. */
 bool cifar_read(const char *path, bool fine, uint64_t limit, ImageRecords *out, Error *err);
 bool cifar_parse(const File *file, bool fine, uint64_t limit, ImageRecords *out, Error *err);
 void image_records_done(ImageRecords *records);
+
+/* STL-10: the first `limit` images (0: all), pixels of 3 x 96 x 96; labels NULL: there are none. Labels come as 0-9. On
+ * failure `out`, which must be empty, is to be freed too. */
+bool stl10_parse(const File *images, const File *labels, uint64_t limit, ImageRecords *out, Error *err);
+
+/* One image file, PNG or JPEG. */
+enum { CAP_PICTURE_SIDE = 16384 };
+typedef struct Picture {
+    unsigned channels; /* 1: grey; 3: red, green, blue */
+    unsigned height, width;
+    uint8_t *pixels; /* height x width x channels; free with picture_done; NULL after picture_look */
+} Picture;
+/* The image's size and channels: its header only. */
+bool picture_look(const File *file, Picture *out, Error *err);
+/* PNG: fewer bits and palettes expanded, 16 bits scaled to 8 and rounded, transparency over black. JPEG: grey, YCbCr or
+ * RGB, baseline or progressive; a damaged one is refused, CMYK too. Orientation in EXIF is left alone. */
+bool picture_parse(const File *file, Picture *out, Error *err);
+void picture_done(Picture *picture);
 
 #endif

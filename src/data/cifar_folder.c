@@ -1,4 +1,5 @@
-/* cifar_folder -- CIFAR-10 and CIFAR-100 from a folder of binary batches (Krizhevsky, 2009). */
+/* cifar_folder -- CIFAR-10 and CIFAR-100 from a folder of batches (Krizhevsky, 2009): the binary version's where there
+ * is one of them, else the Python version's, whose names lack the ".bin". */
 #include "data/dataset.h"
 #include "weft/format.h"
 
@@ -7,10 +8,13 @@
 const char *const CIFAR10_CLASSES[10] = {"airplane", "automobile", "bird",  "cat",  "deer",
                                          "dog",      "frog",       "horse", "ship", "truck"};
 
-/* One set of images: the files that make it up, as many as there are, in this order. */
+enum { FILES = 5 };
+
+/* One set of images: the files that make it up (in the binary version with ".bin" behind), as many as there are, in
+ * this order. */
 typedef struct Part {
     const char *name, *title;
-    const char *files[5];
+    const char *files[FILES];
 } Part;
 
 typedef struct Collection {
@@ -26,41 +30,63 @@ static const Collection cifar10 = {
     false,
     10,
     CIFAR10_CLASSES,
-    {{"train",
-      "CIFAR-10 train",
-      {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"}},
-     {"test", "CIFAR-10 test", {"test_batch.bin"}}}};
-static const Collection cifar100 = {
-    "cifar100",
-    true,
-    100,
-    CIFAR100_CLASSES,
-    {{"train", "CIFAR-100 train", {"train.bin"}}, {"test", "CIFAR-100 test", {"test.bin"}}}};
+    {{"train", "CIFAR-10 train", {"data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5"}},
+     {"test", "CIFAR-10 test", {"test_batch"}}}};
+static const Collection cifar100 = {"cifar100",
+                                    true,
+                                    100,
+                                    CIFAR100_CLASSES,
+                                    {{"train", "CIFAR-100 train", {"train"}}, {"test", "CIFAR-100 test", {"test"}}}};
 
-/* Appends the records of FOLDER/NAME, of which `limit` (0: no limit) may stand in `records` afterwards. A file that
- * does not exist adds nothing. */
-static bool append(const char *folder, const char *name, bool fine, uint64_t limit, ImageRecords *records, Error *err) {
-    Str path = {0};
-    str_addf(&path, "%s/%s", folder, name);
-    bool ok = str_ok(&path, err);
-    if (ok && path_exists(str_text(&path)) && (limit == 0 || records->count < limit))
-        ok = cifar_read(str_text(&path), fine, limit ? limit - records->count : 0, records, err);
-    str_done(&path);
+/* FOLDER/NAME.ENDING; false where memory failed. */
+static bool path_of(const char *folder, const char *name, const char *ending, Str *out, Error *err) {
+    str_addf(out, "%s/%s%s", folder, name, ending);
+    return str_ok(out, err);
+}
+
+/* Whether the folder has any file of the part with this ending. */
+static bool has_any(const Part *part, const char *folder, const char *ending, bool *found, Error *err) {
+    bool ok = true;
+    *found = false;
+    for (size_t i = 0; i < FILES && part->files[i] && ok && !*found; i++) {
+        Str path = {0};
+        ok = path_of(folder, part->files[i], ending, &path, err);
+        *found = ok && path_exists(str_text(&path));
+        str_done(&path);
+    }
+    return ok;
+}
+
+/* Appends the records of a file, of which `limit` (0: no limit) may stand in `records` afterwards. A file that does not
+ * exist adds nothing. */
+static bool append(const char *path, bool fine, uint64_t limit, ImageRecords *records, Error *err) {
+    if (!path_exists(path) || (limit > 0 && records->count >= limit)) return true;
+    return cifar_read(path, fine, limit ? limit - records->count : 0, records, err);
+}
+
+static bool read_files(const Part *part, const char *folder, bool fine, uint64_t limit, ImageRecords *records,
+                       Error *err) {
+    bool binary, ok = has_any(part, folder, ".bin", &binary, err);
+    for (size_t i = 0; i < FILES && part->files[i] && ok; i++) {
+        Str path = {0};
+        ok = path_of(folder, part->files[i], binary ? ".bin" : "", &path, err) &&
+             append(str_text(&path), fine, limit, records, err);
+        str_done(&path);
+    }
+    if (ok && records->count == 0)
+        ok = error_set(err, STATUS_BAD_INPUT, "%s: no %s.bin%s%s%s in it, nor without the .bin (Python's)", folder,
+                       part->files[0], part->files[1] ? " to " : "", part->files[1] ? part->files[FILES - 1] : "",
+                       part->files[1] ? ".bin" : "");
     return ok;
 }
 
 static bool load_part(const Collection *collection, const Part *part, const char *folder, uint64_t limit, Dataset *out,
                       Error *err) {
     ImageRecords records = {0};
-    const size_t files = sizeof part->files / sizeof *part->files;
-    for (size_t i = 0; i < files && part->files[i]; i++)
-        if (!append(folder, part->files[i], collection->fine, limit, &records, err)) {
-            image_records_done(&records);
-            return false;
-        }
-    if (records.count == 0)
-        return error_set(err, STATUS_BAD_INPUT, "%s: no %s%s%s in it", folder, part->files[0],
-                         part->files[1] ? " to " : "", part->files[1] ? part->files[files - 1] : "");
+    if (!read_files(part, folder, collection->fine, limit, &records, err)) {
+        image_records_done(&records);
+        return false;
+    }
     *out = (Dataset){.spec = out->spec,
                      .count = records.count,
                      .channels = 3,

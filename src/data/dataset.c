@@ -10,9 +10,18 @@
 #define KINDS(X)                                                                                                       \
     X("fashion-mnist", "fashion-mnist:train|test[:DIR]", load_fashion_mnist,                                           \
       "Fashion-MNIST from DIR, $WEFT_DATA/fashion-mnist or Debian's dataset-fashion-mnist")                            \
-    X("cifar10", "cifar10:DIR:train|test", load_cifar10, "CIFAR-10, binary version: data_batch_*.bin, test_batch.bin") \
-    X("cifar100", "cifar100:DIR:train|test", load_cifar100, "CIFAR-100, binary version, fine labels")                  \
+    X("cifar10", "cifar10:DIR:train|test", load_cifar10,                                                               \
+      "CIFAR-10, binary or Python version: data_batch_*, test_batch")                                                  \
+    X("cifar100", "cifar100:DIR:train|test", load_cifar100, "CIFAR-100, binary or Python version, fine labels")        \
+    X("stl10", "stl10:DIR:train|test|unlabeled", load_stl10,                                                           \
+      "STL-10, binary version; the unlabeled part has no labels")                                                      \
     X("idx", "idx:IMAGES,LABELS", load_idx, "u8 images (N,H,W or N,C,H,W) and integer labels, plain or .gz")           \
+    X("npy", "npy:IMAGES,LABELS", load_npy,                                                                            \
+      "NumPy arrays: u8 images (N,H,W), (N,H,W,C) or (N,C,H,W) with C 1 or 3; integer labels")                         \
+    X("images", "images:DIR[:WxH]", load_images,                                                                       \
+      "PNG and JPEG files: a folder of folders, one for each class and named after it, or of images without labels. "  \
+      "All of one size, or scaled to W x H; grey ones among colour ones become colour; transparency lies over black; " \
+      "--limit takes from all classes in turn")                                                                        \
     X("sample", "sample:NAME", load_sample, "a small dataset that comes with weft: fashion-test")                      \
     X("noise", "noise:N[:CxHxW]", load_noise,                                                                          \
       "N images of uniform noise on [-1, 1) after normalisation, 3x32x32; no labels")
@@ -79,6 +88,8 @@ void dataset_free(Dataset *dataset) {
     mem_free(dataset->title);
     mem_free(dataset->pixels);
     mem_free(dataset->labels);
+    for (unsigned i = 0; dataset->names && i < dataset->classes; i++) mem_free(dataset->names[i]);
+    mem_free(dataset->names);
     mem_free(dataset);
 }
 
@@ -102,6 +113,16 @@ bool dataset_set_title(Dataset *dataset, const char *title, Error *err) {
 
 bool path_exists(const char *path) {
     return access(path, F_OK) == 0;
+}
+
+const char *path_basename(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+void channels_apart(const uint8_t *pixels, uint64_t plane, unsigned channels, uint8_t *out) {
+    for (unsigned c = 0; c < channels; c++)
+        for (uint64_t i = 0; i < plane; i++) *out++ = pixels[i * channels + c];
 }
 
 bool find_plain_or_gz(const char *folder, const char *name, Str *out) {

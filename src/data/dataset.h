@@ -4,14 +4,24 @@
 #define WEFT_DATA_DATASET_H
 
 #include "weft/data.h"
+#include "weft/format.h"
 
 /* Fills everything of `out` but spec; `rest` is the specification after "KIND:". What it has put into `out` is freed by
  * the caller, also on failure. */
 typedef bool DatasetLoader(const char *rest, uint64_t limit, Dataset *out, Error *err);
-DatasetLoader load_fashion_mnist, load_cifar10, load_cifar100, load_idx, load_sample, load_noise;
+DatasetLoader load_fashion_mnist, load_cifar10, load_cifar100, load_stl10, load_idx, load_npy, load_images, load_sample,
+    load_noise;
 
 /* Two IDX files, images and labels, as a dataset without title and class names. */
 bool load_idx_pair(const char *images, const char *labels, uint64_t limit, Dataset *out, Error *err);
+
+/* Labels and number of classes (10, or more where a label asks for it) from an array of rank 1 of integers, of which
+ * the first out->count are kept. All are looked at, also beyond a limit: the number of classes must not depend on it.
+ */
+bool dataset_take_labels(const char *path, const IdxArray *array, Dataset *out, Error *err);
+
+/* Channel by channel what `pixels` has pixel by pixel: `plane` of them, of `channels`. */
+void channels_apart(const uint8_t *pixels, uint64_t plane, unsigned channels, uint8_t *out);
 
 /* `size` values of image `index` of noise. */
 void noise_image(uint64_t index, uint64_t size, float *out);
@@ -36,6 +46,7 @@ void crop_image(const Dataset *dataset, uint64_t index, Crop crop, const float u
 bool dataset_set_title(Dataset *dataset, const char *title, Error *err);
 
 bool path_exists(const char *path);
+const char *path_basename(const char *path); /* what stands after the last slash */
 /* Adds FOLDER/NAME, or FOLDER/NAME.gz where only that exists, to `out`; false where neither does. */
 bool find_plain_or_gz(const char *folder, const char *name, Str *out);
 /* STATUS_USAGE: "idx:FOO does not have the form idx:IMAGES,LABELS". */

@@ -213,6 +213,8 @@ static Checkpoint *open_kind(File *file, FileKind kind, Error *err) {
         return refuse(file, err, "an IDX image file, not a checkpoint");
     case FILE_PICKLE:
         return refuse(file, err, "a Python pickle, but not PyTorch's (save a state_dict with torch.save)");
+    case FILE_PICTURE:
+        return refuse(file, err, "an image, not a checkpoint (load data NAME images:FOLDER reads a folder of them)");
     case FILE_TEXT:
         return refuse(file, err, "text, not a checkpoint");
     case FILE_UNKNOWN:

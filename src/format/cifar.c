@@ -7,11 +7,11 @@
  * and the labels' ranges tell a batch from other files. Any n >= 1 (published batches have 10,000 or 50,000). Source:
  * https://www.cs.toronto.edu/~kriz/cifar.html, "Binary version".
  */
-#include "weft/format.h"
+#include "format/cifar.h"
 
 #include <string.h>
 
-enum { PIXELS = 3 * 32 * 32, COARSE_CLASSES = 20, FINE_CLASSES = 100, CIFAR10_CLASSES = 10, RECORDS_AT_ONCE = 16 };
+enum { PIXELS = CIFAR_PIXELS, RECORDS_AT_ONCE = 16, PICKLE_PROTO = 0x80 };
 
 static bool check_size(const File *file, bool fine, uint64_t *records, Error *err) {
     uint64_t size = file_size(file), record = PIXELS + (fine ? 2 : 1), other = PIXELS + (fine ? 1 : 2);
@@ -26,11 +26,11 @@ static bool check_size(const File *file, bool fine, uint64_t *records, Error *er
 
 static bool check_labels(const File *file, bool fine, const uint8_t *bytes, uint64_t record, Error *err) {
     const char *what = fine ? "coarse label" : "label";
-    unsigned label = bytes[0], bound = fine ? COARSE_CLASSES : CIFAR10_CLASSES;
+    unsigned label = bytes[0], bound = fine ? CIFAR_COARSE_CLASSES : CIFAR_CLASSES;
     if (fine && label < bound) {
         what = "fine label";
         label = bytes[1];
-        bound = FINE_CLASSES;
+        bound = CIFAR_FINE_CLASSES;
     }
     return label < bound ||
            error_set(err, STATUS_BAD_INPUT, "%s: record %llu has %s %u, CIFAR-%s's end at %u", file_name(file),
@@ -56,18 +56,32 @@ static bool read_records(const File *file, bool fine, uint64_t records, ImageRec
     return true;
 }
 
-bool cifar_parse(const File *file, bool fine, uint64_t limit, ImageRecords *out, Error *err) {
-    uint64_t records = 0, total, bytes;
-    if (!check_size(file, fine, &records, err)) return false;
-    if (limit > 0 && limit < records) records = limit;
+bool cifar_make_room(const File *file, uint64_t records, ImageRecords *out, Error *err) {
+    uint64_t total, bytes;
     if (!size_add(out->count, records, &total) || !size_mul(total, PIXELS + sizeof *out->labels, &bytes))
         return error_set(err, STATUS_LIMIT, "%s: too many records", file_name(file));
-    if (!mem_admit(bytes, file_name(file), err) ||
-        !mem_grow(&out->pixels, &out->pixel_capacity, total * PIXELS, 1, err) ||
-        !mem_grow(&out->labels, &out->label_capacity, total, sizeof *out->labels, err) ||
-        !read_records(file, fine, records, out, err))
-        return false;
-    out->count = total;
+    return mem_admit(bytes, file_name(file), err) &&
+           mem_grow(&out->pixels, &out->pixel_capacity, total * PIXELS, 1, err) &&
+           mem_grow(&out->labels, &out->label_capacity, total, sizeof *out->labels, err);
+}
+
+/* Every pickle of protocol 2 and later begins so, and no label or coarse label is as large. */
+static bool is_pickle(const File *file, bool *out, Error *err) {
+    uint8_t first = 0;
+    if (file_size(file) > 0 && !file_read(file, 0, &first, 1, err)) return false;
+    *out = first == PICKLE_PROTO;
+    return true;
+}
+
+bool cifar_parse(const File *file, bool fine, uint64_t limit, ImageRecords *out, Error *err) {
+    uint64_t records = 0;
+    bool pickled = false;
+    if (!is_pickle(file, &pickled, err)) return false;
+    if (pickled) return cifar_pickle_parse(file, fine, limit, out, err);
+    if (!check_size(file, fine, &records, err)) return false;
+    if (limit > 0 && limit < records) records = limit;
+    if (!cifar_make_room(file, records, out, err) || !read_records(file, fine, records, out, err)) return false;
+    out->count += records;
     return true;
 }
 

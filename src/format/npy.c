@@ -101,6 +101,49 @@ Checkpoint *npy_open(File *file, Error *err) {
     return NULL;
 }
 
+enum { ARRAY_RANK = sizeof((IdxArray *)0)->dim / sizeof(uint64_t) };
+
+/* The header, cut to `limit` entries where the array's order allows to read only these. */
+static bool read_array(const File *file, uint64_t limit, IdxArray *array, Error *err) {
+    FileCursor cursor = {file, 0};
+    NpyHeader header;
+    if (!npy_read_header(fill_from_file, &cursor, file_size(file), &header, err)) return false;
+    if (header.rank < 1 || header.rank > ARRAY_RANK)
+        return error_set(err, STATUS_BAD_INPUT, "npy: rank %u is not between 1 and %d", header.rank, ARRAY_RANK);
+    array->dtype = header.dtype;
+    array->rank = header.rank;
+    array->entries = header.dim[0];
+    memcpy(array->dim, header.dim, header.rank * sizeof *header.dim);
+    if (limit > 0 && limit < array->entries) {
+        const uint64_t one = header.bytes / array->entries;
+        array->dim[0] = limit;
+        if (!header.fortran || header.rank == 1) {
+            header.dim[0] = limit;
+            header.bytes = limit * one;
+        }
+    }
+    size_product(array->dim, array->rank, &array->count); /* no more than the whole, which is counted */
+    return mem_admit(header.bytes, file_name(file), err) && (array->data = mem_alloc(header.bytes, 1, err)) &&
+           npy_read_data(fill_from_file, &(FileCursor){file, header.offset}, &header, array->data, err);
+}
+
+bool npy_parse(const File *file, uint64_t limit, IdxArray *out, Error *err) {
+    IdxArray array = {0};
+    if (!read_array(file, limit, &array, err)) {
+        idx_done(&array);
+        return strstr(err->text, file_name(file)) ? false : error_prefix(err, "%s", file_name(file));
+    }
+    *out = array;
+    return true;
+}
+
+bool npy_read(const char *path, uint64_t limit, IdxArray *out, Error *err) {
+    File *file = file_open(path, err);
+    bool ok = file && npy_parse(file, limit, out, err);
+    file_close(file);
+    return ok;
+}
+
 /* ---- npz --------------------------------------------------------------------------------------------------------- */
 
 static bool fill_from_zip(void *context, void *out, uint64_t length, Error *err) {

@@ -1,7 +1,7 @@
 /* pickle -- an inert interpreter of Python's pickle format: it builds a graph of plain values and calls nothing.
  *
  * Names in the stream resolve in one static table (pickle_globals.c) or are refused. What a stream "calls" becomes a
- * PICKLE_CALL node for the reader that knows its meaning (torch.c, pickle_numpy.c). Nodes live in one arena, freed at
+ * PICKLE_CALL node for the reader that knows its meaning (torch.c, cifar_pickle.c). Nodes live in one arena, freed at
  * once; a graph may share nodes, is at most PICKLE_DEPTH deep and holds no cycle. Private to src/format.
  */
 #ifndef WEFT_FORMAT_PICKLE_H
@@ -35,6 +35,7 @@ typedef enum PickleMeaning {
     PICKLE_TORCH_DTYPE,
     PICKLE_NUMPY_SCALAR,
     PICKLE_NUMPY_RECONSTRUCT,
+    PICKLE_NUMPY_FROMBUFFER,
     PICKLE_NUMPY_DTYPE,
     PICKLE_NUMPY_ARRAY,
 } PickleMeaning;
@@ -58,8 +59,9 @@ typedef enum PickleType {
     PICKLE_BOOL,
     PICKLE_INTEGER,
     PICKLE_REAL,
-    PICKLE_TEXT,  /* UTF-8 */
-    PICKLE_BYTES, /* also the strings of Python 2 */
+    PICKLE_TEXT,   /* UTF-8 */
+    PICKLE_BYTES,  /* also the strings of Python 2 */
+    PICKLE_LATIN1, /* long bytes, which the file holds as text: each a Latin-1 character */
     PICKLE_LIST,
     PICKLE_TUPLE,
     PICKLE_DICT, /* items: key, value, key, value, ... */
@@ -82,7 +84,7 @@ struct PickleNode {
     uint8_t visit;    /* used while the graph is checked */
     uint32_t number;  /* nodes are numbered from 0 */
     uint32_t tensors; /* rebuilt tensors met on all paths from here, at most UINT32_MAX */
-    uint32_t count;   /* items of a container (two for each entry of a dict); bytes of a string */
+    uint32_t count; /* items of a container (two for each entry of a dict); bytes of a string, in LATIN1 of the text */
     union {
         bool truth;
         int64_t integer;
@@ -124,6 +126,10 @@ bool pickle_is_text(const PickleNode *node, const char *text); /* a TEXT or BYTE
 /* The value of a dict's (last) key of these characters, or NULL. */
 const PickleNode *pickle_get(const PickleNode *dict, const char *key);
 bool pickle_is_tensor(const PickleNode *node); /* a call that rebuilds a tensor or parameter */
+
+/* The kind ('f', 'i', 'u', 'b') and size in bytes of a NumPy dtype of numbers; false where the node is something else.
+ */
+bool pickle_numpy_type(const PickleNode *node, char *kind, unsigned *size);
 
 /* Appends a scalar as text (bool, integer, real, text, NumPy scalar); false where the node is something else. */
 bool pickle_scalar_text(const PickleNode *node, Str *out);

@@ -72,6 +72,8 @@ static const PickleGlobal globals[] = {
     {"_codecs", "encode", PICKLE_ENCODE, 0, NULL},
     NUMPY("scalar", PICKLE_NUMPY_SCALAR),
     NUMPY("_reconstruct", PICKLE_NUMPY_RECONSTRUCT),
+    {"numpy.core.numeric", "_frombuffer", PICKLE_NUMPY_FROMBUFFER, 0, NULL},
+    {"numpy._core.numeric", "_frombuffer", PICKLE_NUMPY_FROMBUFFER, 0, NULL},
     {"numpy", "dtype", PICKLE_NUMPY_DTYPE, 0, NULL},
     {"numpy", "ndarray", PICKLE_NUMPY_ARRAY, 0, NULL},
     BUILTIN("set"),

@@ -1,5 +1,5 @@
 /* pickle_opcodes -- what each opcode does: those that PyTorch and NumPy write in protocols 2 to 5, 24 in legacy
- * checkpoints, 29 in zip ones, and those that a Python-3 re-dump adds.
+ * checkpoints, 29 in zip ones, and those that a Python-3 re-dump adds (a bytearray is read as bytes).
  *
  * Integers are little-endian, only BINFLOAT is big-endian. Source: CPython's Lib/pickletools.py.
  */
@@ -127,6 +127,8 @@ static bool op_float(PickleMachine *m, Error *err) {
 }
 
 static bool push_string(PickleMachine *m, PickleType type, uint64_t length, Error *err) {
+    if (type == PICKLE_BYTES && length > PICKLE_HELD && length > m->end - m->at)
+        return pickle_fault(m, err, "data needs %" PRIu64 " bytes, %" PRIu64 " remain", length, m->end - m->at);
     if (!pickle_remains(m, length, err)) return false;
     if (length > UINT32_MAX) return pickle_over(m, err, "bytes in a string", UINT32_MAX);
     PickleNode *node = pickle_node(m, type, err);
@@ -363,9 +365,14 @@ static PickleNode *encode_latin1(PickleMachine *m, const PickleNode *arguments, 
         pickle_fault(m, err, "_codecs.encode is read only with a text and 'latin1',");
         return NULL;
     }
-    PickleNode *node = pickle_node(m, text->text ? PICKLE_BYTES : PICKLE_OPAQUE, err);
-    char *out = node && text->text ? pickle_arena(m->pickle, (size_t)text->count + 1, err) : NULL;
-    if (!out) return text->text ? NULL : node;
+    PickleNode *node = pickle_node(m, text->text ? PICKLE_BYTES : PICKLE_LATIN1, err);
+    if (node && !text->text) {
+        node->count = text->count;
+        node->offset = text->offset;
+        return node;
+    }
+    char *out = node ? pickle_arena(m->pickle, (size_t)text->count + 1, err) : NULL;
+    if (!out) return NULL;
     for (uint32_t i = 0; i < text->count; i++) {
         uint8_t byte = (uint8_t)text->text[i];
         if (byte >= 0x80) { /* valid UTF-8; two bytes are enough up to U+00FF */
@@ -405,6 +412,7 @@ static PickleNode *call(PickleMachine *m, const PickleNode *callee, PickleNode *
     case PICKLE_REBUILD_PARAMETER:
     case PICKLE_NUMPY_SCALAR:
     case PICKLE_NUMPY_RECONSTRUCT:
+    case PICKLE_NUMPY_FROMBUFFER:
     case PICKLE_NUMPY_DTYPE:
         node = pickle_node(m, PICKLE_CALL, err);
         if (node) node->arguments = arguments;
@@ -482,5 +490,5 @@ PickleOpcode *const pickle_opcodes[256] = {
     [0x81] = op_newobj,       [0x85] = op_short_tuple, [0x86] = op_short_tuple, [0x87] = op_short_tuple,
     [0x88] = op_true,         [0x89] = op_false,       [0x8a] = op_long1,       [0x8c] = op_text1,
     [0x8d] = op_text8,        [0x8e] = op_bytes8,      [0x8f] = op_empty_set,   [0x90] = op_additems,
-    [0x93] = op_stack_global, [0x94] = op_memoize,     [0x95] = op_frame,
+    [0x93] = op_stack_global, [0x94] = op_memoize,     [0x95] = op_frame,       [0x96] = op_bytes8,
 };

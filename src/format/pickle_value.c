@@ -73,6 +73,14 @@ static bool numpy_type(const PickleNode *node, NumpyType *out) {
     return true;
 }
 
+bool pickle_numpy_type(const PickleNode *node, char *kind, unsigned *size) {
+    NumpyType type;
+    if (!numpy_type(node, &type)) return false;
+    *kind = type.kind;
+    *size = type.size;
+    return strchr("fiub", type.kind) && type.size >= 1 && type.size <= 8;
+}
+
 static bool numpy_scalar_text(const PickleNode *node, Str *out) {
     NumpyType type;
     const PickleNode *bytes = pickle_item(node->arguments, 1);

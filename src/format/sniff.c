@@ -85,6 +85,7 @@ static FileKind classify(const Head *head) {
     if (holds(head, 0, "PK\3\4", 4) || holds(head, 0, "PK\5\6", 4)) return FILE_ZIP;
     if (holds(head, 0, "\223NUMPY", 6)) return FILE_NPY;
     if (holds(head, 0, "\037\213", 2)) return FILE_GZIP;
+    if (holds(head, 0, "\211PNG\r\n\032\n", 8) || holds(head, 0, "\377\330\377", 3)) return FILE_PICTURE;
     if (head->length >= 2 && head->bytes[0] == 0x80 && head->bytes[1] >= 1 && head->bytes[1] <= 5)
         return is_torch_legacy(head) ? FILE_TORCH_LEGACY : FILE_PICKLE;
     if (is_text(head)) {

@@ -95,6 +95,19 @@ static void offer_layers(Offer *offer, const Network *network, bool selector) {
     if (selector) offer_text(offer, "all");
 }
 
+/* The first `length` bytes of what is being completed, then each of "train|test[:DIR]"'s words. */
+static void offer_parts(Offer *offer, size_t length, const char *parts) {
+    for (const char *end = parts + strcspn(parts, "[:"); parts < end; parts++) {
+        size_t size = strcspn(parts, "|[:");
+        Str text = {0};
+        str_add_bytes(&text, offer->prefix, length);
+        str_add_bytes(&text, parts, size);
+        offer_text(offer, str_text(&text));
+        str_done(&text);
+        parts += size;
+    }
+}
+
 static void offer_specs(Offer *offer) {
     const char *colon = strchr(offer->prefix, ':');
     for (const DatasetKind *kind = dataset_kinds(); !colon && kind->name; kind++) {
@@ -107,16 +120,11 @@ static void offer_specs(Offer *offer) {
     for (const DatasetKind *kind = dataset_kinds(); kind->name; kind++) {
         size_t name = strlen(kind->name);
         const char *last = strrchr(offer->prefix, ':');
-        bool split = strstr(kind->form, "train|test") && strncmp(offer->prefix, kind->name, name) == 0;
+        const char *parts = strstr(kind->form, "train|test");
         bool folder_first = strstr(kind->form, ":DIR:") != NULL; /* cifar10:DIR:test, but fashion-mnist:test */
-        if (!split || offer->prefix[name] != ':' || (last == colon) == folder_first) continue;
-        for (int i = 0; i < 2; i++) {
-            Str text = {0};
-            str_add_bytes(&text, offer->prefix, (size_t)(last - offer->prefix) + 1);
-            str_add(&text, i ? "train" : "test");
-            offer_text(offer, str_text(&text));
-            str_done(&text);
-        }
+        if (strncmp(offer->prefix, kind->name, name) != 0 || offer->prefix[name] != ':') continue;
+        if (!parts || (last == colon) == folder_first) continue;
+        offer_parts(offer, (size_t)(last - offer->prefix) + 1, parts);
         return;
     }
     Offer files = {.out = offer->out, .prefix = colon + 1, .length = strlen(colon + 1)};
@@ -255,6 +263,9 @@ static void offer_options(Offer *offer, const Command *command) {
         }
 }
 
+/* Behind the comma of idx:IMAGES,LABELS, where a word ends for whoever completes. */
+static const ArgSpec second_file = {.name = "LABELS", .kind = ARG_FILE};
+
 /* The spec that the word at the cursor fills, after the words before it; NULL: none. *about: the first object named so
  * far whose layers or columns may be asked for. */
 static const ArgSpec *expected(const Session *session, const Command *command, const Words *words, size_t used,
@@ -279,7 +290,9 @@ static const ArgSpec *expected(const Session *session, const Command *command, c
         }
         const Object *object = workspace_find(session, word);
         if (object && object->kind != OBJECT_DATASET && !*about) *about = object;
-        if (positional && positional->name && !positional->repeated) positional++;
+        if (!positional || !positional->name || positional->repeated) continue;
+        if (positional->kind == ARG_SPEC && i + 1 == words->count && word[strlen(word) - 1] == ',') return &second_file;
+        positional++;
     }
     return positional && positional->name ? positional : NULL;
 }

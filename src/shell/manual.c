@@ -4,13 +4,25 @@
 #include <fftw3.h>
 #include <jansson.h>
 #include <lua.h>
+#include <png.h>
 #include <readline/readline.h>
+#include <stdio.h>
 #include <string.h>
 #include <xxhash.h>
 #include <zlib.h>
+#include <jpeglib.h> /* needs stdio.h before it */
 
 #include "session.h"
 #include "weft/shell.h"
+
+/* " (libjpeg-turbo 2.1.5)", where it is that one. */
+#ifdef LIBJPEG_TURBO_VERSION
+#define AS_TEXT(word) #word
+#define TEXT_OF(macro) AS_TEXT(macro)
+#define JPEG_MAKER " (libjpeg-turbo " TEXT_OF(LIBJPEG_TURBO_VERSION) ")"
+#else
+#define JPEG_MAKER ""
+#endif
 
 /* From OpenBLAS; its own header clashes with other BLAS headers. */
 char *openblas_get_config(void);
@@ -49,6 +61,7 @@ void shell_version(Str *out) {
     str_addf(out, "jansson: %s; zlib: %s; xxHash: %u.%u.%u; cairo: %s\n", jansson_version_str(), zlibVersion(),
              XXH_versionNumber() / 10000, XXH_versionNumber() / 100 % 100, XXH_versionNumber() % 100,
              cairo_version_string());
+    str_addf(out, "libpng: %s; libjpeg: API %d" JPEG_MAKER "\n", png_get_libpng_ver(NULL), JPEG_LIB_VERSION);
     str_addf(out, "threads: %u\n", pool_threads());
     str_add(out, "Licence GPL-3.0-or-later\n");
 }

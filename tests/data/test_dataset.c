@@ -78,7 +78,7 @@ static void test_kinds(void **state) {
         refuse(text_of("%s:", kind->name), STATUS_USAGE, kind->form);
         refuse(kind->name, STATUS_USAGE, kind->form);
     }
-    assert_int_equal(count, 6);
+    assert_int_equal(count, 9);
     refuse("bogus:x", STATUS_USAGE, "bogus is no kind of dataset; known are fashion-mnist:train|test[:DIR], cifar10:");
     refuse("cifar-10:x:test", STATUS_USAGE, "did you mean cifar10?");
     refuse("", STATUS_USAGE, "known are");
@@ -88,6 +88,11 @@ static void test_kinds(void **state) {
     refuse("fashion-mnist:test:", STATUS_USAGE, "fashion-mnist:train|test[:DIR]");
     refuse("idx:one", STATUS_USAGE, "idx:IMAGES,LABELS");
     refuse("sample:../x", STATUS_USAGE, "sample:NAME");
+    refuse("stl10:x:tests", STATUS_USAGE, "stl10:DIR:train|test|unlabeled");
+    refuse("stl10::test", STATUS_USAGE, "stl10:DIR:train|test|unlabeled");
+    refuse("npy:one", STATUS_USAGE, "npy:IMAGES,LABELS");
+    refuse("npy:one,", STATUS_USAGE, "npy:IMAGES,LABELS");
+    refuse("images::32x32", STATUS_USAGE, "images:DIR[:WxH]");
 }
 
 static void test_idx(void **state) {
@@ -165,7 +170,7 @@ static void test_wide_labels(void **state) {
 static void test_cifar_folders(void **state) {
     (void)state;
     const char *folder = make_folder("a:b"); /* a folder's name may hold colons */
-    refuse(text_of("cifar10:%s:train", folder), STATUS_BAD_INPUT, "no data_batch_1.bin to data_batch_5.bin");
+    refuse(text_of("cifar10:%s:train", folder), STATUS_BAD_INPUT, "no data_batch_1.bin to data_batch_5.bin in it, nor");
     refuse(text_of("cifar10:%s:test", folder), STATUS_BAD_INPUT, "no test_batch.bin");
     refuse(text_of("cifar100:%s:test", folder), STATUS_BAD_INPUT, "no test.bin");
     write_batch(text_of("%s/data_batch_4.bin", folder), 2, false, 7);

@@ -1,4 +1,5 @@
-/* fuzz_idx -- any bytes as an IDX file (plain or gzip) and as CIFAR batches: a clean verdict, whatever they are. */
+/* fuzz_idx -- any bytes as an IDX file (plain or gzip), an npy and as CIFAR batches, binary or pickled: a clean
+ * verdict, whatever they are. */
 #include "weft/format.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
@@ -11,6 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
     for (uint64_t limit = 0; limit < 2; limit++) {
         IdxArray array = {0};
         if (idx_parse(file, limit, &array, &err)) idx_done(&array);
+        if (npy_parse(file, limit, &array, &err)) idx_done(&array);
     }
     for (int fine = 0; fine < 2; fine++) {
         ImageRecords records = {0};

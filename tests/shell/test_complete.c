@@ -41,6 +41,11 @@ static void test_offers(void **state) {
     assert_string_equal(offers("load data x fashion-mnist:"), "fashion-mnist:test fashion-mnist:train");
     assert_string_equal(offers("load data x cifar10:samples:t"), "cifar10:samples:test cifar10:samples:train");
     assert_string_equal(offers("load data x cifar10:samples/pic"), "cifar10:samples/pictures/");
+    assert_string_equal(offers("load data x stl10:samples:"),
+                        "stl10:samples:test stl10:samples:train stl10:samples:unlabeled");
+    assert_string_equal(offers("load data x images:samples/pic"), "images:samples/pictures/");
+    assert_string_equal(offers("load data x npy:samples/pic"), "npy:samples/pictures/");
+    assert_string_equal(offers("load data x npy:a.npy,samples/pic"), "samples/pictures/");
     assert_string_equal(offers("load net x y --normalise c"), "cifar10 cifar100");
     fixture_works(session, "sratio base --as ratios");
     assert_string_equal(offers("plot ratios --y s_"), "s_ratio");

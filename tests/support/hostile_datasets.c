@@ -1,5 +1,6 @@
-/* hostile_datasets -- hostile dataset files (RELIABILITY (b), rows 107 to 113). Each case is a folder. */
+/* hostile_datasets -- hostile dataset files (RELIABILITY (b), rows 107 to 117). Each case is a folder. */
 #include "bytes.h"
+#include "cifar_pickle.h"
 #include "hostile.h"
 
 #include <sys/stat.h>
@@ -7,6 +8,8 @@
 #define IDX "idx:%s/images,%s/labels"
 #define CIFAR10 "cifar10:%s:test"
 #define CIFAR100 "cifar100:%s:test"
+#define STL10 "stl10:%s:test"
+#define NPY "npy:%s/images.npy,%s/labels.npy"
 
 enum { IMAGES = 3, HEIGHT = 4, WIDTH = 5, PIXELS = IMAGES * HEIGHT * WIDTH };
 
@@ -182,6 +185,91 @@ static bool cifar_fine_100(const char *folder) {
     return cifar_labels(folder, 19, 100);
 }
 
+/* ---- CIFAR, Python version --------------------------------------------------------------------------------------- */
+
+static bool put_pickle(const char *folder, CifarPickle about) {
+    Bytes bytes = {0};
+    if (about.rows == 0) about.rows = IMAGES;
+    bytes_cifar_pickle(&bytes, &about);
+    return put(folder, "test_batch", &bytes);
+}
+
+static bool pickle_fewer_labels(const char *folder) {
+    return put_pickle(folder, (CifarPickle){.labels = IMAGES - 1});
+}
+
+static bool pickle_shape(const char *folder) {
+    return put_pickle(folder, (CifarPickle){.shape = "( 4 3072 t", .labels = 4});
+}
+
+static bool pickle_doubles(const char *folder) {
+    return put_pickle(folder, (CifarPickle){.dtype = "f8"});
+}
+
+static bool pickle_label_10(const char *folder) {
+    return put_pickle(folder, (CifarPickle){.label_0 = 10});
+}
+
+static bool pickle_runs(const char *folder) {
+    return put_pickle(folder, (CifarPickle){.labels_as = "@os.system ( 'touch${IFS}weft-canary t R"});
+}
+
+/* As a public repository holds them. */
+static bool pickle_truncated(const char *folder) {
+    Bytes bytes = {0};
+    bytes_cifar_pickle(&bytes, &(CifarPickle){.rows = 10000});
+    bytes.length = 2359296;
+    return put(folder, "test_batch", &bytes);
+}
+
+/* ---- STL-10 ------------------------------------------------------------------------------------------------------ */
+
+static bool put_stl(const char *folder, size_t bytes_more, const char *labels, size_t count) {
+    Bytes images = {0}, numbers = {0};
+    bytes_fill(&images, 0, 2 * 27648 + bytes_more);
+    bytes_add(&numbers, labels, count);
+    return put(folder, "test_X.bin", &images) && put(folder, "test_y.bin", &numbers);
+}
+
+static bool stl_label_0(const char *folder) {
+    return put_stl(folder, 0, "\1\0", 2);
+}
+
+static bool stl_label_11(const char *folder) {
+    return put_stl(folder, 0, "\13\1", 2);
+}
+
+static bool stl_odd_size(const char *folder) {
+    return put_stl(folder, 1, "\1\1", 2);
+}
+
+static bool stl_fewer_labels(const char *folder) {
+    return put_stl(folder, 0, "\1", 1);
+}
+
+/* ---- NumPy (CIFAR-10-C) ------------------------------------------------------------------------------------------ */
+
+static bool put_npy(const char *folder, const char *shape, unsigned labels) {
+    Bytes images = {0}, numbers = {0};
+    bytes_npy(&images, 1, text_of("{'descr': '|u1', 'fortran_order': False, 'shape': (%s), }", shape));
+    bytes_fill(&images, 7, 2 * 4 * 4 * 3);
+    bytes_npy(&numbers, 1, text_of("{'descr': '|u1', 'fortran_order': False, 'shape': (%u,), }", labels));
+    bytes_fill(&numbers, 1, labels);
+    return put(folder, "images.npy", &images) && put(folder, "labels.npy", &numbers);
+}
+
+static bool npy_rank(const char *folder) {
+    return put_npy(folder, "2, 48", 2);
+}
+
+static bool npy_fewer_labels(const char *folder) {
+    return put_npy(folder, "2, 4, 4, 3", 1);
+}
+
+static bool npy_ambiguous(const char *folder) {
+    return put_npy(folder, "2, 3, 16, 1", 2);
+}
+
 const HostileCase hostile_datasets[] = {
     {107, "107-idx-rank-0", IDX, rank_0, 3, "rank 0"},
     {107, "107-idx-rank-255", IDX, rank_255, 3, "rank 255"},
@@ -202,5 +290,18 @@ const HostileCase hostile_datasets[] = {
     {113, "113-cifar10-label-10", CIFAR10, cifar_label_10, 3, "label 10"},
     {113, "113-cifar100-coarse-20", CIFAR100, cifar_coarse_20, 3, "coarse label 20"},
     {113, "113-cifar100-fine-100", CIFAR100, cifar_fine_100, 3, "fine label 100"},
+    {113, "113-cifar-pickle-label-10", CIFAR10, pickle_label_10, 3, "label 10"},
+    {114, "114-cifar-pickle-fewer-labels", CIFAR10, pickle_fewer_labels, 3, "3 images, but 2 labels"},
+    {114, "114-cifar-pickle-shape", CIFAR10, pickle_shape, 3, "needs 12288 bytes, it has 9216"},
+    {114, "114-cifar-pickle-doubles", CIFAR10, pickle_doubles, 3, "data has dtype f8"},
+    {114, "114-cifar-pickle-runs", CIFAR10, pickle_runs, 3, "nothing was run"},
+    {115, "115-cifar-pickle-truncated", CIFAR10, pickle_truncated, 3, "data needs 30720000 bytes, 2339078 remain"},
+    {116, "116-stl10-label-0", STL10, stl_label_0, 3, "label 0 of image 1"},
+    {116, "116-stl10-label-11", STL10, stl_label_11, 3, "label 11 of image 0"},
+    {116, "116-stl10-odd-size", STL10, stl_odd_size, 3, "not a multiple of STL-10's images"},
+    {116, "116-stl10-fewer-labels", STL10, stl_fewer_labels, 3, "2 images, but 1 labels"},
+    {117, "117-npy-rank", NPY, npy_rank, 3, "shape (2,48) of U8"},
+    {117, "117-npy-fewer-labels", NPY, npy_fewer_labels, 3, "2 images, but 1 labels"},
+    {117, "117-npy-ambiguous", NPY, npy_ambiguous, 3, "only one of the two may be 1 or 3"},
     {0},
 };

@@ -1,0 +1,209 @@
+/* folder -- the image files below a folder, class by class.
+ *
+ * Folders wait in a list, the root first; each that is read adds its own to the end. No recursion: a folder is as deep
+ * as its number says, and one that is its own ancestor (a link) is refused.
+ */
+#include "data/folder.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+typedef struct Waiting {
+    size_t path, parent; /* parent: in the list */
+    unsigned class, depth;
+    dev_t device;
+    ino_t inode;
+} Waiting;
+
+typedef struct Walk {
+    FolderTree *tree;
+    Waiting *folders;
+    size_t count, capacity;
+    size_t reading; /* the one that is being read */
+} Walk;
+
+static bool fault(const Walk *walk, const char *path, Status status, const char *reason, Error *err) {
+    return error_set(err, status, "%s%s%s: %s", walk->tree->root, *path ? "/" : "", path, reason);
+}
+
+/* ---- names ------------------------------------------------------------------------------------------------------- */
+
+static bool is_picture(const char *name) {
+    static const char *const endings[] = {".png", ".jpg", ".jpeg"};
+    const size_t length = strlen(name);
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        const size_t size = strlen(endings[i]);
+        if (length > size && strcasecmp(name + length - size, endings[i]) == 0) return true;
+    }
+    return false;
+}
+
+/* FOLDER/NAME, or NAME alone in the root, into the tree's text. */
+static bool keep_path(Walk *walk, const char *name, size_t *out, Error *err) {
+    FolderTree *tree = walk->tree;
+    const size_t folder = walk->folders[walk->reading].path;
+    const size_t before = strlen(tree->text + folder), length = strlen(name), slash = before > 0;
+    if (!mem_grow(&tree->text, &tree->text_capacity, tree->text_length + before + slash + length + 1, 1, err))
+        return false;
+    char *to = tree->text + tree->text_length;
+    memcpy(to, tree->text + folder, before);
+    if (slash) to[before] = '/';
+    memcpy(to + before + slash, name, length + 1);
+    *out = tree->text_length;
+    tree->text_length += before + slash + length + 1;
+    return true;
+}
+
+/* ---- one folder -------------------------------------------------------------------------------------------------- */
+
+static bool add_file(Walk *walk, const char *name, Error *err) {
+    FolderTree *tree = walk->tree;
+    if (tree->count >= FOLDER_FILES_MOST)
+        return error_set(err, STATUS_LIMIT, "%s: more than %d image files", tree->root, FOLDER_FILES_MOST);
+    FolderFile file = {.class = walk->folders[walk->reading].class};
+    if (!keep_path(walk, name, &file.path, err) ||
+        !mem_grow(&tree->files, &tree->capacity, tree->count + 1, sizeof file, err))
+        return false;
+    tree->files[tree->count++] = file;
+    return true;
+}
+
+static bool add_folder(Walk *walk, const char *name, const struct stat *about, Error *err) {
+    Waiting folder = {.parent = walk->reading, .device = about->st_dev, .inode = about->st_ino};
+    folder.class = walk->folders[walk->reading].class;
+    folder.depth = walk->folders[walk->reading].depth + 1;
+    if (!keep_path(walk, name, &folder.path, err)) return false;
+    const char *path = walk->tree->text + folder.path;
+    if (folder.depth > FOLDER_DEPTH) return fault(walk, path, STATUS_LIMIT, "folders nested deeper than 16", err);
+    if (walk->count > FOLDER_FILES_MOST) return fault(walk, path, STATUS_LIMIT, "more than 1000000 folders", err);
+    for (size_t up = walk->reading;; up = walk->folders[up].parent) {
+        if (walk->folders[up].device == folder.device && walk->folders[up].inode == folder.inode)
+            return fault(walk, path, STATUS_BAD_INPUT, "links back to a folder above it", err);
+        if (up == 0) break;
+    }
+    if (!mem_grow(&walk->folders, &walk->capacity, walk->count + 1, sizeof folder, err)) return false;
+    walk->folders[walk->count++] = folder;
+    return true;
+}
+
+/* What is neither a folder nor named as an image is none of ours; a link to nowhere is left to whoever opens it. */
+static bool add_entry(Walk *walk, int folder, const struct dirent *entry, Error *err) {
+    struct stat about;
+    const bool picture = is_picture(entry->d_name);
+    if (entry->d_name[0] == '.' || (entry->d_type == DT_REG && !picture)) return true;
+    if (entry->d_type != DT_REG && fstatat(folder, entry->d_name, &about, 0) == 0 && S_ISDIR(about.st_mode))
+        return add_folder(walk, entry->d_name, &about, err);
+    return !picture || add_file(walk, entry->d_name, err);
+}
+
+static bool read_entries(Walk *walk, DIR *listing, Error *err) {
+    for (;;) {
+        errno = 0;
+        const struct dirent *entry = readdir(listing);
+        if (!entry) break;
+        if (!task_step(NULL, "reading", 0, 0, err) || !add_entry(walk, dirfd(listing), entry, err)) return false;
+    }
+    const char *path = walk->tree->text + walk->folders[walk->reading].path;
+    return errno == 0 || fault(walk, path, STATUS_BAD_INPUT, strerror(errno), err);
+}
+
+static bool read_folder(Walk *walk, Error *err) {
+    const char *path = walk->tree->text + walk->folders[walk->reading].path;
+    Str whole = {0};
+    str_addf(&whole, "%s%s%s", walk->tree->root, *path ? "/" : "", path);
+    if (!str_ok(&whole, err)) {
+        str_done(&whole);
+        return false;
+    }
+    const bool refused = fault_hit(FAULT_OPEN);
+    if (refused) errno = EMFILE;
+    DIR *listing = refused ? NULL : opendir(str_text(&whole));
+    bool ok = listing || fault(walk, path, STATUS_BAD_INPUT, strerror(errno), err);
+    str_done(&whole);
+    struct stat about;
+    if (ok && walk->reading == 0 && fstat(dirfd(listing), &about) == 0) {
+        walk->folders[0].device = about.st_dev;
+        walk->folders[0].inode = about.st_ino;
+    }
+    ok = ok && read_entries(walk, listing, err);
+    if (listing) closedir(listing);
+    return ok;
+}
+
+/* ---- the tree ---------------------------------------------------------------------------------------------------- */
+
+static int by_path(const void *a, const void *b, void *text) {
+    return strcmp((const char *)text + ((const Waiting *)a)->path, (const char *)text + ((const Waiting *)b)->path);
+}
+
+static int by_class(const void *a, const void *b, void *text) {
+    const FolderFile *x = a, *y = b;
+    if (x->class != y->class) return x->class < y->class ? -1 : 1;
+    return strcmp((const char *)text + x->path, (const char *)text + y->path);
+}
+
+/* The folders in the root, which has been read, become classes in the order of their names. */
+static bool make_classes(Walk *walk, Error *err) {
+    FolderTree *tree = walk->tree;
+    const size_t classes = walk->count - 1;
+    if (classes > 0 && tree->count > 0)
+        return fault(walk, tree->text + tree->files[0].path, STATUS_BAD_INPUT,
+                     "an image beside the folders of the classes; which class is it?", err);
+    if (classes > FOLDER_CLASSES_MOST)
+        return error_set(err, STATUS_LIMIT, "%s: %zu classes, at most %d", tree->root, classes, FOLDER_CLASSES_MOST);
+    qsort_r(walk->folders + 1, classes, sizeof *walk->folders, by_path, tree->text);
+    if (!(tree->classes = mem_alloc(classes, sizeof *tree->classes, err))) return false;
+    for (size_t i = 0; i < classes; i++) {
+        walk->folders[i + 1].class = (unsigned)i;
+        tree->classes[i] = walk->folders[i + 1].path;
+    }
+    tree->class_count = (unsigned)classes;
+    return true;
+}
+
+/* Every class has a file; the files are in order. */
+static bool check_classes(const Walk *walk, Error *err) {
+    const FolderTree *tree = walk->tree;
+    size_t file = 0;
+    for (unsigned c = 0; c < tree->class_count; c++) {
+        if (file == tree->count || tree->files[file].class != c)
+            return fault(walk, tree->text + tree->classes[c], STATUS_BAD_INPUT, "no PNG or JPEG files in this class",
+                         err);
+        while (file < tree->count && tree->files[file].class == c) file++;
+    }
+    return tree->count > 0 ||
+           error_set(err, STATUS_BAD_INPUT, "%s: no PNG or JPEG files and no folders of them in it", tree->root);
+}
+
+bool folder_read(const char *root, FolderTree *out, Error *err) {
+    Walk walk = {.tree = out};
+    out->root = root;
+    bool ok = mem_grow(&walk.folders, &walk.capacity, 1, sizeof *walk.folders, err) &&
+              mem_grow(&out->text, &out->text_capacity, 1, 1, err);
+    if (ok) { /* the root's path is empty */
+        walk.count = 1;
+        out->text_length = 1;
+        ok = read_folder(&walk, err) && make_classes(&walk, err);
+    }
+    for (walk.reading = 1; ok && walk.reading < walk.count; walk.reading++) ok = read_folder(&walk, err);
+    mem_free(walk.folders);
+    if (!ok) return false;
+    if (out->count > 0) qsort_r(out->files, out->count, sizeof *out->files, by_class, out->text);
+    return check_classes(&walk, err);
+}
+
+void folder_done(FolderTree *tree) {
+    mem_free(tree->files);
+    mem_free(tree->classes);
+    mem_free(tree->text);
+    *tree = (FolderTree){0};
+}
+
+void folder_path(const FolderTree *tree, size_t file, Str *out) {
+    str_addf(out, "%s/%s", tree->root, tree->text + tree->files[file].path);
+}

@@ -1,0 +1,33 @@
+/* folder -- the image files below a folder, class by class. Private to src/data. */
+#ifndef WEFT_DATA_FOLDER_H
+#define WEFT_DATA_FOLDER_H
+
+#include "weft/base.h"
+
+enum { FOLDER_FILES_MOST = 1000000, FOLDER_CLASSES_MOST = UINT16_MAX + 1, FOLDER_DEPTH = 16 };
+
+typedef struct FolderFile {
+    size_t path; /* where its path, relative to the folder, stands in `text` */
+    unsigned class;
+} FolderFile;
+
+/* From {0}. */
+typedef struct FolderTree {
+    const char *root;  /* borrowed */
+    FolderFile *files; /* by class, then by path; at least one */
+    size_t count, capacity;
+    size_t *classes;      /* where their names stand in `text`, in order; each has a file */
+    unsigned class_count; /* 0: the files are in the folder itself */
+    char *text;
+    size_t text_length, text_capacity;
+} FolderTree;
+
+/* All *.png, *.jpg and *.jpeg, however they are written, that are no folders, below `root`, links followed; names that
+ * begin with a dot are left out. On failure `out` is to be freed too. */
+bool folder_read(const char *root, FolderTree *out, Error *err);
+void folder_done(FolderTree *tree);
+
+/* Adds the whole path of a file. */
+void folder_path(const FolderTree *tree, size_t file, Str *out);
+
+#endif

@@ -1,0 +1,50 @@
+/* labels -- the labels of images from an array of integers. */
+#include "data/dataset.h"
+
+enum { USUAL_CLASSES = 10, LABEL_MAX = UINT16_MAX };
+
+static bool is_integer(DType dtype) {
+    switch (dtype) {
+    case DTYPE_U8:
+    case DTYPE_I8:
+    case DTYPE_U16:
+    case DTYPE_I16:
+    case DTYPE_U32:
+    case DTYPE_I32:
+    case DTYPE_U64:
+    case DTYPE_I64:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Element `index` of an integer array, which is little-endian in memory; at most INT64_MAX. */
+static int64_t label_at(const IdxArray *array, uint64_t index) {
+    const unsigned bits = dtype_bits(array->dtype), size = bits / 8;
+    const uint8_t *bytes = (const uint8_t *)array->data + index * size;
+    const bool has_sign =
+        array->dtype == DTYPE_I8 || array->dtype == DTYPE_I16 || array->dtype == DTYPE_I32 || array->dtype == DTYPE_I64;
+    uint64_t value = 0;
+    for (unsigned i = 0; i < size; i++) value |= (uint64_t)bytes[i] << (8 * i);
+    if (has_sign && value >> (bits - 1)) return (int64_t)(bits < 64 ? value | UINT64_MAX << bits : value);
+    return value < INT64_MAX ? (int64_t)value : INT64_MAX;
+}
+
+bool dataset_take_labels(const char *path, const IdxArray *array, Dataset *out, Error *err) {
+    if (array->rank != 1 || !is_integer(array->dtype))
+        return error_set(err, STATUS_BAD_INPUT, "%s: labels are integers of rank 1, these are rank %u of %s", path,
+                         array->rank, dtype_name(array->dtype));
+    out->labels = mem_alloc(out->count, sizeof *out->labels, err);
+    if (!out->labels) return false;
+    out->classes = USUAL_CLASSES;
+    for (uint64_t i = 0; i < array->count; i++) {
+        int64_t label = label_at(array, i);
+        if (label < 0 || label > LABEL_MAX)
+            return error_set(err, STATUS_BAD_INPUT, "%s: label %lld of image %llu is not between 0 and %d", path,
+                             (long long)label, (unsigned long long)i, LABEL_MAX);
+        if (label >= out->classes) out->classes = (unsigned)label + 1;
+        if (i < out->count) out->labels[i] = (uint16_t)label;
+    }
+    return true;
+}
