@@ -31,6 +31,7 @@ void crop_image(const Dataset *dataset, uint64_t index, Crop crop, const float u
 /* Labels of the uses of random numbers with a user's seed, as the number of the epoch is added to them. */
 #define STREAM_ORDER (UINT64_C(0x4f7264) << 40)
 #define STREAM_CROP (UINT64_C(0x43726f) << 40)
+#define STREAM_CORRUPT (UINT64_C(0x436f72) << 40) /* with the kind at bit 35, and the image's number */
 
 /* "TITLE, N images" as the dataset's title. */
 bool dataset_set_title(Dataset *dataset, const char *title, Error *err);
