@@ -17,19 +17,27 @@ void corrupt_gaussian_blur(Studio *studio, unsigned severity, Rng *rng) {
     smooth(studio, sigma[severity]);
 }
 
-/* A disk of whole pixels, its edge softened by a 3 x 3 Gaussian. Radii are below 2: all of it fits 5 x 5. */
+/* A disk of whole pixels, its edge softened by a 3 x 3 Gaussian, rows first. Radii are below 2: all of it fits 5 x 5.
+ * In float, as published: whether the weights sum to a little more or less than 1 decides what an even area is cut to.
+ */
 static void disk(double radius, double sigma, double out[25]) {
-    double edge[3] = {exp(-0.5 / (sigma * sigma)), 1, exp(-0.5 / (sigma * sigma))}, edges = edge[0] + 1 + edge[2];
-    double count = 0;
-    memset(out, 0, 25 * sizeof *out);
-    for (int y = -1; y <= 1; y++)
-        for (int x = -1; x <= 1; x++) {
-            if (x * x + y * y > radius * radius) continue;
-            count++;
-            for (int i = 0; i < 3; i++)
-                for (int j = 0; j < 3; j++) out[(y + i + 1) * 5 + x + j + 1] += edge[i] * edge[j] / (edges * edges);
-        }
-    for (int i = 0; i < 25; i++) out[i] /= count;
+    const double tail = exp(-0.5 / (sigma * sigma));
+    const float edge[3] = {(float)(tail / (1 + 2 * tail)), (float)(1 / (1 + 2 * tail)), (float)(tail / (1 + 2 * tail))};
+    float sharp[25] = {0}, rows[25] = {0}, count = 0;
+    for (int i = 0; i < 25; i++) {
+        const int y = i / 5 - 2, x = i % 5 - 2;
+        sharp[i] = x * x + y * y <= radius * radius ? 1 : 0;
+        count += sharp[i];
+    }
+    for (int i = 0; i < 25; i++)
+        for (int j = -1; j <= 1; j++)
+            if (i % 5 + j >= 0 && i % 5 + j < 5) rows[i] += edge[j + 1] * (sharp[i + j] / count);
+    for (int i = 0; i < 25; i++) {
+        float sum = 0;
+        for (int j = -1; j <= 1; j++)
+            if (i / 5 + j >= 0 && i / 5 + j < 5) sum += edge[j + 1] * rows[i + 5 * j];
+        out[i] = (double)sum;
+    }
 }
 
 void corrupt_defocus_blur(Studio *studio, unsigned severity, Rng *rng) {
@@ -85,7 +93,7 @@ void corrupt_zoom_blur(Studio *studio, unsigned severity, Rng *rng) {
             sum[i] = 0;
         }
         for (int step = 0; step < count; step++) {
-            filter_enlarge(plane, large, studio->height, studio->width, 1 + step * 0.01);
+            filter_enlarge(plane, large, studio->height, studio->width, 1 + step * (1.01 - 1));
             for (size_t i = 0; i < studio->area; i++) sum[i] = (double)((float)sum[i] + (float)large[i]);
         }
         for (size_t i = 0; i < studio->area; i++) {

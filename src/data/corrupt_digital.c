@@ -152,7 +152,7 @@ static void box_line(const double *from, unsigned in, double *to, unsigned out, 
             sum += from[first * step];
             count++;
         }
-        to[i * step] = floor(sum / count * 255 + 0.5) / 255;
+        to[i * step] = floor(rint(sum * 255) / count + 0.5) / 255; /* ties of whole numbers, upwards */
     }
 }
 

@@ -24,14 +24,14 @@ static int gaussian_weights(double sigma, double reach, double *weight) {
     int side = (int)(reach * sigma + 0.5);
     side = side > REACH_MOST ? REACH_MOST : side;
     double sum = 0;
-    for (int i = 0; i <= side; i++) {
-        weight[i] = i ? exp(-0.5 * i * i / (sigma * sigma)) : 1;
-        sum += i ? 2 * weight[i] : weight[i];
-    }
+    for (int i = 0; i <= side; i++) weight[i] = i ? exp(-0.5 / (sigma * sigma) * i * i) : 1;
+    for (int i = -side; i <= side; i++) sum += weight[abs(i)];
     for (int i = 0; i <= side; i++) weight[i] /= sum;
     return side;
 }
 
+/* The middle first, then pairs from the outermost in: scipy's order, which decides what an even area, whose sum is a
+ * whole byte up to the last bit, is cut to. */
 void filter_gaussian(double *plane, double *spare, unsigned height, unsigned width, double sigma, double reach,
                      Border border) {
     double weight[REACH_MOST + 1];
@@ -39,18 +39,21 @@ void filter_gaussian(double *plane, double *spare, unsigned height, unsigned wid
     if (side == 0) return;
     for (unsigned y = 0; y < height; y++) {
         double *out = spare + (size_t)y * width;
-        for (unsigned x = 0; x < width; x++) out[x] = 0;
-        for (int i = -side; i <= side; i++) {
-            const double *row = plane + border_index(border, (int64_t)y + i, height) * width, share = weight[abs(i)];
-            for (unsigned x = 0; x < width; x++) out[x] += share * row[x];
+        for (unsigned x = 0; x < width; x++) out[x] = plane[(size_t)y * width + x] * weight[0];
+        for (int i = side; i > 0; i--) {
+            const double *above = plane + border_index(border, (int64_t)y - i, height) * width;
+            const double *below = plane + border_index(border, (int64_t)y + i, height) * width;
+            for (unsigned x = 0; x < width; x++) out[x] += (above[x] + below[x]) * weight[i];
         }
     }
     for (unsigned y = 0; y < height; y++) {
         const double *row = spare + (size_t)y * width;
         for (unsigned x = 0; x < width; x++) {
-            double sum = 0;
-            for (int i = -side; i <= side; i++)
-                sum += weight[abs(i)] * row[border_index(border, (int64_t)x + i, width)];
+            double sum = row[x] * weight[0];
+            for (int i = side; i > 0; i--)
+                sum += (row[border_index(border, (int64_t)x - i, width)] +
+                        row[border_index(border, (int64_t)x + i, width)]) *
+                       weight[i];
             plane[(size_t)y * width + x] = sum;
         }
     }
