@@ -10,6 +10,8 @@
       "Fashion-MNIST from DIR, $WEFT_DATA/fashion-mnist or Debian's dataset-fashion-mnist")                            \
     X("cifar10", "cifar10:DIR:train|test", load_cifar10, "CIFAR-10, binary version: data_batch_*.bin, test_batch.bin") \
     X("cifar100", "cifar100:DIR:train|test", load_cifar100, "CIFAR-100, binary version, fine labels")                  \
+    X("cifar10c", "cifar10c:DIR:KIND:SEVERITY", load_cifar10c,                                                         \
+      "the published CIFAR-10-C: DIR/KIND.npy and DIR/labels.npy; KIND gaussian_noise, ..., SEVERITY 1 to 5")          \
     X("idx", "idx:IMAGES,LABELS", load_idx, "u8 images (N,H,W or N,C,H,W) and integer labels, plain or .gz")           \
     X("sample", "sample:NAME", load_sample, "a small dataset that comes with weft: fashion-test")                      \
     X("noise", "noise:N[:CxHxW]", load_noise,                                                                          \

@@ -8,7 +8,7 @@
 /* Fills everything of `out` but spec; `rest` is the specification after "KIND:". What it has put into `out` is freed by
  * the caller, also on failure. */
 typedef bool DatasetLoader(const char *rest, uint64_t limit, Dataset *out, Error *err);
-DatasetLoader load_fashion_mnist, load_cifar10, load_cifar100, load_idx, load_sample, load_noise;
+DatasetLoader load_fashion_mnist, load_cifar10, load_cifar100, load_cifar10c, load_idx, load_sample, load_noise;
 
 /* Two IDX files, images and labels, as a dataset without title and class names. */
 bool load_idx_pair(const char *images, const char *labels, uint64_t limit, Dataset *out, Error *err);
