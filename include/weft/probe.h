@@ -31,4 +31,12 @@ Table *evaluate_table(const Evaluation *evaluation, Error *err);
 /* One row per class: class, name, images, correct, accuracy (%). */
 Table *evaluate_class_table(const Evaluation *evaluation, const Dataset *dataset, Error *err);
 
+/* ---- corruptions ------------------------------------------------------------------------------------------------- */
+
+/* One row for each kind and severity of `choice`: corruption, severity, images, correct, accuracy (%), top5 (%; where there
+ * are more than 10 classes), loss; of dataset_corrupt(clean, kind, severity, seed). Where there are several rows, notes:
+ * ood_accuracy, the mean accuracy (%) over all rows, and each kind's mean accuracy by its name. One corrupted dataset at a
+ * time is in memory. Fails as evaluate_run and dataset_corrupt do. */
+Table *corruption_table(const Network *network, const Dataset *clean, const CorruptionChoice *choice, uint64_t seed,
+                        const Task *task, Error *err);
 #endif
