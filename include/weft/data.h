@@ -23,6 +23,7 @@ typedef struct Dataset {
  *                                       of them, the Python version's data_batch_*, test_batch
  *   cifar100:DIR:train|test             train.bin, test.bin, or Python's train, test; fine labels
  *   stl10:DIR:train|test|unlabeled      train_X.bin and train_y.bin, ...; unlabeled_X.bin, without labels; 3x96x96
+ *   cifar10c:DIR:KIND:SEVERITY          KIND.npy (5 N, 32, 32, 3) of bytes, severity 1 first, and labels.npy (5 N)
  *   idx:IMAGES,LABELS                   u8 images (N,H,W or N,C,H,W), integer labels of rank 1; plain or .gz
  *   npy:IMAGES,LABELS                   u8 images (N,H,W), (N,H,W,C) or (N,C,H,W) with C 1 or 3, where only one of the
  *                                       two can be meant; labels of rank 1 of any integer type
@@ -54,6 +55,66 @@ const DatasetKind *dataset_kinds(void);
 /* Pixels of image `index` as floats on [0, 1], channels x height x width. Of noise: values on [-1, 1), normalised
  * already (a normalisation for them is the identity), a function of `index` and their place alone. */
 void dataset_image(const Dataset *dataset, uint64_t index, float *out);
+
+/* ---- corruptions ------------------------------------------------------------------------------------------------- */
+
+/* The 19 corruptions of CIFAR-10-C (Hendrycks and Dietterich, "Benchmarking Neural Network Robustness to Common
+ * Corruptions and Perturbations", 2019), four groups: X(name, help). Names are those of the published files. */
+#define CORRUPTIONS(X)                                                                     \
+    X(gaussian_noise, "normal noise on every value")                                       \
+    X(shot_noise, "Poisson noise, as of few photons")                                      \
+    X(impulse_noise, "single values black or white")                                       \
+    X(speckle_noise, "normal noise in proportion to the value")                            \
+    X(gaussian_blur, "Gaussian blur")                                                      \
+    X(defocus_blur, "blur by a disk")                                                      \
+    X(glass_blur, "pixels copied from their neighbours at random, as through rough glass") \
+    X(motion_blur, "a trail at a random angle")                                            \
+    X(zoom_blur, "the mean of enlargements")                                               \
+    X(snow, "streaks of snow, and a lighter scene")                                        \
+    X(frost, "a sheet of ice crystals, drawn (the original lays photographs over)")        \
+    X(fog, "a plasma fractal laid over")                                                   \
+    X(brightness, "a larger HSV value")                                                    \
+    X(contrast, "values nearer to their mean")                                             \
+    X(saturate, "less, then more HSV saturation")                                          \
+    X(spatter, "drops of water, from severity 4 on of mud")                                \
+    X(elastic_transform, "a random affine map, then random small shifts")                  \
+    X(pixelate, "fewer pixels, enlarged again")                                            \
+    X(jpeg_compression, "JPEG at quality 80 to 40")
+typedef enum CorruptionKind {
+#define X(name, help) CORRUPTION_##name,
+    CORRUPTIONS(X)
+#undef X
+        CORRUPTION_COUNT
+} CorruptionKind;
+enum { SEVERITIES = 5 }; /* 1 to 5, where 5 is meant to be the worst */
+const char *corruption_name(CorruptionKind kind);
+const char *corruption_help(CorruptionKind kind); /* one clause */
+
+/* Which corruptions a text asks for: kinds from `first` up to but not including `end`, each at severities `low` to
+ * `high`. */
+typedef struct CorruptionChoice {
+    CorruptionKind first, end;
+    unsigned low, high;
+} CorruptionChoice;
+/* "KIND:SEVERITY", "KIND" (all five severities) or "all"; else STATUS_USAGE, with the kinds there are. */
+bool corruption_choose(const char *text, CorruptionChoice *out, Error *err);
+/* Exactly one kind at one severity. */
+bool corruption_single(const CorruptionChoice *choice);
+
+/* A new dataset of the same size and labels, its pixels corrupted with the published constants for 32 x 32 and cut to
+ * bytes (downwards) as published; spec and title name the corruption. Image i is a function of (its clean pixels, kind,
+ * severity, seed, i), whatever the number of threads; the random numbers of one (seed, kind, i) are the same at all
+ * severities.
+ *   Other sizes: lengths in pixels (sigmas, radii, flakes, crystals) stay as they are for 32 x 32; pixelate and
+ * zoom_blur are relative to the image as published, and elastic_transform's shifts and sigmas are shares of the shorter
+ * side. One channel: every kind works on it alone, but saturate, frost and spatter, whose result for three equal
+ * channels becomes grey again (ITU-R BT.601). frost: the original lays one of five photographs of frosted glass over,
+ * which are not ours to distribute; here a texture of crystals is drawn, with the mean, contrast and colour of one of
+ * those photographs. Accuracies on it are not comparable with published ones to the last per cent. `severity` 1 to 5.
+ * STATUS_USAGE: another severity, noise (it has no pixels), neither 1 nor 3 channels; STATUS_LIMIT; STATUS_CANCELLED.
+ * `task` may be NULL. Free with dataset_free. */
+Dataset *dataset_corrupt(const Dataset *clean, CorruptionKind kind, unsigned severity, uint64_t seed, const Task *task,
+                         Error *err);
 
 /* ---- batches ----------------------------------------------------------------------------------------------------- */
 

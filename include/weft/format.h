@@ -167,5 +167,18 @@ bool picture_look(const File *file, Picture *out, Error *err);
  * RGB, baseline or progressive; a damaged one is refused, CMYK too. Orientation in EXIF is left alone. */
 bool picture_parse(const File *file, Picture *out, Error *err);
 void picture_done(Picture *picture);
+/* A NumPy array file of which only some entries of the first dimension (rows) are wanted. */
+typedef struct NpyHeader {
+    DType dtype;
+    bool big_endian, fortran;
+    unsigned rank;
+    uint64_t dim[TENSOR_RANK_MAX];
+    uint64_t offset, bytes; /* of the data: from the start of the npy; its length */
+} NpyHeader;
+/* STATUS_BAD_INPUT where the file is no npy, or does not hold exactly the data that its header declares. */
+bool npy_open_rows(const File *file, NpyHeader *out, Error *err);
+/* `rows` rows from `first` on (rank 1 at least, first + rows <= dim[0]): dense, row-major, little-endian, their share
+ * of header->bytes. STATUS_BAD_INPUT for an array in column order, which has no rows. */
+bool npy_read_rows(const File *file, const NpyHeader *header, uint64_t first, uint64_t rows, void *out, Error *err);
 
 #endif

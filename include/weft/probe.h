@@ -161,4 +161,12 @@ Table *attack_table(const Attack *attacks, const Evaluation *evaluations, size_t
 /* Notes for a table of one's own: attack, and of IFGSM steps and step. */
 void attack_notes(Table *table, const Attack *attack);
 
+/* ---- corruptions ------------------------------------------------------------------------------------------------- */
+
+/* One row for each kind and severity of `choice`: corruption, severity, images, correct, accuracy (%), top5 (%; where there
+ * are more than 10 classes), loss; of dataset_corrupt(clean, kind, severity, seed). Where there are several rows, notes:
+ * ood_accuracy, the mean accuracy (%) over all rows, and each kind's mean accuracy by its name. One corrupted dataset at a
+ * time is in memory. Fails as evaluate_run and dataset_corrupt do. */
+Table *corruption_table(const Network *network, const Dataset *clean, const CorruptionChoice *choice, uint64_t seed,
+                        const Task *task, Error *err);
 #endif

@@ -15,6 +15,8 @@
     X("cifar100", "cifar100:DIR:train|test", load_cifar100, "CIFAR-100, binary or Python version, fine labels")        \
     X("stl10", "stl10:DIR:train|test|unlabeled", load_stl10,                                                           \
       "STL-10, binary version; the unlabeled part has no labels")                                                      \
+    X("cifar10c", "cifar10c:DIR:KIND:SEVERITY", load_cifar10c,                                                         \
+      "the published CIFAR-10-C: DIR/KIND.npy and DIR/labels.npy; KIND gaussian_noise, ..., SEVERITY 1 to 5")          \
     X("idx", "idx:IMAGES,LABELS", load_idx, "u8 images (N,H,W or N,C,H,W) and integer labels, plain or .gz")           \
     X("npy", "npy:IMAGES,LABELS", load_npy,                                                                            \
       "NumPy arrays: u8 images (N,H,W), (N,H,W,C) or (N,C,H,W) with C 1 or 3; integer labels")                         \

@@ -9,7 +9,7 @@
 /* Fills everything of `out` but spec; `rest` is the specification after "KIND:". What it has put into `out` is freed by
  * the caller, also on failure. */
 typedef bool DatasetLoader(const char *rest, uint64_t limit, Dataset *out, Error *err);
-DatasetLoader load_fashion_mnist, load_cifar10, load_cifar100, load_stl10, load_idx, load_npy, load_images, load_sample,
+DatasetLoader load_fashion_mnist, load_cifar10, load_cifar100, load_cifar10c, load_stl10, load_idx, load_npy, load_images, load_sample,
     load_noise;
 
 /* Two IDX files, images and labels, as a dataset without title and class names. */
@@ -41,6 +41,7 @@ void crop_image(const Dataset *dataset, uint64_t index, Crop crop, const float u
 /* Labels of the uses of random numbers with a user's seed, as the number of the epoch is added to them. */
 #define STREAM_ORDER (UINT64_C(0x4f7264) << 40)
 #define STREAM_CROP (UINT64_C(0x43726f) << 40)
+#define STREAM_CORRUPT (UINT64_C(0x436f72) << 40) /* with the kind at bit 35, and the image's number */
 
 /* "TITLE, N images" as the dataset's title. */
 bool dataset_set_title(Dataset *dataset, const char *title, Error *err);

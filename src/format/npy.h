@@ -8,14 +8,6 @@
 
 #include "weft/format.h"
 
-typedef struct NpyHeader {
-    DType dtype;
-    bool big_endian, fortran;
-    unsigned rank;
-    uint64_t dim[TENSOR_RANK_MAX];
-    uint64_t offset, bytes; /* of the data: from the start of the npy; its length */
-} NpyHeader;
-
 /* The next `length` bytes of an npy. */
 typedef bool NpyFill(void *context, void *out, uint64_t length, Error *err);
 

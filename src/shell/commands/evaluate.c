@@ -1,4 +1,4 @@
-/* evaluate -- accuracy and loss of a network on data, as it is or attacked. */
+/* evaluate -- accuracy and loss of a network on data, as it is, attacked or corrupted. */
 #include <math.h>
 #include <string.h>
 
@@ -63,8 +63,19 @@ static void give_classes(const Args *args, const Evaluation *evaluation, const A
     table_note(result->table, "eps", "%.9g", attack->epsilon);
 }
 
-static bool run_plain(Session *session, const Args *args, Result *result, Error *err) {
-    const Dataset *data = args_dataset(args, "DATA");
+/* --corrupt without --per-class: a row for each kind and severity. */
+static bool run_corruptions(Session *session, const Args *args, const CorruptionChoice *choice, Result *result,
+                            Error *err) {
+    result->table = corruption_table(args_network(args, "NET"), args_dataset(args, "DATA"), choice, session->seed,
+                                     &session->task, err);
+    if (corruption_single(choice)) return result->table != NULL; /* a row is no chart */
+    result_chart(result, CHART_HEATMAP, "severity", "corruption", "Accuracy of %s on corrupted images",
+                 args_text(args, "NET"));
+    strcpy(result->encoding.value, "accuracy");
+    return result->table != NULL;
+}
+
+static bool run_plain(Session *session, const Args *args, const Dataset *data, Result *result, Error *err) {
     Evaluation evaluation;
     if (!evaluate_run(args_network(args, "NET"), data, NULL, &evaluation, &session->task, err)) return false;
     if (args_flag(args, "per-class"))
@@ -113,17 +124,36 @@ static bool run_attacks(Session *session, const Args *args, const Attack *attack
     return result->table != NULL;
 }
 
-static bool run(Session *session, const Args *args, Result *result, Error *err) {
+static bool attacked_run(Session *session, const Args *args, Result *result, Error *err) {
     Attack common = {0};
     size_t count = 0;
     if (!read_common(args, &common, err)) return false;
-    if (!args_text(args, "attack")) return run_plain(session, args, result, err);
+    if (!args_text(args, "attack")) return run_plain(session, args, args_dataset(args, "DATA"), result, err);
     Attack *attacks = read_attacks(args_text(args, "eps"), common, &count, err);
     const bool ok = attacks && run_attacks(session, args, attacks, count, result, err);
     mem_free(attacks);
     return ok;
 }
 
+static bool run(Session *session, const Args *args, Result *result, Error *err) {
+    const Dataset *data = args_dataset(args, "DATA");
+    const char *wish = args_text(args, "corrupt");
+    CorruptionChoice choice;
+    if (!wish) return attacked_run(session, args, result, err);
+    if (args_text(args, "attack"))
+        return error_set(err, STATUS_USAGE, "--attack and --corrupt are measured one at a time");
+    if (!corruption_choose(wish, &choice, err)) return false;
+    if (!args_flag(args, "per-class")) return run_corruptions(session, args, &choice, result, err);
+    if (!corruption_single(&choice))
+        return error_set(err, STATUS_USAGE, "--per-class is for one corruption: --corrupt KIND:SEVERITY");
+    if (!evaluate_check(args_network(args, "NET"), data, err)) return false;
+    Dataset *dirty = dataset_corrupt(data, choice.first, choice.low, session->seed, &session->task, err);
+    bool ok = dirty && run_plain(session, args, dirty, result, err);
+    dataset_free(dirty);
+    return ok;
+}
+
+#define X(name, help) "|" #name
 static const ArgSpec positionals[] = {{.name = "NET", .kind = ARG_NETWORK, .help = "the network"},
                                       {.name = "DATA", .kind = ARG_DATASET, .help = "the images"},
                                       {0}};
@@ -147,10 +177,21 @@ static const ArgSpec options[] = {
      .standard = "10",
      .help = "steps of ifgsm"},
     {.name = "step", .kind = ARG_TEXT, .value = "S", .help = "how far a step of ifgsm goes, as --eps (else eps/4)"},
+    {.name = "corrupt",
+     .kind = ARG_TEXT,
+     .value = "KIND[:SEVERITY]",
+     .choices = "all" CORRUPTIONS(X),
+     .help = "corrupt the images first: one kind at a severity (1 to 5) or at all five, or all "
+             "kinds (help corruptions)"},
     {0}};
-static const char *const examples[] = {"evaluate base test", "evaluate smooth test --per-class",
+#undef X
+static const char *const examples[] = {"evaluate base test",
+                                       "evaluate smooth test --per-class",
                                        "evaluate base test --attack fgsm --eps 0,1/255,2/255,4/255",
-                                       "evaluate base test --attack ifgsm --eps 2/255 --steps 4 --step 1/255", NULL};
+                                       "evaluate base test --attack ifgsm --eps 2/255 --steps 4 --step 1/255",
+                                       "evaluate base test --corrupt fog:3 --seed 1",
+                                       "evaluate base test --corrupt contrast",
+                                       NULL};
 
 const Command command_evaluate = {
     .name = "evaluate",
@@ -164,7 +205,9 @@ const Command command_evaluate = {
         "stronger. eps 0 is the image itself. Pixels are those on [0, 1], before normalisation; eps_255 in the table is eps in steps of "
         "8-bit pixels. The paper on smoothing does not say its eps: its accuracies fit about 0.3/255, and none of 1/255 to 8/255. The "
         "gradient is exact where the network is sure of a label; the usual float32 one rounds to noise there, which makes a network look "
-        "more robust than it is (ResNet20 on CIFAR-10 at 2/255: 29 % where it is 20 %).",
+        "more robust than it is (ResNet20 on CIFAR-10 at 2/255: 29 % where it is 20 %). "
+        "With --corrupt a row for each kind and severity, and under the table the mean "
+        "accuracy of each kind and of all (ood accuracy).",
     .positionals = positionals,
     .options = options,
     .examples = examples,

@@ -1,0 +1,134 @@
+/* cifar10c -- CIFAR-10-C as published (zenodo.org/records/2535967): a folder with one KIND.npy for each corruption and
+ * one labels.npy for all of them.
+ *
+ *     KIND.npy    u1 (5 N, 32, 32, 3): N images, rows of pixels of three bytes; severity 1 first (N is 10000)
+ *     labels.npy  (5 N): integers of any type, 0 to 9
+ *
+ * Only the rows of one severity are read.
+ */
+#include <string.h>
+
+#include "data/dataset.h"
+#include "weft/format.h"
+
+enum { AREA = 32 * 32, PIXELS = 3 * AREA, CLASSES = 10, ROWS_AT_ONCE = 64 };
+
+static File *open_array(const char *folder, const char *name, NpyHeader *header, Error *err) {
+    Str path = {0};
+    str_addf(&path, "%s/%s.npy", folder, name);
+    File *file = str_ok(&path, err) ? file_open(str_text(&path), err) : NULL;
+    str_done(&path);
+    if (!file || npy_open_rows(file, header, err)) return file;
+    file_close(file);
+    return NULL;
+}
+
+static bool check_images(const File *file, const NpyHeader *header, Error *err) {
+    if (header->dtype != DTYPE_U8 || header->rank != 4)
+        return error_set(err, STATUS_BAD_INPUT, "%s: images are rank 4 of U8, these are rank %u of %s", file_name(file),
+                         header->rank, dtype_name(header->dtype));
+    if (header->dim[1] != 32 || header->dim[2] != 32 || header->dim[3] != 3)
+        return error_set(err, STATUS_BAD_INPUT, "%s: images are 32x32x3, these are %llux%llux%llu", file_name(file),
+                         (unsigned long long)header->dim[1], (unsigned long long)header->dim[2],
+                         (unsigned long long)header->dim[3]);
+    if (header->dim[0] == 0 || header->dim[0] % SEVERITIES)
+        return error_set(err, STATUS_BAD_INPUT, "%s: %llu images are not as many for each of %d severities",
+                         file_name(file), (unsigned long long)header->dim[0], SEVERITIES);
+    return true;
+}
+
+static bool is_integer(DType type) {
+    return type == DTYPE_U8 || type == DTYPE_I8 || type == DTYPE_U16 || type == DTYPE_I16 || type == DTYPE_U32 ||
+           type == DTYPE_I32 || type == DTYPE_U64 || type == DTYPE_I64;
+}
+
+static bool check_labels(const File *file, const NpyHeader *header, uint64_t images, Error *err) {
+    if (header->rank != 1 || !is_integer(header->dtype))
+        return error_set(err, STATUS_BAD_INPUT, "%s: labels are integers of rank 1, these are rank %u of %s",
+                         file_name(file), header->rank, dtype_name(header->dtype));
+    return header->dim[0] == images ||
+           error_set(err, STATUS_BAD_INPUT, "%s: %llu labels for %llu images", file_name(file),
+                     (unsigned long long)header->dim[0], (unsigned long long)images);
+}
+
+/* Labels of `count` rows from `first` on; negative numbers are large without their sign. */
+static bool read_labels(const File *file, const NpyHeader *header, uint64_t first, uint64_t count, uint16_t *out,
+                        Error *err) {
+    const unsigned size = dtype_bits(header->dtype) / 8;
+    uint8_t *bytes = mem_alloc(count, size, err);
+    bool ok = bytes && npy_read_rows(file, header, first, count, bytes, err);
+    for (uint64_t i = 0; ok && i < count; i++) {
+        uint64_t label = 0;
+        for (unsigned b = size; b-- > 0;) label = label << 8 | bytes[i * size + b];
+        if (label >= CLASSES)
+            ok = error_set(err, STATUS_BAD_INPUT, "%s: the label of row %llu is not between 0 and %d", file_name(file),
+                           (unsigned long long)(first + i), CLASSES - 1);
+        else
+            out[i] = (uint16_t)label;
+    }
+    mem_free(bytes);
+    return ok;
+}
+
+/* Rows of pixels become planes. */
+static bool read_images(const File *file, const NpyHeader *header, uint64_t first, uint64_t count, uint8_t *out,
+                        Error *err) {
+    uint8_t *rows = mem_alloc(ROWS_AT_ONCE, PIXELS, err);
+    bool ok = rows != NULL;
+    for (uint64_t done = 0; ok && done < count;) {
+        const uint64_t some = count - done < ROWS_AT_ONCE ? count - done : ROWS_AT_ONCE;
+        ok = task_step(NULL, "reading", done, count, err) && npy_read_rows(file, header, first + done, some, rows, err);
+        for (uint64_t i = 0; ok && i < some; i++, done++)
+            for (size_t p = 0; p < PIXELS; p++) out[done * PIXELS + p % 3 * AREA + p / 3] = rows[i * PIXELS + p];
+    }
+    mem_free(rows);
+    return ok;
+}
+
+static bool read_severity(const File *images, const NpyHeader *image_header, const File *labels,
+                          const NpyHeader *label_header, unsigned severity, uint64_t limit, Dataset *out, Error *err) {
+    const uint64_t each = image_header->dim[0] / SEVERITIES, first = each * (severity - 1);
+    const uint64_t count = limit && limit < each ? limit : each;
+    *out = (Dataset){.spec = out->spec,
+                     .count = count,
+                     .channels = 3,
+                     .height = 32,
+                     .width = 32,
+                     .classes = CLASSES,
+                     .class_names = CIFAR10_CLASSES};
+    return mem_admit(count * (PIXELS + sizeof *out->labels), file_name(images), err) &&
+           (out->pixels = mem_alloc(count, PIXELS, err)) &&
+           (out->labels = mem_alloc(count, sizeof *out->labels, err)) &&
+           read_labels(labels, label_header, first, count, out->labels, err) &&
+           read_images(images, image_header, first, count, out->pixels, err);
+}
+
+static bool load_folder(const char *folder, CorruptionKind kind, unsigned severity, uint64_t limit, Dataset *out,
+                        Error *err) {
+    NpyHeader image_header, label_header;
+    Str title = {0};
+    File *labels = NULL, *images = open_array(folder, corruption_name(kind), &image_header, err);
+    bool ok = images && check_images(images, &image_header, err) &&
+              (labels = open_array(folder, "labels", &label_header, err)) &&
+              check_labels(labels, &label_header, image_header.dim[0], err) &&
+              read_severity(images, &image_header, labels, &label_header, severity, limit, out, err);
+    str_addf(&title, "CIFAR-10-C %s at severity %u", corruption_name(kind), severity);
+    ok = ok && str_ok(&title, err) && dataset_set_title(out, str_text(&title), err);
+    str_done(&title);
+    file_close(labels);
+    file_close(images);
+    return ok;
+}
+
+/* DIR:KIND:SEVERITY, where DIR may hold colons. */
+bool load_cifar10c(const char *rest, uint64_t limit, Dataset *out, Error *err) {
+    CorruptionChoice choice;
+    const char *colon = strrchr(rest, ':');
+    while (colon && colon > rest && *--colon != ':') continue;
+    if (!colon || colon == rest || *colon != ':') return bad_form("cifar10c", rest, err);
+    if (!corruption_choose(colon + 1, &choice, err)) return false;
+    char *folder = mem_copy_bytes(rest, (size_t)(colon - rest), err);
+    bool ok = folder && load_folder(folder, choice.first, choice.low, limit, out, err);
+    mem_free(folder);
+    return ok;
+}
