@@ -78,7 +78,7 @@ static void test_kinds(void **state) {
         refuse(text_of("%s:", kind->name), STATUS_USAGE, kind->form);
         refuse(kind->name, STATUS_USAGE, kind->form);
     }
-    assert_int_equal(count, 9);
+    assert_int_equal(count, 10);
     refuse("bogus:x", STATUS_USAGE, "bogus is no kind of dataset; known are fashion-mnist:train|test[:DIR], cifar10:");
     refuse("cifar-10:x:test", STATUS_USAGE, "did you mean cifar10?");
     refuse("", STATUS_USAGE, "known are");
