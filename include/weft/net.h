@@ -235,11 +235,11 @@ void engine_set_tensor(Engine *engine, size_t tensor, const float *values);
  * here). `logits`: images x classes. images <= batch. */
 bool engine_forward(Engine *engine, const float *pixels, unsigned images, float *logits, Error *err);
 
-/* Sees what every quantiser of the graph is given, row by row of each image's map (any thread; rows of one image and
- * operation in order, from one): `count` values, from all channels of each pixel. `op`: the quantiser's position;
- * `worker` as in pool_run. */
+/* Sees what every quantiser of the graph is given and gives, row by row of each image's map (from any thread; rows of
+ * one image and operation in order, from one): `count` values each, from all channels of each pixel. `op`: the
+ * quantiser's position; `worker` as in pool_run. */
 typedef void EngineObserver(void *context, size_t op, unsigned image, unsigned worker, const float *values,
-                            size_t count);
+                            const float *results, size_t count);
 void engine_observe(Engine *engine, EngineObserver *observer, void *context); /* NULL: nobody any more */
 
 /* ---- losses and gradients ---------------------------------------------------------------------------------------- */

@@ -142,10 +142,11 @@ static void run_quantise(const Engine *engine, const Step *step, const View *in,
 
 static void observe(const Pass *pass, const Block *block, size_t image, const Step *step) {
     const Engine *engine = pass->engine;
-    const View in = map_view(engine, block->arenas + image * engine->plan.arena, step->input);
+    float *arena = block->arenas + image * engine->plan.arena;
+    const View in = map_view(engine, arena, step->input), out = map_view(engine, arena, step->result);
     for (size_t y = 0; y < in.shape.height; y++)
         engine->observer(engine->observer_context, (size_t)step->op, (unsigned)(block->first + image), block->worker,
-                         in.at + y * in.row, (size_t)in.shape.width * in.shape.channels);
+                         in.at + y * in.row, out.at + y * out.row, (size_t)in.shape.width * in.shape.channels);
 }
 
 static void run_step(const Engine *engine, float *arena, const Step *step, const float *pixels) {
