@@ -20,7 +20,8 @@
     X(RELU6, "relu6")           \
     X(ADD, "add")               \
     X(SHORTCUT_A, "shortcut A") \
-    X(MAX_POOL, "max pool") X(AVERAGE_POOL, "average pool") X(GLOBAL_POOL, "global average pool") X(LINEAR, "linear")
+    X(MAX_POOL, "max pool")     \
+    X(AVERAGE_POOL, "average pool") X(GLOBAL_POOL, "global average pool") X(LINEAR, "linear") X(QUANTISE, "quantise")
 typedef enum OpKind {
 #define X(name, text) OP_##name,
     NET_OPS(X)
@@ -30,6 +31,16 @@ typedef enum OpKind {
 const char *op_name(OpKind kind);
 
 enum { NO_TENSOR = -1 };
+
+/* Levels of an activation, per tensor and affine: x becomes (q - zero_point) * scale with q = zero_point + round(x /
+ * scale), kept within 0 .. 2^bits - 1; rounding is half to even, x / scale is x times the float32 1 / scale, as in
+ * PyTorch. Backward: straight through where q was within, zero where it was cut. */
+typedef struct Quantiser {
+    float scale;    /* > 0 */
+    int zero_point; /* 0 .. 2^bits - 1: zero is a level */
+    unsigned bits;  /* 2 .. 8; 0: levels still to be found, x passes as it is */
+} Quantiser;
+enum { QUANTISER_BITS_MIN = 2, QUANTISER_BITS_MAX = 8 };
 
 /* One operation; its result is named by its position. Inputs are earlier positions. Feature maps are channels x height
  * x width. */
@@ -41,8 +52,9 @@ typedef struct Op {
     unsigned kernel[2], stride, padding, groups; /* CONV; kernel, stride, padding also for the pools, stride for
                                                     SHORTCUT_A */
     int weight, bias; /* tensor indices of the network: CONV, LINEAR; BATCH_NORM: gamma, beta; NO_TENSOR where absent */
-    int mean, variance; /* BATCH_NORM: running statistics */
-    float epsilon;      /* BATCH_NORM */
+    int mean, variance;  /* BATCH_NORM: running statistics */
+    float epsilon;       /* BATCH_NORM */
+    Quantiser quantiser; /* QUANTISE */
 } Op;
 
 /* Immutable once built; shared by reference among networks derived from one another. */
@@ -53,7 +65,7 @@ typedef struct Graph {
     unsigned height, width; /* the input size the architecture was made for (28 or 32); other sizes run too */
     int references;
 } Graph;
-/* The same operations; names and tensor indices may differ. */
+/* The same operations; names, tensor indices and levels of quantisers may differ. */
 bool graph_equal(const Graph *a, const Graph *b);
 
 /* ---- networks ---------------------------------------------------------------------------------------------------- */
@@ -85,6 +97,8 @@ typedef struct Layer {
     bool predicted;   /* a weight predictor would predict it (METHOD.md section 1) */
     int stage, block; /* from names such as layer2.0.conv1 (stage 2, block 0) or features.3 (stage -1); -1 where there
                          is none */
+    unsigned bits;    /* its weights are integers of so many bits, times a scale per output channel; 0: they are not.
+                         network_replace forgets it */
 } Layer;
 
 typedef struct Network {
@@ -128,8 +142,8 @@ Network *network_derive(const Network *network, const char *what, const char *co
  * seen yet. */
 void network_replace(Network *network, size_t index, Tensor *tensor);
 
-/* Atomic save by extension: .safetensors (lineage, normalisation, architecture as metadata) or .npz; others
- * STATUS_USAGE. */
+/* Atomic save by extension: .safetensors (lineage, normalisation, architecture, quantisers as metadata) or .npz, which
+ * has no place for quantisers and is then STATUS_USAGE; so are others. */
 bool network_save(const Network *network, const char *path, bool overwrite, Error *err);
 
 /* What a .safetensors of the network holds, for a caller that writes more beside it. Points into the network;
@@ -148,6 +162,20 @@ const Tensor *layer_weight(const Network *network, const Layer *layer);
 void layer_matrix(const Network *network, const Layer *layer, size_t *rows, size_t *columns);
 bool network_find_layer(const Network *network, const char *name, size_t *index,
                         Error *err); /* STATUS_USAGE, with did-you-mean */
+
+/* ---- quantised activations --------------------------------------------------------------------------------------- */
+
+/* Where a static integer network quantises its maps: marks (graph->count booleans) the input, each convolution and
+ * linear layer together with the batch norm and ReLU that alone read it, sums with their ReLU, and averaging pools.
+ * What lies behind a max pool or a shortcut of option A has the levels that went in, or zeros. */
+void graph_quantiser_places(const Graph *graph, bool *places);
+/* Puts quantisers behind the marked operations; `quantisers`: one a mark, in order, or NULL: levels still to be found.
+ * Only on a network nobody else has seen yet, with a graph. */
+bool network_put_quantisers(Network *network, const bool *places, const Quantiser *quantisers, Error *err);
+size_t network_quantisers(const Network *network); /* how many there are; 0 without a graph */
+/* Levels for values from `low` to `high`, 0 always among them (PyTorch's MinMaxObserver, quint8). */
+Quantiser quantiser_of_range(float low, float high, unsigned bits);
+float quantiser_apply(const Quantiser *quantiser, float x);
 
 /* Marks the layers that SEL names: comma-separated names or globs, index ranges (`0-6`), `stage:N`, `block:S.B`, `all`,
  * `-NAME` to leave out (a selector that only leaves out starts from all). NULL: all. `chosen` has layer_count entries.
@@ -227,6 +255,12 @@ uint64_t engine_state(const Engine *engine, size_t cut); /* floats of an image's
 /* `pixels` as engine_forward; `states`: images x engine_state floats. STATUS_FAILED with batch_statistics. */
 bool engine_forward_head(Engine *engine, const float *pixels, unsigned images, size_t cut, float *states, Error *err);
 bool engine_forward_tail(Engine *engine, const float *states, unsigned images, size_t cut, float *logits, Error *err);
+/* Sees what every quantiser of the graph is given and gives, row by row of each image's map (from any thread; rows of
+ * one image and operation in order, from one): `count` values each, from all channels of each pixel. `op`: the
+ * quantiser's position; `worker` as in pool_run. */
+typedef void EngineObserver(void *context, size_t op, unsigned image, unsigned worker, const float *values,
+                            const float *results, size_t count);
+void engine_observe(Engine *engine, EngineObserver *observer, void *context); /* NULL: nobody any more */
 
 /* ---- losses and gradients ---------------------------------------------------------------------------------------- */
 

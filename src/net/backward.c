@@ -209,6 +209,14 @@ static void training_back(const Engine *engine, float *arena, const Step *step) 
     pass_on(engine, arena, step, &flow, step->input, coefficients);
 }
 
+/* Straight through, but for what the quantiser cut. The gradient of its result is nobody else's: changed in place. */
+static void quantise_back(const Engine *engine, float *arena, const Step *step) {
+    const View in = map_view(engine, arena, step->input), gradient = gradient_view(engine, arena, step->result);
+    const Levels levels = step_levels(step, &in, &gradient);
+    if (step->quantiser.bits > 0) engine->kernels->quantise_mask(&levels);
+    pass_on(engine, arena, step, &step->to_input, step->input, NULL);
+}
+
 /* The gradient with respect to the pixels, as they come in. */
 static void pixels_back(const Pass *pass, size_t image, float *arena) {
     const Engine *engine = pass->engine;
@@ -242,6 +250,9 @@ static void input_back(const Pass *pass, size_t image, const Step *step, float *
     case STEP_MAX_POOL:
     case STEP_AVERAGE_POOL:
         pool_back(engine, arena, step);
+        break;
+    case STEP_QUANTISE:
+        quantise_back(engine, arena, step);
         break;
     }
 }

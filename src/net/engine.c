@@ -73,10 +73,13 @@ static bool make_features(Engine *engine, const Graph *graph, Error *err) {
         if (graph->ops[i].kind != OP_BATCH_NORM && graph->ops[i].kind != OP_ADD) continue;
         engine->features[engine->feature_count++] = (Feature){.map = (int)i, .sum = graph->ops[i].kind == OP_ADD};
     }
-    for (size_t i = 0; i < graph->count; i++)
+    for (size_t i = 0; i < graph->count; i++) {
+        int added = graph->ops[i].input[0];
+        if (graph->ops[i].kind != OP_ADD) continue;
+        if (graph->ops[added].kind == OP_QUANTISE) added = graph->ops[added].input[0];
         for (size_t f = 0; f < engine->feature_count; f++)
-            if (graph->ops[i].kind == OP_ADD && graph->ops[i].input[0] == engine->features[f].map)
-                engine->features[f].second = !engine->features[f].sum;
+            if (engine->features[f].map == added) engine->features[f].second = !engine->features[f].sum;
+    }
     return true;
 }
 
@@ -111,9 +114,11 @@ static void take_tensors(Engine *engine, const Network *network) {
                 memcpy(engine->tensors[to], network->tensors[from].tensor->data,
                        engine->tensor_sizes[to] * sizeof(float));
         }
-    for (size_t i = 0; i < engine->plan.step_count; i++)
-        fold_step(&engine->plan, &engine->plan.steps[i], engine->graph, (const float *const *)engine->tensors,
-                  engine->parameters);
+    for (size_t i = 0; i < engine->plan.step_count; i++) {
+        Step *step = &engine->plan.steps[i];
+        step->quantiser = network->graph->ops[step->op].quantiser;
+        fold_step(&engine->plan, step, engine->graph, (const float *const *)engine->tensors, engine->parameters);
+    }
     engine->normalisation = network->normalisation;
 }
 
@@ -194,6 +199,11 @@ void engine_set_tensor(Engine *engine, size_t tensor, const float *values) {
             reads = reads || op_tensor(&graph->ops[op[j % 2]], j / 2) == (int)tensor;
         if (reads) fold_step(&engine->plan, step, graph, (const float *const *)engine->tensors, engine->parameters);
     }
+}
+
+void engine_observe(Engine *engine, EngineObserver *observer, void *context) {
+    engine->observer = observer;
+    engine->observer_context = context;
 }
 
 void engine_set_kernels(Engine *engine, const Kernels *kernels) {

@@ -64,6 +64,8 @@ struct Engine {
     Feature *features;
     size_t feature_count;
     FeatureGradient *feature_gradients; /* feature_count per arena */
+    EngineObserver *observer;           /* NULL: none */
+    void *observer_context;
     Statistics statistics;
 };
 
@@ -94,6 +96,8 @@ static inline View gradient_view(const Engine *engine, float *arena, int positio
 void view_clear_border(const View *view);
 void view_clear(const View *view); /* all of it */
 Pool step_pool(const Step *step, const View *in, const View *out);
+/* What the kernels of a quantiser work on: all rows from `in` to `out`. */
+Levels step_levels(const Step *step, const View *in, const View *out);
 
 /* ---- passes ------------------------------------------------------------------------------------------------------ */
 

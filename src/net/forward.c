@@ -115,6 +115,40 @@ Pool step_pool(const Step *step, const View *in, const View *out) {
     };
 }
 
+Levels step_levels(const Step *step, const View *in, const View *out) {
+    const Quantiser *q = &step->quantiser;
+    return (Levels){
+        .in = in->at,
+        .in_row = in->row,
+        .out = out->at,
+        .out_row = out->row,
+        .rows = out->shape.height,
+        .run = (size_t)out->shape.width * out->shape.channels,
+        .scale = q->scale,
+        .inverse = 1.0f / q->scale,
+        .low = (float)-q->zero_point,
+        .high = (float)((1 << q->bits) - 1 - q->zero_point),
+    };
+}
+
+static void run_quantise(const Engine *engine, const Step *step, const View *in, const View *out) {
+    const Levels levels = step_levels(step, in, out);
+    if (step->quantiser.bits > 0)
+        engine->kernels->quantise(&levels);
+    else
+        for (size_t y = 0; y < levels.rows; y++)
+            memcpy(out->at + y * out->row, in->at + y * in->row, levels.run * sizeof *out->at);
+}
+
+static void observe(const Pass *pass, const Block *block, size_t image, const Step *step) {
+    const Engine *engine = pass->engine;
+    float *arena = block->arenas + image * engine->plan.arena;
+    const View in = map_view(engine, arena, step->input), out = map_view(engine, arena, step->result);
+    for (size_t y = 0; y < in.shape.height; y++)
+        engine->observer(engine->observer_context, (size_t)step->op, (unsigned)(block->first + image), block->worker,
+                         in.at + y * in.row, out.at + y * out.row, (size_t)in.shape.width * in.shape.channels);
+}
+
 static void run_step(const Engine *engine, float *arena, const Step *step, const float *pixels) {
     const View out = map_view(engine, arena, step->result),
                in = map_view(engine, arena, step->input < 0 ? 0 : step->input);
@@ -141,6 +175,9 @@ static void run_step(const Engine *engine, float *arena, const Step *step, const
         (step->kind == STEP_MAX_POOL ? pool_maximum : pool_average)(&pool);
         break;
     }
+    case STEP_QUANTISE:
+        run_quantise(engine, step, &in, &out);
+        break;
     }
 }
 
@@ -159,9 +196,11 @@ void forward_steps(const Pass *pass, const Block *block, size_t first, size_t en
     const Engine *engine = pass->engine;
     const size_t size = (size_t)engine->graph->in_channels * engine->height * engine->width;
     for (size_t s = first; s < end; s++)
-        for (size_t i = 0; i < block->count; i++)
-            run_step(engine, block->arenas + i * engine->plan.arena, &engine->plan.steps[s],
-                     pass->pixels + (block->first + i) * size);
+        for (size_t i = 0; i < block->count; i++) {
+            const Step *step = &engine->plan.steps[s];
+            run_step(engine, block->arenas + i * engine->plan.arena, step, pass->pixels + (block->first + i) * size);
+            if (engine->observer && step->kind == STEP_QUANTISE) observe(pass, block, i, step);
+        }
 }
 
 void forward_logits(const Pass *pass, const Block *block) {

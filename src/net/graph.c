@@ -131,6 +131,10 @@ static bool op_shape(const Op *op, Shape in, Shape other, Shape *out, Error *err
     case OP_LINEAR:
         *out = (Shape){op->out_channels, 1, 1};
         return true;
+    case OP_QUANTISE:
+        if (quantiser_sound(&op->quantiser)) return true;
+        return error_set(err, STATUS_FAILED, "%s: a quantiser of scale %g, zero point %d, %u bits makes no sense",
+                         op->name, (double)op->quantiser.scale, op->quantiser.zero_point, op->quantiser.bits);
     case OP_INPUT:
     case OP_BATCH_NORM:
     case OP_RELU:

@@ -32,6 +32,14 @@ void graph_release(Graph *graph);
  * is missing or of another shape than its operation needs. */
 Shape *graph_shapes(const Network *network, unsigned height, unsigned width, Error *err);
 
+/* ---- quantisers -------------------------------------------------------------------------------------------------- */
+
+bool quantiser_sound(const Quantiser *quantiser); /* it can run: levels still to be found are sound */
+/* Quantisers and the layers' bits to the metadata of a file, and back from it; network->graph and layers are there.
+ * STATUS_BAD_INPUT where they do not fit. */
+bool quantisers_write(const Network *network, FileParts *parts, Error *err);
+bool quantisers_read(Network *network, const Checkpoint *checkpoint, Error *err);
+
 /* ---- tensors ----------------------------------------------------------------------------------------------------- */
 
 /* Grows the tensors of a new network, one by one, within the memory budget. As with GraphBuilder, a failure sticks. */

@@ -191,7 +191,7 @@ Network *network_from_checkpoint(Checkpoint *checkpoint, const NetworkOptions *o
         if (err->status == STATUS_BAD_INPUT) error_prefix(err, "%s", checkpoint_path(checkpoint));
     }
     if (done && network_list_layers(network, architecture, err) &&
-        load_normalisation(network, checkpoint, options->normalise, err))
+        load_normalisation(network, checkpoint, options->normalise, err) && quantisers_read(network, checkpoint, err))
         return network;
     network_free(network);
     return NULL;
@@ -272,6 +272,8 @@ void network_replace(Network *network, size_t index, Tensor *tensor) {
            memcmp(slot->tensor->dim, tensor->dim, tensor->rank * sizeof *tensor->dim) == 0);
     tensor_release(slot->tensor);
     slot->tensor = tensor;
+    for (size_t i = 0; i < network->layer_count; i++)
+        if (network->layers[i].tensor == index) network->layers[i].bits = 0;
     if (!slot->integers) return;
     integers_release(slot->integers);
     slot->integers = NULL;

@@ -1,8 +1,9 @@
 /* network_save -- networks to safetensors (with their lineage, normalisation and architecture as metadata) or npz.
  *
  * Weights are written as the float32 they are, bit for bit; integer tensors as the bytes they were read from. Metadata
- * of a safetensors file: format ("pt", which the Python readers expect), weft.architecture, weft.normalise, and
- * weft.lineage: a JSON array of {"what": ..., "command": ...}, oldest first.
+ * of a safetensors file: format ("pt", which the Python readers expect), weft.architecture, weft.normalise,
+ * weft.lineage: a JSON array of {"what": ..., "command": ...}, oldest first; weft.quantisers and weft.bits
+ * (quantisers.c).
  */
 #include "net/internal.h"
 
@@ -40,7 +41,7 @@ bool network_parts(const Network *network, FileParts *out, Error *err) {
     FileParts parts = {.tensors = mem_alloc(network->tensor_count, sizeof *parts.tensors, err)};
     if (!parts.tensors) return false;
     for (size_t i = 0; i < network->tensor_count; i++) parts.tensors[parts.count++] = tensor_out(&network->tensors[i]);
-    const bool done = add_metadata(&parts, network, err);
+    const bool done = add_metadata(&parts, network, err) && quantisers_write(network, &parts, err);
     if (done)
         *out = parts;
     else
@@ -54,6 +55,9 @@ bool network_save(const Network *network, const char *path, bool overwrite, Erro
     FileParts parts;
     if (!safetensors && !npz)
         return error_set(err, STATUS_USAGE, "%s: a network is saved as .safetensors or .npz", path);
+    if (npz && network_quantisers(network) > 0)
+        return error_set(err, STATUS_USAGE, "%s: an npz file has no place for quantisers; save it as .safetensors",
+                         path);
     if (!network_parts(network, &parts, err)) return false;
     bool done = safetensors ? safetensors_save(path, overwrite, parts.tensors, parts.count, parts.metadata,
                                                parts.metadata_count, err)

@@ -116,6 +116,10 @@ static Step begin_step(const Planner *planner, int i) {
         step.activation = op->kind == OP_RELU ? ACTIVATION_RELU : ACTIVATION_RELU6;
         step.kind = STEP_ELEMENTWISE;
         break;
+    case OP_QUANTISE:
+        step.kind = STEP_QUANTISE;
+        step.quantiser = op->quantiser;
+        break;
     case OP_INPUT:
     case OP_COUNT:
         step.kind = STEP_INPUT;

@@ -22,6 +22,7 @@ typedef enum StepKind {
     STEP_SHORTCUT_A,
     STEP_MAX_POOL,
     STEP_AVERAGE_POOL, /* also the global one: a window as large as the map */
+    STEP_QUANTISE,     /* a map of its own: the way back needs to know what went in */
 } StepKind;
 
 /* How a step hands the gradient of its result on to one of its operands. */
@@ -52,6 +53,7 @@ typedef struct Step {
     size_t kernels, channels;              /* where the engine notes chosen kernels of this step: see chosen.c */
     bool training;                         /* batch norm in training mode */
     size_t statistics;                     /* its first channel among those of all such steps */
+    Quantiser quantiser;
 } Step;
 
 typedef struct Map {

@@ -109,6 +109,8 @@ static float element(const Work *work, unsigned channel, unsigned y, unsigned x)
         return global_pool(work, channel);
     case OP_LINEAR:
         return linear(work, channel);
+    case OP_QUANTISE:
+        return quantiser_apply(&work->op->quantiser, work->in[index]);
     case OP_COUNT:
         break;
     }

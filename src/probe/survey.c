@@ -257,13 +257,29 @@ static bool measure_layers(const Surveyor *surveyor, size_t series, const Networ
 
 /* ---- points ------------------------------------------------------------------------------------------------------ */
 
+/* A network of another graph, as one with quantised activations, has no part in the benches and stems. */
+static bool measure_other(const Survey *survey, size_t d, const Network *network, double values[PER_DATA], Error *err) {
+    Evaluation evaluation;
+    if (!evaluate_run(network, survey->data[d], NULL, &evaluation, &patient, err)) return false;
+    values[0] = 100.0 * (double)evaluation.correct / (double)evaluation.images;
+    values[1] = evaluation.loss;
+    evaluation_done(&evaluation);
+    return true;
+}
+
 static bool measure_point(const Surveyor *surveyor, size_t series, const Network *network, Bench *bench, double *values,
                           Error *err) {
     const Survey *survey = surveyor->survey;
     const Stem *stem = &surveyor->stems[series];
+    const bool alike = network->graph && survey->base->graph && graph_equal(network->graph, survey->base->graph);
     double recomputed = NAN;
     for (size_t d = 0; d < survey->data_count; d++, values += PER_DATA) {
         const float *states = stem->states[d];
+        if (!alike) {
+            if (!measure_other(survey, d, network, values, err)) return false;
+            recomputed = 100;
+            continue;
+        }
         size_t cut = stem->cut[d];
         /* Whatever `layers` says: only where the network begins as the base does. */
         if (states && engine_cut(bench->engine[d], survey->base, network) < cut) states = NULL;
@@ -283,7 +299,7 @@ static bool run_point(void *context, size_t point, double *values, Error *err) {
     Bench *bench = borrow(surveyor, err);
     Network *network = bench ? survey->make(survey->context, point, err) : NULL;
     bool done = network != NULL;
-    if (done && (!network->graph || !graph_equal(network->graph, survey->base->graph)))
+    if (done && network->layer_count != survey->base->layer_count)
         done = error_set(err, STATUS_FAILED, "the networks' architectures differ");
     done = done && stem_ready(surveyor, series, bench, err) &&
            measure_point(surveyor, series, network, bench, values, err);

@@ -50,7 +50,9 @@ static uint64_t share(uint64_t seeds) {
     return strcmp(WEFT_BUILD_MODE, "asan") == 0 ? seeds / 10 : seeds;
 }
 
-static void check_random(uint64_t seeds, EngineOptions options, Loss loss, bool teacher) {
+typedef Network *MakeNetwork(uint64_t seed, unsigned height, unsigned width);
+
+static void check_random(uint64_t seeds, MakeNetwork *make, EngineOptions options, Loss loss, bool teacher) {
     unsigned checked = 0;
     seeds = share(seeds);
     char name[32];
@@ -61,9 +63,9 @@ static void check_random(uint64_t seeds, EngineOptions options, Loss loss, bool 
         trial.height = 1 + (unsigned)rng_below(&rng, 9);
         trial.width = 1 + (unsigned)rng_below(&rng, 9);
         snprintf(name, sizeof name, "seed %d", (int)seed);
-        trial.network = random_network(seed, trial.height, trial.width);
+        trial.network = make(seed, trial.height, trial.width);
         if (teacher) {
-            trial.teacher = random_network(seed, trial.height, trial.width);
+            trial.teacher = make(seed, trial.height, trial.width);
             for (size_t i = 0; i < trial.teacher->tensor_count; i++) {
                 Tensor *tensor = trial.teacher->tensors[i].tensor;
                 for (uint64_t j = 0; j < tensor->count; j++) tensor->data[j] *= 1 + 0.2f * (float)rng_uniform(&rng);
@@ -76,18 +78,27 @@ static void check_random(uint64_t seeds, EngineOptions options, Loss loss, bool 
 
 static void random_graphs(void **state) {
     (void)state;
-    check_random(60, (EngineOptions){0}, plain, false);
+    check_random(60, random_network, (EngineOptions){0}, plain, false);
 }
 
 static void random_graphs_training(void **state) {
     (void)state;
-    check_random(40, (EngineOptions){.batch_statistics = true}, plain, false);
+    check_random(40, random_network, (EngineOptions){.batch_statistics = true}, plain, false);
 }
 
 static void random_graphs_features(void **state) {
     (void)state;
     const Loss loss = {.kd = 0.5, .fmd = 1};
-    check_random(40, (EngineOptions){.feature_maps = true}, loss, true);
+    check_random(40, random_network, (EngineOptions){.feature_maps = true}, loss, true);
+}
+
+/* Straight through the quantisers, in all the ways that a pass goes. */
+static void random_graphs_quantised(void **state) {
+    (void)state;
+    const Loss loss = {.kd = 0.5, .fmd = 1};
+    check_random(60, random_quantised, (EngineOptions){0}, plain, false);
+    check_random(40, random_quantised, (EngineOptions){.batch_statistics = true}, plain, false);
+    check_random(40, random_quantised, (EngineOptions){.feature_maps = true}, loss, true);
 }
 
 /* ---- losses ------------------------------------------------------------------------------------------------------ */
@@ -137,6 +148,7 @@ int main(void) {
         cmocka_unit_test(random_graphs),
         cmocka_unit_test(random_graphs_training),
         cmocka_unit_test(random_graphs_features),
+        cmocka_unit_test(random_graphs_quantised),
         cmocka_unit_test(every_loss),
         cmocka_unit_test(many_images),
     };

@@ -186,3 +186,21 @@ Network *random_network(uint64_t seed, unsigned height, unsigned width) {
     graph_add(&growth.making.builder, op, "last");
     return make_end(&growth.making, 9);
 }
+
+Network *random_quantised(uint64_t seed, unsigned height, unsigned width) {
+    Network *network = random_network(seed, height, width);
+    Rng rng = {.seed = seed, .stream = 2};
+    bool places[OPS_MAX + 4];
+    Quantiser quantisers[OPS_MAX + 4];
+    size_t count = 0;
+    assert_true(network->graph->count <= sizeof places / sizeof *places);
+    graph_quantiser_places(network->graph, places);
+    for (size_t i = 0; i < network->graph->count; i++) {
+        if (!places[i]) places[i] = rng_below(&rng, 4) == 0;
+        const unsigned bits = 2 + (unsigned)rng_below(&rng, 4);
+        if (places[i])
+            quantisers[count++] = (Quantiser){0.3f + (float)rng_uniform(&rng), (int)rng_below(&rng, 1 << bits), bits};
+    }
+    assert_true(network_put_quantisers(network, places, quantisers, &making_error));
+    return network;
+}

@@ -22,5 +22,8 @@ Network *make_end(Making *making, unsigned classes);
 
 /* Any operations in any order, 9 classes; `seed` decides. */
 Network *random_network(uint64_t seed, unsigned height, unsigned width);
+/* The same with quantisers where an integer network has them, and here and there behind any other operation; few
+ * levels, far apart, so that float32 and double seldom disagree on the nearest. */
+Network *random_quantised(uint64_t seed, unsigned height, unsigned width);
 
 #endif

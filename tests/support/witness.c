@@ -27,8 +27,11 @@ Witness *witness_new(const Network *network, unsigned height, unsigned width, un
     witness->shapes = graph_shapes(network, height, width, &witness_error);
     assert_non_null(witness->shapes);
     witness->maps = take(count, sizeof *witness->maps);
-    for (size_t i = 0; i < count; i++)
+    witness->anchors = take(count, sizeof *witness->anchors);
+    for (size_t i = 0; i < count; i++) {
         witness->maps[i] = take(images * size_of(witness->shapes[i]), sizeof **witness->maps);
+        witness->anchors[i] = take(images * size_of(witness->shapes[i]), sizeof **witness->anchors);
+    }
     witness->pixels = take(images * size_of(witness->shapes[0]), sizeof *witness->pixels);
     witness->tensors = take(network->tensor_count, sizeof *witness->tensors);
     for (size_t i = 0; i < network->tensor_count; i++) {
@@ -40,7 +43,11 @@ Witness *witness_new(const Network *network, unsigned height, unsigned width, un
 }
 
 void witness_free(Witness *witness) {
-    for (size_t i = 0; i < witness->network->graph->count; i++) mem_free(witness->maps[i]);
+    for (size_t i = 0; i < witness->network->graph->count; i++) {
+        mem_free(witness->maps[i]);
+        mem_free(witness->anchors[i]);
+    }
+    mem_free(witness->anchors);
     for (size_t i = 0; i < witness->network->tensor_count; i++) mem_free(witness->tensors[i]);
     mem_free(witness->maps);
     mem_free(witness->tensors);
@@ -55,10 +62,13 @@ static double value(const Witness *witness, int tensor, size_t index, double abs
     return tensor == NO_TENSOR ? absent : witness->tensors[tensor][index];
 }
 
-/* A distance from a jump of a derivative; exactly there lie only zeros that stay zeros. */
+/* What is closer than this lies there exactly: zeros, and the levels of quantisers. */
+static const double same = 1e-12;
+
+/* A distance from a jump of a derivative; exactly there the anchors decide. */
 static void near(Witness *witness, double distance) {
     distance = fabs(distance);
-    if (distance > 0 && distance < witness->margin) witness->margin = distance;
+    if (distance > same && distance < witness->margin) witness->margin = distance;
 }
 
 /* One image of a map, read with the operation's padding. */
@@ -92,27 +102,43 @@ static double convolution(const Witness *witness, const Op *op, const Source *in
     return sum;
 }
 
-static double pool(Witness *witness, const Op *op, const Source *in, unsigned channel, unsigned y, unsigned x) {
-    double sum = 0, most = -INFINITY, second = -INFINITY;
+/* An anchor is, for a ReLU, 0 where it gave 0, 1 where it let through, 2 where it gave 6; for a maximum, which tap it
+ * was, the first of equal ones; for a quantiser, what it added, NaN where it cut. */
+static double rectify(Witness *witness, bool six, double x, double *anchor) {
+    near(witness, x);
+    if (six) near(witness, x - 6);
+    if (!witness->anchored) *anchor = x <= same ? 0 : six && x >= 6 - same ? 2 : 1;
+    return *anchor < 0.5 ? 0 : *anchor < 1.5 ? x : 6;
+}
+
+static double pool(Witness *witness, const Op *op, const Source *in, unsigned channel, unsigned y, unsigned x,
+                   double *anchor) {
+    double sum = 0, most = -INFINITY, second = -INFINITY, chosen = 0;
     for (unsigned i = 0; i < op->kernel[0]; i++)
         for (unsigned j = 0; j < op->kernel[1]; j++) {
             const double one = read_at(in, channel, y * op->stride + i, x * op->stride + j);
             sum += one;
             if (!inside(in, y * op->stride + i, x * op->stride + j)) continue;
-            if (one > most) {
+            const double tap = i * op->kernel[1] + j;
+            if (witness->anchored && fabs(tap - *anchor) < 0.5) chosen = one;
+            if (one > most + same) {
                 second = most;
                 most = one;
+                if (!witness->anchored) {
+                    *anchor = tap;
+                    chosen = one;
+                }
             } else if (one > second) {
                 second = one;
             }
         }
     if (op->kind == OP_AVERAGE_POOL) return sum / (op->kernel[0] * op->kernel[1]);
     near(witness, most - second);
-    return most;
+    return chosen;
 }
 
 static double element(Witness *witness, const Op *op, const Source *in, const double *other, Shape shape,
-                      unsigned channel, unsigned y, unsigned x) {
+                      unsigned channel, unsigned y, unsigned x, double *anchor) {
     const size_t index = ((size_t)channel * shape.height + y) * shape.width + x;
     const unsigned before = (shape.channels - in->shape.channels) / 2;
     double sum;
@@ -121,9 +147,7 @@ static double element(Witness *witness, const Op *op, const Source *in, const do
         return convolution(witness, op, in, channel, y, x);
     case OP_RELU:
     case OP_RELU6:
-        near(witness, in->at[index]);
-        if (op->kind == OP_RELU6) near(witness, in->at[index] - 6);
-        return in->at[index] < 0 ? 0 : op->kind == OP_RELU6 && in->at[index] > 6 ? 6 : in->at[index];
+        return rectify(witness, op->kind == OP_RELU6, in->at[index], anchor);
     case OP_ADD:
         return in->at[index] + other[index];
     case OP_SHORTCUT_A:
@@ -131,7 +155,7 @@ static double element(Witness *witness, const Op *op, const Source *in, const do
         return read_at(in, channel - before, y * op->stride, x * op->stride);
     case OP_MAX_POOL:
     case OP_AVERAGE_POOL:
-        return pool(witness, op, in, channel, y, x);
+        return pool(witness, op, in, channel, y, x, anchor);
     case OP_GLOBAL_POOL:
         sum = 0;
         for (unsigned i = 0; i < in->shape.height; i++)
@@ -144,10 +168,26 @@ static double element(Witness *witness, const Op *op, const Source *in, const do
         return sum;
     case OP_INPUT:
     case OP_BATCH_NORM:
+    case OP_QUANTISE:
     case OP_COUNT:
         break;
     }
     return NAN;
+}
+
+/* Every value goes to the nearest level; anchored, it takes as much as before, or stays cut. */
+static void quantise(Witness *witness, const Op *op, size_t i) {
+    const double scale = (double)op->quantiser.scale, low = -op->quantiser.zero_point;
+    const double high = low + pow(2, op->quantiser.bits) - 1;
+    const double *in = witness->maps[op->input[0]];
+    double *out = witness->maps[i], *anchor = witness->anchors[i];
+    for (size_t n = 0; n < witness->images * size_of(witness->shapes[i]); n++) {
+        const double place = in[n] / scale, level = floor(place + 0.5);
+        out[n] = scale * (level < low ? low : level > high ? high : level);
+        if (place > low - 1 && place < high + 1) near(witness, scale * (0.5 - fabs(place - level)));
+        if (!witness->anchored) anchor[n] = level < low || level > high ? NAN : out[n] - in[n];
+        if (!isnan(anchor[n])) out[n] = in[n] + anchor[n];
+    }
 }
 
 static void batch_norm(Witness *witness, const Op *op, size_t i) {
@@ -164,7 +204,8 @@ static void batch_norm(Witness *witness, const Op *op, size_t i) {
             for (size_t n = 0; n < witness->images * pixels; n++)
                 variance += pow(in[n / pixels * size + c * pixels + n % pixels] - mean, 2);
             variance /= (double)(witness->images * pixels);
-            near(witness, 1e-3 * sqrt(variance)); /* it divides by that: float32 has nothing to say about almost 0 */
+            /* It divides by that: float32 has nothing to say about almost 0, where a map of levels may well be. */
+            witness->margin = fmin(witness->margin, 1e-3 * sqrt(variance));
         }
         for (size_t n = 0; n < witness->images * pixels; n++) {
             const size_t at = n / pixels * size + c * pixels + n % pixels;
@@ -188,16 +229,18 @@ void witness_run(Witness *witness) {
     for (size_t i = 1; i < graph->count; i++) {
         const Op *op = &graph->ops[i];
         const Shape shape = witness->shapes[i], in = witness->shapes[op->input[0]];
-        if (op->kind == OP_BATCH_NORM) batch_norm(witness, op, i);
-        for (unsigned image = 0; op->kind != OP_BATCH_NORM && image < witness->images; image++) {
+        const bool whole = op->kind == OP_BATCH_NORM || op->kind == OP_QUANTISE; /* all images at once */
+        if (whole) (op->kind == OP_BATCH_NORM ? batch_norm : quantise)(witness, op, i);
+        for (unsigned image = 0; !whole && image < witness->images; image++) {
             const bool padded = op->kind == OP_CONV || op->kind == OP_MAX_POOL || op->kind == OP_AVERAGE_POOL;
             const Source source = {witness->maps[op->input[0]] + image * size_of(in), in, padded ? op->padding : 0};
             const double *other = op->kind == OP_ADD ? witness->maps[op->input[1]] + image * size_of(in) : NULL;
             double *to = witness->maps[i] + image * size_of(shape);
+            double *anchor = witness->anchors[i] + image * size_of(shape);
             for (unsigned c = 0; c < shape.channels; c++)
                 for (unsigned y = 0; y < shape.height; y++)
                     for (unsigned x = 0; x < shape.width; x++)
-                        *to++ = element(witness, op, &source, other, shape, c, y, x);
+                        *to++ = element(witness, op, &source, other, shape, c, y, x, anchor++);
         }
     }
 }
@@ -250,8 +293,12 @@ static double map_loss(const double *a, const double *b, size_t size) {
 static double map_weight(const Graph *graph, const Loss *loss, size_t op) {
     if (!loss->fmd_aliased) return 1;
     if (graph->ops[op].kind == OP_ADD) return 2;
-    for (size_t i = 0; i < graph->count; i++)
-        if (graph->ops[i].kind == OP_ADD && graph->ops[i].input[0] == (int)op) return 0;
+    for (size_t i = 0; i < graph->count; i++) {
+        const int first = graph->ops[i].input[0];
+        if (graph->ops[i].kind != OP_ADD) continue;
+        if (first == (int)op || (graph->ops[first].kind == OP_QUANTISE && graph->ops[first].input[0] == (int)op))
+            return 0;
+    }
     return 1;
 }
 

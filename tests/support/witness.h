@@ -15,6 +15,9 @@ typedef struct Witness {
     Shape *shapes;    /* of each operation's result */
     double **maps;    /* these results: images x channels x height x width */
     double margin;    /* how close the last run came to a place where a derivative jumps */
+    double **anchors; /* as maps: which way the last run went at kinks and levels, see witness.c */
+    bool anchored;    /* to be set after a run: later ones go the same ways, so that their differences are those of the
+                         gradient as it is defined at kinks and through quantisers */
 } Witness;
 Witness *witness_new(const Network *network, unsigned height, unsigned width, unsigned images, bool training);
 void witness_free(Witness *witness);

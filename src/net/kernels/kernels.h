@@ -83,6 +83,16 @@ typedef struct Moments {
     double *sums, *products;
 } Moments;
 
+/* Rows of `run` neighbouring values, `in_row` and `out_row` floats apart. With r = in * inverse, rounded half to even:
+ * quantise: out = scale * r, r kept within low .. high (a NaN stays one); quantise_mask: out = 0 where r lies outside.
+ * |low| and |high| are below 2^20. */
+typedef struct Levels {
+    const float *in;
+    float *out;
+    size_t in_row, out_row, rows, run;
+    float scale, inverse, low, high;
+} Levels;
+
 typedef struct Kernels {
     const char *name; /* "avx512", "avx2", "baseline" */
     void (*convolution)(const Convolution *convolution);
@@ -91,6 +101,8 @@ typedef struct Kernels {
     void (*depthwise_gradient)(const WeightGradient *gradient);
     void (*kernel_gradient)(const KernelGradient *gradient);
     void (*moments)(const Moments *moments);
+    void (*quantise)(const Levels *levels);
+    void (*quantise_mask)(const Levels *levels);
 } Kernels;
 
 extern const Kernels kernels_baseline;

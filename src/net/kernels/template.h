@@ -384,10 +384,56 @@ TARGET static void moments(const Moments *m) {
     for (; c < m->channels; c++) moments_of_one(m, c);
 }
 
+/* ---- levels ------------------------------------------------------------------------------------------------------ */
+
+/* A NaN stays one: comparisons with it are false. */
+INLINE Vector within(Vector value, float low, float high) {
+    const Vector least = (Vector){0} + low, most = (Vector){0} + high;
+    const Mask below = value < least;
+    value = (Vector)(((Mask)least & below) | ((Mask)value & ~below));
+    const Mask above = value > most;
+    return (Vector)(((Mask)most & above) | ((Mask)value & ~above));
+}
+
+/* Half to even, by the one rounding of an addition: at 1.5 * 2^23 float32 has whole numbers only. */
+INLINE Vector whole(Vector value) {
+    const Vector shift = (Vector){0} + 12582912.0f;
+    return (value + shift) - shift;
+}
+
+INLINE void store(float *to, Vector value, size_t lanes) {
+    if (lanes >= LANES)
+        *(Vector *)to = value;
+    else
+        memcpy(to, &value, lanes * sizeof(float));
+}
+
+TARGET static void quantise(const Levels *l) {
+    for (size_t y = 0; y < l->rows; y++)
+        for (size_t i = 0; i < l->run; i += LANES) {
+            const Vector value = load(l->in + y * l->in_row + i, l->run - i) * l->inverse;
+            store(l->out + y * l->out_row + i, whole(within(value, l->low, l->high)) * l->scale, l->run - i);
+        }
+}
+
+/* What is cut away from low .. high by as much as 1 is outside it, however far. */
+TARGET static void quantise_mask(const Levels *l) {
+    for (size_t y = 0; y < l->rows; y++)
+        for (size_t i = 0; i < l->run; i += LANES) {
+            float *to = l->out + y * l->out_row + i;
+            const Vector value = load(l->in + y * l->in_row + i, l->run - i) * l->inverse;
+            const Vector level = whole(within(value, l->low - 1, l->high + 1));
+            const Mask inside = (level >= l->low) & (level <= l->high);
+            store(to, (Vector)((Mask)load(to, l->run - i) & inside), l->run - i);
+        }
+}
+
 const Kernels KERNELS = {.name = NAME,
                          .convolution = convolution,
                          .depthwise = depthwise,
                          .weight_gradient = weight_gradient,
                          .depthwise_gradient = depthwise_gradient,
                          .kernel_gradient = kernel_gradient,
-                         .moments = moments};
+                         .moments = moments,
+                         .quantise = quantise,
+                         .quantise_mask = quantise_mask};
