@@ -167,15 +167,29 @@ static bool write_config(const char *folder, json_t *identity, Error *err) {
     return done;
 }
 
+/* By their names and what they hold; the same images may be found elsewhere. */
+static bool same_objects(const json_t *a, const json_t *b) {
+    static const char *const fields[] = {"name", "network", "data"};
+    bool same = json_array_size(a) == json_array_size(b);
+    for (size_t i = 0; same && i < json_array_size(a); i++)
+        for (size_t f = 0; same && f < sizeof fields / sizeof *fields; f++) {
+            const json_t *x = json_object_get(json_array_get(a, i), fields[f]),
+                         *y = json_object_get(json_array_get(b, i), fields[f]);
+            same = (!x && !y) || json_equal(x, y);
+        }
+    return same;
+}
+
 /* What is different, in words; NULL: nothing. */
 static const char *difference(const json_t *config, const json_t *identity) {
     static const char *const fields[][2] = {{"command", "another command"},
                                             {"words", "the same command with other arguments"},
-                                            {"seed", "the same command with another --seed"},
-                                            {"objects", "the same command on other networks or data"}};
+                                            {"seed", "the same command with another --seed"}};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         if (!json_equal(json_object_get(config, fields[i][0]), json_object_get(identity, fields[i][0])))
             return fields[i][1];
+    if (!same_objects(json_object_get(config, "objects"), json_object_get(identity, "objects")))
+        return "the same command on other networks or data";
     return NULL;
 }
 

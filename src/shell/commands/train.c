@@ -159,7 +159,7 @@ static const ArgSpec options[] = {
      .standard = "distinct",
      .help = "every map before a ReLU once; aliased as the reference implementation counts them"},
     {.name = "warm-up", .kind = ARG_INTEGER, .value = "N", .max = COUNT_MOST, .help = "first steps on L_recon alone"},
-    OPTIONS_OPTIMISER("ranger", NULL, "1e-6", "cosine", "learning rate (0.005; distil 0.001)"),
+    OPTIONS_OPTIMISER("ranger", NULL, "1e-6", "cosine", "learning rate (0.005; distil 0.0003)"),
     OPTIONS_EVERY,
     {0}};
 static const char *const examples[] = {

@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# sweep, interpolate, landscape through the program: against the commands by hand, kept in a folder and resumed to the same table, bad input.
+. "$(dirname "$0")/../support/tap.sh"
+status() { "$@" >"$work/out" 2>"$work/err" </dev/null; echo $?; }
+await() { for _ in $(seq 300); do "$@" >/dev/null 2>&1 && return 0; sleep 0.1; done; return 1; }
+images=200; grid=9
+[ "${MODE-}" = asan ] && images=24 grid=5
+load="load net base sample:fashion-resnet8 --quiet; load data test sample:fashion-test --limit $images --quiet; lowpass base --cutoff 1 --layers stage:2 --into smooth --quiet; svscale base --factor 0.5 --into third --quiet"
+run() { status "$weft" -c "$load" -c "$1"; }
+refused() { equal "$1" "$3" "$(run "$2")"; contains "and says why" "$(cat "$work/err")" "$4"; equal "in one line" 1 "$(wc -l <"$work/err")"; }
+cell() { sed -n "$((1 + $2))p" "$work/out" | cut -f"$(head -1 "$work/out" | tr '\t' '\n' | grep -nx "$1" | cut -d: -f1)"; } # COLUMN ROW
+rows() { tail -n +2 "$work/out" | grep -c .; }
+
+# What a sweep finds is what the command finds.
+equal "a sweep" 0 "$(run 'sweep lowpass base --over cutoff=0.5,2,8 --each stage --mode 2d --on test')"
+equal "its columns" "stage cutoff accuracy loss sratio_change distance rms recomputed" "$(head -1 "$work/out" | tr '\t' ' ')"
+equal "its rows" "stage:1 stage:1 stage:1 stage:2 stage:2 stage:2 stage:3 stage:3 stage:3" "$(tail -n +2 "$work/out" | cut -f1 | xargs)"
+swept="$(cell accuracy 5) $(cell loss 5)"
+run 'lowpass base --cutoff 2 --mode 2d --layers stage:2 --into s --quiet; evaluate s test' >/dev/null
+equal "a point is the command by hand" "$(cell accuracy 1) $(cell loss 1)" "$swept"
+run 'sweep lowpass base --over cutoff=0.5,2,8 --each stage --mode 2d --on test' >/dev/null; cut -f1-7 "$work/out" >"$work/shared"
+run 'sweep lowpass base --over cutoff=0.5,2,8 --each stage --mode 2d --on test --whole' >/dev/null
+equal "--whole changes no number" "$(cat "$work/shared")" "$(cut -f1-7 "$work/out")"
+WEFT_THREADS=1 run 'sweep lowpass base --over cutoff=0.5,2,8 --each stage --mode 2d --on test' >/dev/null
+equal "nor does the number of threads" "$(cat "$work/shared")" "$(cut -f1-7 "$work/out")"
+equal "two options are a grid" 0 "$(run 'sweep svscale base --over factor=0:1:3,last=5,15 --layers stage:3')"
+equal "of all pairs" "0 5 0.5 5 1 5 0 15 0.5 15 1 15" "$(tail -n +2 "$work/out" | cut -f1,2 | xargs)"
+equal "from Lua" "3 1.0" "$("$weft" -q -c "$load" -c "t = sweep{'mix', 'base', 'smooth', over = 'alpha=0:1:3', on = 'test'}" -c 'print(#t, t[3].alpha)' | tr '\t' ' ')"
+equal "a logarithmic range" 0 "$(run 'sweep lowpass base --over cutoff=1:100:3:log')"
+equal "has its middle at the geometric mean" 10 "$(printf %.6g "$(cell cutoff 2)")"
+equal "whole numbers of a fine range come once" 0 "$(run 'sweep svscale base --factor 0 --over last=1:3:9')"
+equal "each" "1 2 3" "$(tail -n +2 "$work/out" | cut -f1 | xargs)"
+equal "a range of no width is one point" 0 "$(run 'sweep lowpass base --over cutoff=4:4:9')"
+equal "in one row" 1 "$(rows)"
+equal "bits of quantised weights" 0 "$(run 'sweep quantise base --over bits=2:8:7 --on test')"
+equal "seven of them" 7 "$(rows)"
+
+# Interpolation.
+equal "a path" 0 "$(run 'interpolate base smooth third --points 5 --on test')"
+equal "through three networks" "0 0.5 1 1.5 2" "$(tail -n +2 "$work/out" | cut -f2 | xargs)"
+contains "names who it is between" "$(cell between 4)" "smooth third"
+end="$(cell accuracy 5) $(cell loss 5)"
+run 'evaluate third test' >/dev/null
+equal "its end is the third" "$(cell accuracy 1) $(cell loss 1)" "$end"
+equal "recalibrated" 0 "$(run 'interpolate base smooth --points 2 --on test --recalibrate test')"
+again="$(cell loss 2)"
+run 'recalibrate smooth --on test --into r --quiet; evaluate r test' >/dev/null
+equal "its end is the second, recalibrated" "$(cell loss 1)" "$again"
+
+# Landscapes.
+equal "a landscape" 0 "$(run 'landscape base smooth third --grid 3 --margin 0 --on test')"
+origin="$(cell accuracy 1) $(cell loss 1)"
+run 'evaluate base test' >/dev/null
+equal "its corner is the first network" "$(cell accuracy 1) $(cell loss 1)" "$origin"
+equal "one point" 0 "$(run 'landscape base smooth third --grid 1 --on test')"
+equal "in one row" 1 "$(rows)"
+equal "a line" 0 "$(run 'landscape base --random 1 --grid 3 --span 0.2 --seed 5 --on test --train test')"
+equal "through the network" "$(cell loss 2)" "$(cell train_loss 2)"
+cp "$work/out" "$work/line"; run 'landscape base --random 1 --grid 3 --span 0.2 --seed 5 --on test --train test' >/dev/null
+equal "the same again with the same seed" "$(cat "$work/line")" "$(cat "$work/out")"
+
+# Kept, interrupted in any way, resumed: the same table.
+wide="landscape base smooth third --grid $grid --on test"
+"$weft" -q -c "$load" -c "$wide --as whole; export whole $work/whole.csv" 2>/dev/null
+for signal in INT TERM KILL; do
+    folder=$work/run-$signal
+    for _ in 1 2 3; do
+        setsid "$weft" -q -c "$load" -c "$wide --run $folder" 2>"$work/err" & pid=$!
+        await sh -c "[ \$(wc -l <$folder/log.csv) -gt 1 ]"
+        kill -s $signal $pid 2>/dev/null; wait $pid 2>/dev/null
+    done
+    points=$(($(wc -l <"$folder/log.csv") - 1))
+    equal "resumes after SIG$signal with $points points" 0 "$(cd / && status "$weft" -c "resume $folder --as whole; export whole $work/$signal.csv")"
+    check "to the same file" cmp "$work/whole.csv" "$work/$signal.csv"
+    equal "each point once" "$((grid * grid))" "$(tail -n +2 "$folder/log.csv" | cut -d, -f1 | sort -u | wc -l)"
+done
+equal "nothing is left to do: the same at once" 0 "$(run "$wide --run $work/run-INT")"
+refused "other arguments do not go on in the folder" "landscape base smooth third --grid 2 --on test --run $work/run-INT" 1 "other arguments"
+refused "nor do other images" "load data test sample:fashion-test --limit 20 --quiet; $wide --run $work/run-INT" 1 "other networks or data"
+refused "nor does a training run" "train p --net base --hidden 8 --steps 5 --run $work/run-INT" 1 "$work/run-INT"
+sed -i 's/"hash"/"hash"/; s/"data": "./"data": "x/' "$work/run-INT/config.json"
+equal "changed data are told" 3 "$(status "$weft" -c "resume $work/run-INT")"
+contains "with the reason" "$(cat "$work/err")" "does not hold the images the run began with"
+echo '{"kind": "points", "command": "landscape", "words": 5, "seed": 1, "objects": []}' >"$work/run-KILL/config.json"
+equal "a damaged configuration is told" 3 "$(status "$weft" -c "resume $work/run-KILL")"
+
+# Bad input.
+refused "no such command" 'sweep evaluate base --over x=1' 2 "sweep runs over commands that make networks: lowpass"
+refused "no such number" 'sweep lowpass base --over factor=1' 2 "it has cutoff"
+refused "a value out of its range" 'sweep lowpass base --over cutoff=0:4:3' 2 "--cutoff must be greater than 0"
+refused "NaN" 'sweep mix base smooth --over alpha=nan' 2 "'nan' is no number"
+refused "a choice is no number" 'sweep lowpass base --over mode=1 --cutoff 1' 2 "no number called 'mode'"
+refused "an unknown option" 'sweep lowpass base --over cutoff=1 --fctor 2' 2 "neither sweep nor lowpass has an option --fctor"
+refused "a range without a count" 'sweep lowpass base --over cutoff=1:4' 2 "MIN:MAX:COUNT"
+refused "no logarithm of nought" 'sweep lowpass base --over cutoff=0:4:3:log' 2 "above 0"
+refused "three options" 'sweep svscale base --over factor=1,last=1,factor=2' 2 "at most 2"
+refused "the same option twice" 'sweep svscale base --over factor=1,factor=2' 2 "given twice"
+refused "no words at all" 'sweep lowpass base --over 1,2' 2 "OPTION=LIST"
+refused "an alpha that is NaN" 'mix base smooth --alpha nan --into m' 2 "--alpha needs a number"
+refused "a way of no length" 'interpolate base smooth --from 1 --to 1' 2 "no way between"
+refused "another architecture" 'fit deep --arch resnet14 --data test --steps 1 --quiet; interpolate base deep --on test' 2 "base and deep: only the second network has"
+refused "collinear networks" 'mix base smooth --alpha 0.5 --into half --quiet; landscape base smooth half --on test' 2 "one line"
+refused "equal networks" 'landscape base base smooth --on test' 2 "first two networks have the same weights"
+refused "two networks span no plane" 'landscape base smooth --on test' 2 "three networks"
+refused "no images" 'landscape base smooth third' 2 "--on DATA"
+refused "a span of nought" 'landscape base --random 2 --span 0 --on test' 2 "--span must be greater than 0"
+refused "a grid of nought" 'landscape base --random 2 --grid 0 --on test' 2 "--grid must be at least 1"
+refused "images without labels" 'load data noise noise:8:1x28x28 --quiet; landscape base --random 1 --on noise' 2 "has no labels"
+refused "other classes" 'fit wide --arch resnet8 --data test --steps 1 --quiet; load data many noise:8 --quiet; interpolate wide base --on many' 2 "channel"
+finish
