@@ -1,0 +1,73 @@
+/* attack_options -- see attack_options.h. */
+#include "attack_options.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "train_options.h"
+
+/* A number, or a fraction A/B, from 0 to 1: what --eps and --step take. */
+static bool read_pixels(const char *option, const char *text, double *out, Error *err) {
+    char above[64];
+    const char *slash = strchr(text, '/');
+    const size_t length = slash ? (size_t)(slash - text) : strlen(text);
+    double value = 0, below = 1;
+    snprintf(above, sizeof above, "%.*s", (int)(length < sizeof above ? length : sizeof above), text);
+    if (!*text) return error_set(err, STATUS_USAGE, "--%s has an empty place in its list", option);
+    if (length >= sizeof above || !text_to_double(above, &value) || (slash && !text_to_double(slash + 1, &below)) ||
+        !isfinite(value) || !isfinite(below))
+        return error_set(err, STATUS_USAGE, "--%s needs a number or a fraction such as 2/255, not '%s'", option, text);
+    if (below == 0) return error_set(err, STATUS_USAGE, "--%s: '%s' divides by 0", option, text);
+    value = value / below + 0.0; /* -0 becomes 0 */
+    if (!(value >= 0 && value <= 1))
+        return error_set(err, STATUS_USAGE, "--%s must be from 0 to 1, as pixels are, not %s%s", option, text,
+                         !slash && value > 1 && value <= 255 ? " (steps of 8 bits are written 2/255)" : "");
+    *out = value;
+    return true;
+}
+
+/* The attacks of a list of eps, an allocation; *count of them. */
+static Attack *read_attacks(const char *list, Attack common, size_t *count, Error *err) {
+    size_t places = 1;
+    for (const char *at = list; *at; at++) places += *at == ',';
+    char *text = mem_copy_text(list, err);
+    Attack *attacks = text ? mem_alloc(places, sizeof *attacks, err) : NULL;
+    bool ok = attacks != NULL;
+    char *at = text;
+    for (*count = 0; ok && *count < places; ++*count) {
+        char *end = at + strcspn(at, ",");
+        *end = '\0';
+        attacks[*count] = common;
+        ok = read_pixels("eps", at, &attacks[*count].epsilon, err);
+        at = end + 1;
+    }
+    mem_free(text);
+    if (ok) return attacks;
+    mem_free(attacks);
+    return NULL;
+}
+
+/* The options that go with --attack: they fit together, and what they say but for --eps. */
+static bool read_common(const Args *args, Attack *common, Error *err) {
+    const bool attacked = args_text(args, "attack") != NULL;
+    const bool many = attacked && args_choice(args, "attack") == ATTACK_IFGSM;
+    const OptionRule rules[] = {
+        {"eps", "--attack", attacked}, {"steps", "--attack ifgsm", many}, {"step", "--attack ifgsm", many}};
+    if (!options_check(args, rules, sizeof rules / sizeof *rules, err)) return false;
+    if (!attacked) return true;
+    if (!args_text(args, "eps"))
+        return error_set(err, STATUS_USAGE, "--attack needs --eps: the most that a pixel may change, such as 2/255");
+    *common = (Attack){.kind = (AttackKind)args_choice(args, "attack"), .steps = (unsigned)args_integer(args, "steps")};
+    const char *step = args_text(args, "step");
+    if (!step) return true;
+    return read_pixels("step", step, &common->step, err) &&
+           (common->step > 0 || error_set(err, STATUS_USAGE, "--step must be greater than 0"));
+}
+
+bool attacks_read(const Args *args, Attack **out, size_t *count, Error *err) {
+    Attack common = {0};
+    *out = NULL;
+    *count = 0;
+    if (!read_common(args, &common, err)) return false;
+    return !args_text(args, "attack") || (*out = read_attacks(args_text(args, "eps"), common, count, err)) != NULL;
+}
