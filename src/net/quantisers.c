@@ -170,9 +170,10 @@ static bool parse_levels(const char *text, Quantiser *out) {
         if (!text_to_double(part, &number[i]) || !(number[i] >= 0 && number[i] <= (double)FLT_MAX)) return false;
         text += length + 1;
     }
-    if (number[1] > UINT8_MAX || !(number[2] > 0 && number[2] <= QUANTISER_BITS_MAX)) return false;
+    if (number[1] > UINT8_MAX || number[2] > QUANTISER_BITS_MAX) return false;
+    if (number[1] > floor(number[1]) || number[2] > floor(number[2])) return false;
     *out = (Quantiser){.scale = (float)number[0], .zero_point = (int)number[1], .bits = (unsigned)number[2]};
-    return quantiser_sound(out);
+    return bits_sound(out->bits) && quantiser_sound(out);
 }
 
 /* The entries come in the order of the operations. */
