@@ -107,4 +107,21 @@ function P.over_seeds(f)
   return mean, #values > 1 and math.sqrt(squares / (#values - 1)) or 0
 end
 
+-- Accuracy on corrupted images (OOD: 19 kinds, 5 severities) and under attack, on the first thousand test images, of the source and of what the
+-- named predictors and networks are: {label, name}, ...
+function P.robustness(models)
+  run("load data few " .. (P.quick and "sample:fashion-test --limit 10" or P.data .. ":test --limit 1000"))
+  local rows = {}
+  local function add(label, net)
+    local t = evaluate{net, "few", report = "full"}
+    rows[#rows + 1] = {label, t.accuracy, t.ood, t.fgsm, t.ifgsm}
+  end
+  add("source", "base")
+  for _, model in ipairs(models) do
+    local made = pcall(reconstruct, {model[2], into = "rebuilt"})
+    add(model[1], made and "rebuilt" or model[2])
+  end
+  print(tabulate("robustness", {"model", "accuracy (%)", "ood (%)", "fgsm (%)", "ifgsm (%)"}, rows))
+end
+
 return P

@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-static void add_row(Table *table, const ProgressiveResults *results, size_t number) {
+static void add_row(Table *table, const ProgressiveResults *results, size_t number, const double *full) {
     const ProgressiveRound *r = &results->round[number];
     Str trials = {0};
     for (unsigned i = 0; i < r->trials; i++) str_addf(&trials, "%s%.3f", i ? " " : "", r->accuracies[i]);
@@ -18,12 +18,14 @@ static void add_row(Table *table, const ProgressiveResults *results, size_t numb
     table_real(table, r->sratio_change);
     table_real(table, r->distance);
     table_text(table, r->won ? "yes" : "no");
+    if (full) report_cells(table, full);
     table_real(table, r->seconds);
     if (trials.failed && table) table->failed = true;
     str_done(&trials);
 }
 
-static Table *rounds_table(const ProgressiveResults *results, Error *err) {
+/* A full report that fails leaves its columns empty: the rounds are not lost for it. */
+static Table *rounds_table(const ProgressiveResults *results, const Report *report, Result *result, Error *err) {
     Table *table = table_new(err);
     if (!table) return NULL;
     table_column(table, "round", "", COLUMN_INTEGER);
@@ -37,8 +39,15 @@ static Table *rounds_table(const ProgressiveResults *results, Error *err) {
     table_column(table, "sratio_change", "", COLUMN_REAL);
     table_column(table, "distance", "", COLUMN_REAL);
     table_column(table, "won", "", COLUMN_TEXT);
+    if (report) report_columns(table);
     table_column(table, "seconds", "s", COLUMN_REAL);
-    for (size_t i = 0; i < results->count; i++) add_row(table, results, i);
+    for (size_t i = 0; i < results->count; i++) {
+        double full[REPORT_VALUES] = {NAN, NAN, NAN};
+        if (report && result->afterwards.status == STATUS_OK)
+            report_measure(results->round[i].network, report->data, report->seed, report->task, full,
+                           &result->afterwards);
+        add_row(table, results, i, report ? full : NULL);
+    }
     table_note(table, "accuracy_original", "%.9g", results->accuracy);
     if (results->best < results->count) table_note(table, "best_round", "%zu", results->best + 1);
     return table_finish(table, err);
@@ -64,8 +73,8 @@ static void say_afterwards(const ProgressiveJob *job, const ProgressiveResults *
     str_done(&text);
 }
 
-bool rounds_run(Session *session, const char *name, bool monitor, ProgressiveJob *job, bool again, Result *result,
-                Error *err) {
+bool rounds_run(Session *session, const char *name, bool monitor, ProgressiveJob *job, bool again, const Report *report,
+                Result *result, Error *err) {
     Training training;
     ProgressiveResults results;
     if (!training_open(&training, session, name, job->train.config.steps, "kernels", monitor, err)) return false;
@@ -74,7 +83,7 @@ bool rounds_run(Session *session, const char *name, bool monitor, ProgressiveJob
     bool done = again ? progressive_resume(job, &results, err) : progressive_run(job, &results, err);
     training_close(&training);
     if (!done) return false;
-    done = (result->table = rounds_table(&results, err)) != NULL;
+    done = (result->table = rounds_table(&results, report, result, err)) != NULL;
     if (done) {
         result->name = name;
         result->network = results.network;

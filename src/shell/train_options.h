@@ -3,6 +3,7 @@
 #ifndef WEFT_SHELL_TRAIN_OPTIONS_H
 #define WEFT_SHELL_TRAIN_OPTIONS_H
 
+#include "report.h"
 #include "session.h"
 #include "weft/train.h"
 
@@ -106,7 +107,7 @@ extern const char choices_optimisers[], choices_schedules[], choices_samplings[]
      .kind = ARG_OUTPUT,                                                                                \
      .value = "FOLDER",                                                                                 \
      .help = "keep the run: configuration, log, checkpoints; resume goes on from it"},                  \
-    {                                                                                                   \
+        OPTION_REPORT, {                                                                                \
         .name = "monitor", .kind = ARG_FLAG, .help = "watch full-screen: curves, pause, save now, stop" \
     }
 

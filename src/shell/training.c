@@ -88,7 +88,8 @@ static double share(double part, double whole) {
     return whole > 0 ? part / whole : NAN;
 }
 
-static void add_row(Table *table, const char *name, const TrainResults *results, size_t number) {
+/* `full`: of --report full, or NULL. */
+static void add_row(Table *table, const char *name, const TrainResults *results, size_t number, const double *full) {
     const TrainResult *r = &results->trial[number];
     const Predictor *p = r->predictor;
     const uint64_t parameters = p ? p->parameter_count : network_parameters(r->network);
@@ -105,6 +106,7 @@ static void add_row(Table *table, const char *name, const TrainResults *results,
     else
         table_integer(table, (int64_t)parameters);
     table_real(table, 4.0 * (double)parameters / (1 << 20));
+    if (full) report_cells(table, full);
     table_real(table, r->seconds);
 }
 
@@ -121,7 +123,23 @@ static void add_statistics(Table *table, const char *column, const TrainResults 
     table_note(table, key, "%.9g", spread_deviation(&spread));
 }
 
-static Table *results_table(const char *name, const TrainResults *results, Error *err) {
+/* What --report full says of each trial, an allocation. */
+static double *measure_full(const TrainResults *results, const Report *report, Error *err) {
+    double *values = mem_alloc(results->count, REPORT_VALUES * sizeof *values, err);
+    bool done = values != NULL;
+    for (size_t i = 0; done && i < results->count; i++) {
+        const TrainResult *r = &results->trial[i];
+        Network *made = r->predictor ? predictor_reconstruct(r->predictor, NULL, "report", err) : NULL;
+        done = (made || r->network) && report_measure(made ? made : r->network, report->data, report->seed,
+                                                      report->task, values + i * REPORT_VALUES, err);
+        network_free(made);
+    }
+    if (done) return values;
+    mem_free(values);
+    return NULL;
+}
+
+static Table *results_table(const char *name, const TrainResults *results, const double *full, Error *err) {
     Table *table = table_new(err);
     if (!table) return NULL;
     const Predictor *p = results->trial[results->best].predictor;
@@ -135,8 +153,10 @@ static Table *results_table(const char *name, const TrainResults *results, Error
     table_column(table, "accuracy", "%", COLUMN_REAL);
     table_column(table, p ? "cr" : "parameters", "", p ? COLUMN_REAL : COLUMN_INTEGER);
     table_column(table, "size", "MB", COLUMN_REAL);
+    if (full) report_columns(table);
     table_column(table, "seconds", "s", COLUMN_REAL);
-    for (size_t i = 0; i < results->count; i++) add_row(table, name, results, i);
+    for (size_t i = 0; i < results->count; i++)
+        add_row(table, name, results, i, full ? full + i * REPORT_VALUES : NULL);
     const TrainResult *best = &results->trial[results->best];
     if (results->trials > 1) {
         table_note(table, "best_trial", "%zu", results->best + 1);
@@ -178,8 +198,13 @@ static void say_afterwards(const char *name, const char *folder, const TrainResu
     str_done(&text);
 }
 
-bool training_result(const char *name, const char *folder, TrainResults *results, Result *result, Error *err) {
-    if (!(result->table = results_table(name, results, err))) return false;
+bool training_result(const char *name, const char *folder, TrainResults *results, const Report *report, Result *result,
+                     Error *err) {
+    double *full = report ? measure_full(results, report, err) : NULL;
+    if (report && !full) result->afterwards = *err; /* what was trained is not lost for it */
+    result->table = results_table(name, results, full, err);
+    mem_free(full);
+    if (!result->table) return false;
     for (size_t i = 0; i < results->count; i++) str_add(&result->message, str_text(&results->trial[i].notes));
     say_afterwards(name, folder, results, result);
     if (results->trials > 1)
@@ -196,7 +221,7 @@ bool training_result(const char *name, const char *folder, TrainResults *results
 
 /* `again`: goes on with the job's folder. */
 static bool watched(Session *session, const char *name, const char *rate_of, uint64_t steps, bool monitor,
-                    TrainJob *job, bool again, Result *result, Error *err) {
+                    TrainJob *job, bool again, const Report *report, Result *result, Error *err) {
     Training training;
     TrainResults results;
     if (!training_open(&training, session, name, steps, rate_of, monitor, err)) return false;
@@ -205,7 +230,7 @@ static bool watched(Session *session, const char *name, const char *rate_of, uin
     bool done = again ? train_resume(job, &results, err) : train_run(job, &results, err);
     training_close(&training);
     if (!done) return false;
-    done = training_result(name, job->folder, &results, result, err);
+    done = training_result(name, job->folder, &results, report, result, err);
     train_results_done(&results);
     return done;
 }
@@ -233,18 +258,23 @@ bool training_run(Session *session, const Args *args, TrainJob *job, Result *res
         path_expand(args_text(args, "run"), &folder, err);
     else if (background)
         str_addf(&folder, "runs/%s", job->name);
-    bool done = str_ok(&folder, err);
+    bool full;
+    const Report report = {.data = job->data, .seed = session->seed, .task = &session->task};
+    bool done = str_ok(&folder, err) && report_wanted(args, job->data, &full, err);
     if (folder.length) job->folder = str_text(&folder);
+    if (done && background && full)
+        done = error_set(err, STATUS_USAGE,
+                         "--report full is not for --background: evaluate --report full measures afterwards");
     if (done && background)
         done = in_background(session, job, result, err);
     else if (done)
-        done = watched(session, job->name, train_rate_of(&job->config), job->config.steps, monitor, job, false, result,
-                       err);
+        done = watched(session, job->name, train_rate_of(&job->config), job->config.steps, monitor, job, false,
+                       full ? &report : NULL, result, err);
     str_done(&folder);
     return done;
 }
 
 bool training_again(Session *session, const char *name, bool monitor, TrainJob *job, const TrainAbout *about,
                     Result *result, Error *err) {
-    return watched(session, name, about->rate_of, about->steps, monitor, job, true, result, err);
+    return watched(session, name, about->rate_of, about->steps, monitor, job, true, NULL, result, err);
 }

@@ -2,6 +2,7 @@
 #ifndef WEFT_SHELL_TRAINING_H
 #define WEFT_SHELL_TRAINING_H
 
+#include "report.h"
 #include "session.h"
 #include "weft/train.h"
 #include "weft/tui.h"
@@ -23,8 +24,10 @@ bool training_open(Training *training, Session *session, const char *name, uint6
 void training_close(Training *training);
 TrainWish training_watch(void *training, const TrainStatus *status);
 /* Fills the result of the command: the best trial's predictor or network as `name` (taken out of *results), a row for
- * each trial, and what must be said where the run is partial or could not be saved. */
-bool training_result(const char *name, const char *folder, TrainResults *results, Result *result, Error *err);
+ * each trial (with `report`, not NULL, also its columns), and what must be said where the run is partial or could not
+ * be saved. */
+bool training_result(const char *name, const char *folder, TrainResults *results, const Report *report, Result *result,
+                     Error *err);
 /* Does a job as --run, --monitor and --background have it: here, watched, from training_open to training_result, or in
  * another process. */
 bool training_run(Session *session, const Args *args, TrainJob *job, Result *result, Error *err);

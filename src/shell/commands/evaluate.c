@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "../attack_options.h"
+#include "../report.h"
 #include "weft/probe.h"
 
 /* ---- running ----------------------------------------------------------------------------------------------------- */
@@ -42,6 +43,32 @@ static bool run_plain(Session *session, const Args *args, const Dataset *data, R
     return result->table != NULL;
 }
 
+/* --report full: the row that the paper's tables have. */
+static bool run_full(Session *session, const Args *args, Result *result, Error *err) {
+    const Network *network = args_network(args, "NET");
+    const Dataset *data = args_dataset(args, "DATA");
+    double full[REPORT_VALUES];
+    Evaluation evaluation;
+    if (args_flag(args, "per-class") || args_text(args, "attack") || args_text(args, "corrupt"))
+        return error_set(err, STATUS_USAGE, "--report full stands alone: it attacks and corrupts by itself");
+    if (!evaluate_run(network, data, NULL, &evaluation, &session->task, err)) return false;
+    const double images = (double)evaluation.images, correct = (double)evaluation.correct, loss = evaluation.loss;
+    evaluation_done(&evaluation);
+    if (!report_measure(network, data, session->seed, &session->task, full, err)) return false;
+    Table *table = table_new(err);
+    if (!table) return false;
+    table_column(table, "images", "", COLUMN_INTEGER);
+    table_column(table, "accuracy", "%", COLUMN_REAL);
+    table_column(table, "loss", "", COLUMN_REAL);
+    report_columns(table);
+    table_integer(table, (int64_t)images);
+    table_real(table, 100 * correct / images);
+    table_real(table, loss);
+    report_cells(table, full);
+    result->table = table_finish(table, err);
+    return result->table != NULL;
+}
+
 static bool run_attacks(Session *session, const Args *args, const Attack *attacks, size_t count, Result *result,
                         Error *err) {
     const Dataset *data = args_dataset(args, "DATA");
@@ -77,6 +104,7 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     const Dataset *data = args_dataset(args, "DATA");
     const char *wish = args_text(args, "corrupt");
     CorruptionChoice choice;
+    if (args_choice(args, "report") == 1) return run_full(session, args, result, err);
     if (!wish) return attacked_run(session, args, result, err);
     if (args_text(args, "attack"))
         return error_set(err, STATUS_USAGE, "--attack and --corrupt are measured one at a time");
@@ -98,6 +126,7 @@ static const ArgSpec positionals[] = {{.name = "NET", .kind = ARG_NETWORK, .help
 static const ArgSpec options[] = {
     {.name = "per-class", .kind = ARG_FLAG, .help = "a row for every class"},
     OPTIONS_ATTACK,
+    OPTION_REPORT,
     {.name = "corrupt",
      .kind = ARG_TEXT,
      .value = "KIND[:SEVERITY]",

@@ -28,9 +28,13 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
                           .patience = (unsigned)args_integer(args, "patience")};
     if (args_text(args, "run") && !path_expand(args_text(args, "run"), &folder, err)) return false;
     if (folder.length) job.train.folder = str_text(&folder);
-    bool done = workspace_accepts(session, job.train.name, OBJECT_NETWORK, err) &&
+    bool full;
+    const Report report = {.data = job.train.data, .seed = session->seed, .task = &session->task};
+    bool done = report_wanted(args, job.train.data, &full, err) &&
+                workspace_accepts(session, job.train.name, OBJECT_NETWORK, err) &&
                 set_config(session, args, &job.train.config, err) &&
-                rounds_run(session, job.train.name, args_flag(args, "monitor"), &job, false, result, err);
+                rounds_run(session, job.train.name, args_flag(args, "monitor"), &job, false, full ? &report : NULL,
+                           result, err);
     str_done(&folder);
     return done;
 }

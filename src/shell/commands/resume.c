@@ -25,7 +25,7 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     if (done && about.rounds > 0) {
         ProgressiveJob rounds = {.train = job, .rounds = about.rounds};
         rounds.train.config.steps = about.steps;
-        done = rounds_run(session, name, monitor, &rounds, true, result, err);
+        done = rounds_run(session, name, monitor, &rounds, true, NULL, result, err);
     } else if (done) {
         done = training_again(session, name, monitor, &job, &about, result, err);
     }

@@ -1,0 +1,45 @@
+/* report -- see report.h. */
+#include "report.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "weft/probe.h"
+
+/* What the paper's attacks fit to, see the help of evaluate; steps as those of the attack's own defaults. */
+#define REPORT_EPS (0.3 / 255)
+enum { REPORT_STEPS = 10 };
+
+void report_columns(Table *table) {
+    table_column(table, "ood", "%", COLUMN_REAL);
+    table_column(table, "fgsm", "%", COLUMN_REAL);
+    table_column(table, "ifgsm", "%", COLUMN_REAL);
+}
+
+void report_cells(Table *table, const double values[REPORT_VALUES]) {
+    for (int i = 0; i < REPORT_VALUES; i++) table_real(table, values[i]);
+}
+
+bool report_measure(const Network *network, const Dataset *data, uint64_t seed, const Task *task,
+                    double values[REPORT_VALUES], Error *err) {
+    CorruptionChoice all;
+    if (!corruption_choose("all", &all, err)) return false;
+    Table *corrupted = corruption_table(network, data, &all, seed, task, err);
+    if (!corrupted) return false;
+    const char *ood = table_get_note(corrupted, "ood_accuracy");
+    values[0] = ood ? strtod(ood, NULL) : NAN;
+    table_free(corrupted);
+    for (int kind = 0; kind < ATTACK_COUNT; kind++) {
+        const Attack attack = {.kind = (AttackKind)kind, .epsilon = REPORT_EPS, .steps = REPORT_STEPS};
+        Evaluation evaluation;
+        if (!attack_run(network, data, &attack, 1, &evaluation, task, err)) return false;
+        values[1 + kind] = 100.0 * (double)evaluation.correct / (double)evaluation.images;
+        evaluation_done(&evaluation);
+    }
+    return true;
+}
+
+bool report_wanted(const Args *args, const Dataset *data, bool *wanted, Error *err) {
+    *wanted = args_choice(args, "report") == 1;
+    return !*wanted || data || error_set(err, STATUS_USAGE, "--report full measures on images: --on DATA");
+}
