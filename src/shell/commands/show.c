@@ -35,14 +35,33 @@ static void add_history(Table *table, const KeyValue *lineage, size_t lineage_co
     for (size_t i = 0; i < note_count; i++) numbered_note(table, notes[i].key, i, "%s", notes[i].value);
 }
 
+/* Of a quantised network: how many bits its activations have. */
+static void note_quantisers(Table *table, const Network *network) {
+    unsigned least = QUANTISER_BITS_MAX, most = 0;
+    for (size_t i = 0; network->graph && i < network->graph->count; i++) {
+        const Op *op = &network->graph->ops[i];
+        if (op->kind != OP_QUANTISE) continue;
+        if (op->quantiser.bits < least) least = op->quantiser.bits;
+        if (op->quantiser.bits > most) most = op->quantiser.bits;
+    }
+    if (most == 0) return;
+    if (least == most)
+        table_note(table, "quantisers", "%zu of activations, %u bits", network_quantisers(network), most);
+    else
+        table_note(table, "quantisers", "%zu of activations, %u to %u bits", network_quantisers(network), least, most);
+}
+
 static Table *layer_table(const Network *network, const bool *chosen, Error *err) {
     Table *table = table_new(err);
+    bool integers = false;
     if (!table) return NULL;
+    for (size_t i = 0; i < network->layer_count; i++) integers = integers || network->layers[i].bits > 0;
     table_column(table, "layer", "", COLUMN_TEXT);
     table_column(table, "kind", "", COLUMN_TEXT);
     table_column(table, "shape", "", COLUMN_TEXT);
     table_column(table, "parameters", "", COLUMN_INTEGER);
     table_column(table, "predicted", "", COLUMN_TEXT);
+    if (integers) table_column(table, "bits", "", COLUMN_INTEGER);
     uint64_t predicted = 0, layers = 0;
     for (size_t i = 0; i < network->layer_count; i++) {
         const Layer *layer = &network->layers[i];
@@ -56,6 +75,7 @@ static Table *layer_table(const Network *network, const bool *chosen, Error *err
         table_text(table, str_text(&shape));
         table_integer(table, (int64_t)weight->count);
         table_text(table, layer->predicted ? "yes" : "no");
+        if (integers) table_integer(table, layer->bits > 0 ? layer->bits : 32);
         str_done(&shape);
     }
     table_note(table, "architecture", "%s", network->architecture ? network->architecture : "not recognised");
@@ -69,6 +89,7 @@ static Table *layer_table(const Network *network, const bool *chosen, Error *err
         table_note(table, "normalisation", "%s", str_text(&text));
         str_done(&text);
     }
+    note_quantisers(table, network);
     add_history(table, network->lineage, network->lineage_count, network->notes, network->note_count);
     return table_finish(table, err);
 }
@@ -183,8 +204,8 @@ const Command command_show = {
     .group = "Objects",
     .summary = "what an object holds, and how it was made",
     .description =
-        "Of a network its layers: name, shape, parameters, whether a weight predictor would predict it; totals, normalisation and "
-        "lineage. Of a predictor the layers it predicts with their errors; sizes, compression ratios (CR), settings and "
+        "Of a network its layers: name, shape, parameters, whether a weight predictor would predict it, bits of quantised weights; "
+        "totals, normalisation and lineage. Of a predictor the layers it predicts with their errors; sizes, compression ratios (CR), settings and "
         "lineage. Of a dataset its classes, of a table its rows. Of a file its tensors, from the header alone.",
     .positionals = positionals,
     .options = options,
