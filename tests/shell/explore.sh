@@ -34,6 +34,13 @@ equal "a range of no width is one point" 0 "$(run 'sweep lowpass base --over cut
 equal "in one row" 1 "$(rows)"
 equal "bits of quantised weights" 0 "$(run 'sweep quantise base --over bits=2:8:7 --on test')"
 equal "seven of them" 7 "$(rows)"
+four="$(cell accuracy 3) $(cell loss 3)"
+run 'quantise base --bits 4 --into q --quiet; evaluate q test' >/dev/null
+equal "as by hand, linear layers and all" "$(cell accuracy 1) $(cell loss 1)" "$four"
+equal "with quantised activations" 0 "$(run 'sweep quantise base --calibrate test --over bits=4,8 --on test')"
+eight="$(cell accuracy 2) $(cell loss 2)"
+run 'quantise base --bits 8 --calibrate test --into q --quiet; evaluate q test' >/dev/null
+equal "too" "$(cell accuracy 1) $(cell loss 1)" "$eight"
 
 # Interpolation.
 equal "a path" 0 "$(run 'interpolate base smooth third --points 5 --on test')"

@@ -106,5 +106,6 @@ const Command command_quantise = {
     .examples = examples,
     .run = run,
     .apply = apply,
+    .linear = true,
     .table = true,
 };

@@ -188,7 +188,7 @@ static bool split(Sweep *sweep, const bool *chosen, int each, Error *err) {
 static bool read_series(Sweep *sweep, Error *err) {
     const Args *args = sweep->args;
     const char *each = args_text(args, "each");
-    bool *chosen = args_layers(args, sweep->network, true, err);
+    bool *chosen = args_layers(args, sweep->network, !sweep->command->linear, err);
     bool ok = chosen != NULL;
     if (ok && each) {
         ok = split(sweep, chosen, args_choice(args, "each"), err);
@@ -389,8 +389,8 @@ const Command command_sweep = {
     .description =
         "Runs COMMAND on NET for every value, as it would be run by hand with its other options, and measures what comes out: accuracy "
         "and loss on DATA, and over the changed convolutions the mean change of S_ratio, the relative distance from NET and its root mean square. "
-        "The networks themselves are not kept. With --each stage, --layers stage:1 for one of them, the first figures of smoothing are a single line: "
-        "which stage stands how much smoothing, and where accuracy even rises above that of NET, the dotted line. Only layers from "
+        "The networks themselves are not kept. --each stage draws a curve for each stage, the "
+        "others as they are (--layers stage:1 only that one): which of them stands how much smoothing, and where accuracy even rises above that of NET, the dotted line. Only layers from "
         "the first changed one on are computed at every point; the note `recomputed` says how much of the work that is.",
     .positionals = positionals,
     .options = options,
