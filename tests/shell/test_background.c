@@ -133,6 +133,8 @@ static void test_reports_why_it_died(void **state) {
     assert_string_equal(err.text, "nothing to train");
     expect_job(folder, JOB_FAILED);
     if (!starts("quick", folder, &err)) fail_msg("%s", err.text); /* what was said then does not count now */
+    long process;
+    for (int i = 0; i < 2000 && run_busy(folder, &process); i++) usleep(10000); /* it may take its time to end */
     expect_job(folder, JOB_STOPPED);
 }
 
