@@ -15,6 +15,7 @@ for script in samples/paper/*.weft; do
     */table2.weft) wanted='accuracy_mean' ;; # the table of `progressive` itself
     */figure2.weft) wanted='S_ratio of rebuilt minus base' ;;
     */figure4.weft) wanted='Mean |difference|' ;;
+    */figure10.weft) wanted='◆' ;; # lines and marks, without colours
     *) wanted='●|█' ;; # a chart
     esac
     if [ "$status" -eq 0 ] && printf '%s' "$output" | grep -qE "${wanted//|d/\\|d}"; then
