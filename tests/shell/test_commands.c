@@ -59,6 +59,8 @@ static void test_examples(void **state) {
         if ((*each)->examples_need_job) continue; /* see jobs.sh */
         session = fixture_session(true);
         Error none;
+        if (strcmp(WEFT_BUILD_MODE, "asan") == 0) /* fewer images, for the slower build */
+            fixture_works(session, "load data test sample:fashion-test --limit 24 --quiet");
         if ((*each)->prelude) assert_int_equal(fixture_run(session, (*each)->prelude, &none), STATUS_OK);
         for (const char *const *example = (*each)->examples; *example; example++) {
             Error err;
