@@ -23,6 +23,7 @@ typedef struct Encoding {
     char series[CHART_NAME_MAX];              /* LINES, BARS: text column that splits y[0] into series */
     char value[CHART_NAME_MAX];               /* HEATMAP */
     bool log_x, log_y;
+    bool y_names;     /* HEATMAP: numbers of y are names, which run downwards in the table's order (rows of an image) */
     bool diverging;   /* colours centred on 0 (differences, weights) */
     double reference; /* dotted line at this y; NaN: none */
     char reference_label[CHART_NAME_MAX];
@@ -79,6 +80,14 @@ bool chart_grid(const Chart *chart, const ChartView *view, unsigned width, unsig
 void chart_grid_done(ChartGrid *grid);
 /* The grid as lines of text with SGR escapes (none for COLOURS_NONE), trailing blanks cut. */
 void chart_grid_text(const ChartGrid *grid, ChartColours colours, Str *out);
+
+/* A picture in cells: `pixels` are channels x height x width bytes; three channels are red, green and blue, of other
+ * numbers the mean is drawn as grey. With 256 colours a cell shows two pixels, one above the other (ascii: a pixel is
+ * two coloured blanks); else a pixel is two characters of a ramp, denser where it is lighter. A picture that takes more
+ * than `columns` is made smaller by averaging, equally in both directions. */
+bool picture_grid(const uint8_t *pixels, unsigned channels, unsigned height, unsigned width, unsigned columns,
+                  bool ascii, ChartColours colours, ChartGrid *out, Error *err);
+
 /* Rows that suit a compact chart `width` columns wide printed under a table. */
 unsigned chart_height(const Chart *chart, unsigned width);
 

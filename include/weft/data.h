@@ -38,6 +38,10 @@ const DatasetKind *dataset_kinds(void);
  * already (a normalisation for them is the identity), a function of `index` and their place alone. */
 void dataset_image(const Dataset *dataset, uint64_t index, float *out);
 
+/* An image's bytes (channels x height x width) as a table, one row a pixel: row, column, then of one channel value, of
+ * three red, green, blue and light (ITU-R BT.601), of others channel_0, channel_1, ... */
+Table *pixels_table(const uint8_t *pixels, unsigned channels, unsigned height, unsigned width, Error *err);
+
 /* ---- corruptions ------------------------------------------------------------------------------------------------- */
 
 /* The 19 corruptions of CIFAR-10-C (Hendrycks and Dietterich, "Benchmarking Neural Network Robustness to Common
@@ -97,6 +101,9 @@ bool corruption_single(const CorruptionChoice *choice);
  * `task` may be NULL. Free with dataset_free. */
 Dataset *dataset_corrupt(const Dataset *clean, CorruptionKind kind, unsigned severity, uint64_t seed, const Task *task,
                          Error *err);
+/* Image `index` of what dataset_corrupt gives, channels x height x width bytes into `out`, without the others. */
+bool dataset_corrupt_image(const Dataset *clean, uint64_t index, CorruptionKind kind, unsigned severity, uint64_t seed,
+                           uint8_t *out, Error *err);
 
 /* ---- batches ----------------------------------------------------------------------------------------------------- */
 

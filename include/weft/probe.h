@@ -25,6 +25,10 @@ bool evaluate_check(const Network *network, const Dataset *dataset, Error *err);
 bool evaluate_run(const Network *network, const Dataset *dataset, float *logits, Evaluation *out, const Task *task,
                   Error *err);
 void evaluation_done(Evaluation *evaluation);
+/* What `network` takes one image for: channels x height x width values as dataset_image gives them, of `dataset`. The
+ * class is the first of those with the largest logit, its probability by softmax. Fails as evaluate_takes does. */
+bool predict_image(const Network *network, const Dataset *dataset, const float *image, unsigned *predicted,
+                   double *probability, Error *err);
 
 /* One row: images, correct, accuracy (%), top5 (%; where there are more than 10 classes), loss, images_per_second. */
 Table *evaluate_table(const Evaluation *evaluation, Error *err);
@@ -33,10 +37,10 @@ Table *evaluate_class_table(const Evaluation *evaluation, const Dataset *dataset
 
 /* ---- corruptions ------------------------------------------------------------------------------------------------- */
 
-/* One row for each kind and severity of `choice`: corruption, severity, images, correct, accuracy (%), top5 (%; where there
- * are more than 10 classes), loss; of dataset_corrupt(clean, kind, severity, seed). Where there are several rows, notes:
- * ood_accuracy, the mean accuracy (%) over all rows, and each kind's mean accuracy by its name. One corrupted dataset at a
- * time is in memory. Fails as evaluate_run and dataset_corrupt do. */
+/* One row for each kind and severity of `choice`: corruption, severity, images, correct, accuracy (%), top5 (%; where
+ * there are more than 10 classes), loss; of dataset_corrupt(clean, kind, severity, seed). Where there are several rows,
+ * notes: ood_accuracy, the mean accuracy (%) over all rows, and each kind's mean accuracy by its name. One corrupted
+ * dataset at a time is in memory. Fails as evaluate_run and dataset_corrupt do. */
 Table *corruption_table(const Network *network, const Dataset *clean, const CorruptionChoice *choice, uint64_t seed,
                         const Task *task, Error *err);
 #endif

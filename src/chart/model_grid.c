@@ -33,16 +33,20 @@ static bool numeric_axis(Axis *axis, const Column *column, size_t rows, Error *e
     return true;
 }
 
-static const char *cell_name(const Column *column, size_t row) {
-    return column->cells[row].text ? column->cells[row].text : "";
+/* A text, or a number as a name. */
+static const char *cell_name(const Column *column, size_t row, char number[TICK_TEXT]) {
+    if (column->type == COLUMN_TEXT) return column->cells[row].text ? column->cells[row].text : "";
+    number_text(column_number(column, row), column->type == COLUMN_INTEGER ? 0 : -1, number);
+    return number;
 }
 
 /* The distinct texts of a column in their order; `names` finds their indices again. */
 static bool category_axis(Axis *axis, const Column *column, size_t rows, Names *names, Error *err) {
     size_t index;
+    char number[TICK_TEXT];
     axis->category = true;
     for (size_t row = 0; row < rows; row++) {
-        if (!names_add(names, cell_name(column, row), &index, err)) return false;
+        if (!names_add(names, cell_name(column, row, number), &index, err)) return false;
     }
     axis->names = mem_alloc(names->count, sizeof(char *), err);
     for (size_t i = 0; axis->names && i < names->count; i++) {
@@ -53,14 +57,15 @@ static bool category_axis(Axis *axis, const Column *column, size_t rows, Names *
     return axis->names != NULL;
 }
 
-static bool grid_axis(Axis *axis, const Column *column, size_t rows, Names *names, Error *err) {
+static bool grid_axis(Axis *axis, const Column *column, bool named, size_t rows, Names *names, Error *err) {
     if (!axis_label(axis, column, err)) return false;
-    if (column->type == COLUMN_TEXT) return category_axis(axis, column, rows, names, err);
+    if (column->type == COLUMN_TEXT || named) return category_axis(axis, column, rows, names, err);
     return numeric_axis(axis, column, rows, err);
 }
 
 static bool axis_find(const Axis *axis, const Column *column, size_t row, Names *names, size_t *index, Error *err) {
-    if (axis->category) return names_add(names, cell_name(column, row), index, err);
+    char number[TICK_TEXT];
+    if (axis->category) return names_add(names, cell_name(column, row, number), index, err);
     double value = column_number(column, row);
     const double *found = bsearch(&value, axis->values, axis->count, sizeof(double), compare_numbers);
     if (!found) return false;
@@ -95,8 +100,9 @@ bool model_grid(Chart *chart, const Table *table, Error *err) {
     const Column *value = y ? model_column(table, encoding->value, true, err) : NULL;
     Names x_names = {0}, y_names = {0};
     Error ignored;
-    bool ok = value && axis_label(&chart->value, value, err) && grid_axis(&chart->x, x, table->rows, &x_names, err) &&
-              grid_axis(&chart->y, y, table->rows, &y_names, err) &&
+    bool ok = value && axis_label(&chart->value, value, err) &&
+              grid_axis(&chart->x, x, false, table->rows, &x_names, err) &&
+              grid_axis(&chart->y, y, encoding->y_names, table->rows, &y_names, err) &&
               new_grid(chart, chart->y.count, chart->x.count, err);
     bool *given = ok ? mem_alloc(chart->grid_rows * chart->grid_columns, sizeof(bool), err) : NULL;
     ok = ok && given;

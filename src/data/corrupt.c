@@ -124,11 +124,27 @@ static bool corrupt_image(Studio *studio, unsigned channels, CorruptionKind kind
 
 typedef struct Job {
     const Dataset *clean;
-    Dataset *out;
     CorruptionKind kind;
     unsigned severity;
     uint64_t seed;
+    uint8_t *out; /* of all images */
 } Job;
+
+/* Images [first, end), to `out`. */
+static bool corrupt_range(const Job *job, uint64_t first, uint64_t end, uint8_t *out, Error *err) {
+    const Dataset *clean = job->clean;
+    const uint64_t size = (uint64_t)clean->channels * clean->height * clean->width;
+    const unsigned channels = coloured(job->kind) ? 3 : clean->channels;
+    Studio studio;
+    if (!studio_init(&studio, channels, clean->height, clean->width, err)) return false;
+    bool ok = true;
+    for (uint64_t i = first; ok && i < end; i++, out += size) {
+        const Rng rng = {.seed = job->seed, .stream = STREAM_CORRUPT + ((uint64_t)job->kind << 35) + i};
+        ok = corrupt_image(&studio, clean->channels, job->kind, job->severity, rng, clean->pixels + i * size, out, err);
+    }
+    studio_done(&studio);
+    return ok;
+}
 
 static bool corrupt_some(void *context, size_t point, Error *err) {
     const Job *job = context;
@@ -136,17 +152,7 @@ static bool corrupt_some(void *context, size_t point, Error *err) {
     const uint64_t size = (uint64_t)clean->channels * clean->height * clean->width;
     const uint64_t first = (uint64_t)point * TOGETHER;
     const uint64_t end = first + TOGETHER < clean->count ? first + TOGETHER : clean->count;
-    const unsigned channels = coloured(job->kind) ? 3 : clean->channels;
-    Studio studio;
-    if (!studio_init(&studio, channels, clean->height, clean->width, err)) return false;
-    bool ok = true;
-    for (uint64_t i = first; ok && i < end; i++) {
-        const Rng rng = {.seed = job->seed, .stream = STREAM_CORRUPT + ((uint64_t)job->kind << 35) + i};
-        ok = corrupt_image(&studio, clean->channels, job->kind, job->severity, rng, clean->pixels + i * size,
-                           job->out->pixels + i * size, err);
-    }
-    studio_done(&studio);
-    return ok;
+    return corrupt_range(job, first, end, job->out + first * size, err);
 }
 
 static bool check(const Dataset *clean, unsigned severity, Error *err) {
@@ -187,10 +193,18 @@ Dataset *dataset_corrupt(const Dataset *clean, CorruptionKind kind, unsigned sev
     if (!check(clean, severity, err)) return NULL;
     Dataset *out = mem_alloc(1, sizeof *out, err);
     if (!out) return NULL;
-    Job job = {clean, out, kind, severity, seed};
-    if (prepare(clean, kind, severity, out, err) &&
-        map_points((clean->count + TOGETHER - 1) / TOGETHER, NULL, corrupt_some, &job, "corrupting", task, err))
-        return out;
+    Job job = {clean, kind, severity, seed, NULL};
+    if (prepare(clean, kind, severity, out, err)) {
+        job.out = out->pixels;
+        if (map_points((clean->count + TOGETHER - 1) / TOGETHER, NULL, corrupt_some, &job, "corrupting", task, err))
+            return out;
+    }
     dataset_free(out);
     return NULL;
+}
+
+bool dataset_corrupt_image(const Dataset *clean, uint64_t index, CorruptionKind kind, unsigned severity, uint64_t seed,
+                           uint8_t *out, Error *err) {
+    const Job job = {clean, kind, severity, seed, NULL};
+    return check(clean, severity, err) && corrupt_range(&job, index, index + 1, out, err);
 }

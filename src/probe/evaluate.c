@@ -125,6 +125,24 @@ void evaluation_done(Evaluation *evaluation) {
     *evaluation = (Evaluation){0};
 }
 
+bool predict_image(const Network *network, const Dataset *dataset, const float *image, unsigned *predicted,
+                   double *probability, Error *err) {
+    if (!evaluate_takes(network, dataset, err)) return false;
+    const unsigned classes = network->graph->classes;
+    float *logits = mem_alloc(classes, sizeof *logits, err);
+    Engine *engine = logits ? engine_new(network, 1, dataset->height, dataset->width, NULL, err) : NULL;
+    bool ok = engine && engine_forward(engine, image, 1, logits, err);
+    if (ok) {
+        unsigned best = 0;
+        for (unsigned i = 1; i < classes; i++) best = stands_before(logits, i, best) ? i : best;
+        *predicted = best;
+        *probability = exp(-cross_entropy(logits, classes, best));
+    }
+    engine_free(engine);
+    mem_free(logits);
+    return ok;
+}
+
 /* ---- tables ------------------------------------------------------------------------------------------------------ */
 
 /* NaN, an empty cell, where there is nothing to take a share of. */

@@ -84,8 +84,9 @@ static void print_chart(Session *session, const Result *result) {
 static void show_result(Session *session, const Args *args, const Result *result) {
     bool quiet = session->options.quiet || args_flag(args, "quiet");
     if (quiet) return;
-    if (result->text.length) output_text(session, str_text(&result->text));
-    if (result->table) {
+    const bool asked = session->format_given || (args->command->table && args_text(args, "format"));
+    if (result->text.length && !(result->drawn && asked)) output_text(session, str_text(&result->text));
+    if (result->table && (!result->drawn || asked)) {
         TableFormat format = session->format;
         if (args->command->table && args_text(args, "format")) output_table_format(args_text(args, "format"), &format);
         output_table(session, result->table, format);

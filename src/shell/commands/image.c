@@ -1,0 +1,133 @@
+/* image -- one image of a dataset, drawn in the terminal. */
+#include <math.h>
+
+#include "../session.h"
+#include "weft/probe.h"
+
+/* The image as a network sees it, and as bytes. */
+typedef struct Shown {
+    float *values;
+    uint8_t *bytes;
+    size_t size;
+} Shown;
+
+static void shown_done(Shown *shown) {
+    mem_free(shown->values);
+    mem_free(shown->bytes);
+}
+
+/* As it is. Values of noise reach from -1 to 1, others from 0 to 1. */
+static bool take_image(const Dataset *data, uint64_t index, Shown *out, Error *err) {
+    out->size = (size_t)data->channels * data->height * data->width;
+    out->values = mem_alloc(out->size, sizeof *out->values, err);
+    out->bytes = out->values ? mem_alloc(out->size, 1, err) : NULL;
+    if (!out->bytes) return false;
+    dataset_image(data, index, out->values);
+    for (size_t i = 0; i < out->size; i++) {
+        const float value = data->noise ? out->values[i] / 2 + 0.5f : out->values[i];
+        out->bytes[i] = (uint8_t)lroundf(value * 255);
+    }
+    return true;
+}
+
+static bool corrupt(const Session *session, const Args *args, const Dataset *data, uint64_t index, Shown *shown,
+                    Error *err) {
+    CorruptionChoice choice;
+    if (!corruption_choose(args_text(args, "corrupt"), &choice, err)) return false;
+    if (!corruption_single(&choice))
+        return error_set(err, STATUS_USAGE, "an image shows one corruption: --corrupt KIND:SEVERITY");
+    if (!dataset_corrupt_image(data, index, choice.first, choice.low, session->seed, shown->bytes, err)) return false;
+    for (size_t i = 0; i < shown->size; i++) shown->values[i] = (float)shown->bytes[i] / 255.0f;
+    return true;
+}
+
+/* "label 2 Pullover" */
+static void add_class(const Dataset *data, const char *what, unsigned label, Str *out) {
+    const char *name = data->class_names && label < data->classes ? data->class_names[label] : "";
+    str_addf(out, "%s %u%s%s", what, label, *name ? " " : "", name);
+}
+
+static bool add_title(const Args *args, const Dataset *data, uint64_t index, const Shown *shown, Str *out, Error *err) {
+    const Network *network = args_network(args, "net");
+    str_addf(out, "%s, image %llu", args_text(args, "DATA"), (unsigned long long)index);
+    if (args_text(args, "corrupt")) str_addf(out, ", %s", args_text(args, "corrupt"));
+    if (data->labels) add_class(data, ": label", data->labels[index], out);
+    if (!network) return true;
+    unsigned predicted;
+    double probability;
+    if (!predict_image(network, data, shown->values, &predicted, &probability, err)) return false;
+    str_addf(out, "; %s says", args_text(args, "net"));
+    add_class(data, "", predicted, out);
+    str_addf(out, " (%.1f %%)", 100 * probability);
+    return true;
+}
+
+static bool draw(const Session *session, const Dataset *data, const Shown *shown, const char *title, Str *out,
+                 Error *err) {
+    ChartGrid grid;
+    if (!picture_grid(shown->bytes, data->channels, data->height, data->width, output_columns(), session->ascii,
+                      session->colours, &grid, err))
+        return false;
+    str_addf(out, "%s\n", title);
+    chart_grid_text(&grid, session->colours, out);
+    chart_grid_done(&grid);
+    if (!session->options.interactive) str_add(out, "\n"); /* results of a script stand apart */
+    return true;
+}
+
+static bool run(Session *session, const Args *args, Result *result, Error *err) {
+    const Dataset *data = args_dataset(args, "DATA");
+    const uint64_t index = args_integer(args, "N");
+    if (index >= data->count)
+        return error_set(err, STATUS_USAGE, "'%s' has no image %llu: its %llu are counted from 0",
+                         args_text(args, "DATA"), (unsigned long long)index, (unsigned long long)data->count);
+    Shown shown = {0};
+    Str title = {0};
+    bool ok = take_image(data, index, &shown, err) &&
+              (!args_text(args, "corrupt") || corrupt(session, args, data, index, &shown, err)) &&
+              add_title(args, data, index, &shown, &title, err) && str_ok(&title, err) &&
+              draw(session, data, &shown, str_text(&title), &result->text, err) &&
+              (result->table = pixels_table(shown.bytes, data->channels, data->height, data->width, err));
+    if (ok) {
+        const Column *last = &result->table->columns[result->table->column_count - 1];
+        result_chart(result, CHART_HEATMAP, "column", "row", "%s", str_text(&title));
+        snprintf(result->encoding.value, CHART_NAME_MAX, "%s", last->name);
+        result->encoding.y_names = true;
+        result->drawn = true;
+    }
+    str_done(&title);
+    shown_done(&shown);
+    return ok;
+}
+
+static const ArgSpec positionals[] = {
+    {.name = "DATA", .kind = ARG_DATASET, .help = "the images"},
+    {.name = "N", .kind = ARG_INTEGER, .min = 0, .max = 1e15, .help = "which one, counted from 0"},
+    {0}};
+#define X(name, help) "|" #name ":3"
+static const ArgSpec options[] = {{.name = "corrupt",
+                                   .kind = ARG_TEXT,
+                                   .value = "KIND:SEVERITY",
+                                   .choices = &CORRUPTIONS(X)[1],
+                                   .help = "corrupt it first (help corruptions)"},
+                                  {.name = "net",
+                                   .kind = ARG_NETWORK,
+                                   .value = "NET",
+                                   .help = "say what this network takes it for, and its probability"},
+                                  {0}};
+#undef X
+static const char *const examples[] = {"image test 3", "image test 3 --corrupt motion_blur:4 --net base", NULL};
+
+const Command command_image = {
+    .name = "image",
+    .group = "Measuring",
+    .summary = "draws one image in the terminal",
+    .description =
+        "Two pixels a character where there are 256 colours, else a ramp of greys; smaller where it would not fit. Its pixels are the "
+        "table, with values 0 to 255 (--as NAME, export); --format prints them.",
+    .positionals = positionals,
+    .options = options,
+    .examples = examples,
+    .run = run,
+    .table = true,
+};
