@@ -207,8 +207,11 @@ static uint8_t byte_at(unsigned row, unsigned p) {
 static void write_corrupted(const char *folder, unsigned each, const char *descr, unsigned size) {
     Bytes bytes = {0};
     bytes_npy(&bytes, 1, text_of("{'descr': '|u1', 'fortran_order': False, 'shape': (%u, 32, 32, 3), }", 5 * each));
-    for (unsigned row = 0; row < 5 * each; row++)
-        for (unsigned p = 0; p < 3072; p++) bytes_fill(&bytes, byte_at(row, p), 1);
+    for (unsigned row = 0; row < 5 * each; row++) {
+        uint8_t pixels[3072];
+        for (unsigned p = 0; p < 3072; p++) pixels[p] = byte_at(row, p);
+        bytes_add(&bytes, pixels, sizeof pixels);
+    }
     assert_true(write_bytes(text_of("%s/snow.npy", folder), bytes.data, bytes.length));
     bytes_done(&bytes);
     bytes_npy(&bytes, 2, text_of("{'descr': '%s', 'fortran_order': False, 'shape': (%u,), }", descr, 5 * each));
