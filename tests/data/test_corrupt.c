@@ -151,7 +151,7 @@ static void test_frost(void **state) {
     (void)state;
     Dataset *clean = pictures();
     for (unsigned severity = 1; severity <= SEVERITIES; severity++) {
-        static const double near[FIGURES] = {4, 2.5, 4, 3, 3};
+        static const double near[FIGURES] = {2, 2, 2, 1, 1};
         const json_t *row =
             json_array_get(json_object_get(json_object_get(witness, "pictures"), "frost"), severity - 1);
         double mean[FIGURES] = {0};
