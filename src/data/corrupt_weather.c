@@ -92,16 +92,16 @@ void corrupt_fog(Studio *studio, unsigned severity, Rng *rng) {
 
 /* ---- frost ------------------------------------------------------------------------------------------------------- */
 
-/* What a crop of 32 x 32 of each of the five photographs looks like, on 0 to 255: mean colour and standard deviation
- * within the photograph, and how much the means of crops differ (measured on the published files, reduced to a fifth).
- * The second and the third are the same photograph. */
+/* What a crop of 32 x 32 of each of the five photographs looks like, on 0 to 255: mean colour, standard deviation
+ * within the crop, and how much the means of crops differ (measured on the published files, reduced to a fifth). The
+ * second and the third are the same photograph. */
 static const struct Ice {
     double mean[3], deviation[3], drift;
-} ices[5] = {{{77.5, 149, 165.7}, {26.8, 16.4, 15.3}, 11},
-             {{200.8, 205.4, 214.5}, {21.4, 22.1, 22.6}, 9},
-             {{200.8, 205.4, 214.5}, {21.4, 22.1, 22.6}, 9},
-             {{138, 153.2, 165.6}, {29, 29, 30.2}, 10},
-             {{112.3, 123.3, 134.7}, {44.3, 43.2, 41.6}, 16}};
+} ices[5] = {{{76.7, 148.2, 164.8}, {21.3, 13.1, 12.5}, 10},
+             {{198.6, 203.1, 212.4}, {17.7, 18.1, 18.6}, 9},
+             {{198.6, 203.1, 212.4}, {17.7, 18.1, 18.6}, 9},
+             {{143.4, 158.2, 171}, {25.8, 25.9, 26.9}, 10},
+             {{103, 114.3, 126.1}, {34.7, 34.4, 33.7}, 16}};
 
 /* Lights up the pixels that a needle from (y, x) covers, less towards its tip. */
 static void needle(Studio *studio, double *plane, double y, double x, double angle, double length, double light) {
@@ -134,7 +134,7 @@ static void standardise(double *plane, size_t area) {
 }
 
 /* Crystals, a grain of single pixels, and patches of some pixels: shares that give neighbours the correlation which the
- * photographs have (0.35 at one pixel, 0.15 at four). */
+ * photographs have (0.36 at one pixel, 0.19 at four). */
 static const double *ice_texture(Studio *studio, Rng *rng) {
     double *crystals = studio->plane[0], *grain = studio->plane[1], *patches = studio->plane[2];
     const size_t area = studio->area;
@@ -144,11 +144,11 @@ static const double *ice_texture(Studio *studio, Rng *rng) {
         patches[i] = rng_normal(rng);
     }
     for (size_t i = 0; i < 1 + area / 64; i++) feather(studio, crystals, rng);
-    filter_gaussian(patches, studio->plane[3], studio->height, studio->width, 3, 3, BORDER_REFLECT);
+    filter_gaussian(patches, studio->plane[3], studio->height, studio->width, 5, 3, BORDER_REFLECT);
     standardise(crystals, area);
     standardise(grain, area);
     standardise(patches, area);
-    for (size_t i = 0; i < area; i++) crystals[i] = 0.7 * crystals[i] + 0.6 * grain[i] + 0.4 * patches[i];
+    for (size_t i = 0; i < area; i++) crystals[i] = 0.6 * crystals[i] + 0.65 * grain[i] + 0.45 * patches[i];
     standardise(crystals, area);
     return crystals;
 }

@@ -97,10 +97,10 @@ const HelpTopic help_topics[] = {
             "  load data c cifar10c:DIR:fog:3             the published images themselves\n"
             "\n"
             "What is random is a function of --seed, the kind and the image's number. Frost is not the original: that lays photographs\n"
-            "over, which weft cannot bring along; it draws ice crystals of the same brightness, contrast and colour, so that accuracies\n"
-            "on frost come close to published ones but do not compare. Constants are for 32 x 32: on other sizes lengths in pixels stay,\n"
-            "elastic_transform goes with the shorter side. On grey images saturate, frost and spatter work on three equal channels, whose\n"
-            "brightness is taken.\n"},
+            "over, which weft cannot bring along; it draws ice crystals of the same brightness, contrast and colour. Accuracies on frost\n"
+            "come close to published ones (a ResNet20 lost 1 to 5 points more) but do not compare. Constants are for 32 x 32: on other\n"
+            "sizes lengths in pixels stay, elastic_transform goes with the shorter side. On grey images saturate, frost and spatter work\n"
+            "on three equal channels, whose brightness is taken.\n"},
     {"environment", "variables that weft reads",
      "WEFT_THREADS, OMP_NUM_THREADS   threads (else all cores this process may use)\n"
      "WEFT_DATA                       folder of datasets: $WEFT_DATA/fashion-mnist\n"

@@ -86,6 +86,11 @@ static void test_kinds(void **state) {
     refuse("cifar10::test", STATUS_USAGE, "cifar10:DIR:train|test");
     refuse("fashion-mnist:tests", STATUS_USAGE, "fashion-mnist:train|test[:DIR]");
     refuse("fashion-mnist:test:", STATUS_USAGE, "fashion-mnist:train|test[:DIR]");
+    refuse("cifar10c:fog:3", STATUS_USAGE, "cifar10c:DIR:KIND:SEVERITY");
+    refuse("cifar10c::fog:3", STATUS_USAGE, "cifar10c:DIR:KIND:SEVERITY");
+    refuse("cifar10c:x:frots:3", STATUS_USAGE, "no corruption 'frots'; did you mean frost?");
+    refuse("cifar10c:x:fog:9", STATUS_USAGE, "fog:9: a severity is 1 to 5");
+    refuse("cifar10c:x:all:1", STATUS_USAGE, "no corruption 'all'");
     refuse("idx:one", STATUS_USAGE, "idx:IMAGES,LABELS");
     refuse("sample:../x", STATUS_USAGE, "sample:NAME");
     refuse("stl10:x:tests", STATUS_USAGE, "stl10:DIR:train|test|unlabeled");
@@ -197,6 +202,58 @@ static void test_cifar_folders(void **state) {
     for (int i = 1; i < 100; i++) /* alphabetical, as published */
         assert_true(strcmp(dataset->class_names[i - 1], dataset->class_names[i]) < 0);
     dataset_free(dataset);
+}
+
+/* Byte p of row r of the array is a function of both, so that each pixel's place shows. */
+static uint8_t byte_at(unsigned row, unsigned p) {
+    return (uint8_t)(row * 31 + p * 7 + p / 256);
+}
+
+static void write_corrupted(const char *folder, unsigned each, const char *descr, unsigned size) {
+    Bytes bytes = {0};
+    bytes_npy(&bytes, 1, text_of("{'descr': '|u1', 'fortran_order': False, 'shape': (%u, 32, 32, 3), }", 5 * each));
+    for (unsigned row = 0; row < 5 * each; row++) {
+        uint8_t pixels[3072];
+        for (unsigned p = 0; p < 3072; p++) pixels[p] = byte_at(row, p);
+        bytes_add(&bytes, pixels, sizeof pixels);
+    }
+    assert_true(write_bytes(text_of("%s/snow.npy", folder), bytes.data, bytes.length));
+    bytes_done(&bytes);
+    bytes_npy(&bytes, 2, text_of("{'descr': '%s', 'fortran_order': False, 'shape': (%u,), }", descr, 5 * each));
+    for (unsigned row = 0; row < 5 * each; row++) {
+        if (*descr == '>') bytes_fill(&bytes, 0, size - 1);
+        bytes_le(&bytes, row % 10, *descr == '>' ? 1 : size);
+    }
+    assert_true(write_bytes(text_of("%s/labels.npy", folder), bytes.data, bytes.length));
+    bytes_done(&bytes);
+}
+
+static void test_cifar10c(void **state) {
+    (void)state;
+    static const struct {
+        const char *descr;
+        unsigned size;
+    } types[] = {{"|u1", 1}, {"|i1", 1}, {"<u2", 2}, {"<i2", 2}, {">i4", 4}, {"<u4", 4}, {"<i8", 8}, {">u8", 8}};
+    char folder[4096]; /* of its own: scratch paths take turns */
+    snprintf(folder, sizeof folder, "%s", make_folder("c:c"));
+    for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
+        write_corrupted(folder, 70, types[t].descr, types[t].size);
+        for (unsigned severity = 1; severity <= 5; severity++) {
+            Dataset *dataset = load(text_of("cifar10c:%s:snow:%u", folder, severity), t ? 66 : 0);
+            assert_string_equal(dataset->title,
+                                text_of("CIFAR-10-C snow at severity %u, %d images", severity, t ? 66 : 70));
+            assert_int_equal(dataset->classes, 10);
+            assert_string_equal(dataset->class_names[9], "truck");
+            for (unsigned i = 0; i < dataset->count; i++) {
+                const unsigned row = (severity - 1) * 70 + i;
+                assert_int_equal(dataset->labels[i], row % 10);
+                for (unsigned p = 0; p < 3072; p++)
+                    if (dataset->pixels[i * 3072 + p % 3 * 1024 + p / 3] != byte_at(row, p)) fail_msg("%u %u", row, p);
+            }
+            dataset_free(dataset);
+        }
+    }
+    refuse(text_of("cifar10c:%s:fog:1", folder), STATUS_BAD_INPUT, "fog.npy: No such file");
 }
 
 /* Sums of the published bytes, taken with Python's zlib.crc32. */
@@ -330,6 +387,7 @@ static void test_faults(void **state) {
     write_batch(text_of("%s/data_batch_1.bin", folder), 3, false, 0);
     write_batch(text_of("%s/data_batch_3.bin", folder), 3, false, 0);
     write_batch(text_of("%s/train.bin", folder), 3, true, 0);
+    write_corrupted(folder, 2, "<i8", 8);
     write_images(text_of("%s/train-images-idx3-ubyte", folder), 2, false);
     write_labels(text_of("%s/train-labels-idx1-ubyte", folder), (uint8_t[]){1, 2}, 2);
     const char *specs[] = {text_of("idx:%s,%s", images, labels),
@@ -337,6 +395,7 @@ static void test_faults(void **state) {
                            text_of("cifar100:%s:train", folder),
                            text_of("fashion-mnist:train:%s", folder),
                            "sample:fashion-test",
+                           text_of("cifar10c:%s:snow:2", folder),
                            "noise:5"};
     for (size_t i = 0; i < sizeof specs / sizeof *specs; i++) {
         Dataset *dataset = NULL;
@@ -359,9 +418,11 @@ static void test_faults(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kinds),           cmocka_unit_test(test_idx),        cmocka_unit_test(test_wide_labels),
-        cmocka_unit_test(test_cifar_folders),   cmocka_unit_test(test_real_cifar), cmocka_unit_test(test_real_fashion),
-        cmocka_unit_test(test_fashion_folders), cmocka_unit_test(test_samples),    cmocka_unit_test(test_noise),
+        cmocka_unit_test(test_kinds),        cmocka_unit_test(test_idx),
+        cmocka_unit_test(test_wide_labels),  cmocka_unit_test(test_cifar_folders),
+        cmocka_unit_test(test_cifar10c),     cmocka_unit_test(test_real_cifar),
+        cmocka_unit_test(test_real_fashion), cmocka_unit_test(test_fashion_folders),
+        cmocka_unit_test(test_samples),      cmocka_unit_test(test_noise),
         cmocka_unit_test(test_faults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

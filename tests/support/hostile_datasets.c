@@ -10,6 +10,7 @@
 #define CIFAR100 "cifar100:%s:test"
 #define STL10 "stl10:%s:test"
 #define NPY "npy:%s/images.npy,%s/labels.npy"
+#define CIFAR10C "cifar10c:%s:fog:3"
 
 enum { IMAGES = 3, HEIGHT = 4, WIDTH = 5, PIXELS = IMAGES * HEIGHT * WIDTH };
 
@@ -270,6 +271,100 @@ static bool npy_ambiguous(const char *folder) {
     return put_npy(folder, "2, 3, 16, 1", 2);
 }
 
+/* ---- CIFAR-10-C -------------------------------------------------------------------------------------------------- */
+
+/* FOLDER/fog.npy and FOLDER/labels.npy with headers as given and so many bytes of zeros behind them. */
+static bool put_arrays(const char *folder, const char *images, size_t image_bytes, const char *labels,
+                       size_t label_bytes) {
+    Bytes bytes = {0};
+    bytes_npy(&bytes, 1, images);
+    bytes_fill(&bytes, 0, image_bytes);
+    if (!put(folder, "fog.npy", &bytes)) return false;
+    bytes = (Bytes){0};
+    bytes_npy(&bytes, 1, labels);
+    bytes_fill(&bytes, 0, label_bytes);
+    return put(folder, "labels.npy", &bytes);
+}
+
+#define ARRAY(type, shape) "{'descr': '" type "', 'fortran_order': False, 'shape': (" shape "), }"
+#define IMAGES_10 ARRAY("|u1", "10, 32, 32, 3"), 10 * 3072
+#define LABELS_10 ARRAY("<i8", "10,"), 80
+
+static bool c_good(const char *folder) {
+    return put_arrays(folder, IMAGES_10, LABELS_10);
+}
+
+static bool c_rank_3(const char *folder) {
+    return put_arrays(folder, ARRAY("|u1", "10, 32, 96"), 10 * 3072, LABELS_10);
+}
+
+static bool c_planes_first(const char *folder) {
+    return put_arrays(folder, ARRAY("|u1", "10, 3, 32, 32"), 10 * 3072, LABELS_10);
+}
+
+static bool c_floats(const char *folder) {
+    return put_arrays(folder, ARRAY("<f4", "10, 32, 32, 3"), 40 * 3072, LABELS_10);
+}
+
+static bool c_seven(const char *folder) {
+    return put_arrays(folder, ARRAY("|u1", "7, 32, 32, 3"), 7 * 3072, ARRAY("|u1", "7,"), 7);
+}
+
+static bool c_none(const char *folder) {
+    return put_arrays(folder, ARRAY("|u1", "0, 32, 32, 3"), 0, ARRAY("|u1", "0,"), 0);
+}
+
+static bool c_fewer_labels(const char *folder) {
+    return put_arrays(folder, IMAGES_10, ARRAY("<i8", "9,"), 72);
+}
+
+static bool c_labels_of_one(const char *folder) {
+    return put_arrays(folder, IMAGES_10, ARRAY("<i8", "2,"), 16);
+}
+
+static bool c_label_rank_2(const char *folder) {
+    return put_arrays(folder, IMAGES_10, ARRAY("<i8", "10, 1"), 80);
+}
+
+static bool c_label_floats(const char *folder) {
+    return put_arrays(folder, IMAGES_10, ARRAY("<f8", "10,"), 80);
+}
+
+static bool c_short(const char *folder) {
+    return put_arrays(folder, ARRAY("|u1", "50000, 32, 32, 3"), 3072, LABELS_10);
+}
+
+static bool c_columns(const char *folder) {
+    return put_arrays(folder, "{'descr': '|u1', 'fortran_order': True, 'shape': (10, 32, 32, 3), }", 10 * 3072,
+                      LABELS_10);
+}
+
+/* The same label in every byte. */
+static bool put_label(const char *folder, uint8_t byte) {
+    Bytes bytes = {0};
+    if (!c_good(folder)) return false;
+    bytes_npy(&bytes, 1, ARRAY("<i4", "10,"));
+    bytes_fill(&bytes, byte, 40);
+    return put(folder, "labels.npy", &bytes);
+}
+
+static bool c_label_minus_1(const char *folder) {
+    return put_label(folder, 255);
+}
+
+static bool c_no_array(const char *folder) {
+    Bytes bytes = {0};
+    bytes_fill(&bytes, 'x', 4096);
+    return put(folder, "fog.npy", &bytes);
+}
+
+static bool c_no_labels(const char *folder) {
+    Bytes bytes = {0};
+    bytes_npy(&bytes, 1, ARRAY("|u1", "10, 32, 32, 3"));
+    bytes_fill(&bytes, 0, 10 * 3072);
+    return put(folder, "fog.npy", &bytes);
+}
+
 const HostileCase hostile_datasets[] = {
     {107, "107-idx-rank-0", IDX, rank_0, 3, "rank 0"},
     {107, "107-idx-rank-255", IDX, rank_255, 3, "rank 255"},
@@ -303,5 +398,20 @@ const HostileCase hostile_datasets[] = {
     {117, "117-npy-rank", NPY, npy_rank, 3, "shape (2,48) of U8"},
     {117, "117-npy-fewer-labels", NPY, npy_fewer_labels, 3, "2 images, but 1 labels"},
     {117, "117-npy-ambiguous", NPY, npy_ambiguous, 3, "only one of the two may be 1 or 3"},
+    {117, "117-cifar10c-good", CIFAR10C, c_good, 0, NULL},
+    {117, "117-cifar10c-rank-3", CIFAR10C, c_rank_3, 3, "images are rank 4 of U8, these are rank 3"},
+    {117, "117-cifar10c-planes-first", CIFAR10C, c_planes_first, 3, "images are 32x32x3, these are 3x32x32"},
+    {117, "117-cifar10c-floats", CIFAR10C, c_floats, 3, "rank 4 of F32"},
+    {117, "117-cifar10c-seven", CIFAR10C, c_seven, 3, "7 images are not as many for each of 5"},
+    {117, "117-cifar10c-none", CIFAR10C, c_none, 3, "0 images"},
+    {117, "117-cifar10c-fewer-labels", CIFAR10C, c_fewer_labels, 3, "9 labels for 10 images"},
+    {117, "117-cifar10c-labels-of-one", CIFAR10C, c_labels_of_one, 3, "2 labels for 10 images"},
+    {117, "117-cifar10c-label-rank-2", CIFAR10C, c_label_rank_2, 3, "labels are integers of rank 1, these are rank 2"},
+    {117, "117-cifar10c-label-floats", CIFAR10C, c_label_floats, 3, "labels are integers"},
+    {117, "117-cifar10c-label-minus-1", CIFAR10C, c_label_minus_1, 3, "row 4 is not between 0 and 9"},
+    {117, "117-cifar10c-short", CIFAR10C, c_short, 3, "needs 153600000 bytes, 3072 follow"},
+    {117, "117-cifar10c-columns", CIFAR10C, c_columns, 3, "column order"},
+    {117, "117-cifar10c-no-array", CIFAR10C, c_no_array, 3, "is no NumPy array"},
+    {117, "117-cifar10c-no-labels", CIFAR10C, c_no_labels, 3, "labels.npy: No such file"},
     {0},
 };
