@@ -278,6 +278,7 @@ typedef enum DType {
 } DType;
 const char *dtype_name(DType type);
 unsigned dtype_bits(DType type);
+bool dtype_integer(DType type); /* signed or not, of 8 to 64 bits; not BOOL */
 bool dtype_parse(const char *name, DType *out);
 /* `count` little-endian elements to float32 (round to nearest even from wider types); false for complex and sub-byte
  * types, with STATUS_BAD_INPUT "F4 values cannot be used as numbers". */

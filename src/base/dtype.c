@@ -31,6 +31,22 @@ unsigned dtype_bits(DType type) {
     return types[type].bits;
 }
 
+bool dtype_integer(DType type) {
+    switch (type) {
+    case DTYPE_U8:
+    case DTYPE_I8:
+    case DTYPE_U16:
+    case DTYPE_I16:
+    case DTYPE_U32:
+    case DTYPE_I32:
+    case DTYPE_U64:
+    case DTYPE_I64:
+        return true;
+    default:
+        return false;
+    }
+}
+
 bool dtype_parse(const char *name, DType *out) {
     for (DType type = 0; type < DTYPE_COUNT; type++) {
         if (strcmp(name, types[type].name) == 0) {

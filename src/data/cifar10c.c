@@ -37,36 +37,27 @@ static bool check_images(const File *file, const NpyHeader *header, Error *err) 
     return true;
 }
 
-static bool is_integer(DType type) {
-    return type == DTYPE_U8 || type == DTYPE_I8 || type == DTYPE_U16 || type == DTYPE_I16 || type == DTYPE_U32 ||
-           type == DTYPE_I32 || type == DTYPE_U64 || type == DTYPE_I64;
-}
-
 static bool check_labels(const File *file, const NpyHeader *header, uint64_t images, Error *err) {
-    if (header->rank != 1 || !is_integer(header->dtype))
-        return error_set(err, STATUS_BAD_INPUT, "%s: labels are integers of rank 1, these are rank %u of %s",
-                         file_name(file), header->rank, dtype_name(header->dtype));
+    if (!labels_check(file_name(file), header->rank, header->dtype, err)) return false;
     return header->dim[0] == images ||
            error_set(err, STATUS_BAD_INPUT, "%s: %llu labels for %llu images", file_name(file),
                      (unsigned long long)header->dim[0], (unsigned long long)images);
 }
 
-/* Labels of `count` rows from `first` on; negative numbers are large without their sign. */
+/* Labels of `count` rows from `first` on. */
 static bool read_labels(const File *file, const NpyHeader *header, uint64_t first, uint64_t count, uint16_t *out,
                         Error *err) {
-    const unsigned size = dtype_bits(header->dtype) / 8;
-    uint8_t *bytes = mem_alloc(count, size, err);
-    bool ok = bytes && npy_read_rows(file, header, first, count, bytes, err);
+    IdxArray rows = {.dtype = header->dtype, .data = mem_alloc(count, dtype_bits(header->dtype) / 8, err)};
+    bool ok = rows.data && npy_read_rows(file, header, first, count, rows.data, err);
     for (uint64_t i = 0; ok && i < count; i++) {
-        uint64_t label = 0;
-        for (unsigned b = size; b-- > 0;) label = label << 8 | bytes[i * size + b];
-        if (label >= CLASSES)
+        const int64_t label = label_at(&rows, i);
+        if (label < 0 || label >= CLASSES)
             ok = error_set(err, STATUS_BAD_INPUT, "%s: the label of row %llu is not between 0 and %d", file_name(file),
                            (unsigned long long)(first + i), CLASSES - 1);
         else
             out[i] = (uint16_t)label;
     }
-    mem_free(bytes);
+    idx_done(&rows);
     return ok;
 }
 
@@ -79,7 +70,7 @@ static bool read_images(const File *file, const NpyHeader *header, uint64_t firs
         const uint64_t some = count - done < ROWS_AT_ONCE ? count - done : ROWS_AT_ONCE;
         ok = task_step(NULL, "reading", done, count, err) && npy_read_rows(file, header, first + done, some, rows, err);
         for (uint64_t i = 0; ok && i < some; i++, done++)
-            for (size_t p = 0; p < PIXELS; p++) out[done * PIXELS + p % 3 * AREA + p / 3] = rows[i * PIXELS + p];
+            channels_apart(rows + i * PIXELS, AREA, 3, out + done * PIXELS);
     }
     mem_free(rows);
     return ok;

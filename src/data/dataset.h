@@ -9,8 +9,8 @@
 /* Fills everything of `out` but spec; `rest` is the specification after "KIND:". What it has put into `out` is freed by
  * the caller, also on failure. */
 typedef bool DatasetLoader(const char *rest, uint64_t limit, Dataset *out, Error *err);
-DatasetLoader load_fashion_mnist, load_cifar10, load_cifar100, load_cifar10c, load_stl10, load_idx, load_npy, load_images, load_sample,
-    load_noise;
+DatasetLoader load_fashion_mnist, load_cifar10, load_cifar100, load_cifar10c, load_stl10, load_idx, load_npy,
+    load_images, load_sample, load_noise;
 
 /* Two IDX files, images and labels, as a dataset without title and class names. */
 bool load_idx_pair(const char *images, const char *labels, uint64_t limit, Dataset *out, Error *err);
@@ -19,6 +19,11 @@ bool load_idx_pair(const char *images, const char *labels, uint64_t limit, Datas
  * the first out->count are kept. All are looked at, also beyond a limit: the number of classes must not depend on it.
  */
 bool dataset_take_labels(const char *path, const IdxArray *array, Dataset *out, Error *err);
+
+/* False, STATUS_BAD_INPUT, for what cannot be labels. */
+bool labels_check(const char *path, unsigned rank, DType dtype, Error *err);
+/* Element `index` of an integer array, which is little-endian in memory; at most INT64_MAX. */
+int64_t label_at(const IdxArray *array, uint64_t index);
 
 /* Channel by channel what `pixels` has pixel by pixel: `plane` of them, of `channels`. */
 void channels_apart(const uint8_t *pixels, uint64_t plane, unsigned channels, uint8_t *out);

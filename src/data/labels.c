@@ -3,24 +3,7 @@
 
 enum { USUAL_CLASSES = 10, LABEL_MAX = UINT16_MAX };
 
-static bool is_integer(DType dtype) {
-    switch (dtype) {
-    case DTYPE_U8:
-    case DTYPE_I8:
-    case DTYPE_U16:
-    case DTYPE_I16:
-    case DTYPE_U32:
-    case DTYPE_I32:
-    case DTYPE_U64:
-    case DTYPE_I64:
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* Element `index` of an integer array, which is little-endian in memory; at most INT64_MAX. */
-static int64_t label_at(const IdxArray *array, uint64_t index) {
+int64_t label_at(const IdxArray *array, uint64_t index) {
     const unsigned bits = dtype_bits(array->dtype), size = bits / 8;
     const uint8_t *bytes = (const uint8_t *)array->data + index * size;
     const bool has_sign =
@@ -31,10 +14,14 @@ static int64_t label_at(const IdxArray *array, uint64_t index) {
     return value < INT64_MAX ? (int64_t)value : INT64_MAX;
 }
 
+bool labels_check(const char *path, unsigned rank, DType dtype, Error *err) {
+    return (rank == 1 && dtype_integer(dtype)) ||
+           error_set(err, STATUS_BAD_INPUT, "%s: labels are integers of rank 1, these are rank %u of %s", path, rank,
+                     dtype_name(dtype));
+}
+
 bool dataset_take_labels(const char *path, const IdxArray *array, Dataset *out, Error *err) {
-    if (array->rank != 1 || !is_integer(array->dtype))
-        return error_set(err, STATUS_BAD_INPUT, "%s: labels are integers of rank 1, these are rank %u of %s", path,
-                         array->rank, dtype_name(array->dtype));
+    if (!labels_check(path, array->rank, array->dtype, err)) return false;
     out->labels = mem_alloc(out->count, sizeof *out->labels, err);
     if (!out->labels) return false;
     out->classes = USUAL_CLASSES;

@@ -36,8 +36,12 @@ static void transpose(const NpyHeader *header, const uint8_t *in, uint8_t *out) 
     }
 }
 
+static bool in_columns(const NpyHeader *header) {
+    return header->fortran && header->rank > 1;
+}
+
 bool npy_read_data(NpyFill *fill, void *context, const NpyHeader *header, void *out, Error *err) {
-    bool columns = header->fortran && header->rank > 1;
+    bool columns = in_columns(header);
     unsigned bits = dtype_bits(header->dtype), complex = header->dtype == DTYPE_C64 || header->dtype == DTYPE_C128;
     void *stored = out;
     if (columns && !(mem_admit(header->bytes, "an array in column order", err) &&
@@ -101,6 +105,36 @@ Checkpoint *npy_open(File *file, Error *err) {
     return NULL;
 }
 
+/* ---- rows -------------------------------------------------------------------------------------------------------- */
+
+/* Errors about an npy's header do not name its file, those about reading do. */
+static bool named(const File *file, Error *err) {
+    return strstr(err->text, file_name(file)) ? false : error_prefix(err, "%s", file_name(file));
+}
+
+bool npy_open_rows(const File *file, NpyHeader *out, Error *err) {
+    FileKind kind;
+    FileCursor cursor = {file, 0};
+    if (!file_kind(file, &kind, err)) return named(file, err);
+    if (kind != FILE_NPY) return error_set(err, STATUS_BAD_INPUT, "%s: is no NumPy array (.npy)", file_name(file));
+    return npy_read_header(fill_from_file, &cursor, file_size(file), out, err) || named(file, err);
+}
+
+bool npy_read_rows(const File *file, const NpyHeader *header, uint64_t first, uint64_t rows, void *out, Error *err) {
+    if (in_columns(header))
+        return error_set(err, STATUS_BAD_INPUT, "%s: the array is in column order, which has no rows to read",
+                         file_name(file));
+    if (rows == 0) return true;
+    const uint64_t row = header->bytes / header->dim[0];
+    NpyHeader part = *header;
+    FileCursor cursor = {file, header->offset + first * row};
+    part.dim[0] = rows;
+    part.bytes = rows * row;
+    return npy_read_data(fill_from_file, &cursor, &part, out, err) || named(file, err);
+}
+
+/* ---- whole arrays ------------------------------------------------------------------------------------------------ */
+
 enum { ARRAY_RANK = sizeof((IdxArray *)0)->dim / sizeof(uint64_t) };
 
 /* The header, cut to `limit` entries where the array's order allows to read only these. */
@@ -114,24 +148,20 @@ static bool read_array(const File *file, uint64_t limit, IdxArray *array, Error 
     array->rank = header.rank;
     array->entries = header.dim[0];
     memcpy(array->dim, header.dim, header.rank * sizeof *header.dim);
-    if (limit > 0 && limit < array->entries) {
-        const uint64_t one = header.bytes / array->entries;
-        array->dim[0] = limit;
-        if (!header.fortran || header.rank == 1) {
-            header.dim[0] = limit;
-            header.bytes = limit * one;
-        }
-    }
+    if (limit > 0 && limit < array->entries) array->dim[0] = limit;
     size_product(array->dim, array->rank, &array->count); /* no more than the whole, which is counted */
-    return mem_admit(header.bytes, file_name(file), err) && (array->data = mem_alloc(header.bytes, 1, err)) &&
-           npy_read_data(fill_from_file, &(FileCursor){file, header.offset}, &header, array->data, err);
+    /* An array in column order is read as a whole: its first entries are everywhere. */
+    const uint64_t bytes = in_columns(&header) ? header.bytes : array->count * (dtype_bits(header.dtype) / 8);
+    if (!mem_admit(bytes, file_name(file), err) || !(array->data = mem_alloc(bytes, 1, err))) return false;
+    if (!in_columns(&header)) return npy_read_rows(file, &header, 0, array->dim[0], array->data, err);
+    return npy_read_data(fill_from_file, &(FileCursor){file, header.offset}, &header, array->data, err);
 }
 
 bool npy_parse(const File *file, uint64_t limit, IdxArray *out, Error *err) {
     IdxArray array = {0};
     if (!read_array(file, limit, &array, err)) {
         idx_done(&array);
-        return strstr(err->text, file_name(file)) ? false : error_prefix(err, "%s", file_name(file));
+        return named(file, err);
     }
     *out = array;
     return true;

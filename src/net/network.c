@@ -13,20 +13,7 @@ struct IntegerBytes {
 };
 
 static bool is_integer(DType type) {
-    switch (type) {
-    case DTYPE_BOOL:
-    case DTYPE_U8:
-    case DTYPE_I8:
-    case DTYPE_U16:
-    case DTYPE_I16:
-    case DTYPE_U32:
-    case DTYPE_I32:
-    case DTYPE_U64:
-    case DTYPE_I64:
-        return true;
-    default:
-        return false;
-    }
+    return type == DTYPE_BOOL || dtype_integer(type);
 }
 
 static IntegerBytes *integers_new(uint64_t length, Error *err) {
