@@ -150,7 +150,7 @@ bool network_save(const Network *network, const char *path, bool overwrite, Erro
  * file_parts_done. */
 bool network_parts(const Network *network, FileParts *out, Error *err);
 
-/* Of every tensor's name and values, in order: whether two networks have the same weights. */
+/* Of every tensor's name and values, in order, and of the quantisers' levels: whether two networks are the same. */
 bool network_hash(const Network *network, char out[HASH_HEX], Error *err);
 
 /* Whether tensors[tensor] is learnable: weights and biases of convolutions and linear layers, gamma and beta of batch

@@ -44,7 +44,7 @@ Table *evaluate_class_table(const Evaluation *evaluation, const Dataset *dataset
 bool mix_check(const Network *a, const Network *b, Error *err);
 /* (1 - alpha) a + alpha b of every tensor of floats (weights, biases, batch norm with its running statistics), in
  * double; alpha finite, also outside [0, 1]. alpha 0 and 1 give the very same numbers as a and b. `layers`: a's
- * layer_count marks, only their weights are mixed, the rest is a's; NULL: everything. Normalisation is a's. Fails as
+ * layer_count marks, only their weights are mixed, the rest is a's; NULL: everything. Normalisation and the levels of quantisers are a's. Fails as
  * mix_check; STATUS_USAGE where alpha or a result is not finite. */
 Network *mix_apply(const Network *a, const Network *b, double alpha, const bool *layers, const char *command,
                    Error *err);

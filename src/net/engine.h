@@ -99,6 +99,9 @@ Pool step_pool(const Step *step, const View *in, const View *out);
 /* What the kernels of a quantiser work on: all rows from `in` to `out`. */
 Levels step_levels(const Step *step, const View *in, const View *out);
 
+/* Multiplications of a step for one image: of convolutions and linear layers, else 0. */
+double step_work(const Engine *engine, const Step *step);
+
 /* ---- passes ------------------------------------------------------------------------------------------------------ */
 
 /* One pass over a batch; what a forward pass has no use for is zero. */

@@ -74,6 +74,11 @@ bool network_hash(const Network *network, char out[HASH_HEX], Error *err) {
         hash_hex(tensor->data, tensor->count * sizeof *tensor->data, hash);
         str_addf(&text, "%s %s\n", network->tensors[i].name, hash);
     }
+    for (size_t i = 0; network->graph && i < network->graph->count; i++) {
+        const Quantiser *q = &network->graph->ops[i].quantiser;
+        if (network->graph->ops[i].kind != OP_QUANTISE) continue;
+        str_addf(&text, "%s %.9g %d %u\n", network->graph->ops[i].name, (double)q->scale, q->zero_point, q->bits);
+    }
     bool done = str_ok(&text, err);
     if (done) hash_hex(str_text(&text), text.length, out);
     str_done(&text);

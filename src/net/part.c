@@ -16,7 +16,9 @@ static bool same_tensor(const Network *a, int in_a, const Network *b, int in_b) 
 static bool same_operation(const Network *a, const Network *b, int op) {
     const Op *x = &a->graph->ops[op], *y = &b->graph->ops[op];
     return same_tensor(a, x->weight, b, y->weight) && same_tensor(a, x->bias, b, y->bias) &&
-           same_tensor(a, x->mean, b, y->mean) && same_tensor(a, x->variance, b, y->variance);
+           same_tensor(a, x->mean, b, y->mean) && same_tensor(a, x->variance, b, y->variance) &&
+           x->quantiser.scale == y->quantiser.scale && x->quantiser.zero_point == y->quantiser.zero_point &&
+           x->quantiser.bits == y->quantiser.bits;
 }
 
 static bool reads(const Op *op, int tensor) {
@@ -51,10 +53,7 @@ size_t engine_reader(const Engine *engine, size_t tensor) {
 double engine_tail_share(const Engine *engine, size_t cut) {
     double all = 0, tail = 0;
     for (size_t i = 0; i < engine->plan.step_count; i++) {
-        const Step *step = &engine->plan.steps[i];
-        if (step->kind != STEP_CONVOLUTION && step->kind != STEP_DEPTHWISE) continue;
-        const Shape out = engine->plan.maps[step->op].shape;
-        const double work = (double)engine->tensor_sizes[engine->graph->ops[step->op].weight] * out.height * out.width;
+        const double work = step_work(engine, &engine->plan.steps[i]);
         all += work;
         if (i >= cut) tail += work;
     }

@@ -128,6 +128,39 @@ static void alike_and_not(void **state) {
     engine_free(engine);
 }
 
+/* Quantised activations with other levels are other networks, though all weights are the same. */
+static void other_levels(void **state) {
+    (void)state;
+    Error err;
+    bool *places = mem_alloc(network->graph->count, sizeof *places, &err);
+    Quantiser *levels = mem_alloc(network->graph->count, sizeof *levels, &err);
+    size_t count = 0;
+    graph_quantiser_places(network->graph, places);
+    for (size_t i = 0; i < network->graph->count; i++)
+        if (places[i]) levels[count++] = quantiser_of_range(-2, 6, 8);
+    Network *one = network_copy(network, &err), *same = network_copy(network, &err),
+            *other = network_copy(network, &err);
+    assert_true(network_put_quantisers(one, places, levels, &err));
+    assert_true(network_put_quantisers(same, places, levels, &err));
+    levels[count / 2] = quantiser_of_range(-2, 5, 8);
+    assert_true(network_put_quantisers(other, places, levels, &err));
+    Engine *engine = engine_of(one, NULL);
+    const size_t cut = engine_cut(engine, one, other);
+    char hash[3][HASH_HEX];
+    assert_int_equal(engine_cut(engine, one, same), engine->plan.step_count);
+    assert_true(cut > 0 && cut < engine->plan.step_count && engine->plan.steps[cut].kind == STEP_QUANTISE);
+    assert_true(network_hash(one, hash[0], &err) && network_hash(same, hash[1], &err) &&
+                network_hash(other, hash[2], &err));
+    assert_string_equal(hash[0], hash[1]);
+    assert_string_not_equal(hash[0], hash[2]);
+    engine_free(engine);
+    network_free(one);
+    network_free(same);
+    network_free(other);
+    mem_free(places);
+    mem_free(levels);
+}
+
 static void refuses(void **state) {
     (void)state;
     Error err;
@@ -145,6 +178,7 @@ static void refuses(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(parts_are_the_whole), cmocka_unit_test(tail_of_another),
-                                       cmocka_unit_test(alike_and_not), cmocka_unit_test(refuses)};
+                                       cmocka_unit_test(alike_and_not), cmocka_unit_test(other_levels),
+                                       cmocka_unit_test(refuses)};
     return cmocka_run_group_tests(tests, begin, end);
 }
