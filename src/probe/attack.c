@@ -93,7 +93,7 @@ static bool attack_batch(Attacker *a, const Attack *attack, const uint16_t *labe
 
 /* Loads images from `first` on and takes the gradient that attacks begin with. */
 static bool begin_batch(Attacker *a, const Dataset *dataset, uint64_t first, unsigned images, bool moves, Error *err) {
-    for (unsigned i = 0; i < images; i++) dataset_image(dataset, first + i, a->clean + i * a->size);
+    evaluate_take(dataset, first, images, a->clean);
     return !moves || take_gradient(a, a->clean, dataset->labels + first, images, a->clean_gradient, err);
 }
 

@@ -4,6 +4,7 @@
  * Smallest and largest values and counts do not depend on the order in which they are taken; sums are taken image by
  * image and added in the order of the images: so nothing depends on the number of threads.
  */
+#include "probe/evaluate.h"
 #include "probe/quantise.h"
 
 #include <float.h>
@@ -33,24 +34,10 @@ typedef struct Watch {
 
 /* Runs all images with an observer and calls `take` after each batch. */
 static bool run_images(const Network *network, const Dataset *images, EngineObserver *observer, Watch *watch,
-                       void (*take)(Watch *watch, unsigned images), const char *what, const Task *task, Error *err) {
-    const Normalisation *n = &network->normalisation;
-    const BatchOptions options = {
-        .batch = BATCH, .mean = n->channels > 0 ? n->mean : NULL, .std = n->channels > 0 ? n->std : NULL};
+                       TakeBatch *take, const char *what, const Task *task, Error *err) {
     Engine *engine = engine_new(network, BATCH, images->height, images->width, NULL, err);
-    Batches *batches = engine ? batches_new(images, &options, err) : NULL;
-    const uint64_t count = batches ? batches_per_epoch(batches) : 0;
-    bool done = batches != NULL;
-    if (done) engine_observe(engine, observer, watch);
-    for (uint64_t step = 0; done && step < count; step++) {
-        Batch batch;
-        if (watch->seen) memset(watch->seen, 0, BATCH * watch->ops * sizeof *watch->seen);
-        done = task_step(task, what, step, count, err) && batches_get(batches, step, &batch, err) &&
-               engine_forward(engine, batch.pixels, batch.images, NULL, err);
-        if (done && take) take(watch, batch.images);
-    }
-    done = done && task_step(task, what, count, count, err);
-    batches_free(batches);
+    if (engine) engine_observe(engine, observer, watch);
+    const bool done = engine && each_batch(network, engine, images, BATCH, take, watch, what, task, err);
     engine_free(engine);
     return done;
 }
@@ -80,7 +67,15 @@ static Seen *total_of(const Watch *watch) {
     return watch->seen + BATCH * watch->ops;
 }
 
-static void take_ranges(Watch *watch, unsigned images) {
+/* What a batch showed is taken: the next one begins with nothing seen. */
+static bool forget_batch(const Watch *watch) {
+    memset(watch->seen, 0, BATCH * watch->ops * sizeof *watch->seen);
+    return true;
+}
+
+static bool take_ranges(void *context, const Engine *engine, unsigned images, Error *err) {
+    const Watch *watch = context;
+    (void)engine, (void)err;
     Seen *total = total_of(watch);
     for (size_t i = 0; i < images * watch->ops; i++) {
         const Seen *one = &watch->seen[i];
@@ -89,6 +84,7 @@ static void take_ranges(Watch *watch, unsigned images) {
         all->high = fmaxf(all->high, one->high);
         all->spoilt = all->spoilt || one->spoilt;
     }
+    return forget_batch(watch);
 }
 
 /* ---- counts ------------------------------------------------------------------------------------------------------ */
@@ -104,6 +100,12 @@ static void see_counts(void *context, size_t op, unsigned image, unsigned worker
         const size_t bin = (size_t)((values[i] - low) / width * OBSERVER_BINS);
         counts[bin < OBSERVER_BINS ? bin : OBSERVER_BINS - 1]++;
     }
+}
+
+/* The workers' counts are added at the end. */
+static bool take_nothing(void *context, const Engine *engine, unsigned images, Error *err) {
+    (void)context, (void)engine, (void)images, (void)err;
+    return true;
 }
 
 /* The edges of the bins between which all but the outermost values lie. */
@@ -200,7 +202,7 @@ static bool find_levels(const Network *prepared, const QuantiseOptions *options,
     if (options->observer != OBSERVER_MINMAX) {
         const unsigned workers = pool_threads();
         watch->counts = mem_alloc((uint64_t)workers * watch->places, OBSERVER_BINS * sizeof *watch->counts, err);
-        if (!watch->counts || !run_images(prepared, images, see_counts, watch, NULL, "counting", task, err))
+        if (!watch->counts || !run_images(prepared, images, see_counts, watch, take_nothing, "counting", task, err))
             return false;
         add_counts(watch, workers);
     }
@@ -257,7 +259,9 @@ static void see_fidelity(void *context, size_t op, unsigned image, unsigned work
     fidelity_add(&watch->seen[image * watch->ops + op].fidelity, values, results, count);
 }
 
-static void take_fidelity(Watch *watch, unsigned images) {
+static bool take_fidelity(void *context, const Engine *engine, unsigned images, Error *err) {
+    const Watch *watch = context;
+    (void)engine, (void)err;
     Seen *total = total_of(watch);
     for (size_t i = 0; i < images * watch->ops; i++) {
         const Fidelity *one = &watch->seen[i].fidelity;
@@ -268,6 +272,7 @@ static void take_fidelity(Watch *watch, unsigned images) {
         all->power += one->power;
         all->largest = fmax(all->largest, one->largest);
     }
+    return forget_batch(watch);
 }
 
 bool measure_levels(const Network *network, const Dataset *images, Fidelity *fidelity, const Task *task, Error *err) {

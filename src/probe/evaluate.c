@@ -91,40 +91,74 @@ void evaluation_end(Evaluation *evaluation, double seconds) {
     evaluation->seconds = seconds;
 }
 
+/* NaN, an empty cell, where there is nothing to take a share of. */
+static double percent(uint64_t part, uint64_t whole) {
+    return whole ? 100.0 * (double)part / (double)whole : NAN;
+}
+
 /* ---- running ----------------------------------------------------------------------------------------------------- */
 
-static bool run_batches(Engine *engine, const Dataset *dataset, unsigned batch, unsigned classes, float *logits,
-                        Evaluation *out, const Task *task, Error *err) {
-    const uint64_t size = evaluate_pixels(dataset);
-    float *pixels = mem_alloc(batch * size, sizeof *pixels, err);
-    float *results = pixels ? mem_alloc((uint64_t)batch * classes, sizeof *results, err) : NULL;
-    bool ok = results != NULL;
-    for (uint64_t first = 0; ok && first < dataset->count; first += batch) {
-        uint64_t left = dataset->count - first;
-        unsigned images = left < batch ? (unsigned)left : batch;
-        float *batch_logits = logits ? logits + first * classes : results;
-        for (unsigned i = 0; i < images; i++) dataset_image(dataset, first + i, pixels + i * size);
-        ok = task_step(task, "evaluating", first, dataset->count, err) &&
-             engine_forward(engine, pixels, images, batch_logits, err);
-        if (ok) evaluation_add(out, dataset, first, images, batch_logits, classes);
+unsigned evaluate_take(const Dataset *dataset, uint64_t first, unsigned batch, float *pixels) {
+    const uint64_t left = dataset->count - first, size = evaluate_pixels(dataset);
+    const unsigned images = left < batch ? (unsigned)left : batch;
+    for (unsigned i = 0; i < images; i++) dataset_image(dataset, first + i, pixels + i * size);
+    return images;
+}
+
+/* A batch's logits: from its states where there are any. */
+static bool run_batch(const ImagePass *pass, uint64_t first, unsigned images, float *logits, Error *err) {
+    if (!pass->states) return engine_forward(pass->engine, pass->pixels, images, logits, err);
+    return engine_forward_tail(pass->engine, pass->states + first * engine_state(pass->engine, pass->cut), images,
+                               pass->cut, logits, err);
+}
+
+bool evaluate_images(const ImagePass *pass, unsigned classes, Evaluation *evaluation, const Task *task, Error *err) {
+    const Dataset *data = pass->data;
+    const unsigned batch = evaluate_batch(data);
+    bool ok = true;
+    for (uint64_t first = 0; ok && first < data->count; first += batch) {
+        unsigned images = data->count - first < batch ? (unsigned)(data->count - first) : batch;
+        float *logits = pass->all_logits ? pass->all_logits + first * classes : pass->logits;
+        if (!pass->states) evaluate_take(data, first, batch, pass->pixels);
+        ok = task_step(task, pass->what, first, data->count, err) && run_batch(pass, first, images, logits, err);
+        if (ok) evaluation_add(evaluation, data, first, images, logits, classes);
     }
-    ok = ok && task_step(task, "evaluating", dataset->count, dataset->count, err);
-    mem_free(results);
-    mem_free(pixels);
-    return ok;
+    return ok && task_step(task, pass->what, data->count, data->count, err);
+}
+
+bool each_batch(const Network *network, Engine *engine, const Dataset *dataset, unsigned batch, TakeBatch *take,
+                void *context, const char *what, const Task *task, Error *err) {
+    const Normalisation *n = &network->normalisation;
+    const BatchOptions options = {
+        .batch = batch, .mean = n->channels > 0 ? n->mean : NULL, .std = n->channels > 0 ? n->std : NULL};
+    Batches *batches = batches_new(dataset, &options, err);
+    const uint64_t count = batches ? batches_per_epoch(batches) : 0;
+    bool done = batches != NULL;
+    for (uint64_t step = 0; done && step < count; step++) {
+        Batch one;
+        done = task_step(task, what, step, count, err) && batches_get(batches, step, &one, err) &&
+               engine_forward(engine, one.pixels, one.images, NULL, err) && take(context, engine, one.images, err);
+    }
+    done = done && task_step(task, what, count, count, err);
+    batches_free(batches);
+    return done;
 }
 
 bool evaluate_run(const Network *network, const Dataset *dataset, float *logits, Evaluation *out, const Task *task,
                   Error *err) {
     if (!evaluate_check(network, dataset, err)) return false;
-    const unsigned batch = evaluate_batch(dataset);
+    const unsigned batch = evaluate_batch(dataset), classes = network->graph->classes;
+    ImagePass pass = {.data = dataset, .all_logits = logits, .what = "evaluating"};
     Evaluation evaluation;
     const double start = clock_seconds();
-    Engine *engine = evaluation_begin(&evaluation, dataset, err)
-                         ? engine_new(network, batch, dataset->height, dataset->width, NULL, err)
-                         : NULL;
-    bool ok = engine && run_batches(engine, dataset, batch, network->graph->classes, logits, &evaluation, task, err);
-    engine_free(engine);
+    const bool ok = evaluation_begin(&evaluation, dataset, err) &&
+                    (pass.engine = engine_new(network, batch, dataset->height, dataset->width, NULL, err)) &&
+                    (pass.pixels = mem_alloc(batch * evaluate_pixels(dataset), sizeof *pass.pixels, err)) &&
+                    (pass.logits = mem_alloc((uint64_t)batch * classes, sizeof *pass.logits, err)) &&
+                    evaluate_images(&pass, classes, &evaluation, task, err);
+    engine_free(pass.engine);
+    mem_free(pass.pixels);
+    mem_free(pass.logits);
     if (!ok) {
         evaluation_done(&evaluation);
         return false;
@@ -132,6 +166,10 @@ bool evaluate_run(const Network *network, const Dataset *dataset, float *logits,
     evaluation_end(&evaluation, clock_seconds() - start);
     *out = evaluation;
     return true;
+}
+
+double evaluation_accuracy(const Evaluation *evaluation) {
+    return percent(evaluation->correct, evaluation->images);
 }
 
 void evaluation_done(Evaluation *evaluation) {
@@ -160,11 +198,6 @@ bool predict_image(const Network *network, const Dataset *dataset, const float *
 
 /* ---- tables ------------------------------------------------------------------------------------------------------ */
 
-/* NaN, an empty cell, where there is nothing to take a share of. */
-static double percent(uint64_t part, uint64_t whole) {
-    return whole ? 100.0 * (double)part / (double)whole : NAN;
-}
-
 /* Where there are few classes, the best five say little. */
 static bool has_top5(unsigned classes) {
     return classes > 10;
@@ -182,7 +215,7 @@ void evaluation_columns(Table *table, unsigned classes) {
 void evaluation_cells(Table *table, const Evaluation *evaluation) {
     table_integer(table, (int64_t)evaluation->images);
     table_integer(table, (int64_t)evaluation->correct);
-    table_real(table, percent(evaluation->correct, evaluation->images));
+    table_real(table, evaluation_accuracy(evaluation));
     if (has_top5(evaluation->classes)) table_real(table, percent(evaluation->correct_top5, evaluation->images));
     table_real(table, evaluation->loss);
     table_real(table, evaluation->seconds > 0 ? (double)evaluation->images / evaluation->seconds : NAN);

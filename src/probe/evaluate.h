@@ -11,16 +11,37 @@ unsigned evaluate_batch(const Dataset *dataset);
 /* Pixels of all channels of one image. */
 uint64_t evaluate_pixels(const Dataset *dataset);
 
+/* The images from `first` on, `batch` of them or what is left, into `pixels`; how many. */
+unsigned evaluate_take(const Dataset *dataset, uint64_t first, unsigned batch, float *pixels);
+
 /* Counts nothing yet; frees nothing where it fails. */
 bool evaluation_begin(Evaluation *evaluation, const Dataset *dataset, Error *err);
 /* Adds the images from `first` on, whose logits (images x classes) these are, one after the other: in image order. */
 void evaluation_add(Evaluation *evaluation, const Dataset *dataset, uint64_t first, unsigned images,
                     const float *logits, unsigned classes);
+/* One pass of an engine over all images of a dataset, in batches of evaluate_batch. */
+typedef struct ImagePass {
+    Engine *engine;
+    const Dataset *data;
+    float *pixels, *logits; /* room for a batch */
+    float *all_logits;      /* images x classes of the engine's network, or NULL */
+    const float *states;    /* of all images behind `cut` steps, which are then left out; or NULL */
+    size_t cut;
+    const char *what; /* for progress */
+} ImagePass;
+/* Adds all images, between evaluation_begin and evaluation_end. */
+bool evaluate_images(const ImagePass *pass, unsigned classes, Evaluation *evaluation, const Task *task, Error *err);
 /* The loss becomes a mean. */
 void evaluation_end(Evaluation *evaluation, double seconds);
 
 /* images, correct, accuracy (%), top5 (%), loss, images_per_second: the columns, and the cells of one row. */
 void evaluation_columns(Table *table, unsigned classes);
 void evaluation_cells(Table *table, const Evaluation *evaluation);
+
+/* Batches of a dataset's images, as they are, noise for the network's normalisation, through an engine of `network`;
+ * `take` is called after each. */
+typedef bool TakeBatch(void *context, const Engine *engine, unsigned images, Error *err);
+bool each_batch(const Network *network, Engine *engine, const Dataset *dataset, unsigned batch, TakeBatch *take,
+                void *context, const char *what, const Task *task, Error *err);
 
 #endif

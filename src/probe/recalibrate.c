@@ -5,7 +5,7 @@
  * over the batches, each counting the same, of the batch's mean and unbiased variance: a momentum of None in PyTorch
  * (torch.optim.swa_utils.update_bn; Izmailov et al., 2018, section 3.2). Summed in double, rounded once.
  */
-#include "weft/probe.h"
+#include "probe/evaluate.h"
 
 #include <math.h>
 
@@ -39,7 +39,8 @@ static void sums_done(Sums *sums) {
 }
 
 /* The statistics of the batch that the engine ran last. */
-static bool add_batch(Sums *sums, const Engine *engine, unsigned images, Error *err) {
+static bool add_batch(void *context, const Engine *engine, unsigned images, Error *err) {
+    Sums *sums = context;
     const Graph *graph = sums->network->graph;
     for (size_t i = 0; i < graph->count; i++) {
         const Op *op = &graph->ops[i];
@@ -60,21 +61,10 @@ static bool add_batch(Sums *sums, const Engine *engine, unsigned images, Error *
 }
 
 static bool run_batches(Sums *sums, const Dataset *dataset, unsigned batch, const Task *task, Error *err) {
-    const Normalisation *n = &sums->network->normalisation;
     const EngineOptions training = {.batch_statistics = true};
-    const BatchOptions options = {
-        .batch = batch, .mean = n->channels > 0 ? n->mean : NULL, .std = n->channels > 0 ? n->std : NULL};
     Engine *engine = engine_new(sums->network, batch, dataset->height, dataset->width, &training, err);
-    Batches *batches = engine ? batches_new(dataset, &options, err) : NULL;
-    const uint64_t count = batches ? batches_per_epoch(batches) : 0;
-    bool done = batches != NULL;
-    for (uint64_t step = 0; done && step < count; step++) {
-        Batch one;
-        done = task_step(task, "recalibrating", step, count, err) && batches_get(batches, step, &one, err) &&
-               engine_forward(engine, one.pixels, one.images, NULL, err) && add_batch(sums, engine, one.images, err);
-    }
-    done = done && task_step(task, "recalibrating", count, count, err);
-    batches_free(batches);
+    const bool done =
+        engine && each_batch(sums->network, engine, dataset, batch, add_batch, sums, "recalibrating", task, err);
     engine_free(engine);
     return done;
 }

@@ -105,36 +105,28 @@ static void give_back(Surveyor *surveyor, Bench *bench) {
 /* Between batches only a second cancellation counts: a first one lets the point come to its end. */
 static const Task patient = {.patient = true};
 
-/* The images from `first` on into the bench; how many. */
-static unsigned take_images(const Dataset *data, uint64_t first, Bench *bench) {
-    const uint64_t left = data->count - first, size = evaluate_pixels(data);
-    const unsigned batch = evaluate_batch(data), images = left < batch ? (unsigned)left : batch;
-    for (unsigned i = 0; i < images; i++) dataset_image(data, first + i, bench->pixels + i * size);
-    return images;
+static void take_score(const Evaluation *evaluation, double values[PER_DATA]) {
+    values[0] = evaluation_accuracy(evaluation);
+    values[1] = evaluation->loss;
 }
 
 /* `states`: of all images behind `cut` steps, or NULL. */
 static bool measure(const Survey *survey, size_t d, const Network *network, const float *states, size_t cut,
                     Bench *bench, double values[PER_DATA], Error *err) {
-    const Dataset *data = survey->data[d];
-    const unsigned classes = network->graph->classes, batch = evaluate_batch(data);
-    Engine *engine = bench->engine[d];
-    const uint64_t state = engine_state(engine, cut);
+    const ImagePass pass = {.engine = bench->engine[d],
+                            .data = survey->data[d],
+                            .pixels = bench->pixels,
+                            .logits = bench->logits,
+                            .states = states,
+                            .cut = cut,
+                            .what = survey->what};
     Evaluation evaluation;
-    bool done = engine_set_network(engine, network, err) && evaluation_begin(&evaluation, data, err);
-    if (!done) return false;
-    for (uint64_t first = 0; done && first < data->count; first += batch) {
-        unsigned images = data->count - first < batch ? (unsigned)(data->count - first) : batch;
-        if (!states) take_images(data, first, bench);
-        done = task_step(&patient, survey->what, first, data->count, err) &&
-               (states ? engine_forward_tail(engine, states + first * state, images, cut, bench->logits, err)
-                       : engine_forward(engine, bench->pixels, images, bench->logits, err));
-        if (done) evaluation_add(&evaluation, data, first, images, bench->logits, classes);
-    }
+    if (!engine_set_network(pass.engine, network, err)) return false;
+    const bool done = evaluation_begin(&evaluation, pass.data, err) &&
+                      evaluate_images(&pass, network->graph->classes, &evaluation, &patient, err);
     if (done) {
         evaluation_end(&evaluation, 0);
-        values[0] = 100.0 * (double)evaluation.correct / (double)evaluation.images;
-        values[1] = evaluation.loss;
+        take_score(&evaluation, values);
     }
     evaluation_done(&evaluation);
     return done;
@@ -191,7 +183,7 @@ static bool make_states(Surveyor *surveyor, size_t series, size_t d, Bench *benc
     }
     bool done = engine_set_network(engine, survey->base, err);
     for (uint64_t first = 0; done && first < data->count;) {
-        const unsigned images = take_images(data, first, bench);
+        const unsigned images = evaluate_take(data, first, evaluate_batch(data), bench->pixels);
         done = task_step(&patient, survey->what, first, data->count, err) &&
                engine_forward_head(engine, bench->pixels, images, cut, states + first * engine_state(engine, cut), err);
         first += images;
@@ -261,8 +253,7 @@ static bool measure_layers(const Surveyor *surveyor, size_t series, const Networ
 static bool measure_other(const Survey *survey, size_t d, const Network *network, double values[PER_DATA], Error *err) {
     Evaluation evaluation;
     if (!evaluate_run(network, survey->data[d], NULL, &evaluation, &patient, err)) return false;
-    values[0] = 100.0 * (double)evaluation.correct / (double)evaluation.images;
-    values[1] = evaluation.loss;
+    take_score(&evaluation, values);
     evaluation_done(&evaluation);
     return true;
 }

@@ -33,7 +33,7 @@ bool report_measure(const Network *network, const Dataset *data, uint64_t seed, 
         const Attack attack = {.kind = (AttackKind)kind, .epsilon = REPORT_EPS, .steps = REPORT_STEPS};
         Evaluation evaluation;
         if (!attack_run(network, data, &attack, 1, &evaluation, task, err)) return false;
-        values[1 + kind] = 100.0 * (double)evaluation.correct / (double)evaluation.images;
+        values[1 + kind] = evaluation_accuracy(&evaluation);
         evaluation_done(&evaluation);
     }
     return true;

@@ -59,7 +59,7 @@ bool learner_evaluate(const Network *network, const Dataset *data, double *accur
     const Task patient = {.patient = true}; /* an evaluation belongs to its step */
     Evaluation evaluation;
     if (!evaluate_run(network, data, NULL, &evaluation, &patient, err)) return false;
-    *accuracy = 100.0 * (double)evaluation.correct / (double)evaluation.images;
+    *accuracy = evaluation_accuracy(&evaluation);
     if (loss) *loss = evaluation.loss;
     evaluation_done(&evaluation);
     return true;

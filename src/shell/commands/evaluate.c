@@ -52,7 +52,8 @@ static bool run_full(Session *session, const Args *args, Result *result, Error *
     if (args_flag(args, "per-class") || args_text(args, "attack") || args_text(args, "corrupt"))
         return error_set(err, STATUS_USAGE, "--report full stands alone: it attacks and corrupts by itself");
     if (!evaluate_run(network, data, NULL, &evaluation, &session->task, err)) return false;
-    const double images = (double)evaluation.images, correct = (double)evaluation.correct, loss = evaluation.loss;
+    const int64_t images = (int64_t)evaluation.images;
+    const double accuracy = evaluation_accuracy(&evaluation), loss = evaluation.loss;
     evaluation_done(&evaluation);
     if (!report_measure(network, data, session->seed, &session->task, full, err)) return false;
     Table *table = table_new(err);
@@ -61,8 +62,8 @@ static bool run_full(Session *session, const Args *args, Result *result, Error *
     table_column(table, "accuracy", "%", COLUMN_REAL);
     table_column(table, "loss", "", COLUMN_REAL);
     report_columns(table);
-    table_integer(table, (int64_t)images);
-    table_real(table, 100 * correct / images);
+    table_integer(table, images);
+    table_real(table, accuracy);
     table_real(table, loss);
     report_cells(table, full);
     result->table = table_finish(table, err);
