@@ -80,7 +80,7 @@ typedef struct Survey {
     const Dataset *data[SURVEY_DATA];
     size_t data_count; /* 0: weights only */
     size_t points;
-    const size_t *series_of; /* of each point; NULL: all are of series 0 */
+    const size_t *series_of; /* of each point; NULL, where there is one series: 0 */
     size_t series_count;     /* at least 1 */
     /* Of each series, layer_count marks: the layers in which its networks may differ from the base. What comes before
      * the first of them runs once for the series (where its results fit into an eighth of the memory budget), and the

@@ -99,6 +99,7 @@ typedef struct Keeper {
     double *results;
     bool *done, *kept;    /* kept: in the log */
     pthread_mutex_t lock; /* guards all below, `kept` and the log */
+    bool behind;          /* a point is done that the log has not */
     double synced;
     Error failure; /* of the last attempt to write; STATUS_OK: none */
 } Keeper;
@@ -108,19 +109,19 @@ static bool keep_row(Keeper *keeper, size_t point, Error *err) {
     Str row = {0};
     str_addf(&row, "%zu", point);
     for (size_t i = 0; i < values; i++) str_addf(&row, ",%.17g", keeper->results[point * values + i]);
-    bool done = str_ok(&row, err) && run_log_row(keeper->run, str_text(&row), err);
+    keeper->kept[point] = str_ok(&row, err) && run_log_row(keeper->run, str_text(&row), err);
     str_done(&row);
-    return done;
+    return keeper->kept[point];
 }
 
-/* Writes what is done and not in the log yet. Under the lock. */
-static void keep_all(Keeper *keeper, bool sync) {
+/* Writes a point to the log, and those that could not be written before. Under the lock. */
+static void keep(Keeper *keeper, size_t point, bool sync) {
+    const size_t first = keeper->behind ? 0 : point, end = keeper->behind ? keeper->points->count : point + 1;
     keeper->failure.status = STATUS_OK;
-    for (size_t i = 0; i < keeper->points->count; i++) {
-        if (!keeper->done[i] || keeper->kept[i]) continue;
-        if (!keep_row(keeper, i, &keeper->failure)) return;
-        keeper->kept[i] = true;
-    }
+    keeper->behind = true;
+    for (size_t i = first; i < end && i < keeper->points->count; i++)
+        if (keeper->done[i] && !keeper->kept[i] && !keep_row(keeper, i, &keeper->failure)) return;
+    keeper->behind = false;
     const double now = clock_seconds();
     if (!sync && now - keeper->synced < SYNC_SECONDS) return;
     keeper->synced = now;
@@ -134,7 +135,7 @@ static bool keep_point(void *context, size_t at, Error *err) {
     if (!points->evaluate(points->context, point, keeper->results + point * points->values, err)) return false;
     pthread_mutex_lock(&keeper->lock);
     keeper->done[point] = true;
-    if (keeper->run) keep_all(keeper, false);
+    if (keeper->run) keep(keeper, point, false);
     pthread_mutex_unlock(&keeper->lock);
     return true;
 }
@@ -176,7 +177,7 @@ bool points_run(const Points *points, Run *run, double *results, bool *done, con
     }
     ok = ok && run_map(points->executor ? points->executor : pool_run, count, cost, keep_point, &keeper, points->what,
                        task, err);
-    if (open) keep_all(&keeper, true);
+    if (open) keep(&keeper, points->count, true);
     if (ok && keeper.failure.status != STATUS_OK) {
         *err = keeper.failure;
         ok = false;

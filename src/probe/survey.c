@@ -332,19 +332,41 @@ bool survey_check(const Survey *survey, Error *err) {
     return true;
 }
 
+/* Points with more to compute come first; *costs stays NULL where all are alike. */
+static bool point_costs(Surveyor *surveyor, double **costs, Error *err) {
+    const Survey *survey = surveyor->survey;
+    if (!survey->layers || survey->whole || survey->data_count == 0 || survey->series_count < 2) return true;
+    Bench *bench = borrow(surveyor, err);
+    if (!bench) return false;
+    const Engine *engine = bench->engine[0];
+    *costs = mem_alloc(survey->points, sizeof **costs, err);
+    for (size_t i = 0; *costs && i < survey->points; i++) {
+        const bool same = i > 0 && survey->series_of[i] == survey->series_of[i - 1];
+        (*costs)[i] =
+            same ? (*costs)[i - 1] : engine_tail_share(engine, first_change(survey, survey->series_of[i], engine));
+    }
+    give_back(surveyor, bench);
+    return *costs != NULL;
+}
+
 static bool run_all(Surveyor *surveyor, Run *run, double *results, bool *done, const Task *task, Error *err) {
     const Survey *survey = surveyor->survey;
     const char *names[PER_DATA * SURVEY_DATA + PER_LAYERS + 1];
     const size_t values = survey_values(survey);
     for (size_t i = 0; i < values; i++) names[i] = survey_value_name(survey, i);
+    double *costs = NULL;
+    if (!point_costs(surveyor, &costs, err)) return false;
     const Points points = {.count = survey->points,
                            .values = values,
                            .names = names,
+                           .cost = costs,
                            .evaluate = run_point,
                            .context = surveyor,
                            .what = survey->what,
                            .executor = survey->points < pool_threads() ? run_in_turn : pool_run};
-    return points_run(&points, run, results, done, task, err);
+    const bool ok = points_run(&points, run, results, done, task, err);
+    mem_free(costs);
+    return ok;
 }
 
 bool survey_run(const Survey *survey, Run *run, double *results, bool *done, const Task *task, Error *err) {
