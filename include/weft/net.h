@@ -150,6 +150,9 @@ bool network_save(const Network *network, const char *path, bool overwrite, Erro
  * file_parts_done. */
 bool network_parts(const Network *network, FileParts *out, Error *err);
 
+/* FOLDER/FILE, a network that a run keeps (NetworkOptions.own), if it is the one of this network_hash: else
+ * STATUS_BAD_INPUT "FOLDER: FILE is not the WHAT the run began with". */
+Network *network_load_kept(const char *folder, const char *file, const char *hash, const char *what, Error *err);
 /* Of every tensor's name and values, in order, and of the quantisers' levels: whether two networks are the same. */
 bool network_hash(const Network *network, char out[HASH_HEX], Error *err);
 

@@ -84,3 +84,18 @@ bool network_hash(const Network *network, char out[HASH_HEX], Error *err) {
     str_done(&text);
     return done;
 }
+
+Network *network_load_kept(const char *folder, const char *file, const char *hash, const char *what, Error *err) {
+    const NetworkOptions own = {.own = true};
+    char found[HASH_HEX];
+    Str path = {0};
+    run_path(folder, file, &path);
+    Network *network = str_ok(&path, err) ? network_load(str_text(&path), &own, err) : NULL;
+    str_done(&path);
+    if (network && network_hash(network, found, err)) {
+        if (strcmp(found, hash) == 0) return network;
+        error_set(err, STATUS_BAD_INPUT, "%s: %s is not the %s the run began with", folder, file, what);
+    }
+    network_free(network);
+    return NULL;
+}

@@ -26,9 +26,12 @@ static bool keep_partial(const Survey *survey, const Explored *explored, const c
                          const Error *failure) {
     const size_t count = count_done(explored, survey->points);
     if (count == 0 || (failure->status != STATUS_CANCELLED && failure->status != STATUS_WRITE)) return false;
-    if (failure->status == STATUS_WRITE) return error_set(&result->afterwards, STATUS_WRITE, "%s", failure->text), true;
-    error_set(&result->afterwards, STATUS_CANCELLED, "stopped after %zu of %zu points; %s%s%s", count, survey->points,
-              folder ? "resume " : "--run FOLDER would have kept them", folder ? folder : "", folder ? " goes on" : "");
+    if (failure->status == STATUS_WRITE)
+        result->afterwards = *failure;
+    else
+        error_set(&result->afterwards, STATUS_CANCELLED, "stopped after %zu of %zu points; %s%s%s", count,
+                  survey->points, folder ? "resume " : "--run FOLDER would have kept them", folder ? folder : "",
+                  folder ? " goes on" : "");
     return true;
 }
 

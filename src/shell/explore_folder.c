@@ -103,21 +103,6 @@ static json_t *identity_json(const Session *session, const Args *args, Error *er
 
 /* ---- writing and comparing --------------------------------------------------------------------------------------- */
 
-bool explore_here(const char *folder) {
-    Str path = {0};
-    size_t length;
-    Error ignored;
-    run_path(folder, config_name, &path);
-    char *text = path.failed ? NULL : file_read_all(str_text(&path), CONFIG_LIMIT, &length, &ignored);
-    json_t *config = text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
-    const char *kind = json_string_value(json_object_get(config, "kind"));
-    const bool here = kind && strcmp(kind, kind_name) == 0;
-    json_decref(config);
-    mem_free(text);
-    str_done(&path);
-    return here;
-}
-
 static json_t *read_config(const char *folder, Error *err) {
     Str path = {0};
     size_t length;
@@ -131,12 +116,23 @@ static json_t *read_config(const char *folder, Error *err) {
     return config;
 }
 
-static bool save_networks(const Session *session, const Args *args, const char *folder, const json_t *identity,
-                          Error *err) {
+static bool of_points(const json_t *config) {
+    const char *kind = json_string_value(json_object_get(config, "kind"));
+    return kind && strcmp(kind, kind_name) == 0;
+}
+
+bool explore_here(const char *folder) {
+    Error ignored;
+    json_t *config = read_config(folder, &ignored);
+    const bool here = of_points(config);
+    json_decref(config);
+    return here;
+}
+
+static bool save_networks(const Session *session, const char *folder, const json_t *identity, Error *err) {
     size_t i;
     const json_t *one;
     const json_t *objects = json_object_get(identity, "objects");
-    (void)args;
     json_array_foreach(objects, i, one) {
         const Object *object = workspace_find(session, json_string_value(json_object_get(one, "name")));
         if (!object || object->kind != OBJECT_NETWORK) continue;
@@ -193,10 +189,18 @@ static const char *difference(const json_t *config, const json_t *identity) {
     return NULL;
 }
 
+static bool has_config(const char *folder) {
+    Str path = {0};
+    run_path(folder, config_name, &path);
+    const bool there = !path.failed && access(str_text(&path), F_OK) == 0;
+    str_done(&path);
+    return there;
+}
+
 static bool go_on(const char *folder, const json_t *identity, Error *err) {
     json_t *config = read_config(folder, err);
     if (!config) return false;
-    const char *what = difference(config, identity);
+    const char *what = of_points(config) ? difference(config, identity) : "another kind of run";
     json_decref(config);
     return !what || error_set(err, STATUS_FAILED, "%s: holds %s; choose another folder", folder, what);
 }
@@ -204,18 +208,9 @@ static bool go_on(const char *folder, const json_t *identity, Error *err) {
 Run *explore_open(Session *session, const Args *args, const char *folder, Error *err) {
     json_t *identity = identity_json(session, args, err);
     Run *run = identity && run_vacant(folder, err) ? run_open(folder, err) : NULL;
-    bool done = run != NULL;
-    if (done && explore_here(folder)) {
-        done = go_on(folder, identity, err);
-    } else if (done) {
-        Str path = {0};
-        run_path(folder, config_name, &path);
-        done = str_ok(&path, err) &&
-               (access(str_text(&path), F_OK) != 0 ||
-                error_set(err, STATUS_FAILED, "%s: holds another kind of run", folder)) &&
-               save_networks(session, args, folder, identity, err) && write_config(folder, identity, err);
-        str_done(&path);
-    }
+    const bool done = run && (has_config(folder) ? go_on(folder, identity, err)
+                                                 : save_networks(session, folder, identity, err) &&
+                                                       write_config(folder, identity, err));
     json_decref(identity);
     if (done) return run;
     run_close(run);
@@ -229,21 +224,12 @@ static bool bad_config(const char *folder, const char *field, Error *err) {
                      field);
 }
 
-static Network *load_network(const char *folder, const char *name, const char *expected, Error *err) {
-    const NetworkOptions own = {.own = true};
-    char hash[HASH_HEX];
-    Str file = {0}, path = {0};
+static Network *load_network(const char *folder, const char *name, const char *hash, Error *err) {
+    Str file = {0};
     str_addf(&file, "%s.safetensors", name);
-    run_path(folder, str_text(&file), &path);
-    Network *network = str_ok(&file, err) && str_ok(&path, err) ? network_load(str_text(&path), &own, err) : NULL;
-    bool done = network && network_hash(network, hash, err) &&
-                (strcmp(hash, expected) == 0 ||
-                 error_set(err, STATUS_BAD_INPUT, "%s: is not the network the run began with", str_text(&path)));
+    Network *network = str_ok(&file, err) ? network_load_kept(folder, str_text(&file), hash, "network", err) : NULL;
     str_done(&file);
-    str_done(&path);
-    if (done) return network;
-    network_free(network);
-    return NULL;
+    return network;
 }
 
 static Dataset *load_data(const char *run, const json_t *one, const char *expected, Error *err) {

@@ -209,26 +209,10 @@ static void load_data(const char *run, const char *began, const char *field, Sto
     stored->data = NULL;
 }
 
-/* NULL also where it is not the network of this hash. `what`: network or teacher. */
-static Network *load_network(const char *folder, const char *file, const char *expected, const char *what, Error *err) {
-    const NetworkOptions own = {.own = true};
-    char hash[HASH_HEX];
-    Str path = {0};
-    run_path(folder, file, &path);
-    Network *network = str_ok(&path, err) ? network_load(str_text(&path), &own, err) : NULL;
-    str_done(&path);
-    if (network && network_hash(network, hash, err)) {
-        if (strcmp(hash, expected) == 0) return network;
-        error_set(err, STATUS_BAD_INPUT, "%s: %s is not the %s the run began with", folder, file, what);
-    }
-    network_free(network);
-    return NULL;
-}
-
 bool stored_load(const char *folder, Stored *stored, Error *err) {
-    if (!(stored->source = load_network(folder, SOURCE, stored->source_hash, "network", err))) return false;
+    if (!(stored->source = network_load_kept(folder, SOURCE, stored->source_hash, "network", err))) return false;
     if (stored->teacher_hash[0] &&
-        !(stored->teacher = load_network(folder, TEACHER, stored->teacher_hash, "teacher", err)))
+        !(stored->teacher = network_load_kept(folder, TEACHER, stored->teacher_hash, "teacher", err)))
         return false;
     load_data(folder, stored->folder, "data", &stored->data);
     load_data(folder, stored->folder, "images", &stored->images);

@@ -233,6 +233,29 @@ static void without_memory(void **state) {
     }
 }
 
+static size_t order[COUNT], ordered;
+static bool note_order(void *context, size_t point, double *values, Error *err) {
+    order[ordered++] = point;
+    return evaluate(context, point, values, err);
+}
+
+static void expensive_points_come_first(void **state) {
+    (void)state;
+    Error err;
+    double results[COUNT * VALUES] = {0}, cost[COUNT];
+    bool done[COUNT] = {[7] = true};
+    Points points = points_of(run_in_turn);
+    for (size_t i = 0; i < COUNT; i++) cost[i] = (double)(i % 3);
+    points.cost = cost;
+    points.evaluate = note_order;
+    ordered = 0;
+    assert_true(points_run(&points, NULL, results, done, NULL, &err));
+    assert_int_equal(ordered, COUNT - 1);
+    for (size_t i = 1; i < ordered; i++)
+        assert_true(cost[order[i - 1]] > cost[order[i]] ||
+                    (cost[order[i - 1]] == cost[order[i]] && order[i - 1] < order[i]));
+}
+
 static void no_points(void **state) {
     (void)state;
     Error err;
@@ -250,6 +273,7 @@ int main(void) {
                                        TEST(reads_only_whole_rows),
                                        TEST(writes_again),
                                        TEST(without_memory),
+                                       TEST(expensive_points_come_first),
                                        TEST(no_points)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,8 +4,6 @@
 
 #include "../explore.h"
 
-enum { MARKS_MOST = CHART_MARKS_MAX };
-
 typedef struct Mark {
     const char *name;
     double a, b, distance; /* in units of u and v; from the plane */
@@ -18,7 +16,7 @@ typedef struct Landscape {
     bool line;
     size_t grid;
     double low[2], high[2]; /* of a and b */
-    Mark mark[MARKS_MOST];
+    Mark mark[CHART_MARKS_MAX];
     size_t marks;
     const char *line_text;
 } Landscape;
@@ -65,13 +63,13 @@ static void frame(Landscape *l, double margin) {
 }
 
 static bool through_networks(const Session *session, const Args *args, Landscape *l, Error *err) {
-    static const char *const random[] = {"span"};
-    if (args_value(args, random[0])->given)
+    if (args_value(args, "span")->given)
         return error_set(err, STATUS_USAGE, "--span is for --random; the plane through networks has --margin");
     if (args->rest_count < 2)
         return error_set(err, STATUS_USAGE, "a plane goes through three networks (or --random 1|2 around one)");
-    if (args->rest_count + 1 > MARKS_MOST) return error_set(err, STATUS_USAGE, "at most %d networks", MARKS_MOST);
-    const Network *other[MARKS_MOST];
+    if (args->rest_count + 1 > CHART_MARKS_MAX)
+        return error_set(err, STATUS_USAGE, "at most %d networks", CHART_MARKS_MAX);
+    const Network *other[CHART_MARKS_MAX];
     for (size_t i = 0; i < args->rest_count; i++) other[i] = workspace_find(session, args->rest[i])->network;
     if (!(l->plane = plane_through(l->origin, other[0], other[1], err))) return false;
     plane_norms(l->plane, &l->unit_u, &l->unit_v);
