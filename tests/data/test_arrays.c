@@ -1,5 +1,6 @@
 /* test_arrays -- datasets whose files are plain arrays: stl10, npy, and CIFAR's Python version in its folder. */
 #include "../support/bytes.h"
+#include "../support/datasets.h"
 #include "../support/cifar_pickle.h"
 #include "weft/data.h"
 
@@ -13,26 +14,6 @@
 #include <cmocka.h>
 
 enum { SIDE = 96, STL_PIXELS = 3 * SIDE * SIDE };
-
-static Dataset *load(const char *spec, uint64_t limit) {
-    Error err = {0};
-    Dataset *dataset = dataset_load(spec, limit, &err);
-    if (!dataset) fail_msg("%s: %s", spec, err.text);
-    return dataset;
-}
-
-static void refuse(const char *spec, Status status, const char *reason) {
-    Error err = {0};
-    assert_null(dataset_load(spec, 0, &err));
-    if (err.status != status || !strstr(err.text, reason))
-        fail_msg("%s: status %d, \"%s\" does not say \"%s\"", spec, err.status, err.text, reason);
-}
-
-static const char *make_folder(const char *name) {
-    const char *path = scratch_path(name);
-    assert_true(mkdir(path, 0777) == 0);
-    return path;
-}
 
 static void put(const char *folder, const char *name, Bytes *bytes) {
     assert_true(write_bytes(text_of("%s/%s", folder, name), bytes->data, bytes->length));
@@ -72,14 +53,14 @@ static void put_stl(const char *folder, const char *part, unsigned images, unsig
 
 static void test_stl10(void **state) {
     (void)state;
-    const char *folder = make_folder("stl:10");
-    refuse(text_of("stl10:%s:train", folder), STATUS_BAD_INPUT, "train_X.bin: No such file");
+    const char *folder = folder_given("stl:10");
+    dataset_refused(text_of("stl10:%s:train", folder), STATUS_BAD_INPUT, "train_X.bin: No such file");
     put_stl(folder, "train", 3, 3);
     put_stl(folder, "test", 2, 0);
     put_stl(folder, "unlabeled", 2, 0);
-    refuse(text_of("stl10:%s:test", folder), STATUS_BAD_INPUT, "test_y.bin: No such file");
+    dataset_refused(text_of("stl10:%s:test", folder), STATUS_BAD_INPUT, "test_y.bin: No such file");
     for (uint64_t limit = 0; limit < 5; limit++) {
-        Dataset *dataset = load(text_of("stl10:%s:train", folder), limit);
+        Dataset *dataset = dataset_given(text_of("stl10:%s:train", folder), limit);
         assert_int_equal(dataset->count, limit > 0 && limit < 3 ? limit : 3);
         assert_int_equal(dataset->channels, 3);
         assert_int_equal(dataset->height, SIDE);
@@ -96,7 +77,7 @@ static void test_stl10(void **state) {
         if (limit == 0) assert_string_equal(dataset->title, "STL-10 train, 3 images");
         dataset_free(dataset);
     }
-    Dataset *dataset = load(text_of("stl10:%s:unlabeled", folder), 0);
+    Dataset *dataset = dataset_given(text_of("stl10:%s:unlabeled", folder), 0);
     assert_int_equal(dataset->count, 2);
     assert_null(dataset->labels);
     assert_null(dataset->class_names);
@@ -106,10 +87,10 @@ static void test_stl10(void **state) {
     Bytes labels = {0};
     bytes_add(&labels, "\1\0\13", 3);
     put(folder, "train_y.bin", &labels);
-    dataset = load(text_of("stl10:%s:train", folder), 1);
+    dataset = dataset_given(text_of("stl10:%s:train", folder), 1);
     assert_string_equal(dataset->class_names[dataset->labels[0]], "airplane");
     dataset_free(dataset);
-    refuse(text_of("stl10:%s:train", folder), STATUS_BAD_INPUT, "label 0 of image 1, STL-10's are 1 to 10");
+    dataset_refused(text_of("stl10:%s:train", folder), STATUS_BAD_INPUT, "label 0 of image 1, STL-10's are 1 to 10");
 }
 
 /* ---- CIFAR ------------------------------------------------------------------------------------------------------- */
@@ -122,34 +103,34 @@ static void put_batch(const char *folder, const char *name, unsigned rows, bool 
 
 static void test_python_folders(void **state) {
     (void)state;
-    const char *folder = make_folder("python");
+    const char *folder = folder_given("python");
     put_batch(folder, "data_batch_2", 3, false);
     put_batch(folder, "data_batch_5", 30, false);
     put_batch(folder, "test_batch", 1, false);
     put_batch(folder, "train", 2, true);
-    Dataset *dataset = load(text_of("cifar10:%s:train", folder), 0);
+    Dataset *dataset = dataset_given(text_of("cifar10:%s:train", folder), 0);
     assert_string_equal(dataset->title, "CIFAR-10 train, 33 images");
     assert_int_equal(dataset->labels[32], 29 % 10);
     assert_int_equal(dataset->pixels[32 * 3072 + 5], 29 + 5);
     assert_string_equal(dataset->class_names[dataset->labels[1]], "automobile");
     dataset_free(dataset);
-    dataset = load(text_of("cifar10:%s:train", folder), 4);
+    dataset = dataset_given(text_of("cifar10:%s:train", folder), 4);
     assert_int_equal(dataset->count, 4);
     assert_int_equal(dataset->labels[3], 0);
     dataset_free(dataset);
-    dataset = load(text_of("cifar10:%s:test", folder), 0);
+    dataset = dataset_given(text_of("cifar10:%s:test", folder), 0);
     assert_int_equal(dataset->count, 1);
     dataset_free(dataset);
-    dataset = load(text_of("cifar100:%s:train", folder), 0);
+    dataset = dataset_given(text_of("cifar100:%s:train", folder), 0);
     assert_int_equal(dataset->classes, 100);
     assert_string_equal(dataset->class_names[dataset->labels[1]], "aquarium_fish");
     dataset_free(dataset);
-    refuse(text_of("cifar100:%s:test", folder), STATUS_BAD_INPUT, "no test.bin in it, nor without the .bin");
+    dataset_refused(text_of("cifar100:%s:test", folder), STATUS_BAD_INPUT, "no test.bin in it, nor without the .bin");
 
     Bytes bytes = {0}; /* the binary version goes first, and the two do not mix */
     bytes_cifar(&bytes, 7, -1, 0);
     put(folder, "data_batch_4.bin", &bytes);
-    dataset = load(text_of("cifar10:%s:train", folder), 0);
+    dataset = dataset_given(text_of("cifar10:%s:train", folder), 0);
     assert_int_equal(dataset->count, 1);
     assert_int_equal(dataset->labels[0], 7);
     dataset_free(dataset);
@@ -201,7 +182,7 @@ static void check_layout(Layout layout, unsigned channels, bool fortran, uint64_
     }
     assert_true(write_bytes(scratch_path("images.npy"), file.data, file.length));
     bytes_done(&file);
-    Dataset *dataset = load(npy_spec(), limit);
+    Dataset *dataset = dataset_given(npy_spec(), limit);
     assert_int_equal(dataset->count, limit ? limit : 3);
     assert_int_equal(dataset->channels, channels);
     assert_int_equal(dataset->height, 2);
@@ -225,7 +206,7 @@ static void test_npy_layouts(void **state) {
                 check_layout(FIRST, channels, fortran, limit);
             }
         }
-    Dataset *dataset = load(npy_spec(), 1);
+    Dataset *dataset = dataset_given(npy_spec(), 1);
     assert_string_equal(dataset->title, "images.npy, 1 image");
     assert_int_equal(dataset->classes, 12); /* also where a limit hides the largest label */
     assert_null(dataset->class_names);
@@ -258,21 +239,21 @@ static void test_npy_labels(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         put_labels(cases[i].descr, cases[i].bytes, cases[i].length, "2,");
         if (cases[i].reason) {
-            refuse(npy_spec(), STATUS_BAD_INPUT, cases[i].reason);
+            dataset_refused(npy_spec(), STATUS_BAD_INPUT, cases[i].reason);
             continue;
         }
         const unsigned first = i == 0 ? 200 : i == 1 ? 100 : 300;
-        Dataset *dataset = load(npy_spec(), 0);
+        Dataset *dataset = dataset_given(npy_spec(), 0);
         assert_int_equal(dataset->labels[0], first);
         assert_int_equal(dataset->labels[1], 7);
         assert_int_equal(dataset->classes, first + 1);
         dataset_free(dataset);
     }
     put_labels("|u1", "\1\2", 2, "2, 1");
-    refuse(npy_spec(), STATUS_BAD_INPUT, "labels are integers of rank 1, these are rank 2");
+    dataset_refused(npy_spec(), STATUS_BAD_INPUT, "labels are integers of rank 1, these are rank 2");
     put_labels("|u1", "\1\2\3", 3, "3,");
-    refuse(npy_spec(), STATUS_BAD_INPUT, "2 images, but 3 labels in");
-    refuse(text_of("npy:%s,/nowhere", scratch_path("images.npy")), STATUS_BAD_INPUT, "/nowhere: No such file");
+    dataset_refused(npy_spec(), STATUS_BAD_INPUT, "2 images, but 3 labels in");
+    dataset_refused(text_of("npy:%s,/nowhere", scratch_path("images.npy")), STATUS_BAD_INPUT, "/nowhere: No such file");
 }
 
 static void test_npy_images(void **state) {
@@ -293,13 +274,13 @@ static void test_npy_images(void **state) {
     put_labels("|u1", "\1\2", 2, "2,");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         put_npy("images.npy", cases[i].descr, false, cases[i].shape, cases[i].bytes);
-        refuse(npy_spec(), STATUS_BAD_INPUT, cases[i].reason);
-        refuse(npy_spec(), STATUS_BAD_INPUT, "images.npy: ");
+        dataset_refused(npy_spec(), STATUS_BAD_INPUT, cases[i].reason);
+        dataset_refused(npy_spec(), STATUS_BAD_INPUT, "images.npy: ");
     }
     put_npy("images.npy", "|u1", false, "2, 3, 4", 24);
     mem_set_budget(20);
-    refuse(npy_spec(), STATUS_LIMIT, "images.npy needs 24 bytes, limit 20 bytes");
-    Dataset *dataset = load(npy_spec(), 1); /* half of it is allowed */
+    dataset_refused(npy_spec(), STATUS_LIMIT, "images.npy needs 24 bytes, limit 20 bytes");
+    Dataset *dataset = dataset_given(npy_spec(), 1); /* half of it is allowed */
     dataset_free(dataset);
     mem_set_budget(0);
 }
@@ -308,7 +289,7 @@ static void test_npy_images(void **state) {
 
 static void test_faults(void **state) {
     (void)state;
-    const char *folder = make_folder("faults");
+    const char *folder = folder_given("faults");
     put_stl(folder, "train", 2, 2);
     put_stl(folder, "unlabeled", 2, 0);
     put_batch(folder, "data_batch_1", 3, false);

@@ -1,5 +1,6 @@
 /* test_dataset -- dataset specifications: what each kind loads, what its errors say, where files are looked for. */
 #include "../support/bytes.h"
+#include "../support/datasets.h"
 #include "weft/data.h"
 
 #include <setjmp.h>
@@ -16,29 +17,7 @@
 #define SUBSET "../shared/data/cifar10-subset"
 #define FASHION "/usr/share/datasets/fashion-mnist"
 
-static Dataset *load(const char *spec, uint64_t limit) {
-    Error err = {0};
-    Dataset *dataset = dataset_load(spec, limit, &err);
-    if (!dataset) fail_msg("%s: %s", spec, err.text);
-    assert_string_equal(dataset->spec, spec);
-    return dataset;
-}
-
-static void refuse(const char *spec, Status status, const char *reason) {
-    Error err = {0};
-    Dataset *dataset = dataset_load(spec, 0, &err);
-    assert_null(dataset);
-    if (err.status != status || !strstr(err.text, reason))
-        fail_msg("%s: status %d, \"%s\" does not say \"%s\"", spec, err.status, err.text, reason);
-}
-
 /* ---- files to load ----------------------------------------------------------------------------------------------- */
-
-static const char *make_folder(const char *name) {
-    const char *path = scratch_path(name);
-    assert_true(mkdir(path, 0777) == 0);
-    return path;
-}
 
 /* `images` of 2 x 3 pixels; pixel i of the file is i mod 256. */
 static void write_images(const char *path, uint32_t images, bool planes) {
@@ -75,29 +54,30 @@ static void test_kinds(void **state) {
     for (const DatasetKind *kind = dataset_kinds(); kind->name; kind++, count++) {
         assert_int_equal(strncmp(kind->form, kind->name, strlen(kind->name)), 0);
         assert_true(strlen(kind->help) > 10);
-        refuse(text_of("%s:", kind->name), STATUS_USAGE, kind->form);
-        refuse(kind->name, STATUS_USAGE, kind->form);
+        dataset_refused(text_of("%s:", kind->name), STATUS_USAGE, kind->form);
+        dataset_refused(kind->name, STATUS_USAGE, kind->form);
     }
     assert_int_equal(count, 10);
-    refuse("bogus:x", STATUS_USAGE, "bogus is no kind of dataset; known are fashion-mnist:train|test[:DIR], cifar10:");
-    refuse("cifar-10:x:test", STATUS_USAGE, "did you mean cifar10?");
-    refuse("", STATUS_USAGE, "known are");
-    refuse("cifar10:x:tests", STATUS_USAGE, "cifar10:DIR:train|test");
-    refuse("cifar10::test", STATUS_USAGE, "cifar10:DIR:train|test");
-    refuse("fashion-mnist:tests", STATUS_USAGE, "fashion-mnist:train|test[:DIR]");
-    refuse("fashion-mnist:test:", STATUS_USAGE, "fashion-mnist:train|test[:DIR]");
-    refuse("cifar10c:fog:3", STATUS_USAGE, "cifar10c:DIR:KIND:SEVERITY");
-    refuse("cifar10c::fog:3", STATUS_USAGE, "cifar10c:DIR:KIND:SEVERITY");
-    refuse("cifar10c:x:frots:3", STATUS_USAGE, "no corruption 'frots'; did you mean frost?");
-    refuse("cifar10c:x:fog:9", STATUS_USAGE, "fog:9: a severity is 1 to 5");
-    refuse("cifar10c:x:all:1", STATUS_USAGE, "no corruption 'all'");
-    refuse("idx:one", STATUS_USAGE, "idx:IMAGES,LABELS");
-    refuse("sample:../x", STATUS_USAGE, "sample:NAME");
-    refuse("stl10:x:tests", STATUS_USAGE, "stl10:DIR:train|test|unlabeled");
-    refuse("stl10::test", STATUS_USAGE, "stl10:DIR:train|test|unlabeled");
-    refuse("npy:one", STATUS_USAGE, "npy:IMAGES,LABELS");
-    refuse("npy:one,", STATUS_USAGE, "npy:IMAGES,LABELS");
-    refuse("images::32x32", STATUS_USAGE, "images:DIR[:WxH]");
+    dataset_refused("bogus:x", STATUS_USAGE,
+                    "bogus is no kind of dataset; known are fashion-mnist:train|test[:DIR], cifar10:");
+    dataset_refused("cifar-10:x:test", STATUS_USAGE, "did you mean cifar10?");
+    dataset_refused("", STATUS_USAGE, "known are");
+    dataset_refused("cifar10:x:tests", STATUS_USAGE, "cifar10:DIR:train|test");
+    dataset_refused("cifar10::test", STATUS_USAGE, "cifar10:DIR:train|test");
+    dataset_refused("fashion-mnist:tests", STATUS_USAGE, "fashion-mnist:train|test[:DIR]");
+    dataset_refused("fashion-mnist:test:", STATUS_USAGE, "fashion-mnist:train|test[:DIR]");
+    dataset_refused("cifar10c:fog:3", STATUS_USAGE, "cifar10c:DIR:KIND:SEVERITY");
+    dataset_refused("cifar10c::fog:3", STATUS_USAGE, "cifar10c:DIR:KIND:SEVERITY");
+    dataset_refused("cifar10c:x:frots:3", STATUS_USAGE, "no corruption 'frots'; did you mean frost?");
+    dataset_refused("cifar10c:x:fog:9", STATUS_USAGE, "fog:9: a severity is 1 to 5");
+    dataset_refused("cifar10c:x:all:1", STATUS_USAGE, "no corruption 'all'");
+    dataset_refused("idx:one", STATUS_USAGE, "idx:IMAGES,LABELS");
+    dataset_refused("sample:../x", STATUS_USAGE, "sample:NAME");
+    dataset_refused("stl10:x:tests", STATUS_USAGE, "stl10:DIR:train|test|unlabeled");
+    dataset_refused("stl10::test", STATUS_USAGE, "stl10:DIR:train|test|unlabeled");
+    dataset_refused("npy:one", STATUS_USAGE, "npy:IMAGES,LABELS");
+    dataset_refused("npy:one,", STATUS_USAGE, "npy:IMAGES,LABELS");
+    dataset_refused("images::32x32", STATUS_USAGE, "images:DIR[:WxH]");
 }
 
 static void test_idx(void **state) {
@@ -106,7 +86,7 @@ static void test_idx(void **state) {
     const char *spec = text_of("idx:%s,%s", images, labels);
     write_images(images, 3, false);
     write_labels(labels, (uint8_t[]){4, 9, 1}, 3);
-    Dataset *dataset = load(spec, 0);
+    Dataset *dataset = dataset_given(spec, 0);
     assert_string_equal(dataset->title, "images, 3 images");
     assert_int_equal(dataset->count, 3);
     assert_int_equal(dataset->channels, 1);
@@ -122,20 +102,21 @@ static void test_idx(void **state) {
 
     write_images(images, 3, true);
     write_labels(labels, (uint8_t[]){4, 10, 46}, 3);
-    dataset = load(spec, 1);
+    dataset = dataset_given(spec, 1);
     assert_string_equal(dataset->title, "images, 1 image");
     assert_int_equal(dataset->channels, 2);
     assert_int_equal(dataset->classes, 47); /* also where a limit hides the largest label */
     dataset_free(dataset);
 
     write_labels(labels, (uint8_t[]){4, 10}, 2);
-    refuse(spec, STATUS_BAD_INPUT, "3 images, but 2 labels in");
-    refuse(text_of("idx:%s,%s", labels, labels), STATUS_BAD_INPUT, "images are rank 3 or 4 of U8, these are rank 1");
-    refuse(text_of("idx:%s,%s", images, images), STATUS_BAD_INPUT, "labels are integers of rank 1");
+    dataset_refused(spec, STATUS_BAD_INPUT, "3 images, but 2 labels in");
+    dataset_refused(text_of("idx:%s,%s", labels, labels), STATUS_BAD_INPUT,
+                    "images are rank 3 or 4 of U8, these are rank 1");
+    dataset_refused(text_of("idx:%s,%s", images, images), STATUS_BAD_INPUT, "labels are integers of rank 1");
     write_images(images, 0, false);
     write_labels(labels, NULL, 0);
-    refuse(spec, STATUS_BAD_INPUT, "no images");
-    refuse(text_of("idx:%s,/nowhere/labels", images), STATUS_BAD_INPUT, "/nowhere/labels");
+    dataset_refused(spec, STATUS_BAD_INPUT, "no images");
+    dataset_refused(text_of("idx:%s,/nowhere/labels", images), STATUS_BAD_INPUT, "/nowhere/labels");
 }
 
 static void test_wide_labels(void **state) {
@@ -161,10 +142,10 @@ static void test_wide_labels(void **state) {
         assert_true(write_bytes(labels, bytes.data, bytes.length));
         bytes_done(&bytes);
         if (cases[i].reason) {
-            refuse(spec, STATUS_BAD_INPUT, cases[i].reason);
+            dataset_refused(spec, STATUS_BAD_INPUT, cases[i].reason);
             continue;
         }
-        Dataset *dataset = load(spec, 0);
+        Dataset *dataset = dataset_given(spec, 0);
         assert_int_equal(dataset->labels[0], 300);
         assert_int_equal(dataset->labels[1], 7);
         assert_int_equal(dataset->classes, 301);
@@ -174,13 +155,14 @@ static void test_wide_labels(void **state) {
 
 static void test_cifar_folders(void **state) {
     (void)state;
-    const char *folder = make_folder("a:b"); /* a folder's name may hold colons */
-    refuse(text_of("cifar10:%s:train", folder), STATUS_BAD_INPUT, "no data_batch_1.bin to data_batch_5.bin in it, nor");
-    refuse(text_of("cifar10:%s:test", folder), STATUS_BAD_INPUT, "no test_batch.bin");
-    refuse(text_of("cifar100:%s:test", folder), STATUS_BAD_INPUT, "no test.bin");
+    const char *folder = folder_given("a:b"); /* a folder's name may hold colons */
+    dataset_refused(text_of("cifar10:%s:train", folder), STATUS_BAD_INPUT,
+                    "no data_batch_1.bin to data_batch_5.bin in it, nor");
+    dataset_refused(text_of("cifar10:%s:test", folder), STATUS_BAD_INPUT, "no test_batch.bin");
+    dataset_refused(text_of("cifar100:%s:test", folder), STATUS_BAD_INPUT, "no test.bin");
     write_batch(text_of("%s/data_batch_4.bin", folder), 2, false, 7);
     write_batch(text_of("%s/data_batch_2.bin", folder), 3, false, 0);
-    Dataset *dataset = load(text_of("cifar10:%s:train", folder), 0);
+    Dataset *dataset = dataset_given(text_of("cifar10:%s:train", folder), 0);
     assert_string_equal(dataset->title, "CIFAR-10 train, 5 images");
     for (int i = 0; i < 5; i++) {
         static const unsigned first[] = {0, 1, 2, 7, 8};
@@ -190,12 +172,12 @@ static void test_cifar_folders(void **state) {
     assert_string_equal(dataset->class_names[dataset->labels[3]], "horse");
     dataset_free(dataset);
     for (uint64_t limit = 1; limit < 7; limit++) {
-        dataset = load(text_of("cifar10:%s:train", folder), limit);
+        dataset = dataset_given(text_of("cifar10:%s:train", folder), limit);
         assert_int_equal(dataset->count, limit < 5 ? limit : 5);
         dataset_free(dataset);
     }
     write_batch(text_of("%s/test.bin", folder), 2, true, 3);
-    dataset = load(text_of("cifar100:%s:test", folder), 0);
+    dataset = dataset_given(text_of("cifar100:%s:test", folder), 0);
     assert_string_equal(dataset->title, "CIFAR-100 test, 2 images");
     assert_int_equal(dataset->classes, 100);
     assert_string_equal(dataset->class_names[dataset->labels[0]], "worm");
@@ -235,11 +217,11 @@ static void test_cifar10c(void **state) {
         unsigned size;
     } types[] = {{"|u1", 1}, {"|i1", 1}, {"<u2", 2}, {"<i2", 2}, {">i4", 4}, {"<u4", 4}, {"<i8", 8}, {">u8", 8}};
     char folder[4096]; /* of its own: scratch paths take turns */
-    snprintf(folder, sizeof folder, "%s", make_folder("c:c"));
+    snprintf(folder, sizeof folder, "%s", folder_given("c:c"));
     for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
         write_corrupted(folder, 70, types[t].descr, types[t].size);
         for (unsigned severity = 1; severity <= 5; severity++) {
-            Dataset *dataset = load(text_of("cifar10c:%s:snow:%u", folder, severity), t ? 66 : 0);
+            Dataset *dataset = dataset_given(text_of("cifar10c:%s:snow:%u", folder, severity), t ? 66 : 0);
             assert_string_equal(dataset->title,
                                 text_of("CIFAR-10-C snow at severity %u, %d images", severity, t ? 66 : 70));
             assert_int_equal(dataset->classes, 10);
@@ -253,18 +235,18 @@ static void test_cifar10c(void **state) {
             dataset_free(dataset);
         }
     }
-    refuse(text_of("cifar10c:%s:fog:1", folder), STATUS_BAD_INPUT, "fog.npy: No such file");
+    dataset_refused(text_of("cifar10c:%s:fog:1", folder), STATUS_BAD_INPUT, "fog.npy: No such file");
 }
 
 /* Sums of the published bytes, taken with Python's zlib.crc32. */
 static void test_real_cifar(void **state) {
     (void)state;
     if (access(SUBSET, R_OK) != 0) skip();
-    Dataset *dataset = load("cifar10:" SUBSET ":test", 0);
+    Dataset *dataset = dataset_given("cifar10:" SUBSET ":test", 0);
     assert_string_equal(dataset->title, "CIFAR-10 test, 846 images");
     assert_int_equal(crc32(0, dataset->pixels, 846 * 3072), 0x5dcee30c);
     dataset_free(dataset);
-    dataset = load("cifar10:" SUBSET ":train", 0);
+    dataset = dataset_given("cifar10:" SUBSET ":train", 0);
     assert_int_equal(dataset->count, 4660);
     assert_int_equal(crc32(0, dataset->pixels, 4660 * 3072), 0xd861d259);
     dataset_free(dataset);
@@ -275,32 +257,34 @@ static void test_real_fashion(void **state) {
     if (access(FASHION, R_OK) != 0) skip();
     unsetenv("WEFT_DATA");
     double start = clock_seconds();
-    Dataset *dataset = load("fashion-mnist:test", 0);
+    Dataset *dataset = dataset_given("fashion-mnist:test", 0);
     double seconds = clock_seconds() - start;
     assert_string_equal(dataset->title, "Fashion-MNIST test, 10000 images");
     assert_int_equal(crc32(0, dataset->pixels, 7840000), 0x12728439);
     assert_string_equal(dataset->class_names[dataset->labels[0]], "Ankle boot");
     assert_true(seconds < 3);
     dataset_free(dataset);
-    dataset = load("fashion-mnist:train:" FASHION, 2000);
+    dataset = dataset_given("fashion-mnist:train:" FASHION, 2000);
     assert_int_equal(crc32(0, dataset->pixels, 2000 * 784), 0x25d09ccc);
     dataset_free(dataset);
 }
 
 static void test_fashion_folders(void **state) {
     (void)state;
-    const char *root = make_folder("root"), *folder = make_folder("root/fashion-mnist");
-    refuse(text_of("fashion-mnist:test:%s", folder), STATUS_BAD_INPUT, "t10k-labels-idx1-ubyte (plain or .gz) in ");
+    const char *root = folder_given("root"), *folder = folder_given("root/fashion-mnist");
+    dataset_refused(text_of("fashion-mnist:test:%s", folder), STATUS_BAD_INPUT,
+                    "t10k-labels-idx1-ubyte (plain or .gz) in ");
     write_images(text_of("%s/t10k-images-idx3-ubyte", folder), 2, false);
-    refuse(text_of("fashion-mnist:test:%s", folder), STATUS_BAD_INPUT, "t10k-labels-idx1-ubyte");
+    dataset_refused(text_of("fashion-mnist:test:%s", folder), STATUS_BAD_INPUT, "t10k-labels-idx1-ubyte");
     write_labels(text_of("%s/t10k-labels-idx1-ubyte", folder), (uint8_t[]){1, 2}, 2);
     assert_int_equal(setenv("WEFT_DATA", root, 1), 0);
-    Dataset *dataset = load("fashion-mnist:test", 0); /* before the Debian package's */
+    Dataset *dataset = dataset_given("fashion-mnist:test", 0); /* before the Debian package's */
     assert_int_equal(dataset->count, 2);
     dataset_free(dataset);
-    if (access(FASHION, R_OK) != 0) refuse("fashion-mnist:train", STATUS_BAD_INPUT, "install dataset-fashion-mnist");
+    if (access(FASHION, R_OK) != 0)
+        dataset_refused("fashion-mnist:train", STATUS_BAD_INPUT, "install dataset-fashion-mnist");
     write_labels(text_of("%s/t10k-labels-idx1-ubyte", folder), (uint8_t[]){1, 10}, 2);
-    refuse("fashion-mnist:test", STATUS_BAD_INPUT, "label 10, Fashion-MNIST's end at 9");
+    dataset_refused("fashion-mnist:test", STATUS_BAD_INPUT, "label 10, Fashion-MNIST's end at 9");
     unsetenv("WEFT_DATA");
 }
 
@@ -309,17 +293,17 @@ static void test_samples(void **state) {
     Str path = {0};
     assert_false(sample_path("no-such-file", &path));
     assert_string_equal(str_text(&path), "");
-    refuse("sample:nothing", STATUS_BAD_INPUT, "looked for nothing-images-idx3-ubyte.gz in");
+    dataset_refused("sample:nothing", STATUS_BAD_INPUT, "looked for nothing-images-idx3-ubyte.gz in");
     assert_true(sample_path("README.md", &path)); /* in the source tree, above this test */
     assert_int_equal(access(str_text(&path), R_OK), 0);
     str_done(&path);
-    const char *folder = make_folder("samples");
+    const char *folder = folder_given("samples");
     assert_true(write_bytes(text_of("%s/README.md", folder), "x", 1));
     assert_int_equal(setenv("WEFT_SAMPLES", folder, 1), 0);
     assert_true(sample_path("README.md", &path));
     assert_string_equal(str_text(&path), text_of("%s/README.md", folder));
     str_done(&path);
-    Dataset *dataset = load("sample:fashion-test", 0); /* what the named folder lacks is found elsewhere */
+    Dataset *dataset = dataset_given("sample:fashion-test", 0); /* what the named folder lacks is found elsewhere */
     unsetenv("WEFT_SAMPLES");
     assert_string_equal(dataset->title, "sample fashion-test, 2000 images");
     assert_int_equal(dataset->height, 28);
@@ -333,7 +317,7 @@ static void test_samples(void **state) {
 
 static void test_noise(void **state) {
     (void)state;
-    Dataset *dataset = load("noise:7", 0);
+    Dataset *dataset = dataset_given("noise:7", 0);
     assert_string_equal(dataset->title, "noise, 7 images");
     assert_true(dataset->noise);
     assert_null(dataset->pixels);
@@ -347,7 +331,7 @@ static void test_noise(void **state) {
     dataset_image(dataset, 6, image);
     dataset_free(dataset);
 
-    dataset = load("noise:1000000000:4x32x24", 9);
+    dataset = dataset_given("noise:1000000000:4x32x24", 9);
     assert_int_equal(dataset->count, 9);
     assert_int_equal(dataset->channels, 4);
     assert_int_equal(dataset->height, 32);
@@ -359,7 +343,7 @@ static void test_noise(void **state) {
     for (int i = 0; i < 3 * 32 * 32; i++) same += image[i] == again[i];
     assert_true(same < 4);
     dataset_free(dataset);
-    dataset = load("noise:4:1024x128x128", 9);
+    dataset = dataset_given("noise:4:1024x128x128", 9);
     assert_int_equal(dataset->count, 4);
     dataset_free(dataset);
 
@@ -367,21 +351,21 @@ static void test_noise(void **state) {
                                             "7:3x32",    "7:3x32x", "7:3x32x32x", "7:3,32,32", "7:3x32x32:1", "7.5",
                                             "7:3x32x-1", " 7",      "7 ",         "7:x32x32",  "train"};
     for (size_t i = 0; i < sizeof malformed / sizeof *malformed; i++)
-        refuse(text_of("noise:%s", malformed[i]), STATUS_USAGE,
-               text_of("noise:%s does not have the form noise:N[:CxHxW]", malformed[i]));
-    refuse("noise:0", STATUS_USAGE, "noise:0: the number of images must be 1 to 1000000000");
-    refuse("noise:1000000001", STATUS_USAGE, "the number of images must be 1 to");
-    refuse("noise:18446744073709551617", STATUS_USAGE, "the number of images must be 1 to"); /* 2^64 + 1 */
-    refuse("noise:7:0x2x2", STATUS_USAGE, "the number of channels must be 1 to 1024");
-    refuse("noise:7:1025x2x2", STATUS_USAGE, "the number of channels must be 1 to 1024");
-    refuse("noise:7:1x4097x2", STATUS_USAGE, "the height must be 1 to 4096");
-    refuse("noise:7:1x2x0", STATUS_USAGE, "the width must be 1 to 4096");
-    refuse("noise:7:1024x129x128", STATUS_USAGE, "16908288 values an image, at most 16777216");
+        dataset_refused(text_of("noise:%s", malformed[i]), STATUS_USAGE,
+                        text_of("noise:%s does not have the form noise:N[:CxHxW]", malformed[i]));
+    dataset_refused("noise:0", STATUS_USAGE, "noise:0: the number of images must be 1 to 1000000000");
+    dataset_refused("noise:1000000001", STATUS_USAGE, "the number of images must be 1 to");
+    dataset_refused("noise:18446744073709551617", STATUS_USAGE, "the number of images must be 1 to"); /* 2^64 + 1 */
+    dataset_refused("noise:7:0x2x2", STATUS_USAGE, "the number of channels must be 1 to 1024");
+    dataset_refused("noise:7:1025x2x2", STATUS_USAGE, "the number of channels must be 1 to 1024");
+    dataset_refused("noise:7:1x4097x2", STATUS_USAGE, "the height must be 1 to 4096");
+    dataset_refused("noise:7:1x2x0", STATUS_USAGE, "the width must be 1 to 4096");
+    dataset_refused("noise:7:1024x129x128", STATUS_USAGE, "16908288 values an image, at most 16777216");
 }
 
 static void test_faults(void **state) {
     (void)state;
-    const char *images = scratch_path("f-images"), *labels = scratch_path("f-labels"), *folder = make_folder("f");
+    const char *images = scratch_path("f-images"), *labels = scratch_path("f-labels"), *folder = folder_given("f");
     write_images(images, 2, false);
     write_labels(labels, (uint8_t[]){1, 2}, 2);
     write_batch(text_of("%s/data_batch_1.bin", folder), 3, false, 0);

@@ -1,6 +1,7 @@
 /* test_images -- images:DIR: classes and their order, sizes and channels, scaling as Pillow scales, what is left out
  * and what is refused. The pictures and their pixels are those of tests/fixtures/pictures. */
 #include "../support/bytes.h"
+#include "../support/datasets.h"
 #include "data/resize.h"
 #include "weft/data.h"
 #include "weft/format.h"
@@ -16,26 +17,6 @@
 #include <cmocka.h>
 
 #define PICTURES "tests/fixtures/pictures/"
-
-static Dataset *load(const char *spec, uint64_t limit) {
-    Error err = {0};
-    Dataset *dataset = dataset_load(spec, limit, &err);
-    if (!dataset) fail_msg("%s: %s", spec, err.text);
-    return dataset;
-}
-
-static void refuse(const char *spec, Status status, const char *reason) {
-    Error err = {0};
-    assert_null(dataset_load(spec, 0, &err));
-    if (err.status != status || !strstr(err.text, reason))
-        fail_msg("%s: status %d, \"%s\" does not say \"%s\"", spec, err.status, err.text, reason);
-}
-
-static const char *folder(const char *name) {
-    const char *path = scratch_path(name);
-    assert_true(mkdir(path, 0777) == 0);
-    return path;
-}
 
 /* A copy of the fixture NAME as scratch PATH. */
 static void copy(const char *name, const char *path) {
@@ -70,12 +51,12 @@ static void check_pixels(const Dataset *dataset, uint64_t image, const char *nam
 
 static void test_classes(void **state) {
     (void)state;
-    folder("pets");
-    folder("pets/dog");
-    folder("pets/cat");
-    folder("pets/cat-like"); /* by names, "cat" comes first; by paths, "cat-like/" would */
-    folder("pets/cat/more");
-    folder("pets/.git");
+    folder_given("pets");
+    folder_given("pets/dog");
+    folder_given("pets/cat");
+    folder_given("pets/cat-like"); /* by names, "cat" comes first; by paths, "cat-like/" would */
+    folder_given("pets/cat/more");
+    folder_given("pets/.git");
     copy("rgb8.png", "pets/dog/b.PNG");
     copy("palette4.png", "pets/dog/a.jpeg"); /* the content decides */
     copy("grey8.png", "pets/cat-like/1.png");
@@ -85,7 +66,7 @@ static void test_classes(void **state) {
     copy("grey.jpg", "pets/.git/1.jpg");
     copy("make.py", "pets/cat/labels.csv");
     copy("make.py", "pets/README.md");
-    Dataset *dataset = load(text_of("%s/", spec_of("pets")), 0);
+    Dataset *dataset = dataset_given(text_of("%s/", spec_of("pets")), 0);
     static const char *const names[] = {"rgba8.png", "opaque.png", "grey8.png", "palette4.png", "rgb8.png"};
     static const uint16_t labels[] = {0, 0, 1, 2, 2};
     assert_string_equal(dataset->title, "pets (1 grey as colour), 5 images");
@@ -102,7 +83,7 @@ static void test_classes(void **state) {
     dataset_free(dataset);
     static const uint16_t limited[5][4] = {{0}, {0, 1}, {0, 1, 2}, {0, 0, 1, 2}, {0}};
     for (unsigned limit = 1; limit < 5; limit++) { /* of each class in turn */
-        dataset = load(spec_of("pets"), limit);
+        dataset = dataset_given(spec_of("pets"), limit);
         assert_int_equal(dataset->count, limit);
         assert_int_equal(dataset->classes, 3);
         for (unsigned i = 0; i < limit; i++) assert_int_equal(dataset->labels[i], limited[limit - 1][i]);
@@ -112,11 +93,11 @@ static void test_classes(void **state) {
 
 static void test_without_classes(void **state) {
     (void)state;
-    folder("flat:8"); /* no size: part of the name */
+    folder_given("flat:8"); /* no size: part of the name */
     copy("grey8.png", "flat:8/2.png");
     copy("grey-alpha.png", "flat:8/1.png");
     assert_int_equal(symlink("2.png", scratch_path("flat:8/3.png")), 0);
-    Dataset *dataset = load(spec_of("flat:8"), 0);
+    Dataset *dataset = dataset_given(spec_of("flat:8"), 0);
     assert_string_equal(dataset->title, "flat:8, 3 images");
     assert_int_equal(dataset->channels, 1);
     assert_int_equal(dataset->classes, 0);
@@ -138,14 +119,14 @@ static void test_scaling(void **state) {
     static const char *const names[] = {"rgb8", "grey8"};
     static const unsigned sizes[][2] = {{5, 4}, {26, 20}, {13, 3}, {40, 9}, {1, 1}};
     for (unsigned n = 0; n < 2; n++) {
-        folder(names[n]);
+        folder_given(names[n]);
         copy(text_of("%s.png", names[n]), text_of("%s/a.png", names[n]));
         for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
             const unsigned width = sizes[s][0], height = sizes[s][1];
             IdxArray meant = {0};
             Error err = {0};
             assert_true(npy_read(text_of(PICTURES "resize-%s-%ux%u.npy", names[n], width, height), 0, &meant, &err));
-            Dataset *dataset = load(text_of("%s:%ux%u", spec_of(names[n]), width, height), 0);
+            Dataset *dataset = dataset_given(text_of("%s:%ux%u", spec_of(names[n]), width, height), 0);
             assert_int_equal(dataset->width, width);
             assert_int_equal(dataset->height, height);
             const unsigned channels = dataset->channels, plane = width * height;
@@ -160,13 +141,14 @@ static void test_scaling(void **state) {
             idx_done(&meant);
         }
     }
-    Dataset *dataset = load(text_of("%s:13x9", spec_of("rgb8")), 0); /* the same size is the same image */
+    Dataset *dataset = dataset_given(text_of("%s:13x9", spec_of("rgb8")), 0); /* the same size is the same image */
     check_pixels(dataset, 0, "rgb8.png");
     dataset_free(dataset);
-    refuse(text_of("%s:0x9", spec_of("rgb8")), STATUS_USAGE, "width and height must be 1 to 4096");
-    refuse(text_of("%s:9x4097", spec_of("rgb8")), STATUS_USAGE, "width and height must be 1 to 4096");
-    refuse(text_of("%s:99999999999999999999x1", spec_of("rgb8")), STATUS_USAGE, "width and height must be 1 to 4096");
-    refuse(text_of("%s:9x", spec_of("rgb8")), STATUS_BAD_INPUT, "rgb8:9x: No such file or directory");
+    dataset_refused(text_of("%s:0x9", spec_of("rgb8")), STATUS_USAGE, "width and height must be 1 to 4096");
+    dataset_refused(text_of("%s:9x4097", spec_of("rgb8")), STATUS_USAGE, "width and height must be 1 to 4096");
+    dataset_refused(text_of("%s:99999999999999999999x1", spec_of("rgb8")), STATUS_USAGE,
+                    "width and height must be 1 to 4096");
+    dataset_refused(text_of("%s:9x", spec_of("rgb8")), STATUS_BAD_INPUT, "rgb8:9x: No such file or directory");
 }
 
 /* One colour everywhere stays that colour, whatever the sizes. */
@@ -189,45 +171,46 @@ static void test_scaling_keeps_a_colour(void **state) {
 
 static void test_refused(void **state) {
     (void)state;
-    folder("r");
-    refuse(spec_of("r"), STATUS_BAD_INPUT, "r: no PNG or JPEG files and no folders of them in it");
-    refuse(spec_of("r/nowhere"), STATUS_BAD_INPUT, "r/nowhere: No such file or directory");
-    folder("r/a");
-    folder("r/b");
+    folder_given("r");
+    dataset_refused(spec_of("r"), STATUS_BAD_INPUT, "r: no PNG or JPEG files and no folders of them in it");
+    dataset_refused(spec_of("r/nowhere"), STATUS_BAD_INPUT, "r/nowhere: No such file or directory");
+    folder_given("r/a");
+    folder_given("r/b");
     copy("rgb8.png", "r/b/1.png");
-    refuse(spec_of("r"), STATUS_BAD_INPUT, "r/a: no PNG or JPEG files in this class");
+    dataset_refused(spec_of("r"), STATUS_BAD_INPUT, "r/a: no PNG or JPEG files in this class");
     copy("420.jpg", "r/a/1.jpg");
-    refuse(spec_of("r"), STATUS_BAD_INPUT, "r/b/1.png: 13 x 9 pixels, but 37 x 21 in ");
-    dataset_free(load(text_of("%s:8x8", spec_of("r")), 0));
+    dataset_refused(spec_of("r"), STATUS_BAD_INPUT, "r/b/1.png: 13 x 9 pixels, but 37 x 21 in ");
+    dataset_free(dataset_given(text_of("%s:8x8", spec_of("r")), 0));
     copy("rgb8.png", "r/c.png");
-    refuse(spec_of("r"), STATUS_BAD_INPUT, "r/c.png: an image beside the folders of the classes; which class is it?");
+    dataset_refused(spec_of("r"), STATUS_BAD_INPUT,
+                    "r/c.png: an image beside the folders of the classes; which class is it?");
     assert_int_equal(unlink(scratch_path("r/c.png")), 0);
-    refuse(spec_of("r/a/1.jpg"), STATUS_BAD_INPUT, "1.jpg: Not a directory");
+    dataset_refused(spec_of("r/a/1.jpg"), STATUS_BAD_INPUT, "1.jpg: Not a directory");
     assert_int_equal(symlink("..", scratch_path("r/b/loop")), 0);
-    refuse(spec_of("r"), STATUS_BAD_INPUT, "r/b/loop: links back to a folder above it");
+    dataset_refused(spec_of("r"), STATUS_BAD_INPUT, "r/b/loop: links back to a folder above it");
     assert_int_equal(unlink(scratch_path("r/b/loop")), 0);
     assert_int_equal(symlink("nowhere", scratch_path("r/b/2.png")), 0);
-    refuse(text_of("%s:8x8", spec_of("r")), STATUS_BAD_INPUT, "r/b/2.png: No such file");
+    dataset_refused(text_of("%s:8x8", spec_of("r")), STATUS_BAD_INPUT, "r/b/2.png: No such file");
     assert_int_equal(unlink(scratch_path("r/b/2.png")), 0);
     mem_set_budget(600);
-    refuse(text_of("%s:8x8", spec_of("r")), STATUS_LIMIT, "limit 600 bytes");
+    dataset_refused(text_of("%s:8x8", spec_of("r")), STATUS_LIMIT, "limit 600 bytes");
     mem_set_budget(0);
     const char *deep = "r/b";
     for (unsigned i = 0; i < 16; i++) {
         deep = text_of("%s/d", deep);
-        folder(deep);
+        folder_given(deep);
     }
-    refuse(spec_of("r"), STATUS_LIMIT, "folders nested deeper than 16");
+    dataset_refused(spec_of("r"), STATUS_LIMIT, "folders nested deeper than 16");
 }
 
 /* A link to a folder beside it is no loop. */
 static void test_linked_class(void **state) {
     (void)state;
-    folder("linked");
-    folder("linked/a");
+    folder_given("linked");
+    folder_given("linked/a");
     copy("rgb8.png", "linked/a/1.png");
     assert_int_equal(symlink("a", scratch_path("linked/b")), 0);
-    Dataset *dataset = load(spec_of("linked"), 0);
+    Dataset *dataset = dataset_given(spec_of("linked"), 0);
     assert_int_equal(dataset->count, 2);
     assert_string_equal(dataset->class_names[1], "b");
     dataset_free(dataset);
@@ -236,9 +219,9 @@ static void test_linked_class(void **state) {
 static void test_faults(void **state) {
     (void)state;
     pool_set_threads(1); /* which call fails is then the same each time */
-    folder("f");
-    folder("f/a");
-    folder("f/b");
+    folder_given("f");
+    folder_given("f/a");
+    folder_given("f/b");
     copy("rgb8.png", "f/a/1.png");
     copy("grey8.png", "f/a/2.png");
     copy("grey.jpg", "f/b/1.jpg");
@@ -262,13 +245,13 @@ static void test_faults(void **state) {
 static void test_many(void **state) {
     (void)state;
     pool_set_threads(4);
-    folder("many");
+    folder_given("many");
     static const char *const names[] = {"rgb8.png", "opaque.png", "palette8.png", "interlaced.png"};
     for (unsigned i = 0; i < 60; i++) {
-        if (i < 3) folder(text_of("many/%u", i));
+        if (i < 3) folder_given(text_of("many/%u", i));
         copy(names[i % 4], text_of("many/%u/%02u.png", i % 3, i));
     }
-    Dataset *dataset = load(spec_of("many"), 0);
+    Dataset *dataset = dataset_given(spec_of("many"), 0);
     assert_int_equal(dataset->count, 60);
     for (unsigned i = 0; i < 60; i++) {
         const unsigned number = i % 20 * 3 + i / 20;

@@ -53,22 +53,14 @@ static void check_levels(const Network *made, Checkpoint *fixture) {
 /* The same places, the same levels, the same logits. */
 static void as_pytorch(void **state) {
     (void)state;
-    Error err;
-    Checkpoint *fixture = images_fixture();
-    Network *network = images_network();
-    Images images = images_load(fixture);
+    Images images = images_given();
+    Network *network = images.network;
     const Dataset *data = &images.dataset;
     Network *made = quantised(network, data);
-    check_levels(made, fixture);
-    Tensor *logits = images_tensor(fixture, "logits");
-    const unsigned classes = made->graph->classes;
+    check_levels(made, images.fixture);
+    Tensor *logits = images_tensor(images.fixture, "logits");
     const float step = made->graph->ops[made->graph->count - 1].quantiser.scale;
-    const size_t size = (size_t)data->channels * data->height * data->width;
-    float *pixels = mem_alloc(data->count * size, sizeof *pixels, &err),
-          *found = mem_alloc(data->count, classes * 4, &err);
-    for (uint64_t i = 0; i < data->count; i++) dataset_image(data, i, pixels + i * size);
-    Engine *engine = engine_new(made, (unsigned)data->count, data->height, data->width, NULL, &err);
-    assert_true(engine_forward(engine, pixels, (unsigned)data->count, found, &err));
+    float *found = logits_of(made, data);
     unsigned other = 0;
     for (size_t i = 0; i < logits->count; i++) {
         const float levels = fabsf(found[i] - logits->data[i]) / step;
@@ -79,14 +71,10 @@ static void as_pytorch(void **state) {
     }
     print_message("# %u of %d logits are another level than PyTorch's\n", other, (int)logits->count);
     assert_true(other <= 3);
-    engine_free(engine);
-    mem_free(pixels);
     mem_free(found);
     tensor_release(logits);
     network_free(made);
-    network_free(network);
     images_done(&images);
-    checkpoint_close(fixture);
 }
 
 /* ---- integers ---------------------------------------------------------------------------------------------------- */
@@ -163,15 +151,12 @@ static void compare(const Network *made, const Dataset *data, uint64_t images, d
 /* Shortcuts of option B, negative gammas, an odd size; random weights. */
 static void as_integers(void **state) {
     (void)state;
-    Checkpoint *fixture = images_fixture();
-    Network *network = images_network();
-    Images images = images_load(fixture);
+    Images images = images_given();
+    Network *network = images.network;
     Network *made = quantised(network, &images.dataset);
     compare(made, &images.dataset, images.dataset.count, 5e-5);
     network_free(made);
-    network_free(network);
     images_done(&images);
-    checkpoint_close(fixture);
 }
 
 /* A trained network, shortcuts of option A. */

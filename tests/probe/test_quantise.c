@@ -247,20 +247,6 @@ static void observers(void **state) {
     dataset_free(data);
 }
 
-static float *logits_of(const Network *network, const Dataset *data) {
-    Error err;
-    const size_t size = (size_t)data->channels * data->height * data->width;
-    float *pixels = mem_alloc(data->count * size, sizeof *pixels, &err);
-    float *logits = mem_alloc(data->count * network->graph->classes, sizeof *logits, &err);
-    for (uint64_t i = 0; i < data->count; i++) dataset_image(data, i, pixels + i * size);
-    Engine *engine = engine_new(network, (unsigned)data->count, data->height, data->width, NULL, &err);
-    if (!engine) fail_msg("%s", err.text);
-    assert_true(engine_forward(engine, pixels, (unsigned)data->count, logits, &err));
-    engine_free(engine);
-    mem_free(pixels);
-    return logits;
-}
-
 static void same_logits(const Network *a, const Network *b, const Dataset *data) {
     float *x = logits_of(a, data), *y = logits_of(b, data);
     assert_memory_equal(x, y, data->count * a->graph->classes * sizeof *x);
@@ -272,9 +258,8 @@ static void same_logits(const Network *a, const Network *b, const Dataset *data)
 static void threads(void **state) {
     (void)state;
     Error err;
-    Checkpoint *fixture = images_fixture();
-    Network *network = images_network(), *made[2];
-    Images images = images_load(fixture);
+    Images images = images_given();
+    Network *network = images.network, *made[2];
     Table *table[2];
     Str text[2] = {{0}};
     for (unsigned i = 0; i < 2; i++) {
@@ -293,18 +278,15 @@ static void threads(void **state) {
         table_free(table[i]);
         network_free(made[i]);
     }
-    network_free(network);
     images_done(&images);
-    checkpoint_close(fixture);
 }
 
 /* An engine takes the levels of another network with its weights. */
 static void other_levels(void **state) {
     (void)state;
     Error err;
-    Checkpoint *fixture = images_fixture();
-    Network *network = images_network();
-    Images images = images_load(fixture);
+    Images images = images_given();
+    Network *network = images.network;
     QuantiseOptions options = calibrated(&images.dataset);
     Network *fine = quantised(network, &options);
     options.activation_bits = 3;
@@ -324,9 +306,7 @@ static void other_levels(void **state) {
     mem_free(pixels);
     network_free(fine);
     network_free(coarse);
-    network_free(network);
     images_done(&images);
-    checkpoint_close(fixture);
 }
 
 /* ---- files ------------------------------------------------------------------------------------------------------- */
@@ -352,9 +332,8 @@ static int remove_folder(void **state) {
 static void saved_and_loaded(void **state) {
     (void)state;
     Error err;
-    Checkpoint *fixture = images_fixture();
-    Network *network = images_network();
-    Images images = images_load(fixture);
+    Images images = images_given();
+    Network *network = images.network;
     QuantiseOptions options = calibrated(&images.dataset);
     options.bits = 5;
     Network *made = quantised(network, &options);
@@ -378,9 +357,7 @@ static void saved_and_loaded(void **state) {
     network_free(again);
     network_free(loaded);
     network_free(made);
-    network_free(network);
     images_done(&images);
-    checkpoint_close(fixture);
 }
 
 /* A file of the network whose metadata say this. */
@@ -503,9 +480,8 @@ static void refuses(const Network *network, QuantiseOptions options, Status stat
 static void refused(void **state) {
     (void)state;
     Error err;
-    Checkpoint *fixture = images_fixture();
-    Network *network = images_network();
-    Images images = images_load(fixture);
+    Images images = images_given();
+    Network *network = images.network;
     QuantiseOptions options = calibrated(&images.dataset);
     Network *made = quantised(network, &options);
     for (size_t i = 0; i < made->layer_count; i++) made->layers[i].bits = 0;
@@ -548,9 +524,7 @@ static void refused(void **state) {
         if (strcmp(network->tensors[i].name, "layer2.0.bn1.bias") == 0) network->tensors[i].tensor->data[0] = INFINITY;
     refuses(network, calibrated(&images.dataset), STATUS_FAILED,
             "layer2.0.relu1: not all of its results on idx:images");
-    network_free(network);
     images_done(&images);
-    checkpoint_close(fixture);
 }
 
 int main(void) {

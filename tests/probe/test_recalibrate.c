@@ -25,16 +25,15 @@ static size_t tensor_named(const Network *network, const char *name) {
 static void as_pytorch(void **state) {
     (void)state;
     Error err;
-    Checkpoint *fixture = images_fixture();
-    Network *network = images_network();
-    Images images = images_load(fixture);
+    Images images = images_given();
+    Network *network = images.network;
     Network *made = recalibrate_in_batches(network, &images.dataset, 4, "recalibrate x", NULL, &err);
     if (!made) fail_msg("%s", err.text);
     size_t statistics = 0;
-    for (size_t i = 0; i < checkpoint_count(fixture); i++) {
-        const char *name = checkpoint_tensor(fixture, i)->name;
+    for (size_t i = 0; i < checkpoint_count(images.fixture); i++) {
+        const char *name = checkpoint_tensor(images.fixture, i)->name;
         if (strncmp(name, "running.", 8) != 0) continue;
-        Tensor *expected = checkpoint_read_tensor(fixture, i, &err);
+        Tensor *expected = checkpoint_read_tensor(images.fixture, i, &err);
         const Tensor *found = made->tensors[tensor_named(made, name + 8)].tensor;
         assert_non_null(expected);
         assert_int_equal(found->count, expected->count);
@@ -53,18 +52,15 @@ static void as_pytorch(void **state) {
     assert_string_equal(made->lineage[made->lineage_count - 1].key, "recalibrate");
     assert_string_equal(made->lineage[made->lineage_count - 1].value, "recalibrate x");
     network_free(made);
-    network_free(network);
     images_done(&images);
-    checkpoint_close(fixture);
 }
 
 /* One batch, the first batch norm: mean and unbiased variance of the convolution's results, from the reference. */
 static void plain_moments(void **state) {
     (void)state;
     Error err;
-    Checkpoint *fixture = images_fixture();
-    Network *network = images_network();
-    Images images = images_load(fixture);
+    Images images = images_given();
+    Network *network = images.network;
     const Dataset *data = &images.dataset;
     const unsigned channels = 6;
     float *pixels = mem_alloc((uint64_t)data->channels * data->height * data->width, sizeof *pixels, &err);
@@ -92,19 +88,16 @@ static void plain_moments(void **state) {
         assert_true(fabs((double)variance[c] - (squares[c] - count * m * m) / (count - 1)) < 1e-6);
     }
     network_free(made);
-    network_free(network);
     images_done(&images);
     mem_free(pixels);
-    checkpoint_close(fixture);
 }
 
 /* Statistics of statistics: nothing moves the second time, and any number of threads gives the same bits. */
 static void again(void **state) {
     (void)state;
     Error err;
-    Checkpoint *fixture = images_fixture();
-    Network *network = images_network(), *made[3];
-    Images images = images_load(fixture);
+    Images images = images_given();
+    Network *network = images.network, *made[3];
     for (unsigned i = 0; i < 3; i++) {
         pool_set_threads(1 + i % 2);
         made[i] = recalibrate_in_batches(i < 2 ? network : made[0], &images.dataset, 3, "recalibrate", NULL, &err);
@@ -116,9 +109,7 @@ static void again(void **state) {
             assert_memory_equal(made[i]->tensors[t].tensor->data, made[0]->tensors[t].tensor->data,
                                 made[0]->tensors[t].tensor->count * sizeof(float));
     for (unsigned i = 0; i < 3; i++) network_free(made[i]);
-    network_free(network);
     images_done(&images);
-    checkpoint_close(fixture);
 }
 
 static void refuses(const Network *network, const Dataset *dataset, unsigned batch, Status status, const char *part) {
@@ -131,9 +122,8 @@ static void refuses(const Network *network, const Dataset *dataset, unsigned bat
 static void refused(void **state) {
     (void)state;
     Error err;
-    Checkpoint *fixture = images_fixture();
-    Network *network = images_network();
-    Images images = images_load(fixture);
+    Images images = images_given();
+    Network *network = images.network;
     Dataset *noise = dataset_load("noise:2:1x8x8", 0, &err);
     refuses(network, noise, 2, STATUS_USAGE, "the network takes 3 input channels");
     refuses(network, &images.dataset, 0, STATUS_USAGE, "at least 1");
@@ -156,9 +146,7 @@ static void refused(void **state) {
         if (strncmp(graph->ops[i].name, "bn1", 3) == 0) graph->ops[i].kind = OP_BATCH_NORM;
     refuses(network, &images.dataset, 4, STATUS_CANCELLED, "");
     cancel_clear();
-    network_free(network);
     images_done(&images);
-    checkpoint_close(fixture);
 }
 
 int main(void) {

@@ -5,16 +5,20 @@
 #include "weft/data.h"
 #include "weft/net.h"
 
-/* Images without labels, owned here. */
+/* All of it; the images have no labels. */
 typedef struct Images {
+    Checkpoint *fixture; /* quantise.npz */
+    Network *network;    /* images_network */
     Dataset dataset;
-    void *pixels;
+    void *pixels; /* of it, owned here */
 } Images;
 
 Checkpoint *images_fixture(void); /* quantise.npz */
 Network *images_network(void);    /* quantise_net.npz, not normalised */
-Images images_load(Checkpoint *fixture);
+Images images_given(void);
 void images_done(Images *images);
+/* The network's logits of all images of the dataset in one batch, images x classes; mem_free. */
+float *logits_of(const Network *network, const Dataset *dataset);
 Tensor *images_tensor(Checkpoint *fixture, const char *name);
 
 #endif
