@@ -5,6 +5,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Of a direction that is less than this share of what it was before the projection, rounding is all that is left. */
@@ -18,7 +19,7 @@ typedef struct Part {
 
 struct Plane {
     const Network *origin;
-    Part *parts;
+    Part *parts; /* in the order of the tensors */
     size_t count;
     double norm_u, norm_v;
 };
@@ -162,6 +163,12 @@ static void fill_filters(const Tensor *weight, Rng *rng, double *out) {
     }
 }
 
+/* Layers are in the order of the graph, which need not be that of the file. */
+static int by_tensor(const void *a, const void *b) {
+    const size_t x = ((const Part *)a)->tensor, y = ((const Part *)b)->tensor;
+    return (x > y) - (x < y);
+}
+
 Plane *plane_random(const Network *origin, unsigned directions, uint64_t seed, Error *err) {
     Plane *plane = plane_new(origin, err);
     bool done = plane != NULL;
@@ -175,6 +182,7 @@ Plane *plane_random(const Network *origin, unsigned directions, uint64_t seed, E
         if (part->v) fill_filters(weight, &rng[1], part->v);
     }
     if (done) {
+        qsort(plane->parts, plane->count, sizeof *plane->parts, by_tensor);
         const Products p = products(plane);
         plane->norm_u = sqrt(p.uu);
         plane->norm_v = sqrt(p.vv);
@@ -212,14 +220,12 @@ bool plane_project(const Plane *plane, const Network *network, double *a, double
     if (!mix_check(origin, network, err)) return false;
     const Products p = products(plane);
     double du = 0, dv = 0, dd = 0;
-    size_t next = 0; /* parts are in the order of the tensors only through networks: each is looked for */
+    size_t next = 0;
     for (size_t i = 0; i < origin->tensor_count; i++) {
         if (!blend_float(origin, i)) continue;
         const Tensor *from = origin->tensors[i].tensor, *to = tensor_of(network, origin->tensors[i].name);
-        const Part *part = NULL;
-        for (size_t k = 0; k < plane->count && !part; k++)
-            if (plane->parts[(next + k) % plane->count].tensor == i) part = &plane->parts[(next + k) % plane->count];
-        if (part) next = (size_t)(part - plane->parts) + 1;
+        const bool moves = next < plane->count && plane->parts[next].tensor == i;
+        const Part *part = moves ? &plane->parts[next++] : NULL;
         for (uint64_t j = 0; j < from->count; j++) {
             const double d = (double)to->data[j] - (double)from->data[j];
             dd += d * d;
