@@ -157,9 +157,9 @@ static bool take_option(Session *session, Args *args, size_t *next, Error *err) 
     if (!value) {
         Str name = {0};
         str_add_bytes(&name, word, length);
-        const bool passed = str_ok(&name, err) && (args->command->passes
-                                                       ? pass_option(args, next, str_text(&name), equals != NULL, err)
-                                                       : unknown_option(args, str_text(&name), err));
+        const bool passed =
+            str_ok(&name, err) && (args->command->passes ? pass_option(args, next, str_text(&name), equals != NULL, err)
+                                                         : unknown_option(args, str_text(&name), err));
         str_done(&name);
         return passed;
     }
