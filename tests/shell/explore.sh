@@ -72,8 +72,9 @@ wide="landscape base smooth third --grid $grid --on test"
 for signal in INT TERM KILL; do
     folder=$work/run-$signal
     for _ in 1 2 3; do
+        before=$(cat "$folder/log.csv" 2>/dev/null | wc -l); [ "$before" -gt 0 ] || before=1
         setsid "$weft" -q -c "$load" -c "$wide --run $folder" 2>"$work/err" & pid=$!
-        await sh -c "[ \$(wc -l <$folder/log.csv) -gt 1 ]"
+        await sh -c "[ \$(wc -l <$folder/log.csv) -gt $before ] || ! kill -0 $pid"
         kill -s $signal $pid 2>/dev/null; wait $pid 2>/dev/null
     done
     points=$(($(wc -l <"$folder/log.csv") - 1))

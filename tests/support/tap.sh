@@ -4,7 +4,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 weft=$PWD/${WEFT:-build/release/weft}
 root=$PWD
 work=$(mktemp -d "${TMPDIR:-/tmp}/weft-test-XXXXXX")
-trap 'rm -rf "$work"' EXIT
+# not in a child of the shell that a signal ends before it has become another program
+trap '[ "$BASHPID" = "$$" ] && rm -rf "$work"' EXIT
 tests=0 failures=0
 ok() { tests=$((tests + 1)); echo "ok $tests - $1"; }
 not_ok() { # NAME [DETAIL]
