@@ -113,6 +113,14 @@ out:
     return done;
 }
 
+bool background_resume(Session *session, const char *name, const char *folder, Result *result, Error *err) {
+    const char *words[] = {"resume", folder};
+    if (!background_start(session, folder, words, 2, err)) return false;
+    str_addf(&result->message, "%s runs in the background: jobs, attach %s, stop %s, resume %s\n", name, folder, folder,
+             folder);
+    return true;
+}
+
 void background_farewell(Session *session) {
     size_t running = 0;
     long process;

@@ -35,14 +35,25 @@ static bool keep_partial(const Survey *survey, const Explored *explored, const c
     return true;
 }
 
+/* The other process needs no more than the folder. */
+static bool in_background(Session *session, const Args *args, const Survey *survey, Result *result, Error *err) {
+    const char *folder = args_text(args, "run");
+    if (!folder) return error_set(err, STATUS_USAGE, "--background keeps what it finds in a folder: --run FOLDER");
+    if (!survey_check(survey, err)) return false;
+    Run *run = explore_open(session, args, folder, survey->points, err);
+    run_close(run);
+    return run && background_resume(session, args->command->name, folder, result, err);
+}
+
 bool explore_run(Session *session, const Args *args, const Survey *survey, Explored *out, Result *result, Error *err) {
     const char *folder = args_text(args, "run");
     Run *run = NULL;
-    *out = (Explored){.values = survey_values(survey)};
+    *out = (Explored){.values = survey_values(survey), .elsewhere = args_flag(args, "background")};
+    if (out->elsewhere) return in_background(session, args, survey, result, err);
     bool ok = survey_check(survey, err) &&
               (out->results = mem_alloc(survey->points, out->values * sizeof *out->results, err)) &&
               (out->done = mem_alloc(survey->points, sizeof *out->done, err)) &&
-              (!folder || (run = explore_open(session, args, folder, err)));
+              (!folder || (run = explore_open(session, args, folder, survey->points, err)));
     if (ok && !survey_run(survey, run, out->results, out->done, &session->task, err))
         ok = keep_partial(survey, out, folder, result, err);
     run_close(run);

@@ -14,6 +14,7 @@ typedef struct Explored {
     double *results;
     bool *done;
     size_t values;
+    bool elsewhere; /* another process finds it out (--background): there is nothing here */
 } Explored;
 
 /* Runs the survey, in the folder of --run where it is given. Where it is interrupted, what is done is given all the
@@ -28,16 +29,22 @@ void explore_cells(Table *table, const Explored *explored, size_t point);
 
 /* ---- the folder (explore_folder.c) ------------------------------------------------------------------------------- */
 
-/* Begins the command's run in `folder`, or goes on with it; STATUS_FAILED where the folder holds another one. */
-Run *explore_open(Session *session, const Args *args, const char *folder, Error *err);
+/* Begins the command's run of so many points in `folder`, or goes on with it; STATUS_FAILED where the folder holds
+ * another one. */
+Run *explore_open(Session *session, const Args *args, const char *folder, size_t points, Error *err);
 bool explore_here(const char *folder); /* whether it holds such a run */
 /* Runs the folder's command again, on its own networks and the data opened anew. */
 bool explore_resume(Session *session, const char *folder, Result *result, Error *err);
 
-#define OPTIONS_EXPLORE                                                                                          \
-    {.name = "on", .kind = ARG_DATASET, .value = "DATA", .help = "measure accuracy and loss on these images"}, { \
-        .name = "run", .kind = ARG_OUTPUT, .value = "FOLDER",                                                    \
-        .help = "keep every point there as it is found; resume FOLDER computes what is missing"                  \
+#define OPTIONS_EXPLORE                                                                                        \
+    {.name = "on", .kind = ARG_DATASET, .value = "DATA", .help = "measure accuracy and loss on these images"}, \
+        {.name = "run",                                                                                        \
+         .kind = ARG_OUTPUT,                                                                                   \
+         .value = "FOLDER",                                                                                    \
+         .help = "keep every point there as it is found; resume FOLDER computes what is missing"},             \
+    {                                                                                                          \
+        .name = "background", .kind = ARG_FLAG,                                                                \
+        .help = "compute in another process and leave the prompt free; needs --run"                            \
     }
 
 #endif

@@ -14,12 +14,15 @@ static const char config_name[] = "config.json", kind_name[] = "points";
 
 /* Options that say where a result goes, not what it is. */
 static bool about_output(const char *word, bool *value) {
-    static const char *const names[] = {"run", "as", "format", "quiet"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        const size_t length = strlen(names[i]);
-        if (strncmp(word, "--", 2) != 0 || strncmp(word + 2, names[i], length) != 0) continue;
+    static const struct {
+        const char *name;
+        bool flag;
+    } options[] = {{"run", false}, {"as", false}, {"format", false}, {"quiet", true}, {"background", true}};
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+        const size_t length = strlen(options[i].name);
+        if (strncmp(word, "--", 2) != 0 || strncmp(word + 2, options[i].name, length) != 0) continue;
         if (word[2 + length] != '\0' && word[2 + length] != '=') continue;
-        *value = word[2 + length] == '\0' && strcmp(names[i], "quiet") != 0;
+        *value = word[2 + length] == '\0' && !options[i].flag;
         return true;
     }
     return false;
@@ -149,11 +152,11 @@ static bool save_networks(const Session *session, const char *folder, const json
 }
 
 /* config.json comes last: a folder that has one is complete. */
-static bool write_config(const char *folder, json_t *identity, Error *err) {
+static bool write_config(const char *folder, size_t points, json_t *identity, Error *err) {
     Str path = {0};
     run_path(folder, config_name, &path);
-    json_t *config =
-        json_pack("{s:s,s:s,s:I}", "weft", WEFT_VERSION, "cpu", cpu_name(), "threads", (json_int_t)pool_threads());
+    json_t *config = json_pack("{s:s,s:s,s:I,s:I}", "weft", WEFT_VERSION, "cpu", cpu_name(), "threads",
+                               (json_int_t)pool_threads(), "points", (json_int_t)points);
     char *text = config && json_object_update(config, identity) == 0 ? json_dumps(config, JSON_INDENT(2)) : NULL;
     bool done = (text || error_set(err, STATUS_LIMIT, "no memory for config.json")) && str_ok(&path, err) &&
                 save_text(str_text(&path), true, text, strlen(text), err);
@@ -205,12 +208,12 @@ static bool go_on(const char *folder, const json_t *identity, Error *err) {
     return !what || error_set(err, STATUS_FAILED, "%s: holds %s; choose another folder", folder, what);
 }
 
-Run *explore_open(Session *session, const Args *args, const char *folder, Error *err) {
+Run *explore_open(Session *session, const Args *args, const char *folder, size_t points, Error *err) {
     json_t *identity = identity_json(session, args, err);
     Run *run = identity && run_vacant(folder, err) ? run_open(folder, err) : NULL;
     const bool done = run && (has_config(folder) ? go_on(folder, identity, err)
                                                  : save_networks(session, folder, identity, err) &&
-                                                       write_config(folder, identity, err));
+                                                       write_config(folder, points, identity, err));
     json_decref(identity);
     if (done) return run;
     run_close(run);

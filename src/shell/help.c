@@ -81,7 +81,7 @@ const HelpTopic help_topics[] = {
      "\n"
      "  train pred --net base --steps 68600 --run runs/a --monitor      full-screen: curves, pause, save now, stop\n"
      "  train pred --net base --steps 68600 --background                in another process, in runs/pred\n"
-     "  jobs; attach 1; stop 1; resume 1\n"
+     "  jobs; attach 1; stop 1; resume 1                                (progressive, fit, sweep, landscape, too: jobs)\n"
      "  train pred --net base --trials 3                                three seeds, the best is kept\n"
      "\n"
      "A step takes the gradient through a batch of kernels; the loss over all of them, a common factor of that gradient, is evaluated\n"

@@ -11,7 +11,7 @@
 #include "session.h"
 #include "weft/format.h"
 
-enum { TRIALS_MOST = 10000, LIST_LIMIT = 1 << 22, CONFIG_LIMIT = 1 << 20, ERROR_LIMIT = 1 << 20 }; /* bytes */
+enum { PARTS_MOST = 10000, LIST_LIMIT = 1 << 22, CONFIG_LIMIT = 1 << 20, ERROR_LIMIT = 1 << 20 }; /* bytes */
 
 /* ---- the list ---------------------------------------------------------------------------------------------------- */
 
@@ -134,21 +134,44 @@ bool job_failure(const char *folder, Str *reason) {
     return last != NULL;
 }
 
-/* A run of several trials holds them as trial-1, trial-2, ...: the newest is where it stands. */
-static void find_trial(Job *job, json_int_t trials) {
-    Error ignored;
-    if (trials <= 1) return;
-    for (job->trial = trials < TRIALS_MOST ? (unsigned)trials : TRIALS_MOST; job->trial > 1; job->trial--) {
+/* Parts of a run lie in its folder as trial-1, trial-2, ... (round-1, ...): goes down into the newest of `parts` that
+ * has begun, and returns its number; 0: there are no parts. */
+static unsigned find_newest(Str *folder, const char *kind, json_int_t parts) {
+    unsigned number = parts < 1 ? 0 : parts < PARTS_MOST ? (unsigned)parts : PARTS_MOST;
+    for (; number > 1; number--) {
         Str name = {0};
-        str_addf(&name, "trial-%u/log.csv", job->trial);
-        bool there = !name.failed && has_file(job->folder, str_text(&name));
+        str_addf(&name, "%s-%u/config.json", kind, number);
+        if (!has_file(str_text(folder), str_text(&name))) {
+            str_done(&name);
+            str_addf(&name, "%s-%u/trial-1/config.json", kind, number);
+        }
+        const bool there = has_file(str_text(folder), str_text(&name));
         str_done(&name);
         if (there) break;
     }
-    Str path = {0};
-    str_addf(&path, "%s/trial-%u", job->folder, job->trial);
-    job->newest = path.failed ? NULL : mem_copy_text(str_text(&path), &ignored);
-    str_done(&path);
+    if (number > 0) str_addf(folder, "/%s-%u", kind, number);
+    return number;
+}
+
+/* Where it stands: a survey counts its points, other runs the steps of the newest part. */
+static void read_parts(Job *job, const json_t *config, Str *label) {
+    const json_int_t trials = json_integer_value(json_object_get(config, "trials")),
+                     rounds = json_integer_value(json_object_get(config, "rounds")),
+                     points = json_integer_value(json_object_get(config, "points")),
+                     steps = json_integer_value(json_object_get(config, "steps"));
+    const char *kind = json_string_value(json_object_get(config, "kind"));
+    Error ignored;
+    Str newest = {0};
+    str_add(&newest, job->folder);
+    const unsigned round = find_newest(&newest, "round", rounds),
+                   trial = find_newest(&newest, "trial", trials > 1 || rounds > 0 ? trials : 0);
+    if (round > 0) str_addf(label, ", round %u of %lld", round, (long long)rounds);
+    if (trials > 1) str_addf(label, ", trial %u of %lld", trial, (long long)trials);
+    job->newest = newest.failed ? NULL : mem_copy_text(str_text(&newest), &ignored);
+    job->survey = kind && strcmp(kind, "points") == 0;
+    job->steps = job->survey ? (points > 0 ? (uint64_t)points : 0) : steps > 0 ? (uint64_t)steps : 0;
+    job->last_part = rounds > 0 ? has_file(job->folder, "network.safetensors") : trials <= 1 || trial == trials;
+    str_done(&newest);
 }
 
 /* What config.json says, as far as it does. */
@@ -159,20 +182,16 @@ static void read_config(Job *job) {
     run_path(job->folder, "config.json", &path);
     char *text = file_read_all(str_text(&path), CONFIG_LIMIT, &length, &ignored);
     json_t *object = text ? json_loadb(text, length, 0, NULL) : NULL;
-    const char *given = json_string_value(json_object_get(object, "name"));
-    const char *rate_of = json_string_value(json_object_get(object, "rate_of"));
-    json_int_t steps = json_integer_value(json_object_get(object, "steps"));
-    json_int_t trials = json_integer_value(json_object_get(object, "trials"));
-    const char *slash = strrchr(job->folder, '/');
-    find_trial(job, trials);
-    job->name = mem_copy_text(given ? given : slash && slash[1] ? slash + 1 : job->folder, &ignored);
-    str_add(&label, job->name ? job->name : "");
-    if (trials > 1) str_addf(&label, ", trial %u of %lld", job->trial, (long long)trials);
+    const char *name = json_string_value(json_object_get(object, "name")),
+               *command = json_string_value(json_object_get(object, "command")),
+               *rate_of = json_string_value(json_object_get(object, "rate_of")), *slash = strrchr(job->folder, '/');
+    if (!name) name = slash && slash[1] ? slash + 1 : job->folder;
+    job->name = mem_copy_text(name, &ignored);
+    str_add(&label, name);
+    read_parts(job, object, &label);
+    if (job->survey && command) str_addf(&label, ", %s", command);
     job->label = label.failed ? NULL : mem_copy_text(str_text(&label), &ignored);
-    job->rate_of = mem_copy_text(rate_of ? rate_of : "steps", &ignored);
-    if (trials <= 1) job->newest = mem_copy_text(job->folder, &ignored);
-    job->steps = steps > 0 ? (uint64_t)steps : 0;
-    job->last_trial = trials <= 1 || job->trial == trials;
+    job->rate_of = mem_copy_text(rate_of ? rate_of : job->survey ? "points" : "steps", &ignored);
     json_decref(object);
     mem_free(text);
     str_done(&label);
@@ -240,12 +259,12 @@ bool job_read(const char *folder, Job *out, Error *err) {
         return error_set(err, STATUS_LIMIT, "out of memory for a job");
     }
     job.log = run_log_table(job.newest, &ignored);
-    double logged = job.log ? table_latest(job.log, "step") : NAN;
+    double logged = !job.log ? NAN : job.survey ? (double)job.log->rows : table_latest(job.log, "step");
     job.saved = saved_step(job.newest);
     job.step = logged > (double)job.saved ? (uint64_t)logged : job.saved;
-    job.loss = job.log ? table_latest(job.log, "loss") : NAN;
-    job.accuracy = job.log ? table_latest(job.log, "accuracy") : NAN;
-    bool all = job.steps > 0 && job.step >= job.steps && job.last_trial;
+    job.loss = job.log && !job.survey ? table_latest(job.log, "loss") : NAN;
+    job.accuracy = job.log && !job.survey ? table_latest(job.log, "accuracy") : NAN;
+    bool all = job.steps > 0 && job.step >= job.steps && job.last_part;
     bool failed = !busy && !all && job_failure(folder, &job.reason);
     job.state = busy ? JOB_RUNNING : all ? JOB_DONE : failed ? JOB_FAILED : JOB_STOPPED;
     *out = job;
@@ -267,7 +286,7 @@ void job_describe(const Job *job, Str *out) {
     str_addf(out, "%s: %s", job->folder, job_state_name(job->state));
     if (job->process) str_addf(out, " (process %ld)", job->process);
     if (job->reason.length) str_addf(out, ": %s", job->reason.text);
-    str_addf(out, ", step %llu", (unsigned long long)job->step);
+    str_addf(out, ", %s %llu", job->survey ? "point" : "step", (unsigned long long)job->step);
     if (job->steps) str_addf(out, " of %llu", (unsigned long long)job->steps);
     if (!isnan(job->loss)) str_addf(out, ", loss %.5g", job->loss);
     if (!isnan(job->accuracy)) str_addf(out, ", accuracy %.2f %%", job->accuracy);

@@ -94,3 +94,11 @@ bool rounds_run(Session *session, const char *name, bool monitor, ProgressiveJob
     progressive_results_done(&results);
     return done;
 }
+
+bool rounds_in_background(Session *session, ProgressiveJob *job, Result *result, Error *err) {
+    ProgressiveResults none;
+    job->train.prepare = true;
+    if (!progressive_run(job, &none, err)) return false;
+    progressive_results_done(&none);
+    return background_resume(session, job->train.name, job->train.folder, result, err);
+}

@@ -7,5 +7,7 @@
 /* Runs the job (`again`: goes on with its folder) and fills the command's result: the best network as `name`. */
 bool rounds_run(Session *session, const char *name, bool monitor, ProgressiveJob *job, bool again, const Report *report,
                 Result *result, Error *err);
+/* Another process does what `resume FOLDER` does here. */
+bool rounds_in_background(Session *session, ProgressiveJob *job, Result *result, Error *err);
 
 #endif

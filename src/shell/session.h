@@ -181,10 +181,10 @@ const char *job_state_name(JobState state);
 /* How a run stands, as far as its folder tells. */
 typedef struct Job {
     char *folder, *name, *rate_of;
-    char *label;     /* the name, with the trial where there are several */
-    char *newest;    /* the folder itself, or that of the newest of several trials: where log and checkpoints are */
-    unsigned trial;  /* its number; 0: there is one only */
-    bool last_trial; /* no further one follows */
+    char *label;    /* the name, with round and trial where there are several */
+    char *newest;   /* the folder itself, or that of the newest round's or trial's: where log and checkpoints are */
+    bool last_part; /* no further round or trial follows */
+    bool survey;    /* its steps are points, each a row of its log */
     uint64_t step, steps;  /* done, as far as log and checkpoints tell; planned, 0: not known */
     uint64_t saved;        /* the step of the newest checkpoint; 0: none */
     double loss, accuracy; /* the latest, NaN: none */
@@ -210,6 +210,8 @@ bool job_failure(const char *folder, Str *reason);
  * FOLDER/error.txt. The command must lock FOLDER with run_open; returns when it has, or with its error when it died
  * before. The job is listed. Relative paths mean the same there as here. */
 bool background_start(Session *session, const char *folder, const char *const *words, size_t count, Error *err);
+/* The same for `resume FOLDER`, and says what can be done with the job `name`. */
+bool background_resume(Session *session, const char *name, const char *folder, Result *result, Error *err);
 void background_farewell(Session *session); /* one line where runs of this session go on */
 
 /* ---- signals.c ---- */

@@ -238,38 +238,38 @@ static bool watched(Session *session, const char *name, const char *rate_of, uin
 /* Another process does what `resume FOLDER` does here. */
 static bool in_background(Session *session, TrainJob *job, Result *result, Error *err) {
     TrainResults none;
-    const char *words[] = {"resume", job->folder};
     job->prepare = true;
     if (!train_run(job, &none, err)) return false;
     train_results_done(&none);
-    if (!background_start(session, job->folder, words, 2, err)) return false;
-    str_addf(&result->message, "%s trains in the background: jobs, attach %s, stop %s, resume %s\n", job->name,
-             job->folder, job->folder, job->folder);
-    return true;
+    return background_resume(session, job->name, job->folder, result, err);
+}
+
+bool training_place(const Session *session, const Args *args, const char *name, Str *folder, bool *background,
+                    Error *err) {
+    *background = args_flag(args, "background");
+    if (*background && session->options.safe) return error_set(err, STATUS_USAGE, "--safe allows no background runs");
+    if (*background && args_flag(args, "monitor"))
+        return error_set(err, STATUS_USAGE, "--background leaves the prompt free; attach shows the monitor");
+    if (*background && args_choice(args, "report") == 1)
+        return error_set(err, STATUS_USAGE,
+                         "--report full is not for --background: evaluate --report full measures afterwards");
+    if (args_text(args, "run")) return path_expand(args_text(args, "run"), folder, err);
+    if (*background) str_addf(folder, "runs/%s", name);
+    return str_ok(folder, err);
 }
 
 bool training_run(Session *session, const Args *args, TrainJob *job, Result *result, Error *err) {
-    const bool background = args_flag(args, "background"), monitor = args_flag(args, "monitor");
     Str folder = {0};
-    if (background && session->options.safe) return error_set(err, STATUS_USAGE, "--safe allows no background runs");
-    if (background && monitor)
-        return error_set(err, STATUS_USAGE, "--background leaves the prompt free; attach shows the monitor");
-    if (args_text(args, "run"))
-        path_expand(args_text(args, "run"), &folder, err);
-    else if (background)
-        str_addf(&folder, "runs/%s", job->name);
-    bool full;
+    bool background, full;
     const Report report = {.data = job->data, .seed = session->seed, .task = &session->task};
-    bool done = str_ok(&folder, err) && report_wanted(args, job->data, &full, err);
+    bool done = training_place(session, args, job->name, &folder, &background, err) &&
+                report_wanted(args, job->data, &full, err);
     if (folder.length) job->folder = str_text(&folder);
-    if (done && background && full)
-        done = error_set(err, STATUS_USAGE,
-                         "--report full is not for --background: evaluate --report full measures afterwards");
     if (done && background)
         done = in_background(session, job, result, err);
     else if (done)
-        done = watched(session, job->name, train_rate_of(&job->config), job->config.steps, monitor, job, false,
-                       full ? &report : NULL, result, err);
+        done = watched(session, job->name, train_rate_of(&job->config), job->config.steps, args_flag(args, "monitor"),
+                       job, false, full ? &report : NULL, result, err);
     str_done(&folder);
     return done;
 }

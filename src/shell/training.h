@@ -28,6 +28,10 @@ TrainWish training_watch(void *training, const TrainStatus *status);
  * be saved. */
 bool training_result(const char *name, const char *folder, TrainResults *results, const Report *report, Result *result,
                      Error *err);
+/* Where a run is kept, added to *folder (nothing: nowhere), and whether another process does it: --run, --background,
+ * which go together with --monitor and --report as they do here. */
+bool training_place(const Session *session, const Args *args, const char *name, Str *folder, bool *background,
+                    Error *err);
 /* Does a job as --run, --monitor and --background have it: here, watched, from training_open to training_result, or in
  * another process. */
 bool training_run(Session *session, const Args *args, TrainJob *job, Result *result, Error *err);

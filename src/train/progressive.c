@@ -172,6 +172,16 @@ static bool run_round(const ProgressiveJob *job, const Network *target, unsigned
     return done;
 }
 
+/* Of rounds that came to their end: the network they gave, whose file says that they did. */
+static void save_last(const ProgressiveJob *job, ProgressiveResults *out) {
+    Str path = {0};
+    if (!job->train.folder || out->partial) return;
+    run_path(job->train.folder, "network.safetensors", &path);
+    if (!str_ok(&path, &out->save_error) || !network_save(out->network, str_text(&path), true, &out->save_error))
+        out->saved = out->save_error.status;
+    str_done(&path);
+}
+
 /* A failure or an interruption after the first round leaves the rounds before it. */
 static bool run_rounds(const ProgressiveJob *job, ProgressiveResults *out, Error *err) {
     const Network *target = job->train.source;
@@ -202,6 +212,7 @@ static bool run_rounds(const ProgressiveJob *job, ProgressiveResults *out, Error
     }
     if (out->best == SIZE_MAX) out->best = out->count;
     out->network = network_copy(out->best < out->count ? out->round[out->best].network : job->train.source, err);
+    if (out->network) save_last(job, out);
     return out->network != NULL;
 }
 
@@ -225,7 +236,7 @@ static bool open_above(const ProgressiveJob *job, Run **run, Error *err) {
 bool progressive_run(const ProgressiveJob *job, ProgressiveResults *out, Error *err) {
     Run *run = NULL;
     *out = (ProgressiveResults){0};
-    bool done = check(job, err) && open_above(job, &run, err) && run_rounds(job, out, err);
+    bool done = check(job, err) && open_above(job, &run, err) && (job->train.prepare || run_rounds(job, out, err));
     run_close(run);
     if (!done) progressive_results_done(out);
     return done;

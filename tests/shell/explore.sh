@@ -82,6 +82,21 @@ for signal in INT TERM KILL; do
     check "to the same file" cmp "$work/whole.csv" "$work/$signal.csv"
     equal "each point once" "$((grid * grid))" "$(tail -n +2 "$folder/log.csv" | cut -d, -f1 | sort -u | wc -l)"
 done
+# In the background, the prompt left: the same file.
+equal "in the background" 0 "$(run "$wide --run $work/back --background")"
+contains "it says what can be done" "$(cat "$work/err")" "landscape runs in the background: jobs, attach $work/back, stop"
+await sh -c "'$weft' --format csv -c jobs 2>/dev/null | grep -q '\"back, landscape\",done,$((grid * grid)),$((grid * grid)),'"
+equal "attach is a line" "$work/back: done, point $((grid * grid)) of $((grid * grid))" "$("$weft" -c "attach $work/back" </dev/null)"
+"$weft" -q -c "resume $work/back --as whole; export whole $work/back.csv" 2>/dev/null
+check "finds the same points" cmp "$work/whole.csv" "$work/back.csv"
+equal "a sweep" 0 "$(run "sweep lowpass base --over cutoff=1,2 --on test --run $work/swept --background")"
+await sh -c "'$weft' -c jobs 2>/dev/null | grep -q 'swept, sweep.done.3.3'"
+check "too" sh -c "'$weft' -c jobs | grep -q 'swept, sweep.done.3.3'"
+equal "a path" 0 "$(run "interpolate base smooth --points 4 --on test --run $work/path --background")"
+await sh -c "'$weft' -c jobs 2>/dev/null | grep -q 'path, interpolate.done.4.4'"
+check "too" sh -c "'$weft' -c jobs | grep -q 'path, interpolate.done.4.4'"
+equal "the same again in the foreground goes on with it" 0 "$(run "interpolate base smooth --points 4 --on test --run $work/path")"
+refused "it needs a folder" "$wide --background" 2 "--run FOLDER"
 equal "nothing is left to do: the same at once" 0 "$(run "$wide --run $work/run-INT")"
 refused "other arguments do not go on in the folder" "landscape base smooth third --grid 2 --on test --run $work/run-INT" 1 "other arguments"
 refused "nor do other images" "load data test sample:fashion-test --limit 20 --quiet; $wide --run $work/run-INT" 1 "other networks or data"

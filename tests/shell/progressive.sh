@@ -62,6 +62,15 @@ for pair in INT:130 TERM:143; do
     equal "and the same files" "$(files "$work/whole/run")" "$(files "$work/$signal/run")"
 done
 cd "$root" || exit 1
+
+# In the background: the same figures (the files name another command), and jobs sees rounds, trials and the end.
+equal "in the background" 0 "$(status "$weft" -q -c "$load" -c "progressive base $long --on test --select-on more --into p --run $work/back --background")"
+await sh -c "'$weft' -c jobs 2>/dev/null | grep -q 'trial 3 of 3.done'"
+check "it comes to its end" sh -c "'$weft' -c jobs | grep -q 'p, round 2 of 2, trial 3 of 3.done'"
+figures() { status "$weft" -c "resume $1" >/dev/null; rev "$work/out" | cut -f2- | rev; } # all but the seconds
+equal "with the same figures" "$(figures "$work/whole/run")" "$(figures "$work/back")"
+check "the last network is kept as well" test -s "$work/back/network.safetensors"
+contains "a full report is for later" "$("$weft" -c "$load" -c "progressive base $long --on test --into p --report full --background" 2>&1 >/dev/null)" "measures afterwards"
 check "without --run there is nothing to go on with" bash -c "setsid '$weft' -q -c '$load' -c 'progressive base --steps 100000 --hidden 8 --on test --into p' 2>'$work/err' & sleep 1; kill -s INT \$!; wait \$!; [ \$? = 130 ] && ! grep resume '$work/err'"
 
 # What is refused.

@@ -43,7 +43,8 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     Job first = {0}, now = {0};
     Error problem;
     bool done = job_find(args_text(args, "JOB"), &folder, err) && job_read(str_text(&folder), &first, err);
-    if (done && !watch(&first, &now, &problem) && problem.status != STATUS_FAILED) { /* else there is no terminal */
+    if (done && !first.survey && !watch(&first, &now, &problem) &&
+        problem.status != STATUS_FAILED) { /* else there is no terminal */
         *err = problem;
         done = false;
     }
@@ -69,7 +70,7 @@ const Command command_attach = {
     .description =
         "Curves of loss, accuracy, learning rate and throughput from the run's log, once a second. q leaves, and the run goes "
         "on; x stops it, after a question; L changes between a logarithmic and a linear axis. A run that has ended is shown "
-        "as it ended. Where there is no terminal: one line about the run.",
+        "as it ended. Where there is no terminal, and of a sweep, interpolation or landscape: one line about the run.",
     .positionals = positionals,
     .examples = examples,
     .examples_need_job = true,

@@ -114,13 +114,14 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
                            .context = &path,
                            .what = "interpolating"};
     bool done = explore_run(session, args, &survey, &explored, result, err);
-    if (done) {
+    if (done && !explored.elsewhere) {
         result->table = make_table(&path, &survey, &explored, err);
         draw(&path, &survey, result);
         explored_done(&explored);
+        done = result->table != NULL;
     }
     mem_free(layers);
-    return result->table != NULL;
+    return done;
 }
 
 static const ArgSpec positionals[] = {

@@ -50,8 +50,8 @@ const Command command_jobs = {
     .group = "Runs",
     .summary = "lists the runs that were started in the background",
     .description =
-        "A run in the background goes on when weft is left. It is running while a process holds its folder's lock, "
-        "done when its log has reached the last step, failed where the file error.txt in its folder says why, else "
+        "train, fit, progressive, sweep, interpolate and landscape take --background: another weft process works on the run's folder, and goes on when weft is left. A run is running while a process holds its folder's lock, "
+        "done when its log has reached the last step (the steps of a sweep, interpolation or landscape are its points), failed where the file error.txt in its folder says why, else "
         "stopped (it can be resumed). A run whose folder is removed is forgotten. The list is the file "
         "weft/jobs in $XDG_STATE_HOME or ~/.local/state.",
     .examples = examples,

@@ -177,6 +177,7 @@ static bool survey_landscape(Session *session, const Args *args, Landscape *l, R
                            .context = l,
                            .what = "landscape"};
     if (!explore_run(session, args, &survey, &explored, result, err)) return false;
+    if (explored.elsewhere) return true;
     result->table = make_table(l, &survey, &explored, err);
     explored_done(&explored);
     draw(l, result);

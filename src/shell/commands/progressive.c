@@ -26,15 +26,18 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
                           .select = args_dataset(args, "select-on"),
                           .rounds = (unsigned)args_integer(args, "rounds"),
                           .patience = (unsigned)args_integer(args, "patience")};
-    if (args_text(args, "run") && !path_expand(args_text(args, "run"), &folder, err)) return false;
-    if (folder.length) job.train.folder = str_text(&folder);
-    bool full;
+    bool full, background;
     const Report report = {.data = job.train.data, .seed = session->seed, .task = &session->task};
-    bool done = report_wanted(args, job.train.data, &full, err) &&
+    bool done = training_place(session, args, job.train.name, &folder, &background, err) &&
+                report_wanted(args, job.train.data, &full, err) &&
                 workspace_accepts(session, job.train.name, OBJECT_NETWORK, err) &&
-                set_config(session, args, &job.train.config, err) &&
-                rounds_run(session, job.train.name, args_flag(args, "monitor"), &job, false, full ? &report : NULL,
-                           result, err);
+                set_config(session, args, &job.train.config, err);
+    if (folder.length) job.train.folder = str_text(&folder);
+    if (done && background)
+        done = rounds_in_background(session, &job, result, err);
+    else if (done)
+        done = rounds_run(session, job.train.name, args_flag(args, "monitor"), &job, false, full ? &report : NULL,
+                          result, err);
     str_done(&folder);
     return done;
 }
@@ -75,6 +78,7 @@ static const ArgSpec options[] = {
      .max = COUNT_MOST,
      .help = "optimiser steps of every trial (10000)"},
     OPTIONS_WATCH,
+    OPTIONS_BACKGROUND("NEW"),
     OPTIONS_PREDICTOR,
     OPTIONS_KERNELS,
     OPTIONS_OPTIMISER("ranger", "0.005", "1e-6", "cosine", "learning rate"),
@@ -99,7 +103,7 @@ const Command command_progressive = {
         "Choosing the best of many on the very images that are reported flatters: the more trials and rounds, the more of the gain is "
         "luck. The paper chooses on its test images. With --select-on DATA the choice is made on other images, and what --on says is "
         "what new images would. With --run FOLDER all is kept (round-N/trial-M, and each round's network.safetensors and "
-        "predictor.safetensors), and resume FOLDER goes on in the middle of a trial, to the same result.",
+        "predictor.safetensors; at the end the result, network.safetensors), and resume FOLDER goes on in the middle of a trial, to the same result.",
     .positionals = positionals,
     .options = options,
     .examples = examples,

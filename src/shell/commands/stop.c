@@ -38,7 +38,7 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     done = done && end_process(folder.text, process, err) && job_read(folder.text, &job, err);
     if (done) {
         str_addf(&result->message, "%s: %s", job.folder, job_state_name(job.state));
-        str_addf(&result->message, job.saved ? ", saved at step %llu" : " at step %llu",
+        str_addf(&result->message, "%s at %s %llu", job.saved ? ", saved" : "", job.survey ? "point" : "step",
                  (unsigned long long)(job.saved ? job.saved : job.step));
         if (job.steps) str_addf(&result->message, " of %llu", (unsigned long long)job.steps);
         if (job.reason.length) str_addf(&result->message, ": %s", job.reason.text);

@@ -290,7 +290,6 @@ static bool survey_sweep(Sweep *sweep, Result *result, Error *err) {
     const size_t points = sweep->series_count * sweep->per_series + 1;
     const Dataset *data = args_dataset(sweep->args, "on");
     Explored explored;
-    bool done = false;
     size_t *series_of = mem_alloc(points, sizeof *series_of, err);
     const bool **layers = series_of ? mem_alloc(sweep->series_count, sizeof *layers, err) : NULL;
     for (size_t i = 0; layers && i < points; i++)
@@ -307,7 +306,8 @@ static bool survey_sweep(Sweep *sweep, Result *result, Error *err) {
                            .make = make,
                            .context = sweep,
                            .what = "sweeping"};
-    if (layers && explore_run(sweep->session, sweep->args, &survey, &explored, result, err)) {
+    bool done = layers && explore_run(sweep->session, sweep->args, &survey, &explored, result, err);
+    if (done && !explored.elsewhere) {
         result->table = make_table(sweep, &survey, &explored, err);
         draw(sweep, &survey, &explored, result);
         explored_done(&explored);
