@@ -65,12 +65,13 @@ static int launch_child(Launch *launch, Error *err) {
     return -1;
 }
 
-/* Until the run's folder is locked, or the child is gone, or the user waits no longer. False: it failed. */
+/* Until the child has locked the run's folder and has put its number there (it holds the lock first), or the child is
+ * gone, or the user waits no longer. False: it failed. */
 static bool await_start(const char *folder, int alive, Error *err) {
     enum { STEP = 20 /* ms */ };
     struct pollfd pipe = {.fd = alive};
     long process;
-    while (!run_busy(folder, &process) && cancel_level() == 0) {
+    while (!(run_busy(folder, &process) && process > 0 && process != (long)getpid()) && cancel_level() == 0) {
         if (poll(&pipe, 1, STEP) <= 0) continue;
         Str reason = {0};
         bool failed = job_failure(folder, &reason);
