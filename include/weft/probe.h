@@ -87,6 +87,11 @@ typedef struct Survey {
      * change of these layers is measured. NULL: neither. */
     const bool *const *layers;
     bool whole; /* run every network from the first step on all the same */
+    /* Above 0: the points are a grid, row by row, of so many columns, and are measured only where the surface bends: until
+     * every loss is within this share of what the points around it foretold. The others are interpolated, bilinearly (a
+     * loss in its logarithm); their `recomputed` is 0. */
+    double tolerance;
+    size_t columns;
     /* The network of a point; from several threads at once. */
     Network *(*make)(void *context, size_t point, Error *err);
     void *context;

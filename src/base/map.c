@@ -97,7 +97,7 @@ typedef struct Keeper {
     Run *run;
     size_t *missing; /* the points to evaluate */
     double *results;
-    bool *done, *kept;    /* kept: in the log */
+    bool *done, *kept;    /* kept: in the log, or marked by the caller */
     pthread_mutex_t lock; /* guards all below, `kept` and the log */
     bool behind;          /* a point is done that the log has not */
     double synced;
@@ -171,7 +171,10 @@ bool points_run(const Points *points, Run *run, double *results, bool *done, con
               (keeper.kept = mem_alloc(points->count, sizeof *keeper.kept, err)) &&
               (cost = mem_alloc(points->count, sizeof *cost, err)) && (!run || (open = take_log(&keeper, err)));
     for (size_t i = 0; ok && i < points->count; i++) {
-        if (done[i]) continue;
+        if (done[i]) {
+            keeper.kept[i] = true;
+            continue;
+        }
         cost[count] = points->cost ? points->cost[i] : 0;
         keeper.missing[count++] = i;
     }

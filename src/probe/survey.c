@@ -4,6 +4,7 @@
  * the networks of a series share is run once, by whichever of its points comes first, and freed by the last of them.
  */
 #include "probe/evaluate.h"
+#include "probe/refine.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -349,24 +350,39 @@ static bool point_costs(Surveyor *surveyor, double **costs, Error *err) {
     return *costs != NULL;
 }
 
-static bool run_all(Surveyor *surveyor, Run *run, double *results, bool *done, const Task *task, Error *err) {
-    const Survey *survey = surveyor->survey;
+typedef struct Round {
+    Surveyor *surveyor;
+    Run *run;
+    double *results;
+    const Task *task;
+} Round;
+
+/* The points that are not done. */
+static bool run_missing(void *context, bool *done, Error *err) {
+    const Round *round = context;
+    const Survey *survey = round->surveyor->survey;
     const char *names[PER_DATA * SURVEY_DATA + PER_LAYERS + 1];
     const size_t values = survey_values(survey);
     for (size_t i = 0; i < values; i++) names[i] = survey_value_name(survey, i);
     double *costs = NULL;
-    if (!point_costs(surveyor, &costs, err)) return false;
+    if (!point_costs(round->surveyor, &costs, err)) return false;
     const Points points = {.count = survey->points,
                            .values = values,
                            .names = names,
                            .cost = costs,
                            .evaluate = run_point,
-                           .context = surveyor,
+                           .context = round->surveyor,
                            .what = survey->what,
                            .executor = survey->points < pool_threads() ? run_in_turn : pool_run};
-    const bool ok = points_run(&points, run, results, done, task, err);
+    const bool ok = points_run(&points, round->run, round->results, done, round->task, err);
     mem_free(costs);
     return ok;
+}
+
+static bool run_all(Surveyor *surveyor, Run *run, double *results, bool *done, const Task *task, Error *err) {
+    Round round = {.surveyor = surveyor, .run = run, .results = results, .task = task};
+    return surveyor->survey->tolerance > 0 ? refine_grid(surveyor->survey, run_missing, &round, results, done, err)
+                                           : run_missing(&round, done, err);
 }
 
 bool survey_run(const Survey *survey, Run *run, double *results, bool *done, const Task *task, Error *err) {

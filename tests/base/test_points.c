@@ -214,6 +214,32 @@ static void writes_again(void **state) {
     if (done[0]) check_results(results, done);
 }
 
+/* Points that the caller marked are not its run's: no row of theirs is written, also when rows are written again. */
+static void marked_points_stay_out(void **state) {
+    (void)state;
+    Error err, none;
+    pool_set_threads(1);
+    for (uint64_t k = 0; k < 12; k++) {
+        double results[COUNT * VALUES] = {0};
+        bool done[COUNT] = {0};
+        char path[96];
+        snprintf(path, sizeof path, "%s/log.csv", folder);
+        remove(path);
+        for (size_t i = 0; i < COUNT; i += 2) done[i] = true;
+        Run *run = run_open(folder, &none);
+        const Points points = points_of(NULL);
+        if (k > 0) fault_arm(FAULT_WRITE, k, false);
+        points_run(&points, run, results, done, NULL, &err);
+        fault_disarm();
+        run_close(run);
+        Table *log = run_log_table(folder, &err);
+        for (size_t row = 0; log && row < log->rows; row++) assert_true(log->columns[0].cells[row].integer % 2 == 1);
+        assert_true(k > 0 || (log && log->rows == COUNT / 2));
+        table_free(log);
+        for (size_t i = 0; i < COUNT; i += 2) assert_int_equal(ran[i], 0);
+    }
+}
+
 static void without_memory(void **state) {
     (void)state;
     Error err;
@@ -272,6 +298,7 @@ int main(void) {
                                        TEST(leaves_marked_points_alone),
                                        TEST(reads_only_whole_rows),
                                        TEST(writes_again),
+                                       TEST(marked_points_stay_out),
                                        TEST(without_memory),
                                        TEST(expensive_points_come_first),
                                        TEST(no_points)};

@@ -82,6 +82,32 @@ for signal in INT TERM KILL; do
     check "to the same file" cmp "$work/whole.csv" "$work/$signal.csv"
     equal "each point once" "$((grid * grid))" "$(tail -n +2 "$folder/log.csv" | cut -d, -f1 | sort -u | wc -l)"
 done
+# Measured only where the loss bends: what is measured is the same, the rest not far from it, and so it is when resumed.
+line='landscape base --random 1 --grid 65 --span 0.5 --on test --train test'
+part="$line --adaptive 0.1"
+equal "adaptive" 0 "$(run "$part --as part; export part $work/part.csv; $line --as line; export line $work/line.csv")"
+check "what is measured is so on the full grid, the rest is near" python3 - "$work/line.csv" "$work/part.csv" <<'PY'
+import csv, math, sys
+whole, part = ([row for row in csv.DictReader(line for line in open(name) if not line.startswith("#"))] for name in sys.argv[1:])
+assert len(whole) == len(part)
+far = measured = 0
+for a, b in zip(whole, part):
+    if b["measured"] == "yes":
+        measured += 1
+        assert all(a[key] == b[key] for key in a), (a, b)
+    far = max(far, abs(math.log(float(a["loss"]) / float(b["loss"]))))
+assert 0 < measured < len(whole) and far < 0.1, (measured, far)
+PY
+for _ in 1 2; do
+    before=$(cat "$work/run-part/log.csv" 2>/dev/null | wc -l); [ "$before" -gt 0 ] || before=1
+    setsid "$weft" -q -c "$load" -c "$part --run $work/run-part" 2>"$work/err" & pid=$!
+    await sh -c "[ \$(wc -l <$work/run-part/log.csv) -gt $before ] || ! kill -0 $pid"
+    kill -s INT $pid 2>/dev/null; wait $pid 2>/dev/null
+done
+equal "resumes" 0 "$(status "$weft" -c "resume $work/run-part --as part; export part $work/part2.csv")"
+check "to the same file" cmp "$work/part.csv" "$work/part2.csv"
+refused "no tolerance of nought" "$line --adaptive 0" 2 "--adaptive must be greater than 0"
+
 # In the background, the prompt left: the same file.
 equal "in the background" 0 "$(run "$wide --run $work/back --background")"
 contains "it says what can be done" "$(cat "$work/err")" "landscape runs in the background: jobs, attach $work/back, stop"

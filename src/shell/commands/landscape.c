@@ -18,6 +18,7 @@ typedef struct Landscape {
     double low[2], high[2]; /* of a and b */
     Mark mark[CHART_MARKS_MAX];
     size_t marks;
+    double tolerance; /* of --adaptive; 0: every point is measured */
     const char *line_text;
 } Landscape;
 
@@ -108,9 +109,10 @@ static void add_columns(Table *table, const Landscape *l, const Survey *survey) 
         table_column(table, d ? "train_error" : "error", "%", COLUMN_REAL);
         table_column(table, d ? "train_accuracy" : "accuracy", "%", COLUMN_REAL);
     }
+    if (l->tolerance > 0) table_column(table, "measured", "", COLUMN_TEXT);
 }
 
-static void add_notes(Table *table, const Landscape *l) {
+static void add_notes(Table *table, const Landscape *l, size_t measured) {
     Str marks = {0};
     for (size_t i = 0; i < l->marks; i++) {
         const Mark *mark = &l->mark[i];
@@ -118,12 +120,16 @@ static void add_notes(Table *table, const Landscape *l) {
         if (mark->distance > 1e-6 * (l->unit_u + l->unit_v)) str_addf(&marks, " at a distance of %.3g", mark->distance);
     }
     table_note(table, "networks", "%s", str_text(&marks));
+    if (l->tolerance > 0)
+        table_note(table, "measured", "%zu of %zu points; the others are interpolated", measured,
+                   l->line ? l->grid : l->grid * l->grid);
     table->failed = table->failed || marks.failed;
     str_done(&marks);
 }
 
 static Table *make_table(const Landscape *l, const Survey *survey, const Explored *explored, Error *err) {
     Table *table = table_new(err);
+    size_t measured = 0;
     if (!table) return NULL;
     add_columns(table, l, survey);
     for (size_t i = 0; i < survey->points; i++) {
@@ -138,8 +144,11 @@ static Table *make_table(const Landscape *l, const Survey *survey, const Explore
             table_real(table, 100 - accuracy);
             table_real(table, accuracy);
         }
+        const bool own = explored_value(explored, i, explored->values - 1) > 0; /* recomputed */
+        if (l->tolerance > 0) table_text(table, own ? "yes" : "no");
+        measured += own;
     }
-    add_notes(table, l);
+    add_notes(table, l, measured);
     return table_finish(table, err);
 }
 
@@ -173,6 +182,8 @@ static bool survey_landscape(Session *session, const Args *args, Landscape *l, R
                            .data_count = train ? 2 : 1,
                            .points = l->line ? l->grid : l->grid * l->grid,
                            .series_count = 1,
+                           .tolerance = l->tolerance,
+                           .columns = l->grid,
                            .make = make,
                            .context = l,
                            .what = "landscape"};
@@ -185,8 +196,10 @@ static bool survey_landscape(Session *session, const Args *args, Landscape *l, R
 }
 
 static bool run(Session *session, const Args *args, Result *result, Error *err) {
-    Landscape landscape = {
-        .origin = args_network(args, "A"), .grid = (size_t)args_integer(args, "grid"), .line_text = args->line};
+    Landscape landscape = {.origin = args_network(args, "A"),
+                           .grid = (size_t)args_integer(args, "grid"),
+                           .tolerance = args_value(args, "adaptive")->given ? args_real(args, "adaptive") : 0,
+                           .line_text = args->line};
     if (!args_dataset(args, "on"))
         return error_set(err, STATUS_USAGE, "landscape measures loss and error: on which images? --on DATA");
     const bool done = (args_text(args, "random") ? around_one(session, args, &landscape, err)
@@ -231,12 +244,20 @@ static const ArgSpec options[] = {
      .max = 1e6,
      .standard = "1",
      .help = "random directions go from -S to S"},
+    {.name = "adaptive",
+     .kind = ARG_REAL,
+     .value = "T",
+     .above_min = true,
+     .max = 10,
+     .help =
+         "measure only where the loss bends: until it is within this share (0.1, say) of what the points around foretell"},
     OPTIONS_EXPLORE,
     {.name = "train", .kind = ARG_DATASET, .value = "DATA", .help = "measure on these too: train_loss, train_error"},
     {0}};
 static const char *const examples[] = {"landscape base smooth quieter --on few --grid 5",
                                        "landscape base --random 1 --on few --grid 9 --span 0.5",
-                                       "landscape base --random 2 --on few --grid 3 --seed 4", NULL};
+                                       "landscape base --random 2 --on few --grid 3 --seed 4",
+                                       "landscape base --random 1 --on few --grid 33 --adaptive 0.05", NULL};
 
 const Command command_landscape = {
     .name = "landscape",
@@ -247,7 +268,8 @@ const Command command_landscape = {
         "the weights' own distance. What all three have alike stays as it is. The networks are marked, and more of them are projected onto the plane (the note tells how far "
         "from it they are). A flat valley that holds a network and its smoothed reconstruction says that they are one solution. With --random: around one network, along normal random directions of which every filter has the "
         "norm of the network's own (Li et al., 2018); the seed chooses them. The chart draws the loss on a logarithmic colour scale with contour lines; plot "
-        "--value error draws the error.",
+        "--value error draws the error. --adaptive begins with a coarse grid and halves its cells where the loss bends; what lies between is "
+        "interpolated (column `measured`: no), so that fine grids of smooth valleys cost a fraction.",
     .positionals = positionals,
     .options = options,
     .examples = examples,

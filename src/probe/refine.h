@@ -1,0 +1,14 @@
+/* refine -- a grid of points measured only where its surface bends. Private to src/probe. */
+#ifndef WEFT_PROBE_REFINE_H
+#define WEFT_PROBE_REFINE_H
+
+#include "weft/probe.h"
+
+/* Measures the points that are not marked in `done`, and marks them. */
+typedef bool RefineMeasure(void *context, bool *done, Error *err);
+
+/* Fills results (points x survey_values) of a survey with `columns` and `tolerance` as its description says. Where
+ * `measure` fails, `done` marks the points that were measured. STATUS_LIMIT without memory. */
+bool refine_grid(const Survey *survey, RefineMeasure *measure, void *context, double *results, bool *done, Error *err);
+
+#endif
