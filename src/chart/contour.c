@@ -37,7 +37,7 @@ void contours_levels(const Chart *chart, const ChartView *view, Contours *out) {
     *out = (Contours){0};
     if (!chart_takes_contours(chart) || !apart || !isfinite(high - low)) return;
     out->level_count = count;
-    scale = (Scale){low, high, scale.log};
+    scale = (Scale){.low = low, .high = high, .log = scale.log};
     for (unsigned i = 0; i < count; i++) out->level[i] = scale_value(scale, (i + 1.0) / (count + 1));
     for (unsigned i = 0; i < count; i++) {
         double next = i + 1 < count ? out->level[i + 1] : high, step = next - out->level[i];

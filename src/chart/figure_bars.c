@@ -168,7 +168,7 @@ void figure_bars(Figure *figure) {
     bars.first = (size_t)fmax(ceil(places.low - 1e-9), 0);
     double last = fmin(floor(places.high + 1e-9), (double)chart->x.count - 1);
     bars.count = last >= (double)bars.first ? (size_t)last - bars.first + 1 : 0;
-    bars.places = (Scale){(double)bars.first - 0.5, (double)(bars.first + bars.count) - 0.5, false};
+    bars.places = (Scale){.low = (double)bars.first - 0.5, .high = (double)(bars.first + bars.count) - 0.5};
     bars.rows = bars.count > 0 && bars.count * chart->series_count <= ROWS_MOST;
     if (bars.count == 0) {
         figure_labels(figure, chart->x.label, "");

@@ -24,7 +24,9 @@ static bool numeric_axis(Axis *axis, const Column *column, size_t rows, Error *e
         if (isfinite(value)) axis->values[count++] = value == 0 ? 0 : value;
     }
     if (count > 0) qsort(axis->values, count, sizeof(double), compare_numbers);
+    axis->integer = true; /* a sweep's whole numbers are such, whatever the column's type */
     for (size_t i = 0; i < count; i++) {
+        axis->integer = axis->integer && axis->values[i] == floor(axis->values[i]);
         if (axis->count == 0 || axis->values[i] != axis->values[axis->count - 1]) {
             axis->values[axis->count++] = axis->values[i];
         }

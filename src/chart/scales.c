@@ -14,8 +14,8 @@ static double bounded(double value, double fallback) {
 }
 
 Scale scale_sane(double low, double high, bool log, double least_positive) {
-    Scale scale = {bounded(low, 0), bounded(high, 1), log};
-    if (scale.low > scale.high) scale = (Scale){scale.high, scale.low, log};
+    Scale scale = {.low = bounded(low, 0), .high = bounded(high, 1), .log = log};
+    if (scale.low > scale.high) scale = (Scale){.low = scale.high, .high = scale.low, .log = log};
     if (log) {
         if (!(least_positive > 0) || !isfinite(least_positive)) least_positive = 1;
         if (scale.low <= 0) scale.low = fmin(least_positive, scale.high > 0 ? scale.high : least_positive);
@@ -116,6 +116,7 @@ static void linear_ticks(Scale scale, size_t most, Ticks *out) {
     int power = (int)floor(log10(span / (double)most)) - 1;
     for (int i = 0; i < 12; i++) {
         double step = steps[i % 3] * pow(10, power + i / 3);
+        if (scale.whole && step < 1 && floor(scale.high) >= ceil(scale.low)) step = 1; /* zoomed in between: as ever */
         if (step > 0 && multiples(scale, step, most, out)) {
             label_ticks(out, step);
             return;

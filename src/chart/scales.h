@@ -8,6 +8,7 @@
 typedef struct Scale {
     double low, high;
     bool log;
+    bool whole; /* its ticks are whole numbers */
 } Scale;
 
 /* Values further out than this are drawn at it, so that spans and sums stay finite. */

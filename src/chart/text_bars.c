@@ -269,7 +269,7 @@ static int middle_of(const Chart *chart, const Columns *columns, size_t category
 static bool columns_axis(Canvas *canvas, const Chart *chart, const Columns *columns, const Layout *layout, size_t first,
                          size_t count) {
     int used = columns->bar > 0 ? (int)count * columns->step : columns->plot.width;
-    Scale places = {(double)first - 0.5, (double)(first + count) - 0.5, false};
+    Scale places = {.low = (double)first - 0.5, .high = (double)(first + count) - 0.5};
     Labels labels = {0};
     if (layout->axis < 0) return false;
     bool indices = count > 0 && labels_names(&chart->x, places, used, &labels);

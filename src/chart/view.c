@@ -25,7 +25,7 @@ static Scale padded(const Axis *axis, double margin, bool log, bool from_zero) {
     }
     Scale scale = scale_sane(low, high, log, axis->least_positive);
     if (high - low <= 0 || margin == 0) return scale;
-    Scale wide = {scale_value(scale, -margin), scale_value(scale, 1 + margin), log};
+    Scale wide = {.low = scale_value(scale, -margin), .high = scale_value(scale, 1 + margin), .log = log};
     if (low >= 0 && wide.low < 0) wide.low = 0;
     if (high <= 0 && wide.high > 0) wide.high = 0;
     if (strcmp(axis->unit, "%") == 0 && high <= 100 && wide.high > 100) wide.high = 100;
@@ -33,7 +33,7 @@ static Scale padded(const Axis *axis, double margin, bool log, bool from_zero) {
 }
 
 static Scale grid_range(const Axis *axis, bool log) {
-    if (axis->count == 0) return (Scale){0, 1, false};
+    if (axis->count == 0) return (Scale){.low = 0, .high = 1};
     return scale_sane(grid_edge(axis, 0, log), grid_edge(axis, axis->count, log), log, axis->least_positive);
 }
 
@@ -62,12 +62,16 @@ static Scale viewed(double low, double high, bool log, const Axis *axis, Scale f
 
 Scale view_x(const Chart *chart, const ChartView *view) {
     bool log = view->log_x && x_is_numeric(chart);
-    return viewed(view->x0, view->x1, log, &chart->x, full_x(chart, log));
+    Scale scale = viewed(view->x0, view->x1, log, &chart->x, full_x(chart, log));
+    scale.whole = chart->x.integer;
+    return scale;
 }
 
 Scale view_y(const Chart *chart, const ChartView *view) {
     bool log = view->log_y && y_is_numeric(chart);
-    return viewed(view->y0, view->y1, log, &chart->y, full_y(chart, log));
+    Scale scale = viewed(view->y0, view->y1, log, &chart->y, full_y(chart, log));
+    scale.whole = chart->y.integer;
+    return scale;
 }
 
 /* The second axis: what part of it is in view follows the left one, so that both move as one picture. */
@@ -86,7 +90,7 @@ Scale view_series(const Chart *chart, const ChartView *view, const Series *serie
 Scale value_scale(const Chart *chart) {
     double low = chart->value.low, high = chart->value.high;
     bool log = chart->encoding.kind == CHART_HEATMAP && chart->encoding.log_value;
-    if (low > high) return (Scale){log ? 0.1 : 0, 1, log};
+    if (low > high) return (Scale){.low = log ? 0.1 : 0, .high = 1, .log = log};
     if (log)
         return scale_sane(fmin(fmax(low, chart->value.least_positive), high), high, true, chart->value.least_positive);
     if (chart->encoding.diverging) {

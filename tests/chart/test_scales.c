@@ -53,7 +53,7 @@ static void steps_are_1_2_5(void **state) {
     for (int i = 0; i < 2000; i++) {
         Ticks ticks;
         double low = rng_normal(&rng), span = pow(10, 6 * rng_uniform(&rng) - 3);
-        ticks_find((Scale){low, low + span, false}, 7, &ticks);
+        ticks_find((Scale){.low = low, .high = low + span}, 7, &ticks);
         assert_true(ticks.count >= 2);
         double step = ticks.at[1] - ticks.at[0], mantissa = step / pow(10, floor(log10(step * 1.0000001)));
         assert_true(fabs(mantissa - 1) < 1e-3 || fabs(mantissa - 2) < 1e-3 || fabs(mantissa - 5) < 1e-3);
@@ -67,11 +67,12 @@ static void known_labels(void **state) {
         size_t most;
         const char *labels;
     } cases[] = {
-        {{0, 1, false}, 6, "0.0 0.2 0.4 0.6 0.8 1.0"},     {{0, 100, false}, 6, "0 20 40 60 80 100"},
-        {{-0.07, 0.13, false}, 5, "-0.05 0.00 0.05 0.10"}, {{0, 3e6, false}, 4, "0 1e6 2e6 3e6"},
-        {{1e-7, 4e-7, false}, 4, "1e-7 2e-7 3e-7 4e-7"},   {{1, 1000, true}, 5, "1 10 100 1000"},
-        {{1e-8, 1, true}, 5, "1e-8 1e-6 1e-4 0.01 1"},     {{1, 10, true}, 4, "1 2 5 10"},
-        {{0.5, 24, true}, 6, "0.5 1 2 5 10 20"},
+        {{0, 1, false, false}, 6, "0.0 0.2 0.4 0.6 0.8 1.0"},     {{0, 100, false, false}, 6, "0 20 40 60 80 100"},
+        {{-0.07, 0.13, false, false}, 5, "-0.05 0.00 0.05 0.10"}, {{0, 3e6, false, false}, 4, "0 1e6 2e6 3e6"},
+        {{1e-7, 4e-7, false, false}, 4, "1e-7 2e-7 3e-7 4e-7"},   {{1, 1000, true, false}, 5, "1 10 100 1000"},
+        {{1e-8, 1, true, false}, 5, "1e-8 1e-6 1e-4 0.01 1"},     {{1, 10, true, false}, 4, "1 2 5 10"},
+        {{0.5, 24, true, false}, 6, "0.5 1 2 5 10 20"},           {{0.5, 3.5, false, true}, 8, "1 2 3"},
+        {{1.2, 1.8, false, true}, 4, "1.2 1.4 1.6 1.8"},          {{0, 30, false, true}, 4, "0 10 20 30"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         Ticks ticks;
@@ -94,9 +95,9 @@ static void fractions_and_values_are_inverse(void **state) {
         assert_true(fabs(scale_fraction(scale, a)) < 1e-9);
         assert_true(fabs(scale_fraction(scale, b) - 1) < 1e-9);
     }
-    assert_true(isnan(scale_fraction((Scale){1, 10, true}, 0)));
-    assert_true(isnan(scale_fraction((Scale){1, 10, true}, -1)));
-    assert_true(isnan(scale_fraction((Scale){1, 10, false}, NAN)));
+    assert_true(isnan(scale_fraction((Scale){.low = 1, .high = 10, .log = true}, 0)));
+    assert_true(isnan(scale_fraction((Scale){.low = 1, .high = 10, .log = true}, -1)));
+    assert_true(isnan(scale_fraction((Scale){.low = 1, .high = 10}, NAN)));
 }
 
 static double lightness(Rgb colour) {
