@@ -64,11 +64,10 @@ function P.recon(hidden, seed, net)
   local name = ("recon_%s_h%d_s%d"):format(net, hidden, seed)
   return P.trained(name, train, {net = net, hidden = hidden, steps = P.steps.recon, seed = seed, on = "test"}), name
 end
--- L_KD in the reference's stable form: with the plain one some seeds diverge in Ranger's first steps, which are not adapted.
 function P.joint(hidden, seed, alpha, beta)
   local name = ("joint_h%d_s%d"):format(hidden, seed) .. (alpha and ("_%g_%g"):format(alpha, beta):gsub("[.-]", "_") or "")
   return P.trained(name, train, {net = "base", hidden = hidden, steps = P.steps.images, seed = seed, scheme = "joint",
-    kd = alpha ~= 0 and "stable" or nil, data = "train", on = "test", alpha = alpha, beta = beta}), name
+    data = "train", on = "test", alpha = alpha, beta = beta}), name
 end
 -- Phase 2 on a recon run; more: options such as teacher = NAME, data = NAME, alpha, beta; suffix names them.
 function P.decoupled(hidden, seed, more, suffix)

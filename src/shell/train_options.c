@@ -61,7 +61,7 @@ void options_optimiser(const Args *args, TrainConfig *config) {
 
 void options_images(const Args *args, TrainConfig *config) {
     options_real(args, "alpha", &config->images.kd);
-    config->images.kd_form = (KdForm)args_choice(args, "kd");
+    if (args_text(args, "kd")) config->images.kd_form = (KdForm)args_choice(args, "kd");
     config->images.temperature = args_real(args, "temperature");
     if (args_text(args, "image-batch")) config->image_batch = (unsigned)args_integer(args, "image-batch");
     config->augment = args_choice(args, "augment") == 0;

@@ -201,33 +201,33 @@ extern const char choices_optimisers[], choices_schedules[], choices_samplings[]
     }
 
 /* Losses on images. */
-#define OPTIONS_IMAGES                                                                                   \
-    {.name = "teacher",                                                                                  \
-     .kind = ARG_NETWORK,                                                                                \
-     .value = "NET",                                                                                     \
-     .help = "the network whose logits are learnt: any architecture with the same classes"},             \
-        {.name = "alpha", .kind = ARG_REAL, .value = "A", .help = ALPHA_HELP},                           \
-        {.name = "kd",                                                                                   \
-         .kind = ARG_CHOICE,                                                                             \
-         .value = "FORM",                                                                                \
-         .choices = choices_kd_forms + 1,                                                                \
-         .standard = "plain",                                                                            \
-         .help = "L_KD: the Kullback-Leibler divergence, or with 1e-4 under the logarithm (stable)"},    \
-        {.name = "temperature",                                                                          \
-         .kind = ARG_REAL,                                                                               \
-         .value = "T",                                                                                   \
-         .above_min = true,                                                                              \
-         .standard = "1",                                                                                \
-         .help = "of L_KD: logits over T, the loss times T squared"},                                    \
-        {.name = "image-batch",                                                                          \
-         .kind = ARG_INTEGER,                                                                            \
-         .value = "N",                                                                                   \
-         .min = 1,                                                                                       \
-         .max = 65536,                                                                                   \
-         .help = "images of a step (256)"},                                                              \
-    {                                                                                                    \
-        .name = "augment", .kind = ARG_CHOICE, .value = "on|off", .choices = "on|off", .standard = "on", \
-        .help = "random crop with padding 4 and horizontal flip of the images"                           \
+#define OPTIONS_IMAGES                                                                                           \
+    {.name = "teacher",                                                                                          \
+     .kind = ARG_NETWORK,                                                                                        \
+     .value = "NET",                                                                                             \
+     .help = "the network whose logits are learnt: any architecture with the same classes"},                     \
+        {.name = "alpha", .kind = ARG_REAL, .value = "A", .help = ALPHA_HELP},                                   \
+        {.name = "kd",                                                                                           \
+         .kind = ARG_CHOICE,                                                                                     \
+         .value = "FORM",                                                                                        \
+         .choices = choices_kd_forms + 1,                                                                        \
+         .help = "L_KD: the Kullback-Leibler divergence (plain), or with 1e-4 under the logarithm (stable; the " \
+                 "default of joint)"},                                                                           \
+        {.name = "temperature",                                                                                  \
+         .kind = ARG_REAL,                                                                                       \
+         .value = "T",                                                                                           \
+         .above_min = true,                                                                                      \
+         .standard = "1",                                                                                        \
+         .help = "of L_KD: logits over T, the loss times T squared"},                                            \
+        {.name = "image-batch",                                                                                  \
+         .kind = ARG_INTEGER,                                                                                    \
+         .value = "N",                                                                                           \
+         .min = 1,                                                                                               \
+         .max = 65536,                                                                                           \
+         .help = "images of a step (256)"},                                                                      \
+    {                                                                                                            \
+        .name = "augment", .kind = ARG_CHOICE, .value = "on|off", .choices = "on|off", .standard = "on",         \
+        .help = "random crop with padding 4 and horizontal flip of the images"                                   \
     }
 
 void options_predictor(const Args *args, PredictorConfig *config);

@@ -36,7 +36,10 @@ void train_defaults(TrainConfig *config, const Dataset *images) {
     const double joint = large(images) ? 1e-6 : fewer ? 1e-5 : 1e-4;
     config->recon = config->scheme == SCHEME_RECON || config->scheme == SCHEME_JOINT;
     config->images = (Loss){.temperature = 1};
-    if (config->scheme == SCHEME_JOINT) config->images.kd = config->images.fmd = joint;
+    if (config->scheme == SCHEME_JOINT) {
+        config->images.kd = config->images.fmd = joint;
+        config->images.kd_form = KD_STABLE; /* from random weights the plain one throws some seeds out for good */
+    }
     if (config->scheme == SCHEME_DISTIL) {
         config->images.kd = 0.01;
         config->rate = 3e-4; /* begins near a good place, which 1e-3 loses again and again; the paper does not say */
