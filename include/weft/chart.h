@@ -36,7 +36,9 @@ typedef struct Encoding {
     bool log_value;    /* HEATMAP: colours on a log scale, values <= 0 are gaps; not together with `diverging` */
     unsigned contours; /* HEATMAP of two numeric axes: this many levels, evenly spaced strictly between the least and
                           the greatest value (log_value: in the logarithm); 0 to CHART_CONTOURS_MAX, 0: none */
-    double reference;  /* dotted line at this y; NaN: none */
+    char where[CHART_NAME_MAX], where_text[CHART_NAME_MAX]; /* only the rows in which this column reads so; the title
+                                                               says which */
+    double reference;                                       /* dotted line at this y; NaN: none */
     char reference_label[CHART_NAME_MAX];
     ChartMark marks[CHART_MARKS_MAX]; /* HEATMAP, LINES (left axis); those outside the view are left out */
     unsigned mark_count;

@@ -99,7 +99,7 @@ typedef struct Survey {
 } Survey;
 
 /* The numbers that each point gives, in this order: for each of the data accuracy (%) and loss, as evaluate_run has
- * them; with `layers`, over the marked convolutions: sratio_change, the mean of S_ratio minus the base's (NaN where no
+ * them (both NaN where an image's logits are no numbers); with `layers`, over the marked convolutions: sratio_change, the mean of S_ratio minus the base's (NaN where no
  * layer has one); distance, ||w - v||_F / ||w||_F; rms, the root of the mean of (w - v)^2, v the base's weights (w in
  * the denominator: the base's); last recomputed (%), the share of a pass's multiplications that was done (NaN without
  * data).

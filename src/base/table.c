@@ -201,6 +201,33 @@ static bool has_value(const Column *column, size_t row) {
     return column->type == COLUMN_TEXT ? cell.text != NULL : column->type == COLUMN_INTEGER || !isnan(cell.real);
 }
 
+static bool reads(const Column *column, size_t row, const char *text) {
+    const Cell cell = column->cells[row];
+    double number;
+    if (column->type == COLUMN_TEXT) return cell.text && strcmp(cell.text, text) == 0;
+    return text_to_double(text, &number) &&
+           number == (column->type == COLUMN_INTEGER ? (double)cell.integer : cell.real);
+}
+
+Table *table_where(const Table *table, const char *name, const char *text, Error *err) {
+    const Column *column = table_find(table, name);
+    if (!column) {
+        error_set(err, STATUS_USAGE, "no column '%s'", name);
+        return NULL;
+    }
+    Table *part = table_new(err);
+    for (size_t c = 0; part && c < table->column_count; c++)
+        table_column(part, table->columns[c].name, table->columns[c].unit, table->columns[c].type);
+    for (size_t r = 0; part && r < table->rows; r++)
+        for (size_t c = 0; reads(column, r, text) && c < table->column_count; c++)
+            copy_cell(part, &table->columns[c], r);
+    part = part ? table_finish(part, err) : NULL;
+    if (!part || part->rows > 0) return part;
+    table_free(part);
+    error_set(err, STATUS_USAGE, "no row with '%s' in column '%s'", text, name);
+    return NULL;
+}
+
 Table *table_filled(const Table *table, const char *needs, Error *err) {
     const Column *needed = needs ? table_find(table, needs) : NULL;
     bool *kept = mem_alloc(table->column_count, sizeof *kept, err);

@@ -396,7 +396,16 @@ static bool check_encoding(const Encoding *encoding, Error *err) {
 
 static bool clean_texts(Chart *chart, Error *err) {
     const Encoding *encoding = &chart->encoding;
-    if (!(chart->title = clean_text(encoding->title, err))) return false;
+    Str title = {0};
+    str_add(&title, encoding->title);
+    if (*encoding->where) {
+        const bool says = strncmp(encoding->where_text, encoding->where, strlen(encoding->where)) == 0; /* "stage:1" */
+        str_addf(&title, "%s(%s%s%s)", title.length ? " " : "", says ? "" : encoding->where, says ? "" : " ",
+                 encoding->where_text);
+    }
+    chart->title = str_ok(&title, err) ? clean_text(str_text(&title), err) : NULL;
+    str_done(&title);
+    if (!chart->title) return false;
     if (!(chart->reference_label = clean_text(encoding->reference_label, err))) return false;
     for (unsigned i = 0; i < encoding->mark_count; i++) {
         if (!(chart->mark_label[i] = clean_text(encoding->marks[i].label, err))) return false;
@@ -404,7 +413,7 @@ static bool clean_texts(Chart *chart, Error *err) {
     return true;
 }
 
-Chart *chart_new(const Table *table, const Encoding *encoding, Error *err) {
+static Chart *chart_of(const Table *table, const Encoding *encoding, Error *err) {
     if (!check_encoding(encoding, err)) return NULL;
     Chart *chart = mem_alloc(1, sizeof *chart, err);
     if (!chart) return NULL;
@@ -467,4 +476,12 @@ const char *chart_series_name(const Chart *chart, size_t series) {
 
 const Encoding *chart_encoding(const Chart *chart) {
     return &chart->encoding;
+}
+
+Chart *chart_new(const Table *table, const Encoding *encoding, Error *err) {
+    if (!*encoding->where) return chart_of(table, encoding, err);
+    Table *part = table_where(table, encoding->where, encoding->where_text, err);
+    Chart *chart = part ? chart_of(part, encoding, err) : NULL;
+    table_free(part);
+    return chart;
 }

@@ -118,6 +118,8 @@ bool load_cifar10c(const char *rest, uint64_t limit, Dataset *out, Error *err) {
     while (colon && colon > rest && *--colon != ':') continue;
     if (!colon || colon == rest || *colon != ':') return bad_form("cifar10c", rest, err);
     if (!corruption_choose(colon + 1, &choice, err)) return false;
+    if (!corruption_single(&choice))
+        return error_set(err, STATUS_USAGE, "cifar10c: holds images of one kind each, not of '%s'", colon + 1);
     char *folder = mem_copy_bytes(rest, (size_t)(colon - rest), err);
     bool ok = folder && load_folder(folder, choice.first, choice.low, limit, out, err);
     mem_free(folder);

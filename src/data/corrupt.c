@@ -48,19 +48,17 @@ static bool unknown(const char *text, size_t length, Error *err) {
 bool corruption_choose(const char *text, CorruptionChoice *out, Error *err) {
     const size_t length = strcspn(text, ":");
     const char *digit = text[length] ? text + length + 1 : NULL;
-    if (strcmp(text, "all") == 0) {
-        *out = (CorruptionChoice){0, CORRUPTION_COUNT, 1, SEVERITIES};
-        return true;
-    }
+    const bool all = length == strlen("all") && memcmp(text, "all", length) == 0;
     int kind = 0;
-    while (kind < CORRUPTION_COUNT && (strlen(kinds[kind].name) != length || memcmp(kinds[kind].name, text, length)))
+    while (!all && kind < CORRUPTION_COUNT &&
+           (strlen(kinds[kind].name) != length || memcmp(kinds[kind].name, text, length)))
         kind++;
     if (kind == CORRUPTION_COUNT) return unknown(text, length, err);
     if (digit && (digit[0] < '1' || digit[0] > '0' + SEVERITIES || digit[1]))
         return error_set(err, STATUS_USAGE, "%s: a severity is 1 to %d", text, SEVERITIES);
     const unsigned severity = digit ? (unsigned)(digit[0] - '0') : 0;
-    *out = (CorruptionChoice){(CorruptionKind)kind, (CorruptionKind)(kind + 1), digit ? severity : 1,
-                              digit ? severity : SEVERITIES};
+    *out = (CorruptionChoice){(CorruptionKind)kind, (CorruptionKind)(all ? CORRUPTION_COUNT : kind + 1),
+                              digit ? severity : 1, digit ? severity : SEVERITIES};
     return true;
 }
 

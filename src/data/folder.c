@@ -95,7 +95,9 @@ static bool add_folder(Walk *walk, const char *name, const struct stat *about, E
 static bool add_entry(Walk *walk, int folder, const struct dirent *entry, Error *err) {
     struct stat about;
     const bool picture = is_picture(entry->d_name);
-    if (entry->d_name[0] == '.' || (entry->d_type == DT_REG && !picture)) return true;
+    if (entry->d_name[0] == '.') return true;
+    walk->tree->others += entry->d_type == DT_REG && !picture;
+    if (entry->d_type == DT_REG && !picture) return true;
     if (entry->d_type != DT_REG && fstatat(folder, entry->d_name, &about, 0) == 0 && S_ISDIR(about.st_mode))
         return add_folder(walk, entry->d_name, &about, err);
     return !picture || add_file(walk, entry->d_name, err);

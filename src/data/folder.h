@@ -18,6 +18,7 @@ typedef struct FolderTree {
     size_t count, capacity;
     size_t *classes;      /* where their names stand in `text`, in order; each has a file */
     unsigned class_count; /* 0: the files are in the folder itself */
+    size_t others;        /* files that were left out */
     char *text;
     size_t text_length, text_capacity;
 } FolderTree;

@@ -180,7 +180,12 @@ static bool set_title(const Images *images, size_t grey, Error *err) {
     const char *name = path_basename(images->tree.root);
     Str title = {0};
     str_add(&title, *name ? name : images->tree.root);
-    if (grey > 0 && images->out->channels == 3) str_addf(&title, " (%zu grey as colour)", grey);
+    const size_t others = images->tree.others;
+    const bool mixed = grey > 0 && images->out->channels == 3;
+    if (mixed || others) str_add(&title, " (");
+    if (mixed) str_addf(&title, "%zu grey as colour%s", grey, others ? "; " : "");
+    if (others) str_addf(&title, "%zu other file%s left out", others, others == 1 ? "" : "s");
+    if (mixed || others) str_add(&title, ")");
     const bool ok = str_ok(&title, err) && dataset_set_title(images->out, str_text(&title), err);
     str_done(&title);
     return ok;

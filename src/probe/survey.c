@@ -106,8 +106,10 @@ static void give_back(Surveyor *surveyor, Bench *bench) {
 /* Between batches only a second cancellation counts: a first one lets the point come to its end. */
 static const Task patient = {.patient = true};
 
+/* Without a loss, logits were no numbers: the labels that they would give (torch's argmax takes NaN for the largest)
+ * say nothing. */
 static void take_score(const Evaluation *evaluation, double values[PER_DATA]) {
-    values[0] = evaluation_accuracy(evaluation);
+    values[0] = isnan(evaluation->loss) ? NAN : evaluation_accuracy(evaluation);
     values[1] = evaluation->loss;
 }
 

@@ -78,9 +78,7 @@ static bool set_value(Session *session, ArgValue *value, const char *text, bool 
         ok = ok && (value->object = workspace_any(session, text, err));
         break;
     case ARG_TABLE:
-        if (!given)
-            value->object = workspace_find(session, text); /* the default may not be there yet: the command says so */
-        if (given) ok = ok && (value->object = workspace_need(session, text, OBJECT_TABLE, err));
+        ok = ok && (value->object = workspace_need(session, text, OBJECT_TABLE, err));
         break;
     case ARG_NEW:
         ok = ok && workspace_name_check(session, text, err);
@@ -99,6 +97,8 @@ static bool set_value(Session *session, ArgValue *value, const char *text, bool 
     case ARG_LAYERS:
     case ARG_SPEC:
     case ARG_COMMAND:
+    case ARG_MAKER:
+    case ARG_OVER:
     case ARG_REST:
         break;
     }

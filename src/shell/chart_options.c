@@ -1,12 +1,21 @@
-/* chart_options -- y2, log-value and contours, for plot and export alike. */
+/* chart_options -- y2, where, log-value and contours, for plot and export alike. */
 #include "chart_options.h"
 
 #include <stdio.h>
+#include <string.h>
 
 const char *options_chart_given(const Args *args) {
     if (args_text(args, "y2")) return "y2";
     if (args_flag(args, "log-value")) return "log-value";
-    return args_text(args, "contours") ? "contours" : NULL;
+    return args_text(args, "where") ? "where" : args_text(args, "contours") ? "contours" : NULL;
+}
+
+static bool choose_rows(const char *text, Encoding *encoding, Error *err) {
+    const char *equals = strchr(text, '=');
+    if (!equals) return error_set(err, STATUS_USAGE, "--where needs COLUMN=VALUE, not '%s'", text);
+    snprintf(encoding->where, sizeof encoding->where, "%.*s", equals[1] ? (int)(equals - text) : 0, text);
+    snprintf(encoding->where_text, sizeof encoding->where_text, "%s", equals + 1);
+    return true;
 }
 
 bool options_chart(const Args *args, Encoding *encoding, Error *err) {
@@ -18,6 +27,7 @@ bool options_chart(const Args *args, Encoding *encoding, Error *err) {
     if (args_text(args, "contours") && !heat)
         return error_set(err, STATUS_USAGE, "--contours: only heat maps have contour lines (--kind heatmap)");
     if (args_text(args, "y2")) snprintf(encoding->y2, sizeof encoding->y2, "%s", args_text(args, "y2"));
+    if (args_text(args, "where") && !choose_rows(args_text(args, "where"), encoding, err)) return false;
     if (args_flag(args, "log-value")) encoding->log_value = true;
     if (args_text(args, "contours")) encoding->contours = (unsigned)args_integer(args, "contours");
     return true;

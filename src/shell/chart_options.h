@@ -10,6 +10,10 @@
      .kind = ARG_COLUMN,                                                                            \
      .value = "COLUMN",                                                                             \
      .help = "one more column of lines, against an axis of its own at the right"},                  \
+        {.name = "where",                                                                           \
+         .kind = ARG_TEXT,                                                                          \
+         .value = "COLUMN=VALUE",                                                                   \
+         .help = "draw only the rows in which the column reads so; COLUMN= draws all again"},       \
         {.name = "log-value", .kind = ARG_FLAG, .help = "logarithmic colours of a heat map"}, {     \
         .name = "contours", .kind = ARG_INTEGER, .value = "N", .min = 0, .max = CHART_CONTOURS_MAX, \
         .help = "contour lines over a heat map, at so many levels"                                  \

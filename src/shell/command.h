@@ -33,6 +33,8 @@ typedef enum ArgKind {
     ARG_LAYERS,    /* a layer selector (help selectors) */
     ARG_SPEC,      /* a dataset specification (help data) */
     ARG_COMMAND,   /* a command or help topic */
+    ARG_MAKER,     /* a command that makes a network of a network */
+    ARG_OVER,      /* numbers of that command, NAME=VALUES */
     ARG_REST,      /* the rest of the line, as it stands */
 } ArgKind;
 
@@ -63,6 +65,7 @@ typedef struct Object {
     Table *table;
     Encoding encoding; /* OBJECT_TABLE: how it plots */
     bool plots;        /* the encoding is set */
+    uint64_t number;   /* higher than that of all objects put before it */
 } Object;
 
 typedef struct Session Session;

@@ -154,14 +154,32 @@ static void offer_command_words(Offer *offer, const char *first) {
     }
 }
 
-/* The columns of the table that was named, else of the last one. */
+/* The columns of the table that was named, else of the newest one. */
 static void offer_columns(Offer *offer, const Session *session, const Object *about) {
-    if (!about) about = workspace_find(session, "last");
+    if (!about) about = workspace_newest(session, OBJECT_TABLE);
     for (size_t i = 0; about && about->table && i < about->table->column_count; i++)
         offer_text(offer, about->table->columns[i].name);
 }
 
-static void offer_value(Offer *offer, const Session *session, const ArgSpec *spec, const Object *about) {
+/* Those that a sweep runs over. */
+static void offer_makers(Offer *offer) {
+    for (const Command *const *each = commands; *each; each++)
+        if ((*each)->apply) offer_text(offer, (*each)->name);
+}
+
+static void offer_numbers(Offer *offer, const Command *maker) {
+    for (const ArgSpec *spec = maker ? maker->options : NULL; spec && spec->name; spec++) {
+        if (spec->kind != ARG_REAL && spec->kind != ARG_INTEGER) continue;
+        Str text = {0};
+        str_addf(&text, "%s=", spec->name);
+        offer_text(offer, str_text(&text));
+        str_done(&text);
+    }
+}
+
+/* `maker`: the command that is run by the one that is completed, or NULL. */
+static void offer_value(Offer *offer, const Session *session, const ArgSpec *spec, const Command *maker,
+                        const Object *about) {
     const Network *network = about ? about->network : NULL;
     switch (spec->kind) {
     case ARG_TEXT:
@@ -215,6 +233,12 @@ static void offer_value(Offer *offer, const Session *session, const ArgSpec *spe
         offer_command_words(offer, NULL);
         for (const HelpTopic *topic = help_topics; topic->name; topic++) offer_text(offer, topic->name);
         break;
+    case ARG_MAKER:
+        offer_makers(offer);
+        break;
+    case ARG_OVER:
+        offer_numbers(offer, maker);
+        break;
     case ARG_FLAG:
     case ARG_INTEGER:
     case ARG_REAL:
@@ -243,19 +267,28 @@ static void words_before(const char *line, size_t start, Words *out) {
     }
 }
 
-static const ArgSpec *find_option(const Command *command, const char *name, size_t length) {
-    const ArgSpec *groups[] = {command->options, common_options};
-    for (size_t g = 0; g < 2; g++)
+/* The command whose options `command` takes too, its first argument. */
+static const Command *passed_to(const Command *command, const Words *words, size_t used) {
+    const char *const *rest = (const char *const *)words->word + used;
+    size_t taken;
+    return command->passes && words->count > used ? command_find(rest, words->count - used, &taken) : NULL;
+}
+
+static const ArgSpec *find_option(const Command *command, const Command *maker, const char *name, size_t length) {
+    const ArgSpec *groups[] = {command->options, common_options, maker ? maker->options : NULL};
+    for (size_t g = 0; g < 3; g++)
         for (const ArgSpec *spec = groups[g]; spec && spec->name; spec++)
             if (strlen(spec->name) == length && strncmp(spec->name, name, length) == 0) return spec;
     return NULL;
 }
 
-static void offer_options(Offer *offer, const Command *command) {
-    const ArgSpec *groups[] = {command->options, common_options};
-    for (size_t g = 0; g < 2; g++)
+static void offer_options(Offer *offer, const Command *command, const Command *maker) {
+    const ArgSpec *groups[] = {command->options, common_options, maker ? maker->options : NULL};
+    for (size_t g = 0; g < 3; g++)
         for (const ArgSpec *spec = groups[g]; spec && spec->name; spec++) {
             if (g == 1 && !common_applies(command, spec)) continue;
+            if (g == 2 && (spec->kind == ARG_NEW || find_option(command, NULL, spec->name, strlen(spec->name))))
+                continue; /* what the command gives it itself, and what has a meaning of its own */
             Str text = {0};
             str_addf(&text, "--%s", spec->name);
             offer_text(offer, str_text(&text));
@@ -271,13 +304,14 @@ static const ArgSpec second_file = {.name = "LABELS", .kind = ARG_FILE};
 static const ArgSpec *expected(const Session *session, const Command *command, const Words *words, size_t used,
                                const Object **about) {
     const ArgSpec *positional = command->positionals;
+    const Command *maker = passed_to(command, words, used);
     *about = NULL;
     for (size_t i = used; i < words->count; i++) {
         const char *word = words->word[i];
         if (strncmp(word, "--", 2) == 0 && word[2]) {
             const char *equals = strchr(word, '=');
             const ArgSpec *spec =
-                find_option(command, word + 2, equals ? (size_t)(equals - word - 2) : strlen(word + 2));
+                find_option(command, maker, word + 2, equals ? (size_t)(equals - word - 2) : strlen(word + 2));
             if (!spec || spec->kind == ARG_FLAG) continue;
             bool last = i + 1 == words->count;
             if (equals ? last
@@ -323,9 +357,9 @@ static bool collect(Session *session, const char *line, size_t start, size_t end
         const ArgSpec *spec = expected(session, command, &words, used, &about);
         bool value = spec && spec->value;
         if (!value && strncmp(prefix, "-", 1) == 0)
-            offer_options(&offer, command);
+            offer_options(&offer, command, passed_to(command, &words, used));
         else if (spec)
-            offer_value(&offer, session, spec, about);
+            offer_value(&offer, session, spec, passed_to(command, &words, used), about);
     }
     words_done(&words);
     mem_free(prefix);
@@ -375,7 +409,7 @@ static char **attempt(const char *text, int start, int end) {
             free(matches[1]);
             matches[1] = NULL;
             size_t length = strlen(matches[0]);
-            bool open = length && strchr("/:", matches[0][length - 1]);
+            bool open = length && strchr("/:=", matches[0][length - 1]);
             rl_completion_append_character = open ? '\0' : ' ';
         }
         rl_filename_completion_desired = 0;

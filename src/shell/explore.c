@@ -45,6 +45,18 @@ static bool in_background(Session *session, const Args *args, const Survey *surv
     return run && background_resume(session, args->command->name, folder, result, err);
 }
 
+static void say_undefined(const Survey *survey, const Explored *explored, Result *result) {
+    enum { LOSS = 1 };
+    size_t undefined = 0;
+    for (size_t i = 0; survey->data_count && i < survey->points; i++)
+        undefined += explored->done[i] && isnan(explored_value(explored, i, LOSS));
+    if (undefined)
+        str_addf(&result->message,
+                 "%zu of %zu points have no accuracy and loss: their logits are no numbers (beyond networks that were "
+                 "trained apart, batch norm's variances can fall below 0)\n",
+                 undefined, survey->points);
+}
+
 bool explore_run(Session *session, const Args *args, const Survey *survey, Explored *out, Result *result, Error *err) {
     const char *folder = args_text(args, "run");
     Run *run = NULL;
@@ -57,12 +69,20 @@ bool explore_run(Session *session, const Args *args, const Survey *survey, Explo
     if (ok && !survey_run(survey, run, out->results, out->done, &session->task, err))
         ok = keep_partial(survey, out, folder, result, err);
     run_close(run);
-    if (!ok) explored_done(out);
+    if (ok)
+        say_undefined(survey, out, result);
+    else
+        explored_done(out);
     return ok;
 }
 
+/* Without images nothing is computed of which a share could be told. */
+static size_t shown_values(const Survey *survey) {
+    return survey_values(survey) - (survey->data_count == 0);
+}
+
 void explore_columns(Table *table, const Survey *survey) {
-    for (size_t i = 0; i < survey_values(survey); i++) {
+    for (size_t i = 0; i < shown_values(survey); i++) {
         char name[64];
         snprintf(name, sizeof name, "%s", survey_value_name(survey, i));
         char *unit = strstr(name, " (");
@@ -71,6 +91,6 @@ void explore_columns(Table *table, const Survey *survey) {
     }
 }
 
-void explore_cells(Table *table, const Explored *explored, size_t point) {
-    for (size_t i = 0; i < explored->values; i++) table_real(table, explored_value(explored, point, i));
+void explore_cells(Table *table, const Survey *survey, const Explored *explored, size_t point) {
+    for (size_t i = 0; i < shown_values(survey); i++) table_real(table, explored_value(explored, point, i));
 }

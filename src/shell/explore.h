@@ -25,7 +25,7 @@ double explored_value(const Explored *explored, size_t point, size_t value);
 
 /* The columns of a survey's numbers, and the cells of a point. */
 void explore_columns(Table *table, const Survey *survey);
-void explore_cells(Table *table, const Explored *explored, size_t point);
+void explore_cells(Table *table, const Survey *survey, const Explored *explored, size_t point);
 
 /* ---- the folder (explore_folder.c) ------------------------------------------------------------------------------- */
 

@@ -93,6 +93,7 @@ const HelpTopic help_topics[] = {
             "  evaluate base test --corrupt fog:3         one row\n"
             "  evaluate base test --corrupt fog           five rows, and their mean\n"
             "  evaluate base test --corrupt all           95 rows; means of the kinds, and of all: ood accuracy\n"
+            "  evaluate base test --corrupt all:3         all kinds at one severity\n"
             "  image test 3 --corrupt fog:3 --net base    looks at one\n"
             "  load data c cifar10c:DIR:fog:3             the published images themselves\n"
             "\n"

@@ -89,7 +89,7 @@ bool rounds_run(Session *session, const char *name, bool monitor, ProgressiveJob
         result->network = results.network;
         results.network = NULL;
         say_afterwards(job, &results, result);
-        result_chart(result, CHART_LINES, "round", "accuracy", "Progressive reconstruction of %s", name);
+        result_chart(result, CHART_LINES, "round", "accuracy", "Progressive rounds: %s", name);
     }
     progressive_results_done(&results);
     return done;

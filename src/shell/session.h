@@ -17,6 +17,7 @@ struct Session {
     SessionOptions options;
     Object **objects; /* in the order made */
     size_t object_count, object_capacity;
+    uint64_t puts; /* objects put so far, for their numbers */
     lua_State *lua;
     Rng random; /* of Lua's math.random */
     uint64_t seed;
@@ -44,6 +45,7 @@ struct Session {
 /* ---- workspace.c ---- */
 Object *workspace_find(const Session *session, const char *name);
 /* Finds an object of a kind, or says what is there instead, or which name is nearest. */
+Object *workspace_newest(const Session *session, ObjectKind kind); /* the one put last; NULL: there is none */
 Object *workspace_need(const Session *session, const char *name, ObjectKind kind, Error *err);
 Object *workspace_any(const Session *session, const char *name, Error *err);
 const char *object_kind_name(ObjectKind kind);

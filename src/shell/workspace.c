@@ -123,8 +123,18 @@ bool workspace_put(Session *session, const char *const *names, const Object *con
         char *own_name = object->name;
         *object = contents[i];
         object->name = own_name;
+        object->number = ++session->puts;
     }
     return ok;
+}
+
+Object *workspace_newest(const Session *session, ObjectKind kind) {
+    Object *newest = NULL;
+    for (size_t i = 0; i < session->object_count; i++) {
+        Object *object = session->objects[i];
+        if (object->kind == kind && (!newest || object->number > newest->number)) newest = object;
+    }
+    return newest;
 }
 
 void workspace_remove(Session *session, Object *object) {

@@ -107,6 +107,42 @@ static void without_memory(void **state) {
     }
 }
 
+static void rows_of(const Table *table, const char *column, const char *text, size_t rows) {
+    Error err;
+    Table *part = table_where(table, column, text, &err);
+    assert_non_null(part);
+    assert_int_equal(part->rows, rows);
+    assert_int_equal(part->column_count, 3);
+    table_free(part);
+}
+
+static void some_rows(void **state) {
+    (void)state;
+    Error err;
+    Table *table = sample(9, &err);
+    rows_of(table, "layer", "conv", 6);
+    rows_of(table, "weights", "2000000014", 1);
+    rows_of(table, "weights", "2000000014.0", 1);
+    rows_of(table, "share", "1", 1);
+    Table *part = table_where(table, "share", "1", &err);
+    assert_true(table_number(part, "weights", 0) == 7000000049.0);
+    assert_string_equal(part->columns[2].unit, "%");
+    table_free(part);
+    assert_null(table_where(table, "layers", "conv", &err));
+    assert_string_equal(err.text, "no column 'layers'");
+    assert_null(table_where(table, "share", "conv", &err));
+    assert_string_equal(err.text, "no row with 'conv' in column 'share'");
+    for (uint64_t k = 1, seen = k; seen >= k; k++) {
+        fault_arm(FAULT_ALLOC, k, false);
+        part = table_where(table, "layer", "conv", &err);
+        seen = fault_disarm();
+        assert_true((part != NULL) == (seen < k));
+        if (!part) assert_int_equal(err.status, STATUS_LIMIT);
+        table_free(part);
+    }
+    table_free(table);
+}
+
 static void writing_without_memory(void **state) {
     (void)state;
     Error err;
@@ -129,10 +165,8 @@ static void writing_without_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(built_and_copied),
-        cmocka_unit_test(an_empty_table),
-        cmocka_unit_test(without_memory),
-        cmocka_unit_test(writing_without_memory),
+        cmocka_unit_test(built_and_copied), cmocka_unit_test(an_empty_table),         cmocka_unit_test(without_memory),
+        cmocka_unit_test(some_rows),        cmocka_unit_test(writing_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

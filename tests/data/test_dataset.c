@@ -70,7 +70,7 @@ static void test_kinds(void **state) {
     dataset_refused("cifar10c::fog:3", STATUS_USAGE, "cifar10c:DIR:KIND:SEVERITY");
     dataset_refused("cifar10c:x:frots:3", STATUS_USAGE, "no corruption 'frots'; did you mean frost?");
     dataset_refused("cifar10c:x:fog:9", STATUS_USAGE, "fog:9: a severity is 1 to 5");
-    dataset_refused("cifar10c:x:all:1", STATUS_USAGE, "no corruption 'all'");
+    dataset_refused("cifar10c:x:all:1", STATUS_USAGE, "one kind each, not of 'all:1'");
     dataset_refused("idx:one", STATUS_USAGE, "idx:IMAGES,LABELS");
     dataset_refused("sample:../x", STATUS_USAGE, "sample:NAME");
     dataset_refused("stl10:x:tests", STATUS_USAGE, "stl10:DIR:train|test|unlabeled");

@@ -69,7 +69,7 @@ static void test_classes(void **state) {
     Dataset *dataset = dataset_given(text_of("%s/", spec_of("pets")), 0);
     static const char *const names[] = {"rgba8.png", "opaque.png", "grey8.png", "palette4.png", "rgb8.png"};
     static const uint16_t labels[] = {0, 0, 1, 2, 2};
-    assert_string_equal(dataset->title, "pets (1 grey as colour), 5 images");
+    assert_string_equal(dataset->title, "pets (1 grey as colour; 2 other files left out), 5 images");
     assert_int_equal(dataset->count, 5);
     assert_int_equal(dataset->channels, 3);
     assert_int_equal(dataset->classes, 3);

@@ -66,6 +66,17 @@ equal "through the network" "$(cell loss 2)" "$(cell train_loss 2)"
 cp "$work/out" "$work/line"; run 'landscape base --random 1 --grid 3 --span 0.2 --seed 5 --on test --train test' >/dev/null
 equal "the same again with the same seed" "$(cat "$work/line")" "$(cat "$work/out")"
 
+# What a new user met.
+contains "a grid for each stage: the map shows one of them, and says which" "$(run "sweep svscale base --over factor=0:1:3,last=5,10 --each stage --on test --as sw --quiet; plot --inline --height 12" >/dev/null; cat "$work/out")" "(stage:1)"
+contains "and another" "$(run "sweep svscale base --over factor=0:1:3,last=5,10 --each stage --on test --as sw --quiet; plot --where stage=stage:3 --inline --height 12" >/dev/null; cat "$work/out")" "(stage:3)"
+refused "or says that there is none" "sweep svscale base --over factor=0:1:3,last=5,10 --each stage --as sw --quiet; plot --where stage=stage:4 --inline" 2 "no row with 'stage:4'"
+refused "sweep keeps no networks" "sweep lowpass base --over cutoff=1 --into x" 2 "--into is not for it"
+run "fit far --arch resnet8 --data test --steps 5 --seed 3 --quiet; interpolate base far --from -3 --to 3 --points 7 --on test" >/dev/null
+contains "beyond networks trained apart there is no accuracy" "$(cat "$work/err")" "3 of 7 points have no accuracy"
+equal "in the table neither" "nan" "$(cell accuracy 1)"
+check "without images no share of a pass" sh -c "! '$weft' -c 'load net a sample:fashion-resnet8; svscale a --factor 0.5 --into b; interpolate a b --points 2' 2>/dev/null | grep recomputed"
+equal "a chart in a loop" 2 "$("$weft" -c 'load net a sample:fashion-resnet8 --quiet' -c 'for i = 1, 2 do sratio{"a", as = "r"} plot{"r", inline = true} end' | grep -c 'S_ratio of a')"
+
 # Kept, interrupted in any way, resumed: the same table.
 wide="landscape base smooth third --grid $grid --on test"
 "$weft" -q -c "$load" -c "$wide --as whole; export whole $work/whole.csv" 2>/dev/null

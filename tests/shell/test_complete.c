@@ -56,6 +56,14 @@ static void test_offers(void **state) {
     assert_string_equal(offers("load predictor x y --for base --layers stage:"), "stage:1 stage:2 stage:3");
     assert_string_equal(offers("load predictor x y --permutation "), "cross-filter in-filter none");
     assert_string_equal(offers("nothing here "), "");
+    assert_string_equal(offers("sweep "), "lowpass mix quantise svscale");
+    assert_string_equal(offers("sweep lowpass b"), "base");
+    assert_string_equal(offers("sweep lowpass base --over "), "cutoff=");
+    assert_string_equal(offers("sweep svscale base --over factor=1,"), "factor= last=");
+    assert_string_equal(offers("sweep lowpass base --over cutoff=1 --mo"), "--mode");
+    assert_string_equal(offers("sweep lowpass base --over cutoff=1 --mode "), "1d 2d raw");
+    assert_string_equal(offers("sweep lowpass base --int"), "");
+    assert_string_equal(offers("sweep lowpass base --ea"), "--each");
     assert_string_equal(offers("sratio base --format j"), "json");
 }
 

@@ -126,7 +126,7 @@ static const ArgSpec positionals[] = {{.name = "NET", .kind = ARG_NETWORK, .help
                                       {0}};
 static const ArgSpec options[] = {
     {.name = "per-class", .kind = ARG_FLAG, .help = "a row for every class"},
-    OPTIONS_ATTACK,
+    OPTIONS_ATTACK("; a list gives a row each"),
     OPTION_REPORT,
     {.name = "corrupt",
      .kind = ARG_TEXT,

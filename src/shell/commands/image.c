@@ -135,7 +135,7 @@ static const ArgSpec options[] = {{.name = "corrupt",
                                    .kind = ARG_NETWORK,
                                    .value = "NET",
                                    .help = "say what this network takes it for, and its probability"},
-                                  OPTIONS_ATTACK,
+                                  OPTIONS_ATTACK(""),
                                   {0}};
 #undef X
 static const char *const examples[] = {"image test 3", "image test 3 --corrupt motion_blur:4 --net base",

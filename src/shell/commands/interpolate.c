@@ -80,7 +80,7 @@ static Table *make_table(const Path *path, const Survey *survey, const Explored 
         if (path->count > 2) table_text(table, str_text(&between));
         table->failed = table->failed || between.failed;
         table_real(table, alpha);
-        explore_cells(table, explored, i);
+        explore_cells(table, survey, explored, i);
         str_done(&between);
     }
     return table_finish(table, err);

@@ -154,8 +154,11 @@ static Table *make_table(const Landscape *l, const Survey *survey, const Explore
 
 static void draw(const Landscape *l, Result *result) {
     enum { CONTOURS = 8 };
-    result_chart(result, l->line ? CHART_LINES : CHART_HEATMAP, "x", l->line ? "loss" : "y", "Loss around %s",
-                 l->mark[0].name);
+    Str title = {0};
+    str_addf(&title, l->marks > 1 ? "Plane through %s" : l->line ? "Line through %s" : "Around %s", l->mark[0].name);
+    for (size_t i = 1; i < l->marks && i < 3; i++) str_addf(&title, ", %s", l->mark[i].name);
+    result_chart(result, l->line ? CHART_LINES : CHART_HEATMAP, "x", l->line ? "loss" : "y", "%s", str_text(&title));
+    str_done(&title);
     Encoding *encoding = &result->encoding;
     if (l->line) {
         snprintf(encoding->y2, CHART_NAME_MAX, "error");

@@ -46,14 +46,15 @@ static bool choose_encoding(const Args *args, const Object *object, Encoding *ou
 static bool show_inline(Session *session, const Args *args, const Chart *chart) {
     unsigned width = args_text(args, "width") ? (unsigned)args_integer(args, "width") : output_columns();
     unsigned height = args_text(args, "height") ? (unsigned)args_integer(args, "height") : chart_height(chart, width);
-    if (!session->options.quiet && !session->lua_depth) output_chart(session, chart, width, height);
+    const bool silent = session->options.quiet || (session->lua_depth && !args_flag(args, "inline"));
+    if (!silent) output_chart(session, chart, width, height);
     return true;
 }
 
 static bool run(Session *session, const Args *args, Result *result, Error *err) {
     (void)result;
     Object *object = args_value(args, "TABLE")->object;
-    if (!object || object->kind != OBJECT_TABLE)
+    if (!object && !(object = workspace_newest(session, OBJECT_TABLE)))
         return error_set(err, STATUS_USAGE, "nothing to plot yet: run a command that makes a table, such as sratio");
     Encoding encoding;
     if (!choose_encoding(args, object, &encoding, err)) return false;
@@ -71,7 +72,7 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
 }
 
 static const ArgSpec positionals[] = {
-    {.name = "TABLE", .kind = ARG_TABLE, .optional = true, .standard = "last", .help = "the table"}, {0}};
+    {.name = "TABLE", .kind = ARG_TABLE, .optional = true, .help = "the table (the newest one)"}, {0}};
 static const ArgSpec options[] = {
     {.name = "kind",
      .kind = ARG_CHOICE,
@@ -104,7 +105,7 @@ const Command command_plot = {
     .group = "Charts and files",
     .summary = "shows a table as a chart, full-screen on a terminal",
     .description =
-        "Without TABLE the last one. Options choose another chart of the same table and stay with it, also for export. Keys of the "
+        "Without TABLE the newest one. In Lua, plot{..., inline = true} prints it. Options choose another chart of the same table and stay with it, also for export. Keys of the "
         "viewer: help charts.",
     .positionals = positionals,
     .options = options,

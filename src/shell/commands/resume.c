@@ -2,12 +2,27 @@
 #include "../explore.h"
 #include "../rounds.h"
 
+static bool in_background(Session *session, const Args *args, const char *folder, Result *result, Error *err) {
+    TrainAbout about = {0};
+    if (args_text(args, "into") || args_flag(args, "monitor"))
+        return error_set(err, STATUS_USAGE, "--background leaves the prompt free: %s",
+                         args_flag(args, "monitor") ? "attach shows the monitor" : "resume --into takes the result");
+    const bool survey = explore_here(folder);
+    return (survey || train_about(folder, &about, err)) &&
+           background_resume(session, survey ? folder : about.name, folder, result, err);
+}
+
 /* The folder's own name for the predictor is known only once it is read: --into goes before it. */
 static bool run(Session *session, const Args *args, Result *result, Error *err) {
     Str folder = {0};
     char *name = NULL;
     TrainAbout about = {0};
     bool done = job_find(args_text(args, "RUN"), &folder, err);
+    if (done && args_flag(args, "background")) {
+        done = in_background(session, args, str_text(&folder), result, err);
+        str_done(&folder);
+        return done;
+    }
     if (done && explore_here(str_text(&folder))) {
         done = (!args_text(args, "into") ||
                 error_set(err, STATUS_USAGE, "--into is for training runs; this one makes a table: --as")) &&
@@ -39,6 +54,7 @@ static const ArgSpec positionals[] = {
 static const ArgSpec options[] = {
     {.name = "into", .kind = ARG_NEW, .value = "NEW", .help = "what to call the result (as when the run was begun)"},
     {.name = "monitor", .kind = ARG_FLAG, .help = "watch full-screen: curves, pause, save now, stop"},
+    {.name = "background", .kind = ARG_FLAG, .help = "in another process, as when it is begun with --background"},
     {0}};
 static const char *const examples[] = {"resume runs/b", "resume runs/b --into again", NULL};
 

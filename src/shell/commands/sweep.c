@@ -257,7 +257,7 @@ static Table *make_table(const Sweep *sweep, const Survey *survey, const Explore
         if (!explored->done[i]) continue;
         if (sweep->series[0].selector) table_text(table, sweep->series[i / sweep->per_series].selector);
         for (size_t o = 0; o < sweep->overs; o++) table_real(table, sweep->over[o].values[value_of(sweep, i, o)]);
-        explore_cells(table, explored, i);
+        explore_cells(table, survey, explored, i);
         recomputed += explored_value(explored, i, explored->values - 1);
         count++;
     }
@@ -279,6 +279,10 @@ static void draw(const Sweep *sweep, const Survey *survey, const Explored *explo
     encoding->log_x = sweep->over[0].log;
     encoding->log_y = grid && sweep->over[1].log;
     if (grid) snprintf(encoding->value, CHART_NAME_MAX, "%s", value);
+    if (grid && sweep->series[0].selector) { /* a map shows one of them: plot --where stage=stage:2 another */
+        snprintf(encoding->where, CHART_NAME_MAX, "%s", args_text(sweep->args, "each"));
+        snprintf(encoding->where_text, CHART_NAME_MAX, "%s", sweep->series[0].selector);
+    }
     if (sweep->series[0].selector && !grid)
         snprintf(encoding->series, CHART_NAME_MAX, "%s", args_text(sweep->args, "each"));
     if (grid || !survey->data_count || !explored->done[survey->points - 1]) return;
@@ -332,6 +336,14 @@ static void sweep_done(Sweep *sweep) {
     mem_free(sweep->series);
 }
 
+/* What sweep itself gives to the command. */
+static bool check_passed(const Args *args, Error *err) {
+    for (size_t i = 0; i < args->passed_count; i++)
+        if (strncmp(args->passed[i], "--into", 6) == 0 && (args->passed[i][6] == '\0' || args->passed[i][6] == '='))
+            return error_set(err, STATUS_USAGE, "sweep keeps none of its networks; --into is not for it");
+    return true;
+}
+
 static bool find_command(Sweep *sweep, Error *err) {
     const char *name = args_text(sweep->args, "COMMAND");
     size_t used;
@@ -347,19 +359,20 @@ static bool find_command(Sweep *sweep, Error *err) {
 
 static bool run(Session *session, const Args *args, Result *result, Error *err) {
     Sweep sweep = {.session = session, .args = args, .network = args_network(args, "NET")};
-    const bool done = find_command(&sweep, err) && read_over(&sweep, args_text(args, "over"), err) &&
-                      read_series(&sweep, err) && parse_points(&sweep, err) && survey_sweep(&sweep, result, err);
+    const bool done = check_passed(args, err) && find_command(&sweep, err) &&
+                      read_over(&sweep, args_text(args, "over"), err) && read_series(&sweep, err) &&
+                      parse_points(&sweep, err) && survey_sweep(&sweep, result, err);
     sweep_done(&sweep);
     return done;
 }
 
 static const ArgSpec positionals[] = {
-    {.name = "COMMAND", .kind = ARG_COMMAND, .help = "lowpass, svscale, mix or another that makes a network of one"},
+    {.name = "COMMAND", .kind = ARG_MAKER, .help = "lowpass, svscale, mix or another that makes a network of one"},
     {.name = "NET", .kind = ARG_NETWORK, .repeated = true, .help = "its network (mix: both)"},
     {0}};
 static const ArgSpec options[] = {
     {.name = "over",
-     .kind = ARG_TEXT,
+     .kind = ARG_OVER,
      .value = "OPTION=VALUES",
      .required = true,
      .help =
