@@ -56,6 +56,10 @@ const DatasetKind *dataset_kinds(void);
  * already (a normalisation for them is the identity), a function of `index` and their place alone. */
 void dataset_image(const Dataset *dataset, uint64_t index, float *out);
 
+/* Mean and standard deviation of each channel's pixels over all images, on [0, 1]; a channel of one value has deviation
+ * 1, and noise, which is normalised already, mean 0 and deviation 1. `mean`, `std`: channels each. */
+void dataset_spread(const Dataset *dataset, float *mean, float *std);
+
 /* An image's bytes (channels x height x width) as a table, one row a pixel: row, column, then of one channel value, of
  * three red, green, blue and light (ITU-R BT.601), of others channel_0, channel_1, ... */
 Table *pixels_table(const uint8_t *pixels, unsigned channels, unsigned height, unsigned width, Error *err);

@@ -201,6 +201,7 @@ typedef struct ArchitectureRequest {
     unsigned in_channels;     /* 1 (made for 28x28 images) or 3 (32x32) */
     unsigned classes;
     Normalisation normalisation; /* of as many channels; 0 channels: that of the dataset that has such images */
+    Normalisation otherwise;     /* where no such dataset is known */
     bool projection;             /* shortcuts of option B, else A, where a block changes its map's shape */
 } ArchitectureRequest;
 /* A network with the weights that training begins with, a function of the request and the seed: He et al.'s

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -93,6 +94,24 @@ void dataset_free(Dataset *dataset) {
     for (unsigned i = 0; dataset->names && i < dataset->classes; i++) mem_free(dataset->names[i]);
     mem_free(dataset->names);
     mem_free(dataset);
+}
+
+void dataset_spread(const Dataset *dataset, float *mean, float *std) {
+    const uint64_t area = (uint64_t)dataset->height * dataset->width;
+    for (unsigned c = 0; c < dataset->channels; c++) {
+        uint64_t sum = 0, squares = 0;
+        for (uint64_t i = 0; dataset->pixels && i < dataset->count; i++) {
+            const uint8_t *pixels = dataset->pixels + (i * dataset->channels + c) * area;
+            for (uint64_t j = 0; j < area; j++) {
+                sum += pixels[j];
+                squares += (uint64_t)pixels[j] * pixels[j];
+            }
+        }
+        const double count = (double)dataset->count * (double)area, m = (double)sum / count;
+        const double variance = (double)squares / count - m * m;
+        mean[c] = dataset->pixels ? (float)(m / 255) : 0;
+        std[c] = dataset->pixels && variance > 0 ? (float)(sqrt(variance) / 255) : 1;
+    }
 }
 
 void dataset_image(const Dataset *dataset, uint64_t index, float *out) {

@@ -212,7 +212,7 @@ Shape *graph_shapes(const Network *network, unsigned height, unsigned width, Err
     }
     if (network->normalisation.channels != graph->in_channels) {
         error_set(err, STATUS_FAILED,
-                  "the input normalisation of %u channels, %u classes is not known: load with --normalise",
+                  "the input normalisation of %u channels, %u classes is not known: --normalise MEAN/STD says it",
                   graph->in_channels, graph->classes);
         return NULL;
     }

@@ -1,13 +1,66 @@
-/* chart_options -- y2, where, log-value and contours, for plot and export alike. */
+/* chart_options -- which chart of a table, for plot and export alike. */
 #include "chart_options.h"
 
+#include <ctype.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 const char *options_chart_given(const Args *args) {
-    if (args_text(args, "y2")) return "y2";
-    if (args_flag(args, "log-value")) return "log-value";
-    return args_text(args, "where") ? "where" : args_text(args, "contours") ? "contours" : NULL;
+    static const ArgSpec specs[] = {OPTIONS_CHART, {0}};
+    for (const ArgSpec *spec = specs; spec->name; spec++)
+        if (args_value(args, spec->name)->given) return spec->name;
+    return NULL;
+}
+
+/* "Accuracy of base" becomes "Loss of base". */
+static void retitle(Encoding *encoding, const char *before, const char *now) {
+    const size_t length = strlen(before);
+    char rest[sizeof encoding->title];
+    if (!length || strncasecmp(encoding->title, before, length) != 0) return;
+    const bool capital = isupper((unsigned char)*encoding->title) != 0;
+    snprintf(rest, sizeof rest, "%s", encoding->title + length);
+    snprintf(encoding->title, sizeof encoding->title, "%s%s", now, rest);
+    if (capital) *encoding->title = (char)toupper((unsigned char)*encoding->title);
+}
+
+/* What a dotted line stands for is known of the column that it was drawn for, and of those with a note,
+ * "loss_unchanged".
+ */
+static void refer(const Table *table, Encoding *encoding) {
+    char note[CHART_NAME_MAX + 16];
+    const double before = encoding->reference;
+    encoding->reference = NAN;
+    if (isnan(before)) return;
+    snprintf(note, sizeof note, "%s_unchanged", encoding->y[0]);
+    const char *text = table_get_note(table, note);
+    if (text && !text_to_double(text, &encoding->reference)) encoding->reference = NAN;
+}
+
+/* Other columns: what was said of the old ones need not hold. */
+static void choose_y(const char *columns, const Table *table, Encoding *encoding) {
+    char before[CHART_NAME_MAX];
+    snprintf(before, sizeof before, "%s", encoding->y[0]);
+    memset(encoding->y, 0, sizeof encoding->y);
+    for (size_t i = 0; i < CHART_SERIES_MAX && *columns; i++) {
+        const size_t length = strcspn(columns, ",");
+        snprintf(encoding->y[i], CHART_NAME_MAX, "%.*s", (int)length, columns);
+        columns += length + (columns[length] == ',');
+    }
+    if (strcmp(before, encoding->y[0]) == 0 && !*encoding->y[1]) return;
+    encoding->log_x = encoding->log_y = encoding->log_value = encoding->diverging = false;
+    encoding->contours = encoding->mark_count = 0;
+    *encoding->y2 = '\0';
+    refer(table, encoding);
+    if (encoding->kind != CHART_HEATMAP) retitle(encoding, before, encoding->y[0]);
+}
+
+static void choose_value(const char *column, Encoding *encoding) {
+    if (strcmp(column, encoding->value) == 0) return;
+    encoding->log_value = encoding->diverging = false;
+    retitle(encoding, encoding->value, column);
+    snprintf(encoding->value, sizeof encoding->value, "%s", column);
 }
 
 static bool choose_rows(const char *text, Encoding *encoding, Error *err) {
@@ -18,17 +71,48 @@ static bool choose_rows(const char *text, Encoding *encoding, Error *err) {
     return true;
 }
 
-bool options_chart(const Args *args, Encoding *encoding, Error *err) {
-    bool lines = encoding->kind == CHART_LINES, heat = encoding->kind == CHART_HEATMAP;
+static bool choose_columns(const Args *args, const Table *table, Encoding *out, Error *err) {
+    const char *value;
+    if (args_text(args, "kind")) out->kind = (ChartKind)args_choice(args, "kind");
+    if ((value = args_text(args, "x"))) snprintf(out->x, sizeof out->x, "%s", value);
+    if ((value = args_text(args, "series"))) snprintf(out->series, sizeof out->series, "%s", value);
+    if ((value = args_text(args, "value"))) choose_value(value, out);
+    if ((value = args_text(args, "y"))) choose_y(value, table, out);
+    if ((value = args_text(args, "y2"))) snprintf(out->y2, sizeof out->y2, "%s", value);
+    if ((value = args_text(args, "title"))) snprintf(out->title, sizeof out->title, "%s", value);
+    if (args_text(args, "y") && *out->series && *out->y[1] && (out->kind == CHART_LINES || out->kind == CHART_BARS))
+        return error_set(err, STATUS_USAGE, "--y: a chart with a series for each %s draws one column", out->series);
+    return !args_text(args, "where") || choose_rows(args_text(args, "where"), out, err);
+}
+
+static bool check_kind(const Args *args, const Encoding *encoding, Error *err) {
+    const bool lines = encoding->kind == CHART_LINES, heat = encoding->kind == CHART_HEATMAP;
+    if (heat && (!*encoding->x || !*encoding->y[0] || !*encoding->value))
+        return error_set(err, STATUS_USAGE, "a heat map needs three columns: --x, --y and --value");
     if (args_text(args, "y2") && !lines)
         return error_set(err, STATUS_USAGE, "--y2: only lines have a second axis (--kind lines)");
     if (args_flag(args, "log-value") && !heat)
         return error_set(err, STATUS_USAGE, "--log-value: only heat maps have a scale of colours (--kind heatmap)");
     if (args_text(args, "contours") && !heat)
         return error_set(err, STATUS_USAGE, "--contours: only heat maps have contour lines (--kind heatmap)");
-    if (args_text(args, "y2")) snprintf(encoding->y2, sizeof encoding->y2, "%s", args_text(args, "y2"));
-    if (args_text(args, "where") && !choose_rows(args_text(args, "where"), encoding, err)) return false;
-    if (args_flag(args, "log-value")) encoding->log_value = true;
-    if (args_text(args, "contours")) encoding->contours = (unsigned)args_integer(args, "contours");
+    return true;
+}
+
+bool options_chart(const Args *args, const Object *object, Encoding *out, Error *err) {
+    *out = object->encoding;
+    if (!object->plots && !encoding_guess(object->table, out))
+        return error_set(err, STATUS_USAGE, "'%s' has no numbers to draw", object->name);
+    if (!choose_columns(args, object->table, out, err) || !check_kind(args, out, err)) return false;
+    if (args_flag(args, "linear")) out->log_x = out->log_y = out->log_value = false;
+    out->log_x = out->log_x || args_flag(args, "log-x");
+    out->log_y = out->log_y || args_flag(args, "log-y");
+    out->log_value = out->log_value || args_flag(args, "log-value");
+    out->diverging = out->diverging || args_flag(args, "diverging");
+    if (args_text(args, "contours")) out->contours = (unsigned)args_integer(args, "contours");
+    if (args_text(args, "reference")) {
+        out->reference = args_real(args, "reference");
+        snprintf(out->reference_label, sizeof out->reference_label, "%s",
+                 args_text(args, "reference-label") ? args_text(args, "reference-label") : "");
+    }
     return true;
 }

@@ -53,7 +53,7 @@ static void say_undefined(const Survey *survey, const Explored *explored, Result
     if (undefined)
         str_addf(&result->message,
                  "%zu of %zu points have no accuracy and loss: their logits are no numbers (beyond networks that were "
-                 "trained apart, batch norm's variances can fall below 0)\n",
+                 "trained apart, batch norm's variances can fall below 0; recalibrate takes them anew)\n",
                  undefined, survey->points);
 }
 

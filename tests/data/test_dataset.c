@@ -3,6 +3,7 @@
 #include "../support/datasets.h"
 #include "weft/data.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -97,6 +98,9 @@ static void test_idx(void **state) {
     assert_int_equal(dataset->labels[1], 9);
     float image[6];
     dataset_image(dataset, 2, image);
+    float mean, std; /* of 0, 1, ..., 17: 8.5, and sqrt((18^2 - 1) / 12) */
+    dataset_spread(dataset, &mean, &std);
+    assert_true(fabs((double)mean - 8.5 / 255) < 1e-7 && fabs((double)std - sqrt(323.0 / 12) / 255) < 1e-7);
     for (int i = 0; i < 6; i++) assert_true(image[i] == (float)(12 + i) / 255.0f);
     dataset_free(dataset);
 

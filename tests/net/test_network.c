@@ -414,7 +414,7 @@ static void guessed_normalisation(void **state) {
         assert_string_equal(str_text(&text), cases[i].text);
         Engine *engine = engine_new(network, 1, 8, 8, NULL, &err);
         assert_int_equal(engine != NULL, cases[i].text[0] != '\0');
-        if (!engine) assert_non_null(strstr(err.text, "load with --normalise"));
+        if (!engine) assert_non_null(strstr(err.text, "--normalise MEAN/STD"));
         engine_free(engine);
         str_done(&text);
         network_free(network);

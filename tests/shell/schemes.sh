@@ -22,6 +22,22 @@ equal "  whose run is read again" 0 "$(status "$weft" -c "resume $work/unlabelle
 equal "fit" 0 "$(status "$weft" -c "$load" -c 'fit f --arch resnet14 --widths 4,6,8 --shortcut B --data test --steps 3; ls')"
 contains "  what it made" "$(cat "$work/out")" "ResNet14 (CIFAR, option B, widths 4/6/8)"
 
+mkdir -p "$work/mine/a" "$work/mine/b" && cp tests/fixtures/pictures/grey8.png "$work/mine/a" && cp tests/fixtures/pictures/grey.jpg "$work/mine/b"
+equal "fit on images of one's own: normalised as they are" 0 "$(status "$weft" -c "load data m images:$work/mine:28x28; fit f --arch resnet8 --widths 4 --data m --steps 2; evaluate f m")"
+equal "  and so where it is asked for" 0 "$(status "$weft" -c "$load" -c 'fit f --arch resnet8 --widths 4 --data test --normalise data --steps 2; save f '"$work/own.safetensors")"
+check "  to what the images have" python3 - "$work/own.safetensors" <<'PY'
+import gzip, json, struct, sys
+data = open(sys.argv[1], "rb").read()
+said = json.loads(data[8:8 + struct.unpack("<Q", data[:8])[0]])["__metadata__"]["weft.normalise"]
+pixels = gzip.open("samples/fashion-test-images-idx3-ubyte.gz").read()[16:16 + 64 * 784]
+mean = sum(pixels) / len(pixels) / 255
+std = (sum(p * p for p in pixels) / len(pixels) / 255**2 - mean**2) ** 0.5
+got = [float(x) for x in said.split("/")]
+assert abs(got[0] - mean) < 1e-6 and abs(got[1] - std) < 1e-6, (said, mean, std)
+PY
+equal "joint is stable unless told otherwise" "$("$weft" -c "$load" -c 'train j --net base --hidden 16 --steps 3 --scheme joint --data test --kd stable' 2>/dev/null | tail -1 | cut -f6)" \
+    "$("$weft" -c "$load" -c 'train j --net base --hidden 16 --steps 3 --scheme joint --data test' 2>/dev/null | tail -1 | cut -f6)"
+
 # What makes no sense.
 say "distil needs a predictor" 2 'train d --net base --scheme distil --data test' '--from PRED0'
 say "recon has no use for two datasets" 2 'train p --net base --data test --on test' '--data beside --on'

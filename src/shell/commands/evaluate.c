@@ -26,6 +26,12 @@ static bool run_corruptions(Session *session, const Args *args, const Corruption
     result->table = corruption_table(args_network(args, "NET"), args_dataset(args, "DATA"), choice, session->seed,
                                      &session->task, err);
     if (corruption_single(choice)) return result->table != NULL; /* a row is no chart */
+    const bool one_kind = choice->end - choice->first == 1;
+    if (one_kind) {
+        result_chart(result, CHART_LINES, "severity", "accuracy", "Accuracy of %s under %s", args_text(args, "NET"),
+                     corruption_name(choice->first));
+        return result->table != NULL;
+    }
     result_chart(result, CHART_HEATMAP, "severity", "corruption", "Accuracy of %s on corrupted images",
                  args_text(args, "NET"));
     strcpy(result->encoding.value, "accuracy");

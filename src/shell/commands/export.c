@@ -17,10 +17,8 @@ static const struct {
              {".txt", false, TABLE_TEXT}};
 
 static bool export_chart(const Args *args, const Object *object, const char *path, bool force, Error *err) {
-    Encoding encoding = object->encoding;
-    if (!object->plots && !encoding_guess(object->table, &encoding))
-        return error_set(err, STATUS_USAGE, "'%s' has no numbers to draw", object->name);
-    if (!options_chart(args, &encoding, err)) return false;
+    Encoding encoding;
+    if (!options_chart(args, object, &encoding, err)) return false;
     Chart *chart = chart_new(object->table, &encoding, err);
     if (!chart) return false;
     ChartView view = chart_view(chart);

@@ -27,18 +27,28 @@ static bool parse_widths(const char *text, unsigned widths[3], Error *err) {
     return true;
 }
 
+static Normalisation own_normalisation(const Dataset *data) {
+    Normalisation own = {.channels = data->channels};
+    if (own.channels > sizeof own.mean / sizeof *own.mean) return (Normalisation){0};
+    dataset_spread(data, own.mean, own.std);
+    return own;
+}
+
 static Network *make_network(Session *session, const Args *args, const Dataset *data, Error *err) {
     ArchitectureRequest request = {.architecture = args_text(args, "arch"),
                                    .in_channels = data->channels,
                                    .classes = data->classes,
+                                   .otherwise = own_normalisation(data),
                                    .projection = args_choice(args, "shortcut") == 1};
     const char *normalise = args_text(args, "normalise"), *widths = args_text(args, "widths");
     if (!data->labels) {
         error_set(err, STATUS_USAGE, "%s has no labels to learn", data->spec);
         return NULL;
     }
+    const bool own = normalise && strcmp(normalise, "data") == 0;
+    if (own) request.normalisation = request.otherwise;
     if ((widths && !parse_widths(widths, request.widths, err)) ||
-        (normalise && !normalisation_parse(normalise, data->channels, &request.normalisation, err)))
+        (normalise && !own && !normalisation_parse(normalise, data->channels, &request.normalisation, err)))
         return NULL;
     return network_create(&request, session->seed, args->line, err);
 }
@@ -109,8 +119,8 @@ static const ArgSpec options[] = {
     {.name = "normalise",
      .kind = ARG_TEXT,
      .value = "MEAN/STD",
-     .choices = "cifar10|cifar100|fashion-mnist|none",
-     .help = "input normalisation (by channels and classes)"},
+     .choices = "cifar10|cifar100|fashion-mnist|none|data",
+     .help = "input normalisation (by channels and classes; for others that of the images, as data takes it)"},
     OPTIONS_LENGTH("30 epochs"),
     OPTIONS_WATCH,
     OPTIONS_BACKGROUND("NET"),

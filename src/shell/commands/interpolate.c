@@ -15,12 +15,11 @@ typedef struct Path {
     const char *line;
 } Path;
 
-/* Evenly spaced, both ends included. */
+/* Evenly spaced, both ends included. A weighted mean, so that whole numbers come out whole. */
 static double alpha_of(const Path *path, size_t point) {
-    if (path->points == 1 || point == 0) return path->from;
-    if (point + 1 == path->points) return path->to;
-    const double share = (double)point / (double)(path->points - 1);
-    return path->from + share * (path->to - path->from);
+    if (path->points == 1) return path->from;
+    const double steps = (double)(path->points - 1), at = (double)point;
+    return (path->from * (steps - at) + path->to * at) / steps;
 }
 
 /* The first of the two networks between which alpha lies; outside, the path goes straight on. */
@@ -53,6 +52,7 @@ static bool read_path(const Session *session, const Args *args, Path *path, Erro
         return error_set(err, STATUS_USAGE, "a path of more than %d networks", NETWORKS_MOST);
     for (size_t i = 0; i < args->rest_count; i++) path->name[i + 1] = args->rest[i];
     path->count = args->rest_count + 1;
+    if (!args_value(args, "points")->given) path->points = 10 * (path->count - 1) + 1; /* each network is one of them */
     for (size_t i = 0; i < path->count; i++) {
         path->network[i] = workspace_find(session, path->name[i])->network;
         if (i > 0 && !mix_check(path->network[i - 1], path->network[i], err))
@@ -86,11 +86,27 @@ static Table *make_table(const Path *path, const Survey *survey, const Explored 
     return table_finish(table, err);
 }
 
-static void draw(const Path *path, const Survey *survey, Result *result) {
-    const char *last = path->name[path->count - 1];
-    result_chart(result, CHART_LINES, "alpha", survey->data_count ? "accuracy" : "distance", "From %s to %s",
-                 path->name[0], last);
-    if (survey->data_count) snprintf(result->encoding.y2, CHART_NAME_MAX, "distance");
+/* The networks that the path leads through are marked where they were measured. */
+static void mark_networks(const Path *path, const Explored *explored, Encoding *encoding) {
+    for (size_t i = 0; i < path->points; i++) {
+        const double alpha = alpha_of(path, i), accuracy = explored_value(explored, i, 0);
+        if (alpha < 0 || alpha > (double)(path->count - 1) || alpha != floor(alpha) || isnan(accuracy)) continue;
+        if (encoding->mark_count == CHART_MARKS_MAX) return;
+        ChartMark *mark = &encoding->marks[encoding->mark_count++];
+        *mark = (ChartMark){.x = alpha, .y = accuracy};
+        snprintf(mark->label, sizeof mark->label, "%s", path->name[(size_t)alpha]);
+    }
+}
+
+static void draw(const Path *path, const Survey *survey, const Explored *explored, Result *result) {
+    Str title = {0};
+    str_addf(&title, "From %s", path->name[0]);
+    for (size_t i = 1; i < path->count; i++) str_addf(&title, " to %s", path->name[i]);
+    result_chart(result, CHART_LINES, "alpha", survey->data_count ? "accuracy" : "distance", "%s", str_text(&title));
+    str_done(&title);
+    if (!survey->data_count) return;
+    snprintf(result->encoding.y2, CHART_NAME_MAX, "distance");
+    if (path->count > 2) mark_networks(path, explored, &result->encoding);
 }
 
 static bool run(Session *session, const Args *args, Result *result, Error *err) {
@@ -116,7 +132,7 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     bool done = explore_run(session, args, &survey, &explored, result, err);
     if (done && !explored.elsewhere) {
         result->table = make_table(&path, &survey, &explored, err);
-        draw(&path, &survey, result);
+        draw(&path, &survey, &explored, result);
         explored_done(&explored);
         done = result->table != NULL;
     }
@@ -135,7 +151,7 @@ static const ArgSpec options[] = {
      .min = 1,
      .max = 100000,
      .standard = "11",
-     .help = "how many"},
+     .help = "how many (10 more for each further network)"},
     {.name = "from", .kind = ARG_REAL, .value = "X", .standard = "0", .help = "alpha of the first point; also below 0"},
     {.name = "to", .kind = ARG_REAL, .value = "X", .help = "alpha of the last point; also beyond the last network (1)"},
     OPTIONS_EXPLORE,

@@ -13,13 +13,12 @@ static bool add_job(Table *table, int64_t number, const char *folder, Error *err
     table_real(table, job.accuracy);
     table_integer(table, job.process);
     table_text(table, job.folder);
-    table_text(table, str_text(&job.reason));
+    table_text(table, job.reason.length ? str_text(&job.reason) : NULL);
     job_done(&job);
     return true;
 }
 
 static bool run(Session *session, const Args *args, Result *result, Error *err) {
-    (void)session;
     (void)args;
     Words folders;
     if (!jobs_list(&folders, err)) return false;
@@ -38,9 +37,16 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     if (done && !folders.count) str_add(&result->message, "no background runs (help jobs)");
     words_done(&folders);
     result->transient = true;
-    if (done) return (result->table = table_finish(table, err)) != NULL;
-    table_free(table);
-    return false;
+    if (!done) {
+        table_free(table);
+        return false;
+    }
+    result->table = table_finish(table, err);
+    if (!result->table || !session->out_terminal) return result->table != NULL;
+    Table *narrow = table_filled(result->table, NULL, err); /* what nobody has takes room from the folders */
+    table_free(result->table);
+    result->table = narrow;
+    return narrow != NULL;
 }
 
 static const char *const examples[] = {"jobs", NULL};

@@ -19,13 +19,14 @@ typedef struct Landscape {
     Mark mark[CHART_MARKS_MAX];
     size_t marks;
     double tolerance; /* of --adaptive; 0: every point is measured */
+    const Dataset *recalibrate;
     const char *line_text;
 } Landscape;
 
 static double grid_at(const Landscape *l, int axis, size_t i) {
     if (l->grid == 1) return l->low[axis] / 2 + l->high[axis] / 2;
-    const double share = (double)i / (double)(l->grid - 1);
-    return l->low[axis] + share * (l->high[axis] - l->low[axis]);
+    const double steps = (double)(l->grid - 1), at = (double)i; /* a weighted mean: the middle of [-S, S] is 0 */
+    return (l->low[axis] * (steps - at) + l->high[axis] * at) / steps;
 }
 
 /* Rows of b, in each a from low to high. */
@@ -38,7 +39,12 @@ static Network *make(void *context, size_t point, Error *err) {
     const Landscape *l = context;
     double a, b;
     place_of(l, point, &a, &b);
-    return plane_network(l->plane, a, b, l->line_text, err);
+    Network *network = plane_network(l->plane, a, b, l->line_text, err);
+    if (!network || !l->recalibrate) return network;
+    const Task quiet = {.patient = true};
+    Network *again = recalibrate_apply(network, l->recalibrate, l->line_text, &quiet, err);
+    network_free(network);
+    return again;
 }
 
 /* ---- the plane --------------------------------------------------------------------------------------------------- */
@@ -202,6 +208,7 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     Landscape landscape = {.origin = args_network(args, "A"),
                            .grid = (size_t)args_integer(args, "grid"),
                            .tolerance = args_value(args, "adaptive")->given ? args_real(args, "adaptive") : 0,
+                           .recalibrate = args_dataset(args, "recalibrate"),
                            .line_text = args->line};
     if (!args_dataset(args, "on"))
         return error_set(err, STATUS_USAGE, "landscape measures loss and error: on which images? --on DATA");
@@ -255,6 +262,10 @@ static const ArgSpec options[] = {
      .help =
          "measure only where the loss bends: until it is within this share (0.1, say) of what the points around foretell"},
     OPTIONS_EXPLORE,
+    {.name = "recalibrate",
+     .kind = ARG_DATASET,
+     .value = "DATA",
+     .help = "take batch norm's statistics anew from these images at each point"},
     {.name = "train", .kind = ARG_DATASET, .value = "DATA", .help = "measure on these too: train_loss, train_error"},
     {0}};
 static const char *const examples[] = {"landscape base smooth quieter --on few --grid 5",
