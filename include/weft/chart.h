@@ -31,9 +31,11 @@ typedef struct Encoding {
     char y2[CHART_NAME_MAX];                  /* LINES: one more column, against a linear axis of its own at the right;
                                                  not together with `series` */
     bool log_x, log_y;
-    bool y_names;      /* HEATMAP: numbers of y are names, running downwards in the table's order (rows of an image) */
-    bool diverging;    /* colours centred on 0 (differences, weights) */
-    bool log_value;    /* HEATMAP: colours on a log scale, values <= 0 are gaps; not together with `diverging` */
+    bool y_names;   /* HEATMAP: numbers of y are names, running downwards in the table's order (rows of an image) */
+    bool picture;   /* HEATMAP: cells are square pixels, in files in colours of their own: of the columns red, green and
+                       blue, else `value` as grey, all from 0 to 255 */
+    bool diverging; /* colours centred on 0 (differences, weights) */
+    bool log_value; /* HEATMAP: colours on a log scale, values <= 0 are gaps; not together with `diverging` */
     unsigned contours; /* HEATMAP of two numeric axes: this many levels, evenly spaced strictly between the least and
                           the greatest value (log_value: in the logarithm); 0 to CHART_CONTOURS_MAX, 0: none */
     char where[CHART_NAME_MAX], where_text[CHART_NAME_MAX]; /* only the rows in which this column reads so; the title

@@ -69,6 +69,23 @@ static void draw_value(const Figure *figure, Scale scale, Frame frame, double va
     figure->paint->ops->rectangle(figure->paint, frame, colour);
 }
 
+/* The mean colour of a block of a picture. */
+static Rgb colour_of(const Chart *chart, size_t row, size_t rows, size_t column, size_t columns) {
+    double sum[3] = {0};
+    for (size_t i = row; i < row + rows; i++)
+        for (size_t j = column; j < column + columns; j++)
+            for (size_t c = 0; c < 3; c++) sum[c] += chart->colours[3 * (i * chart->grid_columns + j) + c];
+    const double count = (double)(rows * columns);
+    return (Rgb){(uint8_t)lround(sum[0] / count), (uint8_t)lround(sum[1] / count), (uint8_t)lround(sum[2] / count)};
+}
+
+/* Pixels are as wide as they are high: the plot keeps its top left corner. */
+static void make_square(Scale x, Scale y, Frame *plot) {
+    const double side = fmin(plot->width / (x.high - x.low), plot->height / (y.high - y.low));
+    plot->width = side * (x.high - x.low);
+    plot->height = side * (y.high - y.low);
+}
+
 /* Where an edge lies: 0 left or top. */
 static double edge_fraction(const Axis *axis, Scale scale, size_t i, bool downwards) {
     double edge = grid_edge(axis, i, scale.log), fraction = scale_fraction(scale, edge);
@@ -92,7 +109,10 @@ static void draw_cells(const Figure *figure, Scale x, Scale y, Scale values) {
             Frame frame = {plot->x + left * plot->width, plot->y + fmin(a, b) * plot->height,
                            (right - left) * plot->width + SEAM, fabs(b - a) * plot->height + SEAM};
             if (!chart->y.category) frame.y -= SEAM;
-            draw_value(figure, values, frame, grid_mean(chart, i, rows, j, columns));
+            if (chart->colours)
+                figure->paint->ops->rectangle(figure->paint, frame, colour_of(chart, i, rows, j, columns));
+            else
+                draw_value(figure, values, frame, grid_mean(chart, i, rows, j, columns));
         }
     }
 }
@@ -105,13 +125,16 @@ void figure_heatmap(Figure *figure) {
     double below = fmin(chart->x.category ? names_width(&chart->x, x, FIGURE_NOTE) : 0, 140);
     figure_ticks_up(y, plot->height - 50, &up);
     double left = chart->y.category ? fmin(names_width(&chart->y, y, FIGURE_TICK), 300) : ticks_width(&up);
-    double right = bar_room(figure, values, &bar), room = left;
+    double right = chart->colours ? 24 : bar_room(figure, values, &bar), room = left;
     left += 12 + (*chart->y.label ? FIGURE_LABEL + 12 : 0);
     plot->x += left;
     plot->width -= left + right;
     bool level = !chart->x.category || names_fit_below(&chart->x, x, plot->width);
     plot->height -= (level ? FIGURE_BELOW : below + 16) + (*chart->x.label ? FIGURE_LABEL + 4 : 0);
-    bar_room(figure, values, &bar);
+    if (chart->colours)
+        make_square(x, y, plot);
+    else
+        bar_room(figure, values, &bar);
     figure->paint->ops->clip(figure->paint, *plot);
     draw_cells(figure, x, y, values);
     figure->paint->ops->unclip(figure->paint);
@@ -130,7 +153,7 @@ void figure_heatmap(Figure *figure) {
         figure_ticks_up(y, plot->height, &up);
         figure_axis_up(figure, y, &up, false);
     }
-    draw_colour_bar(figure, values, &bar);
+    if (!chart->colours) draw_colour_bar(figure, values, &bar);
     figure_labels(figure, chart->x.label, chart->y.label);
     figure_marks(figure, marks, mark_count);
 }

@@ -34,6 +34,7 @@ struct Chart {
     Axis y2;          /* LINES: the right axis; its label is NULL where there is none */
     Series series[CHART_SERIES_MAX];
     size_t series_count;
+    uint8_t *colours;               /* HEATMAP that is a picture: red, green, blue of each value of the grid */
     double *grid;                   /* HEATMAP, KERNELS: grid_rows x grid_columns, NaN where nothing is known */
     size_t grid_rows, grid_columns; /* HEATMAP: y.count x x.count; KERNELS: all weights of all kernels */
     size_t kernel_rows, kernel_columns;

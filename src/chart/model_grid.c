@@ -97,6 +97,19 @@ static void survey_grid(Chart *chart) {
     }
 }
 
+static uint8_t byte_of(double value) {
+    return value > 0 ? (uint8_t)lround(fmin(value, 255)) : 0; /* NaN: black */
+}
+
+/* The colours of the place `at`, from a row of the table. */
+static void take_colours(Chart *chart, const Table *table, const Column *value, size_t row, size_t at) {
+    static const char *const names[3] = {"red", "green", "blue"};
+    for (size_t c = 0; chart->colours && c < 3; c++) {
+        const Column *own = table_find(table, names[c]);
+        chart->colours[3 * at + c] = byte_of(column_number(own && own->type != COLUMN_TEXT ? own : value, row));
+    }
+}
+
 bool model_grid(Chart *chart, const Table *table, Error *err) {
     const Encoding *encoding = &chart->encoding;
     const Column *x = model_column(table, encoding->x, false, err);
@@ -110,6 +123,8 @@ bool model_grid(Chart *chart, const Table *table, Error *err) {
               new_grid(chart, chart->y.count, chart->x.count, err);
     bool *given = ok ? mem_alloc(chart->grid_rows * chart->grid_columns, sizeof(bool), err) : NULL;
     ok = ok && given;
+    if (ok && encoding->picture)
+        ok = (chart->colours = mem_alloc(chart->grid_rows * chart->grid_columns, 3, err)) != NULL;
     for (size_t row = 0; ok && row < table->rows; row++) {
         size_t i, j;
         if (!axis_find(&chart->x, x, row, &x_names, &j, &ignored) ||
@@ -122,6 +137,7 @@ bool model_grid(Chart *chart, const Table *table, Error *err) {
             chart->repeated++;
         else
             chart->grid[at] = column_number(value, row);
+        if (!given[at]) take_colours(chart, table, value, row, at);
         given[at] = true;
     }
     if (ok) survey_grid(chart);

@@ -58,7 +58,7 @@ static void choose_y(const char *columns, const Table *table, Encoding *encoding
 
 static void choose_value(const char *column, Encoding *encoding) {
     if (strcmp(column, encoding->value) == 0) return;
-    encoding->log_value = encoding->diverging = false;
+    encoding->log_value = encoding->diverging = encoding->picture = false;
     retitle(encoding, encoding->value, column);
     snprintf(encoding->value, sizeof encoding->value, "%s", column);
 }

@@ -28,6 +28,14 @@ equal "the same by weft --format" "785" "$(run --format csv 'image test 1' | wc 
 equal "from Lua" "784 27" "$(run 't = image{"test", 1}; print(#t, t.column[#t.column])' | tr '\t' ' ')"
 equal "the table is kept, and saved" "0,0,0" "$(cd "$work" && run 'image test 1 --as picture --quiet; export picture p.csv' >/dev/null && sed -n 2p p.csv)"
 check "its chart too" test -s "$(cd "$work" && run 'image test 1 --as picture --quiet; export picture p.svg' >/dev/null && echo "$work/p.svg")"
+check "in the picture's own colours, pixels square" python3 - "$work/p.svg" "$work/p.csv" <<'PY'
+import csv, re, sys
+pixels = [int(row["value"]) for row in csv.DictReader(line for line in open(sys.argv[2]) if not line.startswith("#"))]
+drawn = re.findall(r'<rect x="[^"]*" y="[^"]*" width="([^"]*)" height="([^"]*)" fill="#([0-9a-f]{6})"', open(sys.argv[1]).read())[1:]
+assert len(drawn) == len(pixels) == 784, len(drawn)
+assert [colour for _, _, colour in drawn] == [f"{p:02x}" * 3 for p in pixels]
+assert all(abs(float(w) - float(h)) < 0.05 for w, h, _ in drawn)
+PY
 contains "noise is drawn, and judged" "$(run 'load data n noise:3:1x28x28 --quiet; image n 2 --net base')" "n, image 2; base says "
 equal "an index beyond the end" "weft: 'test' has no image 40: its 40 are counted from 0" "$(run 'image test 40')"
 run 'image test 40' >/dev/null; equal "is a usage error" 2 $?
@@ -46,7 +54,9 @@ equal "classes of one" 10 "$(rows glass_blur:4 --per-class | wc -l)"
 equal "of which there are as many right" "$(rows glass_blur:4 | cut -d, -f4)" "$(rows glass_blur:4 --per-class | awk -F, '{ sum += $4 } END { print sum }')"
 equal "not of several" "weft: --per-class is for one corruption: --corrupt KIND:SEVERITY" "$(run 'evaluate base test --corrupt fog --per-class')"
 equal "rows agree; the mean over all is that of the only kind" "$(run 't = evaluate{"base", "test", corrupt = "fog:5"}; u = evaluate{"base", "test", corrupt = "fog"}; print(t.accuracy == u.accuracy[5], u.notes.ood_accuracy == u.notes.fog)' | tr '\t' ' ')" "true true"
-contains "a heat map" "$(run 'evaluate base test --corrupt fog --quiet; plot --inline')" "Accuracy of base on corrupted images"
+contains "a heat map" "$(run 'load data two sample:fashion-test --limit 2 --quiet; evaluate base two --corrupt all:1 --quiet; plot --inline')" "Accuracy of base on corrupted images"
+contains "of one kind a line" "$(run 'evaluate base test --corrupt fog --quiet; plot --inline')" "Accuracy of base under fog"
+equal "all kinds at one severity" "19 3" "$(rows all:3 | cut -d, -f2 | sort | uniq -c | xargs)"
 contains "help lists the kinds" "$("$weft" -c 'help corruptions')" "elastic_transform: "
 contains "and says what frost is" "$("$weft" -c 'help corruptions')" "Frost is not the original"
 finish

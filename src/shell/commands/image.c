@@ -114,6 +114,7 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
         result_chart(result, CHART_HEATMAP, "column", "row", "%s", str_text(&title));
         snprintf(result->encoding.value, CHART_NAME_MAX, "%s", last->name);
         result->encoding.y_names = true;
+        result->encoding.picture = true;
         result->drawn = true;
     }
     str_done(&title);
@@ -147,7 +148,7 @@ const Command command_image = {
     .summary = "draws one image in the terminal",
     .description =
         "Two pixels a character where there are 256 colours, else a ramp of greys; smaller where it would not fit. Its pixels are the "
-        "table, with values 0 to 255 (--as NAME, export); --format prints them.",
+        "table, with values 0 to 255 (--as NAME); --format prints them, export draws them in their own colours.",
     .positionals = positionals,
     .options = options,
     .examples = examples,
