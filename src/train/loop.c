@@ -133,10 +133,12 @@ static bool save_best(Loop *loop) {
     return done;
 }
 
-static bool diverged(uint64_t step, Error *err) {
-    return error_set(err, STATUS_FAILED,
-                     "the weights are no longer finite numbers at step %llu; a smaller --lr or --clip may help",
-                     (unsigned long long)step);
+static bool diverged(const Loop *loop, uint64_t step, Error *err) {
+    const Loss *images = &loop->config->images;
+    return error_set(err, STATUS_FAILED, "the weights are no longer finite numbers at step %llu; %s may help",
+                     (unsigned long long)step,
+                     images->kd > 0 && images->kd_form == KD_PLAIN ? "--kd stable, or a smaller --lr or --clip,"
+                                                                   : "a smaller --lr or --clip");
 }
 
 /* Parameters that are no numbers any more must not take the place of those that were. */
@@ -144,7 +146,7 @@ static bool check_finite(const Loop *loop, Error *err) {
     const Learner *learner = loop->learner;
     float sum = 0; /* 0 times a number is 0 */
     for (size_t i = 0; i < learner->kept; i++) sum += 0 * learner->parameters[i];
-    return sum == 0 || diverged(loop->progress.step, err);
+    return sum == 0 || diverged(loop, loop->progress.step, err);
 }
 
 static bool evaluate(Loop *loop, Error *err) {
@@ -207,7 +209,7 @@ static bool take_step(Loop *loop, float *gradient, Now *now, Error *err) {
     now->evaluated = due(step + 1, config->evaluate_every) || step + 1 == config->steps;
     now->logged = now->evaluated || due(step + 1, config->log_every) || step == 0;
     if (!loop->learner->gradient(loop->learner, step, gradient, &now->loss, err)) return false;
-    if (!isfinite(now->loss.loss)) return diverged(step, err);
+    if (!isfinite(now->loss.loss)) return diverged(loop, step, err);
     now->norm = NAN;
     double scale = now->loss.scale;
     if (now->logged || config->clip > 0) now->norm = scale * gradient_norm(gradient, loop->learner->count);

@@ -204,7 +204,7 @@ static void draw_values(const Monitor *monitor, int y) {
 static void draw_bottom(const Monitor *monitor, int y) {
     Str text = {0};
     if (monitor->asking) {
-        str_add(&text, "stop the run? it is saved first (y, n) ");
+        str_add(&text, "stop the run? (y, n) ");
     } else {
         for (int i = 0; i < BINDINGS; i++) {
             if (!bindings[i].help || (bindings[i].foreground && !monitor->run.foreground)) continue;
