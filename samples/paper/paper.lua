@@ -64,6 +64,11 @@ function P.recon(hidden, seed, net)
   local name = ("recon_%s_h%d_s%d"):format(net, hidden, seed)
   return P.trained(name, train, {net = net, hidden = hidden, steps = P.steps.recon, seed = seed, on = "test"}), name
 end
+-- Of as many steps as joint training has, of which one costs a hundred times as much.
+function P.brief(hidden, seed)
+  local name = ("recon_h%d_s%d_%d"):format(hidden, seed, P.steps.images)
+  return P.trained(name, train, {net = "base", hidden = hidden, steps = P.steps.images, seed = seed, on = "test"}), name
+end
 function P.joint(hidden, seed, alpha, beta)
   local name = ("joint_h%d_s%d"):format(hidden, seed) .. (alpha and ("_%g_%g"):format(alpha, beta):gsub("[.-]", "_") or "")
   return P.trained(name, train, {net = "base", hidden = hidden, steps = P.steps.images, seed = seed, scheme = "joint",
