@@ -353,7 +353,8 @@ const char *table_get_note(const Table *table, const char *key);
 /* A copy without the columns that have no value in any row and, where `needs` is given, without the rows in which that
  * column has none; notes are not copied. */
 Table *table_filled(const Table *table, const char *needs, Error *err);
-/* A copy with only the rows in which a column reads `text`, as its text or as the number it is; notes are not copied.
+/* A copy with only the rows in which a column reads `text`, as its text or as its number to six digits; notes are not
+ * copied.
  * STATUS_USAGE where there is no such column or row. */
 Table *table_where(const Table *table, const char *column, const char *text, Error *err);
 /* True where two columns show the same numbers, absent ones included. */

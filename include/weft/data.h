@@ -104,7 +104,7 @@ typedef struct CorruptionChoice {
     CorruptionKind first, end;
     unsigned low, high;
 } CorruptionChoice;
-/* "KIND:SEVERITY", "KIND" (all five severities) or "all"; else STATUS_USAGE, with the kinds there are. */
+/* "KIND:SEVERITY" or "KIND" (all five severities), KIND also "all"; else STATUS_USAGE, with the kinds there are. */
 bool corruption_choose(const char *text, CorruptionChoice *out, Error *err);
 /* Exactly one kind at one severity. */
 bool corruption_single(const CorruptionChoice *choice);

@@ -87,9 +87,9 @@ typedef struct Survey {
      * change of these layers is measured. NULL: neither. */
     const bool *const *layers;
     bool whole; /* run every network from the first step on all the same */
-    /* Above 0: the points are a grid, row by row, of so many columns, and are measured only where the surface bends: until
-     * every loss is within this share of what the points around it foretold. The others are interpolated, bilinearly (a
-     * loss in its logarithm); their `recomputed` is 0. */
+    /* Above 0: the points are a grid, row by row, of so many columns, and are measured only where the surface bends:
+     * until every loss is within this share of what the points around it foretold. The others are interpolated,
+     * bilinearly (a loss in its logarithm); their `recomputed` is 0. */
     double tolerance;
     size_t columns;
     /* The network of a point; from several threads at once. */
@@ -99,9 +99,9 @@ typedef struct Survey {
 } Survey;
 
 /* The numbers that each point gives, in this order: for each of the data accuracy (%) and loss, as evaluate_run has
- * them (both NaN where an image's logits are no numbers); with `layers`, over the marked convolutions: sratio_change, the mean of S_ratio minus the base's (NaN where no
- * layer has one); distance, ||w - v||_F / ||w||_F; rms, the root of the mean of (w - v)^2, v the base's weights (w in
- * the denominator: the base's); last recomputed (%), the share of a pass's multiplications that was done (NaN without
+ * them (both NaN where an image's logits are no numbers); with `layers`, over the marked convolutions: sratio_change,
+ * the mean of S_ratio minus the base's (NaN where no layer has one); distance, ||w - v||_F / ||w||_F; rms, the root of
+ * the mean of (w - v)^2, v the base's weights (w in the denominator: the base's); last recomputed (%), the share of a pass's multiplications that was done (NaN without
  * data).
  */
 size_t survey_values(const Survey *survey);

@@ -265,7 +265,8 @@ typedef struct ProgressiveResults {
 } ProgressiveResults;
 void progressive_results_done(ProgressiveResults *results);
 /* Runs the rounds. A folder keeps config.json, source.safetensors, for each round its trials' folders,
- * network.safetensors and predictor.safetensors, and at the end the result, network.safetensors. Fails as train_run does; STATUS_USAGE without data. */
+ * network.safetensors and predictor.safetensors, and at the end the result, network.safetensors. Fails as train_run
+ * does; STATUS_USAGE without data. */
 bool progressive_run(const ProgressiveJob *job, ProgressiveResults *out, Error *err);
 /* Goes on, in the middle of a trial if need be, to the same result. Of the job only train.folder, watch and task are
  * used. */

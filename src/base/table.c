@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 Table *table_new(Error *err) {
@@ -201,12 +202,17 @@ static bool has_value(const Column *column, size_t row) {
     return column->type == COLUMN_TEXT ? cell.text != NULL : column->type == COLUMN_INTEGER || !isnan(cell.real);
 }
 
+/* A number also where the text is what people are shown of it: of 0.30000000000000004 that is 0.3. */
 static bool reads(const Column *column, size_t row, const char *text) {
     const Cell cell = column->cells[row];
     double number;
+    char shown[32], asked[32];
     if (column->type == COLUMN_TEXT) return cell.text && strcmp(cell.text, text) == 0;
-    return text_to_double(text, &number) &&
-           number == (column->type == COLUMN_INTEGER ? (double)cell.integer : cell.real);
+    if (!text_to_double(text, &number)) return false;
+    if (column->type == COLUMN_INTEGER) return number == (double)cell.integer;
+    snprintf(shown, sizeof shown, "%.6g", cell.real);
+    snprintf(asked, sizeof asked, "%.6g", number);
+    return number == cell.real || strcmp(shown, asked) == 0;
 }
 
 Table *table_where(const Table *table, const char *name, const char *text, Error *err) {

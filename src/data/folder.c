@@ -96,11 +96,11 @@ static bool add_entry(Walk *walk, int folder, const struct dirent *entry, Error 
     struct stat about;
     const bool picture = is_picture(entry->d_name);
     if (entry->d_name[0] == '.') return true;
-    walk->tree->others += entry->d_type == DT_REG && !picture;
-    if (entry->d_type == DT_REG && !picture) return true;
     if (entry->d_type != DT_REG && fstatat(folder, entry->d_name, &about, 0) == 0 && S_ISDIR(about.st_mode))
         return add_folder(walk, entry->d_name, &about, err);
-    return !picture || add_file(walk, entry->d_name, err);
+    if (picture) return add_file(walk, entry->d_name, err);
+    walk->tree->others++;
+    return true;
 }
 
 static bool read_entries(Walk *walk, DIR *listing, Error *err) {

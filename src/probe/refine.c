@@ -89,7 +89,7 @@ static bool begin(Refiner *r, Error *err) {
 
 static double value_at(const Refiner *r, size_t x, size_t y, size_t value) {
     const double v = r->results[point_at(r, x, y) * r->values + value];
-    return is_loss(r, value) ? log(fmax(v, least_loss)) : v;
+    return is_loss(r, value) ? log(v < least_loss ? least_loss : v) : v; /* NaN stays NaN */
 }
 
 /* From the patch's corners, of which equal ones count as one: what is flat stays exactly what it is. */

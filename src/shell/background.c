@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -114,12 +115,16 @@ out:
     return done;
 }
 
+/* By the whole path: a number alone would be that of a job. */
 bool background_resume(Session *session, const char *name, const char *folder, Result *result, Error *err) {
-    const char *words[] = {"resume", folder};
-    if (!background_start(session, folder, words, 2, err)) return false;
-    str_addf(&result->message, "%s runs in the background: jobs, attach %s, stop %s, resume %s\n", name, folder, folder,
-             folder);
-    return true;
+    char *whole = realpath(folder, NULL);
+    const char *words[] = {"resume", whole ? whole : folder};
+    const bool done = background_start(session, folder, words, 2, err);
+    free(whole);
+    if (done)
+        str_addf(&result->message, "%s runs in the background: jobs, attach %s, stop %s, resume %s\n", name, folder,
+                 folder, folder);
+    return done;
 }
 
 void background_farewell(Session *session) {

@@ -30,9 +30,7 @@ static void retitle(Encoding *encoding, const char *before, const char *now) {
  */
 static void refer(const Table *table, Encoding *encoding) {
     char note[CHART_NAME_MAX + 16];
-    const double before = encoding->reference;
     encoding->reference = NAN;
-    if (isnan(before)) return;
     snprintf(note, sizeof note, "%s_unchanged", encoding->y[0]);
     const char *text = table_get_note(table, note);
     if (text && !text_to_double(text, &encoding->reference)) encoding->reference = NAN;
@@ -65,16 +63,26 @@ static void choose_value(const char *column, Encoding *encoding) {
 
 static bool choose_rows(const char *text, Encoding *encoding, Error *err) {
     const char *equals = strchr(text, '=');
-    if (!equals) return error_set(err, STATUS_USAGE, "--where needs COLUMN=VALUE, not '%s'", text);
+    if (!equals || equals == text) return error_set(err, STATUS_USAGE, "--where needs COLUMN=VALUE, not '%s'", text);
+    if (equals - text >= CHART_NAME_MAX || strlen(equals + 1) >= CHART_NAME_MAX)
+        return error_set(err, STATUS_USAGE, "--where: a column or value of more than %d bytes", CHART_NAME_MAX - 1);
     snprintf(encoding->where, sizeof encoding->where, "%.*s", equals[1] ? (int)(equals - text) : 0, text);
     snprintf(encoding->where_text, sizeof encoding->where_text, "%s", equals + 1);
     return true;
 }
 
+/* Marks and a logarithm are those of the column that was there before. */
+static void choose_x(const char *column, Encoding *encoding) {
+    if (strcmp(column, encoding->x) == 0) return;
+    encoding->mark_count = 0;
+    encoding->log_x = false;
+    snprintf(encoding->x, sizeof encoding->x, "%s", column);
+}
+
 static bool choose_columns(const Args *args, const Table *table, Encoding *out, Error *err) {
     const char *value;
     if (args_text(args, "kind")) out->kind = (ChartKind)args_choice(args, "kind");
-    if ((value = args_text(args, "x"))) snprintf(out->x, sizeof out->x, "%s", value);
+    if ((value = args_text(args, "x"))) choose_x(value, out);
     if ((value = args_text(args, "series"))) snprintf(out->series, sizeof out->series, "%s", value);
     if ((value = args_text(args, "value"))) choose_value(value, out);
     if ((value = args_text(args, "y"))) choose_y(value, table, out);
@@ -91,6 +99,11 @@ static bool check_kind(const Args *args, const Encoding *encoding, Error *err) {
         return error_set(err, STATUS_USAGE, "a heat map needs three columns: --x, --y and --value");
     if (args_text(args, "y2") && !lines)
         return error_set(err, STATUS_USAGE, "--y2: only lines have a second axis (--kind lines)");
+    if (args_text(args, "value") && !heat)
+        return error_set(err, STATUS_USAGE,
+                         "--value: only heat maps colour a column (--kind heatmap); others take --y");
+    if (args_text(args, "reference-label") && !args_text(args, "reference"))
+        return error_set(err, STATUS_USAGE, "--reference-label goes with --reference");
     if (args_flag(args, "log-value") && !heat)
         return error_set(err, STATUS_USAGE, "--log-value: only heat maps have a scale of colours (--kind heatmap)");
     if (args_text(args, "contours") && !heat)
@@ -107,7 +120,10 @@ bool options_chart(const Args *args, const Object *object, Encoding *out, Error 
     out->log_x = out->log_x || args_flag(args, "log-x");
     out->log_y = out->log_y || args_flag(args, "log-y");
     out->log_value = out->log_value || args_flag(args, "log-value");
-    out->diverging = out->diverging || args_flag(args, "diverging");
+    if (args_flag(args, "diverging")) {
+        out->diverging = true;
+        out->log_value = args_flag(args, "log-value"); /* which the chart refuses: they do not go together */
+    }
     if (args_text(args, "contours")) out->contours = (unsigned)args_integer(args, "contours");
     if (args_text(args, "reference")) {
         out->reference = args_real(args, "reference");

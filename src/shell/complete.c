@@ -313,10 +313,10 @@ static const ArgSpec *expected(const Session *session, const Command *command, c
             const ArgSpec *spec =
                 find_option(command, maker, word + 2, equals ? (size_t)(equals - word - 2) : strlen(word + 2));
             if (!spec || spec->kind == ARG_FLAG) continue;
-            bool last = i + 1 == words->count;
-            if (equals ? last
-                       : (last || (i + 2 == words->count && words->word[i + 1][strlen(words->word[i + 1]) - 1] == ',')))
-                return spec;
+            const bool last = i + 1 == words->count, behind = !equals && i + 2 == words->count;
+            const char end = behind ? words->word[i + 1][strlen(words->word[i + 1]) - 1] : '\0';
+            if (end == '=' && spec->kind == ARG_OVER) return NULL; /* a number */
+            if (last || end == ',') return spec;
             if (!equals) i++;
             const char *value = equals ? equals + 1 : words->word[i]; /* load predictor ... --for NET --layers SEL */
             if (spec->kind == ARG_NETWORK && !*about) *about = workspace_find(session, value);

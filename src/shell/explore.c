@@ -36,8 +36,9 @@ static bool keep_partial(const Survey *survey, const Explored *explored, const c
 }
 
 /* The other process needs no more than the folder. */
-static bool in_background(Session *session, const Args *args, const Survey *survey, Result *result, Error *err) {
-    const char *folder = args_text(args, "run");
+static bool in_background(Session *session, const Args *args, const char *folder, const Survey *survey, Result *result,
+                          Error *err) {
+    if (session->options.safe) return error_set(err, STATUS_USAGE, "--safe allows no background runs");
     if (!folder) return error_set(err, STATUS_USAGE, "--background keeps what it finds in a folder: --run FOLDER");
     if (!survey_check(survey, err)) return false;
     Run *run = explore_open(session, args, folder, survey->points, err);
@@ -57,23 +58,57 @@ static void say_undefined(const Survey *survey, const Explored *explored, Result
                  undefined, survey->points);
 }
 
-bool explore_run(Session *session, const Args *args, const Survey *survey, Explored *out, Result *result, Error *err) {
-    const char *folder = args_text(args, "run");
+/* A folder that cannot be marked as complete is no reason to lose what was found. */
+static void close_folder(const char *folder, const Survey *survey, const Explored *explored, Result *result) {
+    size_t measured = 0;
+    if (result->afterwards.status != STATUS_OK) return;
+    for (size_t i = 0; i < survey->points; i++)
+        if (!(explored_value(explored, i, explored->values - 1) <= 0)) measured++; /* NaN: without images */
+    Error err;
+    if (!explore_close(folder, measured, &err)) result->afterwards = err;
+}
+
+static bool run_here(Session *session, const Args *args, const char *folder, const Survey *survey, Explored *out,
+                     Result *result, Error *err) {
     Run *run = NULL;
-    *out = (Explored){.values = survey_values(survey), .elsewhere = args_flag(args, "background")};
-    if (out->elsewhere) return in_background(session, args, survey, result, err);
     bool ok = survey_check(survey, err) &&
               (out->results = mem_alloc(survey->points, out->values * sizeof *out->results, err)) &&
               (out->done = mem_alloc(survey->points, sizeof *out->done, err)) &&
               (!folder || (run = explore_open(session, args, folder, survey->points, err)));
     if (ok && !survey_run(survey, run, out->results, out->done, &session->task, err))
         ok = keep_partial(survey, out, folder, result, err);
+    if (ok && run) close_folder(folder, survey, out, result);
     run_close(run);
     if (ok)
         say_undefined(survey, out, result);
     else
         explored_done(out);
     return ok;
+}
+
+bool explore_run(Session *session, const Args *args, const Survey *survey, Explored *out, Result *result, Error *err) {
+    Str path = {0};
+    *out = (Explored){.values = survey_values(survey), .elsewhere = args_flag(args, "background")};
+    bool ok = !args_text(args, "run") || path_expand(args_text(args, "run"), &path, err);
+    const char *folder = path.length ? str_text(&path) : NULL;
+    ok = ok && (out->elsewhere ? in_background(session, args, folder, survey, result, err)
+                               : run_here(session, args, folder, survey, out, result, err));
+    str_done(&path);
+    return ok;
+}
+
+double explore_evenly(double from, double to, size_t points, size_t point) {
+    const double steps = (double)points - 1, at = (double)point;
+    if (point == 0) return from;
+    return point + 1 == points ? to : (from * (steps - at) + to * at) / steps;
+}
+
+Network *explore_recalibrated(Network *network, const Dataset *data, const char *line, Error *err) {
+    const Task quiet = {.patient = true};
+    if (!network || !data) return network;
+    Network *again = recalibrate_apply(network, data, line, &quiet, err);
+    network_free(network);
+    return again;
 }
 
 /* Without images nothing is computed of which a share could be told. */

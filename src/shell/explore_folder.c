@@ -180,7 +180,7 @@ static bool same_objects(const json_t *a, const json_t *b) {
 }
 
 /* What is different, in words; NULL: nothing. */
-static const char *difference(const json_t *config, const json_t *identity) {
+static const char *difference(const json_t *config, size_t points, const json_t *identity) {
     static const char *const fields[][2] = {{"command", "another command"},
                                             {"words", "the same command with other arguments"},
                                             {"seed", "the same command with another --seed"}};
@@ -189,6 +189,8 @@ static const char *difference(const json_t *config, const json_t *identity) {
             return fields[i][1];
     if (!same_objects(json_object_get(config, "objects"), json_object_get(identity, "objects")))
         return "the same command on other networks or data";
+    if (json_integer_value(json_object_get(config, "points")) != (json_int_t)points)
+        return "the same command of a weft that takes other points";
     return NULL;
 }
 
@@ -200,10 +202,10 @@ static bool has_config(const char *folder) {
     return there;
 }
 
-static bool go_on(const char *folder, const json_t *identity, Error *err) {
+static bool go_on(const char *folder, size_t points, const json_t *identity, Error *err) {
     json_t *config = read_config(folder, err);
     if (!config) return false;
-    const char *what = of_points(config) ? difference(config, identity) : "another kind of run";
+    const char *what = of_points(config) ? difference(config, points, identity) : "another kind of run";
     json_decref(config);
     return !what || error_set(err, STATUS_FAILED, "%s: holds %s; choose another folder", folder, what);
 }
@@ -211,7 +213,7 @@ static bool go_on(const char *folder, const json_t *identity, Error *err) {
 Run *explore_open(Session *session, const Args *args, const char *folder, size_t points, Error *err) {
     json_t *identity = identity_json(session, args, err);
     Run *run = identity && run_vacant(folder, err) ? run_open(folder, err) : NULL;
-    const bool done = run && (has_config(folder) ? go_on(folder, identity, err)
+    const bool done = run && (has_config(folder) ? go_on(folder, points, identity, err)
                                                  : save_networks(session, folder, identity, err) &&
                                                        write_config(folder, points, identity, err));
     json_decref(identity);
@@ -314,5 +316,18 @@ bool explore_resume(Session *session, const char *folder, Result *result, Error 
     session->object_count = count;
     session->object_capacity = capacity;
     json_decref(config);
+    return done;
+}
+
+/* ---- the end ----------------------------------------------------------------------------------------------------- */
+
+bool explore_close(const char *folder, size_t measured, Error *err) {
+    Str path = {0}, text = {0};
+    run_path(folder, "done", &path);
+    str_addf(&text, "%zu points measured\n", measured);
+    const bool done =
+        str_ok(&path, err) && str_ok(&text, err) && save_text(str_text(&path), true, str_text(&text), text.length, err);
+    str_done(&path);
+    str_done(&text);
     return done;
 }

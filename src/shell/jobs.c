@@ -170,7 +170,9 @@ static void read_parts(Job *job, const json_t *config, Str *label) {
     job->newest = newest.failed ? NULL : mem_copy_text(str_text(&newest), &ignored);
     job->survey = kind && strcmp(kind, "points") == 0;
     job->steps = job->survey ? (points > 0 ? (uint64_t)points : 0) : steps > 0 ? (uint64_t)steps : 0;
-    job->last_part = rounds > 0 ? has_file(job->folder, "network.safetensors") : trials <= 1 || trial == trials;
+    job->last_part = job->survey  ? has_file(job->folder, "done")
+                     : rounds > 0 ? has_file(job->folder, "network.safetensors")
+                                  : trials <= 1 || trial == trials;
     str_done(&newest);
 }
 
@@ -264,7 +266,7 @@ bool job_read(const char *folder, Job *out, Error *err) {
     job.step = logged > (double)job.saved ? (uint64_t)logged : job.saved;
     job.loss = job.log && !job.survey ? table_latest(job.log, "loss") : NAN;
     job.accuracy = job.log && !job.survey ? table_latest(job.log, "accuracy") : NAN;
-    bool all = job.steps > 0 && job.step >= job.steps && job.last_part;
+    bool all = job.last_part && (job.survey || (job.steps > 0 && job.step >= job.steps));
     bool failed = !busy && !all && job_failure(folder, &job.reason);
     job.state = busy ? JOB_RUNNING : all ? JOB_DONE : failed ? JOB_FAILED : JOB_STOPPED;
     *out = job;

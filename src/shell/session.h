@@ -43,9 +43,9 @@ struct Session {
 };
 
 /* ---- workspace.c ---- */
+Object *workspace_newest(const Session *session, ObjectKind kind); /* the one put last; NULL: there is none */
 Object *workspace_find(const Session *session, const char *name);
 /* Finds an object of a kind, or says what is there instead, or which name is nearest. */
-Object *workspace_newest(const Session *session, ObjectKind kind); /* the one put last; NULL: there is none */
 Object *workspace_need(const Session *session, const char *name, ObjectKind kind, Error *err);
 Object *workspace_any(const Session *session, const char *name, Error *err);
 const char *object_kind_name(ObjectKind kind);

@@ -124,6 +124,7 @@ static void some_rows(void **state) {
     rows_of(table, "weights", "2000000014", 1);
     rows_of(table, "weights", "2000000014.0", 1);
     rows_of(table, "share", "1", 1);
+    rows_of(table, "share", "0.142857", 1); /* 1/7 */
     Table *part = table_where(table, "share", "1", &err);
     assert_true(table_number(part, "weights", 0) == 7000000049.0);
     assert_string_equal(part->columns[2].unit, "%");

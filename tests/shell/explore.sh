@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # sweep, interpolate, landscape through the program: against the commands by hand, kept in a folder and resumed to the same table, bad input.
 . "$(dirname "$0")/../support/tap.sh"
+export XDG_STATE_HOME=$work/state
 status() { "$@" >"$work/out" 2>"$work/err" </dev/null; echo $?; }
 await() { for _ in $(seq 300); do "$@" >/dev/null 2>&1 && return 0; sleep 0.1; done; return 1; }
 images=200; grid=9
@@ -69,6 +70,10 @@ equal "the same again with the same seed" "$(cat "$work/line")" "$(cat "$work/ou
 # What a new user met.
 contains "a grid for each stage: the map shows one of them, and says which" "$(run "sweep svscale base --over factor=0:1:3,last=5,10 --each stage --on test --as sw --quiet; plot --inline --height 12" >/dev/null; cat "$work/out")" "(stage:1)"
 contains "and another" "$(run "sweep svscale base --over factor=0:1:3,last=5,10 --each stage --on test --as sw --quiet; plot --where stage=stage:3 --inline --height 12" >/dev/null; cat "$work/out")" "(stage:3)"
+contains "numbers as they are shown" "$(run "sweep svscale base --over factor=0.1:0.9:5,last=5,10 --as sw --quiet; plot sw --kind lines --x last --y distance --where factor=0.3 --inline --height 8" >/dev/null; cat "$work/out")" "factor 0.3"
+contains "the dotted line comes back" "$(run "sweep lowpass base --over cutoff=1,2 --on test --as sw --quiet; plot sw --y distance; plot sw --y accuracy --inline --height 9" >/dev/null; cat "$work/out")" "╌"
+refused "a column to colour is for heat maps" "sweep lowpass base --over cutoff=1,2 --as sw --quiet; plot sw --value rms" 2 "only heat maps"
+refused "--where needs a column" "sweep lowpass base --over cutoff=1,2 --as sw --quiet; plot sw --where =1" 2 "COLUMN=VALUE"
 refused "or says that there is none" "sweep svscale base --over factor=0:1:3,last=5,10 --each stage --as sw --quiet; plot --where stage=stage:4 --inline" 2 "no row with 'stage:4'"
 refused "sweep keeps no networks" "sweep lowpass base --over cutoff=1 --into x" 2 "--into is not for it"
 run "fit far --arch resnet8 --data test --steps 5 --seed 3 --quiet; interpolate base far --from -3 --to 3 --points 7 --on test" >/dev/null
@@ -117,6 +122,11 @@ for _ in 1 2; do
 done
 equal "resumes" 0 "$(status "$weft" -c "resume $work/run-part --as part; export part $work/part2.csv")"
 check "to the same file" cmp "$work/part.csv" "$work/part2.csv"
+equal "in the background" 0 "$(run "$part --run $work/bent --background")"
+await sh -c "'$weft' -c jobs 2>/dev/null | grep -q 'bent, landscape.done'"
+check "it comes to its end with fewer points" sh -c "'$weft' -c jobs | grep -q 'bent, landscape.done'"
+equal "--safe begins nothing" 2 "$(cd "$work" && status "$weft" --safe -c "$load" -c "$part --run safe --background")"
+check "and makes no folder" test ! -e "$work/safe"
 refused "no tolerance of nought" "$line --adaptive 0" 2 "--adaptive must be greater than 0"
 
 # In the background, the prompt left: the same file.
@@ -143,6 +153,14 @@ equal "changed data are told" 3 "$(status "$weft" -c "resume $work/run-INT")"
 contains "with the reason" "$(cat "$work/err")" "does not hold the images the run began with"
 echo '{"kind": "points", "command": "landscape", "words": 5, "seed": 1, "objects": []}' >"$work/run-KILL/config.json"
 equal "a damaged configuration is told" 3 "$(status "$weft" -c "resume $work/run-KILL")"
+
+mkdir "$work/numbered" "$work/home"
+equal "a folder may be called as a job is" 0 "$(cd "$work/numbered" && run "sweep lowpass base --over cutoff=1,2 --on test --run 1 --background")"
+await test -s "$work/numbered/1/done"; check "and is its own" test -s "$work/numbered/1/done"
+equal "~ is the home folder" 0 "$(HOME=$work/home run "sweep lowpass base --over cutoff=1,2 --on test --run ~/kept")"
+check "as for training" test -s "$work/home/kept/done"
+run "$wide --run $work/older" >/dev/null; sed -i '/"points":/d' "$work/older/config.json"
+refused "points that were counted otherwise are not taken" "$wide --run $work/older" 1 "takes other points"
 
 # Bad input.
 refused "no such command" 'sweep evaluate base --over x=1' 2 "sweep runs over commands that make networks: lowpass"

@@ -35,8 +35,11 @@ std = (sum(p * p for p in pixels) / len(pixels) / 255**2 - mean**2) ** 0.5
 got = [float(x) for x in said.split("/")]
 assert abs(got[0] - mean) < 1e-6 and abs(got[1] - std) < 1e-6, (said, mean, std)
 PY
-equal "joint is stable unless told otherwise" "$("$weft" -c "$load" -c 'train j --net base --hidden 16 --steps 3 --scheme joint --data test --kd stable' 2>/dev/null | tail -1 | cut -f6)" \
-    "$("$weft" -c "$load" -c 'train j --net base --hidden 16 --steps 3 --scheme joint --data test' 2>/dev/null | tail -1 | cut -f6)"
+loss() { "$weft" -c "$load" -c "train j --net base --hidden 16 --steps 3 --scheme joint --data test $1; log j" 2>/dev/null | tail -1 | cut -f1-3; }
+stable=$(loss "--kd stable")
+contains "joint is stable" "$stable" "3	"
+equal "  unless told otherwise" "$stable" "$(loss "")"
+check "  which is another loss" test "$stable" != "$(loss "--kd plain")"
 
 # What makes no sense.
 say "distil needs a predictor" 2 'train d --net base --scheme distil --data test' '--from PRED0'

@@ -63,6 +63,7 @@ static void test_offers(void **state) {
     assert_string_equal(offers("sweep lowpass base --over cutoff=1 --mo"), "--mode");
     assert_string_equal(offers("sweep lowpass base --over cutoff=1 --mode "), "1d 2d raw");
     assert_string_equal(offers("sweep lowpass base --int"), "");
+    assert_string_equal(offers("sweep lowpass base --over cutoff="), "");
     assert_string_equal(offers("sweep lowpass base --ea"), "--each");
     assert_string_equal(offers("sratio base --format j"), "json");
 }

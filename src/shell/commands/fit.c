@@ -38,7 +38,6 @@ static Network *make_network(Session *session, const Args *args, const Dataset *
     ArchitectureRequest request = {.architecture = args_text(args, "arch"),
                                    .in_channels = data->channels,
                                    .classes = data->classes,
-                                   .otherwise = own_normalisation(data),
                                    .projection = args_choice(args, "shortcut") == 1};
     const char *normalise = args_text(args, "normalise"), *widths = args_text(args, "widths");
     if (!data->labels) {
@@ -46,6 +45,7 @@ static Network *make_network(Session *session, const Args *args, const Dataset *
         return NULL;
     }
     const bool own = normalise && strcmp(normalise, "data") == 0;
+    if (own || !normalise) request.otherwise = own_normalisation(data);
     if (own) request.normalisation = request.otherwise;
     if ((widths && !parse_widths(widths, request.widths, err)) ||
         (normalise && !own && !normalisation_parse(normalise, data->channels, &request.normalisation, err)))

@@ -15,11 +15,8 @@ typedef struct Path {
     const char *line;
 } Path;
 
-/* Evenly spaced, both ends included. A weighted mean, so that whole numbers come out whole. */
 static double alpha_of(const Path *path, size_t point) {
-    if (path->points == 1) return path->from;
-    const double steps = (double)(path->points - 1), at = (double)point;
-    return (path->from * (steps - at) + path->to * at) / steps;
+    return explore_evenly(path->from, path->to, path->points, point);
 }
 
 /* The first of the two networks between which alpha lies; outside, the path goes straight on. */
@@ -31,15 +28,11 @@ static size_t segment_of(const Path *path, double alpha) {
 
 static Network *make(void *context, size_t point, Error *err) {
     const Path *path = context;
-    const Task quiet = {.patient = true};
     const double alpha = alpha_of(path, point);
     const size_t segment = segment_of(path, alpha);
     Network *mixed =
         mix_apply(path->network[segment], path->network[segment + 1], alpha - (double)segment, NULL, path->line, err);
-    if (!mixed || !path->recalibrate) return mixed;
-    Network *again = recalibrate_apply(mixed, path->recalibrate, path->line, &quiet, err);
-    network_free(mixed);
-    return again;
+    return explore_recalibrated(mixed, path->recalibrate, path->line, err);
 }
 
 static bool read_path(const Session *session, const Args *args, Path *path, Error *err) {
@@ -155,10 +148,7 @@ static const ArgSpec options[] = {
     {.name = "from", .kind = ARG_REAL, .value = "X", .standard = "0", .help = "alpha of the first point; also below 0"},
     {.name = "to", .kind = ARG_REAL, .value = "X", .help = "alpha of the last point; also beyond the last network (1)"},
     OPTIONS_EXPLORE,
-    {.name = "recalibrate",
-     .kind = ARG_DATASET,
-     .value = "DATA",
-     .help = "take batch norm's statistics anew from these images at each point"},
+    OPTION_RECALIBRATE,
     {0}};
 static const char *const examples[] = {"interpolate base smooth --on few --points 5",
                                        "interpolate base smooth --from -0.5 --to 1.5 --points 5 --on few",

@@ -35,6 +35,7 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     bool done = table != NULL;
     for (size_t i = 0; done && i < folders.count; i++) done = add_job(table, (int64_t)i + 1, folders.word[i], err);
     if (done && !folders.count) str_add(&result->message, "no background runs (help jobs)");
+    const size_t count = folders.count;
     words_done(&folders);
     result->transient = true;
     if (!done) {
@@ -42,7 +43,8 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
         return false;
     }
     result->table = table_finish(table, err);
-    if (!result->table || !session->out_terminal) return result->table != NULL;
+    const bool shown = session->out_terminal && !session->lua_depth && !session->format_given && count > 0;
+    if (!result->table || !shown) return result->table != NULL;
     Table *narrow = table_filled(result->table, NULL, err); /* what nobody has takes room from the folders */
     table_free(result->table);
     result->table = narrow;

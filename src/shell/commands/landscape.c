@@ -25,8 +25,7 @@ typedef struct Landscape {
 
 static double grid_at(const Landscape *l, int axis, size_t i) {
     if (l->grid == 1) return l->low[axis] / 2 + l->high[axis] / 2;
-    const double steps = (double)(l->grid - 1), at = (double)i; /* a weighted mean: the middle of [-S, S] is 0 */
-    return (l->low[axis] * (steps - at) + l->high[axis] * at) / steps;
+    return explore_evenly(l->low[axis], l->high[axis], l->grid, i);
 }
 
 /* Rows of b, in each a from low to high. */
@@ -39,12 +38,7 @@ static Network *make(void *context, size_t point, Error *err) {
     const Landscape *l = context;
     double a, b;
     place_of(l, point, &a, &b);
-    Network *network = plane_network(l->plane, a, b, l->line_text, err);
-    if (!network || !l->recalibrate) return network;
-    const Task quiet = {.patient = true};
-    Network *again = recalibrate_apply(network, l->recalibrate, l->line_text, &quiet, err);
-    network_free(network);
-    return again;
+    return explore_recalibrated(plane_network(l->plane, a, b, l->line_text, err), l->recalibrate, l->line_text, err);
 }
 
 /* ---- the plane --------------------------------------------------------------------------------------------------- */
@@ -118,7 +112,7 @@ static void add_columns(Table *table, const Landscape *l, const Survey *survey) 
     if (l->tolerance > 0) table_column(table, "measured", "", COLUMN_TEXT);
 }
 
-static void add_notes(Table *table, const Landscape *l, size_t measured) {
+static void add_notes(Table *table, const Landscape *l, size_t measured, size_t points) {
     Str marks = {0};
     for (size_t i = 0; i < l->marks; i++) {
         const Mark *mark = &l->mark[i];
@@ -127,8 +121,8 @@ static void add_notes(Table *table, const Landscape *l, size_t measured) {
     }
     table_note(table, "networks", "%s", str_text(&marks));
     if (l->tolerance > 0)
-        table_note(table, "measured", "%zu of %zu points; the others are interpolated", measured,
-                   l->line ? l->grid : l->grid * l->grid);
+        table_note(table, "measured", "%zu of %zu points%s", measured, points,
+                   table->rows == points && measured < points ? "; the others are interpolated" : "");
     table->failed = table->failed || marks.failed;
     str_done(&marks);
 }
@@ -154,7 +148,7 @@ static Table *make_table(const Landscape *l, const Survey *survey, const Explore
         if (l->tolerance > 0) table_text(table, own ? "yes" : "no");
         measured += own;
     }
-    add_notes(table, l, measured);
+    add_notes(table, l, measured, survey->points);
     return table_finish(table, err);
 }
 
@@ -262,10 +256,7 @@ static const ArgSpec options[] = {
      .help =
          "measure only where the loss bends: until it is within this share (0.1, say) of what the points around foretell"},
     OPTIONS_EXPLORE,
-    {.name = "recalibrate",
-     .kind = ARG_DATASET,
-     .value = "DATA",
-     .help = "take batch norm's statistics anew from these images at each point"},
+    OPTION_RECALIBRATE,
     {.name = "train", .kind = ARG_DATASET, .value = "DATA", .help = "measure on these too: train_loss, train_error"},
     {0}};
 static const char *const examples[] = {"landscape base smooth quieter --on few --grid 5",

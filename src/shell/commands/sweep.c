@@ -279,7 +279,9 @@ static void draw(const Sweep *sweep, const Survey *survey, const Explored *explo
     encoding->log_x = sweep->over[0].log;
     encoding->log_y = grid && sweep->over[1].log;
     if (grid) snprintf(encoding->value, CHART_NAME_MAX, "%s", value);
-    if (grid && sweep->series[0].selector) { /* a map shows one of them: plot --where stage=stage:2 another */
+    if (grid && sweep->series[0].selector &&
+        strlen(sweep->series[0].selector) <
+            CHART_NAME_MAX) { /* a map shows one of them: plot --where stage=stage:2 another */
         snprintf(encoding->where, CHART_NAME_MAX, "%s", args_text(sweep->args, "each"));
         snprintf(encoding->where_text, CHART_NAME_MAX, "%s", sweep->series[0].selector);
     }
