@@ -111,6 +111,22 @@ function P.over_seeds(f)
   return mean, #values > 1 and math.sqrt(squares / (#values - 1)) or 0
 end
 
+-- Of a sweep with a curve for each `part` over `option`: the best point of each curve that changes something.
+function P.best(sweep, part, option)
+  local rows, at = {}, {}
+  for i = 1, #sweep do
+    local point = sweep[i]
+    if point.distance > 0 then
+      local row = at[point[part]] or {point[part], point[option], -1}
+      if not at[point[part]] then rows[#rows + 1] = row end
+      at[point[part]] = row
+      if point.accuracy > row[3] then row[2], row[3] = point[option], point.accuracy end
+    end
+  end
+  print(tabulate("best", {part, option, "accuracy (%)"}, rows))
+  print("source", P.source)
+end
+
 -- Accuracy on corrupted images (OOD: 19 kinds, 5 severities) and under attack, on the first thousand test images, of the source and of what the
 -- named predictors and networks are: {label, name}, ...
 function P.robustness(models)
