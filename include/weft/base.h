@@ -354,8 +354,7 @@ const char *table_get_note(const Table *table, const char *key);
  * column has none; notes are not copied. */
 Table *table_filled(const Table *table, const char *needs, Error *err);
 /* A copy with only the rows in which a column reads `text`, as its text or as its number to six digits; notes are not
- * copied.
- * STATUS_USAGE where there is no such column or row. */
+ * copied. STATUS_USAGE where there is no such column or row. */
 Table *table_where(const Table *table, const char *column, const char *text, Error *err);
 /* True where two columns show the same numbers, absent ones included. */
 bool table_same_column(const Table *table, const char *a, const char *b);
@@ -402,5 +401,6 @@ bool run_log_sync(Run *run, Error *err);
 /* The log as a table (whole rows only; empty fields are NaN; "name (unit)" in a heading gives a column its unit). The
  * folder may be in use. STATUS_BAD_INPUT where there is none. */
 Table *run_log_table(const char *folder, Error *err);
+bool run_has(const char *folder, const char *file); /* whether there is such a file */
 
 #endif

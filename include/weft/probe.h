@@ -101,9 +101,8 @@ typedef struct Survey {
 /* The numbers that each point gives, in this order: for each of the data accuracy (%) and loss, as evaluate_run has
  * them (both NaN where an image's logits are no numbers); with `layers`, over the marked convolutions: sratio_change,
  * the mean of S_ratio minus the base's (NaN where no layer has one); distance, ||w - v||_F / ||w||_F; rms, the root of
- * the mean of (w - v)^2, v the base's weights (w in the denominator: the base's); last recomputed (%), the share of a pass's multiplications that was done (NaN without
- * data).
- */
+ * the mean of (w - v)^2, v the base's weights (w in the denominator: the base's); last recomputed
+ * (%), the share of a pass's multiplications that was done (NaN without data). */
 size_t survey_values(const Survey *survey);
 const char *survey_value_name(const Survey *survey,
                               size_t value); /* "accuracy (%)"; with a second dataset also "accuracy_2 (%)" */

@@ -409,3 +409,11 @@ Table *run_log_table(const char *folder, Error *err) {
     str_done(&path);
     return table;
 }
+
+bool run_has(const char *folder, const char *file) {
+    Str path = {0};
+    run_path(folder, file, &path);
+    const bool there = !path.failed && access(str_text(&path), F_OK) == 0;
+    str_done(&path);
+    return there;
+}

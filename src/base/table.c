@@ -224,9 +224,10 @@ Table *table_where(const Table *table, const char *name, const char *text, Error
     Table *part = table_new(err);
     for (size_t c = 0; part && c < table->column_count; c++)
         table_column(part, table->columns[c].name, table->columns[c].unit, table->columns[c].type);
-    for (size_t r = 0; part && r < table->rows; r++)
-        for (size_t c = 0; reads(column, r, text) && c < table->column_count; c++)
-            copy_cell(part, &table->columns[c], r);
+    for (size_t r = 0; part && r < table->rows; r++) {
+        if (!reads(column, r, text)) continue;
+        for (size_t c = 0; c < table->column_count; c++) copy_cell(part, &table->columns[c], r);
+    }
     part = part ? table_finish(part, err) : NULL;
     if (!part || part->rows > 0) return part;
     table_free(part);

@@ -447,6 +447,14 @@ static Chart *chart_of(const Table *table, const Encoding *encoding, Error *err)
     return NULL;
 }
 
+Chart *chart_new(const Table *table, const Encoding *encoding, Error *err) {
+    if (!*encoding->where) return chart_of(table, encoding, err);
+    Table *part = table_where(table, encoding->where, encoding->where_text, err);
+    Chart *chart = part ? chart_of(part, encoding, err) : NULL;
+    table_free(part);
+    return chart;
+}
+
 void chart_free(Chart *chart) {
     if (!chart) return;
     axis_done(&chart->x);
@@ -477,12 +485,4 @@ const char *chart_series_name(const Chart *chart, size_t series) {
 
 const Encoding *chart_encoding(const Chart *chart) {
     return &chart->encoding;
-}
-
-Chart *chart_new(const Table *table, const Encoding *encoding, Error *err) {
-    if (!*encoding->where) return chart_of(table, encoding, err);
-    Table *part = table_where(table, encoding->where, encoding->where_text, err);
-    Chart *chart = part ? chart_of(part, encoding, err) : NULL;
-    table_free(part);
-    return chart;
 }

@@ -101,12 +101,12 @@ static uint8_t byte_of(double value) {
     return value > 0 ? (uint8_t)lround(fmin(value, 255)) : 0; /* NaN: black */
 }
 
-/* The colours of the place `at`, from a row of the table. */
-static void take_colours(Chart *chart, const Table *table, const Column *value, size_t row, size_t at) {
+/* The columns that colour a picture: red, green and blue, or the value in the place of those that there are not. */
+static void find_colours(const Table *table, const Column *value, const Column *out[3]) {
     static const char *const names[3] = {"red", "green", "blue"};
-    for (size_t c = 0; chart->colours && c < 3; c++) {
+    for (size_t c = 0; c < 3; c++) {
         const Column *own = table_find(table, names[c]);
-        chart->colours[3 * at + c] = byte_of(column_number(own && own->type != COLUMN_TEXT ? own : value, row));
+        out[c] = own && own->type != COLUMN_TEXT ? own : value;
     }
 }
 
@@ -115,6 +115,7 @@ bool model_grid(Chart *chart, const Table *table, Error *err) {
     const Column *x = model_column(table, encoding->x, false, err);
     const Column *y = x ? model_column(table, encoding->y[0], false, err) : NULL;
     const Column *value = y ? model_column(table, encoding->value, true, err) : NULL;
+    const Column *colours[3] = {NULL};
     Names x_names = {0}, y_names = {0};
     Error ignored;
     bool ok = value && axis_label(&chart->value, value, err) &&
@@ -123,6 +124,7 @@ bool model_grid(Chart *chart, const Table *table, Error *err) {
               new_grid(chart, chart->y.count, chart->x.count, err);
     bool *given = ok ? mem_alloc(chart->grid_rows * chart->grid_columns, sizeof(bool), err) : NULL;
     ok = ok && given;
+    if (ok && encoding->picture) find_colours(table, value, colours);
     if (ok && encoding->picture)
         ok = (chart->colours = mem_alloc(chart->grid_rows * chart->grid_columns, 3, err)) != NULL;
     for (size_t row = 0; ok && row < table->rows; row++) {
@@ -137,7 +139,8 @@ bool model_grid(Chart *chart, const Table *table, Error *err) {
             chart->repeated++;
         else
             chart->grid[at] = column_number(value, row);
-        if (!given[at]) take_colours(chart, table, value, row, at);
+        for (size_t c = 0; chart->colours && !given[at] && c < 3; c++)
+            chart->colours[3 * at + c] = byte_of(column_number(colours[c], row));
         given[at] = true;
     }
     if (ok) survey_grid(chart);

@@ -90,8 +90,12 @@ static bool claim_folder(const char *folder, Error *err) {
     return run != NULL;
 }
 
+bool background_allowed(const Session *session, Error *err) {
+    return !session->options.safe || error_set(err, STATUS_USAGE, "--safe allows no background runs");
+}
+
 bool background_start(Session *session, const char *folder, const char *const *words, size_t count, Error *err) {
-    if (session->options.safe) return error_set(err, STATUS_USAGE, "--safe allows no background runs");
+    if (!background_allowed(session, err)) return false;
     Str line = {0}, output = {0}, error = {0};
     bool done = false;
     int alive = -1;

@@ -81,6 +81,13 @@ static void print_chart(Session *session, const Result *result) {
     chart_free(chart);
 }
 
+static void print_table(Session *session, const Result *result, bool all, TableFormat format) {
+    Error ignored;
+    Table *filled = all || result->table->rows == 0 ? NULL : table_filled(result->table, NULL, &ignored);
+    output_table(session, filled ? filled : result->table, format);
+    table_free(filled);
+}
+
 static void show_result(Session *session, const Args *args, const Result *result) {
     bool quiet = session->options.quiet || args_flag(args, "quiet");
     if (quiet) return;
@@ -89,7 +96,7 @@ static void show_result(Session *session, const Args *args, const Result *result
     if (result->table && (!result->drawn || asked)) {
         TableFormat format = session->format;
         if (args->command->table && args_text(args, "format")) output_table_format(args_text(args, "format"), &format);
-        output_table(session, result->table, format);
+        print_table(session, result, asked || !result->sparse || !session->out_terminal, format);
         if (result->plots && session->out_terminal && format == TABLE_TEXT) print_chart(session, result);
     }
     if (result->message.length) output_message(session, str_text(&result->message));

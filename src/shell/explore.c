@@ -38,7 +38,7 @@ static bool keep_partial(const Survey *survey, const Explored *explored, const c
 /* The other process needs no more than the folder. */
 static bool in_background(Session *session, const Args *args, const char *folder, const Survey *survey, Result *result,
                           Error *err) {
-    if (session->options.safe) return error_set(err, STATUS_USAGE, "--safe allows no background runs");
+    if (!background_allowed(session, err)) return false;
     if (!folder) return error_set(err, STATUS_USAGE, "--background keeps what it finds in a folder: --run FOLDER");
     if (!survey_check(survey, err)) return false;
     Run *run = explore_open(session, args, folder, survey->points, err);
@@ -58,26 +58,19 @@ static void say_undefined(const Survey *survey, const Explored *explored, Result
                  undefined, survey->points);
 }
 
-/* A folder that cannot be marked as complete is no reason to lose what was found. */
-static void close_folder(const char *folder, const Survey *survey, const Explored *explored, Result *result) {
-    size_t measured = 0;
-    if (result->afterwards.status != STATUS_OK) return;
-    for (size_t i = 0; i < survey->points; i++)
-        if (!(explored_value(explored, i, explored->values - 1) <= 0)) measured++; /* NaN: without images */
-    Error err;
-    if (!explore_close(folder, measured, &err)) result->afterwards = err;
-}
-
 static bool run_here(Session *session, const Args *args, const char *folder, const Survey *survey, Explored *out,
                      Result *result, Error *err) {
     Run *run = NULL;
+    Error problem;
     bool ok = survey_check(survey, err) &&
               (out->results = mem_alloc(survey->points, out->values * sizeof *out->results, err)) &&
               (out->done = mem_alloc(survey->points, sizeof *out->done, err)) &&
               (!folder || (run = explore_open(session, args, folder, survey->points, err)));
     if (ok && !survey_run(survey, run, out->results, out->done, &session->task, err))
         ok = keep_partial(survey, out, folder, result, err);
-    if (ok && run) close_folder(folder, survey, out, result);
+    /* A folder that cannot be marked as complete is no reason to lose what was found. */
+    if (ok && run && result->afterwards.status == STATUS_OK && !explore_close(folder, &problem))
+        result->afterwards = problem;
     run_close(run);
     if (ok)
         say_undefined(survey, out, result);

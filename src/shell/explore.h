@@ -47,7 +47,7 @@ Network *explore_recalibrated(Network *network, const Dataset *data, const char 
  * another one. */
 Run *explore_open(Session *session, const Args *args, const char *folder, size_t points, Error *err);
 /* Marks it as complete, with the file `done`: of an adaptive survey the log does not tell. */
-bool explore_close(const char *folder, size_t measured, Error *err);
+bool explore_close(const char *folder, Error *err);
 bool explore_here(const char *folder); /* whether it holds such a run */
 /* Runs the folder's command again, on its own networks and the data opened anew. */
 bool explore_resume(Session *session, const char *folder, Result *result, Error *err);

@@ -194,14 +194,6 @@ static const char *difference(const json_t *config, size_t points, const json_t 
     return NULL;
 }
 
-static bool has_config(const char *folder) {
-    Str path = {0};
-    run_path(folder, config_name, &path);
-    const bool there = !path.failed && access(str_text(&path), F_OK) == 0;
-    str_done(&path);
-    return there;
-}
-
 static bool go_on(const char *folder, size_t points, const json_t *identity, Error *err) {
     json_t *config = read_config(folder, err);
     if (!config) return false;
@@ -213,9 +205,9 @@ static bool go_on(const char *folder, size_t points, const json_t *identity, Err
 Run *explore_open(Session *session, const Args *args, const char *folder, size_t points, Error *err) {
     json_t *identity = identity_json(session, args, err);
     Run *run = identity && run_vacant(folder, err) ? run_open(folder, err) : NULL;
-    const bool done = run && (has_config(folder) ? go_on(folder, points, identity, err)
-                                                 : save_networks(session, folder, identity, err) &&
-                                                       write_config(folder, points, identity, err));
+    const bool done = run && (run_has(folder, config_name) ? go_on(folder, points, identity, err)
+                                                           : save_networks(session, folder, identity, err) &&
+                                                                 write_config(folder, points, identity, err));
     json_decref(identity);
     if (done) return run;
     run_close(run);
@@ -321,13 +313,11 @@ bool explore_resume(Session *session, const char *folder, Result *result, Error 
 
 /* ---- the end ----------------------------------------------------------------------------------------------------- */
 
-bool explore_close(const char *folder, size_t measured, Error *err) {
-    Str path = {0}, text = {0};
+bool explore_close(const char *folder, Error *err) {
+    static const char text[] = "complete\n";
+    Str path = {0};
     run_path(folder, "done", &path);
-    str_addf(&text, "%zu points measured\n", measured);
-    const bool done =
-        str_ok(&path, err) && str_ok(&text, err) && save_text(str_text(&path), true, str_text(&text), text.length, err);
+    const bool done = str_ok(&path, err) && save_text(str_text(&path), true, text, sizeof text - 1, err);
     str_done(&path);
-    str_done(&text);
     return done;
 }

@@ -91,14 +91,6 @@ out:
     return done;
 }
 
-static bool has_file(const char *folder, const char *file) {
-    Str path = {0};
-    run_path(folder, file, &path);
-    bool there = !path.failed && access(str_text(&path), F_OK) == 0;
-    str_done(&path);
-    return there;
-}
-
 /* ---- how a job stands -------------------------------------------------------------------------------------------- */
 
 const char *job_state_name(JobState state) {
@@ -141,11 +133,11 @@ static unsigned find_newest(Str *folder, const char *kind, json_int_t parts) {
     for (; number > 1; number--) {
         Str name = {0};
         str_addf(&name, "%s-%u/config.json", kind, number);
-        if (!has_file(str_text(folder), str_text(&name))) {
+        if (!run_has(str_text(folder), str_text(&name))) {
             str_done(&name);
             str_addf(&name, "%s-%u/trial-1/config.json", kind, number);
         }
-        const bool there = has_file(str_text(folder), str_text(&name));
+        const bool there = run_has(str_text(folder), str_text(&name));
         str_done(&name);
         if (there) break;
     }
@@ -170,8 +162,8 @@ static void read_parts(Job *job, const json_t *config, Str *label) {
     job->newest = newest.failed ? NULL : mem_copy_text(str_text(&newest), &ignored);
     job->survey = kind && strcmp(kind, "points") == 0;
     job->steps = job->survey ? (points > 0 ? (uint64_t)points : 0) : steps > 0 ? (uint64_t)steps : 0;
-    job->last_part = job->survey  ? has_file(job->folder, "done")
-                     : rounds > 0 ? has_file(job->folder, "network.safetensors")
+    job->last_part = job->survey  ? run_has(job->folder, "done")
+                     : rounds > 0 ? run_has(job->folder, "network.safetensors")
                                   : trials <= 1 || trial == trials;
     str_done(&newest);
 }
@@ -230,7 +222,7 @@ bool job_find(const char *word, Str *folder, Error *err) {
     }
     if (!path_expand(word, folder, err)) return false;
     const char *path = str_text(folder);
-    if (has_file(path, "config.json") || has_file(path, "log.csv") || has_file(path, "lock")) return true;
+    if (run_has(path, "config.json") || run_has(path, "log.csv") || run_has(path, "lock")) return true;
     str_done(folder);
     return job_named(word, folder, err);
 }

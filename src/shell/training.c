@@ -247,7 +247,7 @@ static bool in_background(Session *session, TrainJob *job, Result *result, Error
 bool training_place(const Session *session, const Args *args, const char *name, Str *folder, bool *background,
                     Error *err) {
     *background = args_flag(args, "background");
-    if (*background && session->options.safe) return error_set(err, STATUS_USAGE, "--safe allows no background runs");
+    if (*background && !background_allowed(session, err)) return false;
     if (*background && args_flag(args, "monitor"))
         return error_set(err, STATUS_USAGE, "--background leaves the prompt free; attach shows the monitor");
     if (*background && args_choice(args, "report") == 1)

@@ -94,11 +94,7 @@ bool stored_write(const char *folder, const TrainJob *job, const TrainConfig *co
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
 
 bool stored_here(const char *folder) {
-    Str path = {0};
-    run_path(folder, "config.json", &path);
-    bool there = !path.failed && access(str_text(&path), F_OK) == 0;
-    str_done(&path);
-    return there;
+    return run_has(folder, "config.json");
 }
 
 void stored_trial(const char *folder, unsigned number, Str *out) {

@@ -19,6 +19,7 @@ static bool add_job(Table *table, int64_t number, const char *folder, Error *err
 }
 
 static bool run(Session *session, const Args *args, Result *result, Error *err) {
+    (void)session;
     (void)args;
     Words folders;
     if (!jobs_list(&folders, err)) return false;
@@ -35,20 +36,11 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     bool done = table != NULL;
     for (size_t i = 0; done && i < folders.count; i++) done = add_job(table, (int64_t)i + 1, folders.word[i], err);
     if (done && !folders.count) str_add(&result->message, "no background runs (help jobs)");
-    const size_t count = folders.count;
     words_done(&folders);
-    result->transient = true;
-    if (!done) {
-        table_free(table);
-        return false;
-    }
-    result->table = table_finish(table, err);
-    const bool shown = session->out_terminal && !session->lua_depth && !session->format_given && count > 0;
-    if (!result->table || !shown) return result->table != NULL;
-    Table *narrow = table_filled(result->table, NULL, err); /* what nobody has takes room from the folders */
-    table_free(result->table);
-    result->table = narrow;
-    return narrow != NULL;
+    result->transient = result->sparse = true;
+    if (done) return (result->table = table_finish(table, err)) != NULL;
+    table_free(table);
+    return false;
 }
 
 static const char *const examples[] = {"jobs", NULL};
