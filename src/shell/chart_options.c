@@ -47,7 +47,7 @@ static void choose_y(const char *columns, const Table *table, Encoding *encoding
         columns += length + (columns[length] == ',');
     }
     if (strcmp(before, encoding->y[0]) == 0 && !*encoding->y[1]) return;
-    encoding->log_x = encoding->log_y = encoding->log_value = encoding->diverging = false;
+    encoding->log_y = encoding->log_value = encoding->diverging = false;
     encoding->contours = encoding->mark_count = 0;
     *encoding->y2 = '\0';
     refer(table, encoding);
