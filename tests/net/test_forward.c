@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "net/plan.h"
+#include "net/engine/plan.h"
 
 #define SHARED "../shared/"
 #define RESNET20 SHARED "data/checkpoints/resnet20-12fca82f.th"

@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "net/kernels/kernels.h"
+#include "net/engine/kernels/kernels.h"
 
 #include "../support/trial.h"
 

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "net/internal.h"
-#include "net/kernels/kernels.h"
+#include "net/engine/kernels/kernels.h"
 
 #include "../support/graphs.h"
 

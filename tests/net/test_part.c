@@ -6,7 +6,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "net/engine.h"
+#include "net/engine/engine.h"
 #include "weft/data.h"
 
 enum { IMAGES = 7, CLASSES = 10 };

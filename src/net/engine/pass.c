@@ -1,5 +1,5 @@
 /* pass -- a whole backward pass: forward, losses and gradients piece by piece, then the pieces' sums. */
-#include "net/engine.h"
+#include "net/engine/engine.h"
 
 /* ---- pieces ------------------------------------------------------------------------------------------------------ */
 

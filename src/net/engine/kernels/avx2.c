@@ -7,7 +7,7 @@
 #define TARGET __attribute__((target("avx2,fma")))
 #define NAME "avx2"
 #define KERNELS kernels_avx2
-#include "net/kernels/template.h"
+#include "net/engine/kernels/template.h"
 #else
 typedef int NotForThisCpu; /* ISO C asks for a declaration */
 #endif

@@ -1,5 +1,5 @@
 /* forward -- the steps of a forward pass, block of images by block of images. */
-#include "net/engine.h"
+#include "net/engine/engine.h"
 
 #include <string.h>
 

@@ -8,7 +8,7 @@
  *
  * so three sums over a map's values -- a . a, b . b, a . b -- give its loss and two factors its gradient.
  */
-#include "net/engine.h"
+#include "net/engine/engine.h"
 
 #include <math.h>
 

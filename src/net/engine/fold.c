@@ -4,7 +4,7 @@
  *
  * in double, then rounded once; and gradients of w' and b' back to those of w and b.
  */
-#include "net/plan.h"
+#include "net/engine/plan.h"
 
 #include <math.h>
 

@@ -2,7 +2,7 @@
  * packing anew in each call, and with bias and ReLU in the store. */
 #include <assert.h>
 
-#include "net/kernels/kernels.h"
+#include "net/engine/kernels/kernels.h"
 #include "weft/net.h"
 
 void dense_pack(const float *weight, size_t in_step, size_t out_step, size_t in, size_t out, float *packed) {

@@ -12,7 +12,7 @@
 #define WEFT_NET_PLAN_H
 
 #include "net/internal.h"
-#include "net/kernels/kernels.h"
+#include "net/engine/kernels/kernels.h"
 
 typedef enum StepKind {
     STEP_INPUT,

@@ -1,7 +1,7 @@
 /* backward -- the steps of a backward pass, block of images by block of images: for each step the gradients of its
  * weights, then its part of the gradients of its operands. See plan.h for the order in which these come together.
  */
-#include "net/engine.h"
+#include "net/engine/engine.h"
 
 #include <string.h>
 

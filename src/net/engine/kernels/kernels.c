@@ -1,5 +1,5 @@
 /* kernels -- choosing the kernels for this CPU, and the pools, which are the same for all. */
-#include "net/kernels/kernels.h"
+#include "net/engine/kernels/kernels.h"
 
 #include <string.h>
 

@@ -6,4 +6,4 @@
 #define TARGET
 #define NAME "baseline"
 #define KERNELS kernels_baseline
-#include "net/kernels/template.h"
+#include "net/engine/kernels/template.h"

@@ -1,7 +1,7 @@
 /* loss -- cross-entropy and logit distillation of one image, in double (METHOD: KL of softmaxes at a temperature), and
  * the loss of a block of images.
  */
-#include "net/engine.h"
+#include "net/engine/engine.h"
 
 #include <math.h>
 #include <string.h>

@@ -2,7 +2,7 @@
  * would use one lane of a vector; so the maps are turned into planes, one a channel (see plan.h), and lanes are pixels.
  * Kernels are taken input channel by input channel, two filters at a time, which share what they read.
  */
-#include "net/engine.h"
+#include "net/engine/engine.h"
 
 #include <string.h>
 

@@ -10,7 +10,7 @@
 #ifndef WEFT_NET_ENGINE_H
 #define WEFT_NET_ENGINE_H
 
-#include "net/plan.h"
+#include "net/engine/plan.h"
 
 enum { PIECES_MAX = 16 };
 

@@ -12,7 +12,7 @@
  * LANES + PIXELS loads, all sums in registers. One step of its weight gradient loads the gradient of one output pixel
  * for CHANNEL_GROUP channels and adds its product with TAPS input values.
  */
-#include "net/kernels/kernels.h"
+#include "net/engine/kernels/kernels.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* plan -- which operations of a graph run together, and where their results lie. */
-#include "net/plan.h"
+#include "net/engine/plan.h"
 
 /* The graph as the planner sees it; arrays have one entry per operation. */
 typedef struct Planner {

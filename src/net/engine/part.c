@@ -1,7 +1,7 @@
 /* part -- a forward pass in two parts. Networks that differ only from some step on do the same before it: what the
  * steps behind the cut read of what was done before it is an image's state.
  */
-#include "net/engine.h"
+#include "net/engine/engine.h"
 
 #include <string.h>
 

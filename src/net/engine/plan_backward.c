@@ -1,5 +1,5 @@
 /* plan_backward -- which gradients a backward pass needs, in what order they come together, and where they lie. */
-#include "net/plan.h"
+#include "net/engine/plan.h"
 
 /* ---- windows ----------------------------------------------------------------------------------------------------- */
 

@@ -7,7 +7,7 @@
 #define TARGET __attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")))
 #define NAME "avx512"
 #define KERNELS kernels_avx512
-#include "net/kernels/template.h"
+#include "net/engine/kernels/template.h"
 #else
 typedef int NotForThisCpu; /* ISO C asks for a declaration */
 #endif

@@ -1,5 +1,5 @@
 /* engine -- making an engine, giving it weights, and its forward pass. */
-#include "net/engine.h"
+#include "net/engine/engine.h"
 
 #include <string.h>
 

@@ -8,7 +8,7 @@
  *
  * (Ioffe and Szegedy, 2015). Every image has its own sums, in double; they are added in the order of the images.
  */
-#include "net/engine.h"
+#include "net/engine/engine.h"
 
 #include <math.h>
 #include <string.h>
