@@ -155,6 +155,28 @@ static bool load_normalisation(Network *network, const Checkpoint *checkpoint, c
     return true;
 }
 
+static bool copy_optional(char **out, const char *text, Error *err) {
+    if (!text) return true;
+    *out = mem_copy_text(text, err);
+    return *out != NULL;
+}
+
+/* A network that weft saved carries its graph; others are recognised. An --arch is for what the graph does not say. */
+static bool find_graph(Network *network, const Checkpoint *checkpoint, const char *asked,
+                       const Architecture **architecture, Error *err) {
+    const char *text = checkpoint_metadata_find(checkpoint, "weft.graph");
+    const char *name = checkpoint_metadata_find(checkpoint, "weft.architecture");
+    if (text && !asked) {
+        network->graph = network_graph_read(network, text, err);
+        if (network->graph) return copy_optional(&network->architecture, name ? name : "saved graph", err);
+        if (err->status == STATUS_BAD_INPUT) error_prefix(err, "%s: metadata weft.graph", checkpoint_path(checkpoint));
+        return false;
+    }
+    if (architecture_recognise(network, asked, architecture, err)) return true;
+    if (err->status == STATUS_BAD_INPUT) error_prefix(err, "%s", checkpoint_path(checkpoint));
+    return false;
+}
+
 /* Files of weft say what they are. */
 static bool is_predictor(const Checkpoint *checkpoint, Error *err) {
     const char *kind = checkpoint_metadata_find(checkpoint, "weft.kind");
@@ -173,10 +195,7 @@ Network *network_from_checkpoint(Checkpoint *checkpoint, const NetworkOptions *o
     if (!options) options = &defaults;
     bool done = load_tensors(network, checkpoint, err) && load_notes(network, checkpoint, err) &&
                 load_lineage(network, checkpoint, options->own, err);
-    if (done && !architecture_recognise(network, options->architecture, &architecture, err)) {
-        done = false;
-        if (err->status == STATUS_BAD_INPUT) error_prefix(err, "%s", checkpoint_path(checkpoint));
-    }
+    done = done && find_graph(network, checkpoint, options->architecture, &architecture, err);
     if (done && network_list_layers(network, architecture, err) &&
         load_normalisation(network, checkpoint, options->normalise, err) && quantisers_read(network, checkpoint, err))
         return network;
@@ -209,12 +228,6 @@ void network_free(Network *network) {
 }
 
 /* ---- deriving ---------------------------------------------------------------------------------------------------- */
-
-static bool copy_optional(char **out, const char *text, Error *err) {
-    if (!text) return true;
-    *out = mem_copy_text(text, err);
-    return *out != NULL;
-}
 
 static bool copy_tensors(Network *copy, const Network *network, Error *err) {
     copy->tensors = mem_alloc(network->tensor_count, sizeof *copy->tensors, err);
