@@ -12,6 +12,9 @@
  * is missing or of another shape than its operation needs. */
 Shape *graph_shapes(const Network *network, unsigned height, unsigned width, Error *err);
 
+/* Whether the network has the tensors that each operation needs, of the shapes that follow from `shapes`. STATUS_FAILED
+ * naming the operation. */
+bool graph_tensors_fit(const Graph *graph, const Network *network, const Shape *shapes, Error *err);
 /* The graph of such a text as network_graph_text writes, over the tensors of `network`. STATUS_BAD_INPUT, naming the
  * line or the operation, where it is none or cannot run on the size it was made for. */
 Graph *network_graph_read(const Network *network, const char *text, Error *err);
