@@ -83,7 +83,7 @@ static bool add_line(ClassList *list, char *line, size_t number, Error *err) {
 static bool read_text(ClassList *list, char *text, Error *err) {
     size_t number = 1;
     for (size_t length = strlen(text); length > 0 && isspace((unsigned char)text[length - 1]);) text[--length] = '\0';
-    while (text) {
+    while (text && *text) {
         char *end = strchr(text, '\n');
         if (end) *end++ = '\0';
         if (!add_line(list, text, number++, err)) return false;
