@@ -75,18 +75,17 @@ typedef struct Normalisation {
     unsigned channels;
     float mean[4], std[4];
 } Normalisation;
-/* Known normalisations, X(name, channels, means, deviations); channels 0: one value for any number. Help, completion and
- * parsing follow from this list.
- *   cifar10-kuangliu, half   are not the statistics of any images, but what widespread training scripts use
- *   stl10                    of the labelled and the unlabelled training images */
-#define NORMALISATIONS(X)                                                                   \
-    X("imagenet", 3, (.485f, .456f, .406f), (.229f, .224f, .225f))                          \
-    X("cifar10", 3, (.4914f, .4822f, .4465f), (.2470f, .2435f, .2616f))                     \
-    X("cifar10-kuangliu", 3, (.4914f, .4822f, .4465f), (.2023f, .1994f, .2010f))            \
-    X("cifar100", 3, (.5071f, .4865f, .4409f), (.2673f, .2564f, .2762f))                    \
-    X("stl10", 3, (.4467f, .4398f, .4066f), (.2603f, .2566f, .2713f))                       \
-    X("fashion-mnist", 1, (.2860f), (.3530f))                                               \
-    X("half", 0, (.5f), (.5f))                                                              \
+/* Known normalisations, X(name, channels, means, deviations); channels 0: one value for any number. Help, completion
+ * and parsing follow from this list. cifar10-kuangliu and half are no statistics of images, but what widespread
+ * training scripts use; stl10 is of the labelled and the unlabelled training images. */
+#define NORMALISATIONS(X)                                                        \
+    X("imagenet", 3, (.485f, .456f, .406f), (.229f, .224f, .225f))               \
+    X("cifar10", 3, (.4914f, .4822f, .4465f), (.2470f, .2435f, .2616f))          \
+    X("cifar10-kuangliu", 3, (.4914f, .4822f, .4465f), (.2023f, .1994f, .2010f)) \
+    X("cifar100", 3, (.5071f, .4865f, .4409f), (.2673f, .2564f, .2762f))         \
+    X("stl10", 3, (.4467f, .4398f, .4066f), (.2603f, .2566f, .2713f))            \
+    X("fashion-mnist", 1, (.2860f), (.3530f))                                    \
+    X("half", 0, (.5f), (.5f))                                                   \
     X("none", 0, (0.f), (1.f))
 /* One of these names, or "M[,M,M]/S[,S,S]" with one value per channel (or one for all). STATUS_USAGE else. */
 bool normalisation_parse(const char *text, unsigned channels, Normalisation *out, Error *err);

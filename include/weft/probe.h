@@ -34,7 +34,8 @@ void evaluation_done(Evaluation *evaluation);
 /* In per cent; NaN where there are no images, or some without logits. */
 double evaluation_accuracy(const Evaluation *evaluation);
 /* What `network` takes one image for: channels x height x width values as dataset_image gives them, of `dataset`. The
- * class is the first of those with the largest logit, its probability by softmax. Fails as evaluate_takes does. */
+ * class is the first of those with the largest logit, its probability by softmax: NaN where a logit is no finite
+ * number, and then the class says nothing. Fails as evaluate_takes does. */
 bool predict_image(const Network *network, const Dataset *dataset, const float *image, unsigned *predicted,
                    double *probability, Error *err);
 
@@ -55,7 +56,8 @@ bool mix_check(const Network *a, const Network *b, Error *err);
 /* (1 - alpha) a + alpha b of every tensor of floats (weights, biases, batch norm with its running statistics), in
  * double; alpha finite, also outside [0, 1]. alpha 0 and 1 give the very same numbers as a and b. `layers`: a's
  * layer_count marks, only their weights are mixed, the rest is a's; NULL: everything. Normalisation and the levels of
- * quantisers are a's. Fails as mix_check; STATUS_USAGE where alpha or a result is not finite. */
+ * quantisers are a's. What is not finite in one of them is not finite in the result. Fails as mix_check; STATUS_USAGE
+ * where alpha is not finite, or makes finite numbers too large. */
 Network *mix_apply(const Network *a, const Network *b, double alpha, const bool *layers, const char *command,
                    Error *err);
 

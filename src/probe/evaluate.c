@@ -2,8 +2,8 @@
  *
  * Loss of one image: log sum_j exp(z_j) - z_label, in double from the float logits z, the largest taken out of the sum
  * first. An image is correct where no class stands before its label: a class stands before another with a larger logit,
- * or with an equal one and a lower index (the first maximum, as torch.argmax takes it). An image with a logit that is no
- * finite number has no logits: argmax would give it a label that says nothing.
+ * or with an equal one and a lower index (the first maximum, as torch.argmax takes it). An image with a logit that is
+ * no finite number has no logits: argmax would give it a label that says nothing.
  */
 #include "probe/evaluate.h"
 
@@ -210,7 +210,7 @@ bool predict_image(const Network *network, const Dataset *dataset, const float *
         unsigned best = 0;
         for (unsigned i = 1; i < classes; i++) best = stands_before(logits, i, best) ? i : best;
         *predicted = best;
-        *probability = exp(-cross_entropy(logits, classes, best));
+        *probability = all_finite(logits, classes) ? exp(-cross_entropy(logits, classes, best)) : (double)NAN;
     }
     engine_free(engine);
     mem_free(logits);
@@ -237,7 +237,7 @@ void evaluation_cells(Table *table, const Evaluation *evaluation) {
     table_integer(table, (int64_t)evaluation->images);
     table_integer(table, (int64_t)evaluation->correct);
     table_real(table, evaluation_accuracy(evaluation));
-    if (has_top5(evaluation->classes)) 
+    if (has_top5(evaluation->classes))
         table_real(table, percent(evaluation->correct_top5, evaluation->images, evaluation->no_logits));
     table_real(table, evaluation->loss);
     table_real(table, evaluation->seconds > 0 ? (double)evaluation->images / evaluation->seconds : NAN);
@@ -245,10 +245,11 @@ void evaluation_cells(Table *table, const Evaluation *evaluation) {
 
 void evaluation_note(Table *table, const Evaluation *evaluation) {
     if (evaluation->no_logits == 0) return;
-    table_note(table, "no_logits",
-               "%llu of %llu images have none (NaN or infinite), so there is no accuracy; the first layer that makes them: "
-               "%s",
-               (unsigned long long)evaluation->no_logits, (unsigned long long)evaluation->images, evaluation->cause);
+    table_note(
+        table, "no_logits",
+        "%llu of %llu images have none (NaN or infinite), so there is no accuracy; the first layer that makes them: "
+        "%s",
+        (unsigned long long)evaluation->no_logits, (unsigned long long)evaluation->images, evaluation->cause);
 }
 
 Table *evaluate_table(const Evaluation *evaluation, Error *err) {
@@ -273,8 +274,8 @@ Table *evaluate_class_table(const Evaluation *evaluation, const Dataset *dataset
         table_text(table, dataset->class_names ? dataset->class_names[i] : "");
         table_integer(table, (int64_t)evaluation->class_images[i]);
         table_integer(table, (int64_t)evaluation->class_correct[i]);
-        table_real(table, percent(evaluation->class_correct[i], evaluation->class_images[i],
-                                  evaluation->class_no_logits[i]));
+        table_real(table,
+                   percent(evaluation->class_correct[i], evaluation->class_images[i], evaluation->class_no_logits[i]));
     }
     evaluation_note(table, evaluation);
     return table_finish(table, err);

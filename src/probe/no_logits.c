@@ -99,9 +99,14 @@ static bool add_overflow(const Network *network, const Dataset *data, const floa
     return ok;
 }
 
-bool no_logits_cause(const Network *network, const Dataset *data, uint64_t index, Str *out, Error *err) {
+bool no_logits_parameters(const Network *network, Str *out) {
     for (size_t i = 0; i < network->graph->count; i++)
-        if (add_bad_parameters(network, &network->graph->ops[i], out)) return str_ok(out, err);
+        if (add_bad_parameters(network, &network->graph->ops[i], out)) return true;
+    return false;
+}
+
+bool no_logits_cause(const Network *network, const Dataset *data, uint64_t index, Str *out, Error *err) {
+    if (no_logits_parameters(network, out)) return str_ok(out, err);
     float *image = mem_alloc(evaluate_pixels(data), sizeof *image, err);
     if (!image) return false;
     dataset_image(data, index, image);

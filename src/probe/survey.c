@@ -215,8 +215,12 @@ static void stem_leave(Surveyor *surveyor, size_t series) {
 static bool ratio_of(const Network *network, size_t layer, double *ratio, Error *err) {
     size_t rows, columns;
     double energy;
+    const Tensor *weight = layer_weight(network, &network->layers[layer]);
+    *ratio = (double)NAN;
+    for (uint64_t i = 0; i < weight->count; i++)
+        if (!isfinite(weight->data[i])) return true;
     layer_matrix(network, &network->layers[layer], &rows, &columns);
-    return spectral_sratio(layer_weight(network, &network->layers[layer])->data, rows, columns, ratio, &energy, err) ||
+    return spectral_sratio(weight->data, rows, columns, ratio, &energy, err) ||
            error_prefix(err, "layer '%s'", network->layers[layer].name);
 }
 

@@ -60,9 +60,9 @@ static bool run_full(Session *session, const Args *args, Result *result, Error *
     if (!evaluate_run(network, data, NULL, &evaluation, &session->task, err)) return false;
     const int64_t images = (int64_t)evaluation.images;
     const double accuracy = evaluation_accuracy(&evaluation), loss = evaluation.loss;
+    Table *table = report_measure(network, data, session->seed, &session->task, full, err) ? table_new(err) : NULL;
+    evaluation_note(table, &evaluation);
     evaluation_done(&evaluation);
-    if (!report_measure(network, data, session->seed, &session->task, full, err)) return false;
-    Table *table = table_new(err);
     if (!table) return false;
     table_column(table, "images", "", COLUMN_INTEGER);
     table_column(table, "accuracy", "%", COLUMN_REAL);
