@@ -17,10 +17,23 @@ typedef struct Normalisation {
     unsigned channels;
     float mean[4], std[4];
 } Normalisation;
-/* "cifar10", "cifar100", "fashion-mnist", "none", or "M[,M,M]/S[,S,S]" with one value per channel (or one for all).
- * STATUS_USAGE else. */
+/* Known normalisations, X(name, channels, means, deviations); channels 0: one value for any number. Help, completion
+ * and parsing follow from this list. cifar10-kuangliu and half are no statistics of images, but what widespread
+ * training scripts use; stl10 is of the labelled and the unlabelled training images. */
+#define NORMALISATIONS(X)                                                        \
+    X("imagenet", 3, (.485f, .456f, .406f), (.229f, .224f, .225f))               \
+    X("cifar10", 3, (.4914f, .4822f, .4465f), (.2470f, .2435f, .2616f))          \
+    X("cifar10-kuangliu", 3, (.4914f, .4822f, .4465f), (.2023f, .1994f, .2010f)) \
+    X("cifar100", 3, (.5071f, .4865f, .4409f), (.2673f, .2564f, .2762f))         \
+    X("stl10", 3, (.4467f, .4398f, .4066f), (.2603f, .2566f, .2713f))            \
+    X("fashion-mnist", 1, (.2860f), (.3530f))                                    \
+    X("half", 0, (.5f), (.5f))                                                   \
+    X("none", 0, (0.f), (1.f))
+/* One of these names, or "M[,M,M]/S[,S,S]" with one value per channel (or one for all). STATUS_USAGE else. */
 bool normalisation_parse(const char *text, unsigned channels, Normalisation *out, Error *err);
 void normalisation_text(const Normalisation *normalisation, Str *out); /* in the form normalisation_parse reads */
+/* The name of exactly this normalisation in the list, NULL where it has none. */
+const char *normalisation_name(const Normalisation *normalisation);
 
 typedef struct IntegerBytes IntegerBytes; /* shared by reference, like tensors */
 typedef struct NetTensor {
@@ -52,6 +65,7 @@ typedef struct Network {
     char *why_unknown;  /* why no architecture fits, for evaluate's message; NULL where one does */
     Graph *graph;       /* NULL where the architecture is not recognised */
     Normalisation normalisation;
+    const char *normalise_why; /* why it was assumed, static; NULL where a file or the user says it */
     KeyValue *lineage; /* how it was made, oldest first: key = what ("load", "lowpass"), value = the command or file */
     size_t lineage_count;
     KeyValue *notes; /* what loading wants to tell (stripped prefix, chosen dict, metadata such as best_prec1) */
@@ -62,7 +76,8 @@ typedef struct Network {
 typedef struct NetworkOptions {
     const char *architecture; /* NULL: recognise; else a name of architecture_names(), refused (naming the tensor) where
                                  it does not fit */
-    const char *normalise;    /* NULL: from the file's metadata, else by recognition; else as normalisation_parse */
+    const char *normalise;    /* as normalisation_parse; NULL: from the file's metadata or tensors, else assumed from
+                                 the names of the tensors, the channels and the number of classes */
     bool own;                 /* a file of a run: its network goes on as it was, with no "load" in its lineage */
 } NetworkOptions;
 
@@ -80,6 +95,9 @@ Network *network_copy(const Network *network, Error *err);
 /* A new network that shares all tensors and the graph, its lineage one entry longer; what a file's notes told (such as
  * an accuracy) need not hold for it, so it has none. */
 Network *network_derive(const Network *network, const char *what, const char *command, Error *err);
+/* "0.485,0.456,0.406/0.229,0.224,0.225", and where it was assumed " (imagenet), assumed: WHY"; nothing where it is not
+ * known. */
+void network_normalisation(const Network *network, Str *out);
 /* Puts `tensor` (taken over) in the place of tensors[index]; same shape (asserted). Only on a network nobody else has
  * seen yet. */
 void network_replace(Network *network, size_t index, Tensor *tensor);

@@ -26,8 +26,8 @@ bool spectral_sratio(const float *matrix, size_t rows, size_t columns, double *r
  * s_ratio_vs, difference (versus - network); the same means, also with "_vs" and "_difference" behind their names, and
  * "mean_last_half_paper_difference" (2/L times the sum over the last half, as the paper has it); layers found in one
  * network only, or with another shape, are named in the note "unmatched". Layers without a ratio (NaN) are left out of
- * L and the means and named in the note "skipped". STATUS_USAGE where no layer is chosen or matched, or a linear one is
- * chosen: convolutions only. */
+ * L and the means and named in the note "skipped", those with weights that are not finite among them. STATUS_USAGE
+ * where no layer is chosen or matched, or a linear one is chosen: convolutions only. */
 Table *sratio_table(const Network *network, const Network *versus, const bool *chosen, const Task *task, Error *err);
 
 /* fft == false: index (from 1), sigma, energy_fraction (cumulative); notes rows, columns, energy, s_ratio. fft: mode,
@@ -42,17 +42,20 @@ typedef enum LowpassMode { LOWPASS_1D, LOWPASS_2D, LOWPASS_RAW } LowpassMode;
  * `in` into `out` (may be equal). STATUS_BAD_INPUT where a weight is not finite. */
 bool lowpass_kernels(const float *in, float *out, uint64_t count, unsigned kh, unsigned kw, double cutoff,
                      LowpassMode mode, Error *err);
-/* The same for all kernels of the chosen layers, convolutions only (STATUS_USAGE else). */
+/* The same for all kernels of the chosen layers, convolutions only (STATUS_USAGE else). A layer with weights that are
+ * not finite stays as it is; the new network's note "left as they are" lists such layers. */
 Network *lowpass_apply(const Network *network, double cutoff, LowpassMode mode, const bool *chosen, const char *command,
                        const Task *task, Error *err);
 
 /* Multiplies the last min(last, K) singular values of each chosen layer, convolution or linear, by `factor` (>= 0,
- * finite; STATUS_USAGE else) and rebuilds U diag(s') V^T. Factor 1 gives back the very same numbers. */
+ * finite; STATUS_USAGE else) and rebuilds U diag(s') V^T. Factor 1 gives back the very same numbers. Layers that are
+ * not finite as in lowpass_apply. */
 Network *svscale_apply(const Network *network, double factor, unsigned last, const bool *chosen, const char *command,
                        const Task *task, Error *err);
 
 /* Per layer matched by name: layer, mean_abs (mean |w - v|), rms, relative (||w-v||_F / ||w||_F), cosine; last row
- * "all". Layers in one only, or with other shapes, are named in the note "unmatched" with the reason. */
+ * "all". Layers with weights that are not finite have no row and are named in the note "skipped". Layers in one only,
+ * or with other shapes, are named in the note "unmatched" with the reason. */
 Table *distance_table(const Network *a, const Network *b, const bool *chosen, Error *err);
 
 /* The filters of one layer: filter, channel, row, column, weight (one row per weight). */

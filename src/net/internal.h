@@ -81,8 +81,14 @@ bool network_list_layers(Network *network, const Architecture *architecture, Err
 bool network_copy_layers(Network *copy, const Network *network, Error *err);
 void network_free_layers(Network *network);
 
-/* The normalisation that networks of this input and number of classes are usually trained with; channels 0 where there
- * is none to guess. */
-Normalisation normalisation_guess(unsigned channels, unsigned classes);
+/* The mean and deviation of a normalising layer in front of the network: two tensors PREFIX.mean and PREFIX.std, or mu
+ * and sigma, of one value a channel. They leave the network, with a note; *out has channels 0 where there are none. */
+bool normalisation_from_tensors(Network *network, Normalisation *out, Error *err);
+/* Sets normalisation and normalise_why from the graph and the tensors' names; leaves both where nothing is known. */
+void normalisation_assume(Network *network);
+/* That of the dataset that has such images, for a new network; channels 0 where none is known. */
+Normalisation normalisation_usual(unsigned channels, unsigned classes);
+/* Takes a tensor out; only before the network has layers and a graph. */
+void network_drop_tensor(Network *network, size_t index);
 
 #endif

@@ -142,7 +142,18 @@ static bool load_lineage(Network *network, const Checkpoint *checkpoint, bool ow
     return own || key_value_add(&network->lineage, &network->lineage_count, "load", checkpoint_path(checkpoint), err);
 }
 
-static bool load_normalisation(Network *network, const Checkpoint *checkpoint, const char *asked, Error *err) {
+/* One value stands for all channels. */
+static void spread_channels(Normalisation *one, unsigned channels) {
+    if (one->channels != 1 || channels > sizeof one->mean / sizeof *one->mean) return;
+    for (; one->channels < channels; one->channels++) {
+        one->mean[one->channels] = one->mean[0];
+        one->std[one->channels] = one->std[0];
+    }
+}
+
+/* `own`: from the file's tensors. */
+static bool load_normalisation(Network *network, const Checkpoint *checkpoint, const char *asked,
+                               const Normalisation *own, Error *err) {
     unsigned channels = network->graph ? network->graph->in_channels : 0;
     const char *saved = checkpoint_metadata_find(checkpoint, "weft.normalise");
     if (asked) return normalisation_parse(asked, channels, &network->normalisation, err);
@@ -151,7 +162,9 @@ static bool load_normalisation(Network *network, const Checkpoint *checkpoint, c
         err->status = STATUS_BAD_INPUT;
         return error_prefix(err, "%s: metadata weft.normalise", checkpoint_path(checkpoint));
     }
-    if (network->graph) network->normalisation = normalisation_guess(channels, network->graph->classes);
+    network->normalisation = *own;
+    spread_channels(&network->normalisation, channels);
+    if (own->channels == 0) normalisation_assume(network);
     return true;
 }
 
@@ -193,11 +206,13 @@ Network *network_from_checkpoint(Checkpoint *checkpoint, const NetworkOptions *o
     Network *network = mem_alloc(1, sizeof *network, err);
     if (!network) return NULL;
     if (!options) options = &defaults;
+    Normalisation own;
     bool done = load_tensors(network, checkpoint, err) && load_notes(network, checkpoint, err) &&
-                load_lineage(network, checkpoint, options->own, err);
+                load_lineage(network, checkpoint, options->own, err) && normalisation_from_tensors(network, &own, err);
     done = done && find_graph(network, checkpoint, options->architecture, &architecture, err);
     if (done && network_list_layers(network, architecture, err) &&
-        load_normalisation(network, checkpoint, options->normalise, err) && quantisers_read(network, checkpoint, err))
+        load_normalisation(network, checkpoint, options->normalise, &own, err) &&
+        quantisers_read(network, checkpoint, err))
         return network;
     network_free(network);
     return NULL;
@@ -210,13 +225,22 @@ Network *network_load(const char *path, const NetworkOptions *options, Error *er
     return network;
 }
 
+static void release_tensor(NetTensor *one) {
+    mem_free(one->name);
+    tensor_release(one->tensor);
+    integers_release(one->integers);
+}
+
+void network_drop_tensor(Network *network, size_t index) {
+    release_tensor(&network->tensors[index]);
+    network->tensor_count--;
+    memmove(&network->tensors[index], &network->tensors[index + 1],
+            (network->tensor_count - index) * sizeof *network->tensors);
+}
+
 void network_free(Network *network) {
     if (!network) return;
-    for (size_t i = 0; i < network->tensor_count; i++) {
-        mem_free(network->tensors[i].name);
-        tensor_release(network->tensors[i].tensor);
-        integers_release(network->tensors[i].integers);
-    }
+    for (size_t i = 0; i < network->tensor_count; i++) release_tensor(&network->tensors[i]);
     network_free_layers(network);
     graph_release(network->graph);
     key_value_free(network->lineage, network->lineage_count);
@@ -250,6 +274,7 @@ Network *network_copy(const Network *network, Error *err) {
     if (!copy) return NULL;
     copy->graph = graph_share(network->graph);
     copy->normalisation = network->normalisation;
+    copy->normalise_why = network->normalise_why;
     bool done = copy_tensors(copy, network, err) && network_copy_layers(copy, network, err) &&
                 copy_optional(&copy->architecture, network->architecture, err) &&
                 copy_optional(&copy->why_unknown, network->why_unknown, err);

@@ -30,10 +30,13 @@ double layers_cost(const Network *network, size_t layer);
 /* STATUS_BAD_INPUT naming the first of the weights that is not a number of magnitude up to `largest`. */
 bool layers_check_weights(const float *weights, uint64_t count, float largest, Error *err);
 
+/* Why nothing can be said about these weights: some are NaN or infinite; NULL where all are finite. */
+const char *layers_fault(const Tensor *weight);
+
 /* Computes a layer's new weights, as many as it has. Called from several threads at once. */
 typedef bool LayerFunction(const void *context, const Network *network, size_t layer, float *out, Error *err);
 /* A network derived from `network` (lineage entry `what`: `command`) in which `function` made the weights of `count`
- * layers. Errors name the layer. */
+ * layers. A layer with a fault stays as it is, which the network's notes say. Errors name the layer. */
 Network *layers_apply(const Network *network, const size_t *layers, size_t count, LayerFunction *function,
                       const void *context, const char *what, const char *command, const Task *task, Error *err);
 

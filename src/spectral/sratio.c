@@ -58,11 +58,14 @@ typedef struct Measure {
     const char *whose; /* for errors */
     size_t layer, rows, columns;
     double ratio, energy;
+    const char *fault; /* why there is neither, or NULL */
 } Measure;
 
 static bool measure_one(void *context, size_t point, Error *err) {
     Measure *measure = (Measure *)context + point;
     const Layer *layer = &measure->network->layers[measure->layer];
+    measure->ratio = measure->energy = (double)NAN;
+    if ((measure->fault = layers_fault(layer_weight(measure->network, layer)))) return true;
     if (spectral_sratio(layer_weight(measure->network, layer)->data, measure->rows, measure->columns, &measure->ratio,
                         &measure->energy, err)) {
         return true;
@@ -84,7 +87,7 @@ static bool measure_all(Measure *measures, size_t count, const Task *task, Error
 }
 
 static const char *why_no_ratio(const Measure *measure) {
-    if (!isnan(measure->ratio)) return NULL;
+    if (measure->fault || !isnan(measure->ratio)) return measure->fault;
     return measure->rows < 2 || measure->columns < 2 ? "fewer than 2 singular values" : "all weights are zero";
 }
 
@@ -109,7 +112,7 @@ static void note_means(Table *table, const char *suffix, bool paper, const doubl
     } means[] = {{"mean", sum / (double)numbers},
                  {"mean_last_half", last_sum / (double)last},
                  {"mean_last_half_paper", 2 * last_sum / (double)numbers}};
-    for (size_t i = 0; i < (paper ? 3 : 2); i++) {
+    for (size_t i = 0; numbers > 0 && i < (paper ? 3 : 2); i++) {
         key.length = 0;
         str_addf(&key, "%s%s", means[i].name, suffix);
         table_note(table, str_text(&key), "%.9g", means[i].value);

@@ -31,6 +31,11 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     result->transient = true;
     for (size_t i = 0; ok && i < result->network->note_count; i++)
         str_addf(&result->message, "%s: %s\n", result->network->notes[i].key, result->network->notes[i].value);
+    if (ok && result->network->normalise_why) {
+        str_add(&result->message, "normalisation: ");
+        network_normalisation(result->network, &result->message);
+        str_add(&result->message, "; --normalise sets another\n");
+    }
     if (ok && result->network->why_unknown)
         str_addf(&result->message,
                  "architecture not recognised (%s): every analysis of weights works, evaluate does not\n",
@@ -42,18 +47,23 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
 static const ArgSpec positionals[] = {{.name = "NAME", .kind = ARG_NEW, .help = "what to call it"},
                                       {.name = "FILE", .kind = ARG_FILE, .help = "a checkpoint, or sample:NAME"},
                                       {0}};
-static const ArgSpec options[] = {
-    {.name = "arch",
-     .kind = ARG_TEXT,
-     .value = "ARCH",
-     .choices = "resnet-cifar",
-     .help = "insist on an architecture (resnet-cifar)"},
-    {.name = "normalise",
-     .kind = ARG_TEXT,
-     .choices = "cifar10|cifar100|fashion-mnist|none",
-     .value = "MEAN/STD",
-     .help = "input normalisation: cifar10, cifar100, fashion-mnist, none, or means/deviations such as .286/.353"},
-    {0}};
+#define X(name, channels, means, stds) "|" name
+#define Y(name, channels, means, stds) " " name ","
+static const ArgSpec options[] = {{.name = "arch",
+                                   .kind = ARG_TEXT,
+                                   .value = "ARCH",
+                                   .choices = "resnet-cifar",
+                                   .help = "insist on an architecture (resnet-cifar)"},
+                                  {.name = "normalise",
+                                   .kind = ARG_TEXT,
+                                   .choices = NORMALISATIONS(X) + 1,
+                                   .value = "MEAN/STD",
+                                   .help = "input normalisation:" NORMALISATIONS(
+                                       Y) " or means/deviations such as .286/.353; default: that of the file, "
+                                          "else assumed"},
+                                  {0}};
+#undef X
+#undef Y
 static const char *const examples[] = {"load net other sample:fashion-resnet8 --normalise fashion-mnist", NULL};
 
 const Command command_load_net = {

@@ -85,7 +85,7 @@ static Table *layer_table(const Network *network, const bool *chosen, Error *err
                (unsigned long long)layers);
     if (network->normalisation.channels) {
         Str text = {0};
-        normalisation_text(&network->normalisation, &text);
+        network_normalisation(network, &text);
         table_note(table, "normalisation", "%s", str_text(&text));
         str_done(&text);
     }
