@@ -147,7 +147,7 @@ static void unknown_architecture(void **state) {
     assert_int_equal(network->layer_count, 4);
     for (size_t i = 0; i < 4; i++) assert_string_equal(network->layers[i].name, names[i]);
     assert_true(network->layers[0].predicted && !network->layers[1].predicted && !network->layers[2].predicted);
-    assert_true(network->layers[0].convolution && !network->layers[2].convolution);
+    assert_true(network->layers[0].kind == LAYER_CONV && network->layers[2].kind == LAYER_LINEAR);
     assert_int_equal(network->layers[0].stage, -1);
     assert_int_equal(network->layers[0].block, 3);
     assert_int_equal(network->layers[2].block, -1);

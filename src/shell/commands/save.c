@@ -24,6 +24,8 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     bool ok = path_expand(args_text(args, "FILE"), &path, err);
     ok = ok && save(object, str_text(&path), args, err);
     struct stat status;
+    if (ok && object->kind == OBJECT_NETWORK)
+        network_save_notes(object->network, str_text(&path), &result->message);
     if (ok && stat(str_text(&path), &status) == 0)
         str_addf(&result->message, "%s: %lld bytes written", str_text(&path), (long long)status.st_size);
     str_done(&path);
