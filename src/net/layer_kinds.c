@@ -9,8 +9,8 @@
  *      many as the first axis has, and not the second: plain. As many as the second, or (groups) a multiple of it that
  *      is not the first: transposed.
  *   2. Where that leaves both (equal axes, depthwise, no bias): a name that says so, "deconv" or "transpose" in any part
- *      of it; "up", "upconv" or "tconv" in its last one, together with an even kernel, which plain convolutions hardly
- *      have.
+ *      of it; a word "up", "upconv" or "tconv" in its last one, together with an even kernel, which plain convolutions
+ *      hardly have.
  *   3. Else it is plain.
  */
 #include "net/internal.h"
@@ -86,17 +86,19 @@ bool layer_named_weight(const char *tensor) {
     return one_of(leaf, leaves) || ends(leaf, "_weight");
 }
 
-/* Words between underscores, in the text and at its ends. */
+/* Words between underscores, without the digits at their ends. */
 static bool has_word(const char *text, bool (*wanted)(const char *word)) {
     char word[32];
     while (*text) {
-        const size_t length = strcspn(text, "_");
+        const size_t whole = strcspn(text, "_");
+        size_t length = whole;
+        while (length > 0 && isdigit((unsigned char)text[length - 1])) length--;
         if (length > 0 && length < sizeof word) {
             memcpy(word, text, length);
             word[length] = '\0';
             if (wanted(word)) return true;
         }
-        text += length + (text[length] == '_');
+        text += whole + (text[whole] == '_');
     }
     return false;
 }
@@ -182,16 +184,15 @@ static bool even_kernel(const Tensor *weight) {
     return true;
 }
 
+static bool up_word(const char *word) {
+    static const char *const words[] = {"up", "upconv", "tconv", NULL};
+    return one_of(word, words);
+}
+
 static bool named_transposed(const Name *name, const Tensor *weight) {
-    static const char *const ups[] = {"up", "upconv", "up_conv", "tconv", "t_conv", NULL};
-    char module[64];
-    size_t length = 0;
     if (contains(name->stem, "deconv") || contains(name->stem, "transpose") || contains(name->stem, "convtrans"))
         return true;
-    for (const char *at = module_of(name); *at && length + 1 < sizeof module; at++) module[length++] = *at;
-    while (length > 0 && (isdigit((unsigned char)module[length - 1]) || module[length - 1] == '_')) length--;
-    module[length] = '\0';
-    return even_kernel(weight) && one_of(module, ups);
+    return even_kernel(weight) && has_word(module_of(name), up_word);
 }
 
 static bool is_transposed(const TensorNames *names, const Name *name, const Tensor *weight) {

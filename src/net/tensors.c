@@ -263,11 +263,16 @@ void name_list_clear(NameList *list) {
 void name_list_add(NameList *list, const char *name, const char *format, ...) {
     va_list args;
     if (list->count++ >= LISTED_MAX) return;
-    str_addf(&list->text, "%s'%s' (", list->count == 1 ? "" : ", ", name);
+    Str entry = {0};
+    str_addf(&entry, "'%s' (", name);
     va_start(args, format);
-    str_addv(&list->text, format, args);
+    str_addv(&entry, format, args);
     va_end(args);
+    str_addf(&list->text, "%s", list->count == 1 ? "" : ", ");
+    str_add_escaped(&list->text, str_text(&entry), entry.length);
     str_add(&list->text, ")");
+    if (entry.failed) list->text.failed = true;
+    str_done(&entry);
 }
 
 void name_list_text(const NameList *list, Str *out) {
