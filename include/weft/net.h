@@ -101,17 +101,17 @@ typedef struct CarriedTensor {
 } CarriedTensor;
 
 /* Every kind of weight layer: X(NAME, "name", axes), `axes` those of its kernels; 0: it is no convolution. */
-#define LAYER_KINDS(X)                                     \
-    X(CONV_1D, "convolution 1d", 1)                        \
-    X(CONV, "convolution", 2)                              \
-    X(CONV_3D, "convolution 3d", 3)                        \
-    X(TRANSPOSED_1D, "transposed convolution 1d", 1)       \
-    X(TRANSPOSED, "transposed convolution", 2)             \
-    X(TRANSPOSED_3D, "transposed convolution 3d", 3)       \
-    X(LINEAR, "linear", 0)                                 \
-    X(RECURRENT, "recurrent", 0)                           \
-    X(ATTENTION, "attention", 0)                           \
-    X(EMBEDDING, "embedding", 0)                           \
+#define LAYER_KINDS(X)                               \
+    X(CONV_1D, "convolution 1d", 1)                  \
+    X(CONV, "convolution", 2)                        \
+    X(CONV_3D, "convolution 3d", 3)                  \
+    X(TRANSPOSED_1D, "transposed convolution 1d", 1) \
+    X(TRANSPOSED, "transposed convolution", 2)       \
+    X(TRANSPOSED_3D, "transposed convolution 3d", 3) \
+    X(LINEAR, "linear", 0)                           \
+    X(RECURRENT, "recurrent", 0)                     \
+    X(ATTENTION, "attention", 0)                     \
+    X(EMBEDDING, "embedding", 0)                     \
     X(BILINEAR, "bilinear", 0)
 typedef enum LayerKind {
 #define X(name, text, axes) LAYER_##name,
@@ -163,10 +163,10 @@ typedef struct NetworkOptions {
     bool own;                 /* a file of a run: its network goes on as it was, with no "load" in its lineage */
 } NetworkOptions;
 
-/* Loads every tensor as float32 (after the memory budget), and folds what stands for a weight in several tensors (weight
- * norm, spectral norm, pruning; a note says which) into that weight. An unknown architecture is no failure. A network
- * saved by weft brings back its lineage and normalisation. A trainer's checkpoint (metadata weft.run) is the network in it: what
- * it keeps of the run, tensors whose names begin with "state.", is left alone. */
+/* Loads every tensor as float32 (after the memory budget), and folds what stands for a weight in several tensors
+ * (weight norm, spectral norm, pruning; a note says which) into that weight. An unknown architecture is no failure. A
+ * network saved by weft brings back its lineage and normalisation. A trainer's checkpoint (metadata weft.run) is the
+ * network in it: what it keeps of the run, tensors whose names begin with "state.", is left alone. */
 Network *network_load(const char *path, const NetworkOptions *options, Error *err);
 Network *network_from_checkpoint(Checkpoint *checkpoint, const NetworkOptions *options,
                                  Error *err); /* checkpoint stays the caller's */
@@ -178,13 +178,14 @@ Network *network_copy(const Network *network, Error *err);
 /* A new network that shares all tensors and the graph, its lineage one entry longer; what a file's notes told (such as
  * an accuracy) need not hold for it, so it has none. */
 Network *network_derive(const Network *network, const char *what, const char *command, Error *err);
-/* Puts `tensor` (taken over) in the place of tensors[index], and of those tied to it; same shape (asserted). It is saved
- * in the dtype of the old one, F32 where that was no float type. Only on a network nobody else has seen yet. */
+/* Puts `tensor` (taken over) in the place of tensors[index], and of those tied to it; same shape (asserted). It is
+ * saved in the dtype of the old one, F32 where that was no float type. Only on a network nobody else has seen yet. */
 void network_replace(Network *network, size_t index, Tensor *tensor);
 
 /* Atomic save by extension: .safetensors (lineage, normalisation, architecture, quantisers and the file's own metadata
- * with it) or .npz, which has no place for quantisers and is then STATUS_USAGE; so are others. Every tensor in the dtype
- * of its file, those that were not changed bit for bit; tied ones once (an npz, which cannot say so, has each). */
+ * with it) or .npz, which has no place for quantisers and is then STATUS_USAGE; so are others. Every tensor in the
+ * dtype of its file, those that were not changed bit for bit; tied ones once (an npz, which cannot say so, has each).
+ */
 bool network_save(const Network *network, const char *path, bool overwrite, Error *err);
 /* A line for each thing that such a file does not hold as the network does: what was rounded to its former dtype, what
  * the format has no dtype for. */
@@ -237,8 +238,8 @@ float quantiser_apply(const Quantiser *quantiser, float x);
 /* Which layers a selector chooses from, and which it means where it names none. */
 typedef enum LayerChoice {
     CHOOSE_LAYERS,       /* every layer */
-    CHOOSE_CONVOLUTIONS, /* convolutions of any kind: indices then count convolutions (0 = the first), and naming another
-                            layer is an error */
+    CHOOSE_CONVOLUTIONS, /* convolutions of any kind: indices then count convolutions (0 = the first), and naming
+                            another layer is an error */
     CHOOSE_ANY,          /* every layer, but convolutions where no layer is named and the network has some */
 } LayerChoice;
 /* Marks the layers that SEL names: comma-separated names or globs, index ranges (`0-6`), `stage:N`, `block:S.B`, `all`,

@@ -1,9 +1,9 @@
 /* spectral -- what smoothing does to weights: singular values and S_ratio, Gaussian low-pass by FFT, singular-value
  * modulation, distances.
  *
- * A layer's weight is taken as the matrix of layer_matrix: c_out rows by c_in/groups*k*k columns for a convolution. Every *_table returns
- * a finished Table with no "command" note (the shell adds that); every *_apply returns a new network and changes
- * nothing. `chosen` marks layers as layer_select does (network->layer_count entries).
+ * A layer's weight is taken as the matrix of layer_matrix: c_out rows by c_in/groups*k*k columns for a convolution.
+ * Every *_table returns a finished Table with no "command" note (the shell adds that); every *_apply returns a new
+ * network and changes nothing. `chosen` marks layers as layer_select does (network->layer_count entries).
  */
 #ifndef WEFT_SPECTRAL_H
 #define WEFT_SPECTRAL_H
@@ -23,11 +23,12 @@ bool spectral_sratio(const float *matrix, size_t rows, size_t columns, double *r
 
 /* One network: columns layer, rows, columns, K, s_ratio, energy; notes "layers" (their number), "mean",
  * "mean_last_half" (over the layers from floor(L/2) on). The means count the convolutions among the chosen layers, as
- * the paper does, which a note "means" says; all layers where none of them is one. With `versus`: matched by layer name:
- * layer, s_ratio, s_ratio_vs, difference (versus - network); the same means, also with "_vs" and "_difference" behind
- * their names, and "mean_last_half_paper_difference" (2/L times the sum over the last half, as the paper has it); layers
- * found in one network only, or with another shape, are named in the note "unmatched". Layers without a ratio (NaN) are
- * left out of L and the means and named in the note "skipped". STATUS_USAGE where no layer is chosen or matched. */
+ * the paper does, which a note "means" says; all layers where none of them is one. With `versus`: matched by layer
+ * name: layer, s_ratio, s_ratio_vs, difference (versus - network); the same means, also with "_vs" and "_difference"
+ * behind their names, and "mean_last_half_paper_difference" (2/L times the sum over the last half, as the paper has
+ * it); layers found in one network only, or with another shape, are named in the note "unmatched". Layers without a
+ * ratio (NaN) are left out of L and the means and named in the note "skipped". STATUS_USAGE where no layer is chosen or
+ * matched. */
 Table *sratio_table(const Network *network, const Network *versus, const bool *chosen, const Task *task, Error *err);
 
 /* fft == false: index (from 1), sigma, energy_fraction (cumulative); notes rows, columns, energy, s_ratio. fft: mode,
@@ -57,8 +58,8 @@ Network *svscale_apply(const Network *network, double factor, unsigned last, con
  * "all". Layers in one only, or with other shapes, are named in the note "unmatched" with the reason. */
 Table *distance_table(const Network *a, const Network *b, const bool *chosen, Error *err);
 
-/* The filters of one layer: filter (output), channel, row, column, weight (one row per weight). The kernels of a layer that
- * is no convolution are 1 x 1; of one with three axes the planes' rows stand one under another. */
+/* The filters of one layer: filter (output), channel, row, column, weight (one row per weight). The kernels of a layer
+ * that is no convolution are 1 x 1; of one with three axes the planes' rows stand one under another. */
 Table *kernels_table(const Network *network, size_t layer, Error *err);
 
 /* Frees plans kept between calls (FFTW), while nothing else runs here; for leak checkers. */

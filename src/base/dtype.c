@@ -214,8 +214,8 @@ static unsigned nearest_code(const float *table, unsigned last, float magnitude)
     return below < above ? low : high;
 }
 
-/* To an F8 type with a sign. What would round to the code behind `last`, if the codes went on, is infinite or NaN; E4M3,
- * which has no infinity, keeps its largest number. */
+/* To an F8 type with a sign. What would round to the code behind `last`, if the codes went on, is infinite or NaN;
+ * E4M3, which has no infinity, keeps its largest number. */
 static uint8_t byte_from_float(DType type, const float *table, float value) {
     const bool fnuz = type == DTYPE_F8_E4M3FNUZ || type == DTYPE_F8_E5M2FNUZ;
     const unsigned last = type == DTYPE_F8_E4M3 ? 0x7e : type == DTYPE_F8_E5M2 ? 0x7b : 0x7f;

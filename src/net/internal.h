@@ -94,7 +94,6 @@ const void *stored_bytes(const StoredBytes *bytes);
 bool network_load_tensors(Network *network, Checkpoint *checkpoint, Error *err);
 /* Adds the further names of tied tensors, which the metadata of a safetensors file holds. */
 bool network_load_ties(Network *network, const Checkpoint *checkpoint, Error *err);
-bool network_is_tie(const Network *network, const char *name); /* a tensor of this name is tied to an earlier one */
 bool network_copy_tensors(Network *copy, const Network *network, Error *err);
 void network_free_tensors(Network *network);
 void tensor_put(Network *network, size_t index, Tensor *tensor); /* network_replace of this one tensor alone */
@@ -123,7 +122,8 @@ void name_list_clear(NameList *list);
 void name_list_text(const NameList *list, Str *out);
 bool name_list_note(NameList *list, Network *network, Error *err); /* no note where nothing was added; ends the list */
 
-/* Weights that stand in several tensors become one tensor each (parametrise.c), before an architecture is recognised. */
+/* Weights that stand in several tensors become one tensor each (parametrise.c), before an architecture is recognised.
+ */
 bool network_fold(Network *network, Error *err);
 
 /* What kind of layer a tensor is the weight of, by its name, its shape and what stands beside it; LAYER_KIND_COUNT: of

@@ -8,8 +8,8 @@
  *   1. A bias beside it, or the batch norm behind it in the same Sequential (numbers N and N+1), has c_out elements. As
  *      many as the first axis has, and not the second: plain. As many as the second, or (groups) a multiple of it that
  *      is not the first: transposed.
- *   2. Where that leaves both (equal axes, depthwise, no bias): a name that says so, "deconv" or "transpose" in any part
- *      of it; a word "up", "upconv" or "tconv" in its last one, together with an even kernel, which plain convolutions
+ *   2. Where that leaves both (equal axes, depthwise, no bias): a name that says so, "deconv" or "transpose" in any
+ * part of it; a word "up", "upconv" or "tconv" in its last one, together with an even kernel, which plain convolutions
  *      hardly have.
  *   3. Else it is plain.
  */

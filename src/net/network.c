@@ -19,15 +19,24 @@ static bool load_notes(Network *network, const Checkpoint *checkpoint, Error *er
     for (size_t i = 0; i < checkpoint_note_count(checkpoint); i++)
         if (!key_value_add(&network->notes, &network->note_count, "note", checkpoint_note(checkpoint, i), err))
             return false;
-    for (size_t i = 0; i < checkpoint_metadata_count(checkpoint); i++) {
-        const KeyValue *entry = checkpoint_metadata(checkpoint, i);
-        bool told = strncmp(entry->key, "weft.", 5) != 0 && strcmp(entry->key, "format") != 0; /* "pt" tells nothing */
-        if (!told || network_is_tie(network, entry->key)) continue;
-        if (!key_value_add(&network->notes, &network->note_count, entry->key, entry->value, err) ||
-            !key_value_add(&network->metadata, &network->metadata_count, entry->key, entry->value, err))
-            return false;
-    }
     return true;
+}
+
+/* What the file says in words, beside what is weft's and the further names of tied tensors. */
+static bool load_metadata(Network *network, const Checkpoint *checkpoint, Error *err) {
+    TensorNames names;
+    bool done = tensor_names_begin(&names, network, err);
+    const bool named = done;
+    for (size_t i = 0; done && i < checkpoint_metadata_count(checkpoint); i++) {
+        const KeyValue *entry = checkpoint_metadata(checkpoint, i);
+        size_t ignored;
+        bool told = strncmp(entry->key, "weft.", 5) != 0 && strcmp(entry->key, "format") != 0; /* "pt" tells nothing */
+        if (!told || tensor_names_find(&names, entry->key, &ignored)) continue;
+        done = key_value_add(&network->notes, &network->note_count, entry->key, entry->value, err) &&
+               key_value_add(&network->metadata, &network->metadata_count, entry->key, entry->value, err);
+    }
+    if (named) tensor_names_done(&names);
+    return done;
 }
 
 /* What a saved network says about itself; a lineage that cannot be read is told, a fresh file's one begins here. */
@@ -73,7 +82,7 @@ Network *network_from_checkpoint(Checkpoint *checkpoint, const NetworkOptions *o
     if (!options) options = &defaults;
     bool done = network_load_tensors(network, checkpoint, err) && network_load_ties(network, checkpoint, err) &&
                 network_fold(network, err) && load_notes(network, checkpoint, err) &&
-                load_lineage(network, checkpoint, options->own, err);
+                load_metadata(network, checkpoint, err) && load_lineage(network, checkpoint, options->own, err);
     if (done && !architecture_recognise(network, options->architecture, &architecture, err)) {
         done = false;
         if (err->status == STATUS_BAD_INPUT) error_prefix(err, "%s", checkpoint_path(checkpoint));

@@ -1,10 +1,10 @@
 /* network_save -- networks to safetensors (with their lineage, normalisation and architecture as metadata) or npz.
  *
  * A tensor that was not changed is written as the file had it: the bytes that were kept, or the float32 values in the
- * dtype that gives them back bit for bit. A changed one (network_replace) is rounded to the dtype of the old one; but to
- * float32 in a run's files, and where the weights are integers times a scale, which rounding would spoil. Tied tensors
- * are written once; the others' names are metadata, {"head.weight": "embed.weight"}, as safetensors' save_model has it.
- * Metadata of a safetensors file besides: format ("pt", which the Python readers expect), weft.architecture,
+ * dtype that gives them back bit for bit. A changed one (network_replace) is rounded to the dtype of the old one; but
+ * to float32 in a run's files, and where the weights are integers times a scale, which rounding would spoil. Tied
+ * tensors are written once; the others' names are metadata, {"head.weight": "embed.weight"}, as safetensors' save_model
+ * has it. Metadata of a safetensors file besides: format ("pt", which the Python readers expect), weft.architecture,
  * weft.normalise, weft.lineage: a JSON array of {"what": ..., "command": ...}, oldest first; weft.quantisers and
  * weft.bits (quantisers.c); and what the file that was loaded had.
  */
@@ -147,24 +147,18 @@ void network_save_notes(const Network *network, const char *path, Str *notes) {
 
 /* ---- metadata ---------------------------------------------------------------------------------------------------- */
 
-/* A key that stands already (two tensors cannot be metadata of one name) is left as it is. */
-static bool add_once(KeyValue **list, size_t *count, const char *key, const char *value, Error *err) {
-    for (size_t i = 0; i < *count; i++)
-        if (strcmp((*list)[i].key, key) == 0) return true;
-    return key_value_add(list, count, key, value, err);
-}
-
 static bool add_ties(FileParts *parts, const Network *network, Error *err) {
     for (size_t i = 0; i < network->tensor_count; i++) {
         const NetTensor *tensor = &network->tensors[i];
-        if (tensor->tied && !add_once(&parts->metadata, &parts->metadata_count, tensor->name,
-                                      network->tensors[tensor->tied - 1].name, err))
+        if (tensor->tied && !key_value_add(&parts->metadata, &parts->metadata_count, tensor->name,
+                                           network->tensors[tensor->tied - 1].name, err))
             return false;
     }
     return true;
 }
 
-/* What the network's file had; bytes that are no UTF-8, which PyTorch's may have, are escaped. */
+/* What the network's file had; bytes that are no UTF-8, which PyTorch's may have, are escaped. Keys that name a tensor
+ * (they would be read as ties) are none: loading leaves them out. */
 static bool add_own(FileParts *parts, const Network *network, Error *err) {
     bool done = true;
     for (size_t i = 0; done && i < network->metadata_count; i++) {
@@ -172,7 +166,7 @@ static bool add_own(FileParts *parts, const Network *network, Error *err) {
         const char *name = text_as_utf8(network->metadata[i].key, &key);
         const char *text = text_as_utf8(network->metadata[i].value, &value);
         done = str_ok(&key, err) && str_ok(&value, err) &&
-               add_once(&parts->metadata, &parts->metadata_count, name, text, err);
+               key_value_add(&parts->metadata, &parts->metadata_count, name, text, err);
         str_done(&key);
         str_done(&value);
     }

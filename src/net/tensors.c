@@ -204,12 +204,6 @@ bool network_load_ties(Network *network, const Checkpoint *checkpoint, Error *er
     return done;
 }
 
-bool network_is_tie(const Network *network, const char *name) {
-    for (size_t i = 0; i < network->tensor_count; i++)
-        if (network->tensors[i].tied && strcmp(network->tensors[i].name, name) == 0) return true;
-    return false;
-}
-
 /* ---- names ------------------------------------------------------------------------------------------------------- */
 
 static int by_name(const void *a, const void *b) {
@@ -283,8 +277,9 @@ void name_list_text(const NameList *list, Str *out) {
 bool name_list_note(NameList *list, Network *network, Error *err) {
     Str note = {0};
     name_list_text(list, &note);
-    const bool done = list->count == 0 || (str_ok(&list->text, err) && str_ok(&note, err) &&
-                                           key_value_add(&network->notes, &network->note_count, "note", note.text, err));
+    const bool done =
+        list->count == 0 || (str_ok(&list->text, err) && str_ok(&note, err) &&
+                             key_value_add(&network->notes, &network->note_count, "note", note.text, err));
     str_done(&note);
     str_done(&list->text);
     return done;

@@ -325,8 +325,7 @@ static bool base_ratios(Surveyor *surveyor, Error *err) {
     for (size_t i = 0; i < survey->base->layer_count; i++) {
         bool wanted = false;
         for (size_t s = 0; s < survey->series_count; s++) wanted = wanted || measured(survey, s, i);
-        if (wanted && !ratio_of(survey->base, i, &surveyor->base_ratio[i], err))
-            return false;
+        if (wanted && !ratio_of(survey->base, i, &surveyor->base_ratio[i], err)) return false;
     }
     return true;
 }

@@ -126,7 +126,7 @@ struct Command {
     /* Network-to-network commands: what `run` and sweeps call. The first positional is the network; `chosen` marks the
      * layers to change (those of --layers, or what a sweep chooses). */
     Network *(*apply)(const Network *network, const Args *args, const bool *chosen, const Task *task, Error *err);
-    bool table;  /* makes a table: takes --as */
+    bool table;         /* makes a table: takes --as */
     LayerChoice layers; /* with `apply`: which layers it changes */
     bool passes; /* the first argument is another command, whose options it takes too and hands on (Args.passed) */
 };

@@ -97,8 +97,8 @@ void fourier_done(Fourier *fourier) {
 }
 
 void fourier_bin(const Fourier *fourier, size_t bin, size_t frequency[3], unsigned *twins) {
-    const size_t across = fourier->size[2] / 2 + 1, line = bin / across, at[2] = {line / fourier->size[1],
-                                                                                  line % fourier->size[1]};
+    const size_t across = fourier->size[2] / 2 + 1, line = bin / across,
+                 at[2] = {line / fourier->size[1], line % fourier->size[1]};
     for (size_t i = 0; i < 2; i++) {
         const size_t back = fourier->size[i] - at[i];
         frequency[i] = at[i] <= back ? at[i] : back;

@@ -23,8 +23,8 @@ void layers_list(Str *list, const char *name, const char *reason);
 
 bool layers_convolution(const Network *network, size_t layer); /* of 1 to 3 axes, plain or transposed */
 
-/* The kernels of a layer: size[0] x size[1] x size[2], the last `axes` of them its own, the others 1. A layer that is no
- * convolution has kernels of one element, and no axes. */
+/* The kernels of a layer: size[0] x size[1] x size[2], the last `axes` of them its own, the others 1. A layer that is
+ * no convolution has kernels of one element, and no axes. */
 typedef struct LayerKernel {
     unsigned axes;
     size_t size[3], elements;

@@ -2,8 +2,8 @@
  *
  * The Fourier table has one row a frequency: mode "1d" is the transform of the kernel flattened to n = kh kw numbers,
  * frequencies 0 .. floor(n/2); mode "2d" (or "3d"), for kernels of several axes and more than one element, that of the
- * kh x kw kernel, its bins grouped by radial frequency sqrt(fi^2 + fj^2), fi = min(i, kh - i), fj likewise. The magnitude is the mean |F| over all
- * kernels and all bins of that frequency.
+ * kh x kw kernel, its bins grouped by radial frequency sqrt(fi^2 + fj^2), fi = min(i, kh - i), fj likewise. The
+ * magnitude is the mean |F| over all kernels and all bins of that frequency.
  */
 #include "weft/spectral.h"
 

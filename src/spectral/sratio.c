@@ -65,8 +65,8 @@ static bool measure_one(void *context, size_t point, Error *err) {
     const Layer *layer = &measure->network->layers[measure->layer];
     float *copy;
     const float *matrix = layer_matrix_values(measure->network, layer, &copy, err);
-    const bool done = matrix && spectral_sratio(matrix, measure->rows, measure->columns, &measure->ratio,
-                                                &measure->energy, err);
+    const bool done =
+        matrix && spectral_sratio(matrix, measure->rows, measure->columns, &measure->ratio, &measure->energy, err);
     mem_free(copy);
     if (done) return true;
     return error_prefix(err, "layer '%s'%s", layer->name, measure->whose);

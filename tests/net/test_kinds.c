@@ -3,6 +3,7 @@
 #include "net/internal.h"
 
 #include "../support/bytes.h"
+#include "../support/resnet.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -208,10 +209,11 @@ static void folded_in_passes(void **state) {
     (void)state;
     static const float twos[] = {2, 2, 2, 2}, mask[] = {1, 0, 1, 1}, g[] = {3, 1};
     const uint64_t matrix[2] = {2, 2}, column[2] = {2, 1};
-    const TensorOut tensors[] = {{"weight_v_orig", DTYPE_F16, 2, matrix, (const uint16_t[]){0x4000, 0x4000, 0x4000, 0x4000}},
-                                 {"weight_v_mask", DTYPE_F32, 2, matrix, mask},
-                                 {"weight_g", DTYPE_F32, 2, column, g},
-                                 {"other", DTYPE_F32, 2, matrix, twos}};
+    const TensorOut tensors[] = {
+        {"weight_v_orig", DTYPE_F16, 2, matrix, (const uint16_t[]){0x4000, 0x4000, 0x4000, 0x4000}},
+        {"weight_v_mask", DTYPE_F32, 2, matrix, mask},
+        {"weight_g", DTYPE_F32, 2, column, g},
+        {"other", DTYPE_F32, 2, matrix, twos}};
     Error err;
     const char *path = scratch_path("passes.safetensors");
     assert_true(safetensors_save(path, true, tensors, 4, NULL, 0, &err));
@@ -225,12 +227,62 @@ static void folded_in_passes(void **state) {
     network_free(network);
 }
 
+/* Folding comes before recognising: a network whose weights are held in parts runs. */
+static void folded_and_recognised(void **state) {
+    (void)state;
+    Error err;
+    TensorOut tensors[64];
+    float v[4 * 3 * 9], g[4], ones[8 * 8 * 9], pixels[3 * 32 * 32], logits[2][10];
+    const uint64_t norms[4] = {4, 1, 1, 1};
+    const char *path = scratch_path("whole.safetensors"), *parts = scratch_path("parts.safetensors");
+    assert_true(write_resnet(path, &resnet_small));
+    Network *network = load(path);
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof ones / sizeof *ones; i++) ones[i] = 1;
+    for (size_t i = 0; i < sizeof pixels / sizeof *pixels; i++) pixels[i] = (float)(i % 97) / 97;
+    for (size_t i = 0; i < network->tensor_count; i++) {
+        const NetTensor *one = &network->tensors[i];
+        const Tensor *tensor = one->tensor;
+        TensorOut out = {one->name, DTYPE_F32, tensor->rank, tensor->dim, tensor->data};
+        if (strcmp(one->name, "conv1.weight") == 0) {
+            for (size_t c = 0; c < 4; c++) {
+                double sum = 0;
+                for (size_t j = 0; j < 27; j++) {
+                    v[c * 27 + j] = tensor->data[c * 27 + j] * (float)(c + 2);
+                    sum += (double)tensor->data[c * 27 + j] * (double)tensor->data[c * 27 + j];
+                }
+                g[c] = (float)sqrt(sum);
+            }
+            tensors[count++] = (TensorOut){"conv1.weight_g", DTYPE_F32, 4, norms, g};
+            out.name = "conv1.weight_v";
+            out.data = v;
+        } else if (strcmp(one->name, "layer3.0.conv2.weight") == 0) {
+            tensors[count++] = (TensorOut){"layer3.0.conv2.weight_mask", DTYPE_F32, tensor->rank, tensor->dim, ones};
+            out.name = "layer3.0.conv2.weight_orig";
+        }
+        tensors[count++] = out;
+    }
+    assert_true(safetensors_save(parts, true, tensors, count, NULL, 0, &err));
+    Network *made = load(parts), *both[2] = {network, made};
+    assert_string_equal(made->architecture, network->architecture);
+    for (size_t i = 0; i < 2; i++) {
+        Engine *engine = engine_new(both[i], 1, 32, 32, NULL, &err);
+        assert_true(engine && engine_forward(engine, pixels, 1, logits[i], &err));
+        engine_free(engine);
+    }
+    for (size_t c = 0; c < 10; c++)
+        if (!(fabsf(logits[0][c] - logits[1][c]) <= 2e-5f * fabsf(logits[0][0])))
+            fail_msg("logit %zu is %g, not %g", c, (double)logits[1][c], (double)logits[0][c]);
+    network_free(made);
+    network_free(network);
+}
+
 /* ---- files ------------------------------------------------------------------------------------------------------- */
 
-static const char *const whole[] = {"half.weight", "half.bias",     "brain.weight", "double.weight", "float8_e4m3fn",
-                                    "float8_e5m2", "odd_half",      "complex",      "empty",         "flags",
-                                    "index",       "bytes",         "scalar",       "tokens.weight", "conv1d.weight",
-                                    "conv1d.bias", "double.bias",   "lstm.bias_ih_l0", "deconv.weight"};
+static const char *const whole[] = {"half.weight", "half.bias",   "brain.weight",    "double.weight", "float8_e4m3fn",
+                                    "float8_e5m2", "odd_half",    "complex",         "empty",         "flags",
+                                    "index",       "bytes",       "scalar",          "tokens.weight", "conv1d.weight",
+                                    "conv1d.bias", "double.bias", "lstm.bias_ih_l0", "deconv.weight"};
 
 static void same_tensor(Checkpoint *a, Checkpoint *b, const char *name) {
     size_t i, j;
@@ -290,7 +342,8 @@ static void saved_as_npz(void **state) {
     Network *network = load(FIXTURES "layers.pth");
     assert_true(network_save(network, path, true, &err));
     network_save_notes(network, path, &notes);
-    assert_non_null(strstr(str_text(&notes), "saved as F32: 'float8_e4m3fn' (F8_E4M3), 'float8_e5m2' (F8_E5M2), 'brain.weight' (BF16)"));
+    assert_non_null(strstr(str_text(&notes),
+                           "saved as F32: 'float8_e4m3fn' (F8_E4M3), 'float8_e5m2' (F8_E5M2), 'brain.weight' (BF16)"));
     assert_non_null(strstr(str_text(&notes), "under each name: 'head.weight' (= tokens.weight)"));
     Checkpoint *was = checkpoint_open(FIXTURES "layers.pth", &err), *is = checkpoint_open(path, &err);
     assert_non_null(is);
@@ -343,8 +396,9 @@ static void changed(void **state) {
     assert_ptr_equal(tensor_of(copy, "head.weight")->tensor, tensor_of(copy, "tokens.weight")->tensor);
     assert_true(network_save(copy, saved, true, &err) && network_keep(copy, kept, true, &err));
     network_save_notes(copy, saved, &notes);
-    assert_non_null(strstr(str_text(&notes), "rounded to the dtype that they had: 'float8_e5m2' (F8_E5M2), 'half.weight' "
-                                             "(F16), 'brain.weight' (BF16)\n"));
+    assert_non_null(strstr(str_text(&notes),
+                           "rounded to the dtype that they had: 'float8_e5m2' (F8_E5M2), 'half.weight' "
+                           "(F16), 'brain.weight' (BF16)\n"));
     Checkpoint *file = checkpoint_open(saved, &err);
     for (size_t i = 0, at; i < sizeof cases / sizeof *cases; i++) {
         uint64_t elements[64] = {0}, first = 0;
@@ -424,10 +478,18 @@ static void faults(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(kinds),        cmocka_unit_test(transposed_or_not), cmocka_unit_test(matrices_of_names),
-        cmocka_unit_test(folded),       cmocka_unit_test(not_folded),        cmocka_unit_test(folded_in_passes),
-        cmocka_unit_test(saved_as_read), cmocka_unit_test(saved_as_npz),     cmocka_unit_test(changed),
-        cmocka_unit_test(metadata),     cmocka_unit_test(faults),
+        cmocka_unit_test(kinds),
+        cmocka_unit_test(transposed_or_not),
+        cmocka_unit_test(matrices_of_names),
+        cmocka_unit_test(folded),
+        cmocka_unit_test(not_folded),
+        cmocka_unit_test(folded_in_passes),
+        cmocka_unit_test(folded_and_recognised),
+        cmocka_unit_test(saved_as_read),
+        cmocka_unit_test(saved_as_npz),
+        cmocka_unit_test(changed),
+        cmocka_unit_test(metadata),
+        cmocka_unit_test(faults),
     };
     return cmocka_run_group_tests_name("kinds", tests, NULL, NULL);
 }

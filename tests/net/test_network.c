@@ -151,7 +151,8 @@ static void unknown_architecture(void **state) {
     assert_int_equal(network->note_count, 2);
     assert_string_equal(network->notes[0].value,
                         "These tensors are no layers, by their names or shapes: 'head.table' (4x8)");
-    assert_string_equal(network->notes[1].value, "These weights are integers, and no layers: 'mask.weight' (U8 2x2x3x3)");
+    assert_string_equal(network->notes[1].value,
+                        "These weights are integers, and no layers: 'mask.weight' (U8 2x2x3x3)");
     assert_int_equal(network->layers[0].stage, -1);
     assert_int_equal(network->layers[0].block, 3);
     assert_int_equal(network->layers[2].block, -1);
@@ -176,7 +177,8 @@ static void carries_complex(void **state) {
     assert_true(safetensors_save(path, true, tensors, 2, NULL, 0, &err));
     Network *network = load(path);
     assert_int_equal(network->tensor_count, 1);
-    assert_string_equal(network->notes[0].value, "These tensors are no numbers to work with; save carries them over: 'c' (C64)");
+    assert_string_equal(network->notes[0].value,
+                        "These tensors are no numbers to work with; save carries them over: 'c' (C64)");
     network_free(network);
     assert_true(safetensors_save(path, true, tensors, 1, NULL, 0, &err));
     assert_null(network_load(path, NULL, &err));
@@ -501,7 +503,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(recognises_variants),    cmocka_unit_test(says_why_unknown),
         cmocka_unit_test(architecture_by_name),   cmocka_unit_test(unknown_architecture),
-        cmocka_unit_test(carries_complex),     cmocka_unit_test(saves_every_bit),
+        cmocka_unit_test(carries_complex),        cmocka_unit_test(saves_every_bit),
         cmocka_unit_test(saves_odd_floats),       cmocka_unit_test(keeps_its_lineage),
         cmocka_unit_test(odd_metadata),           cmocka_unit_test(published_checkpoint),
         cmocka_unit_test(derived_networks_share), cmocka_unit_test(normalisations),

@@ -119,8 +119,8 @@ static void filtered(void **state) {
 
 static void modulated(void **state) {
     (void)state;
-    static const char *const names[] = {"t1d",    "up", "conv3d", "linear", "attention.in_proj_weight",
-                                        "lstm.weight_hh_l0"};
+    static const char *const names[] = {
+        "t1d", "up", "conv3d", "linear", "attention.in_proj_weight", "lstm.weight_hh_l0"};
     Error err;
     bool *chosen = chosen_by("all", CHOOSE_ANY);
     Network *made = svscale_apply(network, 0.5, 2, chosen, "svscale", NULL, &err);
@@ -196,7 +196,8 @@ static void frequencies(void **state) {
     (void)state;
     static const struct {
         const char *name, *size, *modes;
-    } cases[] = {{"conv3d", "3x3x3", "1d 3d"}, {"conv1d", "5", "1d"}, {"up", "4x4", "1d 2d"}, {"flat3d", "1x3x4", "1d 3d"}};
+    } cases[] = {
+        {"conv3d", "3x3x3", "1d 3d"}, {"conv1d", "5", "1d"}, {"up", "4x4", "1d 2d"}, {"flat3d", "1x3x4", "1d 3d"}};
     Error err;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const size_t layer = layer_named(cases[i].name);

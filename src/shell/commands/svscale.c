@@ -23,7 +23,10 @@ static const ArgSpec options[] = {
      .max = 1000000,
      .standard = "15",
      .help = "how many of the smallest singular values"},
-    {.name = "layers", .kind = ARG_LAYERS, .value = "SEL", .help = "only these layers, of any kind; by default the convolutions, or all layers where there are none"},
+    {.name = "layers",
+     .kind = ARG_LAYERS,
+     .value = "SEL",
+     .help = "only these layers, of any kind; by default the convolutions, or all layers where there are none"},
     {.name = "into", .kind = ARG_NEW, .value = "NEW", .required = true, .help = "name of the new network"},
     {0}};
 static const char *const examples[] = {"svscale base --factor 0.5 --layers stage:2 --into quieter", NULL};
