@@ -242,7 +242,8 @@ typedef enum LayerChoice {
                             another layer is an error */
     CHOOSE_ANY,          /* every layer, but convolutions where no layer is named and the network has some */
 } LayerChoice;
-/* Marks the layers that SEL names: comma-separated names or globs, index ranges (`0-6`), `stage:N`, `block:S.B`, `all`,
+/* Marks the layers that SEL names: comma-separated names or globs, index ranges (`0-6`), `stage:N`, `block:S.B`,
+ * `convolutions`, `all`,
  * `-NAME` to leave out (a selector that only leaves out starts from what NULL means). NULL: all that `choice` says.
  * `chosen` has layer_count entries. An entry that matches nothing is STATUS_USAGE and names the nearest layer. */
 bool layer_select(const Network *network, const char *selector, LayerChoice choice, bool *chosen, Error *err);

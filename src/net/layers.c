@@ -299,7 +299,8 @@ static bool mark_entry(const Selection *selection, const char *word, Error *err)
         else if (place)
             match = layer->stage >= 0 && (uint64_t)layer->stage == stage && (block < 0 || layer->block == block);
         else
-            match = strcmp(word, "all") == 0 || text_glob(word, layer->name);
+            match = strcmp(word, "all") == 0 || text_glob(word, layer->name) ||
+                    (strcmp(word, "convolutions") == 0 && is_convolution(network, i));
         selection->marks[i] = match && selectable(selection, i);
         marked += selection->marks[i];
         if (!match || selectable(selection, i)) continue;

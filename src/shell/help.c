@@ -29,7 +29,7 @@ const HelpTopic help_topics[] = {
      "  0-6, 3                   index ranges from 0, over all layers, over the convolutions where a command takes only those\n"
      "  stage:2                  the layers of a stage (layer2.* in a ResNet)\n"
      "  block:2.0                the layers of a block\n"
-     "  all                      every layer\n"
+     "  convolutions, all        every convolution, of whatever kind; every layer\n"
      "  -NAME                    leaves out what NAME matches; a list that only leaves out starts from the command's default\n"
      "\n"
      "By default sratio, distance and show take every layer, lowpass and train the convolutions. svscale and mix --layers take\n"

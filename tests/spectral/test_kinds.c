@@ -150,6 +150,9 @@ static void choices(void **state) {
         assert_true(all[i]);
     }
     mem_free(all);
+    all = chosen_by("convolutions", CHOOSE_LAYERS);
+    assert_memory_equal(all, convolutions, network->layer_count);
+    mem_free(all);
     all = chosen_by("linear,lstm.*", CHOOSE_ANY);
     assert_true(all[layer_named("linear")] && all[layer_named("lstm.weight_ih_l0")] && !all[layer_named("conv1d")]);
     assert_false(layer_select(network, "lstm.*", CHOOSE_CONVOLUTIONS, all, &err));
