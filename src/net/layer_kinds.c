@@ -9,8 +9,8 @@
  *      many as the first axis has, and not the second: plain. As many as the second, or (groups) a multiple of it that
  *      is not the first: transposed.
  *   2. Where that leaves both (equal axes, depthwise, no bias): a name that says so, "deconv" or "transpose" in any
- * part of it; a word "up", "upconv" or "tconv" in its last one, together with an even kernel, which plain convolutions
- *      hardly have.
+ * part of it; a word such as "up", "upconv", "upsample" or "tconv" in its last one, together with an even kernel, which
+ *      plain convolutions hardly have.
  *   3. Else it is plain.
  */
 #include "net/internal.h"
@@ -50,13 +50,15 @@ enum { NAME_ROOM = 1024 }; /* names that are longer are judged by their ranks al
 typedef struct Name {
     char stem[NAME_ROOM]; /* "" at the root */
     const char *leaf;     /* within the tensor's name */
+    bool too_long;        /* the stem is left out */
 } Name;
 
 static Name name_of(const char *tensor) {
     Name name = {.leaf = tensor};
     const char *dot = strrchr(tensor, '.');
     if (dot) name.leaf = dot + 1;
-    if (dot && dot - tensor < NAME_ROOM) memcpy(name.stem, tensor, (size_t)(dot - tensor));
+    name.too_long = dot && dot - tensor >= NAME_ROOM;
+    if (dot && !name.too_long) memcpy(name.stem, tensor, (size_t)(dot - tensor));
     return name;
 }
 
@@ -118,12 +120,12 @@ static bool recurrent_leaf(const char *leaf) {
 static bool has_sibling(const TensorNames *names, const Name *name, const char *leaf, size_t *index) {
     char text[NAME_ROOM + 32];
     snprintf(text, sizeof text, "%s%s%s", name->stem, *name->stem ? "." : "", leaf);
-    return tensor_names_find(names, text, index);
+    return !name->too_long && tensor_names_find(names, text, index);
 }
 
 /* q, k and v are too short to say much alone: two of them must stand side by side. */
 static bool short_attention(const TensorNames *names, const Name *name) {
-    static const char *const letters[] = {"q", "k", "v", NULL};
+    static const char *const letters[] = {"q", "k", "v", "kv", NULL};
     const char *module = module_of(name);
     if (!one_of(module, letters)) return false;
     for (size_t i = 0; letters[i]; i++) {
@@ -138,9 +140,12 @@ static bool short_attention(const TensorNames *names, const Name *name) {
 
 static bool is_attention(const TensorNames *names, const Name *name) {
     static const char *const leaves[] = {"in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight", NULL};
-    static const char *const modules[] = {"q_proj", "k_proj", "v_proj", "qkv",  "qkv_proj", "query",  "key",
-                                          "value",  "to_q",   "to_k",   "to_v", "to_kv",    "to_qkv", "in_proj",
-                                          "wq",     "wk",     "wv",     "Wqkv", "c_attn",   NULL};
+    static const char *const modules[] = {
+        "q_proj",     "k_proj", "v_proj",   "qkv",        "qkv_proj", "query",    "key",      "value",
+        "query_proj", "to_q",   "key_proj", "value_proj", "to_k",     "to_v",     "to_kv",    "to_qkv",
+        "in_proj",    "wq",     "wk",       "wv",         "wqkv",     "kv",       "c_attn",   "query_key_value",
+        "q_lin",      "k_lin",  "v_lin",    "q_linear",   "k_linear", "v_linear", "linear_q", "linear_k",
+        "linear_v",   NULL};
     if (one_of(name->leaf, leaves)) return true;
     return ends(name->leaf, "weight") && (one_of(module_of(name), modules) || short_attention(names, name));
 }
@@ -185,7 +190,7 @@ static bool even_kernel(const Tensor *weight) {
 }
 
 static bool up_word(const char *word) {
-    static const char *const words[] = {"up", "upconv", "tconv", NULL};
+    static const char *const words[] = {"up", "upconv", "tconv", "convt", "upsample", "upsampling", "upscale", NULL};
     return one_of(word, words);
 }
 

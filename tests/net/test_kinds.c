@@ -103,6 +103,8 @@ static void transposed_or_not(void **state) {
         {{"u.up.weight", 4, {4, 4, 3, 3}}, {"u.up.bias", 1, {4}}, LAYER_CONV},
         {{"up.conv.weight", 4, {4, 4, 2, 2}}, {"up.conv.bias", 1, {4}}, LAYER_CONV},
         {{"x.ConvTranspose_0.weight", 4, {4, 4, 3, 3}}, {"y", 1, {4}}, LAYER_TRANSPOSED},
+        {{"b.upsample.weight", 4, {8, 4, 2, 2}}, {"y", 1, {4}}, LAYER_TRANSPOSED},
+        {{"b.upsample.weight", 4, {8, 4, 3, 3}}, {"y", 1, {4}}, LAYER_CONV},
         {{"upper.weight", 4, {4, 4, 2, 2}}, {"y", 1, {4}}, LAYER_CONV},
         {{"a.lora_up.weight", 4, {4, 4, 2, 2}}, {"y", 1, {4}}, LAYER_CONV},
     };
@@ -122,14 +124,23 @@ static void matrices_of_names(void **state) {
         Given weight;
         LayerKind kind;
     } cases[] = {
-        {{"tok.weight", 2, {9, 4}}, LAYER_EMBEDDING},        {{"wte.weight", 2, {9, 4}}, LAYER_EMBEDDING},
-        {{"pos_emb.weight", 2, {9, 4}}, LAYER_EMBEDDING},    {{"token_type.weight", 2, {9, 4}}, LAYER_EMBEDDING},
-        {{"member.weight", 2, {9, 4}}, LAYER_LINEAR},        {{"h.0.attn.c_attn.weight", 2, {4, 12}}, LAYER_ATTENTION},
-        {{"a.query.weight", 2, {4, 4}}, LAYER_ATTENTION},    {{"q.weight", 2, {4, 4}}, LAYER_LINEAR}, /* alone */
-        {{"rnn.weight_hh_l11", 2, {4, 4}}, LAYER_RECURRENT}, {{"x.w", 2, {4, 4}}, LAYER_LINEAR},
-        {{"x.table", 2, {4, 4}}, LAYER_KIND_COUNT},          {{"x.attn_bias", 5, {1, 1, 1, 1, 1}}, LAYER_KIND_COUNT},
-        {{"kernel", 5, {2, 2, 1, 1, 1}}, LAYER_CONV_3D},     {{"plain", 4, {2, 2, 1, 1}}, LAYER_CONV},
-        {{"class_weight", 2, {2, 2}}, LAYER_LINEAR},         {{"x.weight", 1, {4}}, LAYER_KIND_COUNT},
+        {{"tok.weight", 2, {9, 4}}, LAYER_EMBEDDING},
+        {{"wte.weight", 2, {9, 4}}, LAYER_EMBEDDING},
+        {{"pos_emb.weight", 2, {9, 4}}, LAYER_EMBEDDING},
+        {{"token_type.weight", 2, {9, 4}}, LAYER_EMBEDDING},
+        {{"member.weight", 2, {9, 4}}, LAYER_LINEAR},
+        {{"h.0.attn.c_attn.weight", 2, {4, 12}}, LAYER_ATTENTION},
+        {{"a.query.weight", 2, {4, 4}}, LAYER_ATTENTION},
+        {{"a.query_key_value.weight", 2, {4, 4}}, LAYER_ATTENTION},
+        {{"q.weight", 2, {4, 4}}, LAYER_LINEAR}, /* alone */
+        {{"rnn.weight_hh_l11", 2, {4, 4}}, LAYER_RECURRENT},
+        {{"x.w", 2, {4, 4}}, LAYER_LINEAR},
+        {{"x.table", 2, {4, 4}}, LAYER_KIND_COUNT},
+        {{"x.attn_bias", 5, {1, 1, 1, 1, 1}}, LAYER_KIND_COUNT},
+        {{"kernel", 5, {2, 2, 1, 1, 1}}, LAYER_CONV_3D},
+        {{"plain", 4, {2, 2, 1, 1}}, LAYER_CONV},
+        {{"class_weight", 2, {2, 2}}, LAYER_LINEAR},
+        {{"x.weight", 1, {4}}, LAYER_KIND_COUNT},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const Given one = cases[i].weight;
@@ -285,7 +296,7 @@ static const char *const whole[] = {"half.weight", "half.bias",   "brain.weight"
                                     "conv1d.bias", "double.bias", "lstm.bias_ih_l0", "deconv.weight"};
 
 static void same_tensor(Checkpoint *a, Checkpoint *b, const char *name) {
-    size_t i, j;
+    size_t i = 0, j = 0;
     Error err;
     if (!checkpoint_find(a, name, &i) || !checkpoint_find(b, name, &j)) fail_msg("no %s", name);
     const CheckpointTensor *x = checkpoint_tensor(a, i), *y = checkpoint_tensor(b, j);
