@@ -102,9 +102,12 @@ bool normalisation_from_tensors(Network *network, Normalisation *out, Error *err
     if (found == 0 || network->tensor_count <= 2) return true;
     *out = pair.value;
     if (!note_pair(network, &pair, err)) return false;
-    network_drop_tensor(network, pair.mean > pair.std ? pair.mean : pair.std);
-    network_drop_tensor(network, pair.mean > pair.std ? pair.std : pair.mean);
-    return true;
+    bool *drop = mem_alloc(network->tensor_count, sizeof *drop, err);
+    if (!drop) return false;
+    drop[pair.mean] = drop[pair.std] = true;
+    const bool done = network_drop_tensors(network, drop, err);
+    mem_free(drop);
+    return done;
 }
 
 /* ---- names ------------------------------------------------------------------------------------------------------- */

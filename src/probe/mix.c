@@ -5,7 +5,7 @@
 #include <string.h>
 
 bool blend_float(const Network *network, size_t tensor) {
-    return network->tensors[tensor].integers == NULL;
+    return !network_integer(network, tensor);
 }
 
 bool blend_find(const Network *network, const char *name, size_t *index) {

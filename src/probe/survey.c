@@ -215,13 +215,25 @@ static void stem_leave(Surveyor *surveyor, size_t series) {
 static bool ratio_of(const Network *network, size_t layer, double *ratio, Error *err) {
     size_t rows, columns;
     double energy;
+    float *copy;
     const Tensor *weight = layer_weight(network, &network->layers[layer]);
     *ratio = (double)NAN;
     for (uint64_t i = 0; i < weight->count; i++)
         if (!isfinite(weight->data[i])) return true;
     layer_matrix(network, &network->layers[layer], &rows, &columns);
-    return spectral_sratio(weight->data, rows, columns, ratio, &energy, err) ||
-           error_prefix(err, "layer '%s'", network->layers[layer].name);
+    const float *matrix = layer_matrix_values(network, &network->layers[layer], &copy, err);
+    const bool done = matrix && spectral_sratio(matrix, rows, columns, ratio, &energy, err);
+    mem_free(copy);
+    return done || error_prefix(err, "layer '%s'", network->layers[layer].name);
+}
+
+/* The convolutions among the chosen layers, as the paper counts; all of them where none is one. */
+static bool measured(const Survey *survey, size_t series, size_t layer) {
+    const bool *chosen = survey->layers[series];
+    if (!chosen[layer] || layer_kind_axes(survey->base->layers[layer].kind) > 0) return chosen[layer];
+    for (size_t i = 0; i < survey->base->layer_count; i++)
+        if (chosen[i] && layer_kind_axes(survey->base->layers[i].kind) > 0) return false;
+    return true;
 }
 
 static bool measure_layers(const Surveyor *surveyor, size_t series, const Network *network, double values[PER_LAYERS],
@@ -230,7 +242,7 @@ static bool measure_layers(const Surveyor *surveyor, size_t series, const Networ
     double square = 0, size = 0, count = 0;
     Spread change = {0};
     for (size_t i = 0; i < network->layer_count; i++) {
-        if (!survey->layers[series][i] || !network->layers[i].convolution) continue;
+        if (!measured(survey, series, i)) continue;
         const Tensor *w = layer_weight(survey->base, &survey->base->layers[i]);
         const Tensor *v = layer_weight(network, &network->layers[i]);
         double ratio = surveyor->base_ratio[i];
@@ -312,9 +324,8 @@ static bool base_ratios(Surveyor *surveyor, Error *err) {
     if (!surveyor->base_ratio) return false;
     for (size_t i = 0; i < survey->base->layer_count; i++) {
         bool wanted = false;
-        for (size_t s = 0; s < survey->series_count; s++) wanted = wanted || survey->layers[s][i];
-        if (wanted && survey->base->layers[i].convolution && !ratio_of(survey->base, i, &surveyor->base_ratio[i], err))
-            return false;
+        for (size_t s = 0; s < survey->series_count; s++) wanted = wanted || measured(survey, s, i);
+        if (wanted && !ratio_of(survey->base, i, &surveyor->base_ratio[i], err)) return false;
     }
     return true;
 }

@@ -6,7 +6,7 @@
 bool run_apply(Session *session, const Args *args, Result *result, Error *err) {
     const Network *network = args->values[0].object->network;
     if (!workspace_accepts(session, args_text(args, "into"), OBJECT_NETWORK, err)) return false;
-    bool *chosen = args_layers(args, network, true, err);
+    bool *chosen = args_layers(args, network, args->command->layers, err);
     Network *made = chosen ? args->command->apply(network, args, chosen, &session->task, err) : NULL;
     mem_free(chosen);
     if (!made) return false;

@@ -11,9 +11,9 @@ size_t *layers_chosen(const Network *network, const bool *chosen, bool convoluti
     if (!layers) return NULL;
     for (size_t i = 0; i < network->layer_count; i++) {
         if (!chosen[i]) continue;
-        if (convolutions_only && !network->layers[i].convolution) {
-            error_set(err, STATUS_USAGE, "layer '%s' is linear; only convolutions can be used here",
-                      network->layers[i].name);
+        if (convolutions_only && !layers_convolution(network, i)) {
+            error_set(err, STATUS_USAGE, "layer '%s' is %s; only convolutions can be used here",
+                      network->layers[i].name, layer_kind_name(network->layers[i].kind));
             goto failed;
         }
         layers[found++] = i;
@@ -96,9 +96,9 @@ LayerPair *layers_match(const Network *a, const Network *b, const bool *chosen, 
         else
             list_shapes(unmatched, layer->name, first, second);
     }
-    for (size_t i = 0; i < a->layer_count; i++) eligible += !convolutions_only || a->layers[i].convolution;
+    for (size_t i = 0; i < a->layer_count; i++) eligible += !convolutions_only || layers_convolution(a, i);
     for (size_t i = 0; wanted == eligible && i < b->layer_count; i++) {
-        if (!entries[i].used && (!convolutions_only || b->layers[entries[i].layer].convolution)) {
+        if (!entries[i].used && (!convolutions_only || layers_convolution(b, entries[i].layer))) {
             layers_list(unmatched, entries[i].name, "only in the second network");
         }
     }
@@ -118,10 +118,18 @@ out:
 
 /* ---- weights ----------------------------------------------------------------------------------------------------- */
 
-void layers_kernel(const Network *network, size_t layer, size_t *height, size_t *width) {
+bool layers_convolution(const Network *network, size_t layer) {
+    return layer_kind_axes(network->layers[layer].kind) > 0;
+}
+
+LayerKernel layers_kernel(const Network *network, size_t layer) {
     const Tensor *weight = layer_weight(network, &network->layers[layer]);
-    *height = weight->rank == 4 ? (size_t)weight->dim[2] : 1;
-    *width = weight->rank == 4 ? (size_t)weight->dim[3] : 1;
+    LayerKernel kernel = {.axes = layer_kind_axes(network->layers[layer].kind), .size = {1, 1, 1}, .elements = 1};
+    for (unsigned i = 0; i < kernel.axes; i++) {
+        kernel.size[3 - kernel.axes + i] = (size_t)weight->dim[2 + i];
+        kernel.elements *= (size_t)weight->dim[2 + i];
+    }
+    return kernel;
 }
 
 double layers_cost(const Network *network, size_t layer) {

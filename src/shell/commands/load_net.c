@@ -3,7 +3,7 @@
 
 static Table *network_summary(const char *name, const Network *network, Error *err) {
     size_t convolutions = 0;
-    for (size_t i = 0; i < network->layer_count; i++) convolutions += network->layers[i].convolution;
+    for (size_t i = 0; i < network->layer_count; i++) convolutions += layer_kind_axes(network->layers[i].kind) > 0;
     Table *table = table_new(err);
     if (!table) return NULL;
     table_column(table, "network", "", COLUMN_TEXT);
@@ -73,7 +73,8 @@ const Command command_load_net = {
     .description =
         "Reads safetensors (single or sharded), PyTorch checkpoints (.pth, .th; nothing in them is run), npz and npy. The "
         "architecture and the input normalisation are recognised from the names and shapes of the tensors; a network that "
-        "is not recognised still serves every analysis of its weights.",
+        "is not recognised still serves every analysis of its weights. Weights that the file holds in parts (weight norm, "
+        "spectral norm, pruning) are folded, with a note; so says a note which tensors are no layers (help layers).",
     .positionals = positionals,
     .options = options,
     .examples = examples,

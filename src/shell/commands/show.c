@@ -71,7 +71,7 @@ static Table *layer_table(const Network *network, const bool *chosen, Error *err
         Str shape = {0};
         shape_text(weight->rank, weight->dim, &shape);
         table_text(table, layer->name);
-        table_text(table, layer->convolution ? "convolution" : "linear");
+        table_text(table, layer_kind_name(layer->kind));
         table_text(table, str_text(&shape));
         table_integer(table, (int64_t)weight->count);
         table_text(table, layer->predicted ? "yes" : "no");
