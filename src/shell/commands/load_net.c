@@ -72,8 +72,9 @@ const Command command_load_net = {
     .summary = "opens a trained network",
     .description =
         "Reads safetensors (single or sharded), PyTorch checkpoints (.pth, .th; nothing in them is run), npz and npy. The "
-        "architecture and the input normalisation are recognised from the names and shapes of the tensors; a network that "
-        "is not recognised still serves every analysis of its weights.",
+        "architecture is recognised from the names and shapes of the tensors; a network that is not recognised still serves every "
+        "analysis of its weights. The input normalisation is that of the file: in its metadata, or tensors such as normalize.mean and "
+        "normalize.std. Else it is assumed from names, channels and classes, and what and why is said; --normalise sets another.",
     .positionals = positionals,
     .options = options,
     .examples = examples,
