@@ -56,7 +56,7 @@ static const ArgSpec options[] = {{.name = "arch",
                                    .help = "insist on an architecture (resnet-cifar)"},
                                   {.name = "normalise",
                                    .kind = ARG_TEXT,
-                                   .choices = NORMALISATIONS(X) + 1,
+                                   .choices = &(NORMALISATIONS(X))[1],
                                    .value = "MEAN/STD",
                                    .help = "input normalisation:" NORMALISATIONS(
                                        Y) " or means/deviations such as .286/.353; default: that of the file, "
