@@ -17,7 +17,7 @@ typedef enum FileKind {
     FILE_SHARD_INDEX,  /* JSON with a weight_map: of safetensors or PyTorch's files */
     FILE_TORCH_LEGACY, /* five pickles, then storages */
     FILE_TAR,          /* PyTorch before 0.1.11, or another archive */
-    FILE_ZIP,               /* torch zip or npz: the records decide */
+    FILE_ZIP,          /* torch zip or npz: the records decide */
     FILE_NPY,
     FILE_GZIP,
     FILE_IDX,
@@ -73,8 +73,8 @@ Checkpoint *checkpoint_parse(File *file,
 void checkpoint_close(Checkpoint *checkpoint);
 
 const char *checkpoint_path(const Checkpoint *checkpoint);
-const char *
-checkpoint_format(const Checkpoint *checkpoint); /* "safetensors", "PyTorch zip", "PyTorch legacy", "PyTorch tar", "npz", ... */
+const char *checkpoint_format(
+    const Checkpoint *checkpoint); /* "safetensors", "PyTorch zip", "PyTorch legacy", "PyTorch tar", "npz", ... */
 size_t checkpoint_count(const Checkpoint *checkpoint);
 const CheckpointTensor *checkpoint_tensor(const Checkpoint *checkpoint, size_t index);
 bool checkpoint_find(const Checkpoint *checkpoint, const char *name, size_t *index);
@@ -181,6 +181,7 @@ typedef struct NpyHeader {
     unsigned rank;
     uint64_t dim[TENSOR_RANK_MAX];
     uint64_t offset, bytes; /* of the data: from the start of the npy; its length */
+    const char *unread;     /* where reading failed because the array is not of numbers: what it is; else NULL */
 } NpyHeader;
 /* STATUS_BAD_INPUT where the file is no npy, or does not hold exactly the data that its header declares. */
 bool npy_open_rows(const File *file, NpyHeader *out, Error *err);

@@ -121,6 +121,7 @@ typedef struct NetworkOptions {
     const char *architecture; /* NULL: recognise; else a name of architecture_names(), refused (naming the tensor) where
                                  it does not fit */
     const char *normalise;    /* NULL: from the file's metadata, else by recognition; else as normalisation_parse */
+    const char *key;          /* the dotted path of the state dict to take (checkpoint_open_key); NULL: by itself */
     bool own;                 /* a file of a run: its network goes on as it was, with no "load" in its lineage */
 } NetworkOptions;
 

@@ -235,6 +235,33 @@ static Checkpoint *refuse_text(File *file, Error *err) {
     return NULL;
 }
 
+/* The name may tell what the content does not. */
+static Checkpoint *refuse_unknown(File *file, Error *err) {
+    static const struct {
+        const char *end, *what;
+    } names[] = {
+        {".pb", "a TensorFlow graph; convert it to ONNX (tf2onnx) or its weights to npz"},
+        {".tflite", "a TFLite file; convert the network it was made from"},
+        {".mlmodel", "a Core ML model; convert the network it was made from"},
+        {".msgpack", "a Flax file; save its arrays as safetensors"},
+        {".ckpt.index", "the index of a TensorFlow checkpoint; save its variables as npz"},
+        {".data-00000-of-00001", "the data of a TensorFlow checkpoint; save its variables as npz"},
+        {".weights", "Darknet weights; convert them to a PyTorch state_dict"},
+        {".caffemodel", "a Caffe model; convert it to ONNX or its weights to npz"},
+        {".params", "an MXNet file; save its arrays as npz"},
+        {".pdparams", "a PaddlePaddle file; save its arrays as npz"},
+        {".engine", "a TensorRT engine; convert the network it was made from"},
+        {".bin", "raw data; if a network's, it needs the file that describes it"},
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (!ends_with(file_name(file), names[i].end)) continue;
+        error_set(err, STATUS_BAD_INPUT, "not a checkpoint of any known format; by its name %s", names[i].what);
+        file_close(file);
+        return NULL;
+    }
+    return refuse(file, err, "not a checkpoint of any known format");
+}
+
 static Checkpoint *open_kind(File *file, FileKind kind, const char *key, bool shard, Error *err) {
     switch (kind) {
     case FILE_SAFETENSORS:
@@ -262,7 +289,7 @@ static Checkpoint *open_kind(File *file, FileKind kind, const char *key, bool sh
     case FILE_UNKNOWN:
         break;
     }
-    return refuse(file, err, "not a checkpoint of any known format");
+    return refuse_unknown(file, err);
 }
 
 Checkpoint *checkpoint_open_file(File *file, const char *key, bool shard, Error *err) {

@@ -105,7 +105,7 @@ PickleNode *pickle_pop(PickleMachine *m, Error *err) {
 
 enum { UNSEEN, OPEN, DONE };
 
-enum { PARTS = 5 };
+enum { PARTS = 4 };
 typedef struct Frame {
     PickleNode *node;
     PickleItem *next;         /* of a container */
@@ -128,7 +128,6 @@ static Frame frame_of(PickleNode *node) {
     }
     if (node->type == PICKLE_OBJECT) {
         PickleObject *object = node->object;
-        add_part(&frame, &object->name);
         add_part(&frame, &object->arguments);
         add_part(&frame, &object->state);
         add_part(&frame, &object->entries);

@@ -36,6 +36,7 @@ typedef enum PickleMeaning {
     PICKLE_PARAMETER,         /* the class, as PyTorch before 0.4 pickled it */
     PICKLE_REBUILD_FROM_TYPE, /* (function, type, arguments, state): of a subclass of tensors */
     PICKLE_FIRST,             /* stands for its first argument */
+    PICKLE_GETATTR,           /* (something unknown, a harmless name): as methods and functions of PyTorch are pickled */
     PICKLE_RECONSTRUCTOR,     /* copyreg's: an object of the class that is its first argument */
     PICKLE_STORAGE,           /* of elements of `dtype`; with a `reason` where they are not their values */
     PICKLE_STORAGE_UNTYPED,   /* of bytes */

@@ -18,14 +18,18 @@ static char *copy_room(PickleMachine *m, uint64_t length, Error *err) {
     return pickle_arena(m->pickle, (size_t)length + 1, err);
 }
 
+bool pickle_refuse_name(PickleMachine *m, const char *module, const char *name, Error *err) {
+    return error_set(err, STATUS_BAD_INPUT,
+                     "%s: global %s.%s is not a tensor type; file may be malicious, nothing was run",
+                     file_name(m->file), module, name);
+}
+
 /* ---- names ------------------------------------------------------------------------------------------------------- */
 
 static PickleNode *make_name(PickleMachine *m, const char *module, const char *name, Error *err) {
     const PickleGlobal *global = pickle_global_find(module, name);
     if (!global) {
-        error_set(err, STATUS_BAD_INPUT,
-                  "%s: global %s.%s is not a tensor type; file may be malicious, nothing was run", file_name(m->file),
-                  module, name);
+        pickle_refuse_name(m, module, name, err);
         return NULL;
     }
     PickleNode *node = pickle_node(m, PICKLE_NAME, err);
@@ -153,6 +157,13 @@ static PickleNode *from_type(PickleMachine *m, PickleNode *callee, PickleNode *a
     return keep_call(m, function, arguments->first->next->next->node, err);
 }
 
+/* Of something that is not known, an attribute that runs nothing. */
+static bool is_attribute(const PickleNode *arguments) {
+    const PickleNode *of = pickle_item(arguments, 0), *name = pickle_item(arguments, 1);
+    if (!name || arguments->count != 2 || !is_short(name) || !pickle_global_find("", name->text)) return false;
+    return of->type == PICKLE_OBJECT || (of->type == PICKLE_NAME && pickle_global(of)->meaning == PICKLE_FOREIGN);
+}
+
 static PickleNode *call(PickleMachine *m, PickleNode *callee, PickleNode *arguments, Error *err) {
     PickleNode *first = first_of(arguments);
     switch (pickle_global(callee)->meaning) {
@@ -168,6 +179,10 @@ static PickleNode *call(PickleMachine *m, PickleNode *callee, PickleNode *argume
         return first ? first : make_object(m, callee, arguments, err);
     case PICKLE_REBUILD_FROM_TYPE:
         return from_type(m, callee, arguments, err);
+    case PICKLE_GETATTR:
+        if (is_attribute(arguments)) return make_object(m, callee, arguments, err);
+        pickle_refuse_name(m, pickle_global(callee)->module, pickle_global(callee)->name, err);
+        return NULL;
     case PICKLE_RECONSTRUCTOR:
         if (!first || first->type != PICKLE_NAME) return make_object(m, callee, arguments, err);
         if (pickle_global(first)->meaning == PICKLE_PARAMETER) return keep_call(m, first, arguments, err);

@@ -76,6 +76,8 @@ static const PickleGlobal globals[] = {
     {"torch._utils", "_rebuild_device_tensor_from_numpy", PICKLE_FIRST, 0, NULL},
     {"torch._utils", "_rebuild_xla_tensor", PICKLE_FIRST, 0, NULL},
     {"torch.jit._pickle", "restore_type_tag", PICKLE_FIRST, 0, NULL},
+    {"builtins", "getattr", PICKLE_GETATTR, 0, NULL},
+    {"__builtin__", "getattr", PICKLE_GETATTR, 0, NULL},
     {"copyreg", "_reconstructor", PICKLE_RECONSTRUCTOR, 0, NULL},
     {"copy_reg", "_reconstructor", PICKLE_RECONSTRUCTOR, 0, NULL},
     {"copyreg", "__newobj__", PICKLE_RECONSTRUCTOR, 0, NULL},
@@ -159,7 +161,7 @@ static const char *const running[] = {
     "faulthandler",
     "sqlite3",
     "torch.hub",
-    "torch.serialization",
+
     "torch.utils.cpp_extension",
     "torch.utils.collect_env",
     "torch.utils.bottleneck",
@@ -203,6 +205,12 @@ static const char *const some[] = {
     "load",
     "save",
     "compile",
+    "",
+    "torch.serialization",
+    "load",
+    "_load",
+    "_legacy_load",
+    "save",
     "",
     "torch.jit",
     "load",
@@ -275,13 +283,12 @@ static bool is_listed(const char *const *list, size_t count, const char *word, s
     return false;
 }
 
-/* Each part of a dotted name: from some harmless module one could reach every other. */
+/* Each part of a dotted name: modules hold those that they use, so that from a harmless one others can be reached. */
 static bool name_runs(const char *name) {
-    bool dotted = strchr(name, '.');
     for (const char *part = name; part; part = strchr(part, '.') ? strchr(part, '.') + 1 : NULL) {
         size_t length = strcspn(part, ".");
         if (is_listed(runners, sizeof runners / sizeof *runners, part, length)) return true;
-        if (dotted && is_listed(running, sizeof running / sizeof *running, part, length)) return true;
+        if (is_listed(running, sizeof running / sizeof *running, part, length)) return true;
     }
     return false;
 }

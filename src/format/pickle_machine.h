@@ -66,6 +66,8 @@ bool pickle_work(PickleMachine *m, uint64_t amount, Error *err); /* counts it; f
 bool pickle_link(PickleMachine *m, PickleNode *container, PickleNode *child, Error *err);
 /* The next line of the stream without its newline, at most PICKLE_LINE - 1 bytes. */
 bool pickle_line(PickleMachine *m, char line[PICKLE_LINE], size_t *length, Error *err);
+/* Why the file is refused for a name: "FILE: global MODULE.NAME ..."; always false. */
+bool pickle_refuse_name(PickleMachine *m, const char *module, const char *name, Error *err);
 PickleNode *pickle_set(PickleMachine *m, const char *name, Error *err); /* an empty object of this builtin class */
 /* The part of an object that takes its entries or items, made where it is not there yet. */
 PickleNode *pickle_part(PickleMachine *m, PickleNode *object, PickleType type, Error *err);

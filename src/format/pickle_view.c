@@ -166,6 +166,8 @@ bool pickle_finish(PickleMachine *m, PickleNode *node, Error *err) {
     const PickleNode *key, *value;
     uint32_t index;
     uint64_t tensors = pickle_is_tensor(node);
+    if (node->type == PICKLE_NAME && pickle_global(node)->meaning == PICKLE_GETATTR) /* kept, to be called by someone */
+        return pickle_refuse_name(m, pickle_global(node)->module, pickle_global(node)->name, err);
     if (node->type == PICKLE_DICT) node->shape = PICKLE_ENTRIES;
     if (is_series(node)) node->shape = holds_pairs(node, true) ? PICKLE_PAIRS : PICKLE_SERIES;
     if (node->type == PICKLE_OBJECT && !finish_object(m, node, err)) return false;

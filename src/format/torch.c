@@ -96,7 +96,7 @@ static bool add_scalars(Checkpoint *checkpoint, const PickleNode *root, Error *e
     bool ok = true;
     const PickleNode *key, *scalar;
     uint32_t index;
-    if (root->shape == PICKLE_MODULE) return true;
+    if (root->shape == PICKLE_MODULE || torch_is_script(root)) return true;
     for (PickleView view = pickle_view(root); ok && pickle_view_next(&view, &key, &index, &scalar);) {
         if (!key || !is_short_text(key) || !text_valid_utf8(key->text, key->count)) continue;
         if (scalar->count > CAP_NAME || checkpoint->metadata_count == CAP_METADATA) continue;

@@ -99,6 +99,7 @@ void torch_walk_enter(TorchWalk *walk, const PickleNode *container);
  * unless it was seen or torch_walk_leave follows. */
 bool torch_walk_next(TorchWalk *walk, const PickleNode **out, Error *err);
 void torch_walk_leave(TorchWalk *walk); /* does not walk the container that torch_walk_next gave */
+bool torch_is_script(const PickleNode *node); /* an object of TorchScript */
 bool torch_add_key(Str *name, const PickleNode *key, uint32_t index, Error *err); /* appends ".KEY" */
 
 /* torch_choose.c: which container holds the weights. The choice, or NULL with an error; `path` (from {0}) becomes the

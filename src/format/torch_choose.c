@@ -180,39 +180,49 @@ static bool add_size(const Checkpoint *checkpoint, const PickleNode *node, Str *
     return ok ? str_ok(out, err) : err->status == STATUS_LIMIT; /* a long name is not this note's business */
 }
 
+/* One container beside the way: `path` is that of what holds it. */
+static bool add_candidate(const Checkpoint *checkpoint, const Way *way, const char *path, const PickleNode *key,
+                          uint32_t index, const PickleNode *value, bool more, Str *out, Error *err) {
+    Way other = {.at = {value}, .length = 0, .network = way->network};
+    Error long_name;
+    str_add(&other.path, path);
+    bool ok = true;
+    if (go(&other, key, index, value, &long_name)) {
+        ok = descend(&other, err);
+        str_addf(out, "%s\"%s\" (", more ? ", " : "", str_text(&other.path));
+        ok = ok && add_size(checkpoint, other.at[other.length - 1], out, err);
+        str_add(out, ")");
+    }
+    str_done(&other.path);
+    return ok;
+}
+
 /* The containers with tensors beside the way, as far down as they go by themselves. */
 static bool add_candidates(const Checkpoint *checkpoint, const Way *way, Str *out, unsigned *count, Error *err) {
-    Way other = {.network = way->network};
+    Str path = {0}, next_path = {0};
     bool ok = true;
-    size_t prefix = 0;
-    for (unsigned level = 0; ok && level < way->length; level++) {
-        const PickleNode *here = way->at[level], *next = level + 1 < way->length ? way->at[level + 1] : NULL, *key,
-                         *value;
+    for (unsigned level = 0; ok && level + 1 < way->length; level++) {
+        const PickleNode *next = way->at[level + 1], *key, *value;
         uint32_t index;
-        if (level + 1 == way->length && *count > 0) break; /* the choice itself is told in parts only where it is all */
-        for (PickleView view = pickle_view(here); ok && pickle_view_next(&view, &key, &index, &value);) {
-            if (!pickle_is_container(value) || value->tensors == 0) continue;
-            other.path.length = 0;
-            str_add_bytes(&other.path, str_text(&way->path), prefix);
-            Error long_name;
-            other.at[0] = here;
-            other.length = 1;
-            if (!go(&other, key, index, value, &long_name)) continue;
+        bool passed = false;
+        for (PickleView view = pickle_view(way->at[level]); ok && pickle_view_next(&view, &key, &index, &value);) {
             if (value == next) {
-                prefix = other.path.length;
-                continue;
+                Error long_name;
+                if (passed) continue; /* the same once more, under another name */
+                passed = true;
+                next_path.length = 0;
+                str_add(&next_path, str_text(&path));
+                torch_add_key(&next_path, key, index, &long_name);
+            } else if (pickle_is_container(value) && value->tensors > 0 && ++*count <= CANDIDATES_MOST) {
+                ok = add_candidate(checkpoint, way, str_text(&path), key, index, value, *count > 1, out, err);
             }
-            if (!next && !is_network(way, value)) continue;
-            if (++*count > CANDIDATES_MOST) continue;
-            ok = descend(&other, err);
-            if (!ok) break;
-            str_addf(out, "%s\"%s\" (", *count > 1 ? ", " : "", str_text(&other.path));
-            ok = add_size(checkpoint, other.at[other.length - 1], out, err);
-            str_add(out, ")");
         }
+        path.length = 0;
+        str_add(&path, str_text(&next_path));
     }
     if (*count > CANDIDATES_MOST) str_addf(out, " and %u more", *count - CANDIDATES_MOST);
-    str_done(&other.path);
+    str_done(&path);
+    str_done(&next_path);
     return ok && str_ok(out, err);
 }
 
@@ -364,8 +374,7 @@ static bool describe(const PickleNode *node, bool within, Str *out) {
 /* Attributes of a TorchScript module that are no tensors are part of its program. */
 static bool is_attribute(const TorchWalk *walk, unsigned depth) {
     const PickleNode *holder = depth > 0 ? walk->path[depth - 1].view.node : NULL;
-    return holder && holder->type == PICKLE_OBJECT && holder->object->name->text &&
-           strncmp(holder->object->name->text, "__torch__.", 10) == 0;
+    return holder && torch_is_script(holder);
 }
 
 bool torch_note_left_out(Checkpoint *checkpoint, const PickleNode *chosen, Error *err) {
@@ -387,13 +396,13 @@ bool torch_note_left_out(Checkpoint *checkpoint, const PickleNode *chosen, Error
         if (inside > 0 && depth < inside) inside = 0;
         if (node == chosen && entered) inside = walk.depth;
         what.length = 0;
-        const bool plain = node->type <= PICKLE_LATIN1;
         bool told =
             describe(node,
                      inside > 0 && node != chosen &&
                          !(chosen == root && depth == 1 && node->type != PICKLE_LIST && node->type != PICKLE_TUPLE),
                      &what);
-        if (told && plain && is_attribute(&walk, depth)) told = false;
+        const bool unread = node->type == PICKLE_OBJECT && pickle_global(node->object->name)->reason;
+        if (!unread && is_attribute(&walk, depth)) told = false;
         if (entered && (told || node->shape == PICKLE_MODULE) && node != chosen && node->tensors == 0)
             torch_walk_leave(&walk);
         if (!told || pickle_is_tensor(node)) continue;

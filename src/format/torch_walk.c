@@ -4,6 +4,11 @@
 
 #include "format/torch.h"
 
+bool torch_is_script(const PickleNode *node) {
+    const char *name = node->type == PICKLE_OBJECT ? node->object->name->text : NULL;
+    return name && strncmp(name, "__torch__.", 10) == 0;
+}
+
 void torch_walk_enter(TorchWalk *walk, const PickleNode *container) {
     walk->path[walk->depth].view = pickle_view(container);
     walk->path[walk->depth].name_length = walk->name.length;

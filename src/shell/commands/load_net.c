@@ -21,7 +21,9 @@ static Table *network_summary(const char *name, const Network *network, Error *e
 
 static bool run(Session *session, const Args *args, Result *result, Error *err) {
     Str path = {0};
-    NetworkOptions options = {.architecture = args_text(args, "arch"), .normalise = args_text(args, "normalise")};
+    NetworkOptions options = {.architecture = args_text(args, "arch"),
+                              .normalise = args_text(args, "normalise"),
+                              .key = args_text(args, "key")};
     result->name = args_text(args, "NAME");
     bool ok = workspace_accepts(session, result->name, OBJECT_NETWORK, err) &&
               path_find(args_text(args, "FILE"), &path, err) &&
@@ -48,6 +50,10 @@ static const ArgSpec options[] = {
      .value = "ARCH",
      .choices = "resnet-cifar",
      .help = "insist on an architecture (resnet-cifar)"},
+    {.name = "key",
+     .kind = ARG_TEXT,
+     .value = "PATH",
+     .help = "take the state dict at this dotted path of a PyTorch file, such as state_dict_ema; show FILE lists them"},
     {.name = "normalise",
      .kind = ARG_TEXT,
      .choices = "cifar10|cifar100|fashion-mnist|none",
@@ -61,7 +67,8 @@ const Command command_load_net = {
     .group = "Objects",
     .summary = "opens a trained network",
     .description =
-        "Reads safetensors (single or sharded), PyTorch checkpoints (.pth, .th; nothing in them is run), npz and npy. The "
+        "Reads safetensors, PyTorch checkpoints (.pth, .th, also whole modules and the weights of TorchScript archives; "
+        "nothing in them is run), indexes of shards of both, npz and npy. The "
         "architecture and the input normalisation are recognised from the names and shapes of the tensors; a network that "
         "is not recognised still serves every analysis of its weights.",
     .positionals = positionals,
