@@ -32,7 +32,7 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
               (result->table = network_summary(result->name, result->network, err));
     result->transient = true;
     for (size_t i = 0; ok && i < result->network->note_count; i++)
-        str_addf(&result->message, "%s: %s\n", result->network->notes[i].key, result->network->notes[i].value);
+        output_add_note(&result->message, result->network->notes[i].key, result->network->notes[i].value);
     if (ok && result->network->why_unknown)
         str_addf(&result->message,
                  "architecture not recognised (%s): every analysis of weights works, evaluate does not\n",

@@ -72,7 +72,7 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
          lineage_say(&p->lineage[p->lineage_count - 1], args->line, err) &&
          (result->table = summary(result->name, p, err));
     for (size_t i = 0; ok && i < p->note_count; i++)
-        str_addf(&result->message, "%s: %s\n", p->notes[i].key, p->notes[i].value);
+        output_add_note(&result->message, p->notes[i].key, p->notes[i].value);
     mem_free(chosen);
     str_done(&path);
     return ok;
