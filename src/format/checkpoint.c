@@ -316,6 +316,7 @@ out:
 static Checkpoint *open_stripped(File *file, const char *key, Error *err) {
     Checkpoint *checkpoint = checkpoint_open_file(file, key, false, err);
     if (!checkpoint || strip_module(checkpoint, err)) return checkpoint;
+    name_file(err, checkpoint->path);
     checkpoint_close(checkpoint);
     return NULL;
 }

@@ -213,7 +213,6 @@ static bool read_npz(Checkpoint *checkpoint, size_t index, void *out, Error *err
 
 static bool open_npz(Checkpoint *checkpoint, const Zip *zip, Error *err) {
     enum { TOLD_MOST = 6 };
-    NpyHeader header;
     Str left_out = {0};
     size_t *member = mem_alloc(zip_count(zip), sizeof *member, err), count = 0;
     bool ok = member != NULL;
@@ -221,8 +220,10 @@ static bool open_npz(Checkpoint *checkpoint, const Zip *zip, Error *err) {
     for (size_t i = 0; ok && i < zip_count(zip); i++) {
         const char *name = zip_member(zip, i)->name;
         const bool array = stem_length(name) < strlen(name);
+        NpyHeader header = {0};
         if (!array || !read_member(zip, i, &header, NULL, 0, err)) {
-            ok = !array || header.unread; /* text, objects: whole and understood, but no numbers */
+            ok = !array || (header.unread &&
+                            err->status == STATUS_BAD_INPUT); /* text, objects: whole and understood, but no numbers */
             if (ok && ++count <= TOLD_MOST)
                 str_addf(&left_out, "%s\"%.*s\" (%s)", count > 1 ? ", " : "", (int)stem_length(name), name,
                          array ? header.unread : "not an array");

@@ -96,9 +96,17 @@ bool pickle_is_tensor(const PickleNode *node) {
 }
 
 void pickle_name_text(const PickleNode *node, Str *out) {
-    if (node->type == PICKLE_OBJECT) node = node->object->name;
+    const PickleObject *object = node->type == PICKLE_OBJECT ? node->object : NULL;
+    if (object) node = object->name;
     const PickleGlobal *global = pickle_global(node);
     if (!global) return;
+    if (object && global->meaning == PICKLE_GETATTR) { /* X.name; of what X is, only a name is told */
+        const PickleNode *of = pickle_item(object->arguments, 0), *name = pickle_item(object->arguments, 1);
+        if (of && name && of->type == PICKLE_NAME && name->text) {
+            str_addf(out, "%s.%s", of->text ? of->text : "", name->text);
+            return;
+        }
+    }
     if (global->meaning == PICKLE_FOREIGN)
         str_add(out, node->text);
     else

@@ -175,9 +175,10 @@ static bool add_size(const Checkpoint *checkpoint, const PickleNode *node, Str *
             size_product(shape.dim, shape.rank, &count) && !size_add(elements, count, &elements))
             elements = UINT64_MAX;
     }
+    const bool no_memory = walk.name.failed; /* a long name is not this note's business */
     str_done(&walk.name);
-    if (ok) str_addf(out, ", %" PRIu64 " elements", elements);
-    return ok ? str_ok(out, err) : err->status == STATUS_LIMIT; /* a long name is not this note's business */
+    if (ok) str_addf(out, ", %" PRIu64 " element%s", elements, elements == 1 ? "" : "s");
+    return (ok || !no_memory) && str_ok(out, err);
 }
 
 /* One container beside the way: `path` is that of what holds it. */
@@ -192,6 +193,8 @@ static bool add_candidate(const Checkpoint *checkpoint, const Way *way, const ch
         str_addf(out, "%s\"%s\" (", more ? ", " : "", str_text(&other.path));
         ok = ok && add_size(checkpoint, other.at[other.length - 1], out, err);
         str_add(out, ")");
+    } else if (other.path.failed) {
+        ok = str_ok(&other.path, err);
     }
     str_done(&other.path);
     return ok;
@@ -221,9 +224,10 @@ static bool add_candidates(const Checkpoint *checkpoint, const Way *way, Str *ou
         str_add(&path, str_text(&next_path));
     }
     if (*count > CANDIDATES_MOST) str_addf(out, " and %u more", *count - CANDIDATES_MOST);
+    ok = ok && str_ok(&path, err) && str_ok(&next_path, err) && str_ok(out, err);
     str_done(&path);
     str_done(&next_path);
-    return ok && str_ok(out, err);
+    return ok;
 }
 
 static bool note_choice(Checkpoint *checkpoint, const Way *way, Error *err) {
@@ -405,6 +409,7 @@ bool torch_note_left_out(Checkpoint *checkpoint, const PickleNode *chosen, Error
         if (!unread && is_attribute(&walk, depth)) told = false;
         if (entered && (told || node->shape == PICKLE_MODULE) && node != chosen && node->tensors == 0)
             torch_walk_leave(&walk);
+        ok = str_ok(&what, err);
         if (!told || pickle_is_tensor(node)) continue;
         if (++count <= LEFT_OUT_MOST)
             str_addf(&list, "%s\"%s\" (%s)", count > 1 ? ", " : "", str_text(&walk.name), str_text(&what));
