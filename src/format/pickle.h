@@ -13,7 +13,7 @@
 #include "weft/base.h"
 
 enum {
-    PICKLE_CAP_WORK = 400000000,   /* comparisons and copies that shared parts ask for again and again */
+    PICKLE_CAP_WORK = 200000000,   /* comparisons and copies that shared parts ask for again and again */
     PICKLE_CAP_STREAM = 256 << 20, /* bytes, long byte strings apart */
     PICKLE_CAP_OPCODES = 8000000,
     PICKLE_CAP_NODES = 4000000,

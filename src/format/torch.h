@@ -90,7 +90,8 @@ typedef struct TorchWalk {
         size_t name_length; /* of the container */
     } path[PICKLE_DEPTH + 1];
     unsigned depth;
-    bool all;      /* also what holds no tensors */
+    bool all; /* also what holds no tensors */
+    uint64_t steps;
     Str name;      /* of the value that torch_walk_next gave, a dotted path */
     uint8_t *seen; /* by node number; may be NULL */
 } TorchWalk;
@@ -98,7 +99,7 @@ void torch_walk_enter(TorchWalk *walk, const PickleNode *container);
 /* The next value, tensor or container (with `all`, any value); *out is NULL at the end. A container is walked next,
  * unless it was seen or torch_walk_leave follows. */
 bool torch_walk_next(TorchWalk *walk, const PickleNode **out, Error *err);
-void torch_walk_leave(TorchWalk *walk); /* does not walk the container that torch_walk_next gave */
+void torch_walk_leave(TorchWalk *walk);       /* does not walk the container that torch_walk_next gave */
 bool torch_is_script(const PickleNode *node); /* an object of TorchScript */
 bool torch_add_key(Str *name, const PickleNode *key, uint32_t index, Error *err); /* appends ".KEY" */
 

@@ -175,7 +175,7 @@ static bool add_size(const Checkpoint *checkpoint, const PickleNode *node, Str *
             size_product(shape.dim, shape.rank, &count) && !size_add(elements, count, &elements))
             elements = UINT64_MAX;
     }
-    const bool no_memory = walk.name.failed; /* a long name is not this note's business */
+    const bool no_memory = walk.name.failed; /* long names, many steps are not this note's business */
     str_done(&walk.name);
     if (ok) str_addf(out, ", %" PRIu64 " element%s", elements, elements == 1 ? "" : "s");
     return (ok || !no_memory) && str_ok(out, err);

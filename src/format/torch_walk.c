@@ -63,6 +63,9 @@ bool torch_walk_next(TorchWalk *walk, const PickleNode **out, Error *err) {
     uint32_t index;
     *out = NULL;
     while (walk->depth > 0) {
+        if (++walk->steps > PICKLE_CAP_WORK / 4) /* a large container that holds few tensors, in many places */
+            return error_set(err, STATUS_LIMIT, "more than %d steps through values that are shared",
+                             PICKLE_CAP_WORK / 4);
         unsigned at = walk->depth - 1;
         cut(&walk->name, walk->path[at].name_length);
         if (!pickle_view_next(&walk->path[at].view, &key, &index, &value)) {

@@ -523,7 +523,7 @@ const HostileCase hostile_torch[] = {
     {92, "92-quantised.pth", "net", quantised, 3, "a quantised tensor"},
     {92, "92-quantised-storage.pth", "net", quantised_storage, 3, "a quantised tensor"},
     {92, "92-meta.pth", "net", meta, 3, "a meta tensor"},
-    {93, "93-parent.tar", "net", tar, 3, "tar archive"},
+    {93, "93-parent.tar", "net", tar, 3, "tar archive: a damaged header"},
     {94, "94-shared.pth", "net", shared_and_expanded, 0, NULL},
     {0},
 };
