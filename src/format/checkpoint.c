@@ -302,7 +302,7 @@ Checkpoint *checkpoint_open_file(File *file, const char *key, bool shard, Error 
         goto out;
     }
     checkpoint = open_kind(file, kind, key, shard, err);
-    if (checkpoint && key && !strstr(checkpoint->format, "PyTorch ") && !strstr(checkpoint->format, "TorchScript")) {
+    if (checkpoint && key && !checkpoint->nested) {
         error_set(err, STATUS_USAGE, "--key %s: %s has no dicts within dicts to choose from", key, checkpoint->format);
         checkpoint_close(checkpoint);
         checkpoint = NULL;

@@ -25,6 +25,7 @@ struct Checkpoint {
     size_t metadata_count, metadata_capacity;
     char **notes;
     size_t note_count, note_capacity;
+    bool nested;  /* a key could choose among its dicts */
     void *names;  /* search index by name; built by checkpoint_seal */
     void *pool;   /* where names, dimensions, metadata and notes live */
     File *file;   /* owned; NULL where the reader keeps several */

@@ -203,6 +203,7 @@ bool torch_add_tensors(Checkpoint *checkpoint, const char *key, Error *err) {
          checkpoint_seal(checkpoint, err);
     str_done(&path);
     checkpoint->read = torch_tensor_read;
+    checkpoint->nested = true;
     return ok;
 }
 

@@ -12,7 +12,7 @@
 
 #include "format/torch.h"
 
-enum { CANDIDATES_MOST = 8, LEFT_OUT_MOST = 6, COUNTED_MOST = 100000 };
+enum { CANDIDATES_MOST = 8, LEFT_OUT_MOST = 12, COUNTED_MOST = 100000 };
 
 typedef struct Way {
     const PickleNode *at[PICKLE_DEPTH + 2]; /* from the root to the choice */
