@@ -117,6 +117,7 @@ typedef struct NetworkOptions {
                                  it does not fit */
     const char *normalise;    /* as normalisation_parse; NULL: from the file's metadata or tensors, else assumed from
                                  the names of the tensors, the channels and the number of classes */
+    const char *key;          /* the dotted path of the state dict to take (checkpoint_open_key); NULL: by itself */
     bool own;                 /* a file of a run: its network goes on as it was, with no "load" in its lineage */
 } NetworkOptions;
 

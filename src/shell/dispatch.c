@@ -104,7 +104,8 @@ static void show_result(Session *session, const Args *args, const Result *result
     bool quiet = session->options.quiet || args_flag(args, "quiet");
     if (quiet) return;
     const bool asked = session->format_given || (args->command->table && args_text(args, "format"));
-    if (result->text.length && !(result->drawn && asked)) output_text(session, str_text(&result->text));
+    if (result->text.length && !(result->drawn && asked))
+        (result->drawn ? output_drawn : output_text)(session, str_text(&result->text));
     if (result->table && (!result->drawn || asked)) {
         TableFormat format = session->format;
         if (args->command->table && args_text(args, "format")) output_table_format(args_text(args, "format"), &format);

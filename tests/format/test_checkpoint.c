@@ -37,8 +37,8 @@ static void test_kinds(void **state) {
     assert_int_equal(KIND("\2\0\0\0\0\0\0\0{}"), FILE_SAFETENSORS);
     assert_int_equal(KIND("\4\0\0\0\0\0\0\0 {} "), FILE_SAFETENSORS);
     assert_int_equal(KIND("\377\377\377\377\377\377\377\377{}"), FILE_SAFETENSORS); /* so that the length is blamed */
-    assert_int_equal(KIND("{\"weight_map\":{}}"), FILE_SAFETENSORS_INDEX);
-    assert_int_equal(KIND(" {\"a\":{\"b\":1},\"weight_map\":{}}"), FILE_SAFETENSORS_INDEX);
+    assert_int_equal(KIND("{\"weight_map\":{}}"), FILE_SHARD_INDEX);
+    assert_int_equal(KIND(" {\"a\":{\"b\":1},\"weight_map\":{}}"), FILE_SHARD_INDEX);
     assert_int_equal(KIND("{\"a\":{\"b\":1}}"), FILE_TEXT);
     assert_int_equal(KIND("PK\3\4"), FILE_ZIP);
     assert_int_equal(KIND("PK\5\6"), FILE_ZIP);

@@ -148,6 +148,11 @@ static void test_torch(void **state) {
     walk(hostile_torch);
 }
 
+static void test_files(void **state) {
+    (void)state;
+    walk(hostile_files);
+}
+
 static void test_npy(void **state) {
     (void)state;
     walk(hostile_npy);
@@ -169,8 +174,8 @@ static void test_predictor(void **state) {
 }
 
 static int write_list(const char *folder) {
-    const HostileCase *const lists[] = {hostile_any,      hostile_safetensors, hostile_torch,   hostile_npy,
-                                        hostile_datasets, hostile_predictor,   hostile_pictures};
+    const HostileCase *const lists[] = {hostile_any, hostile_safetensors, hostile_torch,     hostile_files,
+                                        hostile_npy, hostile_datasets,    hostile_predictor, hostile_pictures};
     mkdir(folder, 0777); /* it may be there */
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         for (const HostileCase *hostile = lists[i]; hostile->name; hostile++) {
@@ -315,17 +320,12 @@ static void test_hostile_path(void **state) {
 
 int main(int count, char **argument) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_any),
-        cmocka_unit_test(test_safetensors),
-        cmocka_unit_test(test_torch),
-        cmocka_unit_test(test_npy),
-        cmocka_unit_test(test_datasets),
-        cmocka_unit_test(test_predictor),
-        cmocka_unit_test(test_pictures),
-        cmocka_unit_test(test_truncations),
-        cmocka_unit_test(test_overwritten_bytes),
-        cmocka_unit_test(test_no_permission),
-        cmocka_unit_test(test_cut_while_reading),
+        cmocka_unit_test(test_any),           cmocka_unit_test(test_safetensors),
+        cmocka_unit_test(test_torch),         cmocka_unit_test(test_files),
+        cmocka_unit_test(test_npy),           cmocka_unit_test(test_datasets),
+        cmocka_unit_test(test_predictor),     cmocka_unit_test(test_pictures),
+        cmocka_unit_test(test_truncations),   cmocka_unit_test(test_overwritten_bytes),
+        cmocka_unit_test(test_no_permission), cmocka_unit_test(test_cut_while_reading),
         cmocka_unit_test(test_hostile_path),
     };
     if (count == 3 && strcmp(argument[1], "--write") == 0) return write_list(argument[2]);

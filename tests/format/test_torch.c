@@ -169,9 +169,13 @@ static void trained_state(void **state) {
         check_metadata(net, "best_prec1", "91.78");
         check_metadata(net, "rank", "-3");
         check_metadata(net, "amp", "true");
-        assert_int_equal(checkpoint_note_count(net), 2);
-        assert_string_equal(checkpoint_note(net, 0), "the state dict is \"state_dict\": 2 of the file's 4 tensors");
-        assert_non_null(strstr(checkpoint_note(net, 1), "module."));
+        assert_int_equal(checkpoint_note_count(net), 3);
+        assert_string_equal(checkpoint_note(net, 0),
+                            "the state dict is \"state_dict\": 2 of the file's 4 tensors; --key "
+                            "chooses \"optimizer.state\" (2 tensors, 8 elements)");
+        assert_string_equal(checkpoint_note(net, 1),
+                            "left out, not being tensors or plain values: \"device\" (torch.device)");
+        assert_non_null(strstr(checkpoint_note(net, 2), "module."));
         checkpoint_close(net);
     }
 }
@@ -219,11 +223,13 @@ static void check_choice(const char *program, const char *names, const char *not
 static void choices(void **state) {
     (void)state;
     check_choice(PAIR ".", "w b", NULL);
-    check_choice("} 'net " ONE "s 'ema " PAIR "s .", "v", "the state dict is \"net\": 1 of the file's 3 tensors");
-    check_choice("} 'ema " PAIR "s 'model " ONE "s .", "v", "the state dict is \"model\": 1 of the file's 3 tensors");
+    check_choice("} 'net " ONE "s 'ema " PAIR "s .", "v",
+                 "the state dict is \"net\": 1 of the file's 3 tensors; --key chooses \"ema\" (2 tensors, 8 elements)");
+    check_choice(
+        "} 'ema " PAIR "s 'model " ONE "s .", "v",
+        "the state dict is \"model\": 1 of the file's 3 tensors; --key chooses \"ema\" (2 tensors, 8 elements)");
     check_choice("} 'model N s 'params " PAIR "s .", "w b", "the state dict is \"params\"");
-    check_choice("} 'x } 'y ] " PAIR "a s s 'z " ONE "s .", "w b",
-                 "the state dict is \"x.y.0\": 2 of the file's 3 tensors");
+    check_choice("} 'x } 'y ] " PAIR "a s s 'z " ONE "s .", "x.y.0.w x.y.0.b z.v", NULL);
     check_choice("} 'model } 'encoder " ONE "s 'head " PAIR "s s .", "encoder.v head.w head.b",
                  "the state dict is \"model\"");
     check_choice("} 'a " GOOD "s 'optimizer } 'state } 0 } 'momentum_buffer " GOOD "s s s s .",

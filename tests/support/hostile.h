@@ -18,7 +18,7 @@ typedef struct HostileCase {
 } HostileCase;
 
 /* Each ends with name == NULL. */
-extern const HostileCase hostile_any[], hostile_safetensors[], hostile_torch[], hostile_npy[], hostile_datasets[],
+extern const HostileCase hostile_any[], hostile_safetensors[], hostile_torch[], hostile_files[], hostile_npy[], hostile_datasets[],
     hostile_predictor[], hostile_pictures[];
 
 #endif

@@ -1,4 +1,5 @@
 /* image -- one image of a dataset, drawn in the terminal. */
+#include <string.h>
 #include <math.h>
 
 #include "../attack_options.h"
@@ -93,7 +94,8 @@ static bool draw(const Session *session, const Dataset *data, const Shown *shown
     if (!picture_grid(shown->bytes, data->channels, data->height, data->width, output_columns(), session->ascii,
                       session->colours, &grid, err))
         return false;
-    str_addf(out, "%s\n", title);
+    str_add_escaped(out, title, strlen(title)); /* classes are folders' names */
+    str_add(out, "\n");
     chart_grid_text(&grid, session->colours, out);
     chart_grid_done(&grid);
     if (!session->options.interactive) str_add(out, "\n"); /* results of a script stand apart */

@@ -21,7 +21,9 @@ static Table *network_summary(const char *name, const Network *network, Error *e
 
 static bool run(Session *session, const Args *args, Result *result, Error *err) {
     Str path = {0};
-    NetworkOptions options = {.architecture = args_text(args, "arch"), .normalise = args_text(args, "normalise")};
+    NetworkOptions options = {.architecture = args_text(args, "arch"),
+                              .normalise = args_text(args, "normalise"),
+                              .key = args_text(args, "key")};
     result->name = args_text(args, "NAME");
     bool ok = workspace_accepts(session, result->name, OBJECT_NETWORK, err) &&
               path_find(args_text(args, "FILE"), &path, err) &&
@@ -30,7 +32,7 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
               (result->table = network_summary(result->name, result->network, err));
     result->transient = true;
     for (size_t i = 0; ok && i < result->network->note_count; i++)
-        str_addf(&result->message, "%s: %s\n", result->network->notes[i].key, result->network->notes[i].value);
+        output_add_note(&result->message, result->network->notes[i].key, result->network->notes[i].value);
     if (ok && result->network->normalise_why) {
         str_add(&result->message, "normalisation: ");
         network_normalisation(result->network, &result->message);
@@ -54,6 +56,11 @@ static const ArgSpec options[] = {{.name = "arch",
                                    .value = "ARCH",
                                    .choices = "resnet-cifar",
                                    .help = "insist on an architecture (resnet-cifar)"},
+                                  {.name = "key",
+                                   .kind = ARG_TEXT,
+                                   .value = "PATH",
+                                   .help = "take the state dict at this dotted path of a PyTorch file, such as "
+                                           "state_dict_ema; show FILE lists them"},
                                   {.name = "normalise",
                                    .kind = ARG_TEXT,
                                    .choices = &(NORMALISATIONS(X))[1],
@@ -71,7 +78,8 @@ const Command command_load_net = {
     .group = "Objects",
     .summary = "opens a trained network",
     .description =
-        "Reads safetensors (single or sharded), PyTorch checkpoints (.pth, .th; nothing in them is run), npz and npy. The "
+        "Reads safetensors, PyTorch checkpoints (.pth, .th, also whole modules and the weights of TorchScript archives; "
+        "nothing in them is run), indexes of shards of both, npz and npy. The "
         "architecture is recognised from the names and shapes of the tensors; a network that is not recognised still serves every "
         "analysis of its weights. Weights that the file holds in parts (weight norm, spectral norm, pruning) are folded, with a note; "
         "a note also says which tensors are no layers (help layers). The input normalisation is that of the file: in its metadata, or "

@@ -125,8 +125,8 @@ static Table *dataset_table(const Dataset *data, Error *err) {
 }
 
 /* Only the header of the file is read. */
-static Table *file_table(const char *path, Error *err) {
-    Checkpoint *checkpoint = checkpoint_open(path, err);
+static Table *file_table(const char *path, const char *key, Error *err) {
+    Checkpoint *checkpoint = checkpoint_open_key(path, key, err);
     Table *table = checkpoint ? table_new(err) : NULL;
     if (table) {
         uint64_t elements = 0;
@@ -149,7 +149,6 @@ static Table *file_table(const char *path, Error *err) {
         table_note(table, "elements", "%llu in %zu tensors", (unsigned long long)elements,
                    checkpoint_count(checkpoint));
         for (size_t i = 0; i < checkpoint_note_count(checkpoint); i++)
-
             numbered_note(table, "note", i, "%s", checkpoint_note(checkpoint, i));
         for (size_t i = 0; i < checkpoint_metadata_count(checkpoint); i++) {
             const KeyValue *entry = checkpoint_metadata(checkpoint, i);
@@ -170,6 +169,8 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
         return error_set(err, STATUS_USAGE, "--%s is for networks; '%s' is none", asked, name);
     if (args_text(args, "layers") && args_flag(args, "graph"))
         return error_set(err, STATUS_USAGE, "--graph shows every operation: leave out --layers");
+    if (args_text(args, "key") && (object || !strpbrk(name, "./~")))
+        return error_set(err, STATUS_USAGE, "--key is for files; '%s' is none", name);
     if (object && object->kind == OBJECT_NETWORK && args_flag(args, "graph")) {
         result->table = network_graph_table(object->network, err);
     } else if (object && object->kind == OBJECT_NETWORK) {
@@ -188,7 +189,7 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
         result->plots = object->plots;
     } else if (strpbrk(name, "./~")) {
         Str path = {0};
-        if (path_expand(name, &path, err)) result->table = file_table(str_text(&path), err);
+        if (path_expand(name, &path, err)) result->table = file_table(str_text(&path), args_text(args, "key"), err);
         str_done(&path);
     } else {
         workspace_any(session, name, err);
@@ -203,6 +204,10 @@ static const ArgSpec options[] = {
     {.name = "graph",
      .kind = ARG_FLAG,
      .help = "a network's operations: output shapes, parameters, multiply-adds per image"},
+    {.name = "key",
+     .kind = ARG_TEXT,
+     .value = "PATH",
+     .help = "only the state dict at this dotted path of a PyTorch file"},
     {0}};
 static const char *const examples[] = {
     "show base", "show base --graph", "show smooth --layers stage:2", "show pred", "show test", "show last", NULL};
@@ -214,7 +219,8 @@ const Command command_show = {
     .description =
         "Of a network its layers: name, shape, parameters, whether a weight predictor would predict it, bits of quantised weights; "
         "totals, normalisation and lineage; with --graph its operations, in order. Of a predictor the layers it predicts with their errors; sizes, compression ratios (CR), settings and "
-        "lineage. Of a dataset its classes, of a table its rows. Of a file its tensors, from the header alone.",
+        "lineage. Of a dataset its classes, of a table its rows. Of a file its tensors, from the header alone, with the state "
+        "dicts that --key can choose.",
     .positionals = positionals,
     .options = options,
     .examples = examples,
