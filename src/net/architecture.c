@@ -82,7 +82,7 @@ static bool add_embedded(Library *library, Error *err) {
     Definitions *definitions = definitions_new(err);
     if (!definitions || !add_state(library, definitions, err)) return false;
     for (const EmbeddedFile *file = architecture_files; file->name; file++)
-        if (!definitions_add(definitions, file->name, file->text, file->length, false, err)) return false;
+        if (!definitions_add(definitions, file->name, file->text, strlen(file->text), false, err)) return false;
     return true;
 }
 

@@ -123,7 +123,6 @@ bool family_preset(const Family *family, const char *name, bool *exact);
 /* The definitions in the binary; ends with name NULL. */
 typedef struct EmbeddedFile {
     const char *name, *text;
-    size_t length;
 } EmbeddedFile;
 extern const EmbeddedFile architecture_files[];
 
