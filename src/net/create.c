@@ -180,21 +180,30 @@ static bool plan_init(Plan *plan, const ArchitectureRequest *request, Error *err
     return done;
 }
 
-static bool check_widths(const Plan *plan, const ArchitectureRequest *request, Error *err) {
-    const unsigned most = plan->entry->family->widths;
-    for (unsigned i = most; i < WIDTHS_MAX; i++)
-        if (request->widths[i] > 0)
-            return error_set(err, STATUS_USAGE,
-                             most > 0 ? "%s: takes %u widths" : "%s: its widths cannot be chosen (%u given)",
-                             request->architecture, most > 0 ? most : i + 1);
-    return true;
+/* As many as the family's definition takes, each below 2^31. */
+static bool check_widths(const Plan *plan, ArchitectureRequest *request, Error *err) {
+    const unsigned most = plan->entry->family->widths, count = request->width_count;
+    if (count == 0) return true;
+    if (most == 0) return error_set(err, STATUS_USAGE, "%s: its widths cannot be chosen", request->architecture);
+    if (count != 1 && count != most)
+        return error_set(err, STATUS_USAGE, "%s: --widths must be W (for W, 2W, 4W, ...) or %u numbers, not %u",
+                         request->architecture, most, count);
+    bool sound = true;
+    for (unsigned i = 0; i < most; i++) {
+        const uint64_t width = i < count ? request->widths[i] : 2 * (uint64_t)request->widths[i - 1];
+        sound = sound && width <= INT32_MAX;
+        request->widths[i] = (unsigned)width;
+    }
+    return sound || error_set(err, STATUS_LIMIT, "%s: a width of more than %d", request->architecture, INT32_MAX);
 }
 
 /* Tensors and graph. */
-static bool make(Network *network, Plan *plan, const ArchitectureRequest *request, Error *err) {
+static bool make(Network *network, Plan *plan, const ArchitectureRequest *asked, Error *err) {
     Fit fit = {0};
+    ArchitectureRequest own = *asked;
+    const ArchitectureRequest *request = &own;
     const char *preset = plan->name[0] ? plan->name : NULL;
-    bool done = check_widths(plan, request, err) && definition_make(plan->entry->definitions, plan->entry->family,
+    bool done = check_widths(plan, &own, err) && definition_make(plan->entry->definitions, plan->entry->family,
                                                                     &plan->variants, preset, request, network, &fit,
                                                                     err);
     if (done && !fit.graph) done = error_set(err, STATUS_USAGE, "%s: %s", request->architecture, str_text(&fit.why));

@@ -13,7 +13,7 @@ typedef struct Search {
     Library library;
     const LibraryEntry *asked; /* the one family that counts; NULL: all */
     const char *variants;      /* that were asked for; NULL: none */
-    Names names;
+    TensorNames names;
     const LibraryEntry *found;
     Fit fit; /* of `found` */
     View view;
@@ -101,7 +101,7 @@ static bool take_fit(Search *search, const LibraryEntry *entry, const View *view
 static bool try_prefixes(Search *search, Error *err) {
     View *views;
     size_t count;
-    if (!names_prefixes(&search->names, TENSORS_MIN, &views, &count, err)) return false;
+    if (!tensor_names_prefixes(&search->names, TENSORS_MIN, &views, &count, err)) return false;
     bool done = true;
     for (size_t i = 0; done && i < count; i++) {
         const LibraryEntry *entry;
@@ -214,9 +214,9 @@ static bool choose_prefix(Search *search, const char *prefix, View *view, Error 
     const size_t length = strlen(prefix);
     str_addf(&dotted, "%s.", prefix);
     if (!str_ok(&dotted, err)) return false;
-    *view = names_under(&search->names, dotted.text, dotted.length);
+    *view = tensor_names_under(&search->names, dotted.text, dotted.length);
     str_done(&dotted);
-    if (view->count == 0) *view = names_under(&search->names, prefix, length);
+    if (view->count == 0) *view = tensor_names_under(&search->names, prefix, length);
     if (view->count > 0) return true;
     return error_set(err, STATUS_USAGE, "--prefix '%s': no tensor's name begins so; the first is '%s'", prefix,
                      search->names.network->tensors[0].name);
@@ -224,7 +224,7 @@ static bool choose_prefix(Search *search, const char *prefix, View *view, Error 
 
 static bool search_all(Search *search, const char *prefix, View *plain, Error *err) {
     const View whole = {.names = &search->names, .count = search->names.count};
-    *plain = prefix ? whole : names_unwrapped(&search->names);
+    *plain = prefix ? whole : tensor_names_unwrapped(&search->names);
     if (prefix && !choose_prefix(search, prefix, plain, err)) return false;
     search->view = prefix ? *plain : whole;
     if (!try_view(search, &search->view, false, &search->found, &search->fit, err)) return false;
@@ -241,7 +241,7 @@ bool architecture_recognise(Network *network, const NetworkOptions *options, Err
     Search search = {0};
     View plain;
     bool done = (!is_file || file) && library_init(&search.library, file, err) &&
-                names_init(&search.names, network, err) && (!name || resolve(&search, name, rest, err)) &&
+                tensor_names_init(&search.names, network, err) && (!name || resolve(&search, name, rest, err)) &&
                 search_all(&search, options->prefix, &plain, err);
     if (done)
         done = search.found ? take(network, &search, err) : refuse(network, &search, &plain, name != NULL, err);
@@ -249,7 +249,7 @@ bool architecture_recognise(Network *network, const NetworkOptions *options, Err
     fit_done(&search.fit);
     str_done(&search.why);
     mem_free(search.others);
-    names_done(&search.names);
+    tensor_names_done(&search.names);
     library_done(&search.library);
     mem_free(file);
     return done;

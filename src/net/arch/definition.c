@@ -282,7 +282,7 @@ static void push_net(lua_State *lua, const Build *build) {
     }
     lua_setfield(lua, -2, "variant");
     lua_newtable(lua);
-    for (unsigned i = 0; build->request && i < family->widths; i++) {
+    for (unsigned i = 0; build->request && build->request->width_count > 0 && i < family->widths; i++) {
         if (build->request->widths[i] == 0) continue;
         lua_pushinteger(lua, (lua_Integer)build->request->widths[i]);
         lua_rawseti(lua, -2, (lua_Integer)i + 1);

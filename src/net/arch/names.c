@@ -49,7 +49,7 @@ static bool has_infix(const char *name) {
 }
 
 /* Fills the entries, cleaned or as they are, and sorts them; false where two names are then the same. */
-static bool fill(Names *names, bool cleaned) {
+static bool fill(TensorNames *names, bool cleaned) {
     char *at = names->cleaned;
     for (size_t i = 0; i < names->count; i++) {
         const char *name = names->network->tensors[i].name;
@@ -64,16 +64,16 @@ static bool fill(Names *names, bool cleaned) {
     return true;
 }
 
-bool names_init(Names *names, const Network *network, Error *err) {
+bool tensor_names_init(TensorNames *names, const Network *network, Error *err) {
     uint64_t bytes = 0;
-    *names = (Names){.network = network, .count = network->tensor_count};
+    *names = (TensorNames){.network = network, .count = network->tensor_count};
     for (size_t i = 0; i < names->count; i++)
         if (has_infix(network->tensors[i].name)) bytes += strlen(network->tensors[i].name) + 1;
     names->entries = mem_alloc(names->count, sizeof *names->entries, err);
     if (!names->entries) return false;
     if (bytes > 0) names->cleaned = mem_alloc(bytes, 1, err);
     if (bytes > 0 && !names->cleaned) {
-        names_done(names);
+        tensor_names_done(names);
         return false;
     }
     names->wrapped = bytes > 0 && fill(names, true);
@@ -81,10 +81,10 @@ bool names_init(Names *names, const Network *network, Error *err) {
     return true;
 }
 
-void names_done(Names *names) {
+void tensor_names_done(TensorNames *names) {
     mem_free(names->entries);
     mem_free(names->cleaned);
-    *names = (Names){0};
+    *names = (TensorNames){0};
 }
 
 /* ---- views ------------------------------------------------------------------------------------------------------- */
@@ -113,7 +113,7 @@ size_t view_range(const View *view, const char *prefix, size_t *first) {
     return bound(view, prefix, length, true) - *first;
 }
 
-View names_under(const Names *names, const char *prefix, size_t length) {
+View tensor_names_under(const TensorNames *names, const char *prefix, size_t length) {
     View view = {.names = names, .count = names->count};
     const size_t first = bound(&view, prefix, length, false), last = bound(&view, prefix, length, true);
     view.first = first;
@@ -147,7 +147,7 @@ static const char *const wrappers[] = {"module.",   "_orig_mod.", "_fsdp_wrapped
                                        "network.",  "net.",       "backbone.",             "encoder.",
                                        "ema_model."};
 
-bool names_prefixes(const Names *names, size_t least, View **out, size_t *count, Error *err) {
+bool tensor_names_prefixes(const TensorNames *names, size_t least, View **out, size_t *count, Error *err) {
     size_t capacity = 0;
     *out = NULL;
     *count = 0;
@@ -158,7 +158,7 @@ bool names_prefixes(const Names *names, size_t least, View **out, size_t *count,
         for (const char *dot = strchr(name, '.'); dot; dot = strchr(dot + 1, '.')) {
             const size_t length = (size_t)(dot - name) + 1;
             if (length <= same) continue; /* the name before had it too */
-            const View view = names_under(names, name, length);
+            const View view = tensor_names_under(names, name, length);
             if (view.count < least) break; /* a longer one has no more */
             if (!mem_grow(out, &capacity, *count + 1, sizeof **out, err)) {
                 mem_free(*out);
@@ -171,8 +171,8 @@ bool names_prefixes(const Names *names, size_t least, View **out, size_t *count,
     return true;
 }
 
-/* Names without a dot (SWA's counter n_averaged) belong to the wrapper, where there are others. */
-View names_unwrapped(const Names *names) {
+/* TensorNames without a dot (SWA's counter n_averaged) belong to the wrapper, where there are others. */
+View tensor_names_unwrapped(const TensorNames *names) {
     View view = {.names = names, .count = names->count};
     for (bool found = true; found;) {
         size_t dotted = 0;
