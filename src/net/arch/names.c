@@ -198,6 +198,24 @@ static bool note(Network *network, Str *text, Error *err) {
     return done;
 }
 
+/* What was taken out of the names' middles. */
+static bool note_infixes(Network *network, Error *err) {
+    bool done = true;
+    for (size_t i = 0; done && i < INFIXES; i++) {
+        size_t found = 0;
+        Str text = {0};
+        for (size_t k = 0; k < network->tensor_count; k++) {
+            const char *at = strstr(network->tensors[k].name, infixes[i]);
+            found += at && (at == network->tensors[k].name || at[-1] == '.');
+        }
+        str_addf(&text, "%s%zu names held \"%s\"; stripped", found == network->tensor_count ? "all " : "", found,
+                 infixes[i]);
+        if (found > 0) done = note(network, &text, err);
+        str_done(&text);
+    }
+    return done;
+}
+
 /* The tensors outside the view, the first few by name. */
 static bool note_outside(const View *view, const bool *keep, Network *network, const char *prefix, Error *err) {
     enum { NAMED = 5 };
@@ -246,10 +264,7 @@ bool view_apply(const View *view, Network *network, Error *err) {
         renamed[tensor] = mem_copy_text(view_name(view, i), err);
         done = renamed[tensor] != NULL;
     }
-    if (done && view->names->wrapped) {
-        str_add(&text, "names held \"_orig_mod.\" or the like within them; stripped");
-        done = note(network, &text, err);
-    }
+    if (done && view->names->wrapped) done = note_infixes(network, err);
     if (done && stripped) {
         str_add(&text, outside ? "names began with \"" : "every name began with \"");
         str_add_escaped(&text, prefix, view->skip);
