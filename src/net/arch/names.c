@@ -171,17 +171,20 @@ bool tensor_names_prefixes(const TensorNames *names, size_t least, View **out, s
     return true;
 }
 
-/* TensorNames without a dot (SWA's counter n_averaged) belong to the wrapper, where there are others. */
+/* Single numbers without a dot in their name (SWA's counter n_averaged) are a wrapper's own. */
 View tensor_names_unwrapped(const TensorNames *names) {
     View view = {.names = names, .count = names->count};
     for (bool found = true; found;) {
-        size_t dotted = 0;
+        size_t inner = 0;
         found = false;
-        for (size_t i = 0; i < view.count; i++) dotted += strchr(view_name(&view, i), '.') != NULL;
+        for (size_t i = 0; i < view.count; i++) {
+            const NameEntry *entry = &names->entries[view.first + i];
+            inner += strchr(view_name(&view, i), '.') || names->network->tensors[entry->tensor].tensor->count > 1;
+        }
         for (size_t w = 0; !found && w < sizeof wrappers / sizeof *wrappers; w++) {
             size_t first;
             const size_t length = strlen(wrappers[w]), count = view_range(&view, wrappers[w], &first);
-            if (count == 0 || count < dotted || view.count - count > 2) continue;
+            if (count == 0 || count < inner) continue;
             view.first += first;
             view.count = count;
             view.skip += length;
