@@ -211,10 +211,10 @@ static bool note_infixes(Network *network, Error *err) {
             const char *at = strstr(network->tensors[k].name, infixes[i]);
             found += at && (at == network->tensors[k].name || at[-1] == '.');
         }
+        if (found == 0) continue;
         str_addf(&text, "%s%zu names held \"%s\"; stripped", found == network->tensor_count ? "all " : "", found,
                  infixes[i]);
-        if (found > 0) done = note(network, &text, err);
-        str_done(&text);
+        done = note(network, &text, err);
     }
     return done;
 }
