@@ -151,7 +151,7 @@ static void bad_requests(void **state) {
     request.widths[1] = 8;
     refused(&request, STATUS_USAGE, "from 16 channels to 8");
     request.widths[1] = 0;
-    request.widths[2] = INT32_MAX;
+    request.widths[2] = 1u << 20;
     refused(&request, STATUS_LIMIT, "a new network needs");
     request.widths[2] = 0;
     mem_set_budget(100000);
