@@ -170,8 +170,8 @@ typedef struct ArchitectureRequest {
                                  [:VARIANT,...] */
     const char *variants;     /* more of them, comma-separated; NULL: none */
     unsigned widths[WIDTHS_MAX]; /* channels of the stages, where the family takes such numbers; 0: its own */
-    unsigned width_count;        /* as many as there are stages; 1: the first, which the next double; 0: none is given */
-    unsigned in_channels;        /* 1 or 3 */
+    unsigned width_count; /* as many as there are stages; 1: the first, which the next double; 0: none is given */
+    unsigned in_channels; /* 1 or 3 */
     unsigned classes;
     Normalisation normalisation; /* of as many channels; 0 channels: that of the dataset that has such images */
     Normalisation otherwise;     /* where no such dataset is known */

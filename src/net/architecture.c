@@ -169,8 +169,8 @@ ArchitectureList *architecture_list(const char *file, Error *err) {
     }
     for (; list->count < library->count; list->count++) {
         const Family *family = library->entries[list->count].family;
-        list->families[list->count] = (ArchitectureInfo){family->name,     family->help,     family->repositories,
-                                                         family->file,     family->own,      family->variants,
+        list->families[list->count] = (ArchitectureInfo){family->name,          family->help,   family->repositories,
+                                                         family->file,          family->own,    family->variants,
                                                          family->variant_count, family->listed, family->listed_count};
     }
     return list;

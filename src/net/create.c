@@ -152,8 +152,7 @@ static bool plan_preset(Plan *plan, const ArchitectureRequest *request, const ch
     if (find_preset(&plan->library, plan->name, &plan->entry)) return plan_variants(plan, request, NULL, err);
     char *colon = strrchr(plan->name, ':');
     if (colon) *colon = '\0';
-    if (!colon || !find_preset(&plan->library, plan->name, &plan->entry))
-        return no_preset(&plan->library, text, err);
+    if (!colon || !find_preset(&plan->library, plan->name, &plan->entry)) return no_preset(&plan->library, text, err);
     return plan_variants(plan, request, colon + 1, err);
 }
 
@@ -204,8 +203,7 @@ static bool make(Network *network, Plan *plan, const ArchitectureRequest *asked,
     const ArchitectureRequest *request = &own;
     const char *preset = plan->name[0] ? plan->name : NULL;
     bool done = check_widths(plan, &own, err) && definition_make(plan->entry->definitions, plan->entry->family,
-                                                                    &plan->variants, preset, request, network, &fit,
-                                                                    err);
+                                                                 &plan->variants, preset, request, network, &fit, err);
     if (done && !fit.graph) done = error_set(err, STATUS_USAGE, "%s: %s", request->architecture, str_text(&fit.why));
     if (done && fit.graph->classes != request->classes)
         done = error_set(err, STATUS_USAGE, "%s: makes %u classes, not %u", request->architecture, fit.graph->classes,

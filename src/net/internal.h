@@ -39,8 +39,8 @@ void tensor_add(TensorBuilder *builder, unsigned rank, const uint64_t *dim, cons
 /* ---- architectures ----------------------------------------------------------------------------------------------- */
 
 /* Sets architecture, graph or why_unknown of a network whose tensors are loaded, strips what wrappers put before the
- * names, and notes what was assumed. STATUS_USAGE for a name that there is not, STATUS_BAD_INPUT where the one asked for
- * does not fit. */
+ * names, and notes what was assumed. STATUS_USAGE for a name that there is not, STATUS_BAD_INPUT where the one asked
+ * for does not fit. */
 bool architecture_recognise(Network *network, const NetworkOptions *options, Error *err);
 
 /* ---- engine ------------------------------------------------------------------------------------------------------ */

@@ -75,8 +75,7 @@ bool network_list_layers(Network *network, Error *err) {
     if (!network->layers) return false;
     for (size_t i = 0; graph && i < graph->count; i++) {
         const Op *op = &graph->ops[i];
-        if ((op->kind == OP_CONV || op->kind == OP_LINEAR) &&
-            !add_layer(network, (size_t)op->weight, op, staged, err))
+        if ((op->kind == OP_CONV || op->kind == OP_LINEAR) && !add_layer(network, (size_t)op->weight, op, staged, err))
             return false;
     }
     for (size_t i = 0; !graph && i < network->tensor_count; i++)

@@ -170,10 +170,10 @@ static bool take(Network *network, Search *search, Error *err) {
 /* None fits: the nearest one's reason, the error where it was asked for. */
 static bool refuse(Network *network, Search *search, const View *view, bool forced, Error *err) {
     Str why = {0};
-    if (search->nearest && (search->matched > 0 || search->signature > 0 || search->mistake || search->asked ||
-                            search->library.only_file))
-        str_addf(&why, search->nearest->family->own ? "not %s (%s): %s" : "not %s%.0s: %s", search->nearest->family->name,
-                 search->nearest->family->file, str_text(&search->why));
+    if (search->nearest &&
+        (search->matched > 0 || search->signature > 0 || search->mistake || search->asked || search->library.only_file))
+        str_addf(&why, search->nearest->family->own ? "not %s (%s): %s" : "not %s%.0s: %s",
+                 search->nearest->family->name, search->nearest->family->file, str_text(&search->why));
     else
         str_add(&why, "its names are those of no architecture (help architectures)");
     bool done = str_ok(&why, err);
@@ -249,8 +249,7 @@ bool architecture_recognise(Network *network, const NetworkOptions *options, Err
     bool done = (!is_file || file) && library_init(&search.library, file, err) &&
                 tensor_names_init(&search.names, network, err) && (!name || resolve(&search, name, rest, err)) &&
                 search_all(&search, options->prefix, &plain, err);
-    if (done)
-        done = search.found ? take(network, &search, err) : refuse(network, &search, &plain, name != NULL, err);
+    if (done) done = search.found ? take(network, &search, err) : refuse(network, &search, &plain, name != NULL, err);
     done = done && note_broken(network, &search.library, err);
     fit_done(&search.fit);
     str_done(&search.why);

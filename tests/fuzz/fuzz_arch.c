@@ -4,8 +4,8 @@
 #include "fuzz.h"
 #include "net/architecture.h"
 
-static const char *const layers[] = {"conv1", "layer1.0.conv1", "layer1.0.conv2", "layer2.0.conv1", "layer2.0.conv2",
-                                     "layer3.0.conv1", "layer3.0.conv2"};
+static const char *const layers[] = {"conv1",          "layer1.0.conv1", "layer1.0.conv2", "layer2.0.conv1",
+                                     "layer2.0.conv2", "layer3.0.conv1", "layer3.0.conv2"};
 
 /* The tensors of a ResNet8 without batch norm. */
 static Network *small_network(void) {

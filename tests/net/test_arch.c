@@ -41,8 +41,8 @@ static void check_round_trip(const LibraryEntry *entry, const char *preset, unsi
     const size_t tensors = network->tensor_count;
     if (!architecture_recognise(network, &options, &err)) fail_msg("%s: %s", preset, err.text);
     if (!network->graph) fail_msg("%s: made, but %s", preset, network->why_unknown);
-    if (!graph_equal(network->graph, fit.graph)) fail_msg("%s: recognised as another graph (%s)", preset,
-                                                          network->architecture);
+    if (!graph_equal(network->graph, fit.graph))
+        fail_msg("%s: recognised as another graph (%s)", preset, network->architecture);
     assert_string_equal(network->architecture, fit.description.text);
     assert_int_equal(network->tensor_count, tensors);
     for (size_t i = 0; i < fit.graph->count; i++) {
@@ -151,8 +151,8 @@ static void check_sample(const Network *network) {
 static void prefixes(void **state) {
     (void)state;
     static const char *const counter[] = {"n_averaged", NULL}, *const loss[] = {"criterion.weight", NULL},
-                            *const beside[] = {"head.a", "head.b", "projector.0.weight", "ema.decay", "queue", "x.y",
-                                               NULL};
+                             *const beside[] = {"head.a", "head.b", "projector.0.weight", "ema.decay", "queue",
+                                                "x.y",    NULL};
     static const struct {
         const char *format, *infix;
         const char *const *more;
@@ -236,8 +236,8 @@ static void several_networks(void **state) {
         for (size_t i = 0; i < sample->tensor_count; i++, count++) {
             const NetTensor *from = &sample->tensors[i];
             snprintf(names[count], sizeof names[count], "%s.%s", half ? "a_teacher" : "student", from->name);
-            out[count] = (TensorOut){names[count], DTYPE_F32, from->tensor->rank, from->tensor->dim,
-                                     from->tensor->data};
+            out[count] =
+                (TensorOut){names[count], DTYPE_F32, from->tensor->rank, from->tensor->dim, from->tensor->data};
         }
     const char *path = scratch_path("two.safetensors");
     assert_true(safetensors_save(path, true, out, count, NULL, 0, &err));
@@ -313,7 +313,7 @@ static const char *own_network(bool aux) {
     const uint64_t first[4] = {4, 3, 3, 3}, second[4] = {4, 4, 3, 3}, vector[1] = {4}, matrix[2] = {5, 4},
                    five[1] = {5};
     const TensorOut tensors[] = {
-        {"block.0.weight", DTYPE_F32, 4, first, values}, {"block.0.bias", DTYPE_F32, 1, vector, values},
+        {"block.0.weight", DTYPE_F32, 4, first, values},  {"block.0.bias", DTYPE_F32, 1, vector, values},
         {"block.1.weight", DTYPE_F32, 4, second, values}, {"block.1.bias", DTYPE_F32, 1, vector, values},
         {"fc.weight", DTYPE_F32, 2, matrix, values},      {"fc.bias", DTYPE_F32, 1, five, values},
         {"aux.x", DTYPE_F32, 1, vector, values}};
@@ -480,17 +480,10 @@ static void memory_runs_out(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(round_trips),
-        cmocka_unit_test(every_family_is_told),
-        cmocka_unit_test(prefixes),
-        cmocka_unit_test(prefixes_by_hand),
-        cmocka_unit_test(several_networks),
-        cmocka_unit_test(unknown_networks),
-        cmocka_unit_test(own_files),
-        cmocka_unit_test(own_networks_made),
-        cmocka_unit_test(own_folder),
-        cmocka_unit_test(loops_once),
-        cmocka_unit_test(memory_runs_out),
+        cmocka_unit_test(round_trips),      cmocka_unit_test(every_family_is_told), cmocka_unit_test(prefixes),
+        cmocka_unit_test(prefixes_by_hand), cmocka_unit_test(several_networks),     cmocka_unit_test(unknown_networks),
+        cmocka_unit_test(own_files),        cmocka_unit_test(own_networks_made),    cmocka_unit_test(own_folder),
+        cmocka_unit_test(loops_once),       cmocka_unit_test(memory_runs_out),
     };
     return cmocka_run_group_tests_name("architectures", tests, NULL, NULL);
 }

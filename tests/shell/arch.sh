@@ -14,7 +14,7 @@ refused() { # NAME STATUS COMMAND TEXT
 awk '/^```lua$/ { inside = 1; next } /^```$/ { inside = 0 } inside' CONTRIBUTING.md >"$work/tiny.lua"
 equal "the example has some fifteen lines" yes "$([ "$(wc -l <"$work/tiny.lua")" -le 16 ] && grep -q '^family{' "$work/tiny.lua" && echo yes)"
 load='load data test sample:fashion-test --limit 64 --quiet'
-equal "fit makes its network" 0 "$(status "$weft" -c "$load" -c "fit a --arch $work/tiny.lua:tiny5 --data test --steps 2; save a $work/tiny.npz; show a; evaluate a test")"
+equal "fit makes its network" 0 "$(status "$weft" -c "$load" -c "fit a --arch $work/tiny.lua:tiny5 --data test --steps 2; save a $work/tiny.npz; ls; evaluate a test")"
 contains "  of that name" "$(both)" "Tiny net"
 said=$(grep '^64' "$work/out")
 equal "load net recognises it" 0 "$(status "$weft" -c "$load" -c "load net b $work/tiny.npz --arch $work/tiny.lua --normalise fashion-mnist; evaluate b test")"

@@ -81,8 +81,10 @@ static const struct {
     /* wrong graphs */
     {"280-forged-map.lua", STEM("x = add({0}, {5})"), 0},
     {"281-cycle.lua", STEM("local y = {} y.op = y x = add(x, y)"), 0},
-    {"282-stale-map.lua", "local old\n" FORWARD("if old then return relu(old) end old = input() return old")
-                          "family{name = \"second\", forward = function(net) return relu(old) end}", 0},
+    {"282-stale-map.lua",
+     "local old\n" FORWARD(
+         "if old then return relu(old) end old = input() return old") "family{name = \"second\", forward = function(net) return relu(old) end}",
+     0},
     {"283-shapes.lua", STEM("x = add(x, max_pool(x, 2))"), 0},
     {"284-nothing.lua", STEM("x = nil"), 0},
     {"285-not-last.lua", STEM("local y = relu(x)"), 0},

@@ -212,8 +212,11 @@ static int choose(lua_State *lua) {
     if (build->choices.length > 1 << 12) return luaL_error(lua, "choose: too many choices");
     if (build->choices.length > 0) str_add(&build->choices, ", and ");
     for (int i = 1; i <= count_given; i++)
-        str_addf(&build->choices, "%s--arch %s:%s", i == 1 ? "" : i == count_given ? " or " : ", ", family->name,
-                 lua_tostring(lua, i));
+        str_addf(&build->choices, "%s--arch %s:%s",
+                 i == 1             ? ""
+                 : i == count_given ? " or "
+                                    : ", ",
+                 family->name, lua_tostring(lua, i));
     lua_settop(lua, 1);
     return 1;
 }
@@ -237,8 +240,9 @@ static int leave(lua_State *lua) {
 }
 
 void open_asking(lua_State *lua) {
-    static const luaL_Reg functions[] = {{"has", has},         {"first", first},   {"shape", shape},   {"dim", dim},
-                                         {"count", count},     {"indices", indices}, {"refuse", refuse}, {"assume", assume},
-                                         {"describe", describe}, {"choose", choose}, {"leave", leave},   {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"has", has},       {"first", first},   {"shape", shape},
+                                         {"dim", dim},       {"count", count},   {"indices", indices},
+                                         {"refuse", refuse}, {"assume", assume}, {"describe", describe},
+                                         {"choose", choose}, {"leave", leave},   {NULL, NULL}};
     for (const luaL_Reg *one = functions; one->name; one++) lua_register(lua, one->name, one->func);
 }

@@ -213,8 +213,8 @@ static int take_bias(lua_State *lua, const char *name, unsigned channels, int op
     char text[NAME_MAX_LENGTH];
     const Tensor *ignored;
     part_name(lua, text, name, "bias");
-    const bool wanted = build->view ? option == 1 || tensor_there(build, text, &ignored)
-                                    : option == 1 || (option < 0 && standard);
+    const bool wanted =
+        build->view ? option == 1 || tensor_there(build, text, &ignored) : option == 1 || (option < 0 && standard);
     return wanted ? take_tensor(lua, 1, (const uint64_t[]){channels}, text) : NO_TENSOR;
 }
 
@@ -333,9 +333,9 @@ static int conv(lua_State *lua) {
     op.bias = take_bias(lua, name, op.out_channels, option_flag(lua, 3, "bias"), false);
     const int predicted = option_flag(lua, 3, "predicted");
     const PredictedRule rule = build->family->predicted;
-    op.predicted = predicted >= 0 ? predicted == 1
-                                  : rule == PREDICTED_ALL ||
-                                        (rule == PREDICTED_SPATIAL && (op.kernel[0] > 1 || op.kernel[1] > 1));
+    op.predicted = predicted >= 0
+                       ? predicted == 1
+                       : rule == PREDICTED_ALL || (rule == PREDICTED_SPATIAL && (op.kernel[0] > 1 || op.kernel[1] > 1));
     return add_op(lua, op, name);
 }
 

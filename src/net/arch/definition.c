@@ -16,7 +16,7 @@ enum {
     STEPS_BETWEEN = 100, /* two looks of the hook */
     STEPS_MAX = 5000000,
     STEPS_ALL = 50000000, /* of all calls */
-    SECONDS_MAX = 5, /* many times what the instructions take, unless each is a slow one */
+    SECONDS_MAX = 5,      /* many times what the instructions take, unless each is a slow one */
     REP_MAX = 1000,
 };
 
@@ -171,7 +171,7 @@ static int open_all(lua_State *lua) {
     static const char *const base[] = {"ipairs", "select", "type", "tostring", "tonumber", "error", "assert", NULL};
     static const char *const strings[] = {"format", "sub", "len", "lower", "upper", "byte", "char", NULL};
     static const char *const tables[] = {"insert", "remove", "concat", "unpack", NULL};
-    static const char *const numbers[] = {"abs", "ceil", "floor", "max",       "min",   "sqrt", "fmod",
+    static const char *const numbers[] = {"abs", "ceil", "floor", "max",       "min",  "sqrt", "fmod",
                                           "exp", "log",  "pi",    "tointeger", "type", "huge", NULL};
     luaL_requiref(lua, LUA_STRLIBNAME, luaopen_string, 0);
     keep_functions(lua, LUA_STRLIBNAME, strings);
@@ -263,8 +263,7 @@ bool definitions_add(Definitions *definitions, const char *name, const char *tex
     const bool done = definitions_call(definitions, run_source, &source, err);
     if (!done) definitions->count = before;
     definitions->file = NULL;
-    if (done && definitions->count == before)
-        return error_set(err, STATUS_BAD_INPUT, "%s: defines no family", name);
+    if (done && definitions->count == before) return error_set(err, STATUS_BAD_INPUT, "%s: defines no family", name);
     return done;
 }
 

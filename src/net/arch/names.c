@@ -143,9 +143,9 @@ bool view_has(const View *view, const char *name) {
 /* ---- prefixes ---------------------------------------------------------------------------------------------------- */
 
 /* Modules that hold the whole network where every name begins with them. */
-static const char *const wrappers[] = {"module.",   "_orig_mod.", "_fsdp_wrapped_module.", "model.",
-                                       "network.",  "net.",       "backbone.",             "encoder.",
-                                       "ema_model."};
+static const char *const wrappers[] = {"module.",   "_orig_mod.", "_fsdp_wrapped_module.",
+                                       "model.",    "network.",   "net.",
+                                       "backbone.", "encoder.",   "ema_model."};
 
 bool tensor_names_prefixes(const TensorNames *names, size_t least, View **out, size_t *count, Error *err) {
     size_t capacity = 0;
@@ -254,7 +254,7 @@ static void renumber(Graph *graph, const bool *keep, size_t count) {
 
 bool view_apply(const View *view, Network *network, Error *err) {
     const size_t count = network->tensor_count;
-    const bool outside = view->count < count, stripped = view->skip > 0;
+    const bool outside = view->count<count, stripped = view->skip> 0;
     const char *prefix = view->count > 0 ? view->names->entries[view->first].name : "";
     Str text = {0};
     if (!view->names->wrapped && !stripped && !outside) return true;
