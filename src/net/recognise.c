@@ -13,7 +13,7 @@ typedef struct Search {
     Library library;
     const LibraryEntry *asked; /* the one family that counts; NULL: all */
     const char *variants;      /* that were asked for; NULL: none */
-    TensorNames names;
+    NameIndex names;
     const LibraryEntry *found;
     Fit fit; /* of `found` */
     View view;
@@ -105,7 +105,7 @@ static bool take_fit(Search *search, const LibraryEntry *entry, const View *view
 static bool try_prefixes(Search *search, Error *err) {
     View *views;
     size_t count;
-    if (!tensor_names_prefixes(&search->names, TENSORS_MIN, &views, &count, err)) return false;
+    if (!name_index_prefixes(&search->names, TENSORS_MIN, &views, &count, err)) return false;
     bool done = true;
     for (size_t i = 0; done && i < count; i++) {
         const LibraryEntry *entry;
@@ -220,9 +220,9 @@ static bool choose_prefix(Search *search, const char *prefix, View *view, Error 
     const size_t length = strlen(prefix);
     str_addf(&dotted, "%s.", prefix);
     if (!str_ok(&dotted, err)) return false;
-    *view = tensor_names_under(&search->names, dotted.text, dotted.length);
+    *view = name_index_under(&search->names, dotted.text, dotted.length);
     str_done(&dotted);
-    if (view->count == 0) *view = tensor_names_under(&search->names, prefix, length);
+    if (view->count == 0) *view = name_index_under(&search->names, prefix, length);
     if (view->count > 0) return true;
     return error_set(err, STATUS_USAGE, "--prefix '%s': no tensor's name begins so; the first is '%s'", prefix,
                      search->names.network->tensors[0].name);
@@ -230,7 +230,7 @@ static bool choose_prefix(Search *search, const char *prefix, View *view, Error 
 
 static bool search_all(Search *search, const char *prefix, View *plain, Error *err) {
     const View whole = {.names = &search->names, .count = search->names.count};
-    *plain = prefix ? whole : tensor_names_unwrapped(&search->names);
+    *plain = prefix ? whole : name_index_unwrapped(&search->names);
     if (prefix && !choose_prefix(search, prefix, plain, err)) return false;
     search->view = prefix ? *plain : whole;
     if (!try_view(search, &search->view, false, &search->found, &search->fit, err)) return false;
@@ -247,14 +247,14 @@ bool architecture_recognise(Network *network, const NetworkOptions *options, Err
     Search search = {0};
     View plain;
     bool done = (!is_file || file) && library_init(&search.library, file, err) &&
-                tensor_names_init(&search.names, network, err) && (!name || resolve(&search, name, rest, err)) &&
+                name_index_init(&search.names, network, err) && (!name || resolve(&search, name, rest, err)) &&
                 search_all(&search, options->prefix, &plain, err);
     if (done) done = search.found ? take(network, &search, err) : refuse(network, &search, &plain, name != NULL, err);
     done = done && note_broken(network, &search.library, err);
     fit_done(&search.fit);
     str_done(&search.why);
     mem_free(search.others);
-    tensor_names_done(&search.names);
+    name_index_done(&search.names);
     library_done(&search.library);
     mem_free(file);
     return done;

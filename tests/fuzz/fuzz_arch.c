@@ -26,15 +26,15 @@ static Network *small_network(void) {
 
 static void recognise(Definitions *definitions, const Family *family, const Network *network) {
     Error err;
-    TensorNames names;
+    NameIndex names;
     const Variants none = {0};
     Fit fit = {0};
-    if (!tensor_names_init(&names, network, &err)) return;
+    if (!name_index_init(&names, network, &err)) return;
     const View view = {.names = &names, .count = names.count};
     family_signature(family, &view);
     definition_recognise(definitions, family, &none, &view, &fit, &err);
     fit_done(&fit);
-    tensor_names_done(&names);
+    name_index_done(&names);
 }
 
 static void make(Definitions *definitions, const Family *family, const char *preset) {

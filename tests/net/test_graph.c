@@ -123,6 +123,8 @@ static const struct {
     {HEAD CONV "p global_average_pool 1\nx linear 2 out=5 weight=tensor0\n", "not one value for each of 4"},
     {HEAD "c convolution 0 out=4 kernel=3x3 padding=1,1,1,1 groups=1 weight=tensor0\n",
      "c: a convolution of kernel 3x3"},
+    {HEAD "c convolution 0 out=4 kernel=3x3 stride=1x1 groups=1\np global_average_pool 1\n", "without its tensors"},
+    {HEAD "n batch_norm 0\np global_average_pool 1\nq concat 2,2\nr slice 3 out=4\n", "n: a batch norm without"},
     {HEAD "c convolution 0 out=4 kernel=99x3 stride=1x1 groups=1 weight=tensor0\n", "c: a 99x3 kernel does not fit"},
     {HEAD "c pad 0 padding=2000000000,0,0,0\n", "c: a padding of"},
     {HEAD "c pad 0 padding=65536,65536,65536,65536\n", "out of range"},

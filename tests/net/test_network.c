@@ -135,7 +135,7 @@ static void architecture_by_name(void **state) {
 static void unknown_architecture(void **state) {
     (void)state;
     const float values[64] = {0};
-    const uint64_t conv[4] = {2, 2, 3, 3}, point[4] = {2, 2, 1, 1}, matrix[2] = {4, 8}, vector[1] = {4};
+    const uint64_t conv[4] = {2, 2, 3, 3}, point[4] = {2, 2, 1, 1}, matrix[2] = {4, 8}, vector[1] = {2};
     const TensorOut tensors[] = {
         {"features.3.0.weight", DTYPE_F32, 4, conv, values},
         {"features.3.0.bias", DTYPE_F32, 1, vector, values},
@@ -153,7 +153,12 @@ static void unknown_architecture(void **state) {
     assert_int_equal(network->layer_count, 4);
     for (size_t i = 0; i < 4; i++) assert_string_equal(network->layers[i].name, names[i]);
     assert_true(network->layers[0].predicted && !network->layers[1].predicted && !network->layers[2].predicted);
-    assert_true(network->layers[0].convolution && !network->layers[2].convolution);
+    assert_true(network->layers[0].kind == LAYER_CONV && network->layers[2].kind == LAYER_LINEAR);
+    assert_int_equal(network->note_count, 2);
+    assert_string_equal(network->notes[0].value,
+                        "These tensors are no layers, by their names or shapes: 'head.table' (4x8)");
+    assert_string_equal(network->notes[1].value,
+                        "These weights are integers, and no layers: 'mask.weight' (U8 2x2x3x3)");
     assert_int_equal(network->layers[0].stage, -1);
     assert_int_equal(network->layers[0].block, 3);
     assert_int_equal(network->layers[2].block, -1);
@@ -167,8 +172,8 @@ static void unknown_architecture(void **state) {
 
 /* ---- elements ---------------------------------------------------------------------------------------------------- */
 
-/* Complex numbers are left out with a note; a file of nothing else is an error. */
-static void leaves_out_complex(void **state) {
+/* Complex numbers are carried along with a note; a file of nothing else is an error. */
+static void carries_complex(void **state) {
     (void)state;
     const float values[64] = {0};
     const uint64_t dim[1] = {4};
@@ -178,7 +183,8 @@ static void leaves_out_complex(void **state) {
     assert_true(safetensors_save(path, true, tensors, 2, NULL, 0, &err));
     Network *network = load(path);
     assert_int_equal(network->tensor_count, 1);
-    assert_string_equal(network->notes[0].value, "tensor 'c' left out: C64 values cannot be used as numbers");
+    assert_string_equal(network->notes[0].value,
+                        "These tensors are no numbers to work with; save carries them over: 'c' (C64)");
     network_free(network);
     assert_true(safetensors_save(path, true, tensors, 1, NULL, 0, &err));
     assert_null(network_load(path, NULL, &err));
@@ -503,7 +509,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(recognises_variants),    cmocka_unit_test(says_why_unknown),
         cmocka_unit_test(architecture_by_name),   cmocka_unit_test(unknown_architecture),
-        cmocka_unit_test(leaves_out_complex),     cmocka_unit_test(saves_every_bit),
+        cmocka_unit_test(carries_complex),        cmocka_unit_test(saves_every_bit),
         cmocka_unit_test(saves_odd_floats),       cmocka_unit_test(keeps_its_lineage),
         cmocka_unit_test(odd_metadata),           cmocka_unit_test(published_checkpoint),
         cmocka_unit_test(derived_networks_share), cmocka_unit_test(normalisations),

@@ -14,23 +14,23 @@ typedef struct NameEntry {
 } NameEntry;
 
 /* The names of a network's tensors, sorted. */
-typedef struct TensorNames {
+typedef struct NameIndex {
     const Network *network; /* borrowed */
     NameEntry *entries;
     char *cleaned; /* the texts of names that had a wrapper within them */
     size_t count;
     bool wrapped; /* there were such */
-} TensorNames;
-bool tensor_names_init(TensorNames *names, const Network *network, Error *err);
-void tensor_names_done(TensorNames *names);
+} NameIndex;
+bool name_index_init(NameIndex *names, const Network *network, Error *err);
+void name_index_done(NameIndex *names);
 
 /* The names that begin with a prefix, without it. */
 typedef struct View {
-    const TensorNames *names;
+    const NameIndex *names;
     size_t first, count; /* entries */
     size_t skip;         /* the prefix's length */
 } View;
-View tensor_names_under(const TensorNames *names, const char *prefix, size_t length);
+View name_index_under(const NameIndex *names, const char *prefix, size_t length);
 const char *view_name(const View *view, size_t index);
 bool view_find(const View *view, const char *name, size_t *index);
 bool view_has(const View *view, const char *name); /* a tensor of this name, or a module: names that begin "NAME." */
@@ -38,9 +38,9 @@ bool view_has(const View *view, const char *name); /* a tensor of this name, or 
 size_t view_range(const View *view, const char *prefix, size_t *first);
 
 /* Every prefix "a.b." that at least `least` names begin with, in sorted order; *out is freed with mem_free. */
-bool tensor_names_prefixes(const TensorNames *names, size_t least, View **out, size_t *count, Error *err);
+bool name_index_prefixes(const NameIndex *names, size_t least, View **out, size_t *count, Error *err);
 /* The names without the wrappers (module., _orig_mod., ...) that every name with a dot begins with; all where none. */
-View tensor_names_unwrapped(const TensorNames *names);
+View name_index_unwrapped(const NameIndex *names);
 /* Makes the view's names those of the network, whose other tensors are left out, and says so in its notes. */
 bool view_apply(const View *view, Network *network, Error *err);
 

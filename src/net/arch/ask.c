@@ -39,7 +39,7 @@ int misfit(lua_State *lua, const char *format, ...) {
 bool tensor_there(const Build *build, const char *name, const Tensor **tensor) {
     size_t index;
     if (!build->view || !view_find(build->view, name, &index)) return false;
-    const TensorNames *names = build->view->names;
+    const NameIndex *names = build->view->names;
     *tensor = names->network->tensors[names->entries[build->view->first + index].tensor].tensor;
     return true;
 }

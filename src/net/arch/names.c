@@ -49,7 +49,7 @@ static bool has_infix(const char *name) {
 }
 
 /* Fills the entries, cleaned or as they are, and sorts them; false where two names are then the same. */
-static bool fill(TensorNames *names, bool cleaned) {
+static bool fill(NameIndex *names, bool cleaned) {
     char *at = names->cleaned;
     for (size_t i = 0; i < names->count; i++) {
         const char *name = names->network->tensors[i].name;
@@ -64,16 +64,16 @@ static bool fill(TensorNames *names, bool cleaned) {
     return true;
 }
 
-bool tensor_names_init(TensorNames *names, const Network *network, Error *err) {
+bool name_index_init(NameIndex *names, const Network *network, Error *err) {
     uint64_t bytes = 0;
-    *names = (TensorNames){.network = network, .count = network->tensor_count};
+    *names = (NameIndex){.network = network, .count = network->tensor_count};
     for (size_t i = 0; i < names->count; i++)
         if (has_infix(network->tensors[i].name)) bytes += strlen(network->tensors[i].name) + 1;
     names->entries = mem_alloc(names->count, sizeof *names->entries, err);
     if (!names->entries) return false;
     if (bytes > 0) names->cleaned = mem_alloc(bytes, 1, err);
     if (bytes > 0 && !names->cleaned) {
-        tensor_names_done(names);
+        name_index_done(names);
         return false;
     }
     names->wrapped = bytes > 0 && fill(names, true);
@@ -81,10 +81,10 @@ bool tensor_names_init(TensorNames *names, const Network *network, Error *err) {
     return true;
 }
 
-void tensor_names_done(TensorNames *names) {
+void name_index_done(NameIndex *names) {
     mem_free(names->entries);
     mem_free(names->cleaned);
-    *names = (TensorNames){0};
+    *names = (NameIndex){0};
 }
 
 /* ---- views ------------------------------------------------------------------------------------------------------- */
@@ -113,7 +113,7 @@ size_t view_range(const View *view, const char *prefix, size_t *first) {
     return bound(view, prefix, length, true) - *first;
 }
 
-View tensor_names_under(const TensorNames *names, const char *prefix, size_t length) {
+View name_index_under(const NameIndex *names, const char *prefix, size_t length) {
     View view = {.names = names, .count = names->count};
     const size_t first = bound(&view, prefix, length, false), last = bound(&view, prefix, length, true);
     view.first = first;
@@ -147,7 +147,7 @@ static const char *const wrappers[] = {"module.",   "_orig_mod.", "_fsdp_wrapped
                                        "model.",    "network.",   "net.",
                                        "backbone.", "encoder.",   "ema_model."};
 
-bool tensor_names_prefixes(const TensorNames *names, size_t least, View **out, size_t *count, Error *err) {
+bool name_index_prefixes(const NameIndex *names, size_t least, View **out, size_t *count, Error *err) {
     size_t capacity = 0;
     *out = NULL;
     *count = 0;
@@ -158,7 +158,7 @@ bool tensor_names_prefixes(const TensorNames *names, size_t least, View **out, s
         for (const char *dot = strchr(name, '.'); dot; dot = strchr(dot + 1, '.')) {
             const size_t length = (size_t)(dot - name) + 1;
             if (length <= same) continue; /* the name before had it too */
-            const View view = tensor_names_under(names, name, length);
+            const View view = name_index_under(names, name, length);
             if (view.count < least) break; /* a longer one has no more */
             if (!mem_grow(out, &capacity, *count + 1, sizeof **out, err)) {
                 mem_free(*out);
@@ -172,7 +172,7 @@ bool tensor_names_prefixes(const TensorNames *names, size_t least, View **out, s
 }
 
 /* Single numbers without a dot in their name (SWA's counter n_averaged) are a wrapper's own. */
-View tensor_names_unwrapped(const TensorNames *names) {
+View name_index_unwrapped(const NameIndex *names) {
     View view = {.names = names, .count = names->count};
     for (bool found = true; found;) {
         size_t inner = 0;
@@ -220,7 +220,7 @@ static bool note_infixes(Network *network, Error *err) {
 }
 
 /* The tensors outside the view, the first few by name. */
-static bool note_outside(const View *view, const bool *keep, Network *network, const char *prefix, Error *err) {
+static bool note_outside(const View *view, const bool *drop, Network *network, const char *prefix, Error *err) {
     enum { NAMED = 5 };
     size_t outside = 0;
     Str text = {0};
@@ -229,7 +229,7 @@ static bool note_outside(const View *view, const bool *keep, Network *network, c
     str_add(&text, "\" left out: ");
     for (size_t i = 0; i < network->tensor_count; i++) {
         const char *name = network->tensors[i].name;
-        if (keep[i]) continue;
+        if (!drop[i]) continue;
         if (outside++ >= NAMED) continue;
         if (outside > 1) str_add(&text, ", ");
         str_add_escaped(&text, name, strlen(name));
@@ -238,47 +238,62 @@ static bool note_outside(const View *view, const bool *keep, Network *network, c
     return note(network, &text, err);
 }
 
-/* The graph's tensors by the places they have once only the kept ones are there. */
-static void renumber(Graph *graph, const bool *keep, size_t count) {
+/* The graph's tensors by the places they have once the others are gone. */
+static void renumber(Graph *graph, const bool *drop, size_t count) {
     int *tensors[4];
     for (size_t i = 0; i < graph->count; i++) {
         Op *op = &graph->ops[i];
         tensors[0] = &op->weight, tensors[1] = &op->bias, tensors[2] = &op->mean, tensors[3] = &op->variance;
         for (int t = 0; t < 4; t++) {
             int before = 0;
-            for (int k = 0; k < *tensors[t] && (size_t)k < count; k++) before += keep[k];
+            for (int k = 0; k < *tensors[t] && (size_t)k < count; k++) before += !drop[k];
             if (*tensors[t] != NO_TENSOR) *tensors[t] = before;
         }
     }
 }
 
-bool view_apply(const View *view, Network *network, Error *err) {
-    const size_t count = network->tensor_count;
-    const bool outside = view->count<count, stripped = view->skip> 0;
-    const char *prefix = view->count > 0 ? view->names->entries[view->first].name : "";
-    Str text = {0};
-    if (!view->names->wrapped && !stripped && !outside) return true;
-    bool *keep = mem_alloc(count, sizeof *keep, err), done = keep != NULL;
-    char **renamed = done ? mem_alloc(count, sizeof *renamed, err) : NULL;
-    done = renamed != NULL;
-    for (size_t i = 0; done && i < view->count; i++) {
+/* The names that the view's tensors get, and marks on the others. */
+static bool plan(const View *view, char **renamed, bool *drop, Error *err) {
+    for (size_t i = 0; i < view->names->count; i++) drop[i] = true;
+    for (size_t i = 0; i < view->count; i++) {
         const size_t tensor = view->names->entries[view->first + i].tensor;
-        keep[tensor] = true;
+        drop[tensor] = false;
         renamed[tensor] = mem_copy_text(view_name(view, i), err);
-        done = renamed[tensor] != NULL;
+        if (!renamed[tensor]) return false;
     }
-    if (done && view->names->wrapped) done = note_infixes(network, err);
-    if (done && stripped) {
+    return true;
+}
+
+static bool note_changes(const View *view, const bool *drop, Network *network, Error *err) {
+    const char *prefix = view->names->entries[view->first].name;
+    const bool outside = view->count != network->tensor_count;
+    if (view->names->wrapped && !note_infixes(network, err)) return false;
+    if (view->skip > 0) {
+        Str text = {0};
         str_add(&text, outside ? "names began with \"" : "every name began with \"");
         str_add_escaped(&text, prefix, view->skip);
         str_add(&text, "\"; stripped");
-        done = note(network, &text, err);
+        if (!note(network, &text, err)) return false;
     }
-    if (done && outside) done = note_outside(view, keep, network, prefix, err);
-    if (done && network->graph && outside) renumber(network->graph, keep, count);
-    if (done) network_keep_tensors(network, keep, renamed);
-    for (size_t i = 0; !done && renamed && i < count; i++) mem_free(renamed[i]);
+    return !outside || note_outside(view, drop, network, prefix, err);
+}
+
+bool view_apply(const View *view, Network *network, Error *err) {
+    const size_t count = network->tensor_count;
+    if (view->count == 0 || (!view->names->wrapped && view->skip == 0 && view->count == count)) return true;
+    bool *drop = mem_alloc(count, sizeof *drop, err);
+    char **renamed = drop ? mem_alloc(count, sizeof *renamed, err) : NULL;
+    bool done = renamed && plan(view, renamed, drop, err) && note_changes(view, drop, network, err);
+    if (done && network->graph) renumber(network->graph, drop, count);
+    for (size_t i = 0; done && i < count; i++) {
+        if (drop[i]) continue;
+        mem_free(network->tensors[i].name);
+        network->tensors[i].name = renamed[i];
+        renamed[i] = NULL;
+    }
+    done = done && network_drop_tensors(network, drop, err);
+    for (size_t i = 0; renamed && i < count; i++) mem_free(renamed[i]);
     mem_free(renamed);
-    mem_free(keep);
+    mem_free(drop);
     return done;
 }

@@ -295,7 +295,8 @@ Graph *network_graph_read(const Network *network, const char *text, Error *err) 
     Graph *graph = read_lines(&reader);
     mem_free(reader.names);
     Shape *shapes = graph ? mem_alloc(graph->count, sizeof *shapes, err) : NULL;
-    const bool done = shapes && graph_find_shapes(graph, graph->height, graph->width, shapes, err);
+    const bool done = shapes && graph_find_shapes(graph, graph->height, graph->width, shapes, err) &&
+                      graph_tensors_fit(graph, network, shapes, err);
     mem_free(shapes);
     if (done) return graph;
     if (graph && err->status == STATUS_FAILED) err->status = STATUS_BAD_INPUT;

@@ -3,7 +3,7 @@
 
 static Table *network_summary(const char *name, const Network *network, Error *err) {
     size_t convolutions = 0;
-    for (size_t i = 0; i < network->layer_count; i++) convolutions += network->layers[i].convolution;
+    for (size_t i = 0; i < network->layer_count; i++) convolutions += layer_kind_axes(network->layers[i].kind) > 0;
     Table *table = table_new(err);
     if (!table) return NULL;
     table_column(table, "network", "", COLUMN_TEXT);
@@ -33,6 +33,11 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     result->transient = true;
     for (size_t i = 0; ok && i < result->network->note_count; i++)
         str_addf(&result->message, "%s: %s\n", result->network->notes[i].key, result->network->notes[i].value);
+    if (ok && result->network->normalise_why) {
+        str_add(&result->message, "normalisation: ");
+        network_normalisation(result->network, &result->message);
+        str_add(&result->message, "; --normalise sets another\n");
+    }
     if (ok && result->network->why_unknown)
         str_addf(&result->message,
                  "architecture not recognised (%s): every analysis of weights works, evaluate does not\n",
@@ -44,8 +49,9 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
 static const ArgSpec positionals[] = {{.name = "NAME", .kind = ARG_NEW, .help = "what to call it"},
                                       {.name = "FILE", .kind = ARG_FILE, .help = "a checkpoint, or sample:NAME"},
                                       {0}};
-static const ArgSpec options[] = {
-    {.name = "arch",
+#define X(name, channels, means, stds) "|" name
+#define Y(name, channels, means, stds) " " name ","
+static const ArgSpec options[] = {{.name = "arch",
      .kind = ARG_FAMILY,
      .value = "ARCH",
      .help = "insist on an architecture: FAMILY[:VARIANT] (help architectures), or FILE.lua, a definition of your own"},
@@ -54,12 +60,16 @@ static const ArgSpec options[] = {
      .value = "P",
      .help = "take the tensors whose names begin with P, and remove it; by default the prefix under which an "
              "architecture fits"},
-    {.name = "normalise",
-     .kind = ARG_TEXT,
-     .choices = "cifar10|cifar100|fashion-mnist|none",
-     .value = "MEAN/STD",
-     .help = "input normalisation: cifar10, cifar100, fashion-mnist, none, or means/deviations such as .286/.353"},
-    {0}};
+                                  {.name = "normalise",
+                                   .kind = ARG_TEXT,
+                                   .choices = NORMALISATIONS(X) + 1,
+                                   .value = "MEAN/STD",
+                                   .help = "input normalisation:" NORMALISATIONS(
+                                       Y) " or means/deviations such as .286/.353; default: that of the file, "
+                                          "else assumed"},
+                                  {0}};
+#undef X
+#undef Y
 static const char *const examples[] = {"load net other sample:fashion-resnet8 --normalise fashion-mnist", NULL};
 
 const Command command_load_net = {
@@ -69,7 +79,8 @@ const Command command_load_net = {
     .description =
         "Reads safetensors (single or sharded), PyTorch checkpoints (.pth, .th; nothing in them is run), npz and npy. The "
         "architecture and the input normalisation are recognised from the names and shapes of the tensors; a network that "
-        "is not recognised still serves every analysis of its weights.",
+        "is not recognised still serves every analysis of its weights. Weights that the file holds in parts (weight norm, "
+        "spectral norm, pruning) are folded, with a note; so says a note which tensors are no layers (help layers).",
     .positionals = positionals,
     .options = options,
     .examples = examples,
