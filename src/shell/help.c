@@ -140,6 +140,7 @@ const HelpTopic help_topics[] = {
      "WEFT_DATA                       folder of datasets: $WEFT_DATA/fashion-mnist\n"
      "WEFT_SAMPLES                    folder of samples\n"
      "WEFT_HISTFILE, XDG_STATE_HOME   history of the prompt and list of jobs ($XDG_STATE_HOME/weft)\n"
+     "XDG_DATA_HOME                   definitions of architectures of your own ($XDG_DATA_HOME/weft/arch)\n"
      "NO_COLOR, FORCE_COLOR           never, always colours\n"
      "COLUMNS                         width where standard output is no terminal\n"
      "LC_ALL, LANG                    charts in ASCII where the locale is not UTF-8\n"

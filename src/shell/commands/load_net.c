@@ -51,7 +51,8 @@ static const ArgSpec positionals[] = {{.name = "NAME", .kind = ARG_NEW, .help = 
                                       {0}};
 #define X(name, channels, means, stds) "|" name
 #define Y(name, channels, means, stds) " " name ","
-static const ArgSpec options[] = {{.name = "arch",
+static const ArgSpec options[] = {
+    {.name = "arch",
      .kind = ARG_FAMILY,
      .value = "ARCH",
      .help = "insist on an architecture: FAMILY[:VARIANT] (help architectures), or FILE.lua, a definition of your own"},
@@ -60,14 +61,14 @@ static const ArgSpec options[] = {{.name = "arch",
      .value = "P",
      .help = "take the tensors whose names begin with P, and remove it; by default the prefix under which an "
              "architecture fits"},
-                                  {.name = "normalise",
-                                   .kind = ARG_TEXT,
-                                   .choices = NORMALISATIONS(X) + 1,
-                                   .value = "MEAN/STD",
-                                   .help = "input normalisation:" NORMALISATIONS(
-                                       Y) " or means/deviations such as .286/.353; default: that of the file, "
-                                          "else assumed"},
-                                  {0}};
+    {.name = "normalise",
+     .kind = ARG_TEXT,
+     .choices = NORMALISATIONS(X) + 1,
+     .value = "MEAN/STD",
+     .help =
+         "input normalisation:" NORMALISATIONS(Y) " or means/deviations such as .286/.353; default: that of the file, "
+                                                  "else assumed"},
+    {0}};
 #undef X
 #undef Y
 static const char *const examples[] = {"load net other sample:fashion-resnet8 --normalise fashion-mnist", NULL};
