@@ -134,9 +134,11 @@ static bool note_assumed(Network *network, const Search *search, const Variants 
     if (search->fit.assumed.length == 0) return true;
     str_addf(&text, "%s; input %ux%ux%u", str_text(&search->fit.assumed), graph->in_channels, graph->height,
              graph->width);
+    size_t others = 0;
     for (size_t i = 0; i < family->variant_count; i++)
         if (!variants->chosen[i])
-            str_addf(&text, "; --arch %s:%s: %s", family->name, family->variants[i].name, family->variants[i].help);
+            str_addf(&text, others++ ? "%.0s|%s" : "; --arch %s:%s", family->name, family->variants[i].name);
+    if (others > 0) str_add(&text, " chooses otherwise (help architectures)");
     return add_note(network, "assumed", &text, err);
 }
 

@@ -338,8 +338,8 @@ static void own_files(void **state) {
     assert_non_null(network->graph);
     assert_string_equal(network->architecture, "mine, 100%");
     assert_non_null(note_with(network, "no part of the network: the other head (aux)"));
-    assert_non_null(note_with(network, "no pools; input 3x8x8; --arch mine:a: the first; --arch mine:b: the second; "
-                                       "--arch mine:half: strides of one half; --arch mine:must: chooses"));
+    assert_non_null(
+        note_with(network, "no pools; input 3x8x8; --arch mine:a|b|half|must chooses otherwise (help architectures)"));
     assert_int_equal(network->layer_count, 3);
     assert_int_equal(network->layers[1].stage, 1);
     assert_int_equal(network->layers[1].block, 1);
