@@ -86,18 +86,24 @@ bool network_list_layers(Network *network, Error *err) {
     return graph || list_by_names(network, err);
 }
 
-/* Marks the tensors that are some layer's weight. */
-static bool *layer_tensors(const Network *network, Error *err) {
+/* Marks the tensors that are some layer's weight, or that the graph reads otherwise. */
+static bool *used_tensors(const Network *network, Error *err) {
+    const Graph *graph = network->graph;
     bool *marks = mem_alloc(network->tensor_count, sizeof *marks, err);
     for (size_t i = 0; marks && i < network->layer_count; i++) marks[network->layers[i].tensor] = true;
+    for (size_t i = 0; marks && graph && i < graph->count; i++) {
+        const int read[] = {graph->ops[i].weight, graph->ops[i].bias, graph->ops[i].mean, graph->ops[i].variance};
+        for (size_t j = 0; j < sizeof read / sizeof *read; j++)
+            if (read[j] != NO_TENSOR) marks[read[j]] = true;
+    }
     return marks;
 }
 
 bool network_note_unlisted(Network *network, Error *err) {
     NameList others = {.head = "These tensors are no layers, by their names or shapes"};
     NameList integers = {.head = "These weights are integers, and no layers"};
-    if (network->graph) others.head = "The architecture has no layers for these tensors";
-    bool *listed = layer_tensors(network, err);
+    if (network->graph) others.head = "The architecture has no use for these tensors";
+    bool *listed = used_tensors(network, err);
     if (!listed) return false;
     for (size_t i = 0; i < network->tensor_count; i++) {
         const NetTensor *tensor = &network->tensors[i];

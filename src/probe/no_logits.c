@@ -94,7 +94,8 @@ static bool add_overflow(const Network *network, const Dataset *data, const floa
         *(sound ? &good : &bad) = middle;
     }
     const char *name = ok ? layer_of(network, engine, bad - 1) : NULL;
-    if (ok) str_addf(out, "%s (values beyond float32, though its parameters are finite)", name ? name : "the input");
+    if (!name) name = network->graph->ops[network->graph->count - 1].name;
+    if (ok) str_addf(out, "%s (values beyond float32, though its parameters are finite)", name);
     engine_free(engine);
     return ok;
 }

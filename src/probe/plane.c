@@ -118,7 +118,8 @@ static void orthogonalise(Plane *plane, double share) {
     for (size_t i = 0; i < plane->count; i++) {
         const Part *part = &plane->parts[i];
         const uint64_t count = part_tensor(plane, part)->count;
-        for (uint64_t j = 0; j < count; j++) part->v[j] -= share * part->u[j];
+        for (uint64_t j = 0; j < count; j++)
+            if (isfinite(part->u[j])) part->v[j] -= share * part->u[j];
     }
 }
 

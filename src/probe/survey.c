@@ -69,6 +69,7 @@ static void bench_free(Bench *bench) {
 
 static Bench *bench_new(const Survey *survey, Error *err) {
     uint64_t pixels = 0, batch = 0;
+    const unsigned classes = survey->base->graph ? survey->base->graph->classes : 0; /* without images none is needed */
     Bench *bench = mem_alloc(1, sizeof *bench, err);
     bool done = bench != NULL;
     for (size_t d = 0; done && d < survey->data_count; d++) {
@@ -80,7 +81,7 @@ static Bench *bench_new(const Survey *survey, Error *err) {
         done = (bench->engine[d] = engine_new(survey->base, images, data->height, data->width, NULL, err)) != NULL;
     }
     done = done && (bench->pixels = mem_alloc(pixels, sizeof *bench->pixels, err)) &&
-           (bench->logits = mem_alloc(batch * survey->base->graph->classes, sizeof *bench->logits, err));
+           (bench->logits = mem_alloc(batch * classes, sizeof *bench->logits, err));
     if (done) return bench;
     bench_free(bench);
     return NULL;

@@ -18,7 +18,7 @@ bool run_apply(Session *session, const Args *args, Result *result, Error *err) {
     double change = 0, size = 0;
     for (size_t i = 0; i < network->layer_count; i++) {
         const Tensor *old = layer_weight(network, &network->layers[i]), *now = layer_weight(made, &made->layers[i]);
-        if (old == now) continue;
+        if (old == now || network->tensors[network->layers[i].tensor].tied) continue; /* a tied one is changed once */
         layers++;
         weights += (int64_t)old->count;
         for (uint64_t w = 0; w < old->count; w++) {

@@ -32,7 +32,7 @@ const HelpTopic help_topics[] = {
      "  convolutions, all        every convolution, of whatever kind; every layer\n"
      "  -NAME                    leaves out what NAME matches; a list that only leaves out starts from the command's default\n"
      "\n"
-     "By default sratio, distance and show take every layer, lowpass and train the convolutions. svscale and mix --layers take\n"
+     "By default sratio, distance and show take every layer, lowpass every convolution: it takes no others. svscale and mix take\n"
      "any layer by its name; without --layers svscale takes the convolutions, and all layers of a network that has none.\n"},
     {"layers", "kinds of layers, their matrices, weights held in parts",
      "show NET names the kind of every layer: convolution (of two axes), convolution 1d, convolution 3d, the three transposed\n"

@@ -12,7 +12,7 @@ size_t *layers_chosen(const Network *network, const bool *chosen, bool convoluti
     for (size_t i = 0; i < network->layer_count; i++) {
         if (!chosen[i]) continue;
         if (convolutions_only && !layers_convolution(network, i)) {
-            error_set(err, STATUS_USAGE, "layer '%s' is %s; only convolutions can be used here",
+            error_set(err, STATUS_USAGE, "layer '%s' is of kind %s; only convolutions can be used here",
                       network->layers[i].name, layer_kind_name(network->layers[i].kind));
             goto failed;
         }

@@ -132,7 +132,7 @@ static Table *magnitudes(const Network *network, size_t layer, Error *err) {
     const LayerKernel kernel = layers_kernel(network, layer);
     const size_t elements = kernel.elements;
     if (kernel.axes == 0) {
-        error_set(err, STATUS_USAGE, "is %s; only convolutions have kernels to transform",
+        error_set(err, STATUS_USAGE, "is of kind %s; only convolutions have kernels to transform",
                   layer_kind_name(chosen->kind));
         return NULL;
     }

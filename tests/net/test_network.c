@@ -384,7 +384,13 @@ static void check_bad_normalisation(const char *text, unsigned channels, const c
 
 static void normalisations(void **state) {
     (void)state;
-    check_normalisation("cifar10", 3, "0.485,0.456,0.406/0.229,0.224,0.225");
+    check_normalisation("imagenet", 3, "0.485,0.456,0.406/0.229,0.224,0.225");
+    check_normalisation("cifar10", 3, "0.4914,0.4822,0.4465/0.247,0.2435,0.2616");
+    check_normalisation("cifar10-kuangliu", 3, "0.4914,0.4822,0.4465/0.2023,0.1994,0.201");
+    check_normalisation("stl10", 3, "0.4467,0.4398,0.4066/0.2603,0.2566,0.2713");
+    check_normalisation("half", 3, "0.5,0.5,0.5/0.5,0.5,0.5");
+    check_normalisation("half", 1, "0.5/0.5");
+    check_normalisation("half", 0, "0.5/0.5");
     check_normalisation("cifar100", 0, "0.5071,0.4865,0.4409/0.2673,0.2564,0.2762");
     check_normalisation("fashion-mnist", 1, "0.286/0.353");
     check_normalisation("none", 3, "none");
@@ -392,7 +398,10 @@ static void normalisations(void **state) {
     check_normalisation("0,0,0/1", 3, "none");
     check_normalisation("-1,0.333333343,2e-5/0.1,0.2,0.3", 0, "-1,0.33333334,2e-05/0.1,0.2,0.3");
     check_bad_normalisation("fashion-mnist", 3, "is for 1 channel, the network takes 3");
-    check_bad_normalisation("imagenet", 3, "give cifar10, cifar100");
+    check_bad_normalisation("imagenet21k", 3,
+                            "give imagenet, cifar10, cifar10-kuangliu, cifar100, stl10, fashion-mnist, half, none, or "
+                            "MEANS/STDS");
+    check_bad_normalisation("imagenet", 1, "is for 3 channels, the network takes 1");
     check_bad_normalisation("0.5", 3, "MEANS/STDS");
     check_bad_normalisation("0.5/", 1, "MEANS/STDS");
     check_bad_normalisation("0.5,/1,1", 2, "MEANS/STDS");

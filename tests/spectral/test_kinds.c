@@ -113,7 +113,7 @@ static void filtered(void **state) {
     memset(chosen, 0, network->layer_count);
     chosen[layer_named("tokens")] = true;
     assert_null(lowpass_apply(network, 1, LOWPASS_1D, chosen, "lowpass", NULL, &err));
-    assert_string_equal(err.text, "layer 'tokens' is embedding; only convolutions can be used here");
+    assert_string_equal(err.text, "layer 'tokens' is of kind embedding; only convolutions can be used here");
     mem_free(chosen);
 }
 
@@ -230,7 +230,7 @@ static void frequencies(void **state) {
         table_free(table);
     }
     assert_null(spectrum_table(network, layer_named("gru.weight_ih_l0"), true, &err));
-    assert_non_null(strstr(err.text, "is recurrent; only convolutions have kernels to transform"));
+    assert_non_null(strstr(err.text, "is of kind recurrent; only convolutions have kernels to transform"));
     Table *table = spectrum_table(network, layer_named("up"), false, &err);
     assert_string_equal(table_get_note(table, "rows"), "2");
     assert_string_equal(table_get_note(table, "columns"), "64");

@@ -287,17 +287,32 @@ static void linear_alone(void **state) {
     network_free(network);
 }
 
-static void bad_weights_name_the_layer(void **state) {
+/* They have no ratio, and the means are over the others. */
+static void weights_without_a_ratio(void **state) {
     (void)state;
     Error err;
     Network *network = network_of(1), *versus = network_of(1);
     bool *chosen = convolutions_of(network);
     handmade_weights(versus, 2)[5] = INFINITY;
-    assert_null(sratio_table(versus, NULL, chosen, NULL, &err));
-    assert_int_equal(err.status, STATUS_BAD_INPUT);
-    assert_string_equal(err.text, "layer 'body.0': weight 5 is inf, not a finite number");
-    assert_null(sratio_table(network, versus, chosen, NULL, &err));
-    assert_string_equal(err.text, "layer 'body.0' of the second network: weight 5 is inf, not a finite number");
+    Table *table = sratio_table(versus, NULL, chosen, NULL, &err);
+    assert_non_null(table);
+    double sum = 0, count = 0;
+    for (size_t i = 0; i < table->rows; i++) {
+        const double ratio = table_number(table, "s_ratio", i);
+        assert_true(strcmp(table_find(table, "layer")->cells[i].text, "body.0") != 0 || isnan(ratio));
+        if (!isnan(ratio)) sum += ratio, count++;
+    }
+    assert_non_null(strstr(table_get_note(table, "skipped"), "body.0 (infinite weights)"));
+    assert_true(fabs(strtod(table_get_note(table, "mean"), NULL) - sum / count) < 1e-8);
+    table_free(table);
+    table = sratio_table(network, versus, chosen, NULL, &err);
+    assert_non_null(strstr(table_get_note(table, "skipped"), "body.0 (infinite weights)"));
+    table_free(table);
+    for (size_t i = 0; i < versus->layer_count; i++) handmade_weights(versus, i)[0] = NAN;
+    table = sratio_table(versus, NULL, chosen, NULL, &err); /* nothing to take a mean of */
+    assert_non_null(strstr(table_get_note(table, "skipped"), "body.0 (NaN among its weights)"));
+    assert_null(table_get_note(table, "mean"));
+    table_free(table);
     mem_free(chosen);
     network_free(network);
     network_free(versus);
@@ -377,7 +392,7 @@ int main(void) {
         cmocka_unit_test(pairs_of_a_selection),
         cmocka_unit_test(wrong_selections),
         cmocka_unit_test(linear_alone),
-        cmocka_unit_test(bad_weights_name_the_layer),
+        cmocka_unit_test(weights_without_a_ratio),
         cmocka_unit_test(same_for_any_number_of_threads),
         cmocka_unit_test(cancelled),
         cmocka_unit_test(out_of_memory),

@@ -175,7 +175,8 @@ const Command command_evaluate = {
         "8-bit pixels. The paper on smoothing does not say its eps: its accuracies fit about 0.3/255, and none of 1/255 to 8/255. The "
         "gradient is exact where the network is sure of a label; the usual float32 one rounds to noise there, which makes a network look "
         "more robust than it is (ResNet20 on CIFAR-10 at 2/255: 29 % where it is 20 %). "
-        "With --corrupt a row for each kind and severity, and under the table the mean "
+        "Where an image has no logits, because they are NaN or infinite, there is no accuracy; how many there are, and the first layer "
+        "that makes such values, is said. With --corrupt a row for each kind and severity, and under the table the mean "
         "accuracy of each kind and of all (ood accuracy).",
     .positionals = positionals,
     .options = options,

@@ -63,7 +63,7 @@ static const ArgSpec options[] = {
              "architecture fits"},
     {.name = "normalise",
      .kind = ARG_TEXT,
-     .choices = NORMALISATIONS(X) + 1,
+     .choices = &(NORMALISATIONS(X))[1],
      .value = "MEAN/STD",
      .help =
          "input normalisation:" NORMALISATIONS(Y) " or means/deviations such as .286/.353; default: that of the file, "
@@ -79,9 +79,11 @@ const Command command_load_net = {
     .summary = "opens a trained network",
     .description =
         "Reads safetensors (single or sharded), PyTorch checkpoints (.pth, .th; nothing in them is run), npz and npy. The "
-        "architecture and the input normalisation are recognised from the names and shapes of the tensors; a network that "
-        "is not recognised still serves every analysis of its weights. Weights that the file holds in parts (weight norm, "
-        "spectral norm, pruning) are folded, with a note; so says a note which tensors are no layers (help layers).",
+        "architecture is recognised from the names and shapes of the tensors; a network that is not recognised still serves every "
+        "analysis of its weights. Weights that the file holds in parts (weight norm, spectral norm, pruning) are folded, with a note; "
+        "a note also says which tensors are no layers (help layers). The input normalisation is that of the file: in its metadata, or "
+        "tensors such as normalize.mean and normalize.std. Else it is assumed from names, channels and classes, and what and why is "
+        "said; --normalise sets another.",
     .positionals = positionals,
     .options = options,
     .examples = examples,
