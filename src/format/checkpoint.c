@@ -155,18 +155,6 @@ static bool name_file(Error *err, const char *path) {
     return error_prefix(err, "%s", path);
 }
 
-/* DataParallel's prefix, where every name carries it; the names' order stays. */
-static bool strip_module(Checkpoint *checkpoint, Error *err) {
-    static const char prefix[] = "module.";
-    const size_t length = sizeof prefix - 1;
-    for (size_t i = 0; i < checkpoint->count; i++)
-        if (strncmp(checkpoint->tensors[i].name, prefix, length) != 0 || !checkpoint->tensors[i].name[length])
-            return true;
-    if (checkpoint->count == 0) return true;
-    for (size_t i = 0; i < checkpoint->count; i++) checkpoint->tensors[i].name += length;
-    return checkpoint_add_note(checkpoint, err, "every name began with \"%s\"; stripped", prefix);
-}
-
 static bool ends_with(const char *text, const char *end) {
     size_t length = strlen(text), end_length = strlen(end);
     return length >= end_length && strcmp(text + length - end_length, end) == 0;
@@ -313,16 +301,8 @@ out:
     return checkpoint;
 }
 
-static Checkpoint *open_stripped(File *file, const char *key, Error *err) {
-    Checkpoint *checkpoint = checkpoint_open_file(file, key, false, err);
-    if (!checkpoint || strip_module(checkpoint, err)) return checkpoint;
-    name_file(err, checkpoint->path);
-    checkpoint_close(checkpoint);
-    return NULL;
-}
-
 Checkpoint *checkpoint_parse(File *file, Error *err) {
-    return open_stripped(file, NULL, err);
+    return checkpoint_open_file(file, NULL, false, err);
 }
 
 Checkpoint *checkpoint_open_key(const char *path, const char *key, Error *err) {
@@ -332,7 +312,7 @@ Checkpoint *checkpoint_open_key(const char *path, const char *key, Error *err) {
         return NULL;
     }
     File *file = file_open(path, err);
-    if (file) return open_stripped(file, key, err);
+    if (file) return checkpoint_open_file(file, key, false, err);
     name_file(err, path);
     return NULL;
 }

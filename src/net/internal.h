@@ -41,31 +41,10 @@ void tensor_add(TensorBuilder *builder, unsigned rank, const uint64_t *dim, cons
 
 /* ---- architectures ----------------------------------------------------------------------------------------------- */
 
-/* What an architecture finds in a network's tensors. */
-typedef struct ArchitectureFit {
-    Graph *graph;    /* NULL: it does not fit */
-    Str description; /* "ResNet20 (CIFAR, option A, widths 16/32/64)" */
-    Str why;         /* why it does not fit, naming the tensor */
-} ArchitectureFit;
-
-typedef struct Architecture {
-    ArchitectureInfo info;
-    /* Recognises the names and shapes of network->tensors; false only where memory ran out. */
-    bool (*fit)(const Network *network, ArchitectureFit *fit, Error *err);
-    bool (*predicted)(const Tensor *convolution); /* is this weight one that a predictor predicts by default? */
-    const char *family;                           /* its networks are created as FAMILY and depth: "resnet" */
-    const char *depths;                           /* which depths there are, for messages */
-    /* Adds the tensors of a new network, all zero, named and shaped so that `fit` recognises them. STATUS_USAGE for a
-     * depth or widths that it does not have. */
-    bool (*make)(const ArchitectureRequest *request, unsigned depth, Network *network, Error *err);
-} Architecture;
-extern const Architecture architecture_resnet_cifar;
-
-/* Sets architecture, why_unknown and graph of a network whose tensors are loaded. `name`: NULL, or the one architecture
- * to accept; *found is NULL where none fits. */
-bool architecture_recognise(Network *network, const char *name, const Architecture **found, Error *err);
-/* The architecture and the depth of a name such as "resnet20". NULL and STATUS_USAGE where there is none. */
-const Architecture *architecture_named(const char *name, unsigned *depth, Error *err);
+/* Sets architecture, graph or why_unknown of a network whose tensors are loaded, strips what wrappers put before the
+ * names, and notes what was assumed. STATUS_USAGE for a name that there is not, STATUS_BAD_INPUT where the one asked
+ * for does not fit. */
+bool architecture_recognise(Network *network, const NetworkOptions *options, Error *err);
 
 /* ---- engine ------------------------------------------------------------------------------------------------------ */
 
@@ -83,7 +62,8 @@ bool network_load_ties(Network *network, const Checkpoint *checkpoint, Error *er
 bool network_copy_tensors(Network *copy, const Network *network, Error *err);
 void network_free_tensors(Network *network);
 void tensor_put(Network *network, size_t index, Tensor *tensor); /* network_replace of this one tensor alone */
-/* Takes out the tensors that `drop` (tensor_count booleans) marks. Before there are layers or a graph. */
+/* Takes out the tensors that `drop` (tensor_count booleans) marks. Before there are layers; a graph's indices are the
+ * caller's. */
 bool network_drop_tensors(Network *network, const bool *drop, Error *err);
 
 /* Tensors by name; for as long as the network's tensors stay as they are. */
@@ -116,8 +96,8 @@ bool network_fold(Network *network, Error *err);
  * none. */
 LayerKind layer_kind_of(const TensorNames *names, size_t tensor);
 bool layer_named_weight(const char *name); /* it ends as weights do */
-/* Fills network->layers from the graph, or from ranks and names where there is none (`architecture` NULL). */
-bool network_list_layers(Network *network, const Architecture *architecture, Error *err);
+/* Fills network->layers from the graph, or from ranks and names where there is none. */
+bool network_list_layers(Network *network, Error *err);
 /* Notes the tensors of two axes or more that are no layers. */
 bool network_note_unlisted(Network *network, Error *err);
 bool network_copy_layers(Network *copy, const Network *network, Error *err);

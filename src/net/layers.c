@@ -38,15 +38,22 @@ static char *layer_name(const char *tensor, Error *err) {
     return mem_copy_bytes(tensor, length, err);
 }
 
-static bool add_layer(Network *network, size_t tensor, LayerKind kind, const Architecture *architecture, Error *err) {
+/* `op`: the layer's operation; NULL where there is no graph. `staged`: stage and block are what the architecture counts
+ * it to. */
+static bool add_layer(Network *network, size_t tensor, LayerKind kind, const Op *op, bool staged, Error *err) {
     Layer *layer = &network->layers[network->layer_count];
     const Tensor *weight = network->tensors[tensor].tensor;
     char *name = layer_name(network->tensors[tensor].name, err);
     if (!name) return false;
     *layer = (Layer){.name = name, .tensor = tensor, .kind = kind};
     if (kind == LAYER_CONV && !network->tensors[tensor].tied)
-        layer->predicted = architecture ? architecture->predicted(weight) : weight->dim[2] > 1 || weight->dim[3] > 1;
-    stage_and_block(name, &layer->stage, &layer->block);
+        layer->predicted = op ? op->predicted : weight->dim[2] > 1 || weight->dim[3] > 1;
+    if (staged) {
+        layer->stage = op->stage > 0 ? (int)op->stage : -1;
+        layer->block = (int)op->block - 1;
+    } else {
+        stage_and_block(name, &layer->stage, &layer->block);
+    }
     network->layer_count++;
     return true;
 }
@@ -57,21 +64,23 @@ static bool list_by_names(Network *network, Error *err) {
     if (!done) return false;
     for (size_t i = 0; done && i < network->tensor_count; i++) {
         const LayerKind kind = layer_kind_of(&names, i);
-        if (kind != LAYER_KIND_COUNT) done = add_layer(network, i, kind, NULL, err);
+        if (kind != LAYER_KIND_COUNT) done = add_layer(network, i, kind, NULL, false, err);
     }
     tensor_names_done(&names);
     return done;
 }
 
-bool network_list_layers(Network *network, const Architecture *architecture, Error *err) {
+bool network_list_layers(Network *network, Error *err) {
     const Graph *graph = network->graph;
+    bool staged = false;
+    for (size_t i = 0; graph && i < graph->count; i++) staged = staged || graph->ops[i].stage > 0;
     network->layers = mem_alloc(graph ? graph->count : network->tensor_count, sizeof *network->layers, err);
     if (!network->layers) return false;
     for (size_t i = 0; graph && i < graph->count; i++) {
         const Op *op = &graph->ops[i];
         const LayerKind kind = op->kind == OP_CONV ? LAYER_CONV : LAYER_LINEAR;
         if ((op->kind == OP_CONV || op->kind == OP_LINEAR) &&
-            !add_layer(network, (size_t)op->weight, kind, architecture, err))
+            !add_layer(network, (size_t)op->weight, kind, op, staged, err))
             return false;
     }
     return graph || list_by_names(network, err);

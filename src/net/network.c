@@ -104,17 +104,16 @@ static bool copy_optional(char **out, const char *text, Error *err) {
 }
 
 /* A network that weft saved carries its graph; others are recognised. An --arch is for what the graph does not say. */
-static bool find_graph(Network *network, const Checkpoint *checkpoint, const char *asked,
-                       const Architecture **architecture, Error *err) {
+static bool find_graph(Network *network, const Checkpoint *checkpoint, const NetworkOptions *options, Error *err) {
     const char *text = checkpoint_metadata_find(checkpoint, "weft.graph");
     const char *name = checkpoint_metadata_find(checkpoint, "weft.architecture");
-    if (text && !asked) {
+    if (text && !options->architecture && !options->prefix) {
         network->graph = network_graph_read(network, text, err);
         if (network->graph) return copy_optional(&network->architecture, name ? name : "saved graph", err);
         if (err->status == STATUS_BAD_INPUT) error_prefix(err, "%s: metadata weft.graph", checkpoint_path(checkpoint));
         return false;
     }
-    if (architecture_recognise(network, asked, architecture, err)) return true;
+    if (architecture_recognise(network, options, err)) return true;
     if (err->status == STATUS_BAD_INPUT) error_prefix(err, "%s", checkpoint_path(checkpoint));
     return false;
 }
@@ -130,7 +129,6 @@ static bool is_predictor(const Checkpoint *checkpoint, Error *err) {
 
 Network *network_from_checkpoint(Checkpoint *checkpoint, const NetworkOptions *options, Error *err) {
     static const NetworkOptions defaults;
-    const Architecture *architecture = NULL;
     if (is_predictor(checkpoint, err)) return NULL;
     Network *network = mem_alloc(1, sizeof *network, err);
     if (!network) return NULL;
@@ -140,8 +138,8 @@ Network *network_from_checkpoint(Checkpoint *checkpoint, const NetworkOptions *o
                 network_fold(network, err) && load_notes(network, checkpoint, err) &&
                 load_metadata(network, checkpoint, err) && load_lineage(network, checkpoint, options->own, err) &&
                 normalisation_from_tensors(network, &own, err);
-    done = done && find_graph(network, checkpoint, options->architecture, &architecture, err);
-    if (done && network_list_layers(network, architecture, err) && network_note_unlisted(network, err) &&
+    done = done && find_graph(network, checkpoint, options, err);
+    if (done && network_list_layers(network, err) && network_note_unlisted(network, err) &&
         load_normalisation(network, checkpoint, options->normalise, &own, err) &&
         quantisers_read(network, checkpoint, err))
         return network;

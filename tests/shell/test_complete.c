@@ -36,6 +36,11 @@ static void test_offers(void **state) {
     assert_string_equal(offers("sratio base --layers=conv1,layer3.0.conv2"), "layer3.0.conv2");
     assert_string_equal(offers("ls; show sm"), "smooth");
     assert_string_equal(offers("help sel"), "selectors");
+    assert_string_equal(offers("help archi"), "architectures");
+    assert_string_equal(offers("load net x y --arch resnet-cif"), "resnet-cifar resnet-cifar:B");
+    assert_string_equal(offers("load net x y --arch samples/fashion-resnet8."), "samples/fashion-resnet8.safetensors");
+    assert_string_equal(offers("fit x --arch resnet11"), "resnet110");
+    assert_string_equal(offers("load net x y --pref"), "--prefix");
     assert_string_equal(offers("load data x fashion-mnist"), "fashion-mnist:");
     assert_string_equal(offers("load net x samples/fashion-resnet8."), "samples/fashion-resnet8.safetensors");
     assert_string_equal(offers("load data x fashion-mnist:"), "fashion-mnist:test fashion-mnist:train");

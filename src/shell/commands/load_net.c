@@ -22,6 +22,7 @@ static Table *network_summary(const char *name, const Network *network, Error *e
 static bool run(Session *session, const Args *args, Result *result, Error *err) {
     Str path = {0};
     NetworkOptions options = {.architecture = args_text(args, "arch"),
+                              .prefix = args_text(args, "prefix"),
                               .normalise = args_text(args, "normalise"),
                               .key = args_text(args, "key")};
     result->name = args_text(args, "NAME");
@@ -51,24 +52,28 @@ static const ArgSpec positionals[] = {{.name = "NAME", .kind = ARG_NEW, .help = 
                                       {0}};
 #define X(name, channels, means, stds) "|" name
 #define Y(name, channels, means, stds) " " name ","
-static const ArgSpec options[] = {{.name = "arch",
-                                   .kind = ARG_TEXT,
-                                   .value = "ARCH",
-                                   .choices = "resnet-cifar",
-                                   .help = "insist on an architecture (resnet-cifar)"},
-                                  {.name = "key",
-                                   .kind = ARG_TEXT,
-                                   .value = "PATH",
-                                   .help = "take the state dict at this dotted path of a PyTorch file, such as "
-                                           "state_dict_ema; show FILE lists them"},
-                                  {.name = "normalise",
-                                   .kind = ARG_TEXT,
-                                   .choices = &(NORMALISATIONS(X))[1],
-                                   .value = "MEAN/STD",
-                                   .help = "input normalisation:" NORMALISATIONS(
-                                       Y) " or means/deviations such as .286/.353; default: that of the file, "
-                                          "else assumed"},
-                                  {0}};
+static const ArgSpec options[] = {
+    {.name = "arch",
+     .kind = ARG_FAMILY,
+     .value = "ARCH",
+     .help = "insist on an architecture: FAMILY[:VARIANT] (help architectures), or FILE.lua, a definition of your own"},
+    {.name = "prefix",
+     .kind = ARG_TEXT,
+     .value = "P",
+     .help = "take the tensors whose names begin with P, and remove it; by default the prefix under which an "
+             "architecture fits"},
+    {.name = "key",
+     .kind = ARG_TEXT,
+     .value = "PATH",
+     .help = "take the state dict at this dotted path of a PyTorch file, such as state_dict_ema; show FILE lists them"},
+    {.name = "normalise",
+     .kind = ARG_TEXT,
+     .choices = &(NORMALISATIONS(X))[1],
+     .value = "MEAN/STD",
+     .help =
+         "input normalisation:" NORMALISATIONS(Y) " or means/deviations such as .286/.353; default: that of the file, "
+                                                  "else assumed"},
+    {0}};
 #undef X
 #undef Y
 static const char *const examples[] = {"load net other sample:fashion-resnet8 --normalise fashion-mnist", NULL};
