@@ -54,24 +54,18 @@ end
 -- What a block adds its result to: x itself, x projected, or (option A) every second pixel and channels of zeros.
 local function shortcut(net, x, at, channels, stride)
   for _, names in ipairs(shortcuts) do
-    if has(at .. names[1]) then
-      return bn(conv(x, at .. names[1], {stride = stride}), at .. names[2]), "B"
-    end
+    if has(at .. names[1]) then return bn(conv(x, at .. names[1], {stride = stride}), at .. names[2]) end
   end
   if has(at .. "downsample.1") then -- an average pool before the 1x1 convolution (ResNet-D)
     if stride > 1 then x = avg_pool(x, stride, {ceil = true, exclude_padding = true}) end
-    return bn(conv(x, at .. "downsample.1"), at .. "downsample.2"), "D"
+    return bn(conv(x, at .. "downsample.1"), at .. "downsample.2")
   end
   if stride == 1 and x.channels == channels then return x end
-  if net.making and net.projection then
-    local name = at .. net.projection
-    return bn(conv(x, name .. ".0", {kernel = 1, out = channels, stride = stride}), name .. ".1"), "B"
+  if net.making then
+    return bn(conv(x, at .. "downsample.0", {kernel = 1, out = channels, stride = stride}), at .. "downsample.1")
   end
-  if x.channels > channels then
-    refuse("no '%sdownsample' to go from %d channels to %d: shortcuts of option A cannot take channels away", at,
-      x.channels, channels)
-  end
-  return shortcut_a(x, channels, {stride = stride}), "A"
+  if x.channels > channels then refuse("no '%sdownsample.0.weight' to go from %d channels to %d", at, x.channels, channels) end
+  return shortcut_a(x, channels, {stride = stride})
 end
 
 local function residual(net, row, x, at, width, stride, bottleneck)
@@ -88,8 +82,7 @@ local function residual(net, row, x, at, width, stride, bottleneck)
     y = bn(y, at .. row.norm[i])
     if i < convs or row.act then y = relu(y) end
   end
-  local z, option = shortcut(net, x, at, y.channels, stride)
-  return relu(add(excite(y, at), z)), option
+  return relu(add(excite(y, at), shortcut(net, x, at, y.channels, stride)))
 end
 
 local function stem(net, row)
@@ -105,114 +98,66 @@ local function stem(net, row)
   local kernel = dim(at .. ".weight", 3, net.variant.imagenet and 7 or 3)
   local large = kernel > 4
   local x = large and input(224, 224) or input(32, 32)
-  x = conv(x, at, {kernel = kernel, out = p.stem or net.widths and net.widths[1] or p.widths and p.widths[1],
+  x = conv(x, at, {kernel = kernel, out = net.making and (net.widths[1] or p.widths[1]) or nil,
     stride = large and 2 or 1, predicted = not large and nil})
   x = relu(bn(x, row.stem[2]))
   if large and not net.variant.nopool or net.variant.pool then
     x = row.ceil and max_pool(x, 3, {stride = 2, ceil = true}) or max_pool(x, 3, {stride = 2, pad = 1})
   end
   if not large and not net.variant.pool then assume("no max pool after the stem (resnet:pool has one)") end
-  return x, large and "ImageNet stem" or net.variant.pool and "3x3 stem, max pool" or nil
+  return x, large and "ImageNet stem" or net.variant.pool and "3x3 stem, max pool" or "3x3 stem"
 end
 
-local function forward(net, stages)
-  local row = rows[1]
-  for i, r in ipairs(rows) do
-    if has(first_convs[i]) and has(stems[i]) then row = r; break end
-  end
-  local from, p = row.from or 1, net.preset
-  local function at(s) return row.stage:format(from + s - 1, from + s - 1) end
-  if (has(at(4) .. "0") or has(at(5) .. "0")) ~= (stages == 4) and not net.making then
-    refuse("it has %s stages", stages == 4 and "no four" or "more than three")
-  end
-  if has("layer1.0.shortcut") and has("layer1.0.se.se1") or row == rows[1] and has("layer1.0.shortcut.0") and stages == 4 and
-     dim("layer1.0.conv2.weight", 2) ~= dim("layer1.0.conv2.weight", 1) and
-     dim("layer1.0.conv3.weight", 1) == dim("layer1.0.conv1.weight", 1) then
-    refuse("its blocks are those of a RegNet")
-  end
-  local bottleneck = p.bottleneck or has(at(1) .. "0." .. row.conv[3])
-  local x, how = stem(net, row)
-  local blocks, widths, options, total = {}, {}, {}, 0
-  local groups, squeezed = 1, false
-  for _, names in ipairs(excitations) do squeezed = squeezed or has(at(1) .. "0." .. names[1]) end
-  for s = 1, stages do
-    stage(s)
-    blocks[s] = count(at(s) .. "%d." .. row.conv[1], p.blocks and p.blocks[s])
-    if blocks[s] == 0 then refuse("no tensor '%s0.%s.weight'", at(s), row.conv[1]) end
-    local width = net.widths and net.widths[s] or p.widths and p.widths[s] or 0
-    for b = 0, blocks[s] - 1 do
-      block(b)
-      local name, option = at(s) .. b .. "."
-      local inner = dim(name .. row.conv[2] .. ".weight", 2)
-      if inner and dim(name .. row.conv[1] .. ".weight", 1) ~= inner then groups = dim(name .. row.conv[1] .. ".weight", 1) // inner end
-      x, option = residual(net, row, x, name, width, (s > 1 and b == 0) and 2 or 1, bottleneck)
-      if option then options[option] = true end
-    end
-    widths[s], total = dim(at(s) .. "0." .. row.conv[1] .. ".weight", 1, width), total + blocks[s]
-  end
-  stage(0)
-  x = linear(global_pool(x), net.making and net.head or first(heads))
-  assume(bottleneck and "strides as torchvision's (resnet:early strides in a bottleneck's first convolution)" or "strides as torchvision's")
-  local even = true
-  for s = 2, stages do even = even and blocks[s] == blocks[1] end
-  local option = options.A and options.B and "A and B" or options.D and "D" or options.B and "B" or "A"
-  local kind = (squeezed and "SE-" or "") .. (groups > 1 and "ResNeXt" or "ResNet") .. ((bottleneck and 3 or 2) * total + 2)
-  local notes = {how}
-  if stages == 3 then
-    notes = {"CIFAR"}
-    if not even then table.insert(notes, "blocks " .. table.concat(blocks, "/")) end
-    table.insert(notes, "option " .. option)
-  elseif not how then
-    notes = {"3x3 stem"}
-  end
-  table.insert(notes, "widths " .. table.concat(widths, "/"))
-  describe("%s (%s)", kind, table.concat(notes, ", "))
-  return x
-end
-
-local signature = {stems, first_convs}
-local variants = {pool = "a max pool follows the 3x3 stem (huyvnphan's)", nopool = "no max pool follows the 7x7 stem",
-  early = "a bottleneck's first convolution has the stride (Caffe's, MSRA's)",
-  imagenet = "with a 7x7 stem and a max pool, for 224x224 images (when making)"}
-
+local function four(blocks, bottleneck) return {blocks = blocks, bottleneck = bottleneck, widths = {64, 128, 256, 512}} end
 family{
-  name = "resnet-cifar", help = "CIFAR ResNet of three stages: any depth and widths, shortcut option A or B",
-  repositories = {"akamaster/pytorch_resnet_cifar10", "chenyaofo/pytorch-cifar-models", "bearpaw/pytorch-classification",
-    "HobbitLong/RepDistiller", "meliketoy/wide-resnet.pytorch", "kuangliu/pytorch-cifar (ResNeXt29)", "prlz77/ResNeXt.pytorch"},
-  signature = signature,
-  variants = {pool = variants.pool, early = variants.early, projection = "shortcuts of option B, else A (when making)"},
-  presets = {
-    resnet8x4 = {blocks = {1, 1, 1}, widths = {64, 128, 256}, stem = 32, projected = true},
-    resnet32x4 = {blocks = {5, 5, 5}, widths = {64, 128, 256}, stem = 32, projected = true},
-    ["resnet%d"] = function(depth)
-      if depth % 6 ~= 2 or depth < 8 then return nil, "there are resnet8, resnet14, resnet20, ...: 6n + 2 layers" end
-      local n = depth // 6
-      return {blocks = {n, n, n}, widths = {16, 32, 64}}
-    end,
-  },
-  examples = {"resnet20", "resnet32", "resnet44", "resnet56", "resnet110"},
-  widths = 3, input = {32, 32},
-  forward = function(net)
-    return forward({making = net.making, classes = net.classes, variant = net.variant, preset = net.preset,
-      widths = net.widths, head = "linear",
-      projection = (net.variant.projection or net.preset.projected) and "shortcut"}, 3)
-  end}
-
-local function four(blocks, bottleneck, widths)
-  return {blocks = blocks, bottleneck = bottleneck, widths = widths or {64, 128, 256, 512}}
-end
-family{
-  name = "resnet", help = "ResNet of four stages; made with a 3x3 stem for small images, resnet18:imagenet with torchvision's",
+  name = "resnet", help = "ResNet; made with a 3x3 stem for small images, resnet18:imagenet with torchvision's",
   repositories = {"torchvision", "timm", "transformers", "kuangliu/pytorch-cifar", "weiaicunzai/pytorch-cifar100",
-    "huyvnphan/PyTorch_CIFAR10 (resnet:pool)", "HobbitLong/RepDistiller", "open-mmlab/mmpretrain",
-    "Cadene/pretrained-models.pytorch", "moskomule/senet.pytorch"},
-  signature = signature, variants = variants,
+    "huyvnphan/PyTorch_CIFAR10 (resnet:pool)", "HobbitLong/RepDistiller", "open-mmlab/mmpretrain", "prlz77/ResNeXt.pytorch",
+    "bearpaw/pytorch-classification (ResNeXt)", "Cadene/pretrained-models.pytorch", "moskomule/senet.pytorch"},
+  signature = {stems, first_convs},
+  variants = {pool = "a max pool follows the 3x3 stem (huyvnphan's)", nopool = "no max pool follows the 7x7 stem",
+    early = "a bottleneck's first convolution has the stride (Caffe's)",
+    imagenet = "a 7x7 stem and a max pool, for 224x224 images (when making)"},
   presets = {
     resnet10 = four{1, 1, 1, 1}, resnet18 = four{2, 2, 2, 2}, resnet34 = four{3, 4, 6, 3}, resnet50 = four({3, 4, 6, 3}, true),
     resnet101 = four({3, 4, 23, 3}, true), resnet152 = four({3, 8, 36, 3}, true),
   },
   widths = 4, input = {32, 32},
   forward = function(net)
-    return forward({making = net.making, classes = net.classes, variant = net.variant, preset = net.preset,
-      widths = net.widths, head = "fc", projection = "downsample"}, 4)
+    local row, p = rows[1], net.preset
+    for i, r in ipairs(rows) do
+      if has(first_convs[i]) and has(stems[i]) then row = r; break end
+    end
+    local from = row.from or 1
+    local function at(s) return row.stage:format(from + s - 1, from + s - 1) end
+    local function of(name, i) return dim(at(1) .. "0." .. row.conv[name] .. ".weight", i) end
+    local bottleneck = p.bottleneck or has(at(1) .. "0." .. row.conv[3])
+    local groups = bottleneck and (of(2, 1) or 1) // (of(2, 2) or 1) or 1
+    local squeezed = false
+    for _, names in ipairs(excitations) do squeezed = squeezed or has(at(1) .. "0." .. names[1]) end
+    if has(at(1) .. "0.se.se1") or has("layer4.0.shortcut.0") and groups > 1 and of(1, 1) == of(3, 1) then
+      refuse("its blocks are those of a RegNet")
+    end
+    local stages = p.blocks and #p.blocks or 0
+    while has(at(stages + 1) .. "0." .. row.conv[1]) do stages = stages + 1 end
+    if row == rows[1] and stages == 3 and groups == 1 and not squeezed then refuse("it has three stages, as a CIFAR ResNet") end
+    local x, how = stem(net, row)
+    local blocks, widths, total = {}, {}, 0
+    for s = 1, stages do
+      stage(s)
+      blocks[s] = count(at(s) .. "%d." .. row.conv[1], p.blocks and p.blocks[s])
+      local width = net.making and (net.widths[s] or p.widths[s]) or 0
+      for b = 0, blocks[s] - 1 do
+        block(b)
+        x = residual(net, row, x, at(s) .. b .. ".", width, (s > 1 and b == 0) and 2 or 1, bottleneck)
+      end
+      widths[s], total = dim(at(s) .. "0." .. row.conv[1] .. ".weight", 1, width), total + blocks[s]
+    end
+    stage(0)
+    x = linear(global_pool(x), first(heads))
+    assume(bottleneck and not row.early and "strides as torchvision's (resnet:early strides in a bottleneck's first convolution)" or
+      "strides as usual")
+    local kind = (squeezed and "SE-" or "") .. (groups > 1 and "ResNeXt" or "ResNet")
+    describe("%s%d (%s, widths %s)", kind, (bottleneck and 3 or 2) * total + 2, how, table.concat(widths, "/"))
+    return x
   end}
