@@ -39,7 +39,9 @@ Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2))
 
 SOURCES := $(sort $(wildcard src/*/*.c src/*/*/*.c src/*/*/*/*.c))
-OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
+# Definitions of architectures go into the binary.
+ARCHITECTURES := $(sort $(wildcard src/net/arch/*.lua))
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/architectures.o
 TEST_SOURCES := $(sort $(wildcard tests/*/test_*.c))
 TESTS := $(TEST_SOURCES:%.c=$(BUILD)/%)
 TEST_HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
@@ -59,6 +61,13 @@ $(BUILD)/libweft.a: $(OBJECTS)
 $(BUILD)/%.o: %.c Makefile
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+$(BUILD)/architectures.c: $(ARCHITECTURES) scripts/embed Makefile
+	$(call say,EMBED,$@)
+	$(Q)mkdir -p $(@D) && scripts/embed $(ARCHITECTURES) > $@.new && mv $@.new $@
+
+$(BUILD)/architectures.o: $(BUILD)/architectures.c
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(TEST_HELPERS) $(BUILD)/libweft.a
 	$(call say,LINK,$@)

@@ -60,8 +60,9 @@ typedef struct Network {
 
 /* Options of loading; zeroed means "recognise everything". */
 typedef struct NetworkOptions {
-    const char *architecture; /* NULL: recognise; else a name of architecture_names(), refused (naming the tensor) where
-                                 it does not fit */
+    const char *architecture; /* NULL: recognise; else FAMILY[:VARIANT,...] or FILE.lua[:VARIANT,...], refused (naming
+                                 the tensor) where it does not fit */
+    const char *prefix;       /* NULL: find it; else the tensors whose names begin so are the network */
     const char *normalise;    /* NULL: from the file's metadata, else by recognition; else as normalisation_parse */
     bool own;                 /* a file of a run: its network goes on as it was, with no "load" in its lineage */
 } NetworkOptions;
@@ -124,23 +125,49 @@ size_t network_quantisers(const Network *network); /* how many there are; 0 with
  * linear layer is an error. An entry that matches nothing is STATUS_USAGE and names the nearest layer. */
 bool layer_select(const Network *network, const char *selector, bool convolutions_only, bool *chosen, Error *err);
 
-/* Architectures known, for --arch and help; ends with name NULL. */
+/* ---- architectures ----------------------------------------------------------------------------------------------- */
+
+typedef struct ArchitectureVariant {
+    const char *name, *help; /* "pool", "a max pool follows a 3x3 stem" */
+} ArchitectureVariant;
+/* A family of networks, from its definition in Lua. */
 typedef struct ArchitectureInfo {
     const char *name, *help;
+    const char *repositories; /* whose names it understands: "torchvision, kuangliu/pytorch-cifar"; may be "" */
+    const char *file;         /* "resnet.lua" */
+    bool own;                 /* the user's, not one of weft's */
+    const ArchitectureVariant *variants;
+    size_t variant_count;
+    const char **presets; /* what network_create makes of it: "resnet18"; examples where any number will do */
+    size_t preset_count;
 } ArchitectureInfo;
-const ArchitectureInfo *architecture_names(void);
+/* The families known, for --arch and help. Free with architecture_list_free. */
+typedef struct ArchitectureList {
+    ArchitectureInfo *families;
+    size_t count;
+    Str broken;     /* files of the user that are left out, a line each: "mine.lua:3: ..." */
+    void *internal; /* what the texts belong to */
+} ArchitectureList;
+/* `file`: NULL, or a definition file of the user, whose families alone are listed. */
+ArchitectureList *architecture_list(const char *file, Error *err);
+void architecture_list_free(ArchitectureList *list);
+/* The folder whose *.lua are definitions too; NULL: none. Called before anything else. */
+void architecture_folder(const char *folder);
 
 /* ---- new networks ------------------------------------------------------------------------------------------------ */
 
+enum { WIDTHS_MAX = 16 };
 /* A network to make. */
 typedef struct ArchitectureRequest {
-    const char *architecture; /* with its depth: "resnet20" (any 6n + 2) */
-    unsigned widths[3];       /* channels of the stages; 0: 16, 32, 64 */
-    unsigned in_channels;     /* 1 (made for 28x28 images) or 3 (32x32) */
+    const char *architecture; /* a preset, and variants of its family: "resnet20", "resnet18:pool"; or FILE.lua[:PRESET]
+                                 [:VARIANT,...] */
+    const char *variants;     /* more of them, comma-separated; NULL: none */
+    unsigned widths[WIDTHS_MAX]; /* channels of the stages, where the family takes such numbers; 0: its own */
+    unsigned width_count;        /* as many as there are stages; 1: the first, which the next double; 0: none is given */
+    unsigned in_channels;        /* 1 or 3 */
     unsigned classes;
     Normalisation normalisation; /* of as many channels; 0 channels: that of the dataset that has such images */
     Normalisation otherwise;     /* where no such dataset is known */
-    bool projection;             /* shortcuts of option B, else A, where a block changes its map's shape */
 } ArchitectureRequest;
 /* A network with the weights that training begins with, a function of the request and the seed: He et al.'s
  * initialisation (normal, variance 2 / fan-in) of convolutions and linear layers, biases U(-1/sqrt(fan-in),

@@ -34,31 +34,10 @@ void tensor_add(TensorBuilder *builder, unsigned rank, const uint64_t *dim, cons
 
 /* ---- architectures ----------------------------------------------------------------------------------------------- */
 
-/* What an architecture finds in a network's tensors. */
-typedef struct ArchitectureFit {
-    Graph *graph;    /* NULL: it does not fit */
-    Str description; /* "ResNet20 (CIFAR, option A, widths 16/32/64)" */
-    Str why;         /* why it does not fit, naming the tensor */
-} ArchitectureFit;
-
-typedef struct Architecture {
-    ArchitectureInfo info;
-    /* Recognises the names and shapes of network->tensors; false only where memory ran out. */
-    bool (*fit)(const Network *network, ArchitectureFit *fit, Error *err);
-    bool (*predicted)(const Tensor *convolution); /* is this weight one that a predictor predicts by default? */
-    const char *family;                           /* its networks are created as FAMILY and depth: "resnet" */
-    const char *depths;                           /* which depths there are, for messages */
-    /* Adds the tensors of a new network, all zero, named and shaped so that `fit` recognises them. STATUS_USAGE for a
-     * depth or widths that it does not have. */
-    bool (*make)(const ArchitectureRequest *request, unsigned depth, Network *network, Error *err);
-} Architecture;
-extern const Architecture architecture_resnet_cifar;
-
-/* Sets architecture, why_unknown and graph of a network whose tensors are loaded. `name`: NULL, or the one architecture
- * to accept; *found is NULL where none fits. */
-bool architecture_recognise(Network *network, const char *name, const Architecture **found, Error *err);
-/* The architecture and the depth of a name such as "resnet20". NULL and STATUS_USAGE where there is none. */
-const Architecture *architecture_named(const char *name, unsigned *depth, Error *err);
+/* Sets architecture, graph or why_unknown of a network whose tensors are loaded, strips what wrappers put before the
+ * names, and notes what was assumed. STATUS_USAGE for a name that there is not, STATUS_BAD_INPUT where the one asked for
+ * does not fit. */
+bool architecture_recognise(Network *network, const NetworkOptions *options, Error *err);
 
 /* ---- engine ------------------------------------------------------------------------------------------------------ */
 
@@ -69,8 +48,11 @@ void engine_set_kernels(Engine *engine, const struct Kernels *kernels);
 /* ---- networks ---------------------------------------------------------------------------------------------------- */
 
 const void *integers_bytes(const IntegerBytes *integers);
-/* Fills network->layers from the graph, or from ranks and names where there is none (`architecture` NULL). */
-bool network_list_layers(Network *network, const Architecture *architecture, Error *err);
+/* Fills network->layers from the graph, or from ranks and names where there is none. */
+bool network_list_layers(Network *network, Error *err);
+/* Lets go of the tensors that are not marked, and gives the others these names (tensor_count of them, NULL where not
+ * kept), which it takes over. */
+void network_keep_tensors(Network *network, const bool *keep, char **names);
 bool network_copy_layers(Network *copy, const Network *network, Error *err);
 void network_free_layers(Network *network);
 

@@ -38,15 +38,20 @@ static char *layer_name(const char *tensor, Error *err) {
     return mem_copy_bytes(tensor, length, err);
 }
 
-static bool add_layer(Network *network, size_t tensor, const Architecture *architecture, Error *err) {
+/* `op`: the layer's operation; NULL where there is no graph. Stage and block are what the architecture counts it to. */
+static bool add_layer(Network *network, size_t tensor, const Op *op, bool staged, Error *err) {
     Layer *layer = &network->layers[network->layer_count];
     const Tensor *weight = network->tensors[tensor].tensor;
     char *name = layer_name(network->tensors[tensor].name, err);
     if (!name) return false;
     *layer = (Layer){.name = name, .tensor = tensor, .convolution = weight->rank == 4};
-    if (layer->convolution)
-        layer->predicted = architecture ? architecture->predicted(weight) : weight->dim[2] > 1 || weight->dim[3] > 1;
-    stage_and_block(name, &layer->stage, &layer->block);
+    if (layer->convolution) layer->predicted = op ? op->predicted : weight->dim[2] > 1 || weight->dim[3] > 1;
+    if (staged) {
+        layer->stage = op->stage > 0 ? (int)op->stage : -1;
+        layer->block = (int)op->block - 1;
+    } else {
+        stage_and_block(name, &layer->stage, &layer->block);
+    }
     network->layer_count++;
     return true;
 }
@@ -62,18 +67,20 @@ static bool looks_like_weight(const NetTensor *tensor) {
     return tensor->tensor->rank == 2 && (named || plain);
 }
 
-bool network_list_layers(Network *network, const Architecture *architecture, Error *err) {
+bool network_list_layers(Network *network, Error *err) {
     const Graph *graph = network->graph;
+    bool staged = false;
+    for (size_t i = 0; graph && i < graph->count; i++) staged = staged || graph->ops[i].stage > 0;
     network->layers = mem_alloc(graph ? graph->count : network->tensor_count, sizeof *network->layers, err);
     if (!network->layers) return false;
     for (size_t i = 0; graph && i < graph->count; i++) {
         const Op *op = &graph->ops[i];
         if ((op->kind == OP_CONV || op->kind == OP_LINEAR) &&
-            !add_layer(network, (size_t)op->weight, architecture, err))
+            !add_layer(network, (size_t)op->weight, op, staged, err))
             return false;
     }
     for (size_t i = 0; !graph && i < network->tensor_count; i++)
-        if (looks_like_weight(&network->tensors[i]) && !add_layer(network, i, NULL, err)) return false;
+        if (looks_like_weight(&network->tensors[i]) && !add_layer(network, i, NULL, false, err)) return false;
     return true;
 }
 

@@ -166,18 +166,17 @@ static bool is_predictor(const Checkpoint *checkpoint, Error *err) {
 
 Network *network_from_checkpoint(Checkpoint *checkpoint, const NetworkOptions *options, Error *err) {
     static const NetworkOptions defaults;
-    const Architecture *architecture = NULL;
     if (is_predictor(checkpoint, err)) return NULL;
     Network *network = mem_alloc(1, sizeof *network, err);
     if (!network) return NULL;
     if (!options) options = &defaults;
     bool done = load_tensors(network, checkpoint, err) && load_notes(network, checkpoint, err) &&
                 load_lineage(network, checkpoint, options->own, err);
-    if (done && !architecture_recognise(network, options->architecture, &architecture, err)) {
+    if (done && !architecture_recognise(network, options, err)) {
         done = false;
         if (err->status == STATUS_BAD_INPUT) error_prefix(err, "%s", checkpoint_path(checkpoint));
     }
-    if (done && network_list_layers(network, architecture, err) &&
+    if (done && network_list_layers(network, err) &&
         load_normalisation(network, checkpoint, options->normalise, err) && quantisers_read(network, checkpoint, err))
         return network;
     network_free(network);
@@ -191,13 +190,30 @@ Network *network_load(const char *path, const NetworkOptions *options, Error *er
     return network;
 }
 
+static void tensor_done(NetTensor *tensor) {
+    mem_free(tensor->name);
+    tensor_release(tensor->tensor);
+    integers_release(tensor->integers);
+}
+
+void network_keep_tensors(Network *network, const bool *keep, char **names) {
+    size_t kept = 0;
+    for (size_t i = 0; i < network->tensor_count; i++) {
+        NetTensor tensor = network->tensors[i];
+        if (!keep[i]) {
+            tensor_done(&tensor);
+            continue;
+        }
+        mem_free(tensor.name);
+        tensor.name = names[i];
+        network->tensors[kept++] = tensor;
+    }
+    network->tensor_count = kept;
+}
+
 void network_free(Network *network) {
     if (!network) return;
-    for (size_t i = 0; i < network->tensor_count; i++) {
-        mem_free(network->tensors[i].name);
-        tensor_release(network->tensors[i].tensor);
-        integers_release(network->tensors[i].integers);
-    }
+    for (size_t i = 0; i < network->tensor_count; i++) tensor_done(&network->tensors[i]);
     network_free_layers(network);
     graph_release(network->graph);
     key_value_free(network->lineage, network->lineage_count);

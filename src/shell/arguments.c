@@ -95,6 +95,8 @@ static bool set_value(Session *session, ArgValue *value, const char *text, bool 
     case ARG_SHOWN:
     case ARG_LAYER:
     case ARG_LAYERS:
+    case ARG_FAMILY:
+    case ARG_PRESET:
     case ARG_SPEC:
     case ARG_COMMAND:
     case ARG_MAKER:

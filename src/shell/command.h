@@ -31,6 +31,8 @@ typedef enum ArgKind {
     ARG_NEW,       /* a name for a new object */
     ARG_LAYER,     /* a layer of the network given first */
     ARG_LAYERS,    /* a layer selector (help selectors) */
+    ARG_FAMILY,    /* an architecture to recognise (help architectures) */
+    ARG_PRESET,    /* an architecture to make */
     ARG_SPEC,      /* a dataset specification (help data) */
     ARG_COMMAND,   /* a command or help topic */
     ARG_MAKER,     /* a command that makes a network of a network */

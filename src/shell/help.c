@@ -164,8 +164,7 @@ void argument_details(const ArgSpec *spec, Str *out) {
     str_done(&details);
 }
 
-/* Text filled to `width` columns, every line indented. */
-static void add_filled(Str *out, const char *text, size_t indent, size_t width) {
+void help_filled(Str *out, const char *text, size_t indent, size_t width) {
     size_t column = 0;
     while (*text) {
         text += strspn(text, " ");
@@ -198,12 +197,12 @@ static void add_argument(const ArgSpec *spec, Str *out) {
     if (term.length <= 22) {
         str_addf(out, "  %-22s ", str_text(&term));
         Str filled = {0};
-        add_filled(&filled, str_text(&text), 25, 100);
+        help_filled(&filled, str_text(&text), 25, 100);
         str_add(out, filled.length > 25 ? filled.text + 25 : "\n");
         str_done(&filled);
     } else {
         str_addf(out, "  %s\n", str_text(&term));
-        add_filled(out, str_text(&text), 25, 100);
+        help_filled(out, str_text(&text), 25, 100);
     }
     str_done(&term);
     str_done(&text);
@@ -220,10 +219,10 @@ static void add_command(const Command *command, Str *out) {
     Str synopsis = {0};
     command_synopsis(command, &synopsis);
     str_addf(out, "%s: %s\n\n", command->name, command->summary);
-    add_filled(out, str_text(&synopsis), 2, 100);
+    help_filled(out, str_text(&synopsis), 2, 100);
     if (command->description) {
         str_add(out, "\n");
-        add_filled(out, command->description, 0, 100);
+        help_filled(out, command->description, 0, 100);
     }
     add_arguments("Arguments", command, command->positionals, out);
     add_arguments("Options", command, command->options, out);
@@ -247,17 +246,22 @@ void help_overview(Str *out) {
     str_add(out, "\nTopics (help TOPIC)\n");
     for (const HelpTopic *topic = help_topics; topic->name; topic++)
         str_addf(out, "  %-12s %s\n", topic->name, topic->summary);
-    str_add(out, "  data         what a dataset can be: DATA SPEC\n");
+    for (const MadeTopic *topic = made_topics; topic->name; topic++)
+        str_addf(out, "  %-12s %s\n", topic->name, topic->summary);
     str_add(out, "\nhelp COMMAND explains one command; apropos WORD searches all of this.\n");
 }
 
-static void add_data_topic(Str *out) {
-    str_add(out, "data: what a dataset can be (load data NAME SPEC)\n\n");
+static void data_topic(bool own, Str *out) {
+    (void)own;
     for (const DatasetKind *kind = dataset_kinds(); kind->name; kind++) {
         str_addf(out, "  %s\n", kind->form);
-        add_filled(out, kind->help, 6, 100);
+        help_filled(out, kind->help, 6, 100);
     }
 }
+
+const MadeTopic made_topics[] = {{"data", "what a dataset can be: DATA SPEC", data_topic},
+                                 {"architectures", "networks that are recognised, and made", architectures_topic},
+                                 {NULL, NULL, NULL}};
 
 bool help_text(const char *topic, Str *out, Error *err) {
     if (!topic) {
@@ -277,16 +281,18 @@ bool help_text(const char *topic, Str *out, Error *err) {
             str_addf(out, "%s: %s\n\n%s", each->name, each->summary, each->text);
             found++;
         }
-    if (!found && strcmp(topic, "data") == 0) {
-        add_data_topic(out);
-        found++;
-    }
+    for (const MadeTopic *each = made_topics; each->name && !found; each++)
+        if (strcmp(each->name, topic) == 0) {
+            str_addf(out, "%s: %s\n\n", each->name, each->summary);
+            each->add(true, out);
+            found++;
+        }
     if (found) return true;
     const char *names[160];
     size_t count = 0;
     for (const Command *const *each = commands; *each && count < 128; each++) names[count++] = (*each)->name;
     for (const HelpTopic *each = help_topics; each->name; each++) names[count++] = each->name;
-    names[count++] = "data";
+    for (const MadeTopic *each = made_topics; each->name; each++) names[count++] = each->name;
     const char *near = text_nearest(topic, names, count);
     if (near) return error_set(err, STATUS_USAGE, "no help on '%s'; did you mean %s?", topic, near);
     return error_set(err, STATUS_USAGE, "no help on '%s' (apropos %s searches all help)", topic, topic);
@@ -315,10 +321,12 @@ bool help_apropos(const char *word, Str *out) {
     for (const HelpTopic *topic = help_topics; topic->name; topic++)
         if (contains(topic->name, word) || contains(topic->summary, word) || contains(topic->text, word))
             str_addf(out, "  %-12s %s (topic)\n", topic->name, topic->summary);
-    for (const DatasetKind *kind = dataset_kinds(); kind->name; kind++)
-        if (contains(kind->name, word) || contains(kind->help, word)) {
-            str_add(out, "  data         what a dataset can be: DATA SPEC (topic)\n");
-            break;
-        }
+    for (const MadeTopic *topic = made_topics; topic->name; topic++) {
+        Str text = {0};
+        topic->add(true, &text);
+        if (contains(topic->name, word) || contains(topic->summary, word) || contains(str_text(&text), word))
+            str_addf(out, "  %-12s %s (topic)\n", topic->name, topic->summary);
+        str_done(&text);
+    }
     return out->length > before;
 }

@@ -167,6 +167,18 @@ typedef struct HelpTopic {
     const char *name, *summary, *text;
 } HelpTopic;
 extern const HelpTopic help_topics[]; /* ends with name NULL */
+/* Topics whose text is made; ends with name NULL. */
+typedef struct MadeTopic {
+    const char *name, *summary;
+    void (*add)(bool own, Str *out); /* `own`: with what the user added */
+} MadeTopic;
+extern const MadeTopic made_topics[];
+/* Text filled to `width` columns, every line indented. */
+void help_filled(Str *out, const char *text, size_t indent, size_t width);
+
+/* ---- architectures.c ---- */
+void architecture_folder_set(void); /* to the user's data folder */
+void architectures_topic(bool own, Str *out);
 
 /* ---- complete.c ---- */
 void complete_start(Session *session); /* hands the completer to readline */

@@ -21,7 +21,9 @@ static Table *network_summary(const char *name, const Network *network, Error *e
 
 static bool run(Session *session, const Args *args, Result *result, Error *err) {
     Str path = {0};
-    NetworkOptions options = {.architecture = args_text(args, "arch"), .normalise = args_text(args, "normalise")};
+    NetworkOptions options = {.architecture = args_text(args, "arch"),
+                              .prefix = args_text(args, "prefix"),
+                              .normalise = args_text(args, "normalise")};
     result->name = args_text(args, "NAME");
     bool ok = workspace_accepts(session, result->name, OBJECT_NETWORK, err) &&
               path_find(args_text(args, "FILE"), &path, err) &&
@@ -44,10 +46,14 @@ static const ArgSpec positionals[] = {{.name = "NAME", .kind = ARG_NEW, .help = 
                                       {0}};
 static const ArgSpec options[] = {
     {.name = "arch",
-     .kind = ARG_TEXT,
+     .kind = ARG_FAMILY,
      .value = "ARCH",
-     .choices = "resnet-cifar",
-     .help = "insist on an architecture (resnet-cifar)"},
+     .help = "insist on an architecture: FAMILY[:VARIANT] (help architectures), or FILE.lua, a definition of your own"},
+    {.name = "prefix",
+     .kind = ARG_TEXT,
+     .value = "P",
+     .help = "take the tensors whose names begin with P, and remove it; by default the prefix under which an "
+             "architecture fits"},
     {.name = "normalise",
      .kind = ARG_TEXT,
      .choices = "cifar10|cifar100|fashion-mnist|none",
