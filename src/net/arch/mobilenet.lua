@@ -1,11 +1,10 @@
 -- MobileNet (Howard et al., 2017): depthwise 3x3 convolutions, each followed by a 1x1 convolution.
 
 -- The names of block i (from 1): depthwise convolution and norm, pointwise convolution and norm.
+local places = {"stem.1.", "conv1.0.", "conv1.1.", "conv2.0.", "conv2.1.", "conv3.0.", "conv3.1.", "conv3.2.", "conv3.3.", "conv3.4.",
+  "conv3.5.", "conv4.0.", "conv4.1."}
 local function weiaicunzai(i)
-  local groups, at = {1, 2, 2, 6, 2}, "stem.1."
-  for g, n in ipairs(groups) do
-    if i > n then i = i - n else at = g == 1 and "stem.1." or ("conv%d.%d."):format(g - 1, i - 1); break end
-  end
+  local at = places[i] or "conv5."
   return {at .. "depthwise.0", at .. "depthwise.1", at .. "pointwise.0", at .. "pointwise.1"}
 end
 local function kuangliu(i)

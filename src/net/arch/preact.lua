@@ -4,13 +4,15 @@
 -- activation, else the block's input. `strided`: which convolution of a block has the stride. `last`: the norm before the head.
 local rows = {
   {stem = "conv1", stage = "block%d.layer.", norm = {"bn1", "bn2"}, conv = {"conv1", "conv2"}, projected = "convShortcut",
-   activated = true, last = "bn1"},
+   activated = true, last = "bn1", wide = true},
   {stem = "conv1", stage = "layer%d.", norm = {"bn1", "bn2", "bn3"}, conv = {"conv1", "conv2", "conv3"},
    projected = "shortcut.0", activated = true},
+  {stem = "conv1", biased = true, stage = "layer%d.", norm = {"bn1", "bn2"}, conv = {"conv1", "conv2"},
+   projected = "shortcut.0", strided = 2, last = "bn1", wide = true},
   {stem = "conv1", stage = "layer%d.", norm = {"bn1", "bn2", "bn3"}, conv = {"conv1", "conv2", "conv3"},
    projected = "downsample.0", last = "bn"},
   {stem = "init_conv", stage = "conv%d.", from = 2, norm = {"residual.0", "residual.3"}, conv = {"residual.2", "residual.6"},
-   projected = "shortcut.0", last = "bn"},
+   projected = "shortcut.0", last = "bn", wide = true},
   {stem = "pre.0", stem_norm = "pre.1", stage = "stage%d.", norm = {"residual.0", "residual.3", "residual.6"},
    conv = {"residual.2", "residual.5", "residual.8"}, projected = "shortcut", strided = 1},
 }
@@ -20,7 +22,9 @@ local function find(net)
   for _, row in ipairs(rows) do
     local first = row.stage:format(row.from or 1) .. "0." .. row.norm[1]
     if has(row.stem) and has(first .. ".running_mean") then
-      if row.projected ~= "shortcut.0" or not has("layer2.0.downsample.0") then return row end
+      local biased = has("conv1.bias") and has("layer1.0.conv1.bias")
+      local elsewhere = row.projected == "shortcut.0" and has("layer2.0.downsample.0")
+      if not elsewhere and (row.stem ~= "conv1" or biased == (row.biased or false)) then return row end
     end
   end
   refuse("no first norm of a block")
@@ -32,10 +36,10 @@ local function excite(x, at) -- squeeze and excitation by 1x1 convolutions
   return mul(x, sigmoid(conv(y, at .. "fc2", {predicted = false})))
 end
 
-local function residual(net, row, x, at, width, stride, strided)
+local function residual(net, row, x, at, width, stride)
   local bottleneck = net.preset.bottleneck or has(at .. row.conv[#row.conv]) and #row.conv == 3
   local convs = bottleneck and 3 or 2
-  strided = strided or bottleneck and (row.strided or 2) or 1
+  local strided = row.strided or bottleneck and 2 or 1
   local y, active = x, nil
   for i = 1, convs do
     y = relu(bn(y, at .. row.norm[i]))
@@ -71,7 +75,6 @@ family{
   forward = function(net)
     local row, p = find(net), net.preset
     local function at(s) return row.stage:format((row.from or 1) + s - 1) end
-    local biased = has("conv1.bias") and has("layer1.0.conv1.bias") -- meliketoy's: the second convolution has the stride
     local large = dim(row.stem .. ".weight", 3, 3) > 4
     local x = large and input(224, 224) or input(32, 32)
     x = conv(x, row.stem, {kernel = not large and net.making and 3 or nil, out = p.widths and p.widths[1], stride = large and 2 or 1,
@@ -87,20 +90,20 @@ family{
       for b = 0, n - 1 do
         block(b)
         local width = p.widths and p.widths[s + 1] or 0
-        x, bottleneck = residual(net, row, x, at(s) .. b .. ".", width, (s > 1 and b == 0) and 2 or 1, biased and 2 or nil)
+        x, bottleneck = residual(net, row, x, at(s) .. b .. ".", width, (s > 1 and b == 0) and 2 or 1)
       end
       total = total + n
     end
     stage(0)
-    local last = row.last or has("bn1") and not stemmed and "bn1" or has("bn") and "bn"
+    local last = row.last or has("bn") and "bn"
     if last then x = relu(bn(x, last)) end
     leave("sub_block1", "a block that the network does not use")
     local width = dim(at(1) .. "0." .. row.conv[1] .. ".weight", 1, p.widths and p.widths[2])
     local channels = x.channels
-    x = linear(global_pool(x), first{row.last == "bn1" and "fc" or "linear", "fc"})
+    x = linear(global_pool(x), first{row == rows[1] and "fc" or "linear", "fc"})
     assume("strides as usual: the first block of every stage but the first halves the map")
-    if stages == 3 and not bottleneck and (row.last or biased) and row.projected ~= "downsample.0" then
-      describe("WRN-%d-%g (widths %d/%d/%d)", 2 * total + 4, width / 16, width, channels // 2, channels)
+    if row.wide then
+      describe("WRN-%d-%g (widths %d/%d/%d)", 2 * total + 4, width / dim(row.stem .. ".weight", 1, 16), width, channels // 2, channels)
     else
       describe("%s%d (widths %d to %d)", has("layer1.0.fc1") and "SE-PreActResNet" or "PreActResNet", (bottleneck and 3 or 2) * total + 2, width,
         channels)

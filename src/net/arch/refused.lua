@@ -3,6 +3,9 @@
 local function cannot(name, help, signature, what, what_it_is)
   family{name = name, help = help, repositories = {"torchvision", "timm", "transformers"}, signature = signature, presets = nil,
     forward = function(net)
+      for _, module in ipairs{"features", "stem", "stages", "blocks", "layers", "encoder", "transformer", "embeddings"} do
+        leave(module, what) -- so that this is the nearest definition
+      end
       refuse("it is a %s, which needs %s: weft does not run these; analyses of weights work", what_it_is, what)
     end}
 end
