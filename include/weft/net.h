@@ -89,6 +89,13 @@ void network_replace(Network *network, size_t index, Tensor *tensor);
  * has no place for quantisers and is then STATUS_USAGE; so are others. */
 bool network_save(const Network *network, const char *path, bool overwrite, Error *err);
 
+/* The network's graph as text, a line an operation (see src/net/graph/text.c), without its quantisers: what a saved
+ * file carries as weft.graph. Only with a graph. */
+bool network_graph_text(const Network *network, Str *out, Error *err);
+/* A row for each operation: name, kind, inputs, settings, shape of the result for images of the size the graph was made
+ * for, stage and block, learnable parameters, and multiply-adds per image (of convolutions and linear layers); notes
+ * "input", "parameters" and "multiply_adds" have the totals. STATUS_FAILED with why_unknown where there is no graph. */
+Table *network_graph_table(const Network *network, Error *err);
 /* What a .safetensors of the network holds, for a caller that writes more beside it. Points into the network;
  * file_parts_done. */
 bool network_parts(const Network *network, FileParts *out, Error *err);

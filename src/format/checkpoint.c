@@ -154,18 +154,6 @@ static bool name_file(Error *err, const char *path) {
     return error_prefix(err, "%s", path);
 }
 
-/* DataParallel's prefix, where every name carries it; the names' order stays. */
-static bool strip_module(Checkpoint *checkpoint, Error *err) {
-    static const char prefix[] = "module.";
-    const size_t length = sizeof prefix - 1;
-    for (size_t i = 0; i < checkpoint->count; i++)
-        if (strncmp(checkpoint->tensors[i].name, prefix, length) != 0 || !checkpoint->tensors[i].name[length])
-            return true;
-    if (checkpoint->count == 0) return true;
-    for (size_t i = 0; i < checkpoint->count; i++) checkpoint->tensors[i].name += length;
-    return checkpoint_add_note(checkpoint, err, "every name began with \"%s\"; stripped", prefix);
-}
-
 static bool ends_with(const char *text, const char *end) {
     size_t length = strlen(text), end_length = strlen(end);
     return length >= end_length && strcmp(text + length - end_length, end) == 0;
@@ -233,10 +221,6 @@ Checkpoint *checkpoint_parse(File *file, Error *err) {
         goto out;
     }
     checkpoint = open_kind(file, kind, err);
-    if (checkpoint && !strip_module(checkpoint, err)) {
-        checkpoint_close(checkpoint);
-        checkpoint = NULL;
-    }
     if (!checkpoint) name_file(err, path);
 out:
     mem_free(path);

@@ -128,7 +128,7 @@ static bool list_families(Library *library, Error *err) {
     for (size_t i = 0; i < library->state_count; i++)
         for (size_t k = 0; k < definitions_count(library->states[i]); k++)
             library->entries[library->count++] =
-                (LibraryEntry){library->states[i], definitions_family(library->states[i], k)};
+                (LibraryEntry){library->states[i], definitions_family(library->states[i], k), false};
     return true;
 }
 

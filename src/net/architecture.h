@@ -7,6 +7,7 @@
 typedef struct LibraryEntry {
     Definitions *definitions;
     const Family *family;
+    bool broken; /* its forward failed: it is not run again */
 } LibraryEntry;
 
 /* Families, weft's own first, in the order in which they are tried. */

@@ -12,6 +12,10 @@
  * is missing or of another shape than its operation needs. */
 Shape *graph_shapes(const Network *network, unsigned height, unsigned width, Error *err);
 
+/* The graph of such a text as network_graph_text writes, over the tensors of `network`. STATUS_BAD_INPUT, naming the
+ * line or the operation, where it is none or cannot run on the size it was made for. */
+Graph *network_graph_read(const Network *network, const char *text, Error *err);
+
 /* ---- quantisers -------------------------------------------------------------------------------------------------- */
 
 /* Quantisers and the layers' bits to the metadata of a file, and back from it; network->graph and layers are there.

@@ -155,6 +155,27 @@ static bool load_normalisation(Network *network, const Checkpoint *checkpoint, c
     return true;
 }
 
+static bool copy_optional(char **out, const char *text, Error *err) {
+    if (!text) return true;
+    *out = mem_copy_text(text, err);
+    return *out != NULL;
+}
+
+/* A network that weft saved carries its graph; others are recognised. An --arch is for what the graph does not say. */
+static bool find_graph(Network *network, const Checkpoint *checkpoint, const NetworkOptions *options, Error *err) {
+    const char *text = checkpoint_metadata_find(checkpoint, "weft.graph");
+    const char *name = checkpoint_metadata_find(checkpoint, "weft.architecture");
+    if (text && !options->architecture && !options->prefix) {
+        network->graph = network_graph_read(network, text, err);
+        if (network->graph) return copy_optional(&network->architecture, name ? name : "saved graph", err);
+        if (err->status == STATUS_BAD_INPUT) error_prefix(err, "%s: metadata weft.graph", checkpoint_path(checkpoint));
+        return false;
+    }
+    if (architecture_recognise(network, options, err)) return true;
+    if (err->status == STATUS_BAD_INPUT) error_prefix(err, "%s", checkpoint_path(checkpoint));
+    return false;
+}
+
 /* Files of weft say what they are. */
 static bool is_predictor(const Checkpoint *checkpoint, Error *err) {
     const char *kind = checkpoint_metadata_find(checkpoint, "weft.kind");
@@ -172,11 +193,7 @@ Network *network_from_checkpoint(Checkpoint *checkpoint, const NetworkOptions *o
     if (!options) options = &defaults;
     bool done = load_tensors(network, checkpoint, err) && load_notes(network, checkpoint, err) &&
                 load_lineage(network, checkpoint, options->own, err);
-    if (done && !architecture_recognise(network, options, err)) {
-        done = false;
-        if (err->status == STATUS_BAD_INPUT) error_prefix(err, "%s", checkpoint_path(checkpoint));
-    }
-    if (done && network_list_layers(network, err) &&
+    if (done && find_graph(network, checkpoint, options, err) && network_list_layers(network, err) &&
         load_normalisation(network, checkpoint, options->normalise, err) && quantisers_read(network, checkpoint, err))
         return network;
     network_free(network);
@@ -225,12 +242,6 @@ void network_free(Network *network) {
 }
 
 /* ---- deriving ---------------------------------------------------------------------------------------------------- */
-
-static bool copy_optional(char **out, const char *text, Error *err) {
-    if (!text) return true;
-    *out = mem_copy_text(text, err);
-    return *out != NULL;
-}
 
 static bool copy_tensors(Network *copy, const Network *network, Error *err) {
     copy->tensors = mem_alloc(network->tensor_count, sizeof *copy->tensors, err);

@@ -22,6 +22,7 @@ typedef struct Search {
     const LibraryEntry *nearest; /* none found: which comes nearest, by tensors, then by its signature */
     Str why;
     size_t matched, signature;
+    bool mistake; /* the nearest is the user's and did not come to an end: nothing is nearer */
 } Search;
 
 /* ---- trying ------------------------------------------------------------------------------------------------------ */
@@ -29,7 +30,9 @@ typedef struct Search {
 static void remember_nearest(Search *search, const LibraryEntry *entry, size_t signature, Fit *fit) {
     const bool nearer = !search->nearest || fit->matched > search->matched ||
                         (fit->matched == search->matched && signature > search->signature);
-    if (!nearer) return;
+    const bool mistake = entry->broken && entry->family->own; /* its author wants to hear of it */
+    if (search->mistake || (!nearer && !mistake)) return;
+    search->mistake = mistake;
     search->nearest = entry;
     search->matched = fit->matched;
     search->signature = signature;
@@ -50,9 +53,9 @@ static bool try_one(Search *search, const LibraryEntry *entry, const View *view,
 static bool try_view(Search *search, const View *view, bool all, const LibraryEntry **found, Fit *fit, Error *err) {
     *found = NULL;
     for (size_t i = 0; i < search->library.count; i++) {
-        const LibraryEntry *entry = &search->library.entries[i];
+        LibraryEntry *entry = &search->library.entries[i];
+        if (entry->broken || (search->asked && entry != search->asked)) continue;
         const size_t signature = family_signature(entry->family, view);
-        if (search->asked && entry != search->asked) continue;
         if (!all && signature < entry->family->signature_count) continue;
         if (all && signature == 0 && !search->asked && entry->family->signature_count > 0) continue;
         if (!try_one(search, entry, view, fit, err)) return false;
@@ -60,6 +63,7 @@ static bool try_view(Search *search, const View *view, bool all, const LibraryEn
             *found = entry;
             return true;
         }
+        entry->broken = fit->broken;
         remember_nearest(search, entry, signature, fit);
         fit_done(fit);
     }
@@ -166,8 +170,10 @@ static bool take(Network *network, Search *search, Error *err) {
 /* None fits: the nearest one's reason, the error where it was asked for. */
 static bool refuse(Network *network, Search *search, const View *view, bool forced, Error *err) {
     Str why = {0};
-    if (search->nearest && (search->matched > 0 || search->signature > 0 || search->asked))
-        str_addf(&why, "not %s: %s", search->nearest->family->name, str_text(&search->why));
+    if (search->nearest && (search->matched > 0 || search->signature > 0 || search->mistake || search->asked ||
+                            search->library.only_file))
+        str_addf(&why, search->nearest->family->own ? "not %s (%s): %s" : "not %s%.0s: %s", search->nearest->family->name,
+                 search->nearest->family->file, str_text(&search->why));
     else
         str_add(&why, "its names are those of no architecture (help architectures)");
     bool done = str_ok(&why, err);

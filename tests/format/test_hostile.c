@@ -8,6 +8,7 @@
 #include "../support/hostile.h"
 #include "weft/data.h"
 #include "weft/format.h"
+#include "weft/net.h"
 #include "weft/predictor.h"
 
 #include <dirent.h>
@@ -49,6 +50,12 @@ static bool load(const HostileCase *hostile, const char *path, Str *notes, Error
         Predictor *predictor = predictor_load(path, NULL, NULL, err);
         predictor_free(predictor);
         return predictor != NULL;
+    }
+    if (strcmp(hostile->load, "arch") == 0) {
+        const NetworkOptions options = {.architecture = path};
+        Network *network = network_load("samples/fashion-resnet8.safetensors", &options, err);
+        network_free(network);
+        return network != NULL;
     }
     char *spec = spec_of(hostile, path);
     Dataset *dataset = dataset_load(spec, 0, err);
@@ -168,9 +175,14 @@ static void test_predictor(void **state) {
     walk(hostile_predictor);
 }
 
+static void test_arch(void **state) {
+    (void)state;
+    walk(hostile_arch);
+}
+
 static int write_list(const char *folder) {
     const HostileCase *const lists[] = {hostile_any,      hostile_safetensors, hostile_torch,   hostile_npy,
-                                        hostile_datasets, hostile_predictor,   hostile_pictures};
+                                        hostile_datasets, hostile_predictor,   hostile_pictures, hostile_arch};
     mkdir(folder, 0777); /* it may be there */
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         for (const HostileCase *hostile = lists[i]; hostile->name; hostile++) {
@@ -321,6 +333,7 @@ int main(int count, char **argument) {
         cmocka_unit_test(test_npy),
         cmocka_unit_test(test_datasets),
         cmocka_unit_test(test_predictor),
+        cmocka_unit_test(test_arch),
         cmocka_unit_test(test_pictures),
         cmocka_unit_test(test_truncations),
         cmocka_unit_test(test_overwritten_bytes),

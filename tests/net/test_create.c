@@ -151,7 +151,7 @@ static void bad_requests(void **state) {
     request.widths[1] = 8;
     refused(&request, STATUS_USAGE, "from 16 channels to 8");
     request.widths[1] = 0;
-    request.widths[2] = INT32_MAX;
+    request.widths[2] = 1u << 20;
     refused(&request, STATUS_LIMIT, "a new network needs");
     request.widths[2] = 0;
     mem_set_budget(100000);
@@ -327,7 +327,7 @@ static void leaves_state_alone(void **state) {
         Network *back = load(path);
         if (mark) check_same(network, back);
         if (mark) assert_int_equal(back->note_count, 0);
-        if (!mark) assert_non_null(strstr(back->why_unknown, "'state.first' does not belong"));
+        if (!mark) assert_int_equal(back->tensor_count, network->tensor_count + 1);
         network_free(back);
     }
     file_parts_done(&parts);

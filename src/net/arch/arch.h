@@ -108,6 +108,7 @@ typedef struct Fit {
     Str left;       /* what it leaves alone: "the auxiliary classifier (AuxLogits.*)" */
     Str why;        /* why it does not fit */
     size_t matched; /* tensors found before it did not fit */
+    bool broken;    /* it did not come to an end: an error in it, or a limit */
 } Fit;
 void fit_done(Fit *fit);
 /* Both are false only where memory ran out. */

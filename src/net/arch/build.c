@@ -9,7 +9,7 @@
 
 #include "net/arch/state.h"
 
-enum { OPS_MAX = 20000, OPTION_MAX = 1 << 16, NAME_MAX_LENGTH = 256 };
+enum { OPS_MAX = 20000, OPTION_MAX = 1 << 16, CHANNELS_MAX = 1 << 20, NAME_MAX_LENGTH = 256 };
 
 /* ---- options ----------------------------------------------------------------------------------------------------- */
 
@@ -141,6 +141,10 @@ static int add_op(lua_State *lua, Op op, const char *name) {
     const Shape in = build->shapes[op.input[0]];
     const Shape other = op_inputs(op.kind) == 2 ? build->shapes[op.input[1]] : in;
     if (!op_shape(&graph->ops[at], in, other, &build->shapes[at], &why)) return misfit(lua, "%s", why.text);
+    const Shape *out = &build->shapes[at];
+    if (out->channels > CHANNELS_MAX || out->height > OPTION_MAX || out->width > OPTION_MAX)
+        return misfit(lua, "%s: a map of %ux%ux%u is out of range", graph->ops[at].name, out->channels, out->height,
+                      out->width);
     return push_map(lua, at);
 }
 

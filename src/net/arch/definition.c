@@ -15,6 +15,7 @@ enum {
     CHUNK_SIZE = 1 << 18,
     STEPS_BETWEEN = 100, /* two looks of the hook */
     STEPS_MAX = 5000000,
+    STEPS_ALL = 50000000, /* of all calls */
     SECONDS_MAX = 5, /* many times what the instructions take, unless each is a slow one */
     REP_MAX = 1000,
 };
@@ -93,12 +94,16 @@ static void on_count(lua_State *lua, lua_Debug *where) {
     Definitions *definitions = definitions_of(lua);
     (void)where;
     definitions->steps += STEPS_BETWEEN;
-    if (definitions->steps <= STEPS_MAX && !definitions->over &&
+    definitions->all_steps += STEPS_BETWEEN;
+    if (definitions->steps <= STEPS_MAX && definitions->all_steps <= STEPS_ALL && !definitions->over &&
         clock_seconds() - definitions->began < (double)SECONDS_MAX)
         return;
     definitions->over = true;
     lua_sethook(lua, on_count, LUA_MASKCOUNT, 1);
-    luaL_error(lua, "the definition runs for too long");
+    luaL_where(lua, 0);
+    lua_pushliteral(lua, "the definition runs for too long");
+    lua_concat(lua, 2);
+    lua_error(lua);
 }
 
 static void from_lua(Definitions *definitions, int outcome, Error *err) {
@@ -109,6 +114,8 @@ static void from_lua(Definitions *definitions, int outcome, Error *err) {
     else if (outcome == LUA_ERRMEM)
         error_set(err, STATUS_BAD_INPUT, "%s: the definition needs more than %d MiB of memory", file ? file : "Lua",
                   MEMORY_MAX >> 20);
+    else if (lua_type(lua, -1) == LUA_TSTRING && file && !strstr(lua_tostring(lua, -1), file))
+        error_set(err, STATUS_BAD_INPUT, "%s: %s", file, lua_tostring(lua, -1));
     else if (lua_type(lua, -1) == LUA_TSTRING)
         error_set(err, STATUS_BAD_INPUT, "%s", lua_tostring(lua, -1));
     else
@@ -252,6 +259,7 @@ bool definitions_add(Definitions *definitions, const char *name, const char *tex
         memcpy(shown, "...", 3), memcpy(shown + 3, name + size - most, most + 1);
     Source source = {shown, text, length};
     definitions->own = own;
+    definitions->before = before;
     const bool done = definitions_call(definitions, run_source, &source, err);
     if (!done) definitions->count = before;
     definitions->file = NULL;
@@ -412,7 +420,7 @@ static bool conclude(Build *build, bool ran, const Error *from, Error *err) {
         *err = *from;
         build->failed = true;
     } else if (!ran && !build->mismatch && !build->failed) {
-        build->mismatch = true;
+        build->mismatch = fit->broken = true;
         str_add(&fit->why, from->text);
     }
     if (!build->failed && !build->mismatch && build->view) check_leftover(build);

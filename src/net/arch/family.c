@@ -25,6 +25,8 @@ const char *keep_text(lua_State *lua, int index, const char *what) {
     return memcpy(keep_bytes(lua, length, 1), text, length);
 }
 
+enum { FAMILIES_MAX = 100 /* of a file */, LIST_MAX = 200, SIGNATURE_MAX = 64 };
+
 /* What --arch can say: no ',', which parts variants; `more`: further characters. */
 static const char *keep_name(lua_State *lua, int index, const char *what, const char *more) {
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
@@ -50,6 +52,7 @@ static const char **keep_list(lua_State *lua, const char *field, size_t *count) 
     *count = 0;
     if (!push_list(lua, field)) return NULL;
     const size_t length = (size_t)lua_rawlen(lua, -1);
+    if (length > LIST_MAX) luaL_error(lua, "family: %s holds more than %d", field, LIST_MAX);
     const char **list = keep_bytes(lua, length, sizeof *list);
     for (; *count < length; ++*count) {
         lua_rawgeti(lua, -1, (lua_Integer)*count + 1);
@@ -108,7 +111,9 @@ static void read_variants(lua_State *lua, Family *family) {
 
 static void read_presets(lua_State *lua, Family *family) {
     if (!push_list(lua, "presets")) return;
-    family->presets = keep_bytes(lua, table_size(lua), sizeof *family->presets);
+    const size_t size = table_size(lua);
+    if (size > LIST_MAX) luaL_error(lua, "family: more than %d presets", LIST_MAX);
+    family->presets = keep_bytes(lua, size, sizeof *family->presets);
     for (lua_pushnil(lua); lua_next(lua, -2); lua_pop(lua, 1)) {
         Preset *preset = &family->presets[family->preset_count++];
         preset->name = keep_name(lua, -2, "a preset", ":%");
@@ -144,6 +149,7 @@ static void list_presets(lua_State *lua, Family *family) {
 static void read_signature(lua_State *lua, Signature *signature) {
     const bool list = lua_istable(lua, -1);
     signature->count = list ? (size_t)lua_rawlen(lua, -1) : 1;
+    if (signature->count > SIGNATURE_MAX) luaL_error(lua, "family: signature: more than %d names", SIGNATURE_MAX);
     signature->names = keep_bytes(lua, signature->count, sizeof *signature->names);
     for (size_t i = 0; i < signature->count; i++) {
         if (list)
@@ -158,6 +164,7 @@ static void read_signature(lua_State *lua, Signature *signature) {
 static void read_signatures(lua_State *lua, Family *family) {
     if (!push_list(lua, "signature")) return;
     const size_t length = (size_t)lua_rawlen(lua, -1);
+    if (length > SIGNATURE_MAX) luaL_error(lua, "family: signature: more than %d names", SIGNATURE_MAX);
     family->signature = keep_bytes(lua, length, sizeof *family->signature);
     for (size_t i = 0; i < length; i++) {
         lua_rawgeti(lua, -1, (lua_Integer)i + 1);
@@ -227,6 +234,8 @@ static int family(lua_State *lua) {
     luaL_checktype(lua, 1, LUA_TTABLE);
     lua_settop(lua, 1);
     if (definitions->build || !one.file) return luaL_error(lua, "family: not within forward");
+    if (definitions->count - definitions->before >= FAMILIES_MAX)
+        return luaL_error(lua, "more than %d families in a file", FAMILIES_MAX);
     check_fields(lua);
     lua_getfield(lua, 1, "name");
     one.name = keep_name(lua, -1, "name", "");

@@ -171,17 +171,20 @@ bool tensor_names_prefixes(const TensorNames *names, size_t least, View **out, s
     return true;
 }
 
-/* TensorNames without a dot (SWA's counter n_averaged) belong to the wrapper, where there are others. */
+/* Single numbers without a dot in their name (SWA's counter n_averaged) are a wrapper's own. */
 View tensor_names_unwrapped(const TensorNames *names) {
     View view = {.names = names, .count = names->count};
     for (bool found = true; found;) {
-        size_t dotted = 0;
+        size_t inner = 0;
         found = false;
-        for (size_t i = 0; i < view.count; i++) dotted += strchr(view_name(&view, i), '.') != NULL;
+        for (size_t i = 0; i < view.count; i++) {
+            const NameEntry *entry = &names->entries[view.first + i];
+            inner += strchr(view_name(&view, i), '.') || names->network->tensors[entry->tensor].tensor->count > 1;
+        }
         for (size_t w = 0; !found && w < sizeof wrappers / sizeof *wrappers; w++) {
             size_t first;
             const size_t length = strlen(wrappers[w]), count = view_range(&view, wrappers[w], &first);
-            if (count == 0 || count < dotted || view.count - count > 2) continue;
+            if (count == 0 || count < inner) continue;
             view.first += first;
             view.count = count;
             view.skip += length;
@@ -195,6 +198,24 @@ View tensor_names_unwrapped(const TensorNames *names) {
 static bool note(Network *network, Str *text, Error *err) {
     bool done = str_ok(text, err) && key_value_add(&network->notes, &network->note_count, "note", text->text, err);
     str_done(text);
+    return done;
+}
+
+/* What was taken out of the names' middles. */
+static bool note_infixes(Network *network, Error *err) {
+    bool done = true;
+    for (size_t i = 0; done && i < INFIXES; i++) {
+        size_t found = 0;
+        Str text = {0};
+        for (size_t k = 0; k < network->tensor_count; k++) {
+            const char *at = strstr(network->tensors[k].name, infixes[i]);
+            found += at && (at == network->tensors[k].name || at[-1] == '.');
+        }
+        if (found == 0) continue;
+        str_addf(&text, "%s%zu names held \"%s\"; stripped", found == network->tensor_count ? "all " : "", found,
+                 infixes[i]);
+        done = note(network, &text, err);
+    }
     return done;
 }
 
@@ -246,10 +267,7 @@ bool view_apply(const View *view, Network *network, Error *err) {
         renamed[tensor] = mem_copy_text(view_name(view, i), err);
         done = renamed[tensor] != NULL;
     }
-    if (done && view->names->wrapped) {
-        str_add(&text, "names held \"_orig_mod.\" or the like within them; stripped");
-        done = note(network, &text, err);
-    }
+    if (done && view->names->wrapped) done = note_infixes(network, err);
     if (done && stripped) {
         str_add(&text, outside ? "names began with \"" : "every name began with \"");
         str_add_escaped(&text, prefix, view->skip);

@@ -44,12 +44,13 @@ struct Definitions {
     uint64_t bytes;                 /* in use */
     bool starved;                   /* the system had no memory: all fails from here on */
     Error starved_by;
-    uint64_t steps; /* instructions of the call at hand */
+    uint64_t steps, all_steps; /* instructions of the call at hand, and of all */
     double began;
     bool over; /* its limit was reached: it ends at the next instruction */
     Family *families;
     size_t count, capacity;
     const char *file; /* being loaded */
+    size_t before;    /* families before it */
     bool own;
     Build *build; /* at work; NULL while a file is loaded */
 };
