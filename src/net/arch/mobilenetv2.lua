@@ -42,11 +42,11 @@ local function divisible(n) -- torchvision's rounding to multiples of 8
 end
 
 -- x through the block whose pairs of names are given; `act` follows every pair but the last.
-local function inverted(x, pairs, act, stride, expansion, out)
+local function inverted(x, pairs, act, stride, expansion, kernel, out)
   local y, hidden = x, x.channels * expansion
   for i, pair in ipairs(pairs) do
     local depthwise = i == #pairs - 1
-    y = conv(y, pair[1], {kernel = not depthwise and 1 or nil, stride = depthwise and stride or 1,
+    y = conv(y, pair[1], {kernel = not depthwise and 1 or kernel, stride = depthwise and stride or 1,
       groups = depthwise and hidden or 1, out = i == #pairs and out or hidden})
     y = bn(y, pair[2])
     if i < #pairs then y = act(y) end
@@ -55,7 +55,7 @@ local function inverted(x, pairs, act, stride, expansion, out)
 end
 
 family{
-  name = "mobilenetv2", help = "MobileNetV2: mobilenetv2, or mobilenetv2:0.5 for half of its channels",
+  name = "mobilenetv2", help = "MobileNetV2: mobilenetv2, or mobilenetv2:0.5 for half of its channels; made as kuangliu's, for 32x32 images",
   repositories = {"torchvision", "tonylins/pytorch-mobilenet-v2", "chenyaofo/pytorch-cifar-models", "huyvnphan/PyTorch_CIFAR10",
     "kuangliu/pytorch-cifar", "weiaicunzai/pytorch-cifar100", "HobbitLong/RepDistiller"},
   signature = {{"features.0.0", "conv1", "pre.0", "conv1.0"}, {"features.1.conv", "layers.0.conv3", "stage1.residual", "blocks.0.0.conv"}},
@@ -67,7 +67,7 @@ family{
   examples = {"mobilenetv2:0.5"},
   predicted = "all", input = {32, 32},
   forward = function(net)
-    local row, scale = rows[1], net.preset.scale or 1
+    local row, scale = net.making and rows[2] or rows[1], net.preset.scale or 1
     for _, r in ipairs(rows) do
       if has(r.stem[1]) and has(r.first) then row = r end
     end
@@ -75,7 +75,7 @@ family{
     local classes = dim(head .. ".weight", 1, net.classes)
     local large = false
     if row.open then -- the same tensors with either strides
-      large = net.variant.imagenet or not net.variant.cifar and not net.making and classes ~= 10 and classes ~= 100
+      large = net.variant.imagenet or not net.variant.cifar and classes ~= 10 and classes ~= 100
       assume(large and "strides as torchvision's (mobilenetv2:cifar has those for 32x32 images)"
         or "strides for 32x32 images (mobilenetv2:imagenet has torchvision's)")
     else
@@ -93,12 +93,11 @@ family{
         block(b)
         i = i + 1
         local pairs, stride = row.block(s, b, i), b == 0 and strides[s] or 1
-        if net.making and i == 1 then pairs = names("features.1.conv.", {"0.0", "0.1"}, {"1", "2"}) end
-        local y = inverted(x, pairs, row.act, stride, dim(pairs[1][1] .. ".weight", 1, i == 1 and x.channels or 6 * x.channels) // x.channels,
+        local y = inverted(x, pairs, row.act, stride, dim(pairs[1][1] .. ".weight", 1, i == 1 and x.channels or 6 * x.channels) // x.channels, 3,
           divisible(widths[s] * scale))
         if row.shortcut and stride == 1 and x.channels ~= y.channels then
           local at = ("layers.%d."):format(i - 1)
-          x = add(y, bn(conv(x, at .. row.shortcut[1], {kernel = 1}), at .. row.shortcut[2]))
+          x = add(y, bn(conv(x, at .. row.shortcut[1], {kernel = 1, out = y.channels}), at .. row.shortcut[2]))
         elseif stride == 1 and (x.channels == y.channels) then
           x = add(x, y)
         else

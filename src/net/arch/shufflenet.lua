@@ -76,7 +76,7 @@ local function side_branch(x, at, n, out)
   return relu(unit(x, at .. n[3], at .. n[4], {kernel = 1, out = out}))
 end
 family{
-  name = "shufflenetv2", help = "ShuffleNetV2: shufflenetv2_x1_0 and the like",
+  name = "shufflenetv2", help = "ShuffleNetV2: shufflenetv2_x1_0 and the like; made as kuangliu's, for 32x32 images",
   repositories = {"torchvision", "chenyaofo/pytorch-cifar-models", "kuangliu/pytorch-cifar", "HobbitLong/RepDistiller",
     "weiaicunzai/pytorch-cifar100"},
   signature = {{"conv1.0", "pre.0", "conv1"}, {"stage2.0.branch1", "stage2.0.residual.5", "layer1.0.conv5"}},
@@ -85,11 +85,11 @@ family{
     shufflenetv2_x1_5 = {widths = {176, 352, 704, 1024}}, shufflenetv2_x2_0 = {widths = {244, 488, 976, 2048}}},
   predicted = "all", input = {32, 32},
   forward = function(net)
-    local row, p = has("pre.0") and v2[2] or has("layer1.0.conv5") and v2[3] or v2[1], net.preset
+    local row, p = has("pre.0") and v2[2] or (net.making or has("layer1.0.conv5")) and v2[3] or v2[1], net.preset
     local classes = dim(row.head .. ".weight", 1, net.classes)
     local large = false
     if row.open then
-      large = net.variant.imagenet or not net.variant.cifar and not net.making and classes ~= 10 and classes ~= 100
+      large = net.variant.imagenet or not net.variant.cifar and classes ~= 10 and classes ~= 100
       assume(large and "stem and max pool as torchvision's (shufflenetv2:cifar has neither stride nor pool)"
         or "a stem for 32x32 images (shufflenetv2:imagenet has torchvision's)")
     end
