@@ -73,7 +73,7 @@ static void add_tensor(Case *one, unsigned rank, const uint64_t *dim, const char
 }
 
 static void add_line(Case *one, char *line) {
-    char *shape = strchr(line, ' ');
+    char *shape = strrchr(line, ' '); /* a name may have spaces */
     if (strncmp(line, "images ", 7) == 0) {
         assert_int_equal(sscanf(line, "images %u %u", &one->channels, &one->side), 2);
     } else if (strncmp(line, "logits ", 7) == 0) {
@@ -84,9 +84,9 @@ static void add_line(Case *one, char *line) {
     } else {
         assert_non_null(shape);
         *shape++ = '\0';
-        if (strncmp(shape, "norm ", 5) == 0) {
+        if (shape[0] == 'n') { /* a batch norm of so many channels */
             static const char *const parts[] = {"weight", "bias", "running_mean", "running_var"};
-            const uint64_t n = strtoul(shape + 5, NULL, 10);
+            const uint64_t n = strtoul(shape + 1, NULL, 10);
             for (size_t i = 0; i < 4; i++) add_tensor(one, 1, &n, "%s.%s", line, parts[i]);
             return;
         }

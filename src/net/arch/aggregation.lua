@@ -1,5 +1,5 @@
 -- Networks that gather earlier maps in ways of their own, as kuangliu has them: DLA (Yu et al., 2018), dual path networks
--- (Chen et al., 2017), PNASNet (Liu et al., 2018).
+-- (Chen et al., 2017), PNASNet (Liu et al., 2018); and weiaicunzai's ResNet in ResNet (Targ et al., 2016).
 
 local function unit(x, conv_name, norm_name, o) return bn(conv(x, conv_name, o), norm_name) end
 
@@ -118,4 +118,36 @@ family{
     assume("strides as kuangliu's")
     describe("PNASNet-%s (last %d channels)", has("layer2.sep_conv2") and "B" or "A", x.channels)
     return linear(global_pool(x), "linear")
+  end}
+
+-- ---- ResNet in ResNet: a residual and a transient stream, each of which feeds the other
+
+family{
+  name = "rir", help = "ResNet in ResNet for 32x32 images", repositories = {"weiaicunzai/pytorch-cifar100"},
+  signature = {"residual_pre_conv.0", "transient_pre_conv.0", "rir1.resnetinit", "classifier.0"},
+  input = {32, 32},
+  forward = function(net)
+    local image = input(32, 32)
+    local r = relu(unit(image, "residual_pre_conv.0", "residual_pre_conv.1"))
+    local t = relu(unit(image, "transient_pre_conv.0", "transient_pre_conv.1"))
+    local n, s = count("rir%d", nil, 1), 1
+    stage(1)
+    for i = 1, n do
+      for k = 0, count(("rir%d.resnetinit.generalized layers%%d"):format(i)) - 1 do
+        local at = ("rir%d.resnetinit.generalized layers%d."):format(i, k)
+        local wider = dim(at .. "residual_stream_conv.weight", 1) > r.channels
+        if wider then s = s + 1; stage(s) end
+        local o = {stride = wider and 2 or 1}
+        local kept, crossed = conv(r, at .. "residual_stream_conv", o), conv(r, at .. "residual_stream_conv_across", o)
+        local own, given = conv(t, at .. "transient_stream_conv", o), conv(t, at .. "transient_stream_conv_across", o)
+        if has(at .. "short_cut.0") then r = conv(r, at .. "short_cut.0", o) end
+        r = relu(bn(add(add(kept, given), r), at .. "residual_bn_relu.0"))
+        t = relu(bn(add(crossed, own), at .. "transient_bn_relu.0"))
+      end
+    end
+    stage(0)
+    local x = relu(bn(conv(concat(r, t), "conv1.0", {stride = 2, pad = 0}), "conv1.1"))
+    assume("a wider layer halves the map, as weiaicunzai's")
+    describe("ResNet in ResNet (%d blocks)", n)
+    return linear(relu(linear(x, "classifier.0")), "classifier.3")
   end}

@@ -32,7 +32,7 @@ local function block_of(x, at, act, stride, o)
     else
       local here = not strided and stride > 1 and (dim(name .. "0.weight", 3) > 1)
       strided = strided or here
-      y = unit(y, name .. "0", name .. "1", i < n - 1 and act or nil, here and stride or 1, o.eps)
+      y = unit(y, name .. "0", name .. "1", (i < n - 1 or n == 1) and act or nil, here and stride or 1, o.eps)
     end
   end
   return joined(x, y, stride)

@@ -3,7 +3,8 @@
 local function cannot(name, help, signature, what, what_it_is)
   family{name = name, help = help, repositories = {"torchvision", "timm", "transformers"}, signature = signature, presets = nil,
     forward = function(net)
-      for _, module in ipairs{"features", "stem", "stages", "blocks", "layers", "encoder", "transformer", "embeddings"} do
+      for _, module in ipairs{"features", "stem", "stages", "blocks", "layers", "encoder", "transformer", "embeddings", "conv1",
+          "conv2_x", "conv3_x", "conv4_x", "conv5_x"} do
         leave(module, what) -- so that this is the nearest definition
       end
       refuse("it is a %s, which needs %s: weft does not run these; analyses of weights work", what_it_is, what)
@@ -18,3 +19,5 @@ cannot("convnext", "ConvNeXt (recognised, not run)", {{"features.0.0", "stem.0",
   "layer norm", "ConvNeXt")
 cannot("resnetv2", "ResNetV2 with group norm, BiT (recognised, not run)", {"stem.conv", {"stages.0.blocks.0.norm1"}, {"head.fc"}},
   "group norm", "ResNetV2 with group norm")
+cannot("stochastic-depth", "ResNet with stochastic depth (recognised, not run)", {"conv1.0", "conv2_x.0.residual.0", "conv5_x.0.residual.0", "fc"},
+  "a product with a constant", "ResNet with stochastic depth as weiaicunzai has it")
