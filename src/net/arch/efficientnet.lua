@@ -208,3 +208,35 @@ family{
     describe("EfficientNetB0 (CIFAR)")
     return linear(global_pool(x), "linear")
   end}
+
+-- ---- EfficientNet-PyTorch's names, with TensorFlow's padding
+
+-- The image's side by the numbers of blocks and of the last channels: B0 to B7.
+local sides = {[16] = {[1280] = 224}, [23] = {[1280] = 240, [1408] = 260}, [26] = {[1536] = 300}, [32] = {[1792] = 380},
+  [39] = {[2048] = 456}, [45] = {[2304] = 528}, [55] = {[2560] = 600}}
+family{
+  name = "efficientnet-lukemelas", help = "EfficientNet B0 to B7 in EfficientNet-PyTorch's names", repositories = {"lukemelas/EfficientNet-PyTorch"},
+  signature = {"_conv_stem", "_bn0", "_blocks.0._depthwise_conv", "_conv_head", "_fc"},
+  predicted = "all", input = {224, 224},
+  forward = function(net)
+    pad_same = true
+    local blocks, last = count("_blocks.%d"), dim("_conv_head.weight", 1, 0)
+    local size = sides[blocks] and sides[blocks][last] or 224
+    local x, s, eps, out = unit(input(size, size), "_conv_stem", "_bn0", silu, 2, 1e-3), 0, 1e-3, nil
+    for i = 0, blocks - 1 do
+      local at = ("_blocks.%d."):format(i)
+      local width = dim(at .. "_project_conv.weight", 1)
+      local begins = width ~= out
+      if begins then s, out = s + 1, width; stage(s) end
+      local stride, y = begins and strides[s] or 1, x
+      if has(at .. "_expand_conv") then y = unit(y, at .. "_expand_conv", at .. "_bn0", silu, 1, eps) end
+      y = unit(y, at .. "_depthwise_conv", at .. "_bn1", silu, stride, eps)
+      if has(at .. "_se_reduce") then y = excite(y, at .. "_se_reduce", at .. "_se_expand", silu, sigmoid) end
+      x = joined(x, unit(y, at .. "_project_conv", at .. "_bn2", nil, 1, eps), stride)
+    end
+    stage(0)
+    x = unit(x, "_conv_head", "_bn1", silu, 1, eps)
+    assume(("padding as TensorFlow's for images of %dx%d, batch norm's epsilon 0.001"):format(size, size))
+    describe("EfficientNet (EfficientNet-PyTorch's names, %d blocks)", blocks)
+    return linear(global_pool(x), "_fc")
+  end}

@@ -52,3 +52,53 @@ family{
     describe("LeNet (%d convolutions, %d linear layers)", convs, layers)
     return x
   end}
+
+-- ---- ResNet9: two pairs of convolutions with a residual pair behind each
+
+family{
+  name = "resnet9", help = "the small ResNet9 of tutorials (conv1 to conv4, res1, res2)", repositories = {"jovian's tutorials (CIFAR-10)"},
+  signature = {"conv1.0", "conv2.0", "res1.0.0", "conv3.0", "conv4.0", "res2.0.0", "classifier"},
+  presets = {resnet9 = {}}, input = {32, 32},
+  forward = function(net)
+    local function unit(x, at, out) return relu(bn(conv(x, at .. ".0", {kernel = 3, out = out, bias = net.making or nil}), at .. ".1")) end
+    local x = unit(input(32, 32), "conv1", 64)
+    for s = 1, 2 do
+      stage(s)
+      if s == 1 then x = max_pool(unit(x, "conv2", 128), 2) else x = max_pool(unit(max_pool(unit(x, "conv3", 256), 2), "conv4", 512), 2) end
+      local at = "res" .. s
+      x = add(unit(unit(x, at .. ".0", x.channels), at .. ".1", x.channels), x)
+    end
+    stage(0)
+    assume("a max pool behind conv2, conv3, conv4, and before the last layer")
+    describe("ResNet9 (widths %d to %d)", dim("conv1.0.weight", 1, 64), x.channels)
+    x = max_pool(x, 4)
+    return linear(x, net.making and "classifier.2" or first{"classifier.2", "classifier.3", "classifier"})
+  end}
+
+-- ---- layers without convolutions
+
+local chains = {"fc%d", "linear_relu_stack.%d", "layers.%d", "net.%d", "model.%d", "classifier.%d", "fc.%d"}
+family{
+  name = "mlp", help = "linear layers with ReLU between, on flattened images", repositories = {"pytorch/tutorials (Fashion-MNIST)"},
+  signature = {{"fc1.weight", "linear_relu_stack.0.weight", "layers.0.weight", "net.0.weight", "model.0.weight", "classifier.0.weight", "fc.0.weight"}},
+  input = {28, 28},
+  forward = function(net)
+    local chain
+    for _, c in ipairs(chains) do
+      if not chain and #indices(c) > 1 then chain = c end
+    end
+    if not chain then refuse("no two linear layers") end
+    local layers = indices(chain)
+    local taken = #(shape(chain:format(layers[1]) .. ".weight") or {}) == 2 and dim(chain:format(layers[1]) .. ".weight", 2)
+    local images = {[784] = {28, 1}, [3072] = {32, 3}, [1024] = {32, 1}, [2352] = {28, 3}, [64] = {8, 1}}
+    local image = images[taken or 0]
+    if not image then refuse("'%s.weight' is no linear layer over images of 28x28 or 32x32", chain:format(layers[1])) end
+    local x = input(image[1], image[1], image[2])
+    for i, n in ipairs(layers) do
+      x = linear(x, chain:format(n))
+      if i < #layers then x = relu(x) end
+    end
+    assume("ReLU between the layers")
+    describe("MLP (%d layers)", #layers)
+    return x
+  end}

@@ -80,7 +80,7 @@ local function residual(net, row, x, at, width, stride, bottleneck)
     y = conv(y, at .. row.conv[i], {kernel = inner and 1 or 3, out = bottleneck and i == 3 and 4 * width or width,
       stride = i == strided and stride or 1})
     y = bn(y, at .. row.norm[i])
-    if i < convs or row.act then y = relu(y) end
+    if i < convs or row.act or row.early and not bottleneck then y = relu(y) end
   end
   return relu(add(excite(y, at), shortcut(net, x, at, y.channels, stride)))
 end
