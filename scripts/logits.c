@@ -1,8 +1,8 @@
 /* logits -- what a network gives for images, for comparing it with other programs (scripts/zoo-check).
  *
  * usage: logits NETWORK IMAGES.npy NORMALISATION [ARCHITECTURE]
- * IMAGES: unsigned bytes, N x C x H x W. Prints to standard output: the architecture and the notes, a line each that begins
- * with #; the multiply-adds of an image; then a line of logits for each image.
+ * IMAGES: unsigned bytes, N x C x H x W. Prints to standard output: the architecture and the notes, a line each that
+ * begins with #; the multiply-adds of an image; then a line of logits for each image.
  */
 #include "weft/net.h"
 
@@ -25,7 +25,8 @@ static uint64_t multiply_adds(const Network *network, unsigned height, unsigned 
 }
 
 static bool print_logits(const Network *network, const IdxArray *images, Error *err) {
-    const unsigned count = (unsigned)images->dim[0], height = (unsigned)images->dim[2], width = (unsigned)images->dim[3];
+    const unsigned count = (unsigned)images->dim[0], height = (unsigned)images->dim[2],
+                   width = (unsigned)images->dim[3];
     const size_t pixels = (size_t)images->dim[1] * height * width;
     Engine *engine = engine_new(network, 1, height, width, NULL, err);
     if (!engine) return false;
@@ -33,7 +34,8 @@ static bool print_logits(const Network *network, const IdxArray *images, Error *
     float *one = mem_alloc(pixels, sizeof *one, err), *logits = mem_alloc(classes, sizeof *logits, err);
     bool ok = one && logits;
     printf("# %s\n", network->architecture);
-    for (size_t i = 0; i < network->note_count; i++) printf("# %s: %s\n", network->notes[i].key, network->notes[i].value);
+    for (size_t i = 0; i < network->note_count; i++)
+        printf("# %s: %s\n", network->notes[i].key, network->notes[i].value);
     if (ok) printf("macs %llu\n", (unsigned long long)multiply_adds(network, height, width, err));
     for (unsigned i = 0; ok && i < count; i++) {
         for (size_t p = 0; p < pixels; p++) one[p] = (float)((const uint8_t *)images->data)[i * pixels + p] / 255.0F;

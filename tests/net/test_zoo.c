@@ -90,14 +90,16 @@ static void check_net(const char *name, const json_t *net, const char *folder, c
     Error err;
     snprintf(weights, sizeof weights, "%s/net.safetensors", folder);
     snprintf(images, sizeof images, "%s/images.npy", folder);
-    snprintf(command, sizeof command, "%s " ZOO "make_zoo.py " ZOO "zoo.json %s %s %s %s/labels.npy", python, name, weights,
-             images, folder);
+    snprintf(command, sizeof command, "%s " ZOO "make_zoo.py " ZOO "zoo.json %s %s %s %s/labels.npy", python, name,
+             weights, images, folder);
     assert_int_equal(system(command), 0);
     Network *network = network_load(weights, &(NetworkOptions){.normalise = "0.5/0.25"}, &err);
     if (!network) fail_msg("%s: %s", name, err.text);
     if (network->graph) {
-        if (runnable(net)) check_logits(name, net, network, images);
-        else complain(name, "it runs?");
+        if (runnable(net))
+            check_logits(name, net, network, images);
+        else
+            complain(name, "it runs?");
     } else if (runnable(net) || !strstr(network->why_unknown, "which needs layer norm")) {
         complain(name, network->why_unknown);
     }

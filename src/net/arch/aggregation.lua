@@ -1,4 +1,5 @@
--- Networks that gather earlier maps in ways of their own, as kuangliu has them: DLA (Yu et al., 2018), dual path networks
+-- Networks that gather earlier maps in ways of their own, as kuangliu has them: DLA (Yu et al., 2018), dual path
+-- networks
 -- (Chen et al., 2017), PNASNet (Liu et al., 2018); and weiaicunzai's ResNet in ResNet (Targ et al., 2016).
 
 local function unit(x, conv_name, norm_name, o) return bn(conv(x, conv_name, o), norm_name) end
@@ -31,7 +32,8 @@ local function tree(x, at, stride)
   return relu(unit(concat(table.unpack(gathered)), at .. "root.conv", at .. "root.bn"))
 end
 family{
-  name = "dla", help = "deep layer aggregation for 32x32 images, and its simple form", repositories = {"kuangliu/pytorch-cifar"},
+  name = "dla", help = "deep layer aggregation for 32x32 images, and its simple form",
+    repositories = {"kuangliu/pytorch-cifar"},
   signature = {"base.0", "layer1.0", "layer2.0", {"layer3.left_node", "layer3.left_tree"}, "layer6.root", "linear"},
   input = {32, 32},
   forward = function(net)

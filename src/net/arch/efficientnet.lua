@@ -1,4 +1,5 @@
--- EfficientNet (Tan and Le, 2019, 2021), MobileNetV3 (Howard et al., 2019), and timm's networks of the same parts: inverted
+-- EfficientNet (Tan and Le, 2019, 2021), MobileNetV3 (Howard et al., 2019), and timm's networks of the same parts:
+-- inverted
 -- residuals with squeeze and excitation. "Same" padding of TensorFlow's weights is a variant: names cannot tell.
 
 local pad_same = false -- set by each forward
@@ -14,7 +15,8 @@ local function unit(x, conv_name, norm_name, act, stride, eps)
   return act and act(x) or x
 end
 local function excite(x, first_name, second_name, act, gate)
-  return mul(x, gate(conv(act(conv(global_pool(x), first_name, {predicted = false})), second_name, {predicted = false})))
+  return mul(x, gate(conv(act(conv(global_pool(x), first_name, {predicted = false})), second_name,
+    {predicted = false})))
 end
 local function joined(x, y, stride) return stride == 1 and x.channels == y.channels and add(y, x) or y end
 
@@ -100,15 +102,20 @@ family{
 -- The kinds of block: their convolutions and norms; the depthwise or whole one has the stride. `se` behind which.
 local function timm_block(x, at, act, stride, o)
   local parts
-  if has(at .. "conv_pwl") and has(at .. "conv_exp") then parts = {{"conv_exp", "bn1", true}, {"conv_pwl", "bn2"}} -- fused
-  elseif has(at .. "conv_pwl") then parts = {{"conv_pw", "bn1"}, {"conv_dw", "bn2", true}, {"conv_pwl", "bn3"}} -- inverted
+  -- fused
+  if has(at .. "conv_pwl") and has(at .. "conv_exp") then parts = {{"conv_exp", "bn1", true}, {"conv_pwl", "bn2"}}
+  -- inverted
+  elseif has(at .. "conv_pwl") then parts = {{"conv_pw", "bn1"}, {"conv_dw", "bn2", true}, {"conv_pwl", "bn3"}}
   elseif has(at .. "conv_dw") then parts = {{"conv_dw", "bn1", true}, {"conv_pw", "bn2"}} -- separable
-  elseif has(at .. "conv") then return joined(x, unit(x, at .. "conv", at .. "bn1", act, stride, o.eps), o.plain and stride or 2)
+  elseif has(at .. "conv") then return joined(x, unit(x, at .. "conv", at .. "bn1", act, stride, o.eps), o.plain and
+      stride or 2)
   else refuse("no convolution in '%s'", at) end
   local y = x
   for i, part in ipairs(parts) do
-    y = unit(y, at .. part[1], at .. part[2], (i < #parts or o.separable) and act or nil, part[3] and stride or 1, o.eps)
-    if part[3] and has(at .. "se.conv_reduce") then y = excite(y, at .. "se.conv_reduce", at .. "se.conv_expand", o.se_act or act, o.gate) end
+    y = unit(y, at .. part[1], at .. part[2], (i < #parts or o.separable) and act or nil, part[3] and stride or 1,
+      o.eps)
+    if part[3] and has(at .. "se.conv_reduce") then y = excite(y, at .. "se.conv_reduce", at .. "se.conv_expand",
+        o.se_act or act, o.gate) end
   end
   return o.separable and y or joined(x, y, stride)
 end
@@ -117,7 +124,8 @@ family{
   name = "timm-mobile", help = "timm's EfficientNet, MobileNetV1 to V3, MnasNet and their like",
   repositories = {"timm"},
   signature = {"conv_stem", "bn1", {"blocks.0.0.conv_dw", "blocks.0.0.conv_exp", "blocks.0.0.conv"}, "classifier"},
-  variants = {tf = "padding and epsilon as TensorFlow's (timm's tf_ networks)", relu = "ReLU everywhere", relu6 = "ReLU6 everywhere",
+  variants = {tf = "padding and epsilon as TensorFlow's (timm's tf_ networks)", relu = "ReLU everywhere",
+    relu6 = "ReLU6 everywhere",
     silu = "SiLU everywhere"},
   predicted = "all", input = {224, 224},
   forward = function(net)
@@ -127,9 +135,10 @@ family{
     local kind, act, o = "EfficientNet", silu, {eps = pad_same and 1e-3 or 1e-5, gate = sigmoid}
     local function kernel(s) return dim(("blocks.%d.0.conv_dw.weight"):format(s), 3) end
     local squeezed = has("blocks.0.0.se") or has("blocks.2.0.se") or has("blocks.3.0.se") or has("blocks.4.0.se")
-    if has("conv_head.bias") and not has("bn2") then
+    if has("conv_head") and not has("bn2") then
       kind, o.se_act, o.gate = "MobileNetV3", relu, hard_sigmoid
-    elseif not has("blocks.0.0.conv_exp") and not has("blocks.0.0.conv") and not has("blocks.1.0.conv_pwl") and has("blocks.1.0.conv_dw") then
+    elseif not has("blocks.0.0.conv_exp") and not has("blocks.0.0.conv") and not has("blocks.1.0.conv_pwl") and
+        has("blocks.1.0.conv_dw") then
       kind, act, o.separable = "MobileNet", relu6, true
     elseif expansion == 3 or squeezed and not has("blocks.0.0.se") and has("blocks.0.0.conv_dw") then
       kind, act = "MnasNet", relu
@@ -140,7 +149,11 @@ family{
     end
     if kind == "MnasNet" then o.se_act = relu end
     if has("blocks.0.0.conv") then o.plain = true end
-    if has("blocks.0.0.conv") or has("blocks.0.0.conv_exp") or kind == "EfficientNet" and has("blocks.1.0.conv_exp") then kind = "EfficientNetV2" end
+    if has("blocks.0.0.conv_exp") then
+      kind, act = "EfficientNet-EdgeTPU", relu
+    elseif has("blocks.0.0.conv") or kind == "EfficientNet" and has("blocks.1.0.conv_exp") then
+      kind = "EfficientNetV2"
+    end
     for _, choice in ipairs{{"relu", relu}, {"relu6", relu6}, {"silu", silu}} do
       if net.variant[choice[1]] then act = choice[2] end
     end
@@ -162,12 +175,13 @@ family{
     end
     stage(0)
     if kind == "MobileNetV3" then
-      x = hard_swish(conv(global_pool(x), "conv_head", {bias = true}))
+      x = hard_swish(conv(global_pool(x), "conv_head"))
     else
       if has("conv_head") then x = unit(x, "conv_head", "bn2", act, 1, o.eps) end
       x = global_pool(x)
     end
-    assume(("strides and activations as timm's %s%s"):format(kind, pad_same and "" or ", no tf_ padding (timm-mobile:tf has it)"))
+    assume(("strides and activations as timm's %s%s"):format(kind, pad_same and "" or
+      ", no tf_ padding (timm-mobile:tf has it)"))
     describe("%s (timm's names, blocks %s)", kind, table.concat(blocks, "/"))
     return linear(x, "classifier")
   end}
@@ -189,7 +203,8 @@ family{
         block(b)
         local name, stride = ("layers.%d."):format(i), b == 0 and strides[s] or 1
         local y = x
-        if at == "" or dim(name .. "conv1.weight", 1) ~= x.channels then y = unit(x, name .. "conv1", name .. "bn1", silu) end
+        if at == "" or dim(name .. "conv1.weight", 1) ~= x.channels then y = unit(x, name .. "conv1", name .. "bn1",
+            silu) end
         y = unit(y, name .. "conv2", name .. "bn2", silu, stride)
         y = excite(y, name .. at .. "se1", name .. at .. "se2", silu, sigmoid)
         y = unit(y, name .. "conv3", name .. "bn3")
@@ -215,7 +230,8 @@ family{
 local sides = {[16] = {[1280] = 224}, [23] = {[1280] = 240, [1408] = 260}, [26] = {[1536] = 300}, [32] = {[1792] = 380},
   [39] = {[2048] = 456}, [45] = {[2304] = 528}, [55] = {[2560] = 600}}
 family{
-  name = "efficientnet-lukemelas", help = "EfficientNet B0 to B7 in EfficientNet-PyTorch's names", repositories = {"lukemelas/EfficientNet-PyTorch"},
+  name = "efficientnet-lukemelas", help = "EfficientNet B0 to B7 in EfficientNet-PyTorch's names",
+    repositories = {"lukemelas/EfficientNet-PyTorch"},
   signature = {"_conv_stem", "_bn0", "_blocks.0._depthwise_conv", "_conv_head", "_fc"},
   predicted = "all", input = {224, 224},
   forward = function(net)

@@ -70,7 +70,8 @@ family{
           table.insert(gathered, y)
         end
         y = norm_act(concat(table.unpack(gathered)), at .. "conv_concat", 1)
-        if has(at .. "attn.fc") then y = mul(y, hard_sigmoid(conv(global_pool(y), at .. "attn.fc", {predicted = false}))) end
+        if has(at .. "attn.fc") then y = mul(y, hard_sigmoid(conv(global_pool(y), at .. "attn.fc",
+            {predicted = false}))) end
         x = b > 0 and has(at .. "attn.fc") and add(y, x) or y
       end
     end

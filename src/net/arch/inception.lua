@@ -1,5 +1,7 @@
 -- GoogLeNet (Szegedy et al., 2014) and Inception v3 (2015): branches side by side, put together along the channels.
 
+local untransformed = "no other transformation of the input (torchvision's own weights want pixels normalised by 0.5/0.5)"
+
 local function unit(x, at, o) -- conv, norm, ReLU, as torchvision names the parts
   local eps = o and o.eps or 1e-3
   return relu(bn(conv(x, at .. ".conv", {stride = o and o.stride, pad = o and o.pad}), at .. ".bn", {eps = eps}))
@@ -9,10 +11,12 @@ end
 
 local function torchvision(x, at)
   return concat(unit(x, at .. ".branch1"), unit(unit(x, at .. ".branch2.0"), at .. ".branch2.1"),
-    unit(unit(x, at .. ".branch3.0"), at .. ".branch3.1"), unit(max_pool(x, 3, {stride = 1, pad = 1}), at .. ".branch4.1"))
+    unit(unit(x, at .. ".branch3.0"), at .. ".branch3.1"), unit(max_pool(x, 3, {stride = 1, pad = 1}), at ..
+      ".branch4.1"))
 end
 
-local function sequence(x, at, ...) -- units of a Sequential: convolutions at the given numbers, each norm behind its own
+-- units of a Sequential: convolutions at the given numbers, each norm behind its own
+local function sequence(x, at, ...)
   for _, i in ipairs{...} do x = relu(bn(conv(x, at .. i), at .. i + 1)) end
   return x
 end
@@ -26,7 +30,8 @@ end
 
 local modules = {{"3a", "3b"}, {"4a", "4b", "4c", "4d", "4e"}, {"5a", "5b"}}
 family{
-  name = "googlenet", help = "GoogLeNet", repositories = {"torchvision", "huyvnphan/PyTorch_CIFAR10", "kuangliu/pytorch-cifar",
+  name = "googlenet", help = "GoogLeNet", repositories = {"torchvision", "huyvnphan/PyTorch_CIFAR10",
+    "kuangliu/pytorch-cifar",
     "weiaicunzai/pytorch-cifar100"},
   signature = {{"conv1.conv", "pre_layers.0", "prelayer.0"}, {"inception3a.branch1", "a3.b1"}, {"fc", "linear"}},
   predicted = "all", input = {32, 32},
@@ -49,11 +54,13 @@ family{
     for s, letters in ipairs(modules) do
       stage(s)
       if s > 1 then
-        if large then x = max_pool(x, s == 2 and 3 or 2, {stride = 2, ceil = true}) else x = max_pool(x, 3, {stride = 2, pad = 1}) end
+        if large then x = max_pool(x, s == 2 and 3 or 2, {stride = 2, ceil = true}) else x = max_pool(x, 3, {stride = 2,
+            pad = 1}) end
       end
       for i, name in ipairs(letters) do
         block(i - 1)
-        if has("inception3a") then x = torchvision(x, "inception" .. name) else x = kuangliu(x, name:sub(2) .. name:sub(1, 1), odd) end
+        if has("inception3a") then x = torchvision(x, "inception" .. name) else x = kuangliu(x, name:sub(2) ..
+            name:sub(1, 1), odd) end
       end
     end
     stage(0)
@@ -62,14 +69,15 @@ family{
     leave("aux2", "the second auxiliary classifier")
     assume("strides and pools as its repository's")
     if has("inception3a") then assume("batch norm's epsilon 0.001") end
-    if large then assume("no other transformation of the input (torchvision's own weights want pixels normalised by 0.5/0.5)") end
+    if large then assume(untransformed) end
     describe("GoogLeNet (%s)", large and "ImageNet stem" or "3x3 stem")
     return linear(global_pool(x), first{"fc", "linear"})
   end}
 
 -- ---- Inception v3
 
--- One branch: the names of its units, the last one with stride 2 where `halve`. torchvision numbers them NAME_1, NAME_2;
+-- One branch: the names of its units, the last one with stride 2 where `halve`. torchvision numbers them NAME_1,
+-- NAME_2;
 -- weiaicunzai NAME.0, NAME.1.
 local function branch(x, at, o, name, n, halve)
   for i = 1, n do
@@ -93,7 +101,8 @@ local function a(x, at, o)
     branch(x, at, o, o.numbered and "branch3x3" or "branch3x3dbl", 3), pooled(x, at, o))
 end
 local function b(x, at, o)
-  return concat(branch(x, at, o, "branch3x3", 1, true), branch(x, at, o, o.numbered and "branch3x3stack" or "branch3x3dbl", 3, true),
+  return concat(branch(x, at, o, "branch3x3", 1, true), branch(x, at, o, o.numbered and "branch3x3stack" or
+    "branch3x3dbl", 3, true),
     max_pool(x, 3, {stride = 2}))
 end
 local function c(x, at, o)
@@ -101,18 +110,21 @@ local function c(x, at, o)
     branch(x, at, o, o.numbered and "branch7x7stack" or "branch7x7dbl", 5), pooled(x, at, o))
 end
 local function d(x, at, o)
-  return concat(branch(x, at, o, "branch3x3", 2, true), branch(x, at, o, o.numbered and "branch7x7" or "branch7x7x3", 4, true),
+  return concat(branch(x, at, o, "branch3x3", 2, true), branch(x, at, o, o.numbered and "branch7x7" or "branch7x7x3", 4,
+    true),
     o.numbered and avg_pool(x, 3, {stride = 2}) or max_pool(x, 3, {stride = 2}))
 end
 local function e(x, at, o)
   local double = o.numbered and "branch3x3stack_" or "branch3x3dbl_"
   local three = unit(x, at .. "branch3x3_1", {eps = o.eps})
   local stack = unit(unit(x, at .. double .. "1", {eps = o.eps}), at .. double .. "2", {eps = o.eps})
-  return concat(branch(x, at, o, "branch1x1", 1), fork(three, at, o, "branch3x3_2"), fork(stack, at, o, double .. "3"), pooled(x, at, o))
+  return concat(branch(x, at, o, "branch1x1", 1), fork(three, at, o, "branch3x3_2"), fork(stack, at, o, double .. "3"),
+    pooled(x, at, o))
 end
 
 family{
-  name = "inception-v3", help = "Inception v3", repositories = {"torchvision", "timm", "huyvnphan/PyTorch_CIFAR10", "weiaicunzai/pytorch-cifar100"},
+  name = "inception-v3", help = "Inception v3", repositories = {"torchvision", "timm", "huyvnphan/PyTorch_CIFAR10",
+    "weiaicunzai/pytorch-cifar100"},
   signature = {"Conv2d_1a_3x3", "Mixed_5b.branch1x1", "Mixed_7c.branch1x1", {"fc", "linear"}},
   predicted = "all", input = {299, 299},
   forward = function(net)
@@ -138,7 +150,7 @@ family{
     leave("AuxLogits", "the auxiliary classifier")
     assume("strides and pools as its repository's")
     if not o.numbered then assume("batch norm's epsilon 0.001") end
-    if whole then assume("no other transformation of the input (torchvision's own weights want pixels normalised by 0.5/0.5)") end
+    if whole then assume(untransformed) end
     describe("Inception v3 (%s)", whole and "ImageNet stem" or "3x3 stem")
     return linear(global_pool(x), first{"fc", "linear"})
   end}

@@ -1,7 +1,8 @@
 -- MobileNet (Howard et al., 2017): depthwise 3x3 convolutions, each followed by a 1x1 convolution.
 
 -- The names of block i (from 1): depthwise convolution and norm, pointwise convolution and norm.
-local places = {"stem.1.", "conv1.0.", "conv1.1.", "conv2.0.", "conv2.1.", "conv3.0.", "conv3.1.", "conv3.2.", "conv3.3.", "conv3.4.",
+local places = {"stem.1.", "conv1.0.", "conv1.1.", "conv2.0.", "conv2.1.", "conv3.0.", "conv3.1.", "conv3.2.",
+  "conv3.3.", "conv3.4.",
   "conv3.5.", "conv4.0.", "conv4.1."}
 local function weiaicunzai(i)
   local at = places[i] or "conv5."
@@ -26,7 +27,8 @@ local function scaled(k) return {scale = k} end
 family{
   name = "mobilenet", help = "MobileNet v1 for small images: mobilenet, or mobilenet:0.5 for half of its channels",
   repositories = {"weiaicunzai/pytorch-cifar100", "kuangliu/pytorch-cifar", "marvis/pytorch-mobilenet"},
-  signature = {{"conv1", "stem.0.conv", "model.0.0"}, {"layers.0.conv2", "stem.1.pointwise", "model.1.3"}, {"fc", "linear"}},
+  signature = {{"conv1", "stem.0.conv", "model.0.0"}, {"layers.0.conv2", "stem.1.pointwise", "model.1.3"}, {"fc",
+    "linear"}},
   variants = {imagenet = "the stem halves the map too", cifar = "the stem keeps the map's size"},
   presets = {mobilenet = scaled(1), ["mobilenet:%g"] = function(k)
     if k < 0.05 or k > 8 then return nil, "the factor of its channels lies between 0.05 and 8" end
@@ -56,7 +58,8 @@ family{
     if i == 0 then refuse("no tensor '%s.weight'", row.block(1)[1]) end
     local channels = x.channels
     x = linear(global_pool(x), row.head)
-    assume(large and "the stem halves the map (mobilenet:cifar keeps it)" or "the stem keeps the map's size (mobilenet:imagenet halves it)")
+    assume(large and "the stem halves the map (mobilenet:cifar keeps it)" or
+      "the stem keeps the map's size (mobilenet:imagenet halves it)")
     assume("a depthwise convolution before a wider layer halves the map")
     describe("MobileNet (%d blocks, widths %d to %d)", i, dim(row.stem[1] .. ".weight", 1, width(32)), channels)
     return x

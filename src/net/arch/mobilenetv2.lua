@@ -14,7 +14,8 @@ local function flat(at) return names(at, {"0", "1"}, {"3", "4"}, {"6", "7"}) end
 
 -- How repositories name the stem, block b (from 0) of stage s (the i-th of all), the last convolution and the head.
 local rows = {
-  {stem = {"features.0.0", "features.0.1"}, last = {"features.18.0", "features.18.1"}, head = {"classifier.1", "classifier"},
+  {stem = {"features.0.0", "features.0.1"}, last = {"features.18.0", "features.18.1"}, head = {"classifier.1",
+    "classifier"},
    first = "features.1.conv", act = relu6, open = true,
    block = function(s, b, i)
      local at = ("features.%d.conv."):format(i)
@@ -24,16 +25,21 @@ local rows = {
      end
      return names(at, {"0.0", "0.1"}, {"1.0", "1.1"}, {"2", "3"})
    end},
-  {stem = {"conv1", "bn1"}, last = {"conv2", "bn2"}, head = {"linear"}, first = "layers.0.conv3", act = relu, strides = cifar,
+  {stem = {"conv1", "bn1"}, last = {"conv2", "bn2"}, head = {"linear"}, first = "layers.0.conv3", act = relu,
+    strides = cifar,
    block = function(s, b, i)
      return names(("layers.%d."):format(i - 1), {"conv1", "bn1"}, {"conv2", "bn2"}, {"conv3", "bn3"})
    end, shortcut = {"shortcut.0", "shortcut.1"}},
-  {stem = {"pre.0", "pre.1"}, last = {"conv1.0", "conv1.1"}, head = {"conv2"}, first = "stage1.residual", act = relu6, strides = {1, 2, 2, 2, 1, 1, 1}, pad = 1,
-   block = function(s, b) return flat(depths[s] == 1 and ("stage%d.residual."):format(s) or ("stage%d.%d.residual."):format(s, b)) end},
-  {stem = {"conv1.0", "conv1.1"}, last = {"conv2.0", "conv2.1"}, head = {"classifier.0"}, first = "blocks.0.0.conv", act = relu,
+  {stem = {"pre.0", "pre.1"}, last = {"conv1.0", "conv1.1"}, head = {"conv2"}, first = "stage1.residual", act = relu6,
+    strides = {1, 2, 2, 2, 1, 1, 1}, pad = 1,
+   block = function(s, b) return flat(depths[s] == 1 and ("stage%d.residual."):format(s) or
+     ("stage%d.%d.residual."):format(s, b)) end},
+  {stem = {"conv1.0", "conv1.1"}, last = {"conv2.0", "conv2.1"}, head = {"classifier.0"}, first = "blocks.0.0.conv",
+    act = relu,
    strides = cifar, halved = true, block = function(s, b) return flat(("blocks.%d.%d.conv."):format(s - 1, b)) end},
 }
-rows[5] = {stem = rows[1].stem, last = {"conv.0", "conv.1"}, head = {"classifier"}, first = "conv.0", act = relu6, open = true,
+rows[5] = {stem = rows[1].stem, last = {"conv.0", "conv.1"}, head = {"classifier"}, first = "conv.0", act = relu6,
+  open = true,
   block = rows[1].block}
 
 local function divisible(n) -- torchvision's rounding to multiples of 8
@@ -55,10 +61,13 @@ local function inverted(x, pairs, act, stride, expansion, kernel, out)
 end
 
 family{
-  name = "mobilenetv2", help = "MobileNetV2: mobilenetv2, or mobilenetv2:0.5 for half of its channels; made as kuangliu's, for 32x32 images",
-  repositories = {"torchvision", "tonylins/pytorch-mobilenet-v2", "chenyaofo/pytorch-cifar-models", "huyvnphan/PyTorch_CIFAR10",
+  name = "mobilenetv2",
+    help = "MobileNetV2: mobilenetv2, or mobilenetv2:0.5 for half of its channels; made as kuangliu's for small images",
+  repositories = {"torchvision", "tonylins/pytorch-mobilenet-v2", "chenyaofo/pytorch-cifar-models",
+    "huyvnphan/PyTorch_CIFAR10",
     "kuangliu/pytorch-cifar", "weiaicunzai/pytorch-cifar100", "HobbitLong/RepDistiller"},
-  signature = {{"features.0.0", "conv1", "pre.0", "conv1.0"}, {"features.1.conv", "layers.0.conv3", "stage1.residual", "blocks.0.0.conv"}},
+  signature = {{"features.0.0", "conv1", "pre.0", "conv1.0"}, {"features.1.conv", "layers.0.conv3", "stage1.residual",
+    "blocks.0.0.conv"}},
   variants = {imagenet = "strides as torchvision's, for large images", cifar = "strides for images of 32x32"},
   presets = {mobilenetv2 = {scale = 1}, ["mobilenetv2:%g"] = function(k)
     if k < 0.05 or k > 8 then return nil, "the factor of its channels lies between 0.05 and 8" end
@@ -93,7 +102,8 @@ family{
         block(b)
         i = i + 1
         local pairs, stride = row.block(s, b, i), b == 0 and strides[s] or 1
-        local y = inverted(x, pairs, row.act, stride, dim(pairs[1][1] .. ".weight", 1, i == 1 and x.channels or 6 * x.channels) // x.channels, 3,
+        local y = inverted(x, pairs, row.act, stride, dim(pairs[1][1] .. ".weight", 1, i == 1 and x.channels or
+          6 * x.channels) // x.channels, 3,
           divisible(widths[s] * scale))
         if row.shortcut and stride == 1 and x.channels ~= y.channels then
           local at = ("layers.%d."):format(i - 1)
@@ -109,9 +119,11 @@ family{
     x = row.act(bn(conv(x, row.last[1], {kernel = 1, out = divisible(1280 * math.max(1, scale))}), row.last[2]))
     local last = x.channels
     x = global_pool(x)
-    if #(shape(head .. ".weight") or {}) == 4 then x = conv(x, head, {kernel = 1, predicted = false}) else x = linear(x, head) end
+    if #(shape(head .. ".weight") or {}) == 4 then x = conv(x, head, {kernel = 1, predicted = false}) else x = linear(x,
+        head) end
     if row.act == relu then assume("ReLU, not ReLU6") end
-    describe("MobileNetV2 (%s strides, stem %d, last %d channels)", large and "ImageNet" or "CIFAR", dim(row.stem[1] .. ".weight", 1, divisible(32 * scale)), last)
+    describe("MobileNetV2 (%s strides, stem %d, last %d channels)", large and "ImageNet" or "CIFAR", dim(row.stem[1] ..
+      ".weight", 1, divisible(32 * scale)), last)
     return x
   end}
 
@@ -128,7 +140,8 @@ family{
       local at = ("layers.%d."):format(7 + s)
       for b = 0, count(at .. "%d.layers.0") - 1 do
         block(b)
-        local y = inverted(x, flat(at .. b .. ".layers."), relu, b == 0 and stride or 1, dim(at .. b .. ".layers.0.weight", 1) // x.channels)
+        local y = inverted(x, flat(at .. b .. ".layers."), relu, b == 0 and stride or 1, dim(at .. b ..
+          ".layers.0.weight", 1) // x.channels)
         x = b > 0 and add(y, x) or y
       end
     end

@@ -1,9 +1,12 @@
--- Residual networks that activate, then add (He et al., 2016): PreActResNet, Wide ResNet (Zagoruyko and Komodakis), SENet18.
+-- Residual networks that activate, then add (He et al., 2016): PreActResNet, Wide ResNet (Zagoruyko and Komodakis),
+-- SENet18.
 
 -- How repositories name things. `projected`: the shortcut's convolution; `activated`: it takes the block's first
--- activation, else the block's input. `strided`: which convolution of a block has the stride. `last`: the norm before the head.
+-- activation, else the block's input. `strided`: which convolution of a block has the stride. `last`: the norm before
+-- the head.
 local rows = {
-  {stem = "conv1", stage = "block%d.layer.", norm = {"bn1", "bn2"}, conv = {"conv1", "conv2"}, projected = "convShortcut",
+  {stem = "conv1", stage = "block%d.layer.", norm = {"bn1", "bn2"}, conv = {"conv1", "conv2"},
+    projected = "convShortcut",
    activated = true, last = "bn1", wide = true},
   {stem = "conv1", stage = "layer%d.", norm = {"bn1", "bn2", "bn3"}, conv = {"conv1", "conv2", "conv3"},
    projected = "shortcut.0", activated = true},
@@ -11,7 +14,8 @@ local rows = {
    projected = "shortcut.0", strided = 2, last = "bn1", wide = true},
   {stem = "conv1", stage = "layer%d.", norm = {"bn1", "bn2", "bn3"}, conv = {"conv1", "conv2", "conv3"},
    projected = "downsample.0", last = "bn"},
-  {stem = "init_conv", stage = "conv%d.", from = 2, norm = {"residual.0", "residual.3"}, conv = {"residual.2", "residual.6"},
+  {stem = "init_conv", stage = "conv%d.", from = 2, norm = {"residual.0", "residual.3"}, conv = {"residual.2",
+    "residual.6"},
    projected = "shortcut.0", last = "bn", wide = true},
   {stem = "pre.0", stem_norm = "pre.1", stage = "stage%d.", norm = {"residual.0", "residual.3", "residual.6"},
    conv = {"residual.2", "residual.5", "residual.8"}, projected = "shortcut", strided = 1},
@@ -77,7 +81,8 @@ family{
     local function at(s) return row.stage:format((row.from or 1) + s - 1) end
     local large = dim(row.stem .. ".weight", 3, 3) > 4
     local x = large and input(224, 224) or input(32, 32)
-    x = conv(x, row.stem, {kernel = not large and net.making and 3 or nil, out = p.widths and p.widths[1], stride = large and 2 or 1,
+    x = conv(x, row.stem, {kernel = not large and net.making and 3 or nil, out = p.widths and p.widths[1],
+      stride = large and 2 or 1,
       predicted = not large and nil})
     local stemmed = row.stem_norm or has("layer1.0.fc1") and "bn1" -- a norm and a ReLU behind the stem too
     if stemmed then x = relu(bn(x, stemmed)) end
@@ -103,9 +108,11 @@ family{
     x = linear(global_pool(x), first{row == rows[1] and "fc" or "linear", "fc"})
     assume("strides as usual: the first block of every stage but the first halves the map")
     if row.wide then
-      describe("WRN-%d-%g (widths %d/%d/%d)", 2 * total + 4, width / dim(row.stem .. ".weight", 1, 16), width, channels // 2, channels)
+      describe("WRN-%d-%g (widths %d/%d/%d)", 2 * total + 4, width / dim(row.stem .. ".weight", 1, 16), width,
+        channels // 2, channels)
     else
-      describe("%s%d (widths %d to %d)", has("layer1.0.fc1") and "SE-PreActResNet" or "PreActResNet", (bottleneck and 3 or 2) * total + 2, width,
+      describe("%s%d (widths %d to %d)", has("layer1.0.fc1") and "SE-PreActResNet" or "PreActResNet", (bottleneck and
+        3 or 2) * total + 2, width,
         channels)
     end
     return x

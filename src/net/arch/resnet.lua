@@ -23,7 +23,8 @@ local rows = {
   {stem = {"resnet.embedder.embedder.convolution", "resnet.embedder.embedder.normalization"},
    stage = "resnet.encoder.stages.%d.layers.", from = 0, conv = list("layer.%d.convolution", 0, 1, 2),
    norm = list("layer.%d.normalization", 0, 1, 2)},
-  {stem = {"conv_1_3x3", "bn_1"}, stage = "stage_%d.stage_%d_bottleneck_", conv = {"conv_reduce", "conv_conv", "conv_expand"},
+  {stem = {"conv_1_3x3", "bn_1"}, stage = "stage_%d.stage_%d_bottleneck_", conv = {"conv_reduce", "conv_conv",
+    "conv_expand"},
    norm = {"bn_reduce", "bn", "bn_expand"}},
 }
 local shortcuts = {{"downsample.0", "downsample.1"}, {"shortcut.0", "shortcut.1"},
@@ -64,7 +65,8 @@ local function shortcut(net, x, at, channels, stride)
   if net.making then
     return bn(conv(x, at .. "downsample.0", {kernel = 1, out = channels, stride = stride}), at .. "downsample.1")
   end
-  if x.channels > channels then refuse("no '%sdownsample.0.weight' to go from %d channels to %d", at, x.channels, channels) end
+  if x.channels > channels then refuse("no '%sdownsample.0.weight' to go from %d channels to %d", at, x.channels,
+      channels) end
   return shortcut_a(x, channels, {stride = stride})
 end
 
@@ -92,7 +94,8 @@ local function stem(net, row)
     x = relu(bn(conv(x, "conv1.0", {stride = 2, predicted = false}), "conv1.1"))
     x = relu(bn(conv(x, "conv1.3", {predicted = false}), "conv1.4"))
     x = relu(bn(conv(x, "conv1.6", {predicted = false}), "bn1"))
-    if has("maxpool.0") then return relu(bn(conv(x, "maxpool.0", {stride = 2, predicted = false}), "maxpool.1")), "deep stem" end
+    if has("maxpool.0") then return relu(bn(conv(x, "maxpool.0", {stride = 2, predicted = false}), "maxpool.1")),
+        "deep stem" end
     return max_pool(x, 3, {stride = 2, pad = 1}), "deep stem"
   end
   local kernel = dim(at .. ".weight", 3, net.variant.imagenet and 7 or 3)
@@ -108,18 +111,21 @@ local function stem(net, row)
   return x, large and "ImageNet stem" or net.variant.pool and "3x3 stem, max pool" or "3x3 stem"
 end
 
-local function four(blocks, bottleneck) return {blocks = blocks, bottleneck = bottleneck, widths = {64, 128, 256, 512}} end
+local function four(blocks, bottleneck) return {blocks = blocks, bottleneck = bottleneck, widths = {64, 128, 256,
+  512}} end
 family{
   name = "resnet", help = "ResNet; made with a 3x3 stem for small images, resnet18:imagenet with torchvision's",
   repositories = {"torchvision", "timm", "transformers", "kuangliu/pytorch-cifar", "weiaicunzai/pytorch-cifar100",
-    "huyvnphan/PyTorch_CIFAR10 (resnet:pool)", "HobbitLong/RepDistiller", "open-mmlab/mmpretrain", "prlz77/ResNeXt.pytorch",
+    "huyvnphan/PyTorch_CIFAR10 (resnet:pool)", "HobbitLong/RepDistiller", "open-mmlab/mmpretrain",
+      "prlz77/ResNeXt.pytorch",
     "bearpaw/pytorch-classification (ResNeXt)", "Cadene/pretrained-models.pytorch", "moskomule/senet.pytorch"},
   signature = {stems, first_convs},
   variants = {pool = "a max pool follows the 3x3 stem (huyvnphan's)", nopool = "no max pool follows the 7x7 stem",
     early = "a bottleneck's first convolution has the stride (Caffe's)",
     imagenet = "a 7x7 stem and a max pool, for 224x224 images (when making)"},
   presets = {
-    resnet10 = four{1, 1, 1, 1}, resnet18 = four{2, 2, 2, 2}, resnet34 = four{3, 4, 6, 3}, resnet50 = four({3, 4, 6, 3}, true),
+    resnet10 = four{1, 1, 1, 1}, resnet18 = four{2, 2, 2, 2}, resnet34 = four{3, 4, 6, 3}, resnet50 = four({3, 4, 6, 3},
+      true),
     resnet101 = four({3, 4, 23, 3}, true), resnet152 = four({3, 8, 36, 3}, true),
   },
   widths = 4, input = {32, 32},
@@ -140,7 +146,8 @@ family{
     end
     local stages = p.blocks and #p.blocks or 0
     while has(at(stages + 1) .. "0." .. row.conv[1]) do stages = stages + 1 end
-    if row == rows[1] and stages == 3 and groups == 1 and not squeezed then refuse("it has three stages, as a CIFAR ResNet") end
+    if row == rows[1] and stages == 3 and groups == 1 and
+        not squeezed then refuse("it has three stages, as a CIFAR ResNet") end
     local x, how = stem(net, row)
     local blocks, widths, total = {}, {}, 0
     for s = 1, stages do
@@ -155,7 +162,8 @@ family{
     end
     stage(0)
     x = linear(global_pool(x), first(heads))
-    assume(bottleneck and not row.early and "strides as torchvision's (resnet:early strides in a bottleneck's first convolution)" or
+    assume(bottleneck and not row.early and
+      "strides as torchvision's (resnet:early strides in a bottleneck's first convolution)" or
       "strides as usual")
     local kind = (squeezed and "SE-" or "") .. (groups > 1 and "ResNeXt" or "ResNet")
     describe("%s%d (%s, widths %s)", kind, (bottleneck and 3 or 2) * total + 2, how, table.concat(widths, "/"))

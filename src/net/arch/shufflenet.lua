@@ -1,14 +1,18 @@
--- ShuffleNet (Zhang et al., 2017) and ShuffleNetV2 (Ma et al., 2018): channels are shuffled between grouped convolutions.
+-- ShuffleNet (Zhang et al., 2017) and ShuffleNetV2 (Ma et al., 2018): channels are shuffled between grouped
+-- convolutions.
 
 local function unit(x, conv_name, norm_name, o) return bn(conv(x, conv_name, o), norm_name) end
 
 -- ---- version 1
 
 local v1 = {
-  {stem = {"conv1", "bn1"}, at = "layer%d.", from = 1, squeeze = {"conv1", "bn1"}, depthwise = {"conv2", "bn2"}, expand = {"conv3", "bn3"},
+  {stem = {"conv1", "bn1"}, at = "layer%d.", from = 1, squeeze = {"conv1", "bn1"}, depthwise = {"conv2", "bn2"},
+    expand = {"conv3", "bn3"},
    head = "linear", act = true},
-  {stem = {"conv1.conv", "conv1.bn"}, at = "stage%d.", from = 2, squeeze = {"bottlneck.0.pointwise.0", "bottlneck.0.pointwise.1"},
-   depthwise = {"depthwise.depthwise.0", "depthwise.depthwise.1"}, expand = {"expand.pointwise.0", "expand.pointwise.1"}, head = "fc",
+  {stem = {"conv1.conv", "conv1.bn"}, at = "stage%d.", from = 2, squeeze = {"bottlneck.0.pointwise.0",
+    "bottlneck.0.pointwise.1"},
+   depthwise = {"depthwise.depthwise.0", "depthwise.depthwise.1"}, expand = {"expand.pointwise.0",
+     "expand.pointwise.1"}, head = "fc",
    ungrouped = true},
 }
 family{
@@ -19,7 +23,8 @@ family{
   forward = function(net)
     local row = has("conv1.conv") and v1[2] or v1[1]
     local squeezed, depthwise = shape("layer1.0.conv1.weight"), shape("layer1.0.conv2.weight")
-    if depthwise and (depthwise[2] ~= 1 or depthwise[1] ~= squeezed[1]) then refuse("'layer1.0.conv2.weight' is not depthwise") end
+    if depthwise and (depthwise[2] ~= 1 or
+        depthwise[1] ~= squeezed[1]) then refuse("'layer1.0.conv2.weight' is not depthwise") end
     if has("layer1.0.shortcut") then refuse("'layer1.0' has a shortcut of its own") end
     local x = relu(unit(input(32, 32), row.stem[1], row.stem[2]))
     local groups = 1
@@ -52,7 +57,8 @@ family{
     return linear(global_pool(x), row.head)
   end}
 
--- ---- version 2: a block's pairs of names. `side`: the branch that halves the map (depthwise, pointwise); `main`: pointwise,
+-- ---- version 2: a block's pairs of names. `side`: the branch that halves the map (depthwise, pointwise); `main`:
+-- pointwise,
 -- depthwise, pointwise.
 
 local v2 = {
@@ -80,7 +86,8 @@ family{
   repositories = {"torchvision", "chenyaofo/pytorch-cifar-models", "kuangliu/pytorch-cifar", "HobbitLong/RepDistiller",
     "weiaicunzai/pytorch-cifar100"},
   signature = {{"conv1.0", "pre.0", "conv1"}, {"stage2.0.branch1", "stage2.0.residual.5", "layer1.0.conv5"}},
-  variants = {imagenet = "stem and max pool as torchvision's, for large images", cifar = "a stem for images of 32x32, without max pool"},
+  variants = {imagenet = "stem and max pool as torchvision's, for large images",
+    cifar = "a stem for images of 32x32, without max pool"},
   presets = {shufflenetv2_x0_5 = {widths = {48, 96, 192, 1024}}, shufflenetv2_x1_0 = {widths = {116, 232, 464, 1024}},
     shufflenetv2_x1_5 = {widths = {176, 352, 704, 1024}}, shufflenetv2_x2_0 = {widths = {244, 488, 976, 2048}}},
   predicted = "all", input = {32, 32},

@@ -1,7 +1,8 @@
 -- VGG (Simonyan and Zisserman, 2014): 3x3 convolutions, with batch norm or without, and max pools. AlexNet.
 
 -- Convolutions between two pools, by depth; widths 64, 128, 256, 512, 512.
-local plans = {[8] = {1, 1, 1, 1, 1}, [11] = {1, 1, 2, 2, 2}, [13] = {2, 2, 2, 2, 2}, [16] = {2, 2, 3, 3, 3}, [19] = {2, 2, 4, 4, 4}}
+local plans = {[8] = {1, 1, 1, 1, 1}, [11] = {1, 1, 2, 2, 2}, [13] = {2, 2, 2, 2, 2}, [16] = {2, 2, 3, 3, 3}, [19] = {2,
+  2, 4, 4, 4}}
 
 -- The linear layers behind the convolutions, with ReLU between.
 local function head(net, x)
@@ -48,7 +49,9 @@ local function from_gaps(x)
   for k, i in ipairs(found) do
     x = unit(x, "features." .. i, norm and "features." .. i + 1)
     local gap = (found[k + 1] or i + step + 1) - i
-    if gap ~= step and gap ~= step + 1 then refuse("between 'features.%d' and 'features.%d' lies more than a ReLU and a pool", i, i + gap) end
+    if gap ~= step and gap ~= step + 1 then
+      refuse("between 'features.%d' and 'features.%d' lies more than a ReLU and a pool", i, i + gap)
+    end
     if gap > step then
       if x.height > 1 then x = max_pool(x, 2) end
       s = s + 1
@@ -106,7 +109,8 @@ family{
     local found = convolutions("features.")
     local n = (net.making or blocks) and 1 or side(dim("features." .. (found[#found] or 0) .. ".weight", 1, 1))
     local x, total, norm = input(32 * n, 32 * n)
-    if net.making then x, total, norm = made(net, x) elseif blocks then x, total, norm = from_blocks(x) else x, total, norm = from_gaps(x) end
+    if net.making then x, total, norm = made(net, x) elseif blocks then x, total, norm = from_blocks(x) else x, total,
+        norm = from_gaps(x) end
     stage(0)
     local channels = x.channels
     x = n == 1 and global_pool(x) or adaptive_pool(x, n, n)
@@ -118,7 +122,8 @@ family{
 family{
   name = "alexnet", help = "AlexNet as torchvision has it, and bearpaw's for 32x32 images",
   repositories = {"torchvision", "bearpaw/pytorch-classification"},
-  signature = {"features.0.weight", "features.3.weight", "features.6.weight", "features.8.weight", "features.10.weight", "classifier"},
+  signature = {"features.0.weight", "features.3.weight", "features.6.weight", "features.8.weight", "features.10.weight",
+    "classifier"},
   input = {224, 224},
   forward = function(net)
     if dim("features.0.weight", 3) ~= 11 then refuse("'features.0.weight' is no 11x11 convolution") end

@@ -3,7 +3,8 @@
 local function separable(x, at, norm) return bn(conv(conv(x, at .. "depthwise"), at .. "pointwise"), norm) end
 local function unit(x, at) return relu(bn(conv(x, at .. "0"), at .. "1")) end
 
--- The separable convolutions of a Sequential, each with its norm behind; a ReLU before each where one has a number of its own.
+-- The separable convolutions of a Sequential, each with its norm behind; a ReLU before each where one has a number of
+-- its own.
 local function sequence(x, at, first_active)
   local active = first_active
   for _, i in ipairs(indices(at .. "%d.depthwise")) do
@@ -15,7 +16,8 @@ end
 
 family{
   name = "xception", help = "Xception for 32x32 images", repositories = {"weiaicunzai/pytorch-cifar100"},
-  signature = {"entry_flow.conv1.0", "entry_flow.conv3_residual.0", "middel_flow.middel_block.0", "exit_flow.residual", "fc"},
+  signature = {"entry_flow.conv1.0", "entry_flow.conv3_residual.0", "middel_flow.middel_block.0", "exit_flow.residual",
+    "fc"},
   predicted = "all", input = {32, 32},
   forward = function(net)
     local x = unit(unit(input(32, 32), "entry_flow.conv1."), "entry_flow.conv2.")
