@@ -142,6 +142,8 @@ family{
       kind, act, o.separable = "MobileNet", relu6, true
     elseif expansion == 3 or squeezed and not has("blocks.0.0.se") and has("blocks.0.0.conv_dw") then
       kind, act = "MnasNet", relu
+    elseif not squeezed and has("blocks.0.0.conv_pwl") then
+      kind, act = "FBNet", relu
     elseif not squeezed and kernel(2) == 3 then
       kind, act = "MobileNetV2", relu6
     elseif not squeezed then

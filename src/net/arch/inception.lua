@@ -1,6 +1,6 @@
 -- GoogLeNet (Szegedy et al., 2014) and Inception v3 (2015): branches side by side, put together along the channels.
 
-local untransformed = "no other transformation of the input (torchvision's own weights want pixels normalised by 0.5/0.5)"
+local untransformed = "no other transformation of the input (torchvision's own weights want normalisation 0.5/0.5)"
 
 local function unit(x, at, o) -- conv, norm, ReLU, as torchvision names the parts
   local eps = o and o.eps or 1e-3

@@ -28,6 +28,8 @@ local function find(net)
     if has(row.stem) and has(first .. ".running_mean") then
       local biased = has("conv1.bias") and has("layer1.0.conv1.bias")
       local elsewhere = row.projected == "shortcut.0" and has("layer2.0.downsample.0")
+      -- a norm behind the stem that no later one stands for: it adds, then activates
+      elsewhere = elsewhere or row.last ~= "bn1" and row.stem == "conv1" and has("bn1") and not has("layer1.0.fc1")
       if not elsewhere and (row.stem ~= "conv1" or biased == (row.biased or false)) then return row end
     end
   end
