@@ -391,7 +391,7 @@ static int bn(lua_State *lua) {
     check_options(lua, 3, known);
     if (push_option(lua, 3, "eps")) {
         const double eps = luaL_checknumber(lua, -1);
-        if (!(eps >= 0 && eps <= 1)) return luaL_error(lua, "eps must be from 0 to 1");
+        if (!(eps >= 0 && eps <= 4096)) return luaL_error(lua, "eps must be from 0 to 4096"); /* BatchNorm2d(c, c) is about */
         op.epsilon = (float)eps;
     }
     const uint64_t dim[1] = {build->shapes[op.input[0]].channels};
