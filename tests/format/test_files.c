@@ -79,6 +79,8 @@ static const struct {
     {"pairs.pth", NULL, 0, "the state dict is \"state_dict\""},
     {"arrays.pth", NULL, 0, NULL},
     {"arrays-5.pth", NULL, 0, NULL},
+    {"object.npy", NULL, 0, NULL},
+    {"arrays.pkl", NULL, 0, NULL},
     {"subclass.pth", NULL, 0, NULL},
 };
 
@@ -196,6 +198,28 @@ static void test_types(void **state) {
     checkpoint_close(tied);
 }
 
+/* Lists of Python's numbers, which are doubles; a rank of 0 is a number beside them. */
+static void test_lists(void **state) {
+    (void)state;
+    Checkpoint *plain = open_good("plain.npz", NULL), *lists = open_good("lists.pth", NULL);
+    assert_int_equal(checkpoint_count(lists) + 1, checkpoint_count(plain));
+    for (size_t i = 0; i < checkpoint_count(lists); i++) {
+        const CheckpointTensor *got = checkpoint_tensor(lists, i);
+        size_t index;
+        Error err;
+        assert_true(checkpoint_find(plain, got->name, &index));
+        assert_int_equal(got->rank, checkpoint_tensor(plain, index)->rank);
+        assert_int_equal(got->dtype, DTYPE_F64);
+        Tensor *a = checkpoint_read_tensor(plain, index, &err), *b = checkpoint_read_tensor(lists, i, &err);
+        for (unsigned d = 0; d < a->rank; d++) assert_int_equal(a->dim[d], b->dim[d]);
+        assert_memory_equal(a->data, b->data, a->count * sizeof *a->data);
+        tensor_release(a);
+        tensor_release(b);
+    }
+    checkpoint_close(plain);
+    checkpoint_close(lists);
+}
+
 static void test_mixed_npz(void **state) {
     (void)state;
     Checkpoint *net = open_good("mixed.npz", NULL);
@@ -236,9 +260,9 @@ static void test_folders(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same_weights), cmocka_unit_test(test_frozen),  cmocka_unit_test(test_first_one),
-        cmocka_unit_test(test_unknown_keys), cmocka_unit_test(test_root),    cmocka_unit_test(test_types),
-        cmocka_unit_test(test_mixed_npz),    cmocka_unit_test(test_folders),
+        cmocka_unit_test(test_same_weights), cmocka_unit_test(test_frozen),    cmocka_unit_test(test_first_one),
+        cmocka_unit_test(test_unknown_keys), cmocka_unit_test(test_root),      cmocka_unit_test(test_types),
+        cmocka_unit_test(test_lists),        cmocka_unit_test(test_mixed_npz), cmocka_unit_test(test_folders),
     };
     return cmocka_run_group_tests_name("files", tests, NULL, NULL);
 }
