@@ -103,6 +103,33 @@ static void test_same_weights(void **state) {
     }
 }
 
+/* With the k-th allocation, opening or reading refused, for every k: what was opened all the same has every tensor and
+ * note. */
+static void test_faults(void **state) {
+    (void)state;
+    static const unsigned kinds[] = {FAULT_ALLOC, FAULT_OPEN | FAULT_READ};
+    for (size_t i = 0; i < 2 * (sizeof same / sizeof *same); i++) {
+        const char *file = same[i / 2].file;
+        bool through = false;
+        for (uint64_t k = 1; !through; k++) {
+            Error err = {0};
+            fault_arm(kinds[i % 2], k, false);
+            Checkpoint *net = checkpoint_open_key(text_of(FILES "%s", file), same[i / 2].key, &err);
+            bool ok = net != NULL;
+            for (size_t t = 0; ok && t < checkpoint_count(net); t++) {
+                Tensor *tensor = checkpoint_read_tensor(net, t, &err);
+                ok = tensor != NULL;
+                tensor_release(tensor);
+            }
+            through = fault_disarm() < k;
+            checkpoint_close(net);
+            if (ok && !through) fail_msg("%s loads although call %llu failed", file, (unsigned long long)k);
+            if (!ok && through) fail_msg("%s: %s", file, err.text);
+            if (!ok && !strstr(err.text, file)) fail_msg("%s is not named: %s", file, err.text);
+        }
+    }
+}
+
 /* A frozen TorchScript module has nothing but constants: some of the weights, without names. */
 static void test_frozen(void **state) {
     (void)state;
@@ -260,9 +287,10 @@ static void test_folders(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same_weights), cmocka_unit_test(test_frozen),    cmocka_unit_test(test_first_one),
-        cmocka_unit_test(test_unknown_keys), cmocka_unit_test(test_root),      cmocka_unit_test(test_types),
-        cmocka_unit_test(test_lists),        cmocka_unit_test(test_mixed_npz), cmocka_unit_test(test_folders),
+        cmocka_unit_test(test_same_weights), cmocka_unit_test(test_frozen),       cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_first_one),    cmocka_unit_test(test_unknown_keys), cmocka_unit_test(test_root),
+        cmocka_unit_test(test_types),        cmocka_unit_test(test_lists),        cmocka_unit_test(test_mixed_npz),
+        cmocka_unit_test(test_folders),
     };
     return cmocka_run_group_tests_name("files", tests, NULL, NULL);
 }
