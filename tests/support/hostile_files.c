@@ -97,9 +97,9 @@ static bool put_repeated(const char *path, const char *before, const char *each,
     return put_pickle(path, &pickle);
 }
 
-/* 100,000 inert objects beside a tensor. */
+/* 20,000 inert objects beside a tensor. */
 static bool many_objects(const char *path) {
-    return put_repeated(path, "} 'w " GOOD "s 'x ] ( ", "@a.B ) #81 ", 100000, "e s .");
+    return put_repeated(path, "} 'w " GOOD "s 'x ] ( ", "@a.B ) #81 ", 20000, "e s .");
 }
 /* Long names from the memo, again and again. */
 static bool many_names(const char *path) {
@@ -108,7 +108,7 @@ static bool many_names(const char *path) {
     memset(word, 'x', 500);
     word[500] = '\0';
     snprintf(program, sizeof program, "'%s <0 '%s <1 ( ", word, word);
-    return put_repeated(path, program, ">0 >1 #93 ", 200000, "t .");
+    return put_repeated(path, program, ">0 >1 #93 ", 30000, "t .");
 }
 /* Modules that share one large dict of attributes. */
 static bool shared_state(const char *path) {
@@ -132,7 +132,7 @@ static bool put_shared(const char *path, unsigned places) {
     bytes_pickle(&pickle, "] ( ] <0 ( " GOOD);
     bytes_fill(&pickle, 'N', 20000);
     bytes_add(&pickle, "e", 1);
-    for (unsigned i = 0; i < places; i++) bytes_add(&pickle, "h", 2);
+    for (unsigned i = 0; i < places / 10; i++) bytes_add(&pickle, "h\0h\0h\0h\0h\0h\0h\0h\0h\0h", 20);
     bytes_add(&pickle, "e.", 2);
     return put_pickle(path, &pickle);
 }
