@@ -263,13 +263,13 @@ static Checkpoint *open_kind(File *file, FileKind kind, const char *key, bool sh
     case FILE_ZIP:
         return open_zip(file, key, err);
     case FILE_NPY:
-        return npy_open(file, err);
+        return npy_open(file, key, err);
     case FILE_GZIP:
         return refuse(file, err, "gzip data, not a checkpoint; gunzip it and open what is in it");
     case FILE_IDX:
         return refuse(file, err, "an IDX image file, not a checkpoint");
     case FILE_PICKLE:
-        return refuse(file, err, "a Python pickle, but not PyTorch's (save a state_dict with torch.save)");
+        return python_pickle_open(file, 0, false, key, err);
     case FILE_PICTURE:
         return refuse(file, err, "an image, not a checkpoint (load data NAME images:FOLDER reads a folder of them)");
     case FILE_TEXT:

@@ -98,11 +98,15 @@ static bool open_npy(Checkpoint *checkpoint, Error *err) {
            checkpoint_seal(checkpoint, err);
 }
 
-Checkpoint *npy_open(File *file, Error *err) {
+Checkpoint *npy_open(File *file, const char *key, Error *err) {
     Checkpoint *checkpoint = checkpoint_new(file, file_name(file), "npy", err);
     if (!checkpoint || open_npy(checkpoint, err)) return checkpoint;
+    const NpyHeader *header = checkpoint->reader;
+    const bool object = header && header->unread && strcmp(header->unread, NPY_OBJECTS) == 0;
+    const uint64_t offset = object ? header->offset : 0;
+    if (object) checkpoint->file = NULL;
     checkpoint_close(checkpoint);
-    return NULL;
+    return object ? python_pickle_open(file, offset, true, key, err) : NULL;
 }
 
 /* ---- rows -------------------------------------------------------------------------------------------------------- */

@@ -69,7 +69,7 @@ static bool take_descr(Text *text, NpyHeader *header, Error *err) {
     }
     if (!take_quoted(text, descr, sizeof descr, err)) return false;
     if (descr[0] && descr[1] == 'O') {
-        header->unread = "Python objects";
+        header->unread = NPY_OBJECTS;
         return bad(err, "dtype 'O' holds Python objects (a pickle), which are not read; save arrays with numpy.savez");
     }
     for (size_t i = 0; i < TYPE_COUNT && *descr && strchr("<>|=", *descr); i++) {

@@ -246,6 +246,9 @@ void pickle_free(Pickle *pickle) {
 const PickleNode *pickle_root(const Pickle *pickle) {
     return pickle->root;
 }
+void pickle_set_root(Pickle *pickle, const PickleNode *node) {
+    pickle->root = (PickleNode *)node; /* the graph is ours */
+}
 uint64_t pickle_end(const Pickle *pickle) {
     return pickle->end;
 }

@@ -36,10 +36,10 @@ typedef enum PickleMeaning {
     PICKLE_PARAMETER,         /* the class, as PyTorch before 0.4 pickled it */
     PICKLE_REBUILD_FROM_TYPE, /* (function, type, arguments, state): of a subclass of tensors */
     PICKLE_FIRST,             /* stands for its first argument */
-    PICKLE_GETATTR,           /* (something unknown, a harmless name): as methods and functions of PyTorch are pickled */
-    PICKLE_RECONSTRUCTOR,     /* copyreg's: an object of the class that is its first argument */
-    PICKLE_STORAGE,           /* of elements of `dtype`; with a `reason` where they are not their values */
-    PICKLE_STORAGE_UNTYPED,   /* of bytes */
+    PICKLE_GETATTR,         /* (something unknown, a harmless name): as methods and functions of PyTorch are pickled */
+    PICKLE_RECONSTRUCTOR,   /* copyreg's: an object of the class that is its first argument */
+    PICKLE_STORAGE,         /* of elements of `dtype`; with a `reason` where they are not their values */
+    PICKLE_STORAGE_UNTYPED, /* of bytes */
     PICKLE_TORCH_DTYPE,
     PICKLE_NUMPY_SCALAR,
     PICKLE_NUMPY_RECONSTRUCT,
@@ -81,11 +81,13 @@ typedef enum PickleType {
 
 /* How a node is walked (pickle_view.c). */
 typedef enum PickleShape {
-    PICKLE_PLAIN,   /* holds nothing to walk */
-    PICKLE_ENTRIES, /* keys and values */
-    PICKLE_SERIES,  /* items */
-    PICKLE_PAIRS,   /* items that are a key and a value each */
-    PICKLE_MODULE,  /* a network: its parameters, buffers and modules, one dict after the other */
+    PICKLE_PLAIN,    /* holds nothing to walk */
+    PICKLE_ENTRIES,  /* keys and values */
+    PICKLE_SERIES,   /* items */
+    PICKLE_PAIRS,    /* items that are a key and a value each */
+    PICKLE_MODULE,   /* a network: its parameters, buffers and modules, one dict after the other */
+    PICKLE_INTEGERS, /* a list, or lists of one length each, of integers: nothing to walk */
+    PICKLE_REALS,    /* of numbers, not all integers */
 } PickleShape;
 
 typedef struct PickleNode PickleNode;
@@ -143,7 +145,8 @@ typedef struct Pickle Pickle;
 Pickle *pickle_parse(const File *file, uint64_t offset, uint64_t length, Error *err);
 void pickle_free(Pickle *pickle);
 const PickleNode *pickle_root(const Pickle *pickle);
-uint64_t pickle_end(const Pickle *pickle); /* offset after STOP */
+void pickle_set_root(Pickle *pickle, const PickleNode *node); /* one that is reached from the root */
+uint64_t pickle_end(const Pickle *pickle);                    /* offset after STOP */
 uint32_t pickle_nodes(const Pickle *pickle);
 bool pickle_in_file(const Pickle *pickle); /* whether a string stayed in the file, which reading it then needs */
 const PickleNode *pickle_last_persistent(const Pickle *pickle); /* NULL: none; the others by `previous` */
@@ -158,6 +161,8 @@ const PickleNode *pickle_get(const PickleNode *dict, const char *key);
 /* A tensor: a call that rebuilds one or a parameter, a NumPy array of numbers, a persistent id that is a text (in tar
  * files, where tensors have these). */
 bool pickle_is_tensor(const PickleNode *node);
+/* Lists of numbers as the values of a dict whose names have dots: a state dict as JSON would hold it. */
+bool pickle_is_list_tensor(const PickleNode *node);
 /* The tensor itself, out of a parameter that holds it; NULL where there is none. */
 const PickleNode *pickle_tensor_within(const PickleNode *node);
 bool pickle_is_array(const PickleNode *node); /* a NumPy array of numbers, real or complex */
@@ -180,7 +185,7 @@ PickleView pickle_view(const PickleNode *node);
 /* The next value; its key, NULL for an item of a list, whose number is *index. false at the end. */
 bool pickle_view_next(PickleView *view, const PickleNode **key, uint32_t *index, const PickleNode **value);
 static inline bool pickle_is_container(const PickleNode *node) {
-    return node->shape != PICKLE_PLAIN;
+    return node->shape != PICKLE_PLAIN && node->shape < PICKLE_INTEGERS;
 }
 
 /* The kind ('f', 'i', 'u', 'b', 'c') and size in bytes of a NumPy dtype of numbers; false where the node is something

@@ -64,7 +64,7 @@ static bool is_bare_tensor(const PickleNode *node) {
     const PickleMeaning meaning = meaning_of(node);
     if (node->type == PICKLE_PERSISTENT) return node->id->type == PICKLE_TEXT || node->id->type == PICKLE_BYTES;
     return meaning == PICKLE_REBUILD_TENSOR || meaning == PICKLE_REBUILD_TENSOR_V2 ||
-           meaning == PICKLE_REBUILD_TENSOR_V3 || pickle_is_array(node);
+           meaning == PICKLE_REBUILD_TENSOR_V3 || pickle_is_array(node) || pickle_is_list_tensor(node);
 }
 
 static const PickleNode *first_tensor(const PickleNode *tuple) {
@@ -72,6 +72,10 @@ static const PickleNode *first_tensor(const PickleNode *tuple) {
     for (uint32_t i = 0; tuple && i < 2 && (item = pickle_item(tuple, i)); i++) /* a class may stand before it */
         if (is_bare_tensor(item)) return item;
     return NULL;
+}
+
+bool pickle_is_list_tensor(const PickleNode *node) {
+    return node->shape >= PICKLE_INTEGERS && node->tensors > 0;
 }
 
 const PickleNode *pickle_tensor_within(const PickleNode *node) {

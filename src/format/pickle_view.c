@@ -16,7 +16,7 @@ static const PickleNode *listed(const PickleNode *node) {
 
 PickleView pickle_view(const PickleNode *node) {
     PickleView view = {.node = node, .shape = node->shape};
-    if (view.shape != PICKLE_PLAIN && view.shape != PICKLE_MODULE) view.next = listed(node)->first;
+    if (pickle_is_container(node) && view.shape != PICKLE_MODULE) view.next = listed(node)->first;
     return view;
 }
 
@@ -162,6 +162,46 @@ static bool finish_object(PickleMachine *m, PickleNode *node, Error *err) {
     return true;
 }
 
+static bool is_list_of_numbers(const PickleNode *node) {
+    return node->shape >= PICKLE_INTEGERS;
+}
+
+/* Whether two lists of numbers have the same lengths, level by level. */
+static bool same_lengths(const PickleNode *a, const PickleNode *b) {
+    for (;; a = a->first->node, b = b->first->node) {
+        if (is_list_of_numbers(a) != is_list_of_numbers(b)) return false;
+        if (!is_list_of_numbers(a)) return true;
+        if (a->count != b->count) return false;
+    }
+}
+
+/* PICKLE_INTEGERS or PICKLE_REALS, or PICKLE_PLAIN where the list is not of numbers all through. */
+static PickleShape numbers_shape(const PickleNode *list) {
+    PickleShape shape = PICKLE_INTEGERS;
+    if (list->count == 0) return PICKLE_PLAIN;
+    for (const PickleItem *item = list->first; item; item = item->next) {
+        const PickleNode *node = item->node;
+        const bool number = node->type == PICKLE_INTEGER || node->type == PICKLE_REAL;
+        if (!(number || is_list_of_numbers(node)) || !same_lengths(list->first->node, node)) return PICKLE_PLAIN;
+        if (node->type == PICKLE_REAL || node->shape == PICKLE_REALS) shape = PICKLE_REALS;
+    }
+    return shape;
+}
+
+/* A dict of nothing but numbers and lists of them, with a name that has a dot and a list of lists: weights. */
+static void mark_lists(const PickleNode *dict) {
+    bool dotted = false, matrix = false;
+    for (const PickleItem *item = dict->first; item; item = item->next->next) {
+        const PickleNode *key = item->node, *value = item->next->node;
+        if ((key->type != PICKLE_TEXT && key->type != PICKLE_BYTES) || !key->text) return;
+        if (value->type != PICKLE_INTEGER && value->type != PICKLE_REAL && !is_list_of_numbers(value)) return;
+        dotted = dotted || strchr(key->text, '.');
+        matrix = matrix || (is_list_of_numbers(value) && is_list_of_numbers(value->first->node));
+    }
+    for (const PickleItem *item = dotted && matrix ? dict->first : NULL; item; item = item->next->next)
+        if (is_list_of_numbers(item->next->node)) item->next->node->tensors = 1;
+}
+
 bool pickle_finish(PickleMachine *m, PickleNode *node, Error *err) {
     const PickleNode *key, *value;
     uint32_t index;
@@ -169,7 +209,14 @@ bool pickle_finish(PickleMachine *m, PickleNode *node, Error *err) {
     if (node->type == PICKLE_NAME && pickle_global(node)->meaning == PICKLE_GETATTR) /* kept, to be called by someone */
         return pickle_refuse_name(m, pickle_global(node)->module, pickle_global(node)->name, err);
     if (node->type == PICKLE_DICT) node->shape = PICKLE_ENTRIES;
-    if (is_series(node)) node->shape = holds_pairs(node, true) ? PICKLE_PAIRS : PICKLE_SERIES;
+    if (node->type == PICKLE_DICT) mark_lists(node);
+    if (is_series(node)) {
+        const PickleShape numbers = numbers_shape(node);
+        node->shape = holds_pairs(node, true) ? PICKLE_PAIRS : PICKLE_SERIES;
+        if (numbers == PICKLE_INTEGERS) node->shape = PICKLE_INTEGERS;
+        if (numbers == PICKLE_REALS) node->shape = PICKLE_REALS;
+        if (numbers != PICKLE_PLAIN) return true;
+    }
     if (node->type == PICKLE_OBJECT && !finish_object(m, node, err)) return false;
     for (PickleView view = pickle_view(node); pickle_view_next(&view, &key, &index, &value);) tensors += value->tensors;
     node->tensors = tensors < UINT32_MAX ? (uint32_t)tensors : UINT32_MAX;

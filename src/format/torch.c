@@ -130,7 +130,15 @@ static bool add_tensor(Checkpoint *checkpoint, const PickleNode *node, const Str
     return true;
 }
 
-static bool add_all(Checkpoint *checkpoint, const PickleNode *chosen, Error *err) {
+/* An optimiser beside the tensors of a state dict is no layer of it. */
+static bool leave_aside(Checkpoint *checkpoint, TorchWalk *walk, const PickleNode *node, Error *err) {
+    torch_walk_leave(walk);
+    return checkpoint_add_note(checkpoint, err, "left out: \"%s\", %" PRIu32 " tensor%s of training (--key chooses it)",
+                               str_text(&walk->name), node->tensors, node->tensors == 1 ? "" : "s");
+}
+
+/* `flat`: what training keeps beside the tensors is left aside. */
+static bool add_all(Checkpoint *checkpoint, const PickleNode *chosen, bool flat, Error *err) {
     TorchWalk walk = {0};
     const PickleNode *node = NULL;
     bool ok = true;
@@ -141,8 +149,12 @@ static bool add_all(Checkpoint *checkpoint, const PickleNode *chosen, Error *err
         str_add(&walk.name, "tensor");
         ok = str_ok(&walk.name, err) && add_tensor(checkpoint, chosen, &walk.name, err);
     }
-    while (ok && (ok = torch_walk_next(&walk, &node, err)) && node)
-        if (pickle_is_tensor(node)) ok = add_tensor(checkpoint, node, &walk.name, err);
+    while (ok && (ok = torch_walk_next(&walk, &node, err)) && node) {
+        if (pickle_is_tensor(node))
+            ok = add_tensor(checkpoint, node, &walk.name, err);
+        else if (flat && walk.depth == 2 && torch_is_aside(str_text(&walk.name)))
+            ok = leave_aside(checkpoint, &walk, node, err);
+    }
     str_done(&walk.name);
     return ok;
 }
@@ -199,8 +211,9 @@ bool torch_add_tensors(Checkpoint *checkpoint, const char *key, Error *err) {
         const char *why = checkpoint->note_count > 0 ? checkpoint->notes[checkpoint->note_count - 1] : "";
         ok = error_set(err, STATUS_BAD_INPUT, "a PyTorch file without tensors%s%s", *why ? "; " : "", why);
     }
-    ok = ok && add_scalars(checkpoint, root, err) && add_all(checkpoint, chosen, err) && find_shared(checkpoint, err) &&
-         checkpoint_seal(checkpoint, err);
+    ok = ok && add_scalars(checkpoint, root, err) &&
+         add_all(checkpoint, chosen, (!key || strcmp(key, ".") != 0) && torch_is_flat(chosen), err) &&
+         find_shared(checkpoint, err) && checkpoint_seal(checkpoint, err);
     str_done(&path);
     checkpoint->read = torch_tensor_read;
     checkpoint->nested = true;

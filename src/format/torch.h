@@ -106,6 +106,8 @@ bool torch_add_key(Str *name, const PickleNode *key, uint32_t index, Error *err)
 /* torch_choose.c: which container holds the weights. The choice, or NULL with an error; `path` (from {0}) becomes the
  * way to it from the root. Adds the notes that tell it and the other candidates. */
 const PickleNode *torch_choose(Checkpoint *checkpoint, const char *key, Str *path, Error *err);
+bool torch_is_flat(const PickleNode *node); /* whether it holds tensors with dotted names */
+bool torch_is_aside(const char *name);      /* whether it is what training keeps beside a network */
 /* The note of what is neither a tensor nor a plain value, and where. */
 bool torch_note_left_out(Checkpoint *checkpoint, const PickleNode *chosen, Error *err);
 

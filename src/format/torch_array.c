@@ -1,4 +1,4 @@
-/* torch_array -- a NumPy array in a PyTorch pickle, as a tensor.
+/* torch_array -- a NumPy array in a PyTorch pickle, or a list of numbers, as a tensor.
  *
  * It reaches us as NumPy pickled it:
  *     _reconstruct(ndarray, (0,), 'b'), then the state (1, shape, dtype, in column order, bytes), or in protocol 5
@@ -50,6 +50,49 @@ static bool in_columns(const PickleNode *order) {
     return order->type == PICKLE_BOOL ? order->truth : pickle_is_text(order, "F");
 }
 
+/* ---- lists ------------------------------------------------------------------------------------------------------- */
+
+static bool parse_list(const PickleNode *node, const char *name, TorchShape *shape, Error *err) {
+    uint64_t count, bytes;
+    shape->dtype = node->shape == PICKLE_REALS ? DTYPE_F64 : DTYPE_I64;
+    for (; node->shape >= PICKLE_INTEGERS; node = node->first->node) {
+        if (shape->rank == TENSOR_RANK_MAX)
+            return error_set(err, STATUS_BAD_INPUT, "tensor \"%s\": lists deeper than %d", name, TENSOR_RANK_MAX);
+        shape->dim[shape->rank++] = node->count;
+    }
+    /* Lists that are shared are larger dense than in the file. */
+    if (!size_product(shape->dim, shape->rank, &count) || !size_mul(count, 8, &bytes))
+        return fault(err, name, "its lists have more bytes than can be counted");
+    return mem_admit(bytes, name, err);
+}
+
+/* The numbers from left to right. */
+static void read_list(const PickleNode *node, unsigned rank, bool reals, uint8_t *out) {
+    const PickleItem *at[TENSOR_RANK_MAX];
+    unsigned depth = 1;
+    at[0] = node->first;
+    while (depth > 0) {
+        const PickleItem *item = at[depth - 1];
+        if (!item) {
+            depth--;
+            continue;
+        }
+        at[depth - 1] = item->next;
+        if (depth < rank) {
+            at[depth++] = item->node->first;
+            continue;
+        }
+        const double real = item->node->type == PICKLE_REAL ? item->node->real : (double)item->node->integer;
+        if (reals)
+            memcpy(out, &real, 8); /* little-endian, as all of us */
+        else
+            memcpy(out, &item->node->integer, 8);
+        out += 8;
+    }
+}
+
+/* ---- arrays ------------------------------------------------------------------------------------------------------ */
+
 bool torch_array_parse(const PickleNode *node, const char *name, TorchShape *shape, Error *err) {
     const PickleNode *part[4];
     char kind;
@@ -57,6 +100,7 @@ bool torch_array_parse(const PickleNode *node, const char *name, TorchShape *sha
     bool big;
     uint64_t count, bytes;
     shape->rank = 0;
+    if (pickle_is_list_tensor(node)) return parse_list(node, name, shape, err);
     if (!pickle_array_parts(node, part) || !pickle_numpy_type(part[1], &kind, &size, &big) ||
         !find_dtype(kind, size, &shape->dtype))
         return fault(err, name, "a NumPy array whose type is not of numbers");
@@ -104,7 +148,7 @@ static bool fill(void *context, void *out, uint64_t length, Error *err) {
                 continue;
             }
             if (made == length) return error_set(err, STATUS_BAD_INPUT, "the array's data is too long");
-            to[made++] = follows ? (uint8_t)(lead << 6 | (byte & 0x3f)) : byte;
+            to[made++] = (uint8_t)(follows ? lead << 6 | (byte & 0x3f) : byte);
             lead = 0;
         }
     }
@@ -116,6 +160,10 @@ bool torch_array_read(const Torch *torch, const PickleNode *node, const Checkpoi
     const PickleNode *part[4];
     char kind;
     unsigned size;
+    if (pickle_is_list_tensor(node)) {
+        read_list(node, tensor->rank, tensor->dtype == DTYPE_F64, out);
+        return true;
+    }
     NpyHeader header = {.dtype = tensor->dtype, .rank = tensor->rank, .bytes = checkpoint_tensor_bytes(tensor)};
     if (!pickle_array_parts(node, part) || !pickle_numpy_type(part[1], &kind, &size, &header.big_endian)) return false;
     Source source = {torch->text, part[3]};

@@ -29,18 +29,28 @@ static bool is_named(const PickleNode *key) {
     return key && (key->type == PICKLE_TEXT || key->type == PICKLE_BYTES) && key->text;
 }
 
-/* What training keeps beside a network. */
-static bool is_aside(const PickleNode *key) {
+bool torch_is_aside(const char *name) {
     static const char *const parts[] = {"optim", "sched",  "callback", "history",
                                         "rng",   "scaler", "hparam",   "param_groups"};
     char lower[64];
-    if (!is_named(key)) return false;
-    if (pickle_is_text(key, "opt") || pickle_is_text(key, "args") || pickle_is_text(key, "loops")) return true;
-    size_t length = key->count < sizeof lower - 1 ? key->count : sizeof lower - 1;
-    for (size_t i = 0; i < length; i++) lower[i] = (char)tolower((unsigned char)key->text[i]);
+    if (strcmp(name, "opt") == 0 || strcmp(name, "args") == 0 || strcmp(name, "loops") == 0) return true;
+    const size_t length = strnlen(name, sizeof lower - 1);
+    for (size_t i = 0; i < length; i++) lower[i] = (char)tolower((unsigned char)name[i]);
     lower[length] = '\0';
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         if (strstr(lower, parts[i])) return true;
+    return false;
+}
+
+static bool is_aside(const PickleNode *key) {
+    return is_named(key) && torch_is_aside(key->text);
+}
+
+bool torch_is_flat(const PickleNode *node) {
+    const PickleNode *key, *value;
+    uint32_t index;
+    for (PickleView view = pickle_view(node); is_mapping(node) && pickle_view_next(&view, &key, &index, &value);)
+        if (is_named(key) && pickle_is_tensor(value) && memchr(key->text, '.', key->count)) return true;
     return false;
 }
 
@@ -58,15 +68,8 @@ static const PickleNode *usual_child(const PickleNode *node, size_t *which) {
 /* Whether a container is a network of its own, and not a layer of the one around it: a module, tensors with dotted
  * names, or something with one of the usual names. */
 static bool looks_as_network(const PickleNode *node) {
-    const PickleNode *key, *value;
-    uint32_t index;
     size_t which;
-    if (node->shape == PICKLE_MODULE) return true;
-    if (!is_mapping(node)) return false;
-    if (usual_child(node, &which)) return true;
-    for (PickleView view = pickle_view(node); pickle_view_next(&view, &key, &index, &value);)
-        if (is_named(key) && pickle_is_tensor(value) && memchr(key->text, '.', key->count)) return true;
-    return false;
+    return node->shape == PICKLE_MODULE || (is_mapping(node) && (usual_child(node, &which) || torch_is_flat(node)));
 }
 
 /* A container that stands in many places is looked at once. */

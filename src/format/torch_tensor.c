@@ -167,7 +167,7 @@ bool torch_tensor_parse(const Torch *torch, const PickleNode *node, const char *
                         TorchShape *shape, Error *err) {
     const PickleNode *within = pickle_tensor_within(node);
     *out = (TorchTensor){0};
-    if (within && pickle_is_array(within)) {
+    if (within && (pickle_is_array(within) || pickle_is_list_tensor(within))) {
         out->array = within;
         return torch_array_parse(within, name, shape, err);
     }

@@ -79,6 +79,8 @@ static const struct {
     {"pairs.pth", NULL, 0, "the state dict is \"state_dict\""},
     {"arrays.pth", NULL, 0, NULL},
     {"arrays-5.pth", NULL, 0, NULL},
+    {"object.npy", NULL, 0, NULL},
+    {"arrays.pkl", NULL, 0, NULL},
     {"subclass.pth", NULL, 0, NULL},
 };
 
@@ -98,6 +100,33 @@ static void test_same_weights(void **state) {
         if (same[i].note && !has_note(other, same[i].note)) fail_msg("%s: no note '%s'", same[i].file, same[i].note);
         checkpoint_close(plain);
         checkpoint_close(other);
+    }
+}
+
+/* With the k-th allocation, opening or reading refused, for every k: what was opened all the same has every tensor and
+ * note. */
+static void test_faults(void **state) {
+    (void)state;
+    static const unsigned kinds[] = {FAULT_ALLOC, FAULT_OPEN | FAULT_READ};
+    for (size_t i = 0; i < 2 * (sizeof same / sizeof *same); i++) {
+        const char *file = same[i / 2].file;
+        bool through = false;
+        for (uint64_t k = 1; !through; k++) {
+            Error err = {0};
+            fault_arm(kinds[i % 2], k, false);
+            Checkpoint *net = checkpoint_open_key(text_of(FILES "%s", file), same[i / 2].key, &err);
+            bool ok = net != NULL;
+            for (size_t t = 0; ok && t < checkpoint_count(net); t++) {
+                Tensor *tensor = checkpoint_read_tensor(net, t, &err);
+                ok = tensor != NULL;
+                tensor_release(tensor);
+            }
+            through = fault_disarm() < k;
+            checkpoint_close(net);
+            if (ok && !through) fail_msg("%s loads although call %llu failed", file, (unsigned long long)k);
+            if (!ok && through) fail_msg("%s: %s", file, err.text);
+            if (!ok && !strstr(err.text, file)) fail_msg("%s is not named: %s", file, err.text);
+        }
     }
 }
 
@@ -196,6 +225,28 @@ static void test_types(void **state) {
     checkpoint_close(tied);
 }
 
+/* Lists of Python's numbers, which are doubles; a rank of 0 is a number beside them. */
+static void test_lists(void **state) {
+    (void)state;
+    Checkpoint *plain = open_good("plain.npz", NULL), *lists = open_good("lists.pth", NULL);
+    assert_int_equal(checkpoint_count(lists) + 1, checkpoint_count(plain));
+    for (size_t i = 0; i < checkpoint_count(lists); i++) {
+        const CheckpointTensor *got = checkpoint_tensor(lists, i);
+        size_t index;
+        Error err;
+        assert_true(checkpoint_find(plain, got->name, &index));
+        assert_int_equal(got->rank, checkpoint_tensor(plain, index)->rank);
+        assert_int_equal(got->dtype, DTYPE_F64);
+        Tensor *a = checkpoint_read_tensor(plain, index, &err), *b = checkpoint_read_tensor(lists, i, &err);
+        for (unsigned d = 0; d < a->rank; d++) assert_int_equal(a->dim[d], b->dim[d]);
+        assert_memory_equal(a->data, b->data, a->count * sizeof *a->data);
+        tensor_release(a);
+        tensor_release(b);
+    }
+    checkpoint_close(plain);
+    checkpoint_close(lists);
+}
+
 static void test_mixed_npz(void **state) {
     (void)state;
     Checkpoint *net = open_good("mixed.npz", NULL);
@@ -236,9 +287,10 @@ static void test_folders(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same_weights), cmocka_unit_test(test_frozen),  cmocka_unit_test(test_first_one),
-        cmocka_unit_test(test_unknown_keys), cmocka_unit_test(test_root),    cmocka_unit_test(test_types),
-        cmocka_unit_test(test_mixed_npz),    cmocka_unit_test(test_folders),
+        cmocka_unit_test(test_same_weights), cmocka_unit_test(test_frozen),       cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_first_one),    cmocka_unit_test(test_unknown_keys), cmocka_unit_test(test_root),
+        cmocka_unit_test(test_types),        cmocka_unit_test(test_lists),        cmocka_unit_test(test_mixed_npz),
+        cmocka_unit_test(test_folders),
     };
     return cmocka_run_group_tests_name("files", tests, NULL, NULL);
 }

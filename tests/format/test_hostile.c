@@ -218,16 +218,18 @@ static bool loads(const char *name, const uint8_t *bytes, size_t length) {
     return false;
 }
 
-static void each_seed(void (*visit)(const char *name, uint8_t *bytes, size_t length)) {
+typedef void Visit(const char *name, uint8_t *bytes, size_t length);
+
+static void each_seed_in(const char *folder, size_t most, Visit *visit) {
     struct dirent **entry;
-    int count = scandir(FIXTURES, &entry, NULL, alphasort);
+    int count = scandir(folder, &entry, NULL, alphasort);
     assert_true(count > 0);
     for (int i = 0; i < count; i++) {
         const char *dot = strrchr(entry[i]->d_name, '.');
         struct stat about;
         bool seed = dot && strcmp(dot, ".txt") != 0 && strcmp(dot, ".py") != 0 && strcmp(dot, ".json") != 0;
-        char *path = strdup(text_of(FIXTURES "/%s", entry[i]->d_name));
-        if (seed && stat(path, &about) == 0 && S_ISREG(about.st_mode) && about.st_size <= SEED_MAX) {
+        char *path = strdup(text_of("%s/%s", folder, entry[i]->d_name));
+        if (seed && stat(path, &about) == 0 && S_ISREG(about.st_mode) && about.st_size <= (off_t)most) {
             Error err;
             size_t length = 0;
             uint8_t *bytes = (uint8_t *)file_read_all(path, SEED_MAX, &length, &err);
@@ -239,6 +241,11 @@ static void each_seed(void (*visit)(const char *name, uint8_t *bytes, size_t len
         free(entry[i]);
     }
     free(entry);
+}
+
+static void each_seed(Visit *visit) {
+    each_seed_in(FIXTURES, SEED_MAX, visit);
+    each_seed_in(FIXTURES "/files", SEED_MAX / 2, visit);
 }
 
 static void truncate_seed(const char *name, uint8_t *bytes, size_t length) {

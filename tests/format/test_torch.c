@@ -232,6 +232,8 @@ static void choices(void **state) {
                  "the state dict is \"model\"");
     check_choice("} 'a " GOOD "s 'optimizer } 'state } 0 } 'momentum_buffer " GOOD "s s s s .",
                  "a optimizer.state.0.momentum_buffer", NULL);
+    check_choice("} 'a.w " GOOD "s 'optimizer } 'state } 0 } 'momentum_buffer " GOOD "s s s s .", "a.w",
+                 "left out: \"optimizer\", 1 tensor of training (--key chooses it)");
     check_choice("@torch._utils._rebuild_parameter ( " GOOD "T N t R .", "tensor", NULL);
     check_choice("( " GOOD ONE "t .", "0 1.v", NULL);
 }

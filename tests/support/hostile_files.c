@@ -97,9 +97,9 @@ static bool put_repeated(const char *path, const char *before, const char *each,
     return put_pickle(path, &pickle);
 }
 
-/* 100,000 inert objects beside a tensor. */
+/* 20,000 inert objects beside a tensor. */
 static bool many_objects(const char *path) {
-    return put_repeated(path, "} 'w " GOOD "s 'x ] ( ", "@a.B ) #81 ", 100000, "e s .");
+    return put_repeated(path, "} 'w " GOOD "s 'x ] ( ", "@a.B ) #81 ", 20000, "e s .");
 }
 /* Long names from the memo, again and again. */
 static bool many_names(const char *path) {
@@ -108,7 +108,7 @@ static bool many_names(const char *path) {
     memset(word, 'x', 500);
     word[500] = '\0';
     snprintf(program, sizeof program, "'%s <0 '%s <1 ( ", word, word);
-    return put_repeated(path, program, ">0 >1 #93 ", 200000, "t .");
+    return put_repeated(path, program, ">0 >1 #93 ", 30000, "t .");
 }
 /* Modules that share one large dict of attributes. */
 static bool shared_state(const char *path) {
@@ -132,7 +132,7 @@ static bool put_shared(const char *path, unsigned places) {
     bytes_pickle(&pickle, "] ( ] <0 ( " GOOD);
     bytes_fill(&pickle, 'N', 20000);
     bytes_add(&pickle, "e", 1);
-    for (unsigned i = 0; i < places; i++) bytes_add(&pickle, "h", 2);
+    for (unsigned i = 0; i < places / 10; i++) bytes_add(&pickle, "h\0h\0h\0h\0h\0h\0h\0h\0h\0h", 20);
     bytes_add(&pickle, "e.", 2);
     return put_pickle(path, &pickle);
 }
@@ -165,6 +165,38 @@ PICKLE(array_negative, ARRAY("-1", "f4", "#43 #00"))
 PICKLE(array_text_shape, ARRAY("'1", "f4", "#43 #00"))
 PICKLE(array_objects, ARRAY("1", "O8", "] N a"))
 PICKLE(array_no_bytes, ARRAY("1", "f4", "N"))
+
+/* Lists within lists that are shared: 3^25 numbers from a few bytes. */
+static bool list_doubling(const char *path) {
+    Bytes pickle = {0};
+    bytes_pickle(&pickle, "} 'a.w ] ( ] 1 a");
+    for (uint8_t i = 0; i < 40; i++) bytes_add(&pickle, (uint8_t[]){'q', i, 'h', i, 0x86}, 5);
+    bytes_add(&pickle, "es.", 3);
+    return put_pickle(path, &pickle);
+}
+static bool list_trebling(const char *path) {
+    Bytes pickle = {0};
+    bytes_pickle(&pickle, "} 'a.w ] 1 a");
+    for (uint8_t i = 0; i < 25; i++) bytes_add(&pickle, (uint8_t[]){'q', i, 'h', i, 'h', i, 0x87}, 7);
+    bytes_add(&pickle, "s.", 2);
+    return put_pickle(path, &pickle);
+}
+PICKLE(list_ragged, "} 'a.w ] ( ] ( 1 2 e ] 1 a e s .")
+
+static bool put_plain(const char *path, const char *program) {
+    Bytes pickle = {0};
+    bytes_pickle(&pickle, program);
+    return put(path, &pickle);
+}
+static bool plain_good(const char *path) {
+    return put_plain(path, ARRAY("2", "f2", "#43 #04 #00 #3c #00 #40"));
+}
+static bool plain_os(const char *path) {
+    return put_plain(path, "@os.system ( 'touch${IFS}weft-canary t R .");
+}
+static bool plain_text(const char *path) {
+    return put_plain(path, "'hello .");
+}
 
 /* ---- TorchScript ------------------------------------------------------------------------------------------------- */
 
@@ -433,6 +465,13 @@ const HostileCase hostile_files[] = {
     {74, "array-text-shape.pth", "net", array_text_shape, 3, "its shape is not of counts"},
     {74, "array-objects.pth", "net", array_objects, 3, "\"w\" (a NumPy array that is not of numbers)"},
     {74, "array-no-bytes.pth", "net", array_no_bytes, 3, "its data is not bytes"},
+    {74, "list-deep.pth", "net", list_doubling, 3, "lists deeper than 32"},
+    {74, "list-trebling.pth", "net", list_trebling, 5, "loading a.w needs 6.2 TiB, limit"},
+    {74, "list-ragged.pth", "net", list_ragged, 3, "without tensors"},
+    {62, "plain-good.pkl", "net", plain_good, 0, NULL},
+    {62, "plain-os.pkl", "net", plain_os, 3, "global os.system" MALICIOUS},
+    {62, "plain-text.pkl", "net", plain_text, 3,
+     "a Python pickle, but not PyTorch's, and no arrays (no array of numbers"},
     {90, "script-good.pt", "net", script_good, 0, "the graph in code/ is not"},
     {90, "script-frozen.pt", "net", script_frozen, 0, "which are constants here"},
     {90, "script-empty.pt", "net", script_no_constants, 3, "without tensors"},

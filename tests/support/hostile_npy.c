@@ -338,7 +338,7 @@ const HostileCase hostile_npy[] = {
     {95, "95-long-header.npy", "net", long_header, 3, "a header of 4294967280 bytes"},
     {95, "95-header-over-cap.npy", "net", header_over_cap, 5, "limit 65536"},
     {96, "96-version-9.npy", "net", version_9, 3, "version 9.9"},
-    {97, "97-objects.npy", "net", objects, 3, "Python objects"},
+    {97, "97-objects.npy", "net", objects, 3, "a Python pickle, but not PyTorch's, and no arrays"},
     {98, "98-shape-negative.npy", "net", shape_negative, 3, "tuple of sizes"},
     {98, "98-shape-list.npy", "net", shape_list, 3, "tuple of sizes"},
     {98, "98-shape-bool.npy", "net", shape_bool, 3, "tuple of sizes"},
