@@ -18,6 +18,7 @@ typedef enum FileKind {
     FILE_TORCH_LEGACY,      /* five pickles, then storages */
     FILE_ZIP,               /* torch zip or npz: the records decide */
     FILE_NPY,
+    FILE_ONNX,
     FILE_GZIP,
     FILE_IDX,
     FILE_PICKLE,  /* CIFAR python batches and others */
@@ -58,8 +59,8 @@ extern const char *const LINEAGE_NAMES[2]; /* "what", "command" */
 
 typedef struct Checkpoint Checkpoint;
 
-/* Opens any checkpoint file: safetensors, a safetensors index, PyTorch legacy or zip, npz, npy (one tensor named after
- * the file). Reads and checks the header and directory only. */
+/* Opens any checkpoint file: safetensors, a safetensors index, PyTorch legacy or zip, ONNX (its initialisers), npz, npy (one
+ * tensor named after the file). Reads and checks the header and directory only. */
 Checkpoint *checkpoint_open(const char *path, Error *err);
 Checkpoint *checkpoint_parse(File *file,
                              Error *err); /* the same on an open file, which it takes over (also on failure) */

@@ -207,6 +207,8 @@ static Checkpoint *open_kind(File *file, FileKind kind, Error *err) {
         return open_zip(file, err);
     case FILE_NPY:
         return npy_open(file, err);
+    case FILE_ONNX:
+        return onnx_open(file, err);
     case FILE_GZIP:
         return refuse(file, err, "gzip data, not a checkpoint");
     case FILE_IDX:

@@ -54,6 +54,7 @@ Checkpoint *safetensors_open(File *file, Error *err);
 Checkpoint *safetensors_index_open(File *file, Error *err);
 Checkpoint *torch_legacy_open(File *file, Error *err);
 Checkpoint *npy_open(File *file, Error *err);
+Checkpoint *onnx_open(File *file, Error *err);
 
 struct Zip;
 /* `zip` (which owns its file) is taken over, also on failure. */
