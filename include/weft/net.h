@@ -8,65 +8,7 @@
 
 #include "weft/base.h"
 #include "weft/format.h"
-
-/* ---- graph ------------------------------------------------------------------------------------------------------- */
-
-/* Every operation of the graph: X(NAME, "name"). */
-#define NET_OPS(X)              \
-    X(INPUT, "input")           \
-    X(CONV, "convolution")      \
-    X(BATCH_NORM, "batch norm") \
-    X(RELU, "relu")             \
-    X(RELU6, "relu6")           \
-    X(ADD, "add")               \
-    X(SHORTCUT_A, "shortcut A") \
-    X(MAX_POOL, "max pool")     \
-    X(AVERAGE_POOL, "average pool") X(GLOBAL_POOL, "global average pool") X(LINEAR, "linear") X(QUANTISE, "quantise")
-typedef enum OpKind {
-#define X(name, text) OP_##name,
-    NET_OPS(X)
-#undef X
-        OP_COUNT
-} OpKind;
-const char *op_name(OpKind kind);
-
-enum { NO_TENSOR = -1 };
-
-/* Levels of an activation, per tensor and affine: x becomes (q - zero_point) * scale with q = zero_point + round(x /
- * scale), kept within 0 .. 2^bits - 1; rounding is half to even, x / scale is x times the float32 1 / scale, as in
- * PyTorch. Backward: straight through where q was within, zero where it was cut. */
-typedef struct Quantiser {
-    float scale;    /* > 0 */
-    int zero_point; /* 0 .. 2^bits - 1: zero is a level */
-    unsigned bits;  /* 2 .. 8; 0: levels still to be found, x passes as it is */
-} Quantiser;
-enum { QUANTISER_BITS_MIN = 2, QUANTISER_BITS_MAX = 8 };
-
-/* One operation; its result is named by its position. Inputs are earlier positions. Feature maps are channels x height
- * x width. */
-typedef struct Op {
-    OpKind kind;
-    char name[64];                               /* the module's name: "layer1.0.conv1"; "layer1.0.add" */
-    int input[2];                                /* positions; input[1] only for ADD; -1 unused */
-    unsigned out_channels;                       /* of the result (classes for LINEAR) */
-    unsigned kernel[2], stride, padding, groups; /* CONV; kernel, stride, padding also for the pools, stride for
-                                                    SHORTCUT_A */
-    int weight, bias; /* tensor indices of the network: CONV, LINEAR; BATCH_NORM: gamma, beta; NO_TENSOR where absent */
-    int mean, variance;  /* BATCH_NORM: running statistics */
-    float epsilon;       /* BATCH_NORM */
-    Quantiser quantiser; /* QUANTISE */
-} Op;
-
-/* Immutable once built; shared by reference among networks derived from one another. */
-typedef struct Graph {
-    Op *ops; /* ops[0] is the input, the last one gives the logits */
-    size_t count;
-    unsigned in_channels, classes;
-    unsigned height, width; /* the input size the architecture was made for (28 or 32); other sizes run too */
-    int references;
-} Graph;
-/* The same operations; names, tensor indices and levels of quantisers may differ. */
-bool graph_equal(const Graph *a, const Graph *b);
+#include "weft/graph.h"
 
 /* ---- networks ---------------------------------------------------------------------------------------------------- */
 
@@ -176,10 +118,6 @@ void graph_quantiser_places(const Graph *graph, bool *places);
  * Only on a network nobody else has seen yet, with a graph. */
 bool network_put_quantisers(Network *network, const bool *places, const Quantiser *quantisers, Error *err);
 size_t network_quantisers(const Network *network); /* how many there are; 0 without a graph */
-/* Levels for values from `low` to `high`, 0 always among them (PyTorch's MinMaxObserver, quint8). */
-Quantiser quantiser_of_range(float low, float high, unsigned bits);
-float quantiser_apply(const Quantiser *quantiser, float x);
-
 /* Marks the layers that SEL names: comma-separated names or globs, index ranges (`0-6`), `stage:N`, `block:S.B`, `all`,
  * `-NAME` to leave out (a selector that only leaves out starts from all). NULL: all. `chosen` has layer_count entries.
  * Only convolutions are chosen where `convolutions_only`: indices then count convolutions (0 = the first), and naming a

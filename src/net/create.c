@@ -9,7 +9,7 @@
 /* Each tensor has a stream of its own, by its position. */
 static const uint64_t STREAM_WEIGHTS = UINT64_C(0x6e6574) << 40;
 
-enum { NAME_MAX_LENGTH = 128, CLASSES_MAX = 1 << 16 /* labels have 16 bits */ };
+enum { NAME_MAX_LENGTH = 128 };
 
 /* ---- tensors ----------------------------------------------------------------------------------------------------- */
 

@@ -7,26 +7,6 @@
 
 /* ---- graphs ------------------------------------------------------------------------------------------------------ */
 
-typedef struct Shape {
-    unsigned channels, height, width;
-} Shape;
-
-/* Grows a graph operation by operation. A failure sticks in *err and graph_finish reports it, so that the calls between
- * need no checks. */
-typedef struct GraphBuilder {
-    Graph *graph;
-    size_t capacity;
-    Error *err;
-    bool failed;
-} GraphBuilder;
-GraphBuilder graph_begin(unsigned in_channels, unsigned height, unsigned width, Error *err); /* adds the input, op 0 */
-/* Adds `op`, named by the formatted text, and returns its position. Fields that its kind does not use are set to
- * "none". */
-int graph_add(GraphBuilder *builder, Op op, const char *name, ...) __attribute__((format(printf, 3, 4)));
-Graph *graph_finish(GraphBuilder *builder, unsigned classes); /* NULL where anything failed */
-Graph *graph_share(Graph *graph);
-void graph_release(Graph *graph);
-
 /* The shape of every operation's result for one input size (graph->count entries, mem_free). STATUS_FAILED where the
  * network cannot run: no graph, unknown normalisation, an operation that cannot work on what it is given, a tensor that
  * is missing or of another shape than its operation needs. */
@@ -34,7 +14,6 @@ Shape *graph_shapes(const Network *network, unsigned height, unsigned width, Err
 
 /* ---- quantisers -------------------------------------------------------------------------------------------------- */
 
-bool quantiser_sound(const Quantiser *quantiser); /* it can run: levels still to be found are sound */
 /* Quantisers and the layers' bits to the metadata of a file, and back from it; network->graph and layers are there.
  * STATUS_BAD_INPUT where they do not fit. */
 bool quantisers_write(const Network *network, FileParts *parts, Error *err);

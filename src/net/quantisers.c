@@ -64,14 +64,15 @@ static bool goes_on(const Graph *graph, size_t op) {
     if (reader < 0) return false;
     const OpKind next = graph->ops[reader].kind;
     if (next == OP_RELU || next == OP_RELU6)
-        return kind == OP_CONV || kind == OP_LINEAR || kind == OP_BATCH_NORM || kind == OP_ADD;
-    return next == OP_BATCH_NORM && (kind == OP_CONV || kind == OP_LINEAR);
+        return op_class(kind) == CLASS_WEIGHTS || kind == OP_BATCH_NORM || kind == OP_ADD;
+    return next == OP_BATCH_NORM && op_class(kind) == CLASS_WEIGHTS;
 }
 
 void graph_quantiser_places(const Graph *graph, bool *places) {
     for (size_t i = 0; i < graph->count; i++) {
         const OpKind kind = graph->ops[i].kind;
-        places[i] = kind != OP_MAX_POOL && kind != OP_SHORTCUT_A && kind != OP_QUANTISE && !goes_on(graph, i);
+        const bool passes = kind == OP_MAX_POOL || op_class(kind) == CLASS_MOVE || kind == OP_QUANTISE;
+        places[i] = !passes && !goes_on(graph, i);
     }
 }
 

@@ -17,9 +17,9 @@
 
 #define FIXTURES "tests/fixtures/"
 
-static Checkpoint *open_fixture(void) {
+static Checkpoint *open_fixture(const char *path) {
     Error err;
-    Checkpoint *fixture = checkpoint_open(FIXTURES "net.npz", &err);
+    Checkpoint *fixture = checkpoint_open(path, &err);
     if (!fixture) fail_msg("%s", err.text);
     return fixture;
 }
@@ -63,12 +63,47 @@ static const Case cases[] = {
     {"average_pool", {.kind = OP_AVERAGE_POOL, WINDOW(2, 2, 2, 0)}},
     {"average_pool_p1", {.kind = OP_AVERAGE_POOL, WINDOW(3, 3, 2, 1)}},
     {"global_pool", {.kind = OP_GLOBAL_POOL}},
-    {"shortcut", {.kind = OP_SHORTCUT_A, .stride = 2}},
-    {"shortcut_wide", {.kind = OP_SHORTCUT_A, .stride = 1}},
+    {"shortcut", {.kind = OP_SHORTCUT_A, .stride = {2, 2}, .offset = 2}},
+    {"shortcut_wide", {.kind = OP_SHORTCUT_A, .stride = {1, 1}, .offset = 1}},
     {"linear", {.kind = OP_LINEAR}},
     {"quantise", {.kind = OP_QUANTISE, .quantiser = {0.03f, 117, 8}}},
     {"quantise4", {.kind = OP_QUANTISE, .quantiser = {0.25f, 3, 4}}},
     {"quantise2", {.kind = OP_QUANTISE, .quantiser = {0.7f, 0, 2}}},
+};
+
+static const Case more_cases[] = {
+    {"conv3x2s12", {.kind = OP_CONV, .groups = 1, WINDOW_BY(3, 2, 1, 2, 2, 0, 2, 0)}},
+    {"conv_sides", {.kind = OP_CONV, .groups = 1, WINDOW_BY(3, 3, 2, 2, 2, 1, 0, 3)}},
+    {"dilated", {.kind = OP_CONV, .groups = 1, WINDOW(3, 3, 1, 2), .dilation = {2, 2}}},
+    {"dilated_s3", {.kind = OP_CONV, .groups = 1, WINDOW(3, 3, 3, 2), .dilation = {2, 4}}},
+    {"dilated_grouped", {.kind = OP_CONV, .groups = 2, WINDOW_BY(3, 3, 1, 1, 2, 1, 2, 1), .dilation = {2, 1}}},
+    {"dilated_depthwise", {.kind = OP_CONV, .groups = 19, WINDOW(3, 3, 2, 3), .dilation = {3, 2}}},
+    {"leaky_relu", {.kind = OP_LEAKY_RELU, .slope = 0.1f}},
+    {"sigmoid", {.kind = OP_SIGMOID}},
+    {"silu", {.kind = OP_SILU}},
+    {"hard_sigmoid", {.kind = OP_HARD_SIGMOID}},
+    {"hard_swish", {.kind = OP_HARD_SWISH}},
+    {"gelu", {.kind = OP_GELU}},
+    {"tanh", {.kind = OP_TANH}},
+    {"max_pool_ceiling", {.kind = OP_MAX_POOL, WINDOW(3, 3, 2, 0), .ceiling = true}},
+    {"max_pool_ceiling_p1", {.kind = OP_MAX_POOL, WINDOW(3, 3, 2, 1), .ceiling = true}},
+    {"average_pool_ceiling", {.kind = OP_AVERAGE_POOL, WINDOW(3, 3, 2, 0), .ceiling = true}},
+    {"average_pool_ceiling_p1", {.kind = OP_AVERAGE_POOL, WINDOW(3, 3, 2, 1), .ceiling = true}},
+    {"average_pool_inside_ceiling",
+     {.kind = OP_AVERAGE_POOL, WINDOW(3, 3, 2, 0), .ceiling = true, .exclude_padding = true}},
+    {"average_pool_inside_ceiling_p1",
+     {.kind = OP_AVERAGE_POOL, WINDOW(3, 3, 2, 1), .ceiling = true, .exclude_padding = true}},
+    {"max_pool_s31", {.kind = OP_MAX_POOL, WINDOW_BY(2, 3, 3, 1, 1, 0, 1, 0)}},
+    {"adaptive_pool", {.kind = OP_ADAPTIVE_POOL, .size = {3, 4}}},
+    {"adaptive_pool_up", {.kind = OP_ADAPTIVE_POOL, .size = {5, 7}}},
+    {"slice", {.kind = OP_SLICE, .offset = 2}},
+    {"shuffle", {.kind = OP_SHUFFLE, .groups = 3}},
+    {"pad", {.kind = OP_PAD, .padding = {1, 0, 2, 3}}},
+    {"shortcut_after", {.kind = OP_SHORTCUT_A, .stride = {2, 3}}},
+    {"add", {.kind = OP_ADD}},
+    {"multiply", {.kind = OP_MULTIPLY}},
+    {"multiply_channels", {.kind = OP_MULTIPLY}},
+    {"concat", {.kind = OP_CONCAT}},
 };
 
 static void check_close(const char *name, const char *who, const float *found, const Tensor *expected) {
@@ -78,24 +113,33 @@ static void check_close(const char *name, const char *who, const float *found, c
                      (double)expected->data[i]);
 }
 
-/* input -> lift -> [a ReLU that keeps the operation from being folded in] -> operation -> flat */
-static Network *case_network(Checkpoint *fixture, const Case *one, const Tensor *output) {
-    const bool linear = one->op.kind == OP_LINEAR;
-    Making making = make_begin();
-    Tensor *lift = fixture_tensor(fixture, one->name, "lift");
-    Op op = {.kind = OP_CONV, .input = {0}, .out_channels = (unsigned)lift->dim[0], .groups = 1, WINDOW(1, 1, 1, 0)};
-    op.weight = make_tensor(&making, lift);
+/* A 1x1 convolution of the input. */
+static int lifted(Making *making, Tensor *weight) {
+    Op op = {.kind = OP_CONV, .input = {0}, .out_channels = (unsigned)weight->dim[0], .groups = 1, WINDOW(1, 1, 1, 0)};
+    op.weight = make_tensor(making, weight);
     op.bias = NO_TENSOR;
-    int at = graph_add(&making.builder, op, "lift");
-    op = one->op;
-    op.input[0] = at;
+    return graph_add(&making->builder, op, "lift");
+}
+
+/* input -> lift [and second -> its mean] -> operation, at *place -> flat */
+static Network *case_network(Checkpoint *fixture, const Case *one, const Tensor *output, int *place) {
+    const char *module = one->op.kind == OP_LINEAR || strcmp(one->name, "conv_sides") == 0 ? "1." : "";
+    char weight[16], bias[16];
+    snprintf(weight, sizeof weight, "%sweight", module);
+    snprintf(bias, sizeof bias, "%sbias", module);
+    Making making = make_begin();
+    Op op = one->op;
+    op.input[0] = lifted(&making, fixture_tensor(fixture, one->name, "lift"));
+    if (op_inputs(op.kind) == 2) op.input[1] = lifted(&making, fixture_tensor(fixture, one->name, "second"));
+    if (strcmp(one->name, "multiply_channels") == 0)
+        op.input[1] = graph_add(&making.builder, (Op){.kind = OP_GLOBAL_POOL, .input = {op.input[1]}}, "mean");
     op.out_channels = (unsigned)output->dim[0];
-    op.weight = make_tensor(&making, fixture_tensor(fixture, one->name, linear ? "1.weight" : "weight"));
-    op.bias = make_tensor(&making, fixture_tensor(fixture, one->name, linear ? "1.bias" : "bias"));
+    op.weight = make_tensor(&making, fixture_tensor(fixture, one->name, weight));
+    op.bias = make_tensor(&making, fixture_tensor(fixture, one->name, bias));
     op.mean = make_tensor(&making, fixture_tensor(fixture, one->name, "running_mean"));
     op.variance = make_tensor(&making, fixture_tensor(fixture, one->name, "running_var"));
-    at = graph_add(&making.builder, op, "%s", one->name);
-    make_flat(&making, at, (unsigned)output->count);
+    *place = graph_add(&making.builder, op, "%s", one->name);
+    make_flat(&making, *place, (unsigned)output->count);
     return make_end(&making, (unsigned)output->count);
 }
 
@@ -104,9 +148,10 @@ static void check_case(Checkpoint *fixture, const Case *one) {
     Tensor *input = fixture_tensor(fixture, one->name, "input"), *output = fixture_tensor(fixture, one->name, "output");
     assert_non_null(input);
     assert_non_null(output);
-    Network *network = case_network(fixture, one, output);
+    int place;
+    Network *network = case_network(fixture, one, output, &place);
     unsigned height = (unsigned)input->dim[1], width = (unsigned)input->dim[2], channels, h, w;
-    float *found = engine_reference(network, input->data, height, width, 2, &channels, &h, &w, &err);
+    float *found = engine_reference(network, input->data, height, width, (size_t)place, &channels, &h, &w, &err);
     if (!found) fail_msg("%s", err.text);
     assert_int_equal((uint64_t)channels * h * w, output->count);
     check_close(one->name, "the reference", found, output);
@@ -126,20 +171,25 @@ static void check_case(Checkpoint *fixture, const Case *one) {
 
 static void operations_as_pytorch(void **state) {
     (void)state;
-    bool seen[OP_COUNT] = {[OP_INPUT] = true, [OP_ADD] = true}; /* these two stand in the networks below */
-    Checkpoint *fixture = open_fixture();
+    bool seen[OP_COUNT] = {[OP_INPUT] = true}; /* in every network */
+    Checkpoint *fixture = open_fixture(FIXTURES "net.npz"), *more = open_fixture(FIXTURES "net_more.npz");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         check_case(fixture, &cases[i]);
         seen[cases[i].op.kind] = true;
     }
+    for (size_t i = 0; i < sizeof more_cases / sizeof *more_cases; i++) {
+        check_case(more, &more_cases[i]);
+        seen[more_cases[i].op.kind] = true;
+    }
     for (size_t kind = 0; kind < OP_COUNT; kind++)
         if (!seen[kind]) fail_msg("no case for %s", op_name((OpKind)kind));
     checkpoint_close(fixture);
+    checkpoint_close(more);
 }
 
 static void check_network(const char *path, const char *name, const char *architecture) {
     Error err;
-    Checkpoint *fixture = open_fixture();
+    Checkpoint *fixture = open_fixture(FIXTURES "net.npz");
     NetworkOptions options = {.normalise = "none"};
     Network *network = network_load(path, &options, &err);
     if (!network) fail_msg("%s", err.text);
@@ -287,8 +337,8 @@ static void refused_graphs(void **state) {
     (void)state;
     const Op good = {.kind = OP_CONV, .out_channels = 4, .groups = 1, WINDOW(3, 3, 1, 1)};
     Op op = good;
-    op.stride = 0;
-    refuses(op, "culprit: a convolution of kernel 3x3, stride 0");
+    op.stride[1] = 0;
+    refuses(op, "culprit: a convolution of kernel 3x3, stride 1x0");
     op = good;
     op.groups = 2;
     refuses(op, "culprit: 2 groups do not divide 3 and 4 channels");
@@ -303,12 +353,12 @@ static void refused_graphs(void **state) {
     refuses(op, "culprit: takes its input from a later operation");
     op = (Op){.kind = OP_ADD, .input = {0, 7}};
     refuses(op, "culprit: takes its input from a later operation");
-    op = (Op){.kind = OP_SHORTCUT_A, .out_channels = 2, .stride = 1};
+    op = (Op){.kind = OP_SHORTCUT_A, .out_channels = 2, .stride = {1, 1}};
     refuses(op, "culprit: cannot narrow 3 channels to 2");
     op = (Op){.kind = OP_MAX_POOL, WINDOW(2, 2, 2, 2)};
-    refuses(op, "culprit: a max pool of kernel 2x2, stride 2, padding 2");
+    refuses(op, "culprit: a max pool of kernel 2x2, stride 2x2, padding 2,2,2,2");
     op = (Op){.kind = OP_RELU, .out_channels = 3};
-    refuses(op, "gives 3x1x1");
+    refuses(op, "pool: gives 3 channels, not 4");
     op = (Op){.kind = OP_QUANTISE, .quantiser = {0.5f, 16, 4}};
     refuses(op, "culprit: a quantiser of scale 0.5, zero point 16, 4 bits makes no sense");
     op.quantiser = (Quantiser){0, 0, 8};

@@ -32,7 +32,6 @@ static void tiny_init(Tiny *tiny, unsigned classes, const float *weight, const f
     tiny->ops[1] = (Op){.kind = OP_GLOBAL_POOL, .name = "pool", .input = {0, -1}, .out_channels = 1};
     tiny->ops[2] = (Op){.kind = OP_LINEAR, .name = "fc", .input = {1, -1}, .out_channels = classes, .bias = 1};
     for (int i = 0; i < 3; i++) {
-        tiny->ops[i].groups = tiny->ops[i].stride = 1;
         tiny->ops[i].mean = tiny->ops[i].variance = NO_TENSOR;
         if (i < 2) tiny->ops[i].weight = tiny->ops[i].bias = NO_TENSOR;
     }

@@ -54,7 +54,7 @@ int make_flat(Making *making, int input, unsigned size) {
 
 /* ---- at random --------------------------------------------------------------------------------------------------- */
 
-enum { OPS_MAX = 24 };
+enum { OPS_MAX = 28 };
 
 /* A graph that grows at random; shapes of all results so far. */
 typedef struct Growth {
@@ -84,27 +84,33 @@ static void add(Growth *growth, Op op, Shape shape) {
     assert_int_equal(at, growth->count++);
 }
 
-static Shape windowed(Shape in, const Op *op) {
-    in.height = (in.height + 2 * op->padding - op->kernel[0]) / op->stride + 1;
-    in.width = (in.width + 2 * op->padding - op->kernel[1]) / op->stride + 1;
-    return in;
+/* The operation's result by the graph's own rule; false where it does not fit. */
+static bool shape_of(Growth *growth, const Op *op, Shape *out) {
+    Error ignored;
+    Op named = *op;
+    named.name[0] = '\0';
+    return op_shape(&named, growth->shapes[op->input[0]], growth->shapes[op_inputs(op->kind) == 2 ? op->input[1] : 0],
+                    out, &ignored) &&
+           out->height > 0 && out->width > 0;
 }
 
 static void add_convolution(Growth *growth, int input) {
-    Shape in = growth->shapes[input];
-    Op op = {.kind = OP_CONV, .input = {input}, .stride = 1 + below(growth, 2), .padding = below(growth, 3)};
+    Shape in = growth->shapes[input], shape;
+    Op op = {.kind = OP_CONV, .input = {input}};
+    const bool plain = below(growth, 2);
     for (int i = 0; i < 2; i++) {
-        unsigned room = (i == 0 ? in.height : in.width) + 2 * op.padding, most = room < 5 ? room : 5;
-        op.kernel[i] = 1 + below(growth, most);
+        op.stride[i] = plain && i ? op.stride[0] : 1 + below(growth, 2);
+        op.dilation[i] = below(growth, 4) ? 1 : 1 + below(growth, 3);
+        op.kernel[i] = 1 + below(growth, 5);
     }
+    for (int i = 0; i < 4; i++) op.padding[i] = plain && i ? op.padding[0] : below(growth, 3);
     unsigned kind = below(growth, 4), out = 1 + below(growth, 40);
     op.groups = kind == 0 ? in.channels : kind == 1 && in.channels % 2 == 0 ? 2 : 1;
-    out = kind == 0 && below(growth, 2) ? in.channels : (out + op.groups - 1) / op.groups * op.groups;
-    op.weight =
-        random_tensor(growth, 4, (const uint64_t[]){out, in.channels / op.groups, op.kernel[0], op.kernel[1]}, false);
-    op.bias = below(growth, 2) ? random_tensor(growth, 1, (const uint64_t[]){out}, false) : NO_TENSOR;
-    Shape shape = windowed(in, &op);
-    shape.channels = out;
+    op.out_channels = kind == 0 && below(growth, 2) ? in.channels : (out + op.groups - 1) / op.groups * op.groups;
+    if (!shape_of(growth, &op, &shape)) return;
+    op.weight = random_tensor(
+        growth, 4, (const uint64_t[]){op.out_channels, in.channels / op.groups, op.kernel[0], op.kernel[1]}, false);
+    op.bias = below(growth, 2) ? random_tensor(growth, 1, (const uint64_t[]){op.out_channels}, false) : NO_TENSOR;
     add(growth, op, shape);
 }
 
@@ -120,12 +126,62 @@ static void add_batch_norm(Growth *growth, int input) {
 }
 
 static void add_pool(Growth *growth, int input) {
-    Shape in = growth->shapes[input];
+    Shape in = growth->shapes[input], shape;
     Op op = {.kind = below(growth, 2) ? OP_MAX_POOL : OP_AVERAGE_POOL, .input = {input}, WINDOW(3, 3, 2, 1)};
     if (in.height < 2 || in.width < 2) return;
-    op.stride = 1 + below(growth, 2);
+    op.stride[0] = 1 + below(growth, 2);
+    op.stride[1] = 1 + below(growth, 2);
     op.kernel[0] = 2 + below(growth, 2);
-    add(growth, op, windowed(in, &op));
+    op.padding[2] = below(growth, 2);
+    op.ceiling = below(growth, 2);
+    op.exclude_padding = op.kind == OP_AVERAGE_POOL && below(growth, 2);
+    if (below(growth, 5) == 0)
+        op = (Op){.kind = OP_ADAPTIVE_POOL, .input = {input}, .size = {1 + below(growth, 5), 1 + below(growth, 5)}};
+    op.out_channels = in.channels;
+    if (shape_of(growth, &op, &shape)) add(growth, op, shape);
+}
+
+static void add_activation(Growth *growth, int input) {
+    static const OpKind kinds[] = {OP_RELU, OP_RELU,         OP_RELU6,      OP_LEAKY_RELU, OP_SIGMOID,
+                                   OP_SILU, OP_HARD_SIGMOID, OP_HARD_SWISH, OP_GELU,       OP_TANH};
+    const OpKind kind = kinds[below(growth, sizeof kinds / sizeof *kinds)];
+    add(growth, (Op){.kind = kind, .input = {input}, .slope = kind == OP_LEAKY_RELU ? 0.2f : 0}, growth->shapes[input]);
+}
+
+/* Slices, shuffles, pads; joins with an earlier map of the same size, or with the mean of this one. */
+static void add_move(Growth *growth, int input) {
+    Shape in = growth->shapes[input], shape;
+    Op op = {.kind = OP_SLICE, .input = {input}};
+    const unsigned choice = below(growth, 3);
+    if (choice == 0) {
+        op.offset = below(growth, in.channels);
+        op.out_channels = 1 + below(growth, in.channels - op.offset);
+    } else if (choice == 1) {
+        op = (Op){.kind = OP_SHUFFLE, .input = {input}, .groups = in.channels % 2 ? in.channels : 2};
+    } else {
+        op = (Op){.kind = OP_PAD, .input = {input}};
+        for (int i = 0; i < 4; i++) op.padding[i] = below(growth, 3);
+    }
+    if (shape_of(growth, &op, &shape)) add(growth, op, shape);
+}
+
+static void add_join(Growth *growth, int input) {
+    Op op = {.kind = below(growth, 2) ? OP_CONCAT : OP_MULTIPLY};
+    Shape shape;
+    op.input[0] = input;
+    op.input[1] = (int)below(growth, (unsigned)growth->count);
+    if (below(growth, 2)) {
+        const unsigned channels = growth->shapes[input].channels;
+        add(growth, (Op){.kind = OP_GLOBAL_POOL, .input = {input}}, (Shape){channels, 1, 1});
+        op.kind = OP_MULTIPLY;
+        op.input[1] = growth->count - 1;
+    }
+    if (!shape_of(growth, &op, &shape) || shape.channels >= 100) return;
+    if (op.kind == OP_MULTIPLY) { /* products of products would leave float32 behind */
+        add(growth, (Op){.kind = OP_SIGMOID, .input = {op.input[1]}}, growth->shapes[op.input[1]]);
+        op.input[1] = growth->count - 1;
+    }
+    add(growth, op, shape);
 }
 
 /* Adds two maps of one shape, the earlier by a shortcut where that makes the shapes equal. */
@@ -136,7 +192,8 @@ static void add_sum(Growth *growth, int input) {
         if (from.channels > in.channels || (from.height + 1) / 2 != in.height || (from.width + 1) / 2 != in.width)
             continue;
         if (below(growth, 2)) continue;
-        add(growth, (Op){.kind = OP_SHORTCUT_A, .input = {other}, .stride = 2}, in);
+        const unsigned before = below(growth, in.channels - from.channels + 1);
+        add(growth, (Op){.kind = OP_SHORTCUT_A, .input = {other}, .stride = {2, 2}, .offset = before}, in);
         add(growth, (Op){.kind = OP_ADD, .input = {input, growth->count - 1}}, in);
         return;
     }
@@ -150,7 +207,7 @@ static void add_sum(Growth *growth, int input) {
 
 static void grow(Growth *growth) {
     int input = below(growth, 4) ? growth->count - 1 : (int)below(growth, (unsigned)growth->count);
-    switch (below(growth, 9)) {
+    switch (below(growth, 12)) {
     case 0:
     case 1:
     case 2:
@@ -164,7 +221,14 @@ static void grow(Growth *growth) {
         add_pool(growth, input);
         break;
     case 6:
-        add(growth, (Op){.kind = below(growth, 2) ? OP_RELU : OP_RELU6, .input = {input}}, growth->shapes[input]);
+    case 7:
+        add_activation(growth, input);
+        break;
+    case 8:
+        add_move(growth, input);
+        break;
+    case 9:
+        add_join(growth, input);
         break;
     default:
         add_sum(growth, input);
@@ -174,7 +238,7 @@ static void grow(Growth *growth) {
 Network *random_network(uint64_t seed, unsigned height, unsigned width) {
     Growth growth = {.making = make_begin(), .rng = {.seed = seed}, .count = 1};
     growth.shapes[0] = (Shape){3, height, width};
-    for (unsigned steps = 2 + below(&growth, OPS_MAX - 4); growth.count < (int)steps;) grow(&growth);
+    for (unsigned steps = 2 + below(&growth, OPS_MAX - 8); growth.count < (int)steps;) grow(&growth);
     Shape last = growth.shapes[growth.count - 1];
     if (below(&growth, 2)) {
         last.height = last.width = 1;

@@ -18,7 +18,11 @@ int make_flat(Making *making, int input, unsigned size);
 Network *make_end(Making *making, unsigned classes);
 
 /* Fields of an Op with a window. */
-#define WINDOW(h, w, s, p) .kernel = {h, w}, .stride = s, .padding = p
+#define WINDOW(h, w, s, p) .kernel = {h, w}, .stride = {s, s}, .padding = {p, p, p, p}
+
+/* The same with strides by axis and paddings by side. */
+#define WINDOW_BY(h, w, sh, sw, top, left, bottom, right) \
+    .kernel = {h, w}, .stride = {sh, sw}, .padding = {top, left, bottom, right}
 
 /* Any operations in any order, 9 classes; `seed` decides. */
 Network *random_network(uint64_t seed, unsigned height, unsigned width);

@@ -44,8 +44,7 @@ static int level(const Integers *n, int op, long channel, long y, long x) {
     const Shape shape = n->shapes[op];
     if (channel < 0 || y < 0 || x < 0 || channel >= shape.channels || y >= shape.height || x >= shape.width) return 0;
     if (one->kind == OP_SHORTCUT_A) {
-        const long before = (shape.channels - n->shapes[one->input[0]].channels) / 2;
-        return level(n, one->input[0], channel - before, y * one->stride, x * one->stride);
+        return level(n, one->input[0], channel - (long)one->offset, y * one->stride[0], x * one->stride[1]);
     }
     assert_int_equal(one->kind, OP_QUANTISE);
     const size_t at = ((size_t)channel * shape.height + (size_t)y) * shape.width + (size_t)x;
@@ -81,8 +80,8 @@ static int32_t accumulate(const Integers *n, const Op *op, unsigned channel, uns
     const float *weight = n->network->tensors[op->weight].tensor->data + channel * count;
     const double each = weight_scale(weight, count);
     const long first = channel / (op->out_channels / groups) * inputs;
-    const long top = linear ? 0 : (long)(y * op->stride) - op->padding,
-               left = linear ? 0 : (long)(x * op->stride) - op->padding;
+    const long top = linear ? 0 : (long)(y * op->stride[0]) - op->padding[0],
+               left = linear ? 0 : (long)(x * op->stride[1]) - op->padding[1];
     int32_t sum = 0;
     for (unsigned c = 0; c < inputs; c++)
         for (unsigned i = 0; i < rows; i++)

@@ -172,17 +172,68 @@ const Case trial_cases[] = {
     {"grouped_s2", {.kind = OP_CONV, .out_channels = 8, .groups = 4, WINDOW(3, 3, 2, 1)}, 80, 5, 6},
     {"depthwise", {.kind = OP_CONV, .out_channels = 19, .groups = 19, WINDOW(3, 3, 1, 1)}, 19, 5, 6},
     {"depthwise_s2", {.kind = OP_CONV, .out_channels = 32, .groups = 32, WINDOW(3, 3, 2, 1)}, 32, 7, 6},
+    {"conv3x3s21", {.kind = OP_CONV, .out_channels = 18, .groups = 1, WINDOW_BY(3, 3, 2, 1, 1, 1, 1, 1)}, 5, 8, 7},
+    {"conv3x2s12", {.kind = OP_CONV, .out_channels = 4, .groups = 1, WINDOW_BY(3, 2, 1, 2, 2, 0, 1, 1)}, 17, 6, 9},
+    {"conv3x3_sides", {.kind = OP_CONV, .out_channels = 6, .groups = 1, WINDOW_BY(3, 3, 2, 2, 0, 0, 1, 1)}, 4, 8, 7},
+    {"conv3x3_one", {.kind = OP_CONV, .out_channels = 6, .groups = 1, WINDOW_BY(3, 3, 1, 1, 2, 1, 0, 3)}, 4, 6, 6},
+    {"dilated", {.kind = OP_CONV, .out_channels = 20, .groups = 1, WINDOW(3, 3, 1, 2), .dilation = {2, 2}}, 5, 7, 8},
+    {"dilated_s2", {.kind = OP_CONV, .out_channels = 5, .groups = 1, WINDOW(3, 3, 2, 2), .dilation = {2, 2}}, 3, 9, 8},
+    {"dilated_s3", {.kind = OP_CONV, .out_channels = 5, .groups = 1, WINDOW(3, 3, 3, 2), .dilation = {2, 4}}, 3, 9, 11},
+    {"dilated_s4", {.kind = OP_CONV, .out_channels = 5, .groups = 1, WINDOW(4, 3, 4, 3), .dilation = {2, 3}}, 3, 9, 11},
+    {"dilated_1x3",
+     {.kind = OP_CONV, .out_channels = 5, .groups = 1, WINDOW(1, 3, 1, 1), .dilation = {1, 3}},
+     16,
+     5,
+     9},
+    {"dilated_grouped",
+     {.kind = OP_CONV, .out_channels = 40, .groups = 2, WINDOW(3, 3, 1, 2), .dilation = {2, 1}},
+     6,
+     6,
+     6},
+    {"dilated_depthwise",
+     {.kind = OP_CONV, .out_channels = 19, .groups = 19, WINDOW(3, 3, 2, 3), .dilation = {3, 2}},
+     19,
+     7,
+     8},
     {"batch_norm", {.kind = OP_BATCH_NORM, .epsilon = 1e-5f}, 20, 3, 4},
     {"relu", {.kind = OP_RELU}, 5, 4, 4},
     {"relu6", {.kind = OP_RELU6}, 5, 4, 4},
+    {"leaky_relu", {.kind = OP_LEAKY_RELU, .slope = 0.1f}, 5, 4, 4},
+    {"sigmoid", {.kind = OP_SIGMOID}, 5, 4, 4},
+    {"silu", {.kind = OP_SILU}, 17, 4, 3},
+    {"hard_sigmoid", {.kind = OP_HARD_SIGMOID}, 5, 4, 4},
+    {"hard_swish", {.kind = OP_HARD_SWISH}, 5, 4, 4},
+    {"gelu", {.kind = OP_GELU}, 5, 4, 4},
+    {"tanh", {.kind = OP_TANH}, 5, 4, 4},
     {"add", {.kind = OP_ADD}, 18, 4, 3},
-    {"shortcut", {.kind = OP_SHORTCUT_A, .out_channels = 12, .stride = 2}, 6, 5, 6},
-    {"shortcut_wide", {.kind = OP_SHORTCUT_A, .out_channels = 22, .stride = 1}, 3, 4, 3},
+    {"add_other", {.kind = OP_ADD, .input = {0, SECOND_LIFTED}}, 18, 4, 3},
+    {"multiply", {.kind = OP_MULTIPLY, .input = {0, SECOND_LIFTED}}, 18, 4, 3},
+    {"multiply_self", {.kind = OP_MULTIPLY}, 5, 4, 3},
+    {"multiply_channels", {.kind = OP_MULTIPLY, .input = {0, SECOND_POOLED}}, 20, 4, 3},
+    {"concat", {.kind = OP_CONCAT, .input = {0, SECOND_LIFTED}}, 18, 4, 3},
+    {"concat_self", {.kind = OP_CONCAT}, 5, 4, 3},
+    {"slice", {.kind = OP_SLICE, .out_channels = 7, .offset = 3}, 18, 4, 3},
+    {"slice_all", {.kind = OP_SLICE, .out_channels = 6}, 6, 4, 3},
+    {"shuffle", {.kind = OP_SHUFFLE, .groups = 3}, 12, 4, 3},
+    {"pad", {.kind = OP_PAD, .padding = {1, 0, 2, 3}}, 5, 4, 3},
+    {"shortcut", {.kind = OP_SHORTCUT_A, .out_channels = 12, .stride = {2, 2}, .offset = 3}, 6, 5, 6},
+    {"shortcut_wide", {.kind = OP_SHORTCUT_A, .out_channels = 22, .stride = {1, 1}, .offset = 0}, 3, 4, 3},
     {"max_pool", {.kind = OP_MAX_POOL, WINDOW(2, 2, 2, 0)}, 5, 6, 7},
     {"max_pool_p1", {.kind = OP_MAX_POOL, WINDOW(3, 3, 2, 1)}, 17, 7, 6},
     {"max_pool_s1", {.kind = OP_MAX_POOL, WINDOW(3, 2, 1, 1)}, 4, 5, 5},
     {"average_pool", {.kind = OP_AVERAGE_POOL, WINDOW(2, 2, 2, 0)}, 5, 6, 7},
     {"average_pool_p1", {.kind = OP_AVERAGE_POOL, WINDOW(3, 3, 2, 1)}, 3, 7, 6},
+    {"max_pool_ceiling", {.kind = OP_MAX_POOL, WINDOW(3, 3, 2, 0), .ceiling = true}, 5, 6, 8},
+    {"max_pool_sides", {.kind = OP_MAX_POOL, WINDOW_BY(3, 2, 2, 1, 0, 1, 1, 0)}, 5, 6, 7},
+    {"average_pool_ceiling", {.kind = OP_AVERAGE_POOL, WINDOW(3, 3, 2, 1), .ceiling = true}, 3, 6, 8},
+    {"average_pool_inside", {.kind = OP_AVERAGE_POOL, WINDOW(3, 3, 2, 1), .exclude_padding = true}, 3, 7, 6},
+    {"average_pool_both",
+     {.kind = OP_AVERAGE_POOL, WINDOW_BY(3, 3, 2, 2, 1, 0, 0, 1), .ceiling = true, .exclude_padding = true},
+     3,
+     7,
+     6},
+    {"adaptive_pool", {.kind = OP_ADAPTIVE_POOL, .size = {3, 2}}, 5, 7, 6},
+    {"adaptive_pool_up", {.kind = OP_ADAPTIVE_POOL, .size = {5, 7}}, 5, 3, 4},
     {"global_pool", {.kind = OP_GLOBAL_POOL}, 20, 4, 5},
     {"linear", {.kind = OP_LINEAR, .out_channels = 21}, 6, 3, 4},
     {"quantise", {.kind = OP_QUANTISE, .quantiser = {0.1f, 9, 5}}, 18, 4, 3},
@@ -213,7 +264,10 @@ Network *case_network(const Case *one, bool relu, uint64_t seed) {
     op.input[0] = add_convolution(&making, 0, 3, one->channels, &rng);
     if (relu) op.input[0] = graph_add(&making.builder, (Op){.kind = OP_RELU, .input = {op.input[0]}}, "before");
     op.input[1] = op.input[0];
-    if (op.out_channels == 0) op.out_channels = one->channels;
+    if (one->op.input[1] == SECOND_LIFTED) op.input[1] = add_convolution(&making, 0, 3, one->channels, &rng);
+    if (one->op.input[1] == SECOND_POOLED)
+        op.input[1] = graph_add(&making.builder, (Op){.kind = OP_GLOBAL_POOL, .input = {op.input[0]}}, "factor");
+    if (op.out_channels == 0) op.out_channels = one->channels * (op.kind == OP_CONCAT ? 2 : 1);
     const uint64_t dim[4] = {op.out_channels, op.groups ? one->channels / op.groups : 0, op.kernel[0], op.kernel[1]};
     const uint64_t all = (uint64_t)one->channels * one->height * one->width, fan = dim[1] * dim[2] * dim[3];
     op.weight = op.bias = NO_TENSOR;
@@ -265,7 +319,7 @@ Network *block_network(uint64_t seed) {
         int from = at;
         for (int half = block == 0; half < 2; half++) {
             Op op = {.kind = OP_CONV, .input = {at}, .out_channels = width, .groups = 1, WINDOW(3, 3, 1, 1)};
-            if (half == 0 && block == 1) op.stride = 2;
+            if (half == 0 && block == 1) op.stride[0] = op.stride[1] = 2;
             const double deviation = sqrt(2.0 / (9 * channels));
             op.weight = normal_tensor(&making, 4, (const uint64_t[]){width, channels, 3, 3}, 0, deviation, &rng);
             op.bias = NO_TENSOR;
@@ -274,8 +328,10 @@ Network *block_network(uint64_t seed) {
             channels = width;
         }
         if (block == 1)
-            from = graph_add(&making.builder,
-                             (Op){.kind = OP_SHORTCUT_A, .input = {from}, .out_channels = width, .stride = 2}, "cut");
+            from = graph_add(
+                &making.builder,
+                (Op){.kind = OP_SHORTCUT_A, .input = {from}, .out_channels = width, .stride = {2, 2}, .offset = 6},
+                "cut");
         if (block > 0)
             at = graph_add(&making.builder, (Op){.kind = OP_ADD, .input = {at, from}, .out_channels = width}, "sum");
         at = add_relu(&making, at, width);

@@ -48,6 +48,8 @@ typedef struct Case {
     Op op;
     unsigned channels, height, width;
 } Case;
+/* What stands in input[1] of a case: a join's second operand is the first, its mean, another map. */
+enum { SECOND_SAME, SECOND_POOLED, SECOND_LIFTED };
 
 /* Every operation, strides, paddings, odd sizes and channel counts; ends with name NULL. */
 extern const Case trial_cases[];

@@ -75,18 +75,18 @@ static void near(Witness *witness, double distance) {
 typedef struct Source {
     const double *at;
     Shape shape;
-    unsigned padding;
+    unsigned top, left;
 } Source;
 
 static bool inside(const Source *source, unsigned y, unsigned x) {
-    return y >= source->padding && x >= source->padding && y - source->padding < source->shape.height &&
-           x - source->padding < source->shape.width;
+    return y >= source->top && x >= source->left && y - source->top < source->shape.height &&
+           x - source->left < source->shape.width;
 }
 
 static double read_at(const Source *source, unsigned channel, unsigned y, unsigned x) {
     if (!inside(source, y, x)) return 0;
-    y -= source->padding;
-    x -= source->padding;
+    y -= source->top;
+    x -= source->left;
     return source->at[((size_t)channel * source->shape.height + y) * source->shape.width + x];
 }
 
@@ -98,7 +98,8 @@ static double convolution(const Witness *witness, const Op *op, const Source *in
     for (unsigned c = 0; c < each; c++)
         for (unsigned i = 0; i < op->kernel[0]; i++)
             for (unsigned j = 0; j < op->kernel[1]; j++)
-                sum += *weight++ * read_at(in, first + c, y * op->stride + i, x * op->stride + j);
+                sum += *weight++ * read_at(in, first + c, y * op->stride[0] + i * op->dilation[0],
+                                           x * op->stride[1] + j * op->dilation[1]);
     return sum;
 }
 
@@ -113,12 +114,16 @@ static double rectify(Witness *witness, bool six, double x, double *anchor) {
 
 static double pool(Witness *witness, const Op *op, const Source *in, unsigned channel, unsigned y, unsigned x,
                    double *anchor) {
-    double sum = 0, most = -INFINITY, second = -INFINITY, chosen = 0;
+    double sum = 0, most = -INFINITY, second = -INFINITY, chosen = 0, area = 0;
+    const unsigned height = in->shape.height + op->padding[0] + op->padding[2];
+    const unsigned width = in->shape.width + op->padding[1] + op->padding[3];
     for (unsigned i = 0; i < op->kernel[0]; i++)
         for (unsigned j = 0; j < op->kernel[1]; j++) {
-            const double one = read_at(in, channel, y * op->stride + i, x * op->stride + j);
+            const unsigned v = y * op->stride[0] + i, u = x * op->stride[1] + j;
+            const double one = read_at(in, channel, v, u);
             sum += one;
-            if (!inside(in, y * op->stride + i, x * op->stride + j)) continue;
+            if (op->exclude_padding ? inside(in, v, u) : v < height && u < width) area++;
+            if (!inside(in, v, u)) continue;
             const double tap = i * op->kernel[1] + j;
             if (witness->anchored && fabs(tap - *anchor) < 0.5) chosen = one;
             if (one > most + same) {
@@ -132,30 +137,82 @@ static double pool(Witness *witness, const Op *op, const Source *in, unsigned ch
                 second = one;
             }
         }
-    if (op->kind == OP_AVERAGE_POOL) return sum / (op->kernel[0] * op->kernel[1]);
+    if (op->kind == OP_AVERAGE_POOL) return sum / area;
     near(witness, most - second);
     return chosen;
 }
 
-static double element(Witness *witness, const Op *op, const Source *in, const double *other, Shape shape,
+/* Mean over the rows and columns that the place has a share in. */
+static double adaptive(const Source *in, Shape out, unsigned channel, unsigned y, unsigned x) {
+    double sum = 0, area = 0;
+    for (unsigned i = 0; i < in->shape.height; i++)
+        for (unsigned j = 0; j < in->shape.width; j++)
+            if ((i + 1) * out.height > y * in->shape.height && i * out.height < (y + 1) * in->shape.height &&
+                (j + 1) * out.width > x * in->shape.width && j * out.width < (x + 1) * in->shape.width) {
+                sum += read_at(in, channel, i, j);
+                area++;
+            }
+    return sum / area;
+}
+
+/* Activations with kinks say how close to one they came; the anchor is the piece that x lies in. */
+static double piecewise(Witness *witness, double x, double low, double high, double *anchor) {
+    near(witness, x - low);
+    near(witness, x - high);
+    if (!witness->anchored) *anchor = x <= low ? 0 : x >= high ? 2 : 1;
+    return *anchor;
+}
+
+static double activation(Witness *witness, const Op *op, double x, double *anchor) {
+    double piece;
+    switch (op->kind) {
+    case OP_LEAKY_RELU:
+        return piecewise(witness, x, 0, 0, anchor) < 0.5 ? x * (double)op->slope : x;
+    case OP_SIGMOID:
+        return 1 / (1 + exp(-x));
+    case OP_SILU:
+        return x / (1 + exp(-x));
+    case OP_HARD_SIGMOID:
+    case OP_HARD_SWISH:
+        piece = piecewise(witness, x, -3, 3, anchor);
+        return (piece < 0.5 ? 0 : piece > 1.5 ? 1 : x / 6 + 0.5) * (op->kind == OP_HARD_SWISH ? x : 1);
+    case OP_GELU:
+        return x * 0.5 * (1 + erf(x / sqrt(2)));
+    case OP_TANH:
+        return (exp(2 * x) - 1) / (exp(2 * x) + 1);
+    default:
+        return rectify(witness, op->kind == OP_RELU6, x, anchor);
+    }
+}
+
+static double element(Witness *witness, const Op *op, const Source *in, const Source *other, Shape shape,
                       unsigned channel, unsigned y, unsigned x, double *anchor) {
     const size_t index = ((size_t)channel * shape.height + y) * shape.width + x;
-    const unsigned before = (shape.channels - in->shape.channels) / 2;
+    const unsigned channels = in->shape.channels;
     double sum;
     switch (op->kind) {
     case OP_CONV:
         return convolution(witness, op, in, channel, y, x);
-    case OP_RELU:
-    case OP_RELU6:
-        return rectify(witness, op->kind == OP_RELU6, in->at[index], anchor);
     case OP_ADD:
-        return in->at[index] + other[index];
+        return in->at[index] + other->at[index];
+    case OP_MULTIPLY:
+        return in->at[index] * (size_of(other->shape) == channels ? other->at[channel] : other->at[index]);
+    case OP_CONCAT:
+        return channel < channels ? read_at(in, channel, y, x) : read_at(other, channel - channels, y, x);
+    case OP_SLICE:
+        return read_at(in, channel + op->offset, y, x);
+    case OP_SHUFFLE: /* channel = place within the group times groups, plus the group */
+        return read_at(in, channel % op->groups * (channels / op->groups) + channel / op->groups, y, x);
+    case OP_PAD:
+        return read_at(in, channel, y, x);
     case OP_SHORTCUT_A:
-        if (channel < before || channel - before >= in->shape.channels) return 0;
-        return read_at(in, channel - before, y * op->stride, x * op->stride);
+        if (channel < op->offset || channel - op->offset >= channels) return 0;
+        return read_at(in, channel - op->offset, y * op->stride[0], x * op->stride[1]);
     case OP_MAX_POOL:
     case OP_AVERAGE_POOL:
         return pool(witness, op, in, channel, y, x, anchor);
+    case OP_ADAPTIVE_POOL:
+        return adaptive(in, shape, channel, y, x);
     case OP_GLOBAL_POOL:
         sum = 0;
         for (unsigned i = 0; i < in->shape.height; i++)
@@ -166,13 +223,9 @@ static double element(Witness *witness, const Op *op, const Source *in, const do
         for (size_t i = 0; i < size_of(in->shape); i++)
             sum += in->at[i] * witness->tensors[op->weight][channel * size_of(in->shape) + i];
         return sum;
-    case OP_INPUT:
-    case OP_BATCH_NORM:
-    case OP_QUANTISE:
-    case OP_COUNT:
-        break;
+    default:
+        return activation(witness, op, in->at[index], anchor);
     }
-    return NAN;
 }
 
 /* Every value goes to the nearest level; anchored, it takes as much as before, or stays cut. */
@@ -232,15 +285,17 @@ void witness_run(Witness *witness) {
         const bool whole = op->kind == OP_BATCH_NORM || op->kind == OP_QUANTISE; /* all images at once */
         if (whole) (op->kind == OP_BATCH_NORM ? batch_norm : quantise)(witness, op, i);
         for (unsigned image = 0; !whole && image < witness->images; image++) {
-            const bool padded = op->kind == OP_CONV || op->kind == OP_MAX_POOL || op->kind == OP_AVERAGE_POOL;
-            const Source source = {witness->maps[op->input[0]] + image * size_of(in), in, padded ? op->padding : 0};
-            const double *other = op->kind == OP_ADD ? witness->maps[op->input[1]] + image * size_of(in) : NULL;
+            const Source source = {witness->maps[op->input[0]] + image * size_of(in), in, op->padding[0],
+                                   op->padding[1]};
+            const int second = op->input[op_inputs(op->kind) - 1];
+            const Shape there = witness->shapes[second];
+            const Source other = {witness->maps[second] + image * size_of(there), there, 0, 0};
             double *to = witness->maps[i] + image * size_of(shape);
             double *anchor = witness->anchors[i] + image * size_of(shape);
             for (unsigned c = 0; c < shape.channels; c++)
                 for (unsigned y = 0; y < shape.height; y++)
                     for (unsigned x = 0; x < shape.width; x++)
-                        *to++ = element(witness, op, &source, other, shape, c, y, x, anchor++);
+                        *to++ = element(witness, op, &source, &other, shape, c, y, x, anchor++);
         }
     }
 }
@@ -254,12 +309,12 @@ static void softmax(const double *logits, size_t classes, double temperature, do
     for (size_t i = 0; i < classes; i++) out[i] /= sum;
 }
 
-enum { CLASSES_MAX = 64 };
+enum { LOGITS_MAX = 64 };
 
 static double logit_loss(const Loss *loss, const double *logits, const double *teacher, size_t classes, size_t label) {
     const double temperature = loss->temperature > 0 ? loss->temperature : 1;
-    double p[CLASSES_MAX], q[CLASSES_MAX], sum = 0;
-    assert_true(classes <= CLASSES_MAX);
+    double p[LOGITS_MAX], q[LOGITS_MAX], sum = 0;
+    assert_true(classes <= LOGITS_MAX);
     if (loss->cross_entropy > 0) {
         softmax(logits, classes, 1, q);
         for (size_t i = 0; i < classes; i++) {
@@ -279,12 +334,14 @@ static double logit_loss(const Loss *loss, const double *logits, const double *t
     return sum;
 }
 
-static double map_loss(const double *a, const double *b, size_t size) {
+/* The norm of a map of zeros has no derivative: that is a jump, too. */
+static double map_loss(Witness *witness, const double *a, const double *b, size_t size) {
     double r = 0, s = 0, sum = 0;
     for (size_t i = 0; i < size; i++) {
         r += a[i] * a[i];
         s += b[i] * b[i];
     }
+    if (sqrt(r) < 1e-6) witness->margin = 0;
     for (size_t i = 0; i < size; i++) sum += pow(a[i] / (sqrt(r) + 1e-3) - b[i] / (sqrt(s) + 1e-3), 2);
     return sum;
 }
@@ -302,7 +359,7 @@ static double map_weight(const Graph *graph, const Loss *loss, size_t op) {
     return 1;
 }
 
-double witness_loss(const Witness *witness, const Loss *loss, const uint16_t *labels, const Witness *teacher) {
+double witness_loss(Witness *witness, const Loss *loss, const uint16_t *labels, const Witness *teacher) {
     const Graph *graph = witness->network->graph;
     const size_t classes = graph->classes, last = graph->count - 1;
     double sum = 0;
@@ -313,7 +370,7 @@ double witness_loss(const Witness *witness, const Loss *loss, const uint16_t *la
             const size_t size = size_of(witness->shapes[i]);
             if (graph->ops[i].kind != OP_BATCH_NORM && graph->ops[i].kind != OP_ADD) continue;
             sum += loss->fmd * map_weight(graph, loss, i) *
-                   map_loss(witness->maps[i] + image * size, teacher->maps[i] + image * size, size);
+                   map_loss(witness, witness->maps[i] + image * size, teacher->maps[i] + image * size, size);
         }
     }
     return sum / witness->images;

@@ -23,6 +23,6 @@ Witness *witness_new(const Network *network, unsigned height, unsigned width, un
 void witness_free(Witness *witness);
 void witness_run(Witness *witness);
 /* The loss of the last run; `teacher` has run too, or is NULL. */
-double witness_loss(const Witness *witness, const Loss *loss, const uint16_t *labels, const Witness *teacher);
+double witness_loss(Witness *witness, const Loss *loss, const uint16_t *labels, const Witness *teacher);
 
 #endif

@@ -34,7 +34,12 @@ static bool fits(const ResNet *net) {
 static int convolution(ResNet *net, int input, unsigned in, unsigned width, unsigned kernel, unsigned stride,
                        const char *name) {
     const uint64_t dim[4] = {width, in, kernel, kernel};
-    Op op = {.kind = OP_CONV, .input = {input}, .kernel = {kernel, kernel}, .stride = stride, .padding = kernel / 2};
+    const unsigned padding = kernel / 2;
+    Op op = {.kind = OP_CONV,
+             .input = {input},
+             .kernel = {kernel, kernel},
+             .stride = {stride, stride},
+             .padding = {padding, padding, padding, padding}};
     op.groups = 1;
     op.bias = NO_TENSOR;
     op.weight = finder_take(&net->finder, 4, dim, "%s.weight", name);
@@ -65,7 +70,8 @@ static int block(ResNet *net, int input, unsigned in, unsigned stage, unsigned n
         if (in > width)
             finder_refuse(&net->finder, "no tensor '%s.shortcut.0.weight' to go from %u channels to %u", prefix, in,
                           width);
-        Op op = {.kind = OP_SHORTCUT_A, .input = {input}, .out_channels = width, .stride = stride};
+        Op op = {.kind = OP_SHORTCUT_A, .input = {input}, .out_channels = width, .stride = {stride, stride}};
+        op.offset = in < width ? (width - in) / 2 : 0;
         shortcut = graph_add(&net->builder, op, "%s.shortcut", prefix);
         net->padding = true;
     }

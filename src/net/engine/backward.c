@@ -12,10 +12,11 @@ static void weight_step(const Pass *pass, const Block *block, const Step *step, 
     const View in = map_view(engine, arena, step->input), out = gradient_view(engine, arena, step->result);
     const size_t channels = in.shape.channels / step->groups;
     WeightGradient g = {
-        .in = in.at - step->padding * (in.row + in.pixel),
-        .in_row = in.row,
-        .in_pixel = in.pixel,
-        .stride = step->stride,
+        .in = in.at - step->padding[0] * in.row - step->padding[1] * in.pixel,
+        .step_row = step->stride[0] * in.row,
+        .step_pixel = step->stride[1] * in.pixel,
+        .tap_row = step->dilation[0] * in.row,
+        .tap_pixel = step->dilation[1] * in.pixel,
         .rows = step->kernel[0],
         .columns = step->kernel[1],
         .run = channels,
@@ -33,7 +34,7 @@ static void weight_step(const Pass *pass, const Block *block, const Step *step, 
     if (dense && step->kind == STEP_CONVOLUTION) {
         g.channels /= step->groups;
         const size_t sums = (step->bias - step->weights) / step->groups;
-        if (step->groups == 1) {
+        if (g.tap_pixel == g.run) {
             g.run *= g.columns;
             g.columns = 1;
         }
@@ -60,7 +61,6 @@ static Convolution flow_begin(const Engine *engine, float *arena, const Flow *fl
     const View out = gradient_view(engine, arena, map), value = map_view(engine, arena, map);
     if (flow->with != map) view_clear_border(&out);
     Convolution c = {
-        .stride = 1,
         .rows = 1,
         .columns = 1,
         .out = out.at,
@@ -87,8 +87,8 @@ static Convolution flow_begin(const Engine *engine, float *arena, const Flow *fl
 
 static void flow_read(Convolution *c, const View *in) {
     c->in = in->at;
-    c->in_row = in->row;
-    c->in_pixel = in->pixel;
+    c->step_row = c->tap_row = in->row;
+    c->step_pixel = c->tap_pixel = in->pixel;
 }
 
 /* The gradient of the step's result itself, or scaled by channel. */
@@ -102,16 +102,16 @@ static void pass_on(const Engine *engine, float *arena, const Step *step, const 
 }
 
 /* To every stride-th pixel from `first` on only. */
-static void narrow(Convolution *c, unsigned stride, const Phase *down, const Phase *across) {
+static void narrow(Convolution *c, const unsigned *stride, const Phase *down, const Phase *across) {
     c->out += down->first * c->out_row + across->first * c->out_pixel;
-    c->out_row *= stride;
-    c->out_pixel *= stride;
+    c->out_row *= stride[0];
+    c->out_pixel *= stride[1];
     if (c->residual) c->residual += down->first * c->residual_row + across->first * c->residual_pixel;
-    c->residual_row *= stride;
-    c->residual_pixel *= stride;
+    c->residual_row *= stride[0];
+    c->residual_pixel *= stride[1];
     if (c->mask) c->mask += down->first * c->mask_row + across->first * c->mask_pixel;
-    c->mask_row *= stride;
-    c->mask_pixel *= stride;
+    c->mask_row *= stride[0];
+    c->mask_pixel *= stride[1];
     c->out_height = down->count;
     c->out_width = across->count;
 }
@@ -122,7 +122,7 @@ static void convolution_phase(const Engine *engine, Convolution c, unsigned grou
     const size_t weights = padded * c.rows * c.columns * out;
     c.run = out;
     c.out_channels = (unsigned)in;
-    if (groups == 1) {
+    if (c.tap_pixel == c.run) {
         c.run *= c.columns;
         c.columns = 1;
     }
@@ -148,14 +148,15 @@ static void windows_back(const Engine *engine, float *arena, const Step *step) {
                                 : in.channels;
     const Convolution whole = flow_begin(engine, arena, &step->to_input, step->input);
     const float *weights = engine->parameters + step->transposed;
-    for (unsigned y = 0; y < step->stride; y++)
-        for (unsigned x = 0; x < step->stride; x++) {
-            const Phase down = phase_at(y, step->kernel[0], step->stride, step->padding, in.height);
-            const Phase across = phase_at(x, step->kernel[1], step->stride, step->padding, in.width);
+    for (unsigned y = 0; y < step->stride[0]; y++)
+        for (unsigned x = 0; x < step->stride[1]; x++) {
+            const Phase down = phase_at(step, 0, y, in.height), across = phase_at(step, 1, x, in.width);
             Convolution c = whole;
             flow_read(&c, &gradient);
             narrow(&c, step->stride, &down, &across);
             c.in += down.offset * (ptrdiff_t)gradient.row + across.offset * (ptrdiff_t)gradient.pixel;
+            c.tap_row *= down.dilation;
+            c.tap_pixel *= across.dilation;
             c.rows = across.taps > 0 ? down.taps : 0;
             c.columns = across.taps;
             c.weights = weights;
@@ -166,31 +167,65 @@ static void windows_back(const Engine *engine, float *arena, const Step *step) {
             }
             if (step->kind == STEP_SHORTCUT_A) {
                 c.weights = c.rows > 0 ? NULL : nothing;
-                c.in += (gradient.shape.channels - in.channels) / 2;
+                c.in += engine->graph->ops[step->op].offset;
             }
             engine->kernels->depthwise(&c);
         }
 }
 
-/* Pools scatter: the gradient there is begun, added to, and then goes through the activation. */
-static void pool_back(const Engine *engine, float *arena, const Step *step) {
-    const View in = map_view(engine, arena, step->input), out = gradient_view(engine, arena, step->result);
-    const View to = gradient_view(engine, arena, step->input);
-    Depthwise d = flow_begin(engine, arena, &step->to_input, step->input), mask = d;
-    if (step->to_input.with < 0) view_clear(&to);
-    if (step->to_input.with >= 0 && step->to_input.with != step->input) {
-        d.in = d.residual;
-        d.in_row = d.residual_row;
-        d.in_pixel = d.residual_pixel;
+/* Adds what the step hands on to one of its operands, which it scatters or whose other parts it leaves alone. */
+static void scatter(const Engine *engine, float *arena, const Step *step, int map, const View *to) {
+    const View in = map_view(engine, arena, step->input), gradient = gradient_view(engine, arena, step->result);
+    if (step->kind == STEP_MULTIPLY) {
+        const View other = map_view(engine, arena, map == step->input ? step->residual : step->input);
+        multiply_backward(&other, &gradient, to);
+    } else if (step->kind == STEP_POINTWISE) {
+        pointwise_backward(engine, step, &in, &gradient, to);
+    } else if (step->kind == STEP_MOVE) {
+        move_backward(engine, step, &gradient, to);
+    } else {
+        const Pool pool = step_pool(engine, step, &in, &gradient);
+        (step->kind == STEP_MAX_POOL ? pool_maximum_backward : pool_average_backward)(&pool, to->at, to->row,
+                                                                                      to->pixel);
+    }
+}
+
+/* The gradient of the operand is begun, added to, and then goes through the activation. */
+static void scatter_back(const Engine *engine, float *arena, const Step *step, const Flow *flow, int map) {
+    const View to = gradient_view(engine, arena, map);
+    Depthwise d = flow_begin(engine, arena, flow, map), mask = d;
+    if (flow->with < 0) view_clear(&to);
+    if (flow->with >= 0 && flow->with != map) {
+        const View with = gradient_view(engine, arena, flow->with);
+        flow_read(&d, &with);
         d.residual = d.mask = NULL;
         engine->kernels->depthwise(&d);
     }
-    const Pool pool = step_pool(step, &in, &out);
-    (step->kind == STEP_MAX_POOL ? pool_maximum_backward : pool_average_backward)(&pool, to.at, to.row, to.pixel);
+    scatter(engine, arena, step, map, &to);
     if (!mask.mask) return;
     flow_read(&mask, &to);
     mask.residual = NULL;
     engine->kernels->depthwise(&mask);
+}
+
+/* The channels of the result that came from this operand, the one from channel `first` on. */
+static void concat_back(const Engine *engine, float *arena, const Step *step, const Flow *flow, int map, size_t first) {
+    View in = gradient_view(engine, arena, step->result);
+    Depthwise d = flow_begin(engine, arena, flow, map);
+    in.at += first;
+    flow_read(&d, &in);
+    engine->kernels->depthwise(&d);
+}
+
+/* The second operand of a step: what is added takes the gradient of the result as it is. */
+static void residual_back(const Engine *engine, float *arena, const Step *step) {
+    const Flow *flow = &step->to_residual;
+    if (step->kind == STEP_MULTIPLY)
+        scatter_back(engine, arena, step, flow, step->residual);
+    else if (step->kind == STEP_CONCAT)
+        concat_back(engine, arena, step, flow, step->residual, engine->plan.maps[step->input].shape.channels);
+    else
+        pass_on(engine, arena, step, flow, step->residual, NULL);
 }
 
 /* Batch norm in training mode: a * gradient + b * input + c, by channel (see statistics_backward). */
@@ -247,9 +282,15 @@ static void input_back(const Pass *pass, size_t image, const Step *step, float *
         else
             pass_on(engine, arena, step, &step->to_input, step->input, engine->parameters + step->weights);
         break;
+    case STEP_CONCAT:
+        concat_back(engine, arena, step, &step->to_input, step->input, 0);
+        break;
+    case STEP_POINTWISE:
+    case STEP_MULTIPLY:
+    case STEP_MOVE:
     case STEP_MAX_POOL:
     case STEP_AVERAGE_POOL:
-        pool_back(engine, arena, step);
+        scatter_back(engine, arena, step, &step->to_input, step->input);
         break;
     case STEP_QUANTISE:
         quantise_back(engine, arena, step);
@@ -280,7 +321,7 @@ void backward_steps(const Pass *pass, const Block *block, size_t first, size_t e
         if (!step->training && chosen_sparse(pass, step)) chosen_step(pass, block, step);
         for (size_t i = 0; i < block->count; i++) {
             float *arena = block->arenas + i * engine->plan.arena;
-            if (step->to_residual.write) pass_on(engine, arena, step, &step->to_residual, step->residual, NULL);
+            if (step->to_residual.write) residual_back(engine, arena, step);
             if (step->to_input.write || step->kind == STEP_INPUT) input_back(pass, block->first + i, step, arena);
         }
     }

@@ -70,9 +70,9 @@ static void take_planes(const float *from, size_t row, size_t pixel, Shape shape
 }
 
 static void take_input(const Step *step, const Planes *planes, const View *in, float *to) {
-    const size_t stride = step->stride, height = in->shape.height + 2 * (size_t)step->padding;
-    const size_t width = in->shape.width + 2 * (size_t)step->padding;
-    const float *first = in->at - step->padding * (in->row + in->pixel);
+    const size_t stride = step->stride[0], border = step->padding[0], height = in->shape.height + 2 * border;
+    const size_t width = in->shape.width + 2 * border;
+    const float *first = in->at - border * (in->row + in->pixel);
     for (size_t y = 0; y < stride && y < height; y++)
         for (size_t x = 0; x < stride && x < width; x++)
             take_planes(first + y * in->row + x * in->pixel, stride * in->row, stride * in->pixel,
@@ -90,11 +90,12 @@ static void take_gradient(const Planes *planes, const View *gradient, float *to)
 
 /* The shift of each tap within a plane of the input. */
 static unsigned find_shifts(const Step *step, const Planes *planes, size_t *shifts) {
+    const unsigned stride = step->stride[0];
     unsigned taps = 0;
     for (unsigned i = 0; i < step->kernel[0]; i++)
         for (unsigned j = 0; j < step->kernel[1]; j++)
-            shifts[taps++] = (i % step->stride * step->stride + j % step->stride) * planes->part +
-                             i / step->stride * planes->pitch + j / step->stride;
+            shifts[taps++] =
+                (i % stride * stride + j % stride) * planes->part + i / stride * planes->pitch + j / stride;
     return taps;
 }
 

@@ -16,8 +16,7 @@ void dense_run(const float *packed, const float *bias, bool relu, const float *f
                size_t rows, size_t outputs, float *out) {
     assert(outputs % CHANNEL_GROUP == 0);
     const Convolution c = {.in = from,
-                           .in_pixel = from_row,
-                           .stride = 1,
+                           .step_pixel = from_row,
                            .rows = 1,
                            .columns = 1,
                            .run = in,

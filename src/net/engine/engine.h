@@ -95,9 +95,21 @@ static inline View gradient_view(const Engine *engine, float *arena, int positio
 /* Zeroes the pixels around a map, where its memory may have held another one before. */
 void view_clear_border(const View *view);
 void view_clear(const View *view); /* all of it */
-Pool step_pool(const Step *step, const View *in, const View *out);
+Pool step_pool(const Engine *engine, const Step *step, const View *in, const View *out);
 /* What the kernels of a quantiser work on: all rows from `in` to `out`. */
 Levels step_levels(const Step *step, const View *in, const View *out);
+
+/* ---- activations, joins and moves: see simple.c ------------------------------------------------------------------ */
+
+void pointwise_forward(const Engine *engine, const Step *step, const View *in, const View *out);
+void multiply_forward(const View *in, const View *factor, const View *out);
+void concat_forward(const View *first, const View *second, const View *out);
+void move_forward(const Engine *engine, const Step *step, const View *in, const View *out);
+/* The way back: each adds to `to`, the gradient of an operand, what `gradient`, that of the result, says. */
+void pointwise_backward(const Engine *engine, const Step *step, const View *in, const View *gradient, const View *to);
+/* `other`: the operand that this one was multiplied with. */
+void multiply_backward(const View *other, const View *gradient, const View *to);
+void move_backward(const Engine *engine, const Step *step, const View *gradient, const View *to);
 
 /* Multiplications of a step for one image: of convolutions and linear layers, else 0. */
 double step_work(const Engine *engine, const Step *step);

@@ -93,8 +93,8 @@ static float *transpose_phase(const Step *step, Layout layout, Phase down, Phase
         for (size_t out = 0; out < layout.out; out++) {
             const float *from = weights + channel_place(layout, group * layout.out + out);
             for (size_t t = 0; t < taps; t++) {
-                const size_t y = down.tap + step->stride * (down.taps - 1 - t / across.taps);
-                const size_t x = across.tap + step->stride * (across.taps - 1 - t % across.taps);
+                const size_t y = down.tap + down.every * (down.taps - 1 - t / across.taps);
+                const size_t x = across.tap + across.every * (across.taps - 1 - t % across.taps);
                 const float *tap = from + (y * step->kernel[1] + x) * layout.in * CHANNEL_GROUP;
                 for (size_t in = 0; in < layout.in; in++)
                     to[((in / CHANNEL_GROUP * taps + t) * layout.out + out) * CHANNEL_GROUP + in % CHANNEL_GROUP] =
@@ -129,7 +129,7 @@ static float *reverse_phase(const Step *step, size_t channels, Phase down, Phase
                             float *to) {
     for (unsigned i = down.taps; i-- > 0;)
         for (unsigned j = across.taps; j-- > 0;) {
-            const size_t tap = (size_t)(down.tap + step->stride * i) * step->kernel[1] + across.tap + step->stride * j;
+            const size_t tap = (size_t)(down.tap + down.every * i) * step->kernel[1] + across.tap + across.every * j;
             for (size_t channel = 0; channel < channels; channel++) *to++ = weights[tap * channels + channel];
         }
     return to;
@@ -142,10 +142,9 @@ static void fold_back(const Plan *plan, const Step *step, float *parameters) {
     const Layout layout = step_layout(plan, step);
     const float *weights = parameters + step->weights;
     float *to = parameters + step->transposed;
-    for (unsigned y = 0; y < step->stride; y++)
-        for (unsigned x = 0; x < step->stride; x++) {
-            const Phase down = phase_at(y, step->kernel[0], step->stride, step->padding, in.height);
-            const Phase across = phase_at(x, step->kernel[1], step->stride, step->padding, in.width);
+    for (unsigned y = 0; y < step->stride[0]; y++)
+        for (unsigned x = 0; x < step->stride[1]; x++) {
+            const Phase down = phase_at(step, 0, y, in.height), across = phase_at(step, 1, x, in.width);
             to = step->kind == STEP_CONVOLUTION ? transpose_phase(step, layout, down, across, weights, to)
                                                 : reverse_phase(step, in.channels, down, across, weights, to);
         }

@@ -38,10 +38,11 @@ static void run_input(const Engine *engine, const float *pixels, const View *out
 /* What convolutions of all kinds share. */
 static Convolution prepare(const Engine *engine, float *arena, const Step *step, const View *in, const View *out) {
     Convolution c = {
-        .in = in->at - step->padding * (in->row + in->pixel),
-        .in_row = in->row,
-        .in_pixel = in->pixel,
-        .stride = step->stride,
+        .in = in->at - step->padding[0] * in->row - step->padding[1] * in->pixel,
+        .step_row = step->stride[0] * in->row,
+        .step_pixel = step->stride[1] * in->pixel,
+        .tap_row = step->dilation[0] * in->row,
+        .tap_pixel = step->dilation[1] * in->pixel,
         .rows = step->kernel[0],
         .columns = step->kernel[1],
         .weights = engine->parameters + step->weights,
@@ -62,7 +63,7 @@ static Convolution prepare(const Engine *engine, float *arena, const Step *step,
     return c;
 }
 
-/* All groups of channels, one after the other; a row of taps is one run where there is one group. */
+/* All groups of channels, one after the other; a row of taps is one run where they are neighbours. */
 static void run_convolution(const Engine *engine, float *arena, const Step *step, const View *in, const View *out) {
     Convolution c = prepare(engine, arena, step, in, out);
     const size_t channels = in->shape.channels / step->groups;
@@ -70,7 +71,7 @@ static void run_convolution(const Engine *engine, float *arena, const Step *step
     c.out_channels = out->shape.channels / step->groups;
     const size_t padded = (c.out_channels + CHANNEL_GROUP - 1) / CHANNEL_GROUP * CHANNEL_GROUP;
     const size_t weights = padded * c.rows * c.columns * channels;
-    if (step->groups == 1) {
+    if (c.tap_pixel == c.run) {
         c.run *= c.columns;
         c.columns = 1;
     }
@@ -84,19 +85,20 @@ static void run_convolution(const Engine *engine, float *arena, const Step *step
     }
 }
 
-/* Every stride-th pixel; the new channels are zero, half of them before the old ones. */
+/* Every stride-th pixel; the new channels are zero. */
 static void run_shortcut(const Engine *engine, float *arena, const Step *step, const View *in, const View *out) {
     Depthwise copy = prepare(engine, arena, step, in, out);
     const size_t added = out->shape.channels - in->shape.channels;
     for (unsigned y = 0; added > 0 && y < out->shape.height; y++)
         memset(out->at + y * out->row, 0, out->shape.width * out->pixel * sizeof *out->at);
     copy.weights = copy.bias = NULL;
-    copy.out += added / 2;
+    copy.out += engine->graph->ops[step->op].offset;
     copy.out_channels = in->shape.channels;
     engine->kernels->depthwise(&copy);
 }
 
-Pool step_pool(const Step *step, const View *in, const View *out) {
+Pool step_pool(const Engine *engine, const Step *step, const View *in, const View *out) {
+    const Op *op = &engine->graph->ops[step->op];
     return (Pool){
         .in = in->at,
         .in_row = in->row,
@@ -104,8 +106,10 @@ Pool step_pool(const Step *step, const View *in, const View *out) {
         .in_height = in->shape.height,
         .in_width = in->shape.width,
         .kernel = {step->kernel[0], step->kernel[1]},
-        .stride = step->stride,
-        .padding = step->padding,
+        .stride = {step->stride[0], step->stride[1]},
+        .padding = {step->padding[0], step->padding[1], step->padding[2], step->padding[3]},
+        .adaptive = op->kind == OP_ADAPTIVE_POOL,
+        .exclude_padding = op->exclude_padding,
         .out = out->at,
         .out_row = out->row,
         .out_pixel = out->pixel,
@@ -166,12 +170,24 @@ static void run_step(const Engine *engine, float *arena, const Step *step, const
         engine->kernels->depthwise(&d);
         break;
     }
+    case STEP_POINTWISE:
+        pointwise_forward(engine, step, &in, &out);
+        break;
+    case STEP_MULTIPLY:
+    case STEP_CONCAT: {
+        const View other = map_view(engine, arena, step->residual);
+        (step->kind == STEP_CONCAT ? concat_forward : multiply_forward)(&in, &other, &out);
+        break;
+    }
     case STEP_SHORTCUT_A:
         run_shortcut(engine, arena, step, &in, &out);
         break;
+    case STEP_MOVE:
+        move_forward(engine, step, &in, &out);
+        break;
     case STEP_MAX_POOL:
     case STEP_AVERAGE_POOL: {
-        const Pool pool = step_pool(step, &in, &out);
+        const Pool pool = step_pool(engine, step, &in, &out);
         (step->kind == STEP_MAX_POOL ? pool_maximum : pool_average)(&pool);
         break;
     }

@@ -1,6 +1,8 @@
 /* plan -- which operations of a graph run together, and where their results lie. */
 #include "net/engine/plan.h"
 
+#include <string.h>
+
 /* The graph as the planner sees it; arrays have one entry per operation. */
 typedef struct Planner {
     const Graph *graph;
@@ -64,65 +66,81 @@ static void fuse(const Planner *planner, Step *step) {
     }
 }
 
+/* The window of a convolution or pool. */
+static void take_window(Step *step, const Op *op) {
+    memcpy(step->kernel, op->kernel, sizeof step->kernel);
+    memcpy(step->stride, op->stride, sizeof step->stride);
+    memcpy(step->padding, op->padding, sizeof step->padding);
+    if (op->kind != OP_CONV) return;
+    memcpy(step->dilation, op->dilation, sizeof step->dilation);
+    step->groups = op->groups;
+}
+
+static void begin_weights(Step *step, const Op *op, Shape in) {
+    step->kind = STEP_CONVOLUTION;
+    if (op->kind == OP_CONV) {
+        take_window(step, op);
+        if (op->groups > 1 && op->groups == in.channels && op->out_channels == in.channels) step->kind = STEP_DEPTHWISE;
+        return;
+    }
+    /* One window as large as the map: any stride does, and this one keeps the windows of the way back apart. */
+    step->kernel[0] = step->stride[0] = in.height;
+    step->kernel[1] = step->stride[1] = in.width;
+}
+
+static void begin_pool(Step *step, const Op *op, Shape in) {
+    step->kind = op->kind == OP_MAX_POOL ? STEP_MAX_POOL : STEP_AVERAGE_POOL;
+    if (op->kind == OP_MAX_POOL || op->kind == OP_AVERAGE_POOL) take_window(step, op);
+    if (op->kind != OP_GLOBAL_POOL) return;
+    step->kernel[0] = step->stride[0] = in.height;
+    step->kernel[1] = step->stride[1] = in.width;
+}
+
+static void begin_norm(const Planner *planner, Step *step, Shape in) {
+    Plan *plan = planner->plan;
+    step->batch_norm = step->op;
+    step->kind = STEP_ELEMENTWISE;
+    step->training = planner->training;
+    step->statistics = plan->statistics;
+    if (!step->training) return;
+    plan->statistics += in.channels;
+    if (in.channels > plan->channels) plan->channels = in.channels;
+}
+
 /* The step that begins with operation `i`. */
 static Step begin_step(const Planner *planner, int i) {
     const Op *op = &planner->graph->ops[i];
-    Step step = {.op = i, .input = op->input[0], .batch_norm = -1, .residual = -1, .result = i};
-    const Shape *in = i > 0 ? &planner->plan->maps[step.input].shape : NULL;
-    step.kernel[0] = step.kernel[1] = step.stride = step.groups = 1;
-    switch (op->kind) {
-    case OP_CONV:
-    case OP_MAX_POOL:
-    case OP_AVERAGE_POOL:
-        step.kind = op->kind == OP_CONV       ? STEP_CONVOLUTION
-                    : op->kind == OP_MAX_POOL ? STEP_MAX_POOL
-                                              : STEP_AVERAGE_POOL;
-        step.kernel[0] = op->kernel[0];
-        step.kernel[1] = op->kernel[1];
-        step.stride = op->stride;
-        step.padding = op->padding;
-        if (op->kind != OP_CONV) break;
-        step.groups = op->groups;
-        if (op->groups > 1 && op->groups == in->channels && op->out_channels == in->channels)
-            step.kind = STEP_DEPTHWISE;
+    Step step = {.op = i, .input = op->input[0], .batch_norm = -1, .residual = -1, .result = i, .groups = 1};
+    for (int axis = 0; axis < 2; axis++) step.kernel[axis] = step.stride[axis] = step.dilation[axis] = 1;
+    const Shape in = i > 0 ? planner->plan->maps[step.input].shape : (Shape){0};
+    switch (op_class(op->kind)) {
+    case CLASS_SOURCE:
+        step.kind = STEP_INPUT;
         break;
-    case OP_LINEAR:
-    case OP_GLOBAL_POOL:
-        step.kind = op->kind == OP_LINEAR ? STEP_CONVOLUTION : STEP_AVERAGE_POOL;
-        step.kernel[0] = in->height;
-        step.kernel[1] = in->width;
-        /* There is one window, so any stride does; this one keeps the windows of the way back apart. */
-        step.stride = in->height > in->width ? in->height : in->width;
+    case CLASS_WEIGHTS:
+        begin_weights(&step, op, in);
         break;
-    case OP_SHORTCUT_A:
-        step.kind = STEP_SHORTCUT_A;
-        step.stride = op->stride;
+    case CLASS_NORM:
+        begin_norm(planner, &step, in);
         break;
-    case OP_BATCH_NORM:
-        step.batch_norm = i;
-        step.kind = STEP_ELEMENTWISE;
-        step.training = planner->training;
-        step.statistics = planner->plan->statistics;
-        if (!step.training) break;
-        planner->plan->statistics += in->channels;
-        if (in->channels > planner->plan->channels) planner->plan->channels = in->channels;
+    case CLASS_ACTIVATION:
+        step.kind = op->kind == OP_RELU || op->kind == OP_RELU6 ? STEP_ELEMENTWISE : STEP_POINTWISE;
+        if (step.kind == STEP_ELEMENTWISE) step.activation = op->kind == OP_RELU ? ACTIVATION_RELU : ACTIVATION_RELU6;
         break;
-    case OP_ADD:
+    case CLASS_POOL:
+        begin_pool(&step, op, in);
+        break;
+    case CLASS_JOIN:
         step.residual = op->input[1];
-        step.kind = STEP_ELEMENTWISE;
+        step.kind = op->kind == OP_ADD ? STEP_ELEMENTWISE : op->kind == OP_MULTIPLY ? STEP_MULTIPLY : STEP_CONCAT;
         break;
-    case OP_RELU:
-    case OP_RELU6:
-        step.activation = op->kind == OP_RELU ? ACTIVATION_RELU : ACTIVATION_RELU6;
-        step.kind = STEP_ELEMENTWISE;
+    case CLASS_MOVE:
+        step.kind = op->kind == OP_SHORTCUT_A ? STEP_SHORTCUT_A : STEP_MOVE;
+        if (op->kind == OP_SHORTCUT_A) memcpy(step.stride, op->stride, sizeof step.stride);
         break;
-    case OP_QUANTISE:
+    case CLASS_LEVELS:
         step.kind = STEP_QUANTISE;
         step.quantiser = op->quantiser;
-        break;
-    case OP_INPUT:
-    case OP_COUNT:
-        step.kind = STEP_INPUT;
         break;
     }
     return step;
@@ -186,7 +204,8 @@ static void find_lives(const Planner *planner) {
         if (step->residual >= 0) planner->last_use[step->residual] = (int)i;
         if (step->input < 0 || (step->kind != STEP_CONVOLUTION && step->kind != STEP_DEPTHWISE)) continue;
         Map *in = &plan->maps[step->input];
-        if (step->padding > in->border) in->border = step->padding;
+        for (int side = 0; side < 4; side++)
+            if (step->padding[side] > in->border) in->border = step->padding[side];
     }
     planner->last_use[planner->graph->count - 1] = (int)plan->step_count;
 }

@@ -19,10 +19,14 @@ typedef enum StepKind {
     STEP_CONVOLUTION, /* also linear layers: a kernel as large as the map */
     STEP_DEPTHWISE,
     STEP_ELEMENTWISE, /* batch norm, sum, ReLU with no convolution before them; every batch norm in training mode */
+    STEP_POINTWISE,   /* activations other than ReLU and ReLU6: a map of its own, the way back needs what went in */
+    STEP_MULTIPLY,
+    STEP_CONCAT,
     STEP_SHORTCUT_A,
+    STEP_MOVE, /* slice, channel shuffle, pad */
     STEP_MAX_POOL,
     STEP_AVERAGE_POOL, /* also the global one: a window as large as the map */
-    STEP_QUANTISE,     /* a map of its own: the way back needs to know what went in */
+    STEP_QUANTISE,     /* a map of its own as well */
 } StepKind;
 
 /* How a step hands the gradient of its result on to one of its operands. */
@@ -37,11 +41,11 @@ typedef struct Step {
     StepKind kind;
     int op, input;  /* the operation that the step begins with, and its input */
     int batch_norm; /* folded in, or -1 */
-    int residual;   /* added, or -1 */
+    int residual;   /* added; of a join the second operand; or -1 */
     int result;     /* the last operation that the step does */
     Activation activation;
-    unsigned kernel[2], stride, padding, groups;
-    size_t weights, bias; /* floats from the start of the folded parameters */
+    unsigned kernel[2], stride[2], dilation[2], padding[4], groups; /* as an Op's */
+    size_t weights, bias;                                           /* floats from the start of the folded parameters */
     /* Of the backward pass. */
     bool backward;                         /* the result's gradient is needed */
     bool unread;                           /* nothing that leads to the logits reads the result: its gradient is zero */
@@ -99,13 +103,15 @@ bool plan_backward(Plan *plan, const Graph *graph, const EngineOptions *options,
 /* ---- the way back of windows ------------------------------------------------------------------------------------- */
 
 /* The gradient of a convolution's input, along one dimension: the positions first, first + stride, ... (`count` of
- * them) are hit by the same taps -- tap, tap + stride, ... (`taps` of them) -- and so are the results of a convolution
- * of stride 1 with these taps in reverse order, over the gradient of the output from position `offset` on. */
+ * them) are hit by the same taps -- tap, tap + every, ... (`taps` of them) -- and so are the results of a convolution
+ * of stride 1 with these taps in reverse order, `dilation` apart, over the gradient of the output from position
+ * `offset` on. */
 typedef struct Phase {
-    unsigned first, count, tap, taps;
+    unsigned first, count, tap, taps, every, dilation;
     ptrdiff_t offset;
 } Phase;
-Phase phase_at(unsigned phase, unsigned kernel, unsigned stride, unsigned padding, unsigned size);
+/* Number `phase` of the step's stride[axis] phases, on an input of `size`. */
+Phase phase_at(const Step *step, int axis, unsigned phase, unsigned size);
 
 /* ---- planes ------------------------------------------------------------------------------------------------------ */
 
@@ -119,7 +125,8 @@ typedef struct Planes {
     size_t length;             /* of the gradient's */
     size_t size;               /* of all */
 } Planes;
-bool planes_apply(const Step *step); /* not to linear, grouped and depthwise layers */
+/* Not to linear, grouped and depthwise layers, nor to windows that differ by axis or side. */
+bool planes_apply(const Step *step);
 Planes planes_of(const Step *step, Shape in, Shape out);
 
 /* ---- weights ----------------------------------------------------------------------------------------------------- */

@@ -3,12 +3,28 @@
 
 /* ---- windows ----------------------------------------------------------------------------------------------------- */
 
-Phase phase_at(unsigned phase, unsigned kernel, unsigned stride, unsigned padding, unsigned size) {
+static unsigned common_divisor(unsigned a, unsigned b) {
+    while (b) {
+        const unsigned rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+/* Tap t of the result at o reads the input at o * stride + t * dilation - padding: so the taps that hit a position p
+ * are those with t * dilation = p + padding modulo the stride, which come at equal distances. */
+Phase phase_at(const Step *step, int axis, unsigned phase, unsigned size) {
+    const unsigned stride = step->stride[axis], dilation = step->dilation[axis], kernel = step->kernel[axis];
+    const unsigned padding = step->padding[axis], common = common_divisor(dilation, stride);
     const unsigned first = (phase + stride - padding % stride) % stride;
-    Phase result = {.first = first, .tap = phase};
+    Phase result = {.first = first, .every = stride / common, .dilation = dilation / common};
+    while (result.tap < result.every && (uint64_t)result.tap * dilation % stride != phase) result.tap++;
     result.count = first < size ? (size - 1 - first) / stride + 1 : 0;
-    result.taps = phase < kernel ? (kernel - 1 - phase) / stride + 1 : 0;
-    result.offset = (ptrdiff_t)(first + padding - phase) / stride - (ptrdiff_t)result.taps + 1;
+    if (result.tap < result.every && result.tap < kernel) result.taps = (kernel - 1 - result.tap) / result.every + 1;
+    if (result.taps == 0) return result;
+    const ptrdiff_t last = (ptrdiff_t)(result.tap + (result.taps - 1) * result.every) * dilation;
+    result.offset = ((ptrdiff_t)first + padding - last) / (ptrdiff_t)stride;
     return result;
 }
 
@@ -18,10 +34,11 @@ static unsigned gradient_border(const Step *step, Shape in, Shape out) {
     ptrdiff_t border = 0;
     if (step->kind != STEP_CONVOLUTION && step->kind != STEP_DEPTHWISE) return 0;
     for (int i = 0; i < 2; i++)
-        for (unsigned p = 0; p < step->stride; p++) {
-            const Phase phase = phase_at(p, step->kernel[i], step->stride, step->padding, size[i]);
+        for (unsigned p = 0; p < step->stride[i]; p++) {
+            const Phase phase = phase_at(step, i, p, size[i]);
             if (phase.count == 0 || phase.taps == 0) continue;
-            const ptrdiff_t end = phase.offset + phase.count + phase.taps - 1 - (ptrdiff_t)out_size[i];
+            const ptrdiff_t reach = (ptrdiff_t)(phase.taps - 1) * phase.dilation;
+            const ptrdiff_t end = phase.offset + phase.count + reach - (ptrdiff_t)out_size[i];
             if (-phase.offset > border) border = -phase.offset;
             if (end > border) border = end;
         }
@@ -31,12 +48,14 @@ static unsigned gradient_border(const Step *step, Shape in, Shape out) {
 /* ---- planes ------------------------------------------------------------------------------------------------------ */
 
 bool planes_apply(const Step *step) {
-    return step->kind == STEP_CONVOLUTION && step->groups == 1 && step->kernel[0] * step->kernel[1] <= PLANE_TAPS &&
-           step->weight_wanted;
+    bool plain = step->stride[0] == step->stride[1] && step->dilation[0] == 1 && step->dilation[1] == 1;
+    for (int side = 1; side < 4; side++) plain = plain && step->padding[side] == step->padding[0];
+    return plain && step->kind == STEP_CONVOLUTION && step->groups == 1 &&
+           step->kernel[0] * step->kernel[1] <= PLANE_TAPS && step->weight_wanted;
 }
 
 Planes planes_of(const Step *step, Shape in, Shape out) {
-    const size_t stride = step->stride, border = 2 * (size_t)step->padding;
+    const size_t stride = step->stride[0], border = 2 * (size_t)step->padding[0];
     Planes planes = {.pitch = (in.width + border + stride - 1) / stride};
     planes.length = (out.height - 1) * planes.pitch + out.width;
     planes.length = (planes.length + CHANNEL_GROUP - 1) / CHANNEL_GROUP * CHANNEL_GROUP;
@@ -167,7 +186,8 @@ static bool walk_back(Walk *walk) {
         if (step->unread && !take_place(walk, step->result)) return false;
         if (step->kind == STEP_INPUT) continue;
         /* The residual first: where it is the same map as the input, the input's part is added to it. */
-        if (step->residual >= 0 && !contribute(walk, step, step->residual, true, &step->to_residual)) return false;
+        const bool plain = step->kind != STEP_MULTIPLY && step->kind != STEP_CONCAT;
+        if (step->residual >= 0 && !contribute(walk, step, step->residual, plain, &step->to_residual)) return false;
         if (!contribute(walk, step, step->input, false, &step->to_input)) return false;
         walk->holders[step->result]--;
         release(walk, step->result);

@@ -1,6 +1,7 @@
 /* kernels -- choosing the kernels for this CPU, and the pools, which are the same for all. */
 #include "net/engine/kernels/kernels.h"
 
+#include <stdint.h>
 #include <string.h>
 
 /* ---- choosing ---------------------------------------------------------------------------------------------------- */
@@ -26,20 +27,30 @@ const Kernels *kernels_best(void) {
 
 /* ---- pools ------------------------------------------------------------------------------------------------------- */
 
-/* One window: rows [first[0], end[0]), columns [first[1], end[1]) of the map, clipped to it. */
+/* One window: rows [first[0], end[0]), columns [first[1], end[1]) of the map, clipped to it; and what a mean over it
+ * divides by. */
 typedef struct Window {
     unsigned first[2], end[2];
+    float size;
 } Window;
 
 static Window window_at(const Pool *pool, unsigned y, unsigned x) {
     const unsigned at[2] = {y, x}, size[2] = {pool->in_height, pool->in_width};
-    Window window;
+    const unsigned out[2] = {pool->out_height, pool->out_width};
+    Window window = {.size = 1};
     for (int i = 0; i < 2; i++) {
-        const unsigned start = at[i] * pool->stride; /* of the padded map */
-        const unsigned end = start + pool->kernel[i];
-        window.first[i] = start > pool->padding ? start - pool->padding : 0;
-        window.end[i] = end > pool->padding ? end - pool->padding : 0;
+        const unsigned start = at[i] * pool->stride[i], before = pool->padding[i]; /* of the padded map */
+        const unsigned padded = before + size[i] + pool->padding[i + 2];
+        const unsigned end = start + pool->kernel[i] < padded ? start + pool->kernel[i] : padded;
+        window.first[i] = start > before ? start - before : 0;
+        window.end[i] = end > before ? end - before : 0;
         if (window.end[i] > size[i]) window.end[i] = size[i];
+        if (pool->adaptive) {
+            window.first[i] = (unsigned)((uint64_t)at[i] * size[i] / out[i]);
+            window.end[i] = (unsigned)((((uint64_t)at[i] + 1) * size[i] + out[i] - 1) / out[i]);
+        }
+        const bool clipped = pool->adaptive || pool->exclude_padding;
+        window.size *= (float)(clipped ? window.end[i] - window.first[i] : end - start);
     }
     return window;
 }
@@ -62,12 +73,12 @@ static void combine(const Pool *pool, Window window, bool maximum, float *restri
 }
 
 static void pool_all(const Pool *pool, bool maximum) {
-    const float size = (float)pool->kernel[0] * (float)pool->kernel[1];
     for (unsigned y = 0; y < pool->out_height; y++)
         for (unsigned x = 0; x < pool->out_width; x++) {
             float *out = pool->out + y * pool->out_row + x * pool->out_pixel;
-            combine(pool, window_at(pool, y, x), maximum, out);
-            for (unsigned c = 0; !maximum && c < pool->channels; c++) out[c] /= size;
+            const Window window = window_at(pool, y, x);
+            combine(pool, window, maximum, out);
+            for (unsigned c = 0; !maximum && c < pool->channels; c++) out[c] /= window.size;
         }
 }
 
@@ -104,7 +115,6 @@ void pool_maximum_backward(const Pool *pool, float *gradient, size_t row, size_t
 }
 
 void pool_average_backward(const Pool *pool, float *gradient, size_t row, size_t pixel) {
-    const float size = (float)pool->kernel[0] * (float)pool->kernel[1];
     for (unsigned y = 0; y < pool->out_height; y++)
         for (unsigned x = 0; x < pool->out_width; x++) {
             const Window window = window_at(pool, y, x);
@@ -112,7 +122,7 @@ void pool_average_backward(const Pool *pool, float *gradient, size_t row, size_t
             for (unsigned i = window.first[0]; i < window.end[0]; i++)
                 for (unsigned j = window.first[1]; j < window.end[1]; j++) {
                     float *restrict to = gradient + i * row + j * pixel;
-                    for (unsigned c = 0; c < pool->channels; c++) to[c] += from[c] / size;
+                    for (unsigned c = 0; c < pool->channels; c++) to[c] += from[c] / window.size;
                 }
         }
 }

@@ -19,13 +19,15 @@ enum { CHANNEL_GROUP = 16 };
  * where `mask` holds a value that an activation has cut: the backward pass multiplies with its derivative so.
  *
  * The taps of one output pixel are `rows` x `columns` runs of `run` neighbouring floats: run (i, j) begins at
- * in + y * stride * in_row + x * stride * in_pixel + i * in_row + j * in_pixel. A convolution over all channels has one
- * run per kernel row (kernel width x channels floats); a grouped one a run per tap. Weights: for each group of
- * CHANNEL_GROUP output channels, rows x columns x run x CHANNEL_GROUP floats, in the order of the runs. */
+ * in + y * step_row + x * step_pixel + i * tap_row + j * tap_pixel: steps are strides, taps lie a dilation apart. A
+ * convolution over all channels has one run per kernel row (kernel width x channels floats); a grouped one a run per
+ * tap. Weights: for each group of CHANNEL_GROUP output channels, rows x columns x run x CHANNEL_GROUP floats, in the
+ * order of the runs. */
 typedef struct Convolution {
     const float *in;
-    size_t in_row, in_pixel; /* floats from one row, one pixel to the next */
-    unsigned stride, rows, columns;
+    size_t step_row, step_pixel; /* floats from the window of one result to that of the next below, beside it */
+    size_t tap_row, tap_pixel;   /* floats from one tap to the next below, beside it */
+    unsigned rows, columns;
     size_t run;
     const float *weights, *bias; /* bias: a multiple of CHANNEL_GROUP floats; NULL: 0 */
     const float *residual;       /* NULL: none; may be `out` */
@@ -50,8 +52,8 @@ typedef Convolution Depthwise;
  * that do not exist. */
 typedef struct WeightGradient {
     const float *in;
-    size_t in_row, in_pixel;
-    unsigned stride, rows, columns;
+    size_t step_row, step_pixel, tap_row, tap_pixel;
+    unsigned rows, columns;
     size_t run;
     const float *gradient;
     size_t gradient_row, gradient_pixel;
@@ -115,18 +117,21 @@ const Kernels *kernels_best(void);
 /* Set number `index` of those this CPU can run, the best first; NULL beyond the last. */
 const Kernels *kernels_available(size_t index);
 
-/* The same in every set. Pools read maps of any border: `padding` is theirs, never read. */
+/* The same in every set. Pools read maps of any border: `padding` is theirs, never read. Pairs are height, width. */
 typedef struct Pool {
     const float *in;
     size_t in_row, in_pixel;
     unsigned in_height, in_width;
-    unsigned kernel[2], stride, padding;
+    unsigned kernel[2], stride[2], padding[4]; /* padding: top, left, bottom, right */
+    bool adaptive;                             /* windows that share the map out evenly instead */
+    bool exclude_padding;                      /* means over what lies inside the map */
     float *out;
     size_t out_row, out_pixel;
     unsigned out_height, out_width, channels;
 } Pool;
 void pool_maximum(const Pool *pool); /* a NaN in a window is its maximum, as in PyTorch */
-void pool_average(const Pool *pool); /* padding counts as zeros (count_include_pad, PyTorch's default) */
+void pool_average(const Pool *pool); /* padding counts as zeros (count_include_pad, PyTorch's default) unless excluded;
+                                        what a window of ceil_mode reaches beyond the padding never counts */
 /* Adds the gradient of the pool's results (where `out` is) to that of its input (`gradient`, laid out with the rows and
  * pixels given): the maximum's to the first of the largest, as in PyTorch. */
 void pool_maximum_backward(const Pool *pool, float *gradient, size_t row, size_t pixel);

@@ -91,14 +91,14 @@ INLINE void block(const Convolution *c, const unsigned groups, const unsigned pi
                   const float *weights, unsigned y, unsigned x, size_t first) {
     Vector sum[PIXELS * VECTORS];
     const unsigned vectors = groups * VECTORS;
-    const size_t step = c->in_pixel * c->stride, group = (size_t)c->rows * c->columns * c->run * CHANNEL_GROUP;
+    const size_t step = c->step_pixel, group = (size_t)c->rows * c->columns * c->run * CHANNEL_GROUP;
     UNROLL for (unsigned v = 0; v < vectors; v++) {
         const Vector bias = c->bias ? *(const Vector *)(c->bias + first + v * LANES) : (Vector){0};
         UNROLL for (unsigned p = 0; p < pixels; p++) sum[p * vectors + v] = bias;
     }
     for (unsigned i = 0; i < c->rows; i++)
         for (unsigned j = 0; j < c->columns; j++) {
-            const float *tap = in + i * c->in_row + j * c->in_pixel;
+            const float *tap = in + i * c->tap_row + j * c->tap_pixel;
             for (size_t k = 0; k < c->run; k++, weights += CHANNEL_GROUP) {
                 Vector weight[2 * VECTORS];
                 UNROLL for (unsigned v = 0; v < vectors; v++) weight[v] =
@@ -121,7 +121,7 @@ INLINE void block(const Convolution *c, const unsigned groups, const unsigned pi
 INLINE void row(const Convolution *c, const unsigned groups, const float *weights, unsigned y, size_t first) {
     const unsigned most = PIXELS / groups;
     for (unsigned x = 0, pixels; x < c->out_width; x += pixels) {
-        const float *in = c->in + y * c->stride * c->in_row + x * c->stride * c->in_pixel;
+        const float *in = c->in + y * c->step_row + x * c->step_pixel;
         pixels = c->out_width - x < most ? c->out_width - x : most;
 #define CASE(n)                                                                       \
     case n:                                                                           \
@@ -164,14 +164,14 @@ INLINE void depthwise_lanes(const Depthwise *d, const float *in, size_t channel,
     if (!weights) sum += load(in, lanes);
     for (unsigned i = 0; weights && i < d->rows; i++)
         for (unsigned j = 0; j < d->columns; j++, weights += d->out_channels)
-            sum += load(weights, lanes) * load(in + i * d->in_row + j * d->in_pixel, lanes);
+            sum += load(weights, lanes) * load(in + i * d->tap_row + j * d->tap_pixel, lanes);
     finish(d, sum, ends, 0, 0, lanes);
 }
 
 TARGET static void depthwise(const Depthwise *d) {
     for (unsigned y = 0; y < d->out_height; y++)
         for (unsigned x = 0; x < d->out_width; x++) {
-            const float *in = d->in + y * d->stride * d->in_row + x * d->stride * d->in_pixel;
+            const float *in = d->in + y * d->step_row + x * d->step_pixel;
             for (size_t c = 0; c < d->out_channels; c += LANES) {
                 const Ends ends = ends_at(d, y, x, c);
                 const size_t left = d->out_channels - c;
@@ -191,7 +191,7 @@ INLINE void taps_block(const WeightGradient *g, const unsigned groups, const uns
                        const float *gradient, float *sums) {
     Vector sum[TAPS * VECTORS];
     const unsigned vectors = groups * VECTORS;
-    const size_t step = g->in_pixel * g->stride, group = (size_t)g->rows * g->columns * g->run * CHANNEL_GROUP;
+    const size_t step = g->step_pixel, group = (size_t)g->rows * g->columns * g->run * CHANNEL_GROUP;
     UNROLL for (unsigned t = 0; t < taps; t++) {
         UNROLL for (unsigned v = 0; v < vectors; v++) {
             const float *from = sums + v / VECTORS * group + t * CHANNEL_GROUP + v % VECTORS * LANES;
@@ -199,7 +199,7 @@ INLINE void taps_block(const WeightGradient *g, const unsigned groups, const uns
         }
     }
     for (unsigned y = 0; y < g->height; y++) {
-        const float *from = in + y * g->stride * g->in_row, *at = gradient + y * g->gradient_row;
+        const float *from = in + y * g->step_row, *at = gradient + y * g->gradient_row;
         for (unsigned x = 0; x < g->width; x++, from += step, at += g->gradient_pixel) {
             Vector value[2 * VECTORS];
             UNROLL for (unsigned v = 0; v < vectors; v++) value[v] = *(const Vector *)(at + v * LANES);
@@ -244,8 +244,8 @@ TARGET static void weight_gradient(const WeightGradient *g) {
         groups = TAPS >= 24 && g->channels - first > CHANNEL_GROUP ? 2 : 1;
         for (unsigned i = 0; i < g->rows; i++)
             for (unsigned j = 0; j < g->columns; j++)
-                (groups == 2 ? run_of_two : run_of_one)(g, g->in + i * g->in_row + j * g->in_pixel, g->gradient + first,
-                                                        sums + (i * g->columns + j) * run_sums);
+                (groups == 2 ? run_of_two : run_of_one)(g, g->in + i * g->tap_row + j * g->tap_pixel,
+                                                        g->gradient + first, sums + (i * g->columns + j) * run_sums);
         sums += groups * group_sums;
     }
 }
@@ -256,12 +256,12 @@ TARGET static void depthwise_gradient(const WeightGradient *g) {
         for (unsigned j = 0; j < g->columns; j++, sums += g->channels)
             for (size_t c = 0; c < g->channels; c += LANES) {
                 const size_t left = g->channels - c, lanes = left < LANES ? left : LANES;
-                const float *in = g->in ? g->in + i * g->in_row + j * g->in_pixel + c : NULL;
+                const float *in = g->in ? g->in + i * g->tap_row + j * g->tap_pixel + c : NULL;
                 Vector sum = g->add ? load(sums + c, lanes) : (Vector){0};
                 for (unsigned y = 0; y < g->height; y++)
                     for (unsigned x = 0; x < g->width; x++) {
                         Vector value = *(const Vector *)(g->gradient + y * g->gradient_row + x * g->gradient_pixel + c);
-                        if (in) value *= *(const Vector *)(in + (y * g->in_row + x * g->in_pixel) * g->stride);
+                        if (in) value *= *(const Vector *)(in + y * g->step_row + x * g->step_pixel);
                         sum += value;
                     }
                 memcpy(sums + c, &sum, lanes * sizeof(float));
