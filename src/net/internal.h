@@ -60,6 +60,12 @@ bool architecture_recognise(Network *network, const char *name, const Architectu
 /* The architecture and the depth of a name such as "resnet20". NULL and STATUS_USAGE where there is none. */
 const Architecture *architecture_named(const char *name, unsigned *depth, Error *err);
 
+/* ---- ONNX -------------------------------------------------------------------------------------------------------- */
+
+/* Sets architecture or why_unknown, graph and notes of a network whose tensors come from an ONNX file (src/net/onnx);
+ * tensors that no layer reads are dropped. False only where memory ran out. */
+bool onnx_recognise(Network *network, Checkpoint *checkpoint, Error *err);
+
 /* ---- engine ------------------------------------------------------------------------------------------------------ */
 
 /* Lets an engine run on other kernels than the best (tests run all of them). */
@@ -69,6 +75,7 @@ void engine_set_kernels(Engine *engine, const struct Kernels *kernels);
 /* ---- networks ---------------------------------------------------------------------------------------------------- */
 
 const void *integers_bytes(const IntegerBytes *integers);
+void net_tensor_done(NetTensor *tensor); /* frees what it holds */
 /* Fills network->layers from the graph, or from ranks and names where there is none (`architecture` NULL). */
 bool network_list_layers(Network *network, const Architecture *architecture, Error *err);
 bool network_copy_layers(Network *copy, const Network *network, Error *err);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "weft/onnx.h"
+
 /* ---- integers ---------------------------------------------------------------------------------------------------- */
 
 struct IntegerBytes {
@@ -173,7 +175,9 @@ Network *network_from_checkpoint(Checkpoint *checkpoint, const NetworkOptions *o
     if (!options) options = &defaults;
     bool done = load_tensors(network, checkpoint, err) && load_notes(network, checkpoint, err) &&
                 load_lineage(network, checkpoint, options->own, err);
-    if (done && !architecture_recognise(network, options->architecture, &architecture, err)) {
+    const bool onnx = checkpoint_onnx(checkpoint) && !options->architecture;
+    if (done && onnx && !onnx_recognise(network, checkpoint, err)) done = false;
+    if (done && !onnx && !architecture_recognise(network, options->architecture, &architecture, err)) {
         done = false;
         if (err->status == STATUS_BAD_INPUT) error_prefix(err, "%s", checkpoint_path(checkpoint));
     }
@@ -191,13 +195,16 @@ Network *network_load(const char *path, const NetworkOptions *options, Error *er
     return network;
 }
 
+void net_tensor_done(NetTensor *tensor) {
+    mem_free(tensor->name);
+    tensor_release(tensor->tensor);
+    integers_release(tensor->integers);
+    *tensor = (NetTensor){0};
+}
+
 void network_free(Network *network) {
     if (!network) return;
-    for (size_t i = 0; i < network->tensor_count; i++) {
-        mem_free(network->tensors[i].name);
-        tensor_release(network->tensors[i].tensor);
-        integers_release(network->tensors[i].integers);
-    }
+    for (size_t i = 0; i < network->tensor_count; i++) net_tensor_done(&network->tensors[i]);
     network_free_layers(network);
     graph_release(network->graph);
     key_value_free(network->lineage, network->lineage_count);
