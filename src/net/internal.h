@@ -65,6 +65,9 @@ const Architecture *architecture_named(const char *name, unsigned *depth, Error 
 /* Sets architecture or why_unknown, graph and notes of a network whose tensors come from an ONNX file (src/net/onnx);
  * tensors that no layer reads are dropped. False only where memory ran out. */
 bool onnx_recognise(Network *network, Checkpoint *checkpoint, Error *err);
+/* Saves the network, whose parts are given (network_parts). STATUS_USAGE where it has no graph, or an operation that
+ * ONNX does not have. */
+bool onnx_save_network(const Network *network, const FileParts *parts, const char *path, bool overwrite, Error *err);
 
 /* ---- engine ------------------------------------------------------------------------------------------------------ */
 

@@ -52,15 +52,17 @@ bool network_parts(const Network *network, FileParts *out, Error *err) {
 bool network_save(const Network *network, const char *path, bool overwrite, Error *err) {
     const char *dot = strrchr(path, '.');
     bool safetensors = dot && strcasecmp(dot, ".safetensors") == 0, npz = dot && strcasecmp(dot, ".npz") == 0;
+    bool onnx = dot && strcasecmp(dot, ".onnx") == 0;
     FileParts parts;
-    if (!safetensors && !npz)
-        return error_set(err, STATUS_USAGE, "%s: a network is saved as .safetensors or .npz", path);
+    if (!safetensors && !npz && !onnx)
+        return error_set(err, STATUS_USAGE, "%s: a network is saved as .safetensors, .onnx or .npz", path);
     if (npz && network_quantisers(network) > 0)
         return error_set(err, STATUS_USAGE, "%s: an npz file has no place for quantisers; save it as .safetensors",
                          path);
     if (!network_parts(network, &parts, err)) return false;
     bool done = safetensors ? safetensors_save(path, overwrite, parts.tensors, parts.count, parts.metadata,
                                                parts.metadata_count, err)
+                : onnx      ? onnx_save_network(network, &parts, path, overwrite, err)
                             : npz_save(path, overwrite, parts.tensors, parts.count, err);
     file_parts_done(&parts);
     return done;

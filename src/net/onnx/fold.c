@@ -19,6 +19,11 @@ static bool give_same(Converter *c, const OnnxNode *node, const Value *value) {
     return true;
 }
 
+/* The stored tensor behind a constant, for the name of what a layer reads. */
+static const char *name_of(const Value *constant) {
+    return constant->source ? constant->source : constant->name;
+}
+
 /* ---- sources ----------------------------------------------------------------------------------------------------- */
 
 static bool give_constant(Converter *c, const OnnxNode *node) {
@@ -120,20 +125,56 @@ static bool fold_concat(Converter *c, const OnnxNode *node) {
     return out != NULL;
 }
 
-static bool fold_slice(Converter *c, const OnnxNode *node, const Value *data) {
-    double from[ONNX_RANK_MAX], to[ONNX_RANK_MAX], step[ONNX_RANK_MAX] = {1};
-    size_t froms, tos, steps;
-    if (!node_list(c, node, "starts", 1, from, &froms) || !node_list(c, node, "ends", 2, to, &tos) ||
-        !node_list(c, node, "steps", 4, step, &steps))
-        return false;
-    const double size = (double)data->count;
-    if (data->rank != 1 || froms != 1 || tos != 1 || (steps == 1 && fabs(step[0] - 1) > 0))
-        return node_refuse(c, node, "slices a constant of %u dimensions", data->rank);
-    const double first = fmin(fmax(from[0] < 0 ? from[0] + size : from[0], 0), size);
-    const double last = fmin(fmax(to[0] < 0 ? to[0] + size : to[0], first), size);
-    double *out = node_give(c, node, 1, &(double){last - first});
-    if (out) memcpy(out, data->numbers + (size_t)first, (size_t)(last - first) * sizeof *out);
+/* Copies elements: element k of the result, whose dimensions are `dim`, is number first + sum of place[i] * step[i]. */
+static bool fold_places(Converter *c, const OnnxNode *node, const Value *data, unsigned rank, const double *dim,
+                        const int64_t *step, int64_t first) {
+    double *out = node_give(c, node, rank, dim);
+    const size_t count = out ? node_output(c, node, 0)->count : 0;
+    for (size_t k = 0; k < count; k++) {
+        int64_t at = first;
+        size_t rest = k;
+        for (unsigned i = rank; i-- > 0; rest /= (size_t)dim[i]) at += (int64_t)(rest % (size_t)dim[i]) * step[i];
+        if (at < 0 || (size_t)at >= data->count) return node_refuse(c, node, "an element out of range");
+        out[k] = data->numbers[at];
+    }
     return out != NULL;
+}
+
+/* How far apart neighbours along each dimension are. */
+static void strides_of(const Value *data, int64_t *step) {
+    int64_t size = 1;
+    for (unsigned i = data->rank; i-- > 0;) {
+        step[i] = size;
+        size *= (int64_t)data->dim[i];
+    }
+}
+
+static bool fold_slice(Converter *c, const OnnxNode *node, const Value *data) {
+    double from[ONNX_RANK_MAX], to[ONNX_RANK_MAX], axes[ONNX_RANK_MAX], steps[ONNX_RANK_MAX], dim[ONNX_RANK_MAX];
+    size_t froms, tos, axis_count, step_count;
+    int64_t stride[ONNX_RANK_MAX], first = 0;
+    if (!node_list(c, node, "starts", 1, from, &froms) || !node_list(c, node, "ends", 2, to, &tos) ||
+        !node_list(c, node, "axes", 3, axes, &axis_count) || !node_list(c, node, "steps", 4, steps, &step_count))
+        return false;
+    if (tos != froms || (axis_count && axis_count != froms) || (step_count && step_count != froms))
+        return node_refuse(c, node, "starts, ends, axes and steps differ in number");
+    strides_of(data, stride);
+    memcpy(dim, data->dim, sizeof dim);
+    for (size_t i = 0; i < froms; i++) {
+        const double axis = !axis_count ? (double)i : axes[i] < 0 ? axes[i] + data->rank : axes[i];
+        const double step = step_count ? steps[i] : 1;
+        if (!(axis >= 0 && axis < data->rank) || !(fabs(step) >= 1 && fabs(step) <= FOLD_MAX) || isnan(from[i]) ||
+            isnan(to[i]))
+            return node_refuse(c, node, "a slice that makes no sense");
+        const size_t at = (size_t)axis;
+        const double size = data->dim[at], low = step > 0 ? 0 : -1, high = step > 0 ? size : size - 1;
+        const double begin = fmin(fmax(from[i] < 0 ? from[i] + size : from[i], low), high);
+        const double end = fmin(fmax(to[i] < 0 ? to[i] + size : to[i], low), high);
+        dim[at] = fmax(ceil((end - begin) / step), 0);
+        first += (int64_t)begin * stride[at];
+        stride[at] *= (int64_t)step;
+    }
+    return fold_places(c, node, data, data->rank, dim, stride, first);
 }
 
 /* The same elements in another shape; `dim` may have one -1. */
@@ -161,8 +202,10 @@ static bool fold_reshape(Converter *c, const OnnxNode *node, const Value *data, 
     }
     double *out = node_give(c, node, rank, dim);
     if (out && node_output(c, node, 0)->count != data->count) return node_refuse(c, node, "its sizes do not fit");
-    if (out) memcpy(out, data->numbers, data->count * sizeof *out);
-    return out != NULL;
+    if (!out) return false;
+    memcpy(out, data->numbers, data->count * sizeof *out);
+    node_output(c, node, 0)->source = name_of(data);
+    return true;
 }
 
 static bool fold_reshaped(Converter *c, const OnnxNode *node, const Value *data) {
@@ -194,11 +237,28 @@ static bool fold_reshaped(Converter *c, const OnnxNode *node, const Value *data)
     return fold_reshape(c, node, data, out, dim);
 }
 
+static bool fold_turned(Converter *c, const OnnxNode *node, const Value *data, const double *perm, size_t count) {
+    double dim[ONNX_RANK_MAX];
+    int64_t stride[ONNX_RANK_MAX], step[ONNX_RANK_MAX];
+    if (perm && count != data->rank) return node_refuse(c, node, "%zu axes of %u", count, data->rank);
+    strides_of(data, stride);
+    for (unsigned i = 0; i < data->rank; i++) {
+        const double from = perm ? perm[i] : data->rank - 1 - i;
+        if (!(from >= 0 && from < data->rank)) return node_refuse(c, node, "an axis out of range");
+        dim[i] = data->dim[(size_t)from];
+        step[i] = stride[(size_t)from];
+    }
+    if (!fold_places(c, node, data, data->rank, dim, step, 0)) return false;
+    node_output(c, node, 0)->source = name_of(data);
+    return true;
+}
+
 /* A matrix turned round, large ones too: some exporters keep the weights of linear layers so. */
 static bool fold_transpose(Converter *c, const OnnxNode *node, Value *data) {
     double perm[ONNX_RANK_MAX], size[2];
     size_t count;
     if (!node_list(c, node, "perm", 1, perm, &count)) return false;
+    if (value_numbers(c, data)) return fold_turned(c, node, data, count ? perm : NULL, count);
     if (data->rank != 2) return node_refuse(c, node, "turns a constant of %u dimensions", data->rank);
     if (count == 2 && perm[0] < perm[1]) return give_same(c, node, data);
     Tensor *from = constant_tensor(c, data);
@@ -221,7 +281,7 @@ static bool fold_transpose(Converter *c, const OnnxNode *node, Value *data) {
     out->rank = 2;
     out->count = (size_t)to->count;
     memcpy(out->dim, size, sizeof size);
-    out->source = data->source ? data->source : data->name;
+    out->source = name_of(data);
     return true;
 }
 
@@ -322,7 +382,7 @@ static bool fold_dequantise(Converter *c, const OnnxNode *node, Value *data) {
     out->rank = data->rank;
     out->count = (size_t)to->count;
     memcpy(out->dim, data->dim, sizeof data->dim);
-    out->source = data->source ? data->source : data->name;
+    out->source = name_of(data);
     return true;
 }
 

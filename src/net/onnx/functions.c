@@ -65,13 +65,14 @@ static bool settle_as(Converter *c, Value *value, const double *samples, bool *d
 bool value_settle(Converter *c, Value *value) {
     bool done;
     if (value->kind != VALUE_MAP || !value->samples) return true;
-    if (!settle_as(c, value, value->samples, &done) || done) return done;
+    if (!settle_as(c, value, value->samples, &done)) return false;
+    if (done) return true;
     Value *a = &c->values[value->from[0]], *b = &c->values[value->from[1]];
     if (!value_settle(c, a) || !value_settle(c, b)) return false;
     if (value->own) { /* one function after another */
         value->op = a->op;
-        if (!settle_as(c, value, value->own, &done) || done) return done;
-        return node_refuse(c, value->node, "this function of one value is none that weft has");
+        if (!settle_as(c, value, value->own, &done)) return false;
+        return done || node_refuse(c, value->node, "this function of one value is none that weft has");
     }
     const bool product = strcmp(value->node->type, "Mul") == 0, sum = strcmp(value->node->type, "Add") == 0;
     if (!product && !sum) return node_refuse(c, value->node, "the operator is not supported between maps");
@@ -276,7 +277,8 @@ static bool with_channels(Converter *c, const OnnxNode *node, Value *map, Value 
     if (!along_channels(c, map, constant) || !(add || subtract || multiply || (divide && !first)))
         return node_refuse(c, node, "a constant of %zu numbers for a map of %u channels", count,
                            c->shapes[map->op].channels);
-    if (add && (!add_bias(c, node, map, constant, &done) || done)) return done;
+    if (add && !add_bias(c, node, map, constant, &done)) return false;
+    if (done) return true;
     double *scale = converter_room(c, 2 * count, sizeof *scale), *shift = scale ? scale + count : NULL;
     for (size_t i = 0; scale && i < count; i++) {
         const double number = constant->numbers[i];

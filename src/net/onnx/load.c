@@ -10,26 +10,80 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- what is needed ---------------------------------------------------------------------------------------------- */
+/* ---- what is needed, and its order ------------------------------------------------------------------------------- */
 
-/* Marks the nodes that the output depends on. The file's order is that of computation, so one walk backwards does. */
-static bool mark_needed(Converter *c, const char *output, bool *needed) {
-    bool *wanted = mem_alloc(c->value_count, sizeof *wanted, c->err);
-    Value *value = wanted ? value_named(c, output) : NULL;
-    if (!wanted) return false;
-    if (value) wanted[value_index(c, value)] = true;
-    for (size_t i = c->model->node_count; i-- > 0;) {
-        const OnnxNode *node = &c->model->nodes[i];
-        for (size_t k = 0; k < node->output_count && !needed[i]; k++) {
-            value = value_named(c, node->outputs[k]);
-            needed[i] = value && wanted[value_index(c, value)];
+enum { NEW, OPEN, DONE };
+
+/* The nodes that the output depends on. */
+typedef struct Plan {
+    size_t *producer; /* of each value: 1 + the node that gives it */
+    size_t *stack, *next; /* the nodes on the way, and which of their inputs comes next */
+    unsigned char *state; /* of each node */
+    size_t *order, count; /* the nodes, each behind those that it depends on */
+} Plan;
+
+static bool plan_rooms(Converter *c, Plan *plan) {
+    const size_t nodes = c->model->node_count;
+    return (plan->producer = converter_room(c, c->value_count, sizeof *plan->producer)) &&
+           (plan->stack = converter_room(c, nodes, sizeof *plan->stack)) &&
+           (plan->next = converter_room(c, nodes, sizeof *plan->next)) &&
+           (plan->state = converter_room(c, nodes, 1)) && (plan->order = converter_room(c, nodes, sizeof *plan->order));
+}
+
+/* Walks from the output to what it depends on, depth first. */
+static bool walk_back(Converter *c, Plan *plan, size_t last) {
+    size_t depth = 0;
+    plan->stack[depth++] = last;
+    plan->state[last] = OPEN;
+    while (depth > 0) {
+        const size_t at = plan->stack[depth - 1];
+        const OnnxNode *node = &c->model->nodes[at];
+        if (plan->next[at] == node->input_count) {
+            plan->state[at] = DONE;
+            plan->order[plan->count++] = at;
+            depth--;
+            continue;
         }
-        for (size_t k = 0; k < node->input_count && needed[i]; k++) {
-            value = value_named(c, node->inputs[k]);
-            if (value) wanted[value_index(c, value)] = true;
+        const Value *value = value_named(c, node->inputs[plan->next[at]++]);
+        const size_t producer = value ? plan->producer[value_index(c, value)] : 0;
+        if (producer == 0 || plan->state[producer - 1] == DONE) continue;
+        if (plan->state[producer - 1] == OPEN) return node_refuse(c, node, "its input '%s' depends on itself", value->name);
+        plan->state[producer - 1] = OPEN;
+        plan->stack[depth++] = producer - 1;
+    }
+    return true;
+}
+
+/* The file's own order where that is one of computation, as ONNX asks for; some exporters do not mind. */
+static void keep_order(const Converter *c, Plan *plan) {
+    size_t count = 0;
+    for (size_t i = 0; i < c->model->node_count; i++)
+        if (plan->state[i] == DONE) plan->order[count++] = i;
+}
+
+static bool in_order(Converter *c, const Plan *plan) {
+    for (size_t i = 0; i < c->model->node_count; i++) {
+        const OnnxNode *node = &c->model->nodes[i];
+        for (size_t k = 0; plan->state[i] == DONE && k < node->input_count; k++) {
+            const Value *value = value_named(c, node->inputs[k]);
+            if (value && plan->producer[value_index(c, value)] > i) return false;
         }
     }
-    mem_free(wanted);
+    return true;
+}
+
+static bool plan_nodes(Converter *c, const char *output, Plan *plan) {
+    if (!plan_rooms(c, plan)) return false;
+    for (size_t i = 0; i < c->model->node_count; i++)
+        for (size_t k = 0; k < c->model->nodes[i].output_count; k++) {
+            const Value *value = value_named(c, c->model->nodes[i].outputs[k]);
+            if (value) plan->producer[value_index(c, value)] = i + 1;
+        }
+    const Value *last = value_named(c, output);
+    if (!last || plan->producer[value_index(c, last)] == 0)
+        return error_set(c->err, STATUS_FAILED, "its output '%s' is given by no node", output);
+    if (!walk_back(c, plan, plan->producer[value_index(c, last)] - 1)) return false;
+    if (in_order(c, plan)) keep_order(c, plan);
     return true;
 }
 
@@ -132,10 +186,10 @@ static Graph *convert(Converter *c) {
         return NULL;
     }
     const char *output = c->model->outputs[0].name;
-    bool *needed = converter_room(c, c->model->node_count, sizeof *needed);
-    if (!needed || !mark_needed(c, output, needed) || !begin(c)) return NULL;
-    for (size_t i = 0; i < c->model->node_count; i++)
-        if (needed[i] && !graph_node(c, &c->model->nodes[i])) return NULL;
+    Plan plan = {0};
+    if (!plan_nodes(c, output, &plan) || !begin(c)) return NULL;
+    for (size_t i = 0; i < plan.count; i++)
+        if (!graph_node(c, &c->model->nodes[plan.order[i]])) return NULL;
     return finish(c, output);
 }
 

@@ -260,9 +260,7 @@ static bool pad(Converter *c, const OnnxNode *node) {
         op = converter_add(c, node, add);
     }
     if (!give_map(c, node, 0, op)) return false;
-    Value *out = node_output(c, node, 0);
-    if (view_plain(c, in) || (sides && strlen(in->view.dim[0]) == 1)) return true;
-    out->view = in->view;
+    if (!view_plain(c, in)) node_output(c, node, 0)->view = in->view;
     return true;
 }
 
@@ -340,10 +338,11 @@ bool graph_node(Converter *c, const OnnxNode *node) {
         {"Softmax", softmax},     {"LogSoftmax", softmax},
     };
     bool done;
-    if (!fold_node(c, node, &done) || done) return done;
-    if (!layer_node(c, node, &done) || done) return done;
-    if (!function_node(c, node, &done) || done) return done;
-    if (!move_node(c, node, &done) || done) return done;
+    bool (*const takers[])(Converter *, const OnnxNode *, bool *) = {fold_node, layer_node, function_node, move_node};
+    for (size_t i = 0; i < sizeof takers / sizeof *takers; i++) {
+        if (!takers[i](c, node, &done)) return false;
+        if (done) return true;
+    }
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (is(node, others[i].type)) return others[i].take(c, node);
     return node_refuse(c, node, "the operator is not supported");
