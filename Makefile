@@ -97,6 +97,7 @@ run-fuzzers: $(FUZZERS)
 	$(Q)for fuzzer in $^; do name=$${fuzzer##*/}; echo "  FUZZ  $$name"; \
 		mkdir -p build/fuzz/corpus/$$name build/fuzz/findings; seeds=tests/fixtures words=; \
 		if [ $$name = fuzz_shell ]; then seeds=tests/fuzz/scripts words=-dict=tests/fuzz/fuzz_shell.dict; fi; \
+		if [ $$name = fuzz_graph ]; then seeds=tests/fuzz/graphs; fi; \
 		ASAN_OPTIONS=allocator_may_return_null=1 $$fuzzer -max_total_time=$(FUZZ_SECONDS) -timeout=10 -max_len=16384 \
 			-print_final_stats=1 -verbosity=0 -artifact_prefix=build/fuzz/findings/$$name- \
 			$$words build/fuzz/corpus/$$name $$seeds || exit 1; done

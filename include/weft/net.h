@@ -62,6 +62,8 @@ typedef struct Network {
 typedef struct NetworkOptions {
     const char *architecture; /* NULL: recognise; else a name of architecture_names(), refused (naming the tensor) where
                                  it does not fit */
+    const char *graph;        /* NULL: the architecture is recognised; else an ONNX file that has it, which is matched
+                                 with the tensors by their names, else by order and shape */
     const char *normalise;    /* NULL: from the file's metadata, else by recognition; else as normalisation_parse */
     bool own;                 /* a file of a run: its network goes on as it was, with no "load" in its lineage */
 } NetworkOptions;
@@ -84,10 +86,18 @@ Network *network_derive(const Network *network, const char *what, const char *co
  * seen yet. */
 void network_replace(Network *network, size_t index, Tensor *tensor);
 
-/* Atomic save by extension: .safetensors (lineage, normalisation, architecture, quantisers as metadata) or .npz, which
- * has no place for quantisers and is then STATUS_USAGE; so are others. */
+/* Atomic save by extension: .safetensors (lineage, normalisation, architecture, quantisers as metadata), .onnx (needs a
+ * graph; lineage and normalisation as metadata) or .npz, which has no place for quantisers. STATUS_USAGE where that is
+ * not so, and for others. */
 bool network_save(const Network *network, const char *path, bool overwrite, Error *err);
 
+/* The network's graph as text, a line an operation (see src/net/graph/text.c), without its quantisers: what a saved
+ * file carries as weft.graph. Only with a graph. */
+bool network_graph_text(const Network *network, Str *out, Error *err);
+/* A row for each operation: name, kind, inputs, settings, shape of the result for images of the size the graph was made
+ * for, stage and block, learnable parameters, and multiply-adds per image (of convolutions and linear layers); notes
+ * "input", "parameters" and "multiply_adds" have the totals. STATUS_FAILED with why_unknown where there is no graph. */
+Table *network_graph_table(const Network *network, Error *err);
 /* What a .safetensors of the network holds, for a caller that writes more beside it. Points into the network;
  * file_parts_done. */
 bool network_parts(const Network *network, FileParts *out, Error *err);

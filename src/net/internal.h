@@ -12,6 +12,13 @@
  * is missing or of another shape than its operation needs. */
 Shape *graph_shapes(const Network *network, unsigned height, unsigned width, Error *err);
 
+/* Whether the network has the tensors that each operation needs, of the shapes that follow from `shapes`. STATUS_FAILED
+ * naming the operation. */
+bool graph_tensors_fit(const Graph *graph, const Network *network, const Shape *shapes, Error *err);
+/* The graph of such a text as network_graph_text writes, over the tensors of `network`. STATUS_BAD_INPUT, naming the
+ * line or the operation, where it is none or cannot run on the size it was made for. */
+Graph *network_graph_read(const Network *network, const char *text, Error *err);
+
 /* ---- quantisers -------------------------------------------------------------------------------------------------- */
 
 /* Quantisers and the layers' bits to the metadata of a file, and back from it; network->graph and layers are there.
@@ -65,9 +72,12 @@ const Architecture *architecture_named(const char *name, unsigned *depth, Error 
 /* Sets architecture or why_unknown, graph and notes of a network whose tensors come from an ONNX file (src/net/onnx);
  * tensors that no layer reads are dropped. False only where memory ran out. */
 bool onnx_recognise(Network *network, Checkpoint *checkpoint, Error *err);
+/* Gives the network, whose tensors come from another file, the graph of the ONNX file `path`. Batch norm that an exporter
+ * folded is put back where the network has it. STATUS_BAD_INPUT, naming the layer, where they do not fit. */
+bool onnx_take_graph(Network *network, const char *path, Error *err);
 /* Saves the network, whose parts are given (network_parts). STATUS_USAGE where it has no graph, or an operation that
  * ONNX does not have. */
-bool onnx_save_network(const Network *network, const FileParts *parts, const char *path, bool overwrite, Error *err);
+bool onnx_save_network(const Network *network, FileParts *parts, const char *path, bool overwrite, Error *err);
 
 /* ---- engine ------------------------------------------------------------------------------------------------------ */
 
@@ -78,6 +88,8 @@ void engine_set_kernels(Engine *engine, const struct Kernels *kernels);
 /* ---- networks ---------------------------------------------------------------------------------------------------- */
 
 const void *integers_bytes(const IntegerBytes *integers);
+/* Adds a note for whoever loads it. */
+bool network_note(Network *network, Error *err, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void net_tensor_done(NetTensor *tensor); /* frees what it holds */
 /* Fills network->layers from the graph, or from ranks and names where there is none (`architecture` NULL). */
 bool network_list_layers(Network *network, const Architecture *architecture, Error *err);

@@ -63,12 +63,20 @@ static bool load_tensor(Checkpoint *checkpoint, size_t index, NetTensor *out, Er
            dtype_to_f32(entry->dtype, out->integers->bytes, entry->count, out->tensor->data, err);
 }
 
-static bool note_unusable(Network *network, const CheckpointTensor *entry, Error *err) {
+bool network_note(Network *network, Error *err, const char *format, ...) {
     Str text = {0};
-    str_addf(&text, "tensor '%s' left out: %s values cannot be used as numbers", entry->name, dtype_name(entry->dtype));
-    bool done = str_ok(&text, err) && key_value_add(&network->notes, &network->note_count, "note", text.text, err);
+    va_list args;
+    va_start(args, format);
+    str_addv(&text, format, args);
+    va_end(args);
+    const bool ok = str_ok(&text, err) && key_value_add(&network->notes, &network->note_count, "note", text.text, err);
     str_done(&text);
-    return done;
+    return ok;
+}
+
+static bool note_unusable(Network *network, const CheckpointTensor *entry, Error *err) {
+    return network_note(network, err, "tensor '%s' left out: %s values cannot be used as numbers", entry->name,
+                        dtype_name(entry->dtype));
 }
 
 /* The optimiser's arrays in a trainer's checkpoint. */
@@ -157,6 +165,28 @@ static bool load_normalisation(Network *network, const Checkpoint *checkpoint, c
     return true;
 }
 
+static bool copy_optional(char **out, const char *text, Error *err) {
+    if (!text) return true;
+    *out = mem_copy_text(text, err);
+    return *out != NULL;
+}
+
+/* A network that weft saved carries its graph; others are recognised. An --arch is for what the graph does not say. */
+static bool find_graph(Network *network, const Checkpoint *checkpoint, const char *asked,
+                       const Architecture **architecture, Error *err) {
+    const char *text = checkpoint_metadata_find(checkpoint, "weft.graph");
+    const char *name = checkpoint_metadata_find(checkpoint, "weft.architecture");
+    if (text && !asked) {
+        network->graph = network_graph_read(network, text, err);
+        if (network->graph) return copy_optional(&network->architecture, name ? name : "saved graph", err);
+        if (err->status == STATUS_BAD_INPUT) error_prefix(err, "%s: metadata weft.graph", checkpoint_path(checkpoint));
+        return false;
+    }
+    if (architecture_recognise(network, asked, architecture, err)) return true;
+    if (err->status == STATUS_BAD_INPUT) error_prefix(err, "%s", checkpoint_path(checkpoint));
+    return false;
+}
+
 /* Files of weft say what they are. */
 static bool is_predictor(const Checkpoint *checkpoint, Error *err) {
     const char *kind = checkpoint_metadata_find(checkpoint, "weft.kind");
@@ -175,12 +205,12 @@ Network *network_from_checkpoint(Checkpoint *checkpoint, const NetworkOptions *o
     if (!options) options = &defaults;
     bool done = load_tensors(network, checkpoint, err) && load_notes(network, checkpoint, err) &&
                 load_lineage(network, checkpoint, options->own, err);
-    const bool onnx = checkpoint_onnx(checkpoint) && !options->architecture;
-    if (done && onnx && !onnx_recognise(network, checkpoint, err)) done = false;
-    if (done && !onnx && !architecture_recognise(network, options->architecture, &architecture, err)) {
-        done = false;
-        if (err->status == STATUS_BAD_INPUT) error_prefix(err, "%s", checkpoint_path(checkpoint));
-    }
+    if (done && options->graph)
+        done = onnx_take_graph(network, options->graph, err);
+    else if (done && checkpoint_onnx(checkpoint) && !options->architecture)
+        done = onnx_recognise(network, checkpoint, err);
+    else if (done)
+        done = find_graph(network, checkpoint, options->architecture, &architecture, err);
     if (done && network_list_layers(network, architecture, err) &&
         load_normalisation(network, checkpoint, options->normalise, err) && quantisers_read(network, checkpoint, err))
         return network;
@@ -216,12 +246,6 @@ void network_free(Network *network) {
 }
 
 /* ---- deriving ---------------------------------------------------------------------------------------------------- */
-
-static bool copy_optional(char **out, const char *text, Error *err) {
-    if (!text) return true;
-    *out = mem_copy_text(text, err);
-    return *out != NULL;
-}
 
 static bool copy_tensors(Network *copy, const Network *network, Error *err) {
     copy->tensors = mem_alloc(network->tensor_count, sizeof *copy->tensors, err);

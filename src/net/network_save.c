@@ -1,7 +1,7 @@
 /* network_save -- networks to safetensors (with their lineage, normalisation and architecture as metadata) or npz.
  *
  * Weights are written as the float32 they are, bit for bit; integer tensors as the bytes they were read from. Metadata
- * of a safetensors file: format ("pt", which the Python readers expect), weft.architecture, weft.normalise,
+ * of a safetensors file: format ("pt", which the Python readers expect), weft.architecture, weft.graph, weft.normalise,
  * weft.lineage: a JSON array of {"what": ..., "command": ...}, oldest first; weft.quantisers and weft.bits
  * (quantisers.c).
  */
@@ -23,15 +23,19 @@ static TensorOut tensor_out(const NetTensor *tensor) {
 static bool add_metadata(FileParts *parts, const Network *network, Error *err) {
     KeyValue **list = &parts->metadata;
     size_t *count = &parts->metadata_count;
-    Str lineage = {0}, normalise = {0};
+    Str lineage = {0}, normalise = {0}, graph = {0};
     normalisation_text(&network->normalisation, &normalise);
     bool done = key_value_add(list, count, "format", "pt", err) &&
                 key_value_write(network->lineage, network->lineage_count, LINEAGE_NAMES, &lineage, err) &&
                 key_value_add(list, count, "weft.lineage", str_text(&lineage), err) && str_ok(&normalise, err);
     if (done && network->architecture)
         done = key_value_add(list, count, "weft.architecture", network->architecture, err);
+    if (done && network->graph)
+        done =
+            network_graph_text(network, &graph, err) && key_value_add(list, count, "weft.graph", str_text(&graph), err);
     if (done && network->normalisation.channels > 0)
         done = key_value_add(list, count, "weft.normalise", str_text(&normalise), err);
+    str_done(&graph);
     str_done(&lineage);
     str_done(&normalise);
     return done;

@@ -219,18 +219,6 @@ static void converter_done(Converter *c) {
     mem_free(c->made_by);
 }
 
-static bool note(Network *network, Error *err, const char *format, ...) __attribute__((format(printf, 3, 4)));
-static bool note(Network *network, Error *err, const char *format, ...) {
-    Str text = {0};
-    va_list args;
-    va_start(args, format);
-    str_addv(&text, format, args);
-    va_end(args);
-    const bool ok = str_ok(&text, err) && key_value_add(&network->notes, &network->note_count, "note", text.text, err);
-    str_done(&text);
-    return ok;
-}
-
 /* Whether exporters folded batch norm into the convolutions: it is not there, or biases tell by their names. */
 static bool looks_folded(const Network *network, const Graph *graph, bool *all) {
     static const char tail[] = ".weight_bias";
@@ -251,18 +239,18 @@ static bool tell(Network *network, const Converter *c, const Graph *graph, size_
                  Error *err) {
     bool ok = true;
     if (folded)
-        ok = note(network, err, "%s: convolutions have a bias, so it was probably folded into them; S_ratio, spectra and "
+        ok = network_note(network, err, "%s: convolutions have a bias, so it was probably folded into them; S_ratio, spectra and "
                   "distances are then of other weights (load net NAME CHECKPOINT --graph THIS.onnx takes those before)",
                   all ? "no batch norm" : "batch norm behind some convolutions only");
-    if (ok && c->softmax) ok = note(network, err, "the softmax at the end was left out: weft works with logits");
+    if (ok && c->softmax) ok = network_note(network, err, "the softmax at the end was left out: weft works with logits");
     if (ok && c->default_size)
-        ok = note(network, err, "the file leaves the size of the images open: taken as %ux%u", graph->height,
+        ok = network_note(network, err, "the file leaves the size of the images open: taken as %ux%u", graph->height,
                   graph->width);
     if (ok && c->model->output_count > 1)
-        ok = note(network, err, "of %zu outputs '%s' was taken for the logits; the others were left out",
+        ok = network_note(network, err, "of %zu outputs '%s' was taken for the logits; the others were left out",
                   c->model->output_count, c->model->outputs[0].name);
     if (ok && dropped > 0)
-        ok = note(network, err, "%zu tensors that no layer reads (sizes, bounds, constants) were left out", dropped);
+        ok = network_note(network, err, "%zu tensors that no layer reads (sizes, bounds, constants) were left out", dropped);
     return ok;
 }
 

@@ -395,7 +395,22 @@ static void put_nodes(Saver *s) {
     onnx_value(&s->writer, true, "logits", 2, (int64_t[]){ONNX_ANY_SIZE, graph->classes});
 }
 
-bool onnx_save_network(const Network *network, const FileParts *parts, const char *path, bool overwrite, Error *err) {
+/* What a graph of nodes does not tell: lineage, normalisation, the layers' bits. */
+static size_t keep_metadata(FileParts *parts) {
+    static const char *const told[] = {"format", "weft.graph", "weft.quantisers", NULL};
+    size_t kept = 0;
+    for (size_t i = 0; i < parts->metadata_count; i++) {
+        bool keep = true;
+        for (size_t k = 0; told[k]; k++) keep = keep && strcmp(parts->metadata[i].key, told[k]) != 0;
+        const KeyValue entry = parts->metadata[i];
+        parts->metadata[i] = parts->metadata[kept];
+        parts->metadata[kept] = entry;
+        kept += keep;
+    }
+    return kept;
+}
+
+bool onnx_save_network(const Network *network, FileParts *parts, const char *path, bool overwrite, Error *err) {
     Saver s = {.network = network, .graph = network->graph, .err = err};
     if (!network->graph)
         return error_set(err, STATUS_USAGE, "%s: an ONNX file holds a graph, and this network has none: %s", path,
@@ -407,7 +422,7 @@ bool onnx_save_network(const Network *network, const FileParts *parts, const cha
     if (ok) put_nodes(&s);
     ok = ok && !s.failed && !s.writer.failed;
     if (ok)
-        ok = onnx_save(&s.writer, path, overwrite, parts->metadata, parts->metadata_count, err);
+        ok = onnx_save(&s.writer, path, overwrite, parts->metadata, keep_metadata(parts), err);
     else if (!strstr(err->text, path))
         error_prefix(err, "%s", path);
     onnx_writer_done(&s.writer);

@@ -20,11 +20,14 @@ static Table *network_summary(const char *name, const Network *network, Error *e
 }
 
 static bool run(Session *session, const Args *args, Result *result, Error *err) {
-    Str path = {0};
+    Str path = {0}, graph = {0};
     NetworkOptions options = {.architecture = args_text(args, "arch"), .normalise = args_text(args, "normalise")};
     result->name = args_text(args, "NAME");
     bool ok = workspace_accepts(session, result->name, OBJECT_NETWORK, err) &&
               path_find(args_text(args, "FILE"), &path, err) &&
+              (!args_text(args, "graph") || path_find(args_text(args, "graph"), &graph, err));
+    if (graph.length > 0) options.graph = str_text(&graph);
+    ok = ok &&
               (result->network = network_load(str_text(&path), &options, err)) &&
               lineage_say(&result->network->lineage[result->network->lineage_count - 1], args->line, err) &&
               (result->table = network_summary(result->name, result->network, err));
@@ -36,6 +39,7 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
                  "architecture not recognised (%s): every analysis of weights works, evaluate does not\n",
                  result->network->why_unknown);
     str_done(&path);
+    str_done(&graph);
     return ok;
 }
 
@@ -48,6 +52,10 @@ static const ArgSpec options[] = {
      .value = "ARCH",
      .choices = "resnet-cifar",
      .help = "insist on an architecture (resnet-cifar)"},
+    {.name = "graph",
+     .kind = ARG_FILE,
+     .value = "MODEL.onnx",
+     .help = "take the graph from this ONNX file and the weights from FILE"},
     {.name = "normalise",
      .kind = ARG_TEXT,
      .choices = "cifar10|cifar100|fashion-mnist|none",

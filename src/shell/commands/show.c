@@ -165,9 +165,14 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     const char *name = args_text(args, "NAME");
     const Object *object = workspace_find(session, name);
     result->transient = args_value(args, "as")->given ? false : true;
-    if (args_text(args, "layers") && (!object || object->kind != OBJECT_NETWORK))
-        return error_set(err, STATUS_USAGE, "--layers is for networks; '%s' is none", name);
-    if (object && object->kind == OBJECT_NETWORK) {
+    const char *asked = args_text(args, "layers") ? "layers" : args_flag(args, "graph") ? "graph" : NULL;
+    if (asked && (!object || object->kind != OBJECT_NETWORK))
+        return error_set(err, STATUS_USAGE, "--%s is for networks; '%s' is none", asked, name);
+    if (args_text(args, "layers") && args_flag(args, "graph"))
+        return error_set(err, STATUS_USAGE, "--graph shows every operation: leave out --layers");
+    if (object && object->kind == OBJECT_NETWORK && args_flag(args, "graph")) {
+        result->table = network_graph_table(object->network, err);
+    } else if (object && object->kind == OBJECT_NETWORK) {
         bool none = object->network->layer_count == 0 && !args_text(args, "layers"); /* its totals are worth showing */
         bool *chosen = none ? mem_alloc(0, 1, err) : args_layers(args, object->network, false, err);
         if (chosen) result->table = layer_table(object->network, chosen, err);
@@ -195,9 +200,12 @@ static const ArgSpec positionals[] = {
     {.name = "NAME", .kind = ARG_SHOWN, .help = "an object of the workspace, or a checkpoint file by its path"}, {0}};
 static const ArgSpec options[] = {
     {.name = "layers", .kind = ARG_LAYERS, .value = "SEL", .help = "only these layers of a network (help selectors)"},
+    {.name = "graph",
+     .kind = ARG_FLAG,
+     .help = "a network's operations: output shapes, parameters, multiply-adds per image"},
     {0}};
 static const char *const examples[] = {
-    "show base", "show smooth --layers stage:2", "show pred", "show test", "show last", NULL};
+    "show base", "show base --graph", "show smooth --layers stage:2", "show pred", "show test", "show last", NULL};
 
 const Command command_show = {
     .name = "show",
@@ -205,7 +213,7 @@ const Command command_show = {
     .summary = "what an object holds, and how it was made",
     .description =
         "Of a network its layers: name, shape, parameters, whether a weight predictor would predict it, bits of quantised weights; "
-        "totals, normalisation and lineage. Of a predictor the layers it predicts with their errors; sizes, compression ratios (CR), settings and "
+        "totals, normalisation and lineage; with --graph its operations, in order. Of a predictor the layers it predicts with their errors; sizes, compression ratios (CR), settings and "
         "lineage. Of a dataset its classes, of a table its rows. Of a file its tensors, from the header alone.",
     .positionals = positionals,
     .options = options,
