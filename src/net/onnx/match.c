@@ -19,7 +19,7 @@ typedef struct Match {
     bool *used; /* of each tensor of the network */
     int *at;    /* of each operation of the model: its place in the new graph */
     size_t norms, assumed; /* batch norms put back; those whose epsilon nothing tells */
-    bool by_name;
+    bool by_name, has_norms;
     size_t used_count, tensor_capacity;
     Error *err;
 } Match;
@@ -142,52 +142,76 @@ static bool in_graph(const Match *m, const char *mean) {
     return found;
 }
 
-/* The batch norm whose statistics are the first to stand behind tensor `weight`, before any other layer. */
-static bool find_norm(const Match *m, int weight, uint64_t channels, Op *out) {
+/* The batch norm whose running_mean is tensor `index`; false where it is none, is in the graph, or is taken. */
+static bool norm_at(const Match *m, size_t index, uint64_t channels, Op *out) {
     static const char mean[] = ".running_mean";
-    const size_t end = next_weight(m, (size_t)weight + 1);
-    for (size_t i = (size_t)weight + 1; i < end; i++) {
-        const char *name = m->network->tensors[i].name;
-        if (!ends_with(name, mean)) continue;
-        const size_t length = strlen(name) - (sizeof mean - 1);
-        *out = (Op){.kind = OP_BATCH_NORM, .out_channels = (unsigned)channels};
-        out->weight = part_of(m, name, length, ".weight", channels);
-        out->bias = part_of(m, name, length, ".bias", channels);
-        out->mean = part_of(m, name, length, mean, channels);
-        out->variance = part_of(m, name, length, ".running_var", channels);
-        memcpy(out->name, name, length < OP_NAME_SIZE ? length : OP_NAME_SIZE - 1);
-        return out->mean >= 0 && out->variance >= 0 && !in_graph(m, name);
-    }
-    return false;
+    const char *name = m->network->tensors[index].name;
+    if (!ends_with(name, mean) || m->used[index]) return false;
+    const size_t length = strlen(name) - (sizeof mean - 1);
+    *out = (Op){.kind = OP_BATCH_NORM, .out_channels = (unsigned)channels, .epsilon = 1e-5F};
+    out->weight = part_of(m, name, length, ".weight", channels);
+    out->bias = part_of(m, name, length, ".bias", channels);
+    out->mean = part_of(m, name, length, mean, channels);
+    out->variance = part_of(m, name, length, ".running_var", channels);
+    memcpy(out->name, name, length < OP_NAME_SIZE ? length : OP_NAME_SIZE - 1);
+    return out->mean >= 0 && out->variance >= 0 && !in_graph(m, name);
 }
 
-/* The epsilon that makes the folded weights of the weights: folded = w gamma / sqrt(variance + epsilon). Where it is not
- * the same power of ten for most filters (the checkpoint is another one), PyTorch's 1e-5, *told is false. */
-static float find_epsilon(const Match *m, const Tensor *folded, int weight, const Op *norm, bool *told) {
-    static const double usual[] = {1e-5, 1e-3, 1e-4, 1e-6, 2e-5, 1e-2, 1e-8};
+/* How far the folded weights are from w gamma / sqrt(variance + epsilon), relative to each filter's largest; the rest is
+ * not looked at once that is more than `enough`. */
+static double fold_error(const Match *m, const Tensor *folded, int weight, const Op *norm, double epsilon,
+                         double enough) {
     const NetTensor *tensors = m->network->tensors;
     const Tensor *w = tensors[weight].tensor, *gamma = norm->weight < 0 ? NULL : tensors[norm->weight].tensor;
     const Tensor *variance = tensors[norm->variance].tensor;
     const uint64_t each = w->count / w->dim[0];
-    double best = INFINITY, found = 1e-5;
-    *told = false;
-    for (size_t k = 0; k < sizeof usual / sizeof *usual; k++) {
-        double worst = 0;
-        for (uint64_t f = 0; f < w->dim[0]; f++) {
-            const double scale = (gamma ? (double)gamma->data[f] : 1) / sqrt((double)variance->data[f] + usual[k]);
-            double off = 0, size = 1e-30;
-            for (uint64_t i = f * each; i < (f + 1) * each; i++) {
-                off = fmax(off, fabs((double)folded->data[i] - scale * (double)w->data[i]));
-                size = fmax(size, fabs((double)folded->data[i]));
-            }
-            worst = fmax(worst, off / size);
+    double worst = 0;
+    for (uint64_t f = 0; f < w->dim[0] && worst <= enough; f++) {
+        const double scale = (gamma ? (double)gamma->data[f] : 1) / sqrt((double)variance->data[f] + epsilon);
+        double off = 0, size = 1e-30;
+        for (uint64_t i = f * each; i < (f + 1) * each; i++) {
+            off = fmax(off, fabs((double)folded->data[i] - scale * (double)w->data[i]));
+            size = fmax(size, fabs((double)folded->data[i]));
         }
-        if (worst >= best) continue;
-        best = worst;
-        found = usual[k];
+        worst = fmax(worst, off / size);
     }
-    *told = best < 1e-5;
-    return *told ? (float)found : 1e-5F;
+    return worst;
+}
+
+/* Whether some epsilon that people use explains the folded weights; it is set then. */
+static bool explains(const Match *m, const Tensor *folded, int weight, Op *norm) {
+    static const double usual[] = {1e-5, 1e-3, 1e-4, 1e-6, 2e-5, 1e-2, 1e-8};
+    double best = 1e-5;
+    bool found = false;
+    for (size_t k = 0; k < sizeof usual / sizeof *usual; k++) {
+        const double error = fold_error(m, folded, weight, norm, usual[k], best);
+        if (error >= best) continue;
+        best = error;
+        norm->epsilon = (float)usual[k];
+        found = true;
+    }
+    return found;
+}
+
+typedef enum Fold { FOLD_NONE, FOLD_TOLD, FOLD_ASSUMED } Fold;
+
+/* The batch norm that was folded into the layer. The first to stand behind its weight is tried first, then every other;
+ * where none explains the folded weights (they are not those of the checkpoint), the first is assumed. */
+static Fold find_norm(const Match *m, const Tensor *folded, int weight, Op *out) {
+    const Network *network = m->network;
+    const Tensor *w = network->tensors[weight].tensor;
+    const size_t end = next_weight(m, (size_t)weight + 1);
+    Fold fold = FOLD_NONE;
+    Op norm;
+    if (memcmp(folded->data, w->data, w->count * sizeof *w->data) == 0) return FOLD_NONE;
+    for (size_t i = (size_t)weight + 1; i < end && fold == FOLD_NONE; i++)
+        if (norm_at(m, i, w->dim[0], out)) fold = explains(m, folded, weight, out) ? FOLD_TOLD : FOLD_ASSUMED;
+    for (size_t i = 0; i < m->used_count && fold != FOLD_TOLD; i++) {
+        if (!norm_at(m, i, w->dim[0], &norm) || !explains(m, folded, weight, &norm)) continue;
+        *out = norm;
+        fold = FOLD_TOLD;
+    }
+    return fold;
 }
 
 /* ---- the graph --------------------------------------------------------------------------------------------------- */
@@ -236,18 +260,23 @@ static int own_bias(const Match *m, int weight, uint64_t outputs) {
 static bool take_op(Match *m, GraphBuilder *builder, size_t position) {
     const Op *from = &m->model->graph->ops[position];
     Op op = *from, norm;
-    bool told, folded = false;
+    Fold fold = FOLD_NONE;
     for (unsigned i = 0; i < op_inputs(op.kind); i++) op.input[i] = m->at[op.input[i]];
     if (op.kind == OP_BATCH_NORM && !take_norm(m, &op)) return false;
     if (is_layer(from)) {
         op.weight = m->place[from->weight];
         op.bias = own_bias(m, op.weight, op.out_channels);
-        folded = from->kind == OP_CONV && from->bias >= 0 && find_norm(m, op.weight, op.out_channels, &norm);
-        if (from->bias >= 0 && op.bias < 0 && !folded)
+        const Tensor *theirs = m->model->tensors[from->weight].tensor;
+        if (from->kind == OP_CONV && from->bias >= 0) fold = find_norm(m, theirs, op.weight, &norm);
+        if (from->bias >= 0 && op.bias < 0 && fold == FOLD_NONE)
             return error_set(m->err, STATUS_BAD_INPUT,
-                             "%s: layer '%s' has a bias there; the checkpoint has neither a bias nor a batch norm "
-                             "behind '%s'",
+                             "%s: layer '%s' has a bias there; the checkpoint has neither a bias nor a batch norm for "
+                             "'%s'",
                              m->path, from->name, m->network->tensors[op.weight].name);
+        if (op.bias >= 0 && fold == FOLD_ASSUMED && m->has_norms)
+            return error_set(m->err, STATUS_BAD_INPUT,
+                             "%s: layer '%s': nothing tells whether batch norm '%s' was folded into it", m->path,
+                             from->name, norm.name);
         if (op.bias >= 0 && from->bias < 0)
             return error_set(m->err, STATUS_BAD_INPUT, "%s: layer '%s' has no bias there, in the checkpoint it has",
                              m->path, from->name);
@@ -259,11 +288,10 @@ static bool take_op(Match *m, GraphBuilder *builder, size_t position) {
             if (tensors[k] >= 0 && (size_t)tensors[k] < m->used_count) m->used[tensors[k]] = true;
     }
     m->at[position] = graph_add(builder, op, "%s", op.name);
-    if (!folded) return true;
+    if (fold == FOLD_NONE) return true;
     norm.input[0] = m->at[position];
-    norm.epsilon = find_epsilon(m, m->model->tensors[from->weight].tensor, op.weight, &norm, &told);
     m->norms++;
-    m->assumed += !told;
+    m->assumed += fold == FOLD_ASSUMED;
     const int tensors[] = {norm.weight, norm.bias, norm.mean, norm.variance};
     for (size_t k = 0; k < 4; k++)
         if (tensors[k] >= 0) m->used[tensors[k]] = true;
@@ -291,6 +319,7 @@ static bool build(Match *m) {
     const Graph *graph = m->model->graph;
     GraphBuilder builder = graph_begin(graph->in_channels, graph->height, graph->width, m->err);
     bool ok = !builder.failed;
+    for (size_t i = 0; i < graph->count; i++) m->has_norms = m->has_norms || graph->ops[i].kind == OP_BATCH_NORM;
     for (size_t i = 1; i < graph->count && ok; i++) ok = take_op(m, &builder, i);
     builder.failed |= !ok;
     m->network->graph = graph_finish(&builder, graph->classes);
