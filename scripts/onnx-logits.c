@@ -2,8 +2,8 @@
  *
  *   onnx-logits FILE IMAGES.npy LOGITS [SAVED.onnx]
  *
- * IMAGES: u1, images x channels x height x width; normalised as pixel / 255, minus 0.5, over 0.25. LOGITS: float32, raw.
- * With SAVED the network is saved too. Notes go to standard error; 3: no network, 5: no graph. */
+ * IMAGES: u1, images x channels x height x width; normalised as pixel / 255, minus 0.5, over 0.25. LOGITS: float32,
+ * raw. With SAVED the network is saved too. Notes go to standard error; 3: no network, 5: no graph. */
 #include "weft/net.h"
 
 #include <stdio.h>
@@ -18,8 +18,7 @@ static int run(const Network *network, const IdxArray *images, const char *out) 
     Error err = {0};
     const size_t size = (size_t)(images->count / images->dim[0]);
     const unsigned count = (unsigned)images->dim[0];
-    Engine *engine =
-        engine_new(network, 1, (unsigned)images->dim[2], (unsigned)images->dim[3], NULL, &err);
+    Engine *engine = engine_new(network, 1, (unsigned)images->dim[2], (unsigned)images->dim[3], NULL, &err);
     float *pixels = engine ? mem_alloc(size, sizeof *pixels, &err) : NULL;
     float *logits = pixels ? mem_alloc(network->graph->classes, sizeof *logits, &err) : NULL;
     FILE *file = logits ? fopen(out, "wb") : NULL;

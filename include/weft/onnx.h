@@ -22,7 +22,15 @@ typedef struct OnnxTensor {
     size_t external;     /* ONNX_EXTERNAL: which file */
 } OnnxTensor;
 
-typedef enum OnnxKind { ONNX_OTHER, ONNX_FLOAT, ONNX_INTEGER, ONNX_TEXT, ONNX_TENSOR, ONNX_FLOATS, ONNX_INTEGERS } OnnxKind;
+typedef enum OnnxKind {
+    ONNX_OTHER,
+    ONNX_FLOAT,
+    ONNX_INTEGER,
+    ONNX_TEXT,
+    ONNX_TENSOR,
+    ONNX_FLOATS,
+    ONNX_INTEGERS
+} OnnxKind;
 
 typedef struct OnnxAttribute {
     const char *name;
@@ -38,7 +46,7 @@ typedef struct OnnxAttribute {
 
 typedef struct OnnxNode {
     const char *name, *type, *domain; /* name and domain may be ""; type: "Conv" */
-    const char *const *inputs;            /* "": left out */
+    const char *const *inputs;        /* "": left out */
     const char *const *outputs;
     const OnnxAttribute *attributes;
     size_t input_count, output_count, attribute_count;

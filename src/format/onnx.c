@@ -4,8 +4,9 @@
  *   GraphProto   1 node  5 initializer  11 input  12 output  15 sparse_initializer
  *   NodeProto    1 input  2 output  3 name  4 op_type  5 attribute  7 domain
  *
- * (onnx.proto of onnx/onnx; tensors are in onnx_tensor.c.) Messages are read by their place in this schema, so nothing in
- * a file can nest deeper. Subgraphs (If, Loop) are not entered. All texts and lists live in blocks whose sum has a cap.
+ * (onnx.proto of onnx/onnx; tensors are in onnx_tensor.c.) Messages are read by their place in this schema, so nothing
+ * in a file can nest deeper. Subgraphs (If, Loop) are not entered. All texts and lists live in blocks whose sum has a
+ * cap.
  */
 #include "format/onnx_reader.h"
 
@@ -169,7 +170,8 @@ static bool read_attribute(OnnxReader *reader, Proto message, OnnxAttribute *out
     static const struct {
         unsigned field;
         OnnxKind kind;
-    } kinds[] = {{2, ONNX_FLOAT}, {3, ONNX_INTEGER}, {4, ONNX_TEXT}, {5, ONNX_TENSOR}, {7, ONNX_FLOATS}, {8, ONNX_INTEGERS}};
+    } kinds[] = {{2, ONNX_FLOAT},  {3, ONNX_INTEGER}, {4, ONNX_TEXT},
+                 {5, ONNX_TENSOR}, {7, ONNX_FLOATS},  {8, ONNX_INTEGERS}};
     /* AttributeProto.type, of which proto2 writers leave the value out where it says nothing new */
     static const OnnxKind types[] = {ONNX_OTHER,  ONNX_FLOAT, ONNX_INTEGER, ONNX_TEXT,
                                      ONNX_TENSOR, ONNX_OTHER, ONNX_FLOATS,  ONNX_INTEGERS};
@@ -337,8 +339,8 @@ static bool read_graph(OnnxReader *reader, Proto message, Error *err) {
     if (model->nodes) return error_set(err, STATUS_BAD_INPUT, "two graphs");
     if (!onnx_count_fields(message, counts, err)) return false;
     if (counts[1] > CAP_ONNX_ITEMS || counts[5] > CAP_ONNX_ITEMS)
-        return error_set(err, STATUS_LIMIT, "%llu nodes and %llu initialisers, limit %d",
-                         (unsigned long long)counts[1], (unsigned long long)counts[5], CAP_ONNX_ITEMS);
+        return error_set(err, STATUS_LIMIT, "%llu nodes and %llu initialisers, limit %d", (unsigned long long)counts[1],
+                         (unsigned long long)counts[5], CAP_ONNX_ITEMS);
     Lists lists = {.nodes = onnx_room(reader, counts[1], sizeof *lists.nodes, err)};
     if (!lists.nodes || !(lists.tensors = onnx_room(reader, counts[5], sizeof *lists.tensors, err)) ||
         !(lists.inputs = onnx_room(reader, counts[11], sizeof *lists.inputs, err)) ||
@@ -431,8 +433,8 @@ static bool add_tensor(OnnxReader *reader, Checkpoint *checkpoint, const OnnxTen
                        Error *err) {
     if (!*name) return error_set(err, STATUS_BAD_INPUT, "an initialiser without a name");
     if (!tensor->number)
-        return checkpoint_add_note(checkpoint, err, "tensor '%s' left out: its elements are texts or of an unknown type",
-                                   name);
+        return checkpoint_add_note(checkpoint, err,
+                                   "tensor '%s' left out: its elements are texts or of an unknown type", name);
     if (!mem_grow(&reader->listed, &reader->listed_capacity, checkpoint->count + 1, sizeof *reader->listed, err))
         return false;
     reader->listed[checkpoint->count] = tensor;

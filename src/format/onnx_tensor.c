@@ -19,12 +19,12 @@ static const struct {
     DType dtype;
     unsigned field;
 } types[] = {
-    [1] = {true, DTYPE_F32, 4},      [2] = {true, DTYPE_U8, 5},           [3] = {true, DTYPE_I8, 5},
-    [4] = {true, DTYPE_U16, 5},      [5] = {true, DTYPE_I16, 5},          [6] = {true, DTYPE_I32, 5},
-    [7] = {true, DTYPE_I64, 7},      [9] = {true, DTYPE_BOOL, 5},         [10] = {true, DTYPE_F16, 5},
-    [11] = {true, DTYPE_F64, 10},    [12] = {true, DTYPE_U32, 11},        [13] = {true, DTYPE_U64, 11},
-    [14] = {true, DTYPE_C64, 4},     [15] = {true, DTYPE_C128, 10},       [16] = {true, DTYPE_BF16, 5},
-    [17] = {true, DTYPE_F8_E4M3, 5}, [18] = {true, DTYPE_F8_E4M3FNUZ, 5}, [19] = {true, DTYPE_F8_E5M2, 5},
+    [1] = {true, DTYPE_F32, 4},          [2] = {true, DTYPE_U8, 5},           [3] = {true, DTYPE_I8, 5},
+    [4] = {true, DTYPE_U16, 5},          [5] = {true, DTYPE_I16, 5},          [6] = {true, DTYPE_I32, 5},
+    [7] = {true, DTYPE_I64, 7},          [9] = {true, DTYPE_BOOL, 5},         [10] = {true, DTYPE_F16, 5},
+    [11] = {true, DTYPE_F64, 10},        [12] = {true, DTYPE_U32, 11},        [13] = {true, DTYPE_U64, 11},
+    [14] = {true, DTYPE_C64, 4},         [15] = {true, DTYPE_C128, 10},       [16] = {true, DTYPE_BF16, 5},
+    [17] = {true, DTYPE_F8_E4M3, 5},     [18] = {true, DTYPE_F8_E4M3FNUZ, 5}, [19] = {true, DTYPE_F8_E5M2, 5},
     [20] = {true, DTYPE_F8_E5M2FNUZ, 5},
 };
 enum { TYPES = sizeof types / sizeof *types };
@@ -67,7 +67,8 @@ static bool read_entry(OnnxReader *reader, Proto message, const OnnxTensor *tens
 }
 
 /* The file `location` beside the model, opened once. */
-static bool find_external(OnnxReader *reader, const OnnxTensor *tensor, const char *location, size_t *index, Error *err) {
+static bool find_external(OnnxReader *reader, const OnnxTensor *tensor, const char *location, size_t *index,
+                          Error *err) {
     const char *path = file_name(reader->source.file), *slash = strrchr(path, '/');
     for (*index = 0; *index < reader->external_count; ++*index)
         if (strcmp(reader->external[*index].location, location) == 0) return true;
@@ -137,7 +138,10 @@ static bool count_typed(OnnxReader *reader, Proto message, unsigned number, uint
                 return proto_fail(field.at, err, "numbers that do not fill whole bytes");
             some = size > 0 ? field.length / size : 0;
             if (size == 0 && !proto_count_varints(&reader->source, &field, &some, err)) return false;
-        } else if (!proto_is(&field, size == 4 ? PROTO_FIXED32 : size == 8 ? PROTO_FIXED64 : PROTO_VARINT,
+        } else if (!proto_is(&field,
+                             size == 4   ? PROTO_FIXED32
+                             : size == 8 ? PROTO_FIXED64
+                                         : PROTO_VARINT,
                              "a tensor's elements", err)) {
             return false;
         }
@@ -233,8 +237,8 @@ static bool find_elements(OnnxReader *reader, Proto message, const Found *found,
         out->at = found->raw.at;
         out->length = found->raw.length;
         return found->raw.length == found->bytes ||
-               error_set(err, STATUS_BAD_INPUT, "tensor \"%s\": raw_data of %llu bytes, its shape needs %llu", out->name,
-                         (unsigned long long)found->raw.length, (unsigned long long)found->bytes);
+               error_set(err, STATUS_BAD_INPUT, "tensor \"%s\": raw_data of %llu bytes, its shape needs %llu",
+                         out->name, (unsigned long long)found->raw.length, (unsigned long long)found->bytes);
     }
     if (out->dtype == DTYPE_C64 || out->dtype == DTYPE_C128) needed *= 2; /* found->bytes did not overflow */
     out->place = ONNX_TYPED;

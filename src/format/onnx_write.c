@@ -12,9 +12,9 @@ static int64_t data_type(DType dtype) {
     static const struct {
         DType dtype;
         int type;
-    } types[] = {{DTYPE_F32, 1},   {DTYPE_U8, 2},    {DTYPE_I8, 3},   {DTYPE_U16, 4},  {DTYPE_I16, 5},
-                 {DTYPE_I32, 6},   {DTYPE_I64, 7},   {DTYPE_BOOL, 9}, {DTYPE_F16, 10}, {DTYPE_F64, 11},
-                 {DTYPE_U32, 12},  {DTYPE_U64, 13},  {DTYPE_C64, 14}, {DTYPE_C128, 15}, {DTYPE_BF16, 16}};
+    } types[] = {{DTYPE_F32, 1},  {DTYPE_U8, 2},   {DTYPE_I8, 3},   {DTYPE_U16, 4},   {DTYPE_I16, 5},
+                 {DTYPE_I32, 6},  {DTYPE_I64, 7},  {DTYPE_BOOL, 9}, {DTYPE_F16, 10},  {DTYPE_F64, 11},
+                 {DTYPE_U32, 12}, {DTYPE_U64, 13}, {DTYPE_C64, 14}, {DTYPE_C128, 15}, {DTYPE_BF16, 16}};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (types[i].dtype == dtype) return types[i].type;
     return 0;
@@ -133,8 +133,10 @@ static bool build_model(OnnxWriter *writer, const KeyValue *metadata, size_t met
     proto_put_text(&writer->values, 2, "weft"); /* the graph's name */
     size += writer->nodes.length + writer->values.length;
     if (size > INT32_MAX)
-        return error_set(err, STATUS_LIMIT, "the network has %llu bytes, an ONNX file at most 2 GiB; save it as "
-                         ".safetensors", (unsigned long long)size);
+        return error_set(err, STATUS_LIMIT,
+                         "the network has %llu bytes, an ONNX file at most 2 GiB; save it as "
+                         ".safetensors",
+                         (unsigned long long)size);
     proto_put_integer(before, 1, IR_VERSION);
     proto_put_text(before, 2, "weft");
     proto_put_text(before, 3, WEFT_VERSION);

@@ -71,8 +71,8 @@ bool proto_next(Proto *proto, ProtoField *field, bool *more, Error *err) {
         field->at = proto->at;
         if (field->length > proto->end - proto->at)
             return error_set(err, STATUS_BAD_INPUT,
-                             "protobuf: field %u at byte %llu has %llu bytes, its message only %llu more", field->number,
-                             (unsigned long long)begin, (unsigned long long)field->length,
+                             "protobuf: field %u at byte %llu has %llu bytes, its message only %llu more",
+                             field->number, (unsigned long long)begin, (unsigned long long)field->length,
                              (unsigned long long)(proto->end - proto->at));
         proto->at += field->length;
         return true;

@@ -2,7 +2,8 @@
  * src/format.
  *
  *   message: fields, each a varint (number << 3 | wire), then
- *     wire 0: a varint | 1: 8 bytes | 2: a varint length and as many bytes (text, a message, packed numbers) | 5: 4 bytes
+ *     wire 0: a varint | 1: 8 bytes | 2: a varint length and as many bytes (text, a message, packed numbers) | 5: 4
+ * bytes
  *
  * No tree, no recursion, no allocation: a message is a range of the file, its fields come one after the other, and a
  * field's bytes stay in the file until somebody asks for them, so that a model of gigabytes costs one window. Refused:

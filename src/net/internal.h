@@ -72,8 +72,8 @@ const Architecture *architecture_named(const char *name, unsigned *depth, Error 
 /* Sets architecture or why_unknown, graph and notes of a network whose tensors come from an ONNX file (src/net/onnx);
  * tensors that no layer reads are dropped. False only where memory ran out. */
 bool onnx_recognise(Network *network, Checkpoint *checkpoint, Error *err);
-/* Gives the network, whose tensors come from another file, the graph of the ONNX file `path`. Batch norm that an exporter
- * folded is put back where the network has it. STATUS_BAD_INPUT, naming the layer, where they do not fit. */
+/* Gives the network, whose tensors come from another file, the graph of the ONNX file `path`. Batch norm that an
+ * exporter folded is put back where the network has it. STATUS_BAD_INPUT, naming the layer, where they do not fit. */
 bool onnx_take_graph(Network *network, const char *path, Error *err);
 /* Saves the network, whose parts are given (network_parts). STATUS_USAGE where it has no graph, or an operation that
  * ONNX does not have. */

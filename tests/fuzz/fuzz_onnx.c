@@ -1,5 +1,5 @@
-/* fuzz_onnx -- any bytes as an ONNX model: its tensors, its graph, one image through it where there is one, and the file
- * that is saved of it. */
+/* fuzz_onnx -- any bytes as an ONNX model: its tensors, its graph, one image through it where there is one, and the
+ * file that is saved of it. */
 #include "format/checkpoint.h"
 #include "fuzz.h"
 #include "weft/net.h"

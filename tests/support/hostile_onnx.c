@@ -69,8 +69,8 @@ static bool bytes_behind(const char *path, const char *bytes, size_t length) {
     str_add_bytes(&model, bytes, length);
     return put(path, &model);
 }
-#define WIRE(function, bytes)                                    \
-    static bool function(const char *path) {                     \
+#define WIRE(function, bytes)                                   \
+    static bool function(const char *path) {                    \
         return bytes_behind(path, "" bytes, sizeof(bytes) - 1); \
     }
 WIRE(long_varint, "\x3a\x0c\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x42\x02\x10\x0d")
@@ -131,8 +131,8 @@ static bool shaped(const char *path, const int64_t *dim, size_t rank) {
     proto_put_bytes(&one, 9, "", 0);
     return with_tensor(path, &one);
 }
-#define SHAPE(function, ...)                                                                       \
-    static bool function(const char *path) {                                                       \
+#define SHAPE(function, ...)                                                                             \
+    static bool function(const char *path) {                                                             \
         return shaped(path, (int64_t[]){__VA_ARGS__}, sizeof(int64_t[]){__VA_ARGS__} / sizeof(int64_t)); \
     }
 SHAPE(negative_dim, -1)

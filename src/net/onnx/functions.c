@@ -1,6 +1,6 @@
-/* functions -- elementwise nodes. Exporters write one activation in many ways (x * Sigmoid(x); x * Clip(x + 3, 0, 6) / 6;
- * 0.5 * x * (1 + Erf(x / sqrt 2))), so a chain of them is followed as the function that it is, known by its values at
- * SAMPLES points, until a layer takes the result: then the operation that has these values is looked for.
+/* functions -- elementwise nodes. Exporters write one activation in many ways (x * Sigmoid(x); x * Clip(x + 3, 0, 6) /
+ * 6; 0.5 * x * (1 + Erf(x / sqrt 2))), so a chain of them is followed as the function that it is, known by its values
+ * at SAMPLES points, until a layer takes the result: then the operation that has these values is looked for.
  */
 #include "net/onnx/onnx.h"
 
@@ -24,7 +24,7 @@ bool value_is_zero(const Value *value) {
 
 /* The operation with these values; OP_INPUT: x itself; OP_BATCH_NORM: *scale x + *shift. False: none. */
 static bool recognise(const double *samples, Op *op, double *scale, double *shift) {
-    static const OpKind kinds[] = {OP_INPUT, OP_RELU,       OP_RELU6,      OP_LEAKY_RELU, OP_SIGMOID,
+    static const OpKind kinds[] = {OP_INPUT, OP_RELU,         OP_RELU6,      OP_LEAKY_RELU, OP_SIGMOID,
                                    OP_SILU,  OP_HARD_SIGMOID, OP_HARD_SWISH, OP_GELU,       OP_TANH};
     const double slope = samples[0] / point(0);
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
@@ -146,8 +146,8 @@ static bool apply_named(const Function *f, double x, double *out) {
     else if (is(f, "Swish"))
         *out = x / (1 + exp(-f->a * x));
     else if (is(f, "Gelu"))
-        *out = f->a > 0 ? 0.5 * x * (1 + tanh(0.79788456080286536 * (x + 0.044715 * x * x * x)))
-                        : op_activation(&gelu, x);
+        *out =
+            f->a > 0 ? 0.5 * x * (1 + tanh(0.79788456080286536 * (x + 0.044715 * x * x * x))) : op_activation(&gelu, x);
     else
         return false;
     return true;
@@ -214,10 +214,11 @@ static bool read_function(Converter *c, const OnnxNode *node, Function *f) {
                 return node_refuse(c, node, "a slope for each channel; weft's leaky relu has one");
         f->a = slope->count > 0 ? slope->numbers[0] : 0;
     } else {
-        f->a = node_number(node, "alpha", is(f, "LeakyRelu")     ? 0.01
-                                          : is(f, "HardSigmoid") ? 0.2
-                                          : is(f, "Selu")        ? 1.67326319217681884765625
-                                                                 : 1);
+        f->a = node_number(node, "alpha",
+                           is(f, "LeakyRelu")     ? 0.01
+                           : is(f, "HardSigmoid") ? 0.2
+                           : is(f, "Selu")        ? 1.67326319217681884765625
+                                                  : 1);
         f->b = is(f, "Selu") ? node_number(node, "gamma", 1.05070102214813232421875) : node_number(node, "beta", 0.5);
     }
     if (is(f, "Gelu")) f->a = approximate && approximate->kind == ONNX_TEXT && strcmp(approximate->text, "tanh") == 0;
@@ -293,8 +294,7 @@ static bool with_channels(Converter *c, const OnnxNode *node, Value *map, Value 
 
 static bool with_constant(Converter *c, const OnnxNode *node, Value *map, Value *constant, bool first) {
     if (!value_numbers(c, constant)) return node_refuse(c, node, "a constant of %zu numbers", constant->count);
-    if (constant->count != 1 || constant->rank > map->view.rank)
-        return with_channels(c, node, map, constant, first);
+    if (constant->count != 1 || constant->rank > map->view.rank) return with_channels(c, node, map, constant, first);
     const Function f = {.type = node->type, .a = constant->numbers[0], .first = first};
     if (isnan(f.a)) return node_refuse(c, node, "computes with the size of the batch");
     return give_function(c, node, map, &f);
@@ -346,8 +346,7 @@ static bool join_maps(Converter *c, const OnnxNode *node, Value *a, Value *b) {
     const bool swap = product && needs_swap(c, a, b);
     const Value *wide = swap ? b : a, *other = swap ? a : b;
     const bool plain = view_plain(c, wide) && view_plain(c, other);
-    if (!plain && !same_view(&wide->view, &other->view))
-        return node_refuse(c, node, "joins maps that lie differently");
+    if (!plain && !same_view(&wide->view, &other->view)) return node_refuse(c, node, "joins maps that lie differently");
     const Op op = {.kind = product ? OP_MULTIPLY : OP_ADD, .input = {wide->op, other->op}};
     const int position = converter_add(c, node, op);
     if (position < 0 || !give_map(c, node, 0, position)) return false;
@@ -372,10 +371,10 @@ static bool join_all(Converter *c, const OnnxNode *node) {
 }
 
 bool function_node(Converter *c, const OnnxNode *node, bool *done) {
-    static const char *const single[] = {"Relu",       "Sigmoid",  "Tanh",     "Erf",   "Exp",  "Neg",
-                                         "Abs",        "Sqrt",     "Clip",     "Elu",   "Selu", "LeakyRelu",
-                                         "PRelu",      "Softplus", "Softsign", "Gelu",  "Swish", "HardSwish",
-                                         "Reciprocal", "HardSigmoid"};
+    static const char *const single[] = {"Relu", "Sigmoid",   "Tanh",      "Erf",        "Exp",
+                                         "Neg",  "Abs",       "Sqrt",      "Clip",       "Elu",
+                                         "Selu", "LeakyRelu", "PRelu",     "Softplus",   "Softsign",
+                                         "Gelu", "Swish",     "HardSwish", "Reciprocal", "HardSigmoid"};
     double ignored;
     Function f;
     *done = true;

@@ -38,8 +38,7 @@ static int loaded_index(const Converter *c, const char *name) {
 
 static bool same_shape(const Value *constant, const Tensor *tensor) {
     bool same = constant->rank == tensor->rank;
-    for (unsigned i = 0; same && i < tensor->rank; i++)
-        same = !(fabs(constant->dim[i] - (double)tensor->dim[i]) > 0);
+    for (unsigned i = 0; same && i < tensor->rank; i++) same = !(fabs(constant->dim[i] - (double)tensor->dim[i]) > 0);
     return same;
 }
 
@@ -58,8 +57,7 @@ Tensor *constant_tensor(Converter *c, Value *constant) {
         return NULL;
     }
     Tensor *tensor = tensor_new(constant->rank, dim, c->err);
-    for (size_t i = 0; tensor && i < count; i++)
-        tensor->data[i] = from ? from->data[i] : (float)constant->numbers[i];
+    for (size_t i = 0; tensor && i < count; i++) tensor->data[i] = from ? from->data[i] : (float)constant->numbers[i];
     return tensor;
 }
 

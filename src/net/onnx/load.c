@@ -1,5 +1,5 @@
-/* load -- the graph of an ONNX file. A node that weft does not have leaves the network without a graph: its tensors still
- * serve every analysis of weights, and why_unknown names the node.
+/* load -- the graph of an ONNX file. A node that weft does not have leaves the network without a graph: its tensors
+ * still serve every analysis of weights, and why_unknown names the node.
  *
  * An ONNX model takes the images as they were normalised: weft's normalisation stands outside of the file, as it does
  * outside of a checkpoint (metadata weft.normalise where weft wrote it).
@@ -16,7 +16,7 @@ enum { NEW, OPEN, DONE };
 
 /* The nodes that the output depends on. */
 typedef struct Plan {
-    size_t *producer; /* of each value: 1 + the node that gives it */
+    size_t *producer;     /* of each value: 1 + the node that gives it */
     size_t *stack, *next; /* the nodes on the way, and which of their inputs comes next */
     unsigned char *state; /* of each node */
     size_t *order, count; /* the nodes, each behind those that it depends on */
@@ -26,8 +26,8 @@ static bool plan_rooms(Converter *c, Plan *plan) {
     const size_t nodes = c->model->node_count;
     return (plan->producer = converter_room(c, c->value_count, sizeof *plan->producer)) &&
            (plan->stack = converter_room(c, nodes, sizeof *plan->stack)) &&
-           (plan->next = converter_room(c, nodes, sizeof *plan->next)) &&
-           (plan->state = converter_room(c, nodes, 1)) && (plan->order = converter_room(c, nodes, sizeof *plan->order));
+           (plan->next = converter_room(c, nodes, sizeof *plan->next)) && (plan->state = converter_room(c, nodes, 1)) &&
+           (plan->order = converter_room(c, nodes, sizeof *plan->order));
 }
 
 /* Walks from the output to what it depends on, depth first. */
@@ -47,7 +47,8 @@ static bool walk_back(Converter *c, Plan *plan, size_t last) {
         const Value *value = value_named(c, node->inputs[plan->next[at]++]);
         const size_t producer = value ? plan->producer[value_index(c, value)] : 0;
         if (producer == 0 || plan->state[producer - 1] == DONE) continue;
-        if (plan->state[producer - 1] == OPEN) return node_refuse(c, node, "its input '%s' depends on itself", value->name);
+        if (plan->state[producer - 1] == OPEN)
+            return node_refuse(c, node, "its input '%s' depends on itself", value->name);
         plan->state[producer - 1] = OPEN;
         plan->stack[depth++] = producer - 1;
     }
@@ -239,18 +240,22 @@ static bool tell(Network *network, const Converter *c, const Graph *graph, size_
                  Error *err) {
     bool ok = true;
     if (folded)
-        ok = network_note(network, err, "%s: convolutions have a bias, so it was probably folded into them; S_ratio, spectra and "
-                  "distances are then of other weights (load net NAME CHECKPOINT --graph THIS.onnx takes those before)",
-                  all ? "no batch norm" : "batch norm behind some convolutions only");
-    if (ok && c->softmax) ok = network_note(network, err, "the softmax at the end was left out: weft works with logits");
+        ok = network_note(
+            network, err,
+            "%s: convolutions have a bias, so it was probably folded into them; S_ratio, spectra and "
+            "distances are then of other weights (load net NAME CHECKPOINT --graph THIS.onnx takes those before)",
+            all ? "no batch norm" : "batch norm behind some convolutions only");
+    if (ok && c->softmax)
+        ok = network_note(network, err, "the softmax at the end was left out: weft works with logits");
     if (ok && c->default_size)
         ok = network_note(network, err, "the file leaves the size of the images open: taken as %ux%u", graph->height,
-                  graph->width);
+                          graph->width);
     if (ok && c->model->output_count > 1)
         ok = network_note(network, err, "of %zu outputs '%s' was taken for the logits; the others were left out",
-                  c->model->output_count, c->model->outputs[0].name);
+                          c->model->output_count, c->model->outputs[0].name);
     if (ok && dropped > 0)
-        ok = network_note(network, err, "%zu tensors that no layer reads (sizes, bounds, constants) were left out", dropped);
+        ok = network_note(network, err, "%zu tensors that no layer reads (sizes, bounds, constants) were left out",
+                          dropped);
     return ok;
 }
 

@@ -15,9 +15,9 @@ typedef struct Match {
     Network *network;     /* whose tensors are used */
     const Network *model; /* the ONNX file: its graph, its own tensors */
     const char *path;
-    int *place; /* of each tensor of the model: that of the network; NO_TENSOR: none */
-    bool *used; /* of each tensor of the network */
-    int *at;    /* of each operation of the model: its place in the new graph */
+    int *place;            /* of each tensor of the model: that of the network; NO_TENSOR: none */
+    bool *used;            /* of each tensor of the network */
+    int *at;               /* of each operation of the model: its place in the new graph */
     size_t norms, assumed; /* batch norms put back; those whose epsilon nothing tells */
     bool by_name, has_norms;
     size_t used_count, tensor_capacity;
@@ -137,8 +137,7 @@ static bool in_graph(const Match *m, const char *mean) {
     const Graph *graph = m->model->graph;
     bool found = false;
     for (size_t i = 0; i < graph->count && !found; i++)
-        found = graph->ops[i].kind == OP_BATCH_NORM &&
-                strcmp(m->model->tensors[graph->ops[i].mean].name, mean) == 0;
+        found = graph->ops[i].kind == OP_BATCH_NORM && strcmp(m->model->tensors[graph->ops[i].mean].name, mean) == 0;
     return found;
 }
 
@@ -157,8 +156,8 @@ static bool norm_at(const Match *m, size_t index, uint64_t channels, Op *out) {
     return out->mean >= 0 && out->variance >= 0 && !in_graph(m, name);
 }
 
-/* How far the folded weights are from w gamma / sqrt(variance + epsilon), relative to each filter's largest; the rest is
- * not looked at once that is more than `enough`. */
+/* How far the folded weights are from w gamma / sqrt(variance + epsilon), relative to each filter's largest; the rest
+ * is not looked at once that is more than `enough`. */
 static double fold_error(const Match *m, const Tensor *folded, int weight, const Op *norm, double epsilon,
                          double enough) {
     const NetTensor *tensors = m->network->tensors;
@@ -310,8 +309,8 @@ static bool check_rest(Match *m) {
     }
     if (rest == 0) return true;
     if (!m->by_name)
-        return error_set(m->err, STATUS_BAD_INPUT, "%s: %zu tensors of the checkpoint ('%s') have no place in the graph",
-                         m->path, rest, first);
+        return error_set(m->err, STATUS_BAD_INPUT,
+                         "%s: %zu tensors of the checkpoint ('%s') have no place in the graph", m->path, rest, first);
     return network_note(m->network, m->err, "the graph does not read %zu tensors ('%s')", rest, first);
 }
 
@@ -329,14 +328,19 @@ static bool build(Match *m) {
                       m->norms))
         return false;
     return m->assumed == 0 ||
-           network_note(m->network, m->err,
-                        "epsilon of %zu batch norms is taken as 1e-5: the graph's weights are not those of the checkpoint",
-                        m->assumed);
+           network_note(
+               m->network, m->err,
+               "epsilon of %zu batch norms is taken as 1e-5: the graph's weights are not those of the checkpoint",
+               m->assumed);
 }
 
 static bool take_from(Network *network, const Network *model, const char *path, Error *err) {
-    Match m = {.network = network, .model = model, .path = path, .used_count = network->tensor_count,
-               .tensor_capacity = network->tensor_count, .err = err};
+    Match m = {.network = network,
+               .model = model,
+               .path = path,
+               .used_count = network->tensor_count,
+               .tensor_capacity = network->tensor_count,
+               .err = err};
     m.place = mem_alloc(model->tensor_count, sizeof *m.place, err);
     m.used = m.place ? mem_alloc(network->tensor_count, sizeof *m.used, err) : NULL;
     m.at = m.used ? mem_alloc(model->graph->count, sizeof *m.at, err) : NULL;

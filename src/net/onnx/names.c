@@ -1,5 +1,5 @@
-/* names -- of tensors and operations: those of the file, or, where an exporter gave the tensors numbers (it does so when
- * it folds batch norm), those of the modules that the nodes are named after. Tensors that no operation reads are
+/* names -- of tensors and operations: those of the file, or, where an exporter gave the tensors numbers (it does so
+ * when it folds batch norm), those of the modules that the nodes are named after. Tensors that no operation reads are
  * constants of the file's own arithmetic; they are dropped.
  */
 #include "net/onnx/onnx.h"
@@ -24,8 +24,8 @@ static void from_scopes(const char *name, char out[OP_NAME_SIZE]) {
     out[0] = '\0';
     for (const char *part = name + 1; part < last;) {
         const size_t size = strcspn(part, "/");
-        const bool goes_on = before && size > before_length && strncmp(part, before, before_length) == 0 &&
-                             part[before_length] == '.';
+        const bool goes_on =
+            before && size > before_length && strncmp(part, before, before_length) == 0 && part[before_length] == '.';
         if (goes_on) length = before_at;
         before_at = length;
         copy_part(out, &length, part, size);

@@ -43,13 +43,14 @@ static int add_shortcut(Converter *c, const OnnxNode *node, int from, const unsi
         last->offset += before;
         last->out_channels += before + behind;
         return op_shape(last, c->shapes[last->input[0]], c->shapes[last->input[0]], &c->shapes[from], c->err) ? from
-                                                                                                             : -1;
+                                                                                                              : -1;
     }
-    return converter_add(c, node, (Op){.kind = OP_SHORTCUT_A,
-                                       .input = {from},
-                                       .stride = {stride[0], stride[1]},
-                                       .offset = before,
-                                       .out_channels = c->shapes[from].channels + before + behind});
+    return converter_add(c, node,
+                         (Op){.kind = OP_SHORTCUT_A,
+                              .input = {from},
+                              .stride = {stride[0], stride[1]},
+                              .offset = before,
+                              .out_channels = c->shapes[from].channels + before + behind});
 }
 
 /* ---- Slice, Split, Gather ---------------------------------------------------------------------------------------- */
@@ -63,7 +64,10 @@ static bool cut_axis(Converter *c, const OnnxNode *node, const Value *in, unsign
     static const unsigned one[2] = {1, 1};
     const char axis = axis_of(c, in, dim);
     const Shape shape = c->shapes[*op];
-    const double size = axis == 'C' ? (double)shape.channels : axis == 'H' ? (double)shape.height : axis == 'W' ? (double)shape.width : -1;
+    const double size = axis == 'C'   ? (double)shape.channels
+                        : axis == 'H' ? (double)shape.height
+                        : axis == 'W' ? (double)shape.width
+                                      : -1;
     if (axis == 'B') {
         const bool all = !(fabs(cut.from) > 0) && (isnan(cut.to) || cut.to >= 1e9) && !(fabs(cut.step - 1) > 0);
         return all || node_refuse(c, node, "takes some images of the batch");
@@ -75,10 +79,10 @@ static bool cut_axis(Converter *c, const OnnxNode *node, const Value *in, unsign
     const bool whole = !(first > 0) && !(last < size), step = cut.step > 1;
     if (whole && !step) return true;
     if (axis == 'C' && !step && last > first) {
-        *op = converter_add(c, node, (Op){.kind = OP_SLICE,
-                                          .input = {*op},
-                                          .offset = (unsigned)first,
-                                          .out_channels = (unsigned)(last - first)});
+        *op = converter_add(
+            c, node,
+            (Op){
+                .kind = OP_SLICE, .input = {*op}, .offset = (unsigned)first, .out_channels = (unsigned)(last - first)});
         return *op >= 0;
     }
     if (axis == 'C' || !whole) return node_refuse(c, node, "cuts maps smaller");
@@ -155,7 +159,8 @@ static bool gather(Converter *c, const OnnxNode *node) {
 /* ---- Concat, Pad ------------------------------------------------------------------------------------------------- */
 
 /* Joins one more input to *op (-1: there is none yet); zeros before the first map wait in *before. */
-static bool join(Converter *c, const OnnxNode *node, Value *part, unsigned axis, int *op, unsigned *before, View *view) {
+static bool join(Converter *c, const OnnxNode *node, Value *part, unsigned axis, int *op, unsigned *before,
+                 View *view) {
     static const unsigned stride[2] = {1, 1};
     const bool zeros = part->kind == VALUE_ZEROS || (part->kind == VALUE_MAP && value_is_zero(part));
     if (zeros) {
@@ -332,10 +337,17 @@ bool graph_node(Converter *c, const OnnxNode *node) {
         const char *type;
         bool (*take)(Converter *c, const OnnxNode *node);
     } others[] = {
-        {"Slice", slice},         {"Split", split},       {"Gather", gather},
-        {"Concat", concat},       {"Pad", pad},           {"QuantizeLinear", quantise},
-        {"DequantizeLinear", dequantise}, {"Dropout", give_again}, {"Cast", cast},
-        {"Softmax", softmax},     {"LogSoftmax", softmax},
+        {"Slice", slice},
+        {"Split", split},
+        {"Gather", gather},
+        {"Concat", concat},
+        {"Pad", pad},
+        {"QuantizeLinear", quantise},
+        {"DequantizeLinear", dequantise},
+        {"Dropout", give_again},
+        {"Cast", cast},
+        {"Softmax", softmax},
+        {"LogSoftmax", softmax},
     };
     bool done;
     bool (*const takers[])(Converter *, const OnnxNode *, bool *) = {fold_node, layer_node, function_node, move_node};

@@ -11,10 +11,10 @@
 #include "weft/onnx.h"
 
 enum {
-    SAMPLES = 48,          /* points at which a function of one value is known */
-    FOLD_MAX = 1 << 16,    /* elements of constants that are computed with */
-    DEPTH_MAX = 8,         /* functions of functions before an operation is made */
-    DEFAULT_SIZE = 224,    /* of images where the file leaves it open */
+    SAMPLES = 48,       /* points at which a function of one value is known */
+    FOLD_MAX = 1 << 16, /* elements of constants that are computed with */
+    DEPTH_MAX = 8,      /* functions of functions before an operation is made */
+    DEFAULT_SIZE = 224, /* of images where the file leaves it open */
     AXES_MAX = 8,
 };
 
@@ -46,8 +46,9 @@ typedef struct Value {
     /* VALUE_MAP */
     int op;
     View view;
-    const double *samples, *own; /* the function of the operation's result so far, and the last node's own; NULL: none */
-    size_t from[2];              /* what the last node took */
+    const double *samples,
+        *own;       /* the function of the operation's result so far, and the last node's own; NULL: none */
+    size_t from[2]; /* what the last node took */
     unsigned depth;
     const OnnxNode *node; /* that gives it */
     bool quantised;       /* integers of QuantizeLinear; only DequantizeLinear takes them */
@@ -60,8 +61,8 @@ typedef struct Converter {
     Network *network;
     size_t tensor_capacity;
     GraphBuilder builder;
-    Shape *shapes;              /* of each operation's result */
-    const OnnxNode **made_by;   /* the node of each operation; NULL: none */
+    Shape *shapes;            /* of each operation's result */
+    const OnnxNode **made_by; /* the node of each operation; NULL: none */
     size_t shape_capacity, made_capacity;
     Value *values; /* by name, ascending */
     size_t value_count;
@@ -81,7 +82,7 @@ typedef struct Converter {
 void *converter_room(Converter *c, size_t count, size_t size);
 /* Refuses the node: "node 'NAME' (TYPE): WHY"; always false. */
 bool node_refuse(Converter *c, const OnnxNode *node, const char *why, ...) __attribute__((format(printf, 3, 4)));
-bool values_prepare(Converter *c); /* all names, with their uses; the initialisers as constants */
+bool values_prepare(Converter *c);                  /* all names, with their uses; the initialisers as constants */
 Value *value_named(Converter *c, const char *name); /* NULL: there is none */
 size_t value_index(const Converter *c, const Value *value);
 /* The node's input; NULL where it has none, or with *err set where it is given by no earlier node. */
@@ -119,7 +120,7 @@ bool function_node(Converter *c, const OnnxNode *node, bool *done);
 
 /* Adds an operation for the node and checks its shape; -1 with *err set where that fails. */
 int converter_add(Converter *c, const OnnxNode *node, Op op);
-bool give_map(Converter *c, const OnnxNode *node, size_t output, int op); /* B C H W */
+bool give_map(Converter *c, const OnnxNode *node, size_t output, int op);       /* B C H W */
 Value *map_input(Converter *c, const OnnxNode *node, size_t index, bool plain); /* settled; NULL with *err set */
 /* x * scale + shift, of one factor or one for each channel. */
 int add_affine(Converter *c, const OnnxNode *node, int from, const double *scale, const double *shift, size_t count);
@@ -133,9 +134,10 @@ Tensor *constant_tensor(Converter *c, Value *constant); /* a reference to be rel
 
 /* ---- names.c ----------------------------------------------------------------------------------------------------- */
 
-/* "layer1.0.conv1" for "/layer1/layer1.0/conv1/Conv", as PyTorch names nodes; else the node's name, else its output's. */
+/* "layer1.0.conv1" for "/layer1/layer1.0/conv1/Conv", as PyTorch names nodes; else the node's name, else its output's.
+ */
 void node_module(const OnnxNode *node, char out[OP_NAME_SIZE]);
-bool name_anonymous(const char *tensor); /* "onnx::Conv_12", "12", "val_3" */
+bool name_anonymous(const char *tensor);         /* "onnx::Conv_12", "12", "val_3" */
 bool converter_name(Converter *c, Graph *graph); /* tensors and operations; drops the tensors that are not used */
 
 #endif

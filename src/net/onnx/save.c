@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { VALUE_NAME_SIZE = OP_NAME_SIZE + 32, SMALL_MAX = 8 };
+enum { VALUE_NAME_SIZE = OP_NAME_SIZE + 48, SMALL_MAX = 8 };
 
 /* A few numbers that a node takes as an input. */
 typedef struct Small {
@@ -27,7 +27,7 @@ typedef struct Saver {
     const Graph *graph;
     const Shape *shapes;
     OnnxWriter writer;
-    bool *flat;              /* operations whose result is images x features, not images x channels x 1 x 1 */
+    bool *flat; /* operations whose result is images x features, not images x channels x 1 x 1 */
     char (*names)[VALUE_NAME_SIZE];
     void **rooms; /* small constants, which the writer borrows; freed at the end */
     size_t room_count, room_capacity;
@@ -47,11 +47,16 @@ static void *room(Saver *s, size_t size) {
 
 /* ---- constants --------------------------------------------------------------------------------------------------- */
 
+/* No two operations have one place, whatever their names. */
+static void constant_name(const Saver *s, const Op *op, const char *what, char out[VALUE_NAME_SIZE]) {
+    snprintf(out, VALUE_NAME_SIZE, "%zu/%s.%s", (size_t)(op - s->graph->ops), op->name, what);
+}
+
 static const char *small(Saver *s, const Op *op, const char *what, DType dtype, unsigned rank, uint64_t count,
                          const void *values, size_t size) {
     Small *made = room(s, sizeof *made);
     if (!made) return "";
-    snprintf(made->name, sizeof made->name, "%s.%s", op->name, what);
+    constant_name(s, op, what, made->name);
     made->dim[0] = count;
     memcpy(made->integers, values, size);
     const TensorOut tensor = {made->name, dtype, rank, made->dim, made->integers};
@@ -69,10 +74,11 @@ static const char *number(Saver *s, const Op *op, const char *what, float value)
 
 /* ---- nodes ------------------------------------------------------------------------------------------------------- */
 
-/* Begins a node of the operation: its type and first inputs. */
+/* Begins a node of the operation: its type and first inputs. Named as PyTorch does it, so that the operation keeps its
+ * name when it is read back. */
 static void begin_node(Saver *s, const Op *op, const char *type, const char *first, const char *second) {
     char name[VALUE_NAME_SIZE];
-    snprintf(name, sizeof name, "%s/%s%zu", op->name, type, s->made);
+    snprintf(name, sizeof name, "/%s/%s", op->name, type);
     onnx_node_input(&s->writer, first);
     if (second) onnx_node_input(&s->writer, second);
     onnx_node(&s->writer, type, name);
@@ -82,7 +88,7 @@ static void begin_node(Saver *s, const Op *op, const char *type, const char *fir
 static const char *middle(Saver *s, const Op *op) {
     char *name = room(s, VALUE_NAME_SIZE);
     if (!name) return "";
-    snprintf(name, VALUE_NAME_SIZE, "%s/%zu", op->name, s->made++);
+    snprintf(name, VALUE_NAME_SIZE, "%s/between%zu", op->name, s->made++);
     return name;
 }
 
@@ -149,7 +155,7 @@ static const char *vector(Saver *s, const Op *op, const char *what, float value)
         float values[];
     } *made = room(s, sizeof *made + op->out_channels * sizeof(float));
     if (!made) return "";
-    snprintf(made->head.name, sizeof made->head.name, "%s.%s", op->name, what);
+    constant_name(s, op, what, made->head.name);
     made->head.dim[0] = op->out_channels;
     for (unsigned i = 0; i < op->out_channels; i++) made->values[i] = value;
     const TensorOut tensor = {made->head.name, DTYPE_F32, 1, made->head.dim, made->values};
@@ -177,7 +183,8 @@ static void put_hard_sigmoid(Saver *s, const Op *op, const char *input, const ch
 
 static void put_gelu(Saver *s, const Op *op, const char *input, const char *output) {
     const char *scaled = plain_node(s, op, "Div", input, number(s, op, "sqrt2", (float)M_SQRT2), NULL);
-    const char *sum = plain_node(s, op, "Add", plain_node(s, op, "Erf", scaled, NULL, NULL), number(s, op, "one", 1), NULL);
+    const char *sum =
+        plain_node(s, op, "Add", plain_node(s, op, "Erf", scaled, NULL, NULL), number(s, op, "one", 1), NULL);
     plain_node(s, op, "Mul", plain_node(s, op, "Mul", input, sum, NULL), number(s, op, "half", 0.5F), output);
 }
 
@@ -278,8 +285,8 @@ static void put_move(Saver *s, const Op *op, const char *output) {
         if (widens) put_pads(s, op, thin, (int64_t[]){0, op->offset, 0, 0, 0, behind, 0, 0}, output);
         if (!thins && !widens) plain_node(s, op, "Identity", input, NULL, output);
     } else if (op->kind == OP_PAD) {
-        put_pads(s, op, input,
-                 (int64_t[]){0, 0, op->padding[0], op->padding[1], 0, 0, op->padding[2], op->padding[3]}, output);
+        put_pads(s, op, input, (int64_t[]){0, 0, op->padding[0], op->padding[1], 0, 0, op->padding[2], op->padding[3]},
+                 output);
     } else if (op->kind == OP_SLICE) {
         put_slice(s, op, input, (int64_t[]){op->offset}, (int64_t[]){(int64_t)op->offset + op->out_channels},
                   (int64_t[]){1}, (int64_t[]){1}, 1, output);
@@ -319,9 +326,10 @@ static void put_op(Saver *s, size_t position) {
     const Op *op = &s->graph->ops[position];
     const char *output = s->names[position];
     const bool same = op_inputs(op->kind) == 1 && s->flat[op->input[0]];
-    s->flat[position] = op->kind == OP_LINEAR || (same && op_class(op->kind) != CLASS_POOL &&
-                                                  op_class(op->kind) != CLASS_MOVE && op->kind != OP_CONV) ||
-                        (op_inputs(op->kind) == 2 && s->flat[op->input[0]] && s->flat[op->input[1]]);
+    s->flat[position] =
+        op->kind == OP_LINEAR ||
+        (same && op_class(op->kind) != CLASS_POOL && op_class(op->kind) != CLASS_MOVE && op->kind != OP_CONV) ||
+        (op_inputs(op->kind) == 2 && s->flat[op->input[0]] && s->flat[op->input[1]]);
     switch (op_class(op->kind)) {
     case CLASS_WEIGHTS:
         if (op->kind == OP_CONV)

@@ -169,8 +169,7 @@ static bool read_numbers(Converter *c, const OnnxTensor *tensor, double *out) {
     float *floats = bytes ? mem_alloc(count, sizeof *floats, c->err) : NULL;
     bool ok = floats && onnx_read(c->checkpoint, tensor, bytes, c->err);
     const bool whole = tensor->dtype == DTYPE_BOOL || dtype_integer(tensor->dtype);
-    if (ok && !whole && tensor->dtype != DTYPE_F64)
-        ok = dtype_to_f32(tensor->dtype, bytes, count, floats, c->err);
+    if (ok && !whole && tensor->dtype != DTYPE_F64) ok = dtype_to_f32(tensor->dtype, bytes, count, floats, c->err);
     for (size_t i = 0; ok && i < count; i++) {
         if (tensor->dtype == DTYPE_F64)
             memcpy(out + i, bytes + i * size, sizeof *out);

@@ -190,8 +190,7 @@ static bool squeeze(Converter *c, const OnnxNode *node, const Value *value, bool
         const double axis = axes[i] < 0 ? axes[i] + rank : axes[i];
         if (!(axis >= 0 && axis < rank)) return node_refuse(c, node, "an axis out of range");
         marked[(size_t)axis] = true;
-        if (!un && *value->view.dim[(size_t)axis])
-            return node_refuse(c, node, "dimension %g is not of size 1", axis);
+        if (!un && *value->view.dim[(size_t)axis]) return node_refuse(c, node, "dimension %g is not of size 1", axis);
     }
     View out = {.groups = value->view.groups};
     unsigned in = 0;

@@ -27,10 +27,9 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
               path_find(args_text(args, "FILE"), &path, err) &&
               (!args_text(args, "graph") || path_find(args_text(args, "graph"), &graph, err));
     if (graph.length > 0) options.graph = str_text(&graph);
-    ok = ok &&
-              (result->network = network_load(str_text(&path), &options, err)) &&
-              lineage_say(&result->network->lineage[result->network->lineage_count - 1], args->line, err) &&
-              (result->table = network_summary(result->name, result->network, err));
+    ok = ok && (result->network = network_load(str_text(&path), &options, err)) &&
+         lineage_say(&result->network->lineage[result->network->lineage_count - 1], args->line, err) &&
+         (result->table = network_summary(result->name, result->network, err));
     result->transient = true;
     for (size_t i = 0; ok && i < result->network->note_count; i++)
         str_addf(&result->message, "%s: %s\n", result->network->notes[i].key, result->network->notes[i].value);
