@@ -68,9 +68,10 @@ const Command command_load_net = {
     .group = "Objects",
     .summary = "opens a trained network",
     .description =
-        "Reads safetensors (single or sharded), PyTorch checkpoints (.pth, .th; nothing in them is run), npz and npy. The "
+        "Reads safetensors (single or sharded), PyTorch checkpoints (.pth, .th; nothing in them is run), ONNX, npz and npy. The "
         "architecture and the input normalisation are recognised from the names and shapes of the tensors; a network that "
-        "is not recognised still serves every analysis of its weights.",
+        "is not recognised still serves every analysis of its weights. An ONNX file brings its own graph; --graph gives that graph "
+        "to the weights of another file (help onnx).",
     .positionals = positionals,
     .options = options,
     .examples = examples,
