@@ -268,6 +268,38 @@ static void test_refused(void **state) {
     refuses(&w, "is 4x6x6");
 }
 
+/* Small files that ask for much: constants folded again and again, a wide map scaled again and again. */
+static void test_bombs(void **state) {
+    (void)state;
+    static const int64_t pads[8] = {0, 0, 0, 0, 0, 65536, 0, 0};
+    static const float numbers[65536], half = 0.5f;
+    const TensorOut wide = {"p", DTYPE_I64, 1, (uint64_t[]){8}, pads}, scale = {"s", DTYPE_F32, 0, NULL, &half};
+    const TensorOut many = {"m0", DTYPE_F32, 1, (uint64_t[]){65536}, numbers};
+    OnnxWriter w = {0};
+    Error err = {0};
+    char from[32] = "x", to[32];
+    for (int i = 0; i < 12; i++, strcpy(from, to)) {
+        snprintf(to, sizeof to, "a%d", i);
+        node(&w, "Pad", from, "p", to);
+    }
+    for (int i = 0; i < 400; i++, strcpy(from, to)) {
+        snprintf(to, sizeof to, "b%d", i);
+        node(&w, i % 2 ? "Tanh" : "Mul", from, i % 2 ? NULL : "s", to);
+    }
+    node(&w, "GlobalAveragePool", from, NULL, "y");
+    onnx_tensor(&w, &wide, &err);
+    onnx_tensor(&w, &scale, &err);
+    refuses(&w, "constants take more than");
+    strcpy(from, "m0");
+    for (int i = 1; i < 2000; i++, strcpy(from, to)) {
+        snprintf(to, sizeof to, "m%d", i);
+        node(&w, "Mul", from, from, to);
+    }
+    node(&w, "Mul", "x", from, "y");
+    onnx_tensor(&w, &many, &err);
+    refuses(&w, "constants take more than");
+}
+
 /* A network without a graph, and quantisers that ONNX does not have. */
 static void test_not_saved(void **state) {
     (void)state;
@@ -312,7 +344,8 @@ int main(void) {
         cmocka_unit_test(test_logits),        cmocka_unit_test(test_saved),
         cmocka_unit_test(test_told),          cmocka_unit_test(test_graph_over_weights),
         cmocka_unit_test(test_graph_refused), cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_not_saved),     cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_bombs),         cmocka_unit_test(test_not_saved),
+        cmocka_unit_test(test_faults),
     };
     return cmocka_run_group_tests_name("onnx", tests, NULL, NULL);
 }

@@ -264,7 +264,9 @@ static bool fold_transpose(Converter *c, const OnnxNode *node, Value *data) {
     Tensor *from = constant_tensor(c, data);
     if (!from) return false;
     const size_t rows = (size_t)data->dim[0], columns = (size_t)data->dim[1];
-    Tensor *to = tensor_new(2, (uint64_t[]){columns, rows}, c->err);
+    Tensor *to = !converter_take(c, from->count * sizeof *from->data)
+                     ? NULL
+                     : tensor_new(2, (uint64_t[]){columns, rows}, c->err);
     for (size_t i = 0; to && i < rows; i++)
         for (size_t k = 0; k < columns; k++) to->data[k * rows + i] = from->data[i * columns + k];
     tensor_release(from);
@@ -365,7 +367,7 @@ static bool fold_dequantise(Converter *c, const OnnxNode *node, Value *data) {
         tensor_release(from);
         return node_refuse(c, node, "its scales do not fit");
     }
-    Tensor *to = tensor_new(from->rank, from->dim, c->err);
+    Tensor *to = converter_take(c, from->count * sizeof *from->data) ? tensor_new(from->rank, from->dim, c->err) : NULL;
     for (uint64_t i = 0; to && i < to->count; i++) {
         const size_t at = each ? (size_t)(i / inner % slices) : 0;
         to->data[i] = (float)(((double)from->data[i] - (zero ? zero->numbers[at] : 0)) * scale->numbers[at]);

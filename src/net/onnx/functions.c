@@ -389,6 +389,7 @@ bool function_node(Converter *c, const OnnxNode *node, bool *done) {
     if (strcmp(node->type, "Sum") == 0) return join_all(c, node);
     *done = apply_two(node->type, 1, 1, &ignored);
     if (!*done) return true;
+    if (onnx_attribute(node, "axis")) return node_refuse(c, node, "broadcasts as operator sets below 7 do");
     if (node->input_count != 2) return node_refuse(c, node, "%zu inputs", node->input_count);
     Value *a = node_need(c, node, 0), *b = a ? node_need(c, node, 1) : NULL;
     if (!b) return false;

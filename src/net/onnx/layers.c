@@ -63,7 +63,8 @@ Tensor *constant_tensor(Converter *c, Value *constant) {
 
 int tensor_derived(Converter *c, const char *name, Tensor *derived) {
     Network *network = c->network;
-    char *copy = derived ? mem_copy_text(name, c->err) : NULL;
+    char *copy =
+        derived && converter_take(c, derived->count * sizeof *derived->data) ? mem_copy_text(name, c->err) : NULL;
     if (!copy || !mem_grow(&network->tensors, &c->tensor_capacity, network->tensor_count + 1, sizeof *network->tensors,
                            c->err)) {
         mem_free(copy);
@@ -174,7 +175,8 @@ int add_affine(Converter *c, const OnnxNode *node, int from, const double *scale
 
 bool add_bias(Converter *c, const OnnxNode *node, Value *map, Value *constant, bool *done) {
     Op *op = &c->builder.graph->ops[map->op];
-    const bool alone = map->uses == 1 && op_class(op->kind) == CLASS_WEIGHTS && op->bias == NO_TENSOR;
+    const bool alone = map->uses == 1 && c->made_by[map->op] == map->node && op_class(op->kind) == CLASS_WEIGHTS &&
+                       op->bias == NO_TENSOR;
     *done = false;
     if (!alone) return true;
     const int bias = vector_index(c, node, constant, op->out_channels, 1);

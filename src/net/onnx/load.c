@@ -278,6 +278,7 @@ bool onnx_recognise(Network *network, Checkpoint *checkpoint, Error *err) {
     Error why = {0};
     Converter c = {.checkpoint = checkpoint, .model = model, .network = network, .batch = NAN, .err = &why};
     const size_t loaded = network->tensor_count;
+    c.room = ROOM_MAX + 2 * checkpoint_bytes(checkpoint);
     bool all = false, ok = true;
     Graph *graph = sort_tensors(&c) ? convert(&c) : NULL;
     if (graph) {

@@ -34,10 +34,17 @@ static bool give_viewed(Converter *c, const OnnxNode *node, size_t output, int o
 
 /* Every stride-th pixel, with channels of zeros before and behind; one operation where the map was such a shortcut. */
 static int add_shortcut(Converter *c, const OnnxNode *node, int from, const unsigned stride[2], unsigned before,
-                        unsigned behind, bool alone) {
+                        unsigned behind, const Value *value) {
+    enum { STRIDE_MAX = 1 << 16, CHANNELS_MAX = 1 << 20 };
     Graph *graph = c->builder.graph;
     Op *last = &graph->ops[from];
-    if (alone && last->kind == OP_SHORTCUT_A && (size_t)from + 1 == graph->count) {
+    const bool own = c->made_by[from] == node; /* nobody else has seen it yet */
+    const bool alone = own || (value && value->uses == 1 && c->made_by[from] == value->node);
+    const bool fits = (uint64_t)last->stride[0] * stride[0] <= STRIDE_MAX &&
+                      (uint64_t)last->stride[1] * stride[1] <= STRIDE_MAX &&
+                      (uint64_t)last->out_channels + before + behind <= CHANNELS_MAX;
+    if (alone && fits && last->kind == OP_SHORTCUT_A && (size_t)from + 1 == graph->count) {
+        c->made_by[from] = node;
         last->stride[0] *= stride[0];
         last->stride[1] *= stride[1];
         last->offset += before;
@@ -87,7 +94,7 @@ static bool cut_axis(Converter *c, const OnnxNode *node, const Value *in, unsign
     }
     if (axis == 'C' || !whole) return node_refuse(c, node, "cuts maps smaller");
     const unsigned stride[2] = {axis == 'H' ? (unsigned)cut.step : one[0], axis == 'W' ? (unsigned)cut.step : one[1]};
-    *op = add_shortcut(c, node, *op, stride, 0, 0, *op != in->op || in->uses == 1);
+    *op = add_shortcut(c, node, *op, stride, 0, 0, in);
     return *op >= 0;
 }
 
@@ -171,7 +178,7 @@ static bool join(Converter *c, const OnnxNode *node, Value *part, unsigned axis,
         if (*op < 0)
             *before += (unsigned)more;
         else
-            *op = add_shortcut(c, node, *op, stride, 0, (unsigned)more, true);
+            *op = add_shortcut(c, node, *op, stride, 0, (unsigned)more, NULL);
         return *op >= 0 || *before > 0;
     }
     if (part->kind != VALUE_MAP || !value_settle(c, part)) return node_refuse(c, node, "joins '%s'", part->name);
@@ -187,7 +194,7 @@ static bool join(Converter *c, const OnnxNode *node, Value *part, unsigned axis,
         return *op >= 0;
     }
     *op = part->op;
-    if (*before > 0) *op = add_shortcut(c, node, *op, stride, *before, 0, part->uses == 1);
+    if (*before > 0) *op = add_shortcut(c, node, *op, stride, *before, 0, part);
     return *op >= 0;
 }
 
@@ -258,7 +265,7 @@ static bool pad(Converter *c, const OnnxNode *node) {
     if ((sides || channels) && (fabs(value) > 0 || (mode && strcmp(mode->text ? mode->text : "", "constant") != 0)))
         return node_refuse(c, node, "pads with something other than 0");
     int op = in->op;
-    if (channels) op = add_shortcut(c, node, op, stride, pads.channels[0], pads.channels[1], in->uses == 1);
+    if (channels) op = add_shortcut(c, node, op, stride, pads.channels[0], pads.channels[1], in);
     if (op >= 0 && sides) {
         Op add = {.kind = OP_PAD, .input = {op}};
         memcpy(add.padding, pads.sides, sizeof add.padding);

@@ -16,6 +16,7 @@ enum {
     DEPTH_MAX = 8,      /* functions of functions before an operation is made */
     DEFAULT_SIZE = 224, /* of images where the file leaves it open */
     AXES_MAX = 8,
+    ROOM_MAX = 128 << 20,
 };
 
 /* How an ONNX tensor's dimensions lie on a map: each is a word of axes, B (batch), C, H, W, or C split into G groups of
@@ -69,7 +70,8 @@ typedef struct Converter {
     double batch; /* the file's size of the batch; NaN where it is open */
     void **rooms; /* freed at the end */
     size_t room_count, room_capacity;
-    Tensor **tensors; /* of values; released at the end */
+    uint64_t taken, room; /* bytes; ROOM_MAX and twice the file's tensors */
+    Tensor **tensors;     /* of values; released at the end */
     size_t tensors_count, tensors_capacity;
     size_t *sorted; /* the network's tensors as loaded, by name */
     size_t sorted_count;
@@ -79,7 +81,9 @@ typedef struct Converter {
 
 /* ---- values.c ---------------------------------------------------------------------------------------------------- */
 
-void *converter_room(Converter *c, size_t count, size_t size);
+/* Counts memory that the file's nodes ask for: a small file must not take much. */
+bool converter_take(Converter *c, uint64_t bytes);
+void *converter_room(Converter *c, size_t count, size_t size); /* zeroed, until the end */
 /* Refuses the node: "node 'NAME' (TYPE): WHY"; always false. */
 bool node_refuse(Converter *c, const OnnxNode *node, const char *why, ...) __attribute__((format(printf, 3, 4)));
 bool values_prepare(Converter *c);                  /* all names, with their uses; the initialisers as constants */

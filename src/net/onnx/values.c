@@ -5,7 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+bool converter_take(Converter *c, uint64_t bytes) {
+    c->taken += bytes;
+    return c->taken <= c->room ||
+           error_set(c->err, STATUS_FAILED, "its constants take more than twice the file and %d MiB", ROOM_MAX >> 20);
+}
+
 void *converter_room(Converter *c, size_t count, size_t size) {
+    if (!converter_take(c, (uint64_t)count * size)) return NULL;
     if (!mem_grow(&c->rooms, &c->room_capacity, c->room_count + 1, sizeof *c->rooms, c->err)) return NULL;
     void *room = mem_alloc(count, size, c->err);
     if (room) c->rooms[c->room_count++] = room;
