@@ -95,7 +95,7 @@ Network *network_create(const ArchitectureRequest *request, uint64_t seed, const
         key_value_add(&network->lineage, &network->lineage_count, "fit", command, err)) {
         network->normalisation = request->normalisation.channels > 0
                                      ? request->normalisation
-                                     : normalisation_guess(request->in_channels, request->classes);
+                                     : normalisation_usual(request->in_channels, request->classes);
         if (network->normalisation.channels == 0) network->normalisation = request->otherwise;
         initialise(network, seed);
         return network;

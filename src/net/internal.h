@@ -75,9 +75,9 @@ bool onnx_recognise(Network *network, Checkpoint *checkpoint, Error *err);
 /* Gives the network, whose tensors come from another file, the graph of the ONNX file `path`. Batch norm that an
  * exporter folded is put back where the network has it. STATUS_BAD_INPUT, naming the layer, where they do not fit. */
 bool onnx_take_graph(Network *network, const char *path, Error *err);
-/* Saves the network, whose parts are given (network_parts). STATUS_USAGE where it has no graph, or an operation that
+/* Saves the network as float32. STATUS_USAGE where it has no graph, or an operation that
  * ONNX does not have. */
-bool onnx_save_network(const Network *network, FileParts *parts, const char *path, bool overwrite, Error *err);
+bool onnx_save_network(const Network *network, const char *path, bool overwrite, Error *err);
 
 /* ---- engine ------------------------------------------------------------------------------------------------------ */
 
@@ -87,17 +87,63 @@ void engine_set_kernels(Engine *engine, const struct Kernels *kernels);
 
 /* ---- networks ---------------------------------------------------------------------------------------------------- */
 
-const void *integers_bytes(const IntegerBytes *integers);
 /* Adds a note for whoever loads it. */
 bool network_note(Network *network, Error *err, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void net_tensor_done(NetTensor *tensor); /* frees what it holds */
+const void *stored_bytes(const StoredBytes *bytes);
+/* Reads all tensors of a new network; those that are no numbers are carried, with a note. */
+bool network_load_tensors(Network *network, Checkpoint *checkpoint, Error *err);
+/* Adds the further names of tied tensors, which the metadata of a safetensors file holds. */
+bool network_load_ties(Network *network, const Checkpoint *checkpoint, Error *err);
+bool network_copy_tensors(Network *copy, const Network *network, Error *err);
+void network_free_tensors(Network *network);
+void tensor_put(Network *network, size_t index, Tensor *tensor); /* network_replace of this one tensor alone */
+/* Takes out the tensors that `drop` (tensor_count booleans) marks. Before there are layers or a graph. */
+bool network_drop_tensors(Network *network, const bool *drop, Error *err);
+
+/* Tensors by name; for as long as the network's tensors stay as they are. */
+typedef struct TensorNames {
+    const Network *network;
+    const NetTensor **sorted;
+} TensorNames;
+bool tensor_names_begin(TensorNames *names, const Network *network, Error *err);
+void tensor_names_done(TensorNames *names);
+bool tensor_names_find(const TensorNames *names, const char *name, size_t *index);
+/* How many names begin with the first `length` bytes of `prefix`. */
+size_t tensor_names_below(const TensorNames *names, const char *prefix, size_t length);
+
+/* "HEAD: 'a' (WHAT), 'b' (WHAT) and 3 more", a note of a network. From {.head = ...}. */
+typedef struct NameList {
+    const char *head;
+    Str text;
+    size_t count;
+} NameList;
+void name_list_add(NameList *list, const char *name, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void name_list_clear(NameList *list);
+void name_list_text(const NameList *list, Str *out);
+bool name_list_note(NameList *list, Network *network, Error *err); /* no note where nothing was added; ends the list */
+
+/* Weights that stand in several tensors become one tensor each (parametrise.c), before an architecture is recognised.
+ */
+bool network_fold(Network *network, Error *err);
+
+/* What kind of layer a tensor is the weight of, by its name, its shape and what stands beside it; LAYER_KIND_COUNT: of
+ * none. */
+LayerKind layer_kind_of(const TensorNames *names, size_t tensor);
+bool layer_named_weight(const char *name); /* it ends as weights do */
 /* Fills network->layers from the graph, or from ranks and names where there is none (`architecture` NULL). */
 bool network_list_layers(Network *network, const Architecture *architecture, Error *err);
+/* Notes the tensors of two axes or more that are no layers. */
+bool network_note_unlisted(Network *network, Error *err);
 bool network_copy_layers(Network *copy, const Network *network, Error *err);
 void network_free_layers(Network *network);
 
-/* The normalisation that networks of this input and number of classes are usually trained with; channels 0 where there
- * is none to guess. */
-Normalisation normalisation_guess(unsigned channels, unsigned classes);
+/* The mean and deviation of a normalising layer in front of the network: two tensors PREFIX.mean and PREFIX.std, or mu
+ * and sigma, of one value a channel. They leave the network, with a note; *out has channels 0 where there are none. */
+bool normalisation_from_tensors(Network *network, Normalisation *out, Error *err);
+/* Sets normalisation and normalise_why from the graph and the tensors' names; leaves both where nothing is known. */
+void normalisation_assume(Network *network);
+/* That of the dataset that has such images, for a new network; channels 0 where none is known. */
+Normalisation normalisation_usual(unsigned channels, unsigned classes);
 
 #endif

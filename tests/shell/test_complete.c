@@ -46,7 +46,7 @@ static void test_offers(void **state) {
     assert_string_equal(offers("load data x images:samples/pic"), "images:samples/pictures/");
     assert_string_equal(offers("load data x npy:samples/pic"), "npy:samples/pictures/");
     assert_string_equal(offers("load data x npy:a.npy,samples/pic"), "samples/pictures/");
-    assert_string_equal(offers("load net x y --normalise c"), "cifar10 cifar100");
+    assert_string_equal(offers("load net x y --normalise c"), "cifar10 cifar10-kuangliu cifar100");
     fixture_works(session, "sratio base --as ratios");
     assert_string_equal(offers("plot ratios --y s_"), "s_ratio");
     assert_string_equal(offers("reconstruct "), "pred");

@@ -228,6 +228,19 @@ static bool index_unmapped(const char *path) {
     return two_shards(path, 8, ONE("a"), "{" TENSOR("b", "F16", "1", "0,2") "," TENSOR("more", "F16", "1", "2,4") "}");
 }
 
+/* Ties to itself, in a circle, to what is not there; and one that is sound. */
+CASE(tie_circle,
+     "{\"__metadata__\":{\"a.w\":\"a.w\",\"b.w\":\"c.w\",\"c.w\":\"b.w\",\"d.w\":\"e.w\",\"f.w\":\"a.w\"}," TENSOR(
+         "a.w", "F32", "2,2", "0,16") "}",
+     16)
+
+/* Parts of weights with no elements, and parts that name themselves. */
+CASE(parts_of_nothing,
+     "{" TENSOR("weight_g", "F32", "0,1", "0,0") "," TENSOR("weight_v", "F32", "0,4", "0,0") "," TENSOR(
+         "b.weight_u", "F32", "0", "0,0") "," TENSOR("b.weight_orig", "F32", "0,4",
+                                                     "0,0") "," TENSOR("_g", "F32", "2,2", "0,16") "}",
+     16)
+
 const HostileCase hostile_safetensors[] = {
     {12, "12-seven-bytes.safetensors", "net", seven_bytes, 3, "not a checkpoint of any known format"},
     {13, "13-length-2-64.safetensors", "net", length_2_64, 3, "header length 18446744073709551615"},
@@ -268,6 +281,8 @@ const HostileCase hostile_safetensors[] = {
     {32, "32-even-f4.safetensors", "net", even_f4, 3, "cannot be used as numbers"},
     {33, "33-zero-dim-and-rank-0.safetensors", "net", zero_dim_and_rank_0, 0, NULL},
     {33, "33-rank-33.safetensors", "net", rank_33, 5, "more than 32 dimensions"},
+    {33, "33-parts-of-nothing.safetensors", "net", parts_of_nothing, 0, NULL},
+    {33, "33-ties-in-a-circle.safetensors", "net", tie_circle, 0, NULL},
     {34, "34-leading-space.safetensors", "net", leading_space, 0, NULL},
     {35, "35-ten-million-entries.safetensors", "net", many_entries, 5, "more than 1000000 metadata entries"},
     {35, "35-a-million-tensors.safetensors", "net", many_tensors, 5, "more than 1000000 tensors"},

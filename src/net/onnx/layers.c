@@ -80,7 +80,7 @@ int tensor_index(Converter *c, Value *constant, Tensor *derived) {
     if (derived) return tensor_derived(c, stored_name(constant), derived);
     if (constant->placed > 0) return constant->placed - 1;
     const bool as_stored = constant->stored && !constant->tensor && loaded >= 0 &&
-                           !c->network->tensors[loaded].integers &&
+                           !network_integer(c->network, (size_t)loaded) &&
                            same_shape(constant, c->network->tensors[loaded].tensor);
     const int index = as_stored ? loaded : tensor_derived(c, stored_name(constant), constant_tensor(c, constant));
     constant->placed = index + 1;

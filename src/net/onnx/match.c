@@ -31,7 +31,7 @@ static bool same_shape(const Tensor *a, const Tensor *b) {
 static int find_tensor(const Match *m, const char *name, const Tensor *shape) {
     for (size_t i = 0; i < m->network->tensor_count; i++)
         if (strcmp(m->network->tensors[i].name, name) == 0 && same_shape(m->network->tensors[i].tensor, shape) &&
-            !m->network->tensors[i].integers)
+            !network_integer(m->network, i))
             return (int)i;
     return NO_TENSOR;
 }
@@ -50,8 +50,8 @@ static bool is_layer(const Op *op) {
 /* The network's next tensor from `from` on that can be a layer's weight. */
 static size_t next_weight(const Match *m, size_t from) {
     for (; from < m->network->tensor_count; from++) {
-        const NetTensor *tensor = &m->network->tensors[from];
-        if (!tensor->integers && (tensor->tensor->rank == 4 || tensor->tensor->rank == 2)) break;
+        const Tensor *tensor = m->network->tensors[from].tensor;
+        if (!network_integer(m->network, from) && (tensor->rank == 4 || tensor->rank == 2)) break;
     }
     return from;
 }
@@ -126,7 +126,7 @@ static int part_of(const Match *m, const char *name, size_t length, const char *
     for (size_t i = 0; i < m->network->tensor_count; i++) {
         const NetTensor *tensor = &m->network->tensors[i];
         if (strncmp(tensor->name, name, length) == 0 && strcmp(tensor->name + length, suffix) == 0 &&
-            tensor->tensor->rank == 1 && tensor->tensor->dim[0] == channels && !tensor->integers)
+            tensor->tensor->rank == 1 && tensor->tensor->dim[0] == channels && !network_integer(m->network, i))
             return (int)i;
     }
     return NO_TENSOR;
@@ -303,7 +303,7 @@ static bool check_rest(Match *m) {
     const char *first = NULL;
     size_t rest = 0;
     for (size_t i = 0; i < m->used_count; i++) {
-        if (m->used[i] || m->network->tensors[i].integers) continue;
+        if (m->used[i] || network_integer(m->network, i)) continue;
         if (!first) first = m->network->tensors[i].name;
         rest++;
     }

@@ -89,23 +89,20 @@ static bool name_tensors(Converter *c, const Graph *graph, const bool *used) {
 }
 
 /* Keeps the tensors that operations read, in their order; the graph's indices follow. */
-static void drop_unused(Converter *c, Graph *graph, const bool *used, int *place) {
-    Network *network = c->network;
-    size_t kept = 0;
-    for (size_t i = 0; i < network->tensor_count; i++) {
-        place[i] = used[i] ? (int)kept : NO_TENSOR;
-        if (used[i])
-            network->tensors[kept++] = network->tensors[i];
-        else
-            net_tensor_done(&network->tensors[i]);
+static bool drop_unused(Converter *c, Graph *graph, bool *used, int *place) {
+    int kept = 0;
+    for (size_t i = 0; i < c->network->tensor_count; i++) {
+        place[i] = kept;
+        kept += used[i];
+        used[i] = !used[i];
     }
-    network->tensor_count = kept;
     for (size_t i = 0; i < graph->count; i++) {
         Op *op = &graph->ops[i];
         int *const tensors[] = {&op->weight, &op->bias, &op->mean, &op->variance};
         for (size_t k = 0; k < 4; k++)
             if (*tensors[k] >= 0) *tensors[k] = place[*tensors[k]];
     }
+    return network_drop_tensors(c->network, used, c->err);
 }
 
 static int compare_order(const void *a, const void *b) {
@@ -159,8 +156,7 @@ bool converter_name(Converter *c, Graph *graph) {
             if (tensors[k] >= 0) used[tensors[k]] = true;
     }
     ok = ok && name_tensors(c, graph, used);
-    if (ok) drop_unused(c, graph, used, place);
-    ok = ok && make_unique(c);
+    ok = ok && drop_unused(c, graph, used, place) && make_unique(c);
     for (size_t i = 0; ok && i < graph->count; i++) name_operation(c->network, &graph->ops[i]);
     mem_free(used);
     mem_free(place);

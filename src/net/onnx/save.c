@@ -106,8 +106,14 @@ static const char *plain_node(Saver *s, const Op *op, const char *type, const ch
     return output;
 }
 
+/* Tied tensors are one initialiser. */
+static size_t own_index(const Saver *s, int index) {
+    const size_t tied = s->network->tensors[index].tied;
+    return tied ? tied - 1 : (size_t)index;
+}
+
 static const char *tensor_name(const Saver *s, int index) {
-    return s->network->tensors[index].name;
+    return s->network->tensors[own_index(s, index)].name;
 }
 
 /* The operation's input as images x channels x height x width, or as images x features. */
@@ -372,21 +378,19 @@ static bool name_values(Saver *s) {
 }
 
 /* The tensors that operations read, each once. */
-static bool put_tensors(Saver *s, const FileParts *parts) {
-    bool *used = mem_alloc(parts->count, sizeof *used, s->err);
+static bool put_tensors(Saver *s) {
+    bool *used = mem_alloc(s->network->tensor_count, sizeof *used, s->err);
     if (!used) return false;
     for (size_t i = 0; i < s->graph->count; i++) {
         const Op *op = &s->graph->ops[i];
         const int tensors[] = {op->weight, op->bias, op->mean, op->variance};
         for (size_t k = 0; k < 4; k++)
-            if (tensors[k] >= 0) used[tensors[k]] = true;
+            if (tensors[k] >= 0) used[own_index(s, tensors[k])] = true;
     }
-    for (size_t i = 0; i < parts->count; i++) {
-        TensorOut tensor = parts->tensors[i];
-        if (!used[i]) continue;
-        tensor.dtype = DTYPE_F32;
-        tensor.data = s->network->tensors[i].tensor->data;
-        onnx_tensor(&s->writer, &tensor, s->err);
+    for (size_t i = 0; i < s->network->tensor_count; i++) {
+        const NetTensor *from = &s->network->tensors[i];
+        const TensorOut tensor = {from->name, DTYPE_F32, from->tensor->rank, from->tensor->dim, from->tensor->data};
+        if (used[i]) onnx_tensor(&s->writer, &tensor, s->err);
     }
     mem_free(used);
     return !s->writer.failed;
@@ -418,7 +422,8 @@ static size_t keep_metadata(FileParts *parts) {
     return kept;
 }
 
-bool onnx_save_network(const Network *network, FileParts *parts, const char *path, bool overwrite, Error *err) {
+bool onnx_save_network(const Network *network, const char *path, bool overwrite, Error *err) {
+    FileParts parts = {0};
     Saver s = {.network = network, .graph = network->graph, .err = err};
     if (!network->graph)
         return error_set(err, STATUS_USAGE, "%s: an ONNX file holds a graph, and this network has none: %s", path,
@@ -426,11 +431,11 @@ bool onnx_save_network(const Network *network, FileParts *parts, const char *pat
     Shape *shapes = mem_alloc(network->graph->count, sizeof *shapes, err);
     s.shapes = shapes;
     bool ok = shapes && graph_find_shapes(s.graph, s.graph->height, s.graph->width, shapes, err) && name_values(&s) &&
-              put_tensors(&s, parts);
+              put_tensors(&s) && network_parts(network, &parts, err);
     if (ok) put_nodes(&s);
     ok = ok && !s.failed && !s.writer.failed;
     if (ok)
-        ok = onnx_save(&s.writer, path, overwrite, parts->metadata, keep_metadata(parts), err);
+        ok = onnx_save(&s.writer, path, overwrite, parts.metadata, keep_metadata(&parts), err);
     else if (!strstr(err->text, path))
         error_prefix(err, "%s", path);
     onnx_writer_done(&s.writer);
@@ -439,5 +444,6 @@ bool onnx_save_network(const Network *network, FileParts *parts, const char *pat
     mem_free(s.names);
     mem_free(s.flat);
     mem_free(shapes);
+    file_parts_done(&parts);
     return ok;
 }

@@ -97,6 +97,7 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
 #define ALPHA_HELP "weight of L_KD beside the cross-entropy (1 where there is a teacher)"
 
 static const ArgSpec positionals[] = {{.name = "NET", .kind = ARG_NEW, .help = "what to call the network"}, {0}};
+#define X(name, channels, means, stds) "|" name
 static const ArgSpec options[] = {
     {.name = "arch",
      .kind = ARG_TEXT,
@@ -119,7 +120,7 @@ static const ArgSpec options[] = {
     {.name = "normalise",
      .kind = ARG_TEXT,
      .value = "MEAN/STD",
-     .choices = "cifar10|cifar100|fashion-mnist|none|data",
+     .choices = "data" NORMALISATIONS(X),
      .help = "input normalisation (by channels and classes; for others that of the images, as data takes it)"},
     OPTIONS_LENGTH("30 epochs"),
     OPTIONS_WATCH,
@@ -134,6 +135,7 @@ static const ArgSpec options[] = {
     OPTIONS_OPTIMISER("sgd", "0.2", "1e-5", "one-cycle", "learning rate"),
     OPTIONS_EVERY,
     {0}};
+#undef X
 static const char *const examples[] = {
     "fit small --arch resnet8 --widths 8 --data test --epochs 1",
     "fit pupil --arch resnet8 --widths 8 --data test --epochs 1 --teacher base --alpha 2 --temperature 4", NULL};

@@ -77,6 +77,10 @@ static bool add_title(const Args *args, const Dataset *data, uint64_t index, con
     unsigned predicted;
     double probability;
     if (!predict_image(network, data, shown->values, &predicted, &probability, err)) return false;
+    if (isnan(probability)) {
+        str_addf(out, "; %s has no logits for it (NaN or infinite)", args_text(args, "net"));
+        return true;
+    }
     str_addf(out, "; %s says", args_text(args, "net"));
     add_class(data, "", predicted, out);
     str_addf(out, " (%.1f %%)", 100 * probability);

@@ -71,7 +71,7 @@ static Table *layer_table(const Network *network, const bool *chosen, Error *err
         Str shape = {0};
         shape_text(weight->rank, weight->dim, &shape);
         table_text(table, layer->name);
-        table_text(table, layer->convolution ? "convolution" : "linear");
+        table_text(table, layer_kind_name(layer->kind));
         table_text(table, str_text(&shape));
         table_integer(table, (int64_t)weight->count);
         table_text(table, layer->predicted ? "yes" : "no");
@@ -85,7 +85,7 @@ static Table *layer_table(const Network *network, const bool *chosen, Error *err
                (unsigned long long)layers);
     if (network->normalisation.channels) {
         Str text = {0};
-        normalisation_text(&network->normalisation, &text);
+        network_normalisation(network, &text);
         table_note(table, "normalisation", "%s", str_text(&text));
         str_done(&text);
     }
