@@ -289,7 +289,7 @@ bool onnx_recognise(Network *network, Checkpoint *checkpoint, Error *err) {
         if (!ok) *err = why;
         ok = ok && tell(network, &c, graph, count_dropped(loaded, network), folded, all, err) &&
              describe(network, model, err);
-    } else if (why.status == STATUS_LIMIT) {
+    } else if (why.status == STATUS_LIMIT || why.status == STATUS_BAD_INPUT) { /* memory, or the file */
         *err = why;
         ok = false;
     } else {

@@ -23,6 +23,7 @@ bool node_refuse(Converter *c, const OnnxNode *node, const char *why, ...) {
     const char *name = *node->name ? node->name : node->output_count > 0 ? node->outputs[0] : "";
     Str text = {0};
     va_list args;
+    if (c->err->status != STATUS_OK) return false; /* what went wrong before is the reason: memory, the file */
     va_start(args, why);
     str_addv(&text, why, args);
     va_end(args);
@@ -191,7 +192,9 @@ static bool read_numbers(Converter *c, const OnnxTensor *tensor, double *out) {
 bool value_numbers(Converter *c, Value *value) {
     if (value->kind != VALUE_CONSTANT || value->count > FOLD_MAX) return false;
     if (value->numbers) return true;
-    if (!value->stored || !value->stored->number) return false;
+    if (!value->stored || !value->stored->number || value->stored->dtype == DTYPE_C64 ||
+        value->stored->dtype == DTYPE_C128)
+        return false;
     double *numbers = converter_room(c, value->count, sizeof *numbers);
     if (!numbers || !read_numbers(c, value->stored, numbers)) return false;
     value->numbers = numbers;
