@@ -116,6 +116,8 @@ typedef struct NetworkOptions {
     const char *architecture; /* NULL: recognise; else FAMILY[:VARIANT,...] or FILE.lua[:VARIANT,...], refused (naming
                                  the tensor) where it does not fit */
     const char *prefix;       /* NULL: find it; else the tensors whose names begin so are the network */
+    const char *graph;        /* NULL: the architecture is recognised; else an ONNX file that has it, which is matched
+                                 with the tensors by their names, else by order and shape */
     const char *normalise;    /* as normalisation_parse; NULL: from the file's metadata or tensors, else assumed from
                                  the names of the tensors, the channels and the number of classes */
     const char *key;          /* the dotted path of the state dict to take (checkpoint_open_key); NULL: by itself */
@@ -145,7 +147,8 @@ void network_normalisation(const Network *network, Str *out);
 void network_replace(Network *network, size_t index, Tensor *tensor);
 
 /* Atomic save by extension: .safetensors (lineage, normalisation, architecture, quantisers and the file's own metadata
- * with it) or .npz, which has no place for quantisers and is then STATUS_USAGE; so are others. Every tensor in the
+ * with it), .onnx (needs a graph; float32, lineage and normalisation as metadata) or .npz, which has no place for
+ * quantisers. STATUS_USAGE where that is not so, and for others. Every tensor in the
  * dtype of its file, those that were not changed bit for bit; tied ones once (an npz, which cannot say so, has each).
  */
 bool network_save(const Network *network, const char *path, bool overwrite, Error *err);

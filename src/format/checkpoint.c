@@ -264,6 +264,8 @@ static Checkpoint *open_kind(File *file, FileKind kind, const char *key, bool sh
         return open_zip(file, key, err);
     case FILE_NPY:
         return npy_open(file, key, err);
+    case FILE_ONNX:
+        return onnx_open(file, err);
     case FILE_GZIP:
         return refuse(file, err, "gzip data, not a checkpoint; gunzip it and open what is in it");
     case FILE_IDX:

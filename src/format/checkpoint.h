@@ -58,6 +58,7 @@ Checkpoint *shards_open(File *file, Error *err);
 Checkpoint *torch_legacy_open(File *file, const char *key, Error *err);
 Checkpoint *torch_tar_open(File *file, const char *key, Error *err);
 Checkpoint *npy_open(File *file, const char *key, Error *err);
+Checkpoint *onnx_open(File *file, Error *err);
 /* A pickle of NumPy arrays from `offset` on; `npy`: as the object of an npy. */
 Checkpoint *python_pickle_open(File *file, uint64_t offset, bool npy, const char *key, Error *err);
 /* The same by content, of whatever format, a shard index apart where `shard`; a "module." stays where it is. */

@@ -178,6 +178,38 @@ static bool is_idx(const Head *head) {
            head->bytes[3] <= 8;
 }
 
+/* A varint of the head; false where it does not end there. */
+static bool head_varint(const Head *head, size_t *at, uint64_t *value) {
+    *value = 0;
+    for (unsigned shift = 0; shift < 64 && *at < head->length; shift += 7) {
+        const uint8_t byte = head->bytes[(*at)++];
+        *value |= (uint64_t)(byte & 0x7F) << shift;
+        if (byte < 0x80) return true;
+    }
+    return false;
+}
+
+/* protobuf has no magic. An ONNX model is fields of ModelProto: ir_version (1) and model_version (5) are numbers, the
+ * producer's texts (2, 3, 4, 6) are text, and there is a graph (7), an operator set (8) or the end of the head. */
+static bool is_onnx(const Head *head) {
+    size_t fields = 0;
+    for (size_t at = 0; at < head->length; fields++) {
+        uint64_t tag, value;
+        if (!head_varint(head, &at, &tag) || !head_varint(head, &at, &value)) return false;
+        const bool text = tag == 0x12 || tag == 0x1a || tag == 0x22 || tag == 0x32;
+        if (tag == 0x3a) return fields > 0;
+        if (tag == 0x42) return value > 0 && at < head->length && (head->bytes[at] == 0x0a || head->bytes[at] == 0x10);
+        if (tag == 0x08 || tag == 0x28) continue;
+        if (!text || value > head->file_size) return false;
+        if (value > head->length - at) return fields > 0 && tag == 0x32; /* a long doc_string */
+        if (!text_valid_utf8((const char *)head->bytes + at, (size_t)value)) return false;
+        for (uint64_t i = 0; i < value && tag != 0x32; i++)
+            if (head->bytes[at + i] < ' ') return false;
+        at += (size_t)value;
+    }
+    return false;
+}
+
 static FileKind classify(const Head *head) {
     if (is_safetensors(head)) return FILE_SAFETENSORS;
     if (holds(head, 0, "PK\3\4", 4) || holds(head, 0, "PK\5\6", 4)) return FILE_ZIP;
@@ -187,6 +219,7 @@ static FileKind classify(const Head *head) {
     if (holds(head, 0, "\211PNG\r\n\032\n", 8) || holds(head, 0, "\377\330\377", 3)) return FILE_PICTURE;
     if (head->length >= 2 && head->bytes[0] == 0x80 && head->bytes[1] >= 1 && head->bytes[1] <= 5)
         return is_torch_legacy(head) ? FILE_TORCH_LEGACY : FILE_PICKLE;
+    if (is_onnx(head)) return FILE_ONNX;
     if (is_text(head)) {
         bool index = first_visible(head, 0) == '{' && memmem(head->bytes, head->length, "\"weight_map\"", 12);
         return index ? FILE_SHARD_INDEX : FILE_TEXT;

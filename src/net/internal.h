@@ -46,6 +46,18 @@ void tensor_add(TensorBuilder *builder, unsigned rank, const uint64_t *dim, cons
  * for does not fit. */
 bool architecture_recognise(Network *network, const NetworkOptions *options, Error *err);
 
+/* ---- ONNX -------------------------------------------------------------------------------------------------------- */
+
+/* Sets architecture or why_unknown, graph and notes of a network whose tensors come from an ONNX file (src/net/onnx);
+ * tensors that no layer reads are dropped. False only where memory ran out. */
+bool onnx_recognise(Network *network, Checkpoint *checkpoint, Error *err);
+/* Gives the network, whose tensors come from another file, the graph of the ONNX file `path`. Batch norm that an
+ * exporter folded is put back where the network has it. STATUS_BAD_INPUT, naming the layer, where they do not fit. */
+bool onnx_take_graph(Network *network, const char *path, Error *err);
+/* Saves the network as float32. STATUS_USAGE where it has no graph, or an operation that
+ * ONNX does not have. */
+bool onnx_save_network(const Network *network, const char *path, bool overwrite, Error *err);
+
 /* ---- engine ------------------------------------------------------------------------------------------------------ */
 
 /* Lets an engine run on other kernels than the best (tests run all of them). */
@@ -54,6 +66,9 @@ void engine_set_kernels(Engine *engine, const struct Kernels *kernels);
 
 /* ---- networks ---------------------------------------------------------------------------------------------------- */
 
+/* Adds a note for whoever loads it. */
+bool network_note(Network *network, Error *err, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void net_tensor_done(NetTensor *tensor); /* frees what it holds */
 const void *stored_bytes(const StoredBytes *bytes);
 /* Reads all tensors of a new network; those that are no numbers are carried, with a note. */
 bool network_load_tensors(Network *network, Checkpoint *checkpoint, Error *err);

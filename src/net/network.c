@@ -3,6 +3,19 @@
 
 #include <string.h>
 
+#include "weft/onnx.h"
+
+bool network_note(Network *network, Error *err, const char *format, ...) {
+    Str text = {0};
+    va_list args;
+    va_start(args, format);
+    str_addv(&text, format, args);
+    va_end(args);
+    const bool ok = str_ok(&text, err) && key_value_add(&network->notes, &network->note_count, "note", text.text, err);
+    str_done(&text);
+    return ok;
+}
+
 /* ---- loading ----------------------------------------------------------------------------------------------------- */
 
 static bool ends_with(const char *text, const char *end) {
@@ -133,12 +146,18 @@ Network *network_from_checkpoint(Checkpoint *checkpoint, const NetworkOptions *o
     Network *network = mem_alloc(1, sizeof *network, err);
     if (!network) return NULL;
     if (!options) options = &defaults;
+    const bool onnx = checkpoint_onnx(checkpoint) && !options->architecture;
     Normalisation own;
     bool done = network_load_tensors(network, checkpoint, err) && network_load_ties(network, checkpoint, err) &&
-                network_fold(network, err) && load_notes(network, checkpoint, err) &&
+                (onnx || network_fold(network, err)) && load_notes(network, checkpoint, err) &&
                 load_metadata(network, checkpoint, err) && load_lineage(network, checkpoint, options->own, err) &&
                 normalisation_from_tensors(network, &own, err);
-    done = done && find_graph(network, checkpoint, options, err);
+    if (done && options->graph)
+        done = onnx_take_graph(network, options->graph, err);
+    else if (done && onnx)
+        done = onnx_recognise(network, checkpoint, err);
+    else if (done)
+        done = find_graph(network, checkpoint, options, err);
     if (done && network_list_layers(network, err) && network_note_unlisted(network, err) &&
         load_normalisation(network, checkpoint, options->normalise, &own, err) &&
         quantisers_read(network, checkpoint, err))

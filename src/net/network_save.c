@@ -5,8 +5,8 @@
  * to float32 in a run's files, and where the weights are integers times a scale, which rounding would spoil. Tied
  * tensors are written once; the others' names are metadata, {"head.weight": "embed.weight"}, as safetensors' save_model
  * has it. Metadata of a safetensors file besides: format ("pt", which the Python readers expect), weft.architecture,
- * weft.graph, weft.normalise, weft.lineage: a JSON array of {"what": ..., "command": ...}, oldest first; weft.quantisers
- * and weft.bits (quantisers.c); and what the file that was loaded had.
+ * weft.graph, weft.normalise, weft.lineage: a JSON array of {"what": ..., "command": ...}, oldest first;
+ * weft.quantisers and weft.bits (quantisers.c); and what the file that was loaded had.
  */
 #include "net/internal.h"
 
@@ -229,8 +229,9 @@ bool network_keep(const Network *network, const char *path, bool overwrite, Erro
 bool network_save(const Network *network, const char *path, bool overwrite, Error *err) {
     const char *dot = strrchr(path, '.');
     bool safetensors = dot && strcasecmp(dot, ".safetensors") == 0, npz = dot && strcasecmp(dot, ".npz") == 0;
+    if (dot && strcasecmp(dot, ".onnx") == 0) return onnx_save_network(network, path, overwrite, err);
     if (!safetensors && !npz)
-        return error_set(err, STATUS_USAGE, "%s: a network is saved as .safetensors or .npz", path);
+        return error_set(err, STATUS_USAGE, "%s: a network is saved as .safetensors, .onnx or .npz", path);
     if (npz && network_quantisers(network) > 0)
         return error_set(err, STATUS_USAGE, "%s: an npz file has no place for quantisers; save it as .safetensors",
                          path);

@@ -313,14 +313,15 @@ bool network_copy_tensors(Network *copy, const Network *network, Error *err) {
     return true;
 }
 
-static void tensor_done(NetTensor *tensor) {
+void net_tensor_done(NetTensor *tensor) {
     mem_free(tensor->name);
     tensor_release(tensor->tensor);
     bytes_release(tensor->bytes);
+    *tensor = (NetTensor){0};
 }
 
 void network_free_tensors(Network *network) {
-    for (size_t i = 0; i < network->tensor_count; i++) tensor_done(&network->tensors[i]);
+    for (size_t i = 0; i < network->tensor_count; i++) net_tensor_done(&network->tensors[i]);
     for (size_t i = 0; i < network->carried_count; i++) {
         mem_free(network->carried[i].name);
         bytes_release(network->carried[i].bytes);
@@ -335,7 +336,7 @@ bool network_drop_tensors(Network *network, const bool *drop, Error *err) {
     for (size_t i = 0; i < network->tensor_count; i++) {
         NetTensor tensor = network->tensors[i];
         if (drop[i]) {
-            tensor_done(&tensor);
+            net_tensor_done(&tensor);
             continue;
         }
         if (tensor.tied) tensor.tied = place[tensor.tied - 1]; /* 0 where the other is gone: it is its own then */

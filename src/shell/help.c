@@ -119,6 +119,28 @@ const HelpTopic help_topics[] = {
      "\n"
      "A step takes the gradient through a batch of kernels; the loss over all of them, a common factor of that gradient, is evaluated\n"
      "every --refresh steps (--exact: in each). The paper's 350 epochs of CIFAR-10 are 68600 steps.\n"},
+    {"onnx", "networks from ONNX files, and back",
+     "load net NAME MODEL.onnx reads the graph and the weights (operator sets 9 to 20; PyTorch's exporters, tf2onnx,\n"
+     "Paddle). A node that weft does not have is named; the weights then still serve every analysis.\n"
+     "\n"
+     "Exporters fold batch norm into the convolutions before it, unless they are told not to. The folded weights give the\n"
+     "same logits, but S_ratio, spectra and distances of them are other numbers. weft says so when it loads such a file.\n"
+     "Either export with training=torch.onnx.TrainingMode.PRESERVE and do_constant_folding=False (the network in eval\n"
+     "mode), or take the graph from the ONNX file and the weights from the checkpoint:\n"
+     "\n"
+     "  load net a model.pth --graph model.onnx\n"
+     "\n"
+     "Layers are matched by their names, else by order and shapes. weft finds the batch norm that was folded by the weights\n"
+     "that it explains, and puts it back.\n"
+     "\n"
+     "save NAME FILE.onnx writes graph and weights, operator set 13, any number of images at a time. Batch norm and the\n"
+     "tensors' names stay; counters (num_batches_tracked) and tensors that no layer reads are left out. Quantisers of 8\n"
+     "bits become QuantizeLinear and DequantizeLinear.\n"
+     "\n"
+     "An ONNX model takes images that are normalised already. weft normalises outside of the file: it writes the mean and\n"
+     "deviation to the metadata (weft.normalise) and reads them from there; for other files, --normalise tells them. For a\n"
+     "model that takes pixels from 0 to 255, that is --normalise 0/.00392157. A softmax at the end is left out, because\n"
+     "weft works with logits. Where the file leaves the size of the images open, weft takes 224x224.\n"},
     {"corruptions", "corrupted images: --corrupt KIND:SEVERITY",
      "The 19 corruptions of CIFAR-10-C, computed by weft with the published constants, each at severity 1 to 5:\n"
      "\n" CORRUPTIONS(

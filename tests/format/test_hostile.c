@@ -175,6 +175,11 @@ static void test_pictures(void **state) {
     walk(hostile_pictures);
 }
 
+static void test_onnx(void **state) {
+    (void)state;
+    walk(hostile_onnx);
+}
+
 static void test_predictor(void **state) {
     (void)state;
     walk(hostile_predictor);
@@ -186,8 +191,9 @@ static void test_arch(void **state) {
 }
 
 static int write_list(const char *folder) {
-    const HostileCase *const lists[] = {hostile_any, hostile_safetensors, hostile_torch,     hostile_files,    hostile_npy,
-                                        hostile_datasets, hostile_predictor, hostile_pictures, hostile_arch};
+    const HostileCase *const lists[] = {hostile_any,      hostile_safetensors, hostile_torch,    hostile_files, hostile_npy,
+                                        hostile_datasets, hostile_predictor,   hostile_pictures, hostile_arch,
+                                        hostile_onnx};
     mkdir(folder, 0777); /* it may be there */
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         for (const HostileCase *hostile = lists[i]; hostile->name; hostile++) {
@@ -343,8 +349,9 @@ int main(int count, char **argument) {
         cmocka_unit_test(test_torch),         cmocka_unit_test(test_files),
         cmocka_unit_test(test_npy),           cmocka_unit_test(test_datasets),
         cmocka_unit_test(test_predictor),     cmocka_unit_test(test_arch),
-        cmocka_unit_test(test_pictures),      cmocka_unit_test(test_truncations),
-        cmocka_unit_test(test_overwritten_bytes), cmocka_unit_test(test_no_permission),
+        cmocka_unit_test(test_onnx),          cmocka_unit_test(test_pictures),
+        cmocka_unit_test(test_truncations),   cmocka_unit_test(test_overwritten_bytes),
+        cmocka_unit_test(test_no_permission),
         cmocka_unit_test(test_cut_while_reading),
         cmocka_unit_test(test_hostile_path),
     };

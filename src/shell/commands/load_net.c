@@ -20,7 +20,7 @@ static Table *network_summary(const char *name, const Network *network, Error *e
 }
 
 static bool run(Session *session, const Args *args, Result *result, Error *err) {
-    Str path = {0};
+    Str path = {0}, graph = {0};
     NetworkOptions options = {.architecture = args_text(args, "arch"),
                               .prefix = args_text(args, "prefix"),
                               .normalise = args_text(args, "normalise"),
@@ -28,9 +28,11 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     result->name = args_text(args, "NAME");
     bool ok = workspace_accepts(session, result->name, OBJECT_NETWORK, err) &&
               path_find(args_text(args, "FILE"), &path, err) &&
-              (result->network = network_load(str_text(&path), &options, err)) &&
-              lineage_say(&result->network->lineage[result->network->lineage_count - 1], args->line, err) &&
-              (result->table = network_summary(result->name, result->network, err));
+              (!args_text(args, "graph") || path_find(args_text(args, "graph"), &graph, err));
+    if (graph.length > 0) options.graph = str_text(&graph);
+    ok = ok && (result->network = network_load(str_text(&path), &options, err)) &&
+         lineage_say(&result->network->lineage[result->network->lineage_count - 1], args->line, err) &&
+         (result->table = network_summary(result->name, result->network, err));
     result->transient = true;
     for (size_t i = 0; ok && i < result->network->note_count; i++)
         output_add_note(&result->message, result->network->notes[i].key, result->network->notes[i].value);
@@ -44,6 +46,7 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
                  "architecture not recognised (%s): every analysis of weights works, evaluate does not\n",
                  result->network->why_unknown);
     str_done(&path);
+    str_done(&graph);
     return ok;
 }
 
@@ -66,6 +69,10 @@ static const ArgSpec options[] = {
      .kind = ARG_TEXT,
      .value = "PATH",
      .help = "take the state dict at this dotted path of a PyTorch file, such as state_dict_ema; show FILE lists them"},
+    {.name = "graph",
+     .kind = ARG_FILE,
+     .value = "MODEL.onnx",
+     .help = "take the graph from this ONNX file and the weights from FILE"},
     {.name = "normalise",
      .kind = ARG_TEXT,
      .choices = &(NORMALISATIONS(X))[1],

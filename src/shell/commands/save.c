@@ -35,7 +35,7 @@ static const ArgSpec positionals[] = {
     {.name = "NAME", .kind = ARG_OBJECT, .help = "the network or predictor"},
     {.name = "FILE",
      .kind = ARG_OUTPUT,
-     .help = "where to: .safetensors (with lineage and all else), networks also .npz"},
+     .help = "where to: .safetensors (with lineage and all else), networks also .onnx and .npz"},
     {0}};
 static const ArgSpec options[] = {{.name = "force", .kind = ARG_FLAG, .help = "overwrite an existing file"},
                                   {.name = "dtype",
