@@ -30,12 +30,19 @@ static void *bytes_of(Checkpoint *checkpoint, size_t index, size_t *length) {
     return out;
 }
 
+/* By its name, or by what a wrapper made of it: prefixes are the business of networks. */
+static bool find_tensor(Checkpoint *checkpoint, const char *name, size_t *index) {
+    char wrapped[128];
+    snprintf(wrapped, sizeof wrapped, "module.%s", name);
+    return checkpoint_find(checkpoint, name, index) || checkpoint_find(checkpoint, wrapped, index);
+}
+
 /* Every tensor of `plain` is in `other`: name, type, shape, bytes. */
 static void check_same(Checkpoint *plain, Checkpoint *other, const char *file) {
     for (size_t i = 0; i < checkpoint_count(plain); i++) {
         const CheckpointTensor *wanted = checkpoint_tensor(plain, i), *got;
         size_t index, length, other_length;
-        if (!checkpoint_find(other, wanted->name, &index)) fail_msg("%s: no tensor %s", file, wanted->name);
+        if (!find_tensor(other, wanted->name, &index)) fail_msg("%s: no tensor %s", file, wanted->name);
         got = checkpoint_tensor(other, index);
         if (got->dtype != wanted->dtype || got->rank != wanted->rank ||
             (got->rank > 0 && memcmp(got->dim, wanted->dim, got->rank * sizeof *got->dim) != 0))

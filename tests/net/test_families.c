@@ -1,5 +1,5 @@
 /* test_families -- small networks in the naming of public repositories are recognised from names and shapes alone, and
- * give PyTorch's logits (tests/fixtures/families.txt, by make_families.py, whose rule for weights is repeated here).
+ * give PyTorch's logits (tests/fixtures/families.list, by make_families.py, whose rule for weights is repeated here).
  */
 #include "weft/net.h"
 
@@ -156,7 +156,7 @@ static void all(void **state) {
     char folder[] = "/tmp/weft-families-XXXXXX", line[1024];
     static Case one;
     assert_non_null(mkdtemp(folder));
-    FILE *file = fopen("tests/fixtures/families.txt", "r");
+    FILE *file = fopen("tests/fixtures/families.list", "r");
     assert_non_null(file);
     while (fgets(line, sizeof line, file)) {
         line[strcspn(line, "\n")] = '\0';

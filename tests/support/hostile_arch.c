@@ -214,7 +214,7 @@ const HostileCase hostile_arch[] = {
     {291, "291-huge-pad.lua", "arch", put, 3, "pad must be a whole number"},
     {292, "292-fraction.lua", "arch", put, 3, "a pool's kernel must be a whole number"},
     {293, "293-huge-pool.lua", "arch", put, 3, "does not fit on a map of 28x28"},
-    {294, "294-nan-eps.lua", "arch", put, 3, "eps must be from 0 to 1"},
+    {294, "294-nan-eps.lua", "arch", put, 3, "eps must be from 0 to 4096"},
     {295, "295-nan-slope.lua", "arch", put, 3, "the slope must be a number"},
     {296, "296-slice.lua", "arch", put, 3, "channels 10 to 20 of 16"},
     {297, "297-shuffle.lua", "arch", put, 3, "3 groups do not divide 16 channels"},

@@ -114,10 +114,21 @@ static int out_of_memory(lua_State *lua) {
     return luaL_error(lua, "out of memory");
 }
 
-/* The module that an operation without tensors belongs to, and its word: "layer1.0." + "relu". */
+/* Whether one of the last operations has this name: those of a module follow one another. */
+static bool name_taken(const Graph *graph, const char *name) {
+    enum { NEAR = 64 };
+    for (size_t i = graph->count; i-- > 0 && i + NEAR >= graph->count;)
+        if (strcmp(graph->ops[i].name, name) == 0) return true;
+    return false;
+}
+
+/* The module that an operation without tensors belongs to, and its word: "layer1.0." + "relu", "relu2", ... */
 static void default_name(const Graph *graph, int input, const char *word, char out[NAME_MAX_LENGTH]) {
     const char *from = input > 0 ? graph->ops[input].name : "", *dot = strrchr(from, '.');
-    snprintf(out, NAME_MAX_LENGTH, "%.*s%s", dot ? (int)(dot - from) + 1 : 0, from, word);
+    const int module = dot ? (int)(dot - from) + 1 : 0;
+    snprintf(out, NAME_MAX_LENGTH, "%.*s%s", module, from, word);
+    for (unsigned i = 2; name_taken(graph, out); i++)
+        snprintf(out, NAME_MAX_LENGTH, "%.*s%s%u", module, from, word, i);
 }
 
 static int push_map(lua_State *lua, int position) {
