@@ -142,4 +142,4 @@ uninstall:
 clean:
 	rm -rf build
 
--include $(OBJECTS:.o=.d) $(TESTS:=.d) $(TEST_HELPERS:.o=.d) $(BENCHES:=.d) $(BUILD)/src/main.d
+-include $(wildcard $(BUILD)/scripts/*.d) $(OBJECTS:.o=.d) $(TESTS:=.d) $(TEST_HELPERS:.o=.d) $(BENCHES:=.d) $(BUILD)/src/main.d
