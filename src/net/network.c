@@ -23,32 +23,12 @@ static bool ends_with(const char *text, const char *end) {
     return length >= tail && strcmp(text + length - tail, end) == 0;
 }
 
-/* Weights that are stored as integers are numbers, but not those that the network was trained with. */
-static bool note_integers(Network *network, Error *err) {
-    enum { TOLD = 4 };
-    Str text = {0};
-    size_t count = 0;
-    for (size_t i = 0; i < network->tensor_count; i++) {
-        const NetTensor *tensor = &network->tensors[i];
-        if (!network_integer(network, i) || tensor->tensor->rank < 2 || !ends_with(tensor->name, "weight")) continue;
-        if (++count <= TOLD)
-            str_addf(&text, "%s'%s' (%s)", count > 1 ? ", " : "", tensor->name, dtype_name(tensor->stored));
-    }
-    if (count == 0) return true;
-    if (count > TOLD) str_addf(&text, " and %zu more", count - TOLD);
-    str_add(&text, ": integer weights are taken as they are stored, without a scale");
-    bool done = str_ok(&text, err) && key_value_add(&network->notes, &network->note_count, "note", text.text, err);
-    str_done(&text);
-    return done;
-}
-
 static bool load_notes(Network *network, const Checkpoint *checkpoint, Error *err) {
     for (size_t i = 0; i < network->tensor_count; i++)
         if (ends_with(network->tensors[i].name, "final_linear_layer.weight") &&
             !key_value_add(&network->notes, &network->note_count, "note",
                            "these are the weights of a weight predictor (load predictor reads it)", err))
             return false;
-    if (!checkpoint_metadata_find(checkpoint, "weft.kind") && !note_integers(network, err)) return false;
     for (size_t i = 0; i < checkpoint_note_count(checkpoint); i++)
         if (!key_value_add(&network->notes, &network->note_count, "note", checkpoint_note(checkpoint, i), err))
             return false;
