@@ -14,7 +14,8 @@
  *   bench fgsm NETWORK BATCH DATA     `evaluate --attack fgsm --eps 2/255` from loaded images on (its batches are its
  * own)
  *
- * The time of a step is the median over BENCH_SECONDS (2) seconds of them. A multiply-add counts as two operations;
+ * The time of a step is the median over BENCH_SECONDS (2) seconds of them; cpu is what all threads computed in a step on
+ * average, which other load on the machine disturbs less. A multiply-add counts as two operations;
  * only convolutions and linear layers are counted. Of steps with images, batch_seconds is what it takes to prepare a
  * batch, by a thread of its own, and waited the share of all the time that steps stood still for it.
  */
@@ -26,6 +27,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 
 enum { ROUNDS_MOST = 100000, ROUNDS_LEAST = 5 };
 
@@ -42,6 +44,13 @@ static int ascending(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
+/* What all threads of the process have computed so far, in seconds. */
+static double cpu_seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
 static bool measure(Case *c, const char *name, const char *of, Error *err) {
     static double seconds[ROUNDS_MOST];
     const char *limit_text = getenv("BENCH_SECONDS");
@@ -51,21 +60,21 @@ static bool measure(Case *c, const char *name, const char *of, Error *err) {
     const double waited = c->batches ? batches_waited(c->batches) : 0;
     const double prepared = c->batches ? batches_prepared(c->batches) : 0;
     fault_arm(FAULT_ALLOC, UINT64_MAX, false);
-    const double begun = clock_seconds();
+    const double begun = clock_seconds(), computed = cpu_seconds();
     while (rounds < ROUNDS_MOST && (rounds < ROUNDS_LEAST || clock_seconds() - begun < limit)) {
         const double start = clock_seconds();
         if (!c->step(c, rounds + 1, err)) return false;
         seconds[rounds++] = clock_seconds() - start;
     }
-    const double elapsed = clock_seconds() - begun;
+    const double elapsed = clock_seconds() - begun, cpu = (cpu_seconds() - computed) / (double)rounds;
     const uint64_t allocations = fault_disarm();
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
     qsort(seconds, rounds, sizeof *seconds, ascending);
     const double median = seconds[rounds / 2];
-    printf("{\"case\": \"%s\", \"of\": \"%s\", \"seconds\": %.9f, \"least\": %.9f, \"rounds\": %zu, \"gflops\": %.3f, "
+    printf("{\"case\": \"%s\", \"of\": \"%s\", \"seconds\": %.9f, \"least\": %.9f, \"cpu\": %.9f, \"rounds\": %zu, \"gflops\": %.3f, "
            "\"%s_per_second\": %.1f, \"allocations\": %llu, \"threads\": %u, \"peak_mb\": %.1f",
-           name, of, median, seconds[0], rounds, c->operations / median / 1e9, c->unit, c->items / median,
+           name, of, median, seconds[0], cpu, rounds, c->operations / median / 1e9, c->unit, c->items / median,
            (unsigned long long)allocations, pool_threads(), (double)usage.ru_maxrss / 1024);
     if (c->batches)
         printf(", \"batch_seconds\": %.9f, \"waited\": %.6f",
