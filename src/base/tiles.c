@@ -2,7 +2,8 @@
  *
  * The unit multiplies bfloat16 numbers, of 8 bits, and adds the products as float32. A float32 number is the sum of
  * three of them, high, middle and low; of the nine products of two such sums the six that matter are added, the three
- * left out lie below float32's own rounding. That is still several times faster than vector instructions.
+ * left out lie below float32's own rounding. That is still twice as fast as vector instructions. Three products are
+ * enough for a relative error of about 2^-17.
  *
  * A packed matrix is cut along its rows (of the left factor; columns of the right one) into strips of 16, a strip into
  * steps of 32 along the dimension that is summed over; a step has three tiles, one for each part. A tile is 16 x 16
@@ -18,7 +19,7 @@ enum {
     STEP = 2 * SIDE,   /* numbers along the dimension that is summed over */
     TILE = SIDE * STEP,
     PARTS = 3,
-    STRIPS = 8 /* of the left factor that stay in the second-level cache while the right one passes */
+    STRIPS = 16 /* of the left factor that stay in the second-level cache while the right one passes */
 };
 
 static size_t steps_of(size_t depth) {
@@ -37,9 +38,9 @@ size_t tiles_size(size_t rows, size_t depth) {
 #include <unistd.h>
 
 #define TARGET __attribute__((target("amx-tile,amx-bf16,avx512f,avx512bw,avx512vl,avx512dq,avx512bf16"), noinline))
-#define TARGET_INLINE                                                                          \
+#define TARGET_INLINE                                                                           \
     static inline __attribute__((target("amx-tile,amx-bf16,avx512f,avx512bw,avx512vl,avx512dq," \
-                                        "avx512bf16"),                                         \
+                                        "avx512bf16"),                                          \
                                  always_inline))
 
 /* ---- availability ------------------------------------------------------------------------------------------------ */
@@ -55,7 +56,7 @@ static void ask(void) {
         return;
     __asm__("cpuid" : "=a"(a), "=b"(b), "=c"(c), "=d"(d) : "a"(7), "c"(0));
     __asm__("cpuid" : "=a"(more), "=b"(b), "=c"(c) : "a"(7), "c"(1) : "edx");
-    const unsigned amx = 1u << 22 | 1u << 24; /* AMX-BF16, AMX-TILE */
+    const unsigned amx = 1u << 22 | 1u << 24;          /* AMX-BF16, AMX-TILE */
     if ((d & amx) != amx || !(more & 1u << 5)) return; /* AVX512-BF16 */
     available = syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
 }
@@ -70,8 +71,7 @@ bool tiles_available(void) {
 
 /* The nearest bfloat16 numbers, as float32 ones. */
 TARGET_INLINE __m512 rounded(__m512 value) {
-    return _mm512_castsi512_ps(
-        _mm512_slli_epi32(_mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(value)), 16));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(value)), 16));
 }
 
 /* Words of two: `first` in the low halves. Both hold bfloat16 numbers. */
@@ -93,9 +93,8 @@ TARGET_INLINE void neighbours(const float *from, size_t at, size_t end, __m512 *
 }
 
 /* Row `row` of the three tiles at `to`; `turned`: its column. */
-TARGET_INLINE void put(__m512 first, __m512 second, size_t row, bool turned, uint16_t *to) {
-    const __m512i places =
-        _mm512_setr_epi32(0, 16, 32, 48, 64, 80, 96, 112, 128, 144, 160, 176, 192, 208, 224, 240);
+TARGET_INLINE void put(__m512 first, __m512 second, size_t row, const bool turned, uint16_t *to) {
+    const __m512i places = _mm512_setr_epi32(0, 16, 32, 48, 64, 80, 96, 112, 128, 144, 160, 176, 192, 208, 224, 240);
     for (unsigned part = 0; part < PARTS; part++, to += TILE) {
         const __m512 a = rounded(first), b = rounded(second);
         if (turned)
@@ -150,11 +149,11 @@ TARGET_INLINE void store(const TilesProduct *p, const float *sums, size_t row, s
 }
 
 /* One part of the two left strips, of the two right ones; their products, added to the 2 x 2 tiles of the result. */
-#define LEFT(part)                                          \
-    _tile_loadd(4, left[0] + (part)*TILE, 2 * STEP);        \
+#define LEFT(part)                                   \
+    _tile_loadd(4, left[0] + (part)*TILE, 2 * STEP); \
     _tile_loadd(5, left[1] + (part)*TILE, 2 * STEP)
-#define RIGHT(part)                                         \
-    _tile_loadd(6, right[0] + (part)*TILE, 2 * STEP);       \
+#define RIGHT(part)                                   \
+    _tile_loadd(6, right[0] + (part)*TILE, 2 * STEP); \
     _tile_loadd(7, right[1] + (part)*TILE, 2 * STEP)
 #define MULTIPLY             \
     _tile_dpbf16ps(0, 4, 6); \
@@ -163,26 +162,36 @@ TARGET_INLINE void store(const TilesProduct *p, const float *sums, size_t row, s
     _tile_dpbf16ps(3, 5, 7)
 
 /* Two strips of either factor (twice the same where there is but one) into 2 x 2 tiles. */
-TARGET_INLINE void block(const uint16_t *left[2], const uint16_t *right[2], size_t steps, float *sums) {
+TARGET_INLINE void block(const uint16_t *left[2], const uint16_t *right[2], size_t steps, const bool rough,
+                         float *sums) {
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
     _tile_zero(3);
-    for (size_t step = 0; step < steps; step++) {
-        LEFT(2);
-        RIGHT(0);
-        MULTIPLY;
-        LEFT(1);
-        MULTIPLY;
-        RIGHT(1);
-        MULTIPLY;
-        LEFT(0);
-        RIGHT(2);
-        MULTIPLY;
-        RIGHT(1);
-        MULTIPLY;
-        RIGHT(0);
-        MULTIPLY;
+    for (size_t step = 0; step < steps; step++) { /* each product after one with a factor in common */
+        if (!rough) {
+            LEFT(2);
+            RIGHT(0);
+            MULTIPLY;
+            LEFT(1);
+            MULTIPLY;
+            RIGHT(1);
+            MULTIPLY;
+            LEFT(0);
+            MULTIPLY;
+            RIGHT(2);
+            MULTIPLY;
+            RIGHT(0);
+            MULTIPLY;
+        } else {
+            LEFT(1);
+            RIGHT(0);
+            MULTIPLY;
+            LEFT(0);
+            MULTIPLY;
+            RIGHT(1);
+            MULTIPLY;
+        }
         for (unsigned i = 0; i < 2; i++) {
             left[i] += PARTS * TILE;
             right[i] += PARTS * TILE;
@@ -195,7 +204,7 @@ TARGET_INLINE void block(const uint16_t *left[2], const uint16_t *right[2], size
 }
 
 /* Rows of the strips first .. end, against all columns. */
-TARGET_INLINE void band(const TilesProduct *p, size_t first, size_t end) {
+TARGET_INLINE void band(const TilesProduct *p, const bool rough, size_t first, size_t end) {
     float sums[4 * SIDE * SIDE] __attribute__((aligned(64)));
     const size_t steps = steps_of(p->depth), strip = steps * PARTS * TILE, columns = p->columns / SIDE;
     for (size_t column = 0; column < columns; column += 2)
@@ -203,12 +212,11 @@ TARGET_INLINE void band(const TilesProduct *p, size_t first, size_t end) {
             const size_t below = row + 1 < end ? row + 1 : row, beside = column + 1 < columns ? column + 1 : column;
             const uint16_t *left[2] = {p->left + row * strip, p->left + below * strip};
             const uint16_t *right[2] = {p->right + column * strip, p->right + beside * strip};
-            block(left, right, steps, sums);
+            block(left, right, steps, rough, sums);
             store(p, sums, row * SIDE, column * SIDE);
             if (beside > column) store(p, sums + SIDE * SIDE, row * SIDE, beside * SIDE);
             if (below > row) store(p, sums + 2 * SIDE * SIDE, below * SIDE, column * SIDE);
-            if (below > row && beside > column)
-                store(p, sums + 3 * SIDE * SIDE, below * SIDE, beside * SIDE);
+            if (below > row && beside > column) store(p, sums + 3 * SIDE * SIDE, below * SIDE, beside * SIDE);
         }
 }
 
@@ -221,8 +229,13 @@ TARGET void tiles_multiply(const TilesProduct *p) {
     }
     __asm__ volatile("" ::: "memory"); /* what was packed is in memory before tiles are loaded */
     _tile_loadconfig(&config);
-    for (size_t first = 0; first < strips; first += STRIPS)
-        band(p, first, first + STRIPS < strips ? first + STRIPS : strips);
+    for (size_t first = 0; first < strips; first += STRIPS) {
+        const size_t end = first + STRIPS < strips ? first + STRIPS : strips;
+        if (p->rough)
+            band(p, true, first, end);
+        else
+            band(p, false, first, end);
+    }
     _tile_release();
 }
 

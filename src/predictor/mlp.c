@@ -16,11 +16,11 @@
 #include <string.h>
 
 enum {
-    ROWS = 512,           /* of a block: OpenBLAS is at its best, and a worker's block stays in its second-level cache */
-    GROUPS_MOST = 16,     /* as many gradients are summed; */
-    GROUPS_WIDE = 8,      /* fewer where they are */
+    ROWS = 512,       /* of a block: OpenBLAS is at its best, and a worker's block stays in its second-level cache */
+    GROUPS_MOST = 16, /* as many gradients are summed; */
+    GROUPS_WIDE = 8,  /* fewer where they are */
     GRADIENT_WIDE = 1 << 20, /* numbers, or more */
-    TILES_WIDTH = 256     /* from this width on the matrix unit gains more than packing for it costs */
+    TILES_WIDTH = 256        /* from this width on the matrix unit gains more than packing for it costs */
 };
 
 /* ---- making ------------------------------------------------------------------------------------------------------ */
@@ -140,8 +140,7 @@ static bool make_buffers(Mlp *mlp, Error *err) {
         !size_mul(total, sizeof(float), &total))
         total = UINT64_MAX;
     return mem_admit(total, "a predictor this large", err) &&
-           (mlp->table = mem_alloc(mlp->table_rows * mlp->width, sizeof(float), err)) &&
-           make_packed(mlp, err) &&
+           (mlp->table = mem_alloc(mlp->table_rows * mlp->width, sizeof(float), err)) && make_packed(mlp, err) &&
            (mlp->bias = mem_alloc(widest * mlp->linear, sizeof(float), err)) &&
            (mlp->scratch = mem_alloc(scratch, sizeof(float), err)) &&
            (mlp->gradients = mem_alloc(gradients, sizeof(float), err)) &&
@@ -250,6 +249,7 @@ typedef struct Block {
     size_t first, count;
     float *activation;         /* of each hidden layer, ROWS x width */
     bool keep;                 /* all of them are needed afterwards; else two take turns and stay in cache */
+    bool rough;                /* only a sum over many kernels is wanted: 2^-15 is near enough for each */
     float *sum;                /* before the activation, the same; NULL for ReLU */
     float *delta[2];           /* ROWS x width */
     float *prediction, *error; /* ROWS x last */
@@ -308,8 +308,8 @@ static void through_layer(const Block *block, unsigned i, bool back, bool relu, 
     const size_t columns = back ? mlp->width : place->out;
     const float *bias = back ? NULL : mlp->bias + place->bias;
     if (!mlp->tiles) {
-        dense_run((back ? mlp->backward : mlp->forward) + place->weight, bias, relu, from, row, in, block->count, columns,
-                  out);
+        dense_run((back ? mlp->backward : mlp->forward) + place->weight, bias, relu, from, row, in, block->count,
+                  columns, out);
         return;
     }
     const TilesSource rows = {from, row, block->count, in, true};
@@ -320,6 +320,7 @@ static void through_layer(const Block *block, unsigned i, bool back, bool relu, 
                                   .depth = in,
                                   .bias = bias,
                                   .relu = relu,
+                                  .rough = block->rough,
                                   .out = out,
                                   .out_step = columns};
     tiles_pack(&rows, TILES_LEFT, block->packed[0]);
@@ -467,6 +468,7 @@ static void run_piece(void *context, size_t piece, unsigned worker) {
     block.kernels = pass->rest ? pass->rest + first : NULL;
     block.first = first;
     block.count = pass->rest_count - first < ROWS ? pass->rest_count - first : ROWS;
+    block.rough = pass->targets && !pass->out;
     forward(&block);
     if (pass->targets) pass->mlp->squares[piece] = set_error(&block, pass->targets, NULL);
     const unsigned outputs = pass->mlp->predictor->outputs;
