@@ -318,6 +318,7 @@ typedef struct TilesSource {
     const float *from;
     size_t step, rows, depth;
     bool deep;
+    bool rough; /* packed for rough products only */
 } TilesSource;
 size_t tiles_size(size_t rows, size_t depth); /* of a packed factor, in numbers of 16 bits */
 void tiles_pack(const TilesSource *source, TilesFactor factor, uint16_t *packed);

@@ -92,10 +92,10 @@ TARGET_INLINE void neighbours(const float *from, size_t at, size_t end, __m512 *
     *odd = _mm512_permutex2var_ps(a, _mm512_add_epi32(evens, _mm512_set1_epi32(1)), b);
 }
 
-/* Row `row` of the three tiles at `to`; `turned`: its column. */
-TARGET_INLINE void put(__m512 first, __m512 second, size_t row, const bool turned, uint16_t *to) {
+/* Row `row` of the `parts` tiles at `to`; `turned`: its column. */
+TARGET_INLINE void put(__m512 first, __m512 second, size_t row, const bool turned, unsigned parts, uint16_t *to) {
     const __m512i places = _mm512_setr_epi32(0, 16, 32, 48, 64, 80, 96, 112, 128, 144, 160, 176, 192, 208, 224, 240);
-    for (unsigned part = 0; part < PARTS; part++, to += TILE) {
+    for (unsigned part = 0; part < parts; part++, to += TILE) {
         const __m512 a = rounded(first), b = rounded(second);
         if (turned)
             _mm512_i32scatter_epi32((int *)(void *)to + row, places, words(a, b), 4);
@@ -123,7 +123,7 @@ TARGET void tiles_pack(const TilesSource *source, TilesFactor factor, uint16_t *
                     if (pair < source->depth) first = _mm512_maskz_loadu_ps(mask, from);
                     if (pair + 1 < source->depth) second = _mm512_maskz_loadu_ps(mask, from + source->step);
                 }
-                put(first, second, i, source->deep == right, packed);
+                put(first, second, i, source->deep == right, source->rough ? PARTS - 1 : PARTS, packed);
             }
 }
 

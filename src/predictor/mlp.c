@@ -200,8 +200,8 @@ static void set_layer(Mlp *mlp, unsigned i) {
     const MlpPlace *place = &mlp->place[i];
     const float *weight = mlp->parameters + layer->weight;
     if (mlp->tiles) {
-        const TilesSource forward = {weight, layer->in, layer->out, layer->in, true};
-        const TilesSource backward = {weight, layer->in, layer->in, layer->out, false};
+        const TilesSource forward = {weight, layer->in, layer->out, layer->in, true, false};
+        const TilesSource backward = {weight, layer->in, layer->in, layer->out, false, false};
         tiles_pack(&forward, TILES_RIGHT, mlp->tiles + place->forward);
         tiles_pack(&backward, TILES_RIGHT, mlp->tiles + place->backward);
     } else {
@@ -312,7 +312,7 @@ static void through_layer(const Block *block, unsigned i, bool back, bool relu, 
                   columns, out);
         return;
     }
-    const TilesSource rows = {from, row, block->count, in, true};
+    const TilesSource rows = {from, row, block->count, in, true, block->rough};
     const TilesProduct product = {.left = block->packed[0],
                                   .right = mlp->tiles + (back ? place->backward : place->forward),
                                   .rows = block->count,
@@ -345,8 +345,8 @@ static void layer_gradient(const Block *block, unsigned i, const float *delta, f
     const float *activation = block->activation + (size_t)(i - 1) * ROWS * mlp->width;
     float *to = gradient + place->weight_gradient;
     if (mlp->tiles) {
-        const TilesSource left = {delta, place->out, place->out, block->count, false};
-        const TilesSource right = {activation, mlp->width, mlp->width, block->count, false};
+        const TilesSource left = {delta, place->out, place->out, block->count, false, false};
+        const TilesSource right = {activation, mlp->width, mlp->width, block->count, false, false};
         const TilesProduct product = {.left = block->packed[0],
                                       .right = block->packed[1],
                                       .rows = place->out,

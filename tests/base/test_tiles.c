@@ -34,7 +34,7 @@ static double exact(bool deep_a, bool deep_b, size_t depth, size_t row, size_t c
 }
 
 static void multiply(bool deep_a, bool deep_b, size_t rows, size_t columns, size_t depth, TilesProduct *more) {
-    const TilesSource of_a = {a, MOST, rows, depth, deep_a}, of_b = {b, MOST, columns, depth, deep_b};
+    const TilesSource of_a = {a, MOST, rows, depth, deep_a, false}, of_b = {b, MOST, columns, depth, deep_b, false};
     memset(left, 0xff, tiles_size(MOST, MOST) * sizeof *left); /* NaN: padding must be written */
     memset(right, 0xff, tiles_size(MOST, MOST) * sizeof *right);
     tiles_pack(&of_a, TILES_LEFT, left);
