@@ -39,7 +39,9 @@ Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2))
 
 SOURCES := $(sort $(wildcard src/*/*.c src/*/*/*.c src/*/*/*/*.c))
-OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
+# Definitions of architectures go into the binary.
+ARCHITECTURES := $(sort $(wildcard src/net/arch/*.lua))
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/architectures.o
 TEST_SOURCES := $(sort $(wildcard tests/*/test_*.c))
 TESTS := $(TEST_SOURCES:%.c=$(BUILD)/%)
 TEST_HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
@@ -59,6 +61,13 @@ $(BUILD)/libweft.a: $(OBJECTS)
 $(BUILD)/%.o: %.c Makefile
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+$(BUILD)/architectures.c: $(ARCHITECTURES) scripts/embed Makefile
+	$(call say,EMBED,$@)
+	$(Q)mkdir -p $(@D) && scripts/embed $(ARCHITECTURES) > $@.new && mv $@.new $@
+
+$(BUILD)/architectures.o: $(BUILD)/architectures.c
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(TEST_HELPERS) $(BUILD)/libweft.a
 	$(call say,LINK,$@)
@@ -97,6 +106,8 @@ run-fuzzers: $(FUZZERS)
 	$(Q)for fuzzer in $^; do name=$${fuzzer##*/}; echo "  FUZZ  $$name"; \
 		mkdir -p build/fuzz/corpus/$$name build/fuzz/findings; seeds=tests/fixtures words=; \
 		if [ $$name = fuzz_shell ]; then seeds=tests/fuzz/scripts words=-dict=tests/fuzz/fuzz_shell.dict; fi; \
+		if [ $$name = fuzz_arch ]; then seeds=src/net/arch words=-dict=tests/fuzz/fuzz_arch.dict; fi; \
+		if [ $$name = fuzz_graph ]; then seeds=tests/fuzz/graphs; fi; \
 		ASAN_OPTIONS=allocator_may_return_null=1 $$fuzzer -max_total_time=$(FUZZ_SECONDS) -timeout=10 -max_len=16384 \
 			-print_final_stats=1 -verbosity=0 -artifact_prefix=build/fuzz/findings/$$name- \
 			$$words build/fuzz/corpus/$$name $$seeds || exit 1; done

@@ -281,11 +281,15 @@ typedef enum DType {
 const char *dtype_name(DType type);
 unsigned dtype_bits(DType type);
 bool dtype_integer(DType type); /* signed or not, of 8 to 64 bits; not BOOL */
+bool dtype_float(DType type);   /* real floats of 8 bits or more: what dtype_from_f32 writes */
 bool dtype_parse(const char *name, DType *out);
 /* `count` little-endian elements to float32 (round to nearest even from wider types); false for complex and sub-byte
  * types, with STATUS_BAD_INPUT "F4 values cannot be used as numbers". */
 bool dtype_to_f32(DType type, const void *bytes, uint64_t count, float *out, Error *err);
-void dtype_from_f32(DType type, const float *values, uint64_t count, void *bytes); /* F32, F16, BF16, F64 */
+/* float32 to a float type, as PyTorch converts: to the nearest, ties to even. What is too large becomes infinite, NaN
+ * in the FNUZ forms, which have no infinity, and the largest number in F8_E4M3. F8_E8M0, powers of two without a sign:
+ * the nearest one by its exponent, 1.5 going up. */
+void dtype_from_f32(DType type, const float *values, uint64_t count, void *bytes);
 
 /* A dense row-major float32 array, immutable once shared: counted references let a smoothed network share every weight
  * it did not change. */

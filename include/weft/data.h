@@ -18,25 +18,41 @@ typedef struct Dataset {
 } Dataset;
 
 /* SPEC, `limit` > 0 keeps the first that many images:
- *   fashion-mnist:train|test[:DIR]      DIR, else $WEFT_DATA/fashion-mnist, else the Debian package's folder
- *   cifar10:DIR:train|test              data_batch_*.bin (those present, in order), test_batch.bin; where there is none
- *                                       of them, the Python version's data_batch_*, test_batch
- *   cifar100:DIR:train|test             train.bin, test.bin, or Python's train, test; fine labels
+ *   fashion-mnist:train|test[:DIR]      DIR (also DIR/raw, DIR/FashionMNIST/raw), else $WEFT_DATA/fashion-mnist, else
+ *                                       the Debian package's folder
+ *   cifar10:DIR:train|test[:partial]    data_batch_*.bin in order, test_batch.bin; where there is none of them, the
+ *                                       Python version's data_batch_*, test_batch; in DIR or one folder down. A missing
+ *                                       batch is an error unless `limit` ends before it; `partial` takes the others
+ *   cifar100:DIR:train|test             train.bin, test.bin, or Python's train, test; fine labels; DIR likewise
  *   stl10:DIR:train|test|unlabeled      train_X.bin and train_y.bin, ...; unlabeled_X.bin, without labels; 3x96x96
- *   cifar10c:DIR:KIND:SEVERITY          KIND.npy (5 N, 32, 32, 3) of bytes, severity 1 first, and labels.npy (5 N)
+ *   cifar10c:DIR:KIND:SEVERITY          KIND.npy (5 N, 32, 32, 3) of bytes, severity 1 first, and labels.npy (5 N), in
+ *   cifar100c:DIR:KIND:SEVERITY         DIR or DIR/CIFAR-10-C, DIR/CIFAR-100-C
  *   idx:IMAGES,LABELS                   u8 images (N,H,W or N,C,H,W), integer labels of rank 1; plain or .gz
- *   npy:IMAGES,LABELS                   u8 images (N,H,W), (N,H,W,C) or (N,C,H,W) with C 1 or 3, where only one of the
- *                                       two can be meant; labels of rank 1 of any integer type
- *   images:DIR[:WxH]                    PNG and JPEG files (by name *.png, *.jpg, *.jpeg, whatever the case): below one
- *                                       folder for each class, classes in the order of their names, images in that of
- *                                       their paths; or in DIR itself, without labels. Without WxH they must be of one
- *                                       size, with it each is scaled (not cropped) by a triangle filter. One channel
- *                                       where all are grey, else three. What begins with a dot is left out, a class
- *                                       without images is an error, and so is a folder that links back to one above.
- *                                       `limit` takes the first image of each class, then the second, ...
+ *   npy:IMAGES,LABELS                   images (N,H,W), (N,H,W,C) or (N,C,H,W) with C 1 or 3, where only one of the two
+ *                                       can be meant: bytes, whole numbers from 0 to 255, or floats on [0, 1], which
+ *                                       become bytes (times 255, rounded; the title says by how much); labels of any
+ *                                       integer type, (N) or (N,1)
+ *   npz:FILE[:PART|:IMAGES,LABELS]      two such arrays of an archive: named images and labels, x and y, data and
+ *                                       labels, with PART (train, val, test, ...) before or behind them; the only ones
+ *                                       that can be; or those that are named. Labels may be missing
+ *   images:DIR[:PART][:OPTION,...]      PNG and JPEG files (by name *.png, *.jpg, *.jpeg, whatever the case): below one
+ *                                       folder for each class, classes in the order of their names, or of their numbers
+ *                                       where all are numbers, and images in that of their paths; or in DIR itself,
+ *                                       without labels. PART: DIR/train, DIR/val, ...; a DIR that has only such folders
+ *                                       is an error that lists them. Options, after which all must be of one size:
+ *                                         WxH, resize=WxH   scale, as Pillow's BILINEAR
+ *                                         resize=N          scale the shorter side, as torchvision's Resize
+ *                                         crop=N, crop=WxH  cut out the middle, as torchvision's CenterCrop
+ *                                         skip-broken       leave out files that cannot be read
+ *                                         classes=FILE      the class of each folder: see data/class_list.h
+ *                                       One channel where all are grey, else three. Left out, and counted in the title:
+ *                                       what begins with a dot, __MACOSX, other files, classes without images. A folder
+ *                                       that links back to one above is an error. `limit` takes the first image of each
+ *                                       class, then the second, ...
  *   sample:NAME                         NAME-images-idx3-ubyte.gz and NAME-labels-idx1-ubyte.gz in a samples folder
  *   noise:N[:CxHxW]                     N images of noise, uniform on [-1, 1); else 3x32x32; no labels
- * A missing file's error lists where was looked. An unknown kind is STATUS_USAGE and lists the kinds. */
+ * "~" where a path begins is $HOME. A missing file's error lists where was looked. An unknown kind is STATUS_USAGE and
+ * lists the kinds. */
 Dataset *dataset_load(const char *spec, uint64_t limit, Error *err);
 void dataset_free(Dataset *dataset);
 

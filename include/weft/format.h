@@ -14,9 +14,10 @@
 typedef enum FileKind {
     FILE_UNKNOWN,
     FILE_SAFETENSORS,
-    FILE_SAFETENSORS_INDEX, /* JSON with a weight_map */
-    FILE_TORCH_LEGACY,      /* five pickles, then storages */
-    FILE_ZIP,               /* torch zip or npz: the records decide */
+    FILE_SHARD_INDEX,  /* JSON with a weight_map: of safetensors or PyTorch's files */
+    FILE_TORCH_LEGACY, /* five pickles, then storages */
+    FILE_TAR,          /* PyTorch before 0.1.11, or another archive */
+    FILE_ZIP,          /* torch zip or npz: the records decide */
     FILE_NPY,
     FILE_GZIP,
     FILE_IDX,
@@ -24,8 +25,9 @@ typedef enum FileKind {
     FILE_PICTURE, /* PNG or JPEG */
     FILE_TEXT,    /* printable: most likely a script */
 } FileKind;
-/* The kind by content. Files that are recognised and refused by name (GGUF, HDF5, old torch formats, tar, git-LFS
- * pointer, empty file) are STATUS_BAD_INPUT with that name in the text. Raw CIFAR batches have no magic: FILE_UNKNOWN.
+/* The kind by content. Files that are recognised and refused by name (GGUF, HDF5, TFLite, Core ML, TensorFlow, msgpack,
+ * joblib, compressed files, git-LFS pointer, empty file) are STATUS_BAD_INPUT with that name, and what to do, in the
+ * text. Raw CIFAR batches have no magic: FILE_UNKNOWN.
  */
 bool file_kind(const File *file, FileKind *out, Error *err);
 
@@ -58,16 +60,21 @@ extern const char *const LINEAGE_NAMES[2]; /* "what", "command" */
 
 typedef struct Checkpoint Checkpoint;
 
-/* Opens any checkpoint file: safetensors, a safetensors index, PyTorch legacy or zip, npz, npy (one tensor named after
- * the file). Reads and checks the header and directory only. */
+/* Opens any checkpoint file: safetensors, PyTorch's tar, legacy and zip files, TorchScript archives (weights only), an
+ * index of safetensors or PyTorch shards, npz, npy (one tensor named after the file). Reads and checks the header and
+ * directory only. A folder is refused with what is in it. Of what a PyTorch file holds beside tensors nothing is made:
+ * a note says what was left out, and which of several state dicts was taken. */
 Checkpoint *checkpoint_open(const char *path, Error *err);
+/* The same, taking the state dict at the dotted path `key` of a PyTorch file ("state_dict_ema", "fold1.model"; "." is
+ * everything); NULL: chosen by itself. STATUS_USAGE, with what there is, for a key that is not there. */
+Checkpoint *checkpoint_open_key(const char *path, const char *key, Error *err);
 Checkpoint *checkpoint_parse(File *file,
                              Error *err); /* the same on an open file, which it takes over (also on failure) */
 void checkpoint_close(Checkpoint *checkpoint);
 
 const char *checkpoint_path(const Checkpoint *checkpoint);
-const char *
-checkpoint_format(const Checkpoint *checkpoint); /* "safetensors", "PyTorch zip", "PyTorch legacy", "npz", ... */
+const char *checkpoint_format(
+    const Checkpoint *checkpoint); /* "safetensors", "PyTorch zip", "PyTorch legacy", "PyTorch tar", "npz", ... */
 size_t checkpoint_count(const Checkpoint *checkpoint);
 const CheckpointTensor *checkpoint_tensor(const Checkpoint *checkpoint, size_t index);
 bool checkpoint_find(const Checkpoint *checkpoint, const char *name, size_t *index);
@@ -174,6 +181,7 @@ typedef struct NpyHeader {
     unsigned rank;
     uint64_t dim[TENSOR_RANK_MAX];
     uint64_t offset, bytes; /* of the data: from the start of the npy; its length */
+    const char *unread;     /* where reading failed because the array is not of numbers: what it is; else NULL */
 } NpyHeader;
 /* STATUS_BAD_INPUT where the file is no npy, or does not hold exactly the data that its header declares. */
 bool npy_open_rows(const File *file, NpyHeader *out, Error *err);

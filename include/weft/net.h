@@ -17,25 +17,72 @@ typedef struct Normalisation {
     unsigned channels;
     float mean[4], std[4];
 } Normalisation;
-/* "cifar10", "cifar100", "fashion-mnist", "none", or "M[,M,M]/S[,S,S]" with one value per channel (or one for all).
- * STATUS_USAGE else. */
+/* Known normalisations, X(name, channels, means, deviations); channels 0: one value for any number. Help, completion
+ * and parsing follow from this list. cifar10-kuangliu and half are no statistics of images, but what widespread
+ * training scripts use; stl10 is of the labelled and the unlabelled training images. */
+#define NORMALISATIONS(X)                                                        \
+    X("imagenet", 3, (.485f, .456f, .406f), (.229f, .224f, .225f))               \
+    X("cifar10", 3, (.4914f, .4822f, .4465f), (.2470f, .2435f, .2616f))          \
+    X("cifar10-kuangliu", 3, (.4914f, .4822f, .4465f), (.2023f, .1994f, .2010f)) \
+    X("cifar100", 3, (.5071f, .4865f, .4409f), (.2673f, .2564f, .2762f))         \
+    X("stl10", 3, (.4467f, .4398f, .4066f), (.2603f, .2566f, .2713f))            \
+    X("fashion-mnist", 1, (.2860f), (.3530f))                                    \
+    X("half", 0, (.5f), (.5f))                                                   \
+    X("none", 0, (0.f), (1.f))
+/* One of these names, or "M[,M,M]/S[,S,S]" with one value per channel (or one for all). STATUS_USAGE else. */
 bool normalisation_parse(const char *text, unsigned channels, Normalisation *out, Error *err);
 void normalisation_text(const Normalisation *normalisation, Str *out); /* in the form normalisation_parse reads */
+/* The name of exactly this normalisation in the list, NULL where it has none. */
+const char *normalisation_name(const Normalisation *normalisation);
 
-typedef struct IntegerBytes IntegerBytes; /* shared by reference, like tensors */
+typedef struct StoredBytes StoredBytes; /* shared by reference, like tensors */
 typedef struct NetTensor {
     char *name;
     Tensor *tensor;
-    DType stored;           /* its dtype in the file; saved as F32 unless an integer (num_batches_tracked stays I64) */
-    IntegerBytes *integers; /* the elements of an integer tensor as they were stored: float32 holds them exactly only up
-                               to 2^24; NULL for floats */
+    DType stored;       /* its dtype in the file, in which it is saved */
+    StoredBytes *bytes; /* the elements as they were stored, where float32 does not bring them back bit for bit: all
+                           integers, doubles; NULL where it does, and after network_replace */
+    size_t tied;        /* 1 + the index of an earlier tensor that this one is (tied weights): `tensor` is the same one;
+                           0: it is its own */
 } NetTensor;
 
-/* A weight layer as the analyses see it: every convolution and linear layer, in network order. */
+/* A tensor of a file that cannot be used as numbers (complex, less than a byte each); saved as it was read. */
+typedef struct CarriedTensor {
+    char *name;
+    DType dtype;
+    unsigned rank;
+    uint64_t dim[TENSOR_RANK_MAX];
+    StoredBytes *bytes;
+} CarriedTensor;
+
+/* Every kind of weight layer: X(NAME, "name", axes), `axes` those of its kernels; 0: it is no convolution. */
+#define LAYER_KINDS(X)                               \
+    X(CONV_1D, "convolution 1d", 1)                  \
+    X(CONV, "convolution", 2)                        \
+    X(CONV_3D, "convolution 3d", 3)                  \
+    X(TRANSPOSED_1D, "transposed convolution 1d", 1) \
+    X(TRANSPOSED, "transposed convolution", 2)       \
+    X(TRANSPOSED_3D, "transposed convolution 3d", 3) \
+    X(LINEAR, "linear", 0)                           \
+    X(RECURRENT, "recurrent", 0)                     \
+    X(ATTENTION, "attention", 0)                     \
+    X(EMBEDDING, "embedding", 0)                     \
+    X(BILINEAR, "bilinear", 0)
+typedef enum LayerKind {
+#define X(name, text, axes) LAYER_##name,
+    LAYER_KINDS(X)
+#undef X
+        LAYER_KIND_COUNT
+} LayerKind;
+const char *layer_kind_name(LayerKind kind);
+unsigned layer_kind_axes(LayerKind kind); /* 1 to 3 for convolutions, 0 else */
+bool layer_kind_transposed(LayerKind kind);
+
+/* A weight layer as the analyses see it, in network order. */
 typedef struct Layer {
     const char *name; /* tensor name less ".weight"; borrowed from the network */
     size_t tensor;    /* index into tensors */
-    bool convolution; /* else linear */
+    LayerKind kind;
     bool predicted;   /* a weight predictor would predict it (METHOD.md section 1) */
     int stage, block; /* from names such as layer2.0.conv1 (stage 2, block 0) or features.3 (stage -1); -1 where there
                          is none */
@@ -46,29 +93,39 @@ typedef struct Layer {
 typedef struct Network {
     NetTensor *tensors;
     size_t tensor_count;
+    CarriedTensor *carried;
+    size_t carried_count;
     Layer *layers; /* in graph order where the architecture is known, else in file order */
     size_t layer_count;
     char *architecture; /* "ResNet20 (CIFAR, option A, widths 16/32/64)"; NULL where not recognised */
     char *why_unknown;  /* why no architecture fits, for evaluate's message; NULL where one does */
     Graph *graph;       /* NULL where the architecture is not recognised */
     Normalisation normalisation;
+    const char *normalise_why; /* why it was assumed, static; NULL where a file or the user says it */
     KeyValue *lineage; /* how it was made, oldest first: key = what ("load", "lowpass"), value = the command or file */
     size_t lineage_count;
     KeyValue *notes; /* what loading wants to tell (stripped prefix, chosen dict, metadata such as best_prec1) */
     size_t note_count;
+    KeyValue *metadata; /* the file's own, saved again; a derived network keeps what is no number (a licence, not an
+                           accuracy) */
+    size_t metadata_count;
 } Network;
 
 /* Options of loading; zeroed means "recognise everything". */
 typedef struct NetworkOptions {
-    const char *architecture; /* NULL: recognise; else a name of architecture_names(), refused (naming the tensor) where
-                                 it does not fit */
-    const char *normalise;    /* NULL: from the file's metadata, else by recognition; else as normalisation_parse */
+    const char *architecture; /* NULL: recognise; else FAMILY[:VARIANT,...] or FILE.lua[:VARIANT,...], refused (naming
+                                 the tensor) where it does not fit */
+    const char *prefix;       /* NULL: find it; else the tensors whose names begin so are the network */
+    const char *normalise;    /* as normalisation_parse; NULL: from the file's metadata or tensors, else assumed from
+                                 the names of the tensors, the channels and the number of classes */
+    const char *key;          /* the dotted path of the state dict to take (checkpoint_open_key); NULL: by itself */
     bool own;                 /* a file of a run: its network goes on as it was, with no "load" in its lineage */
 } NetworkOptions;
 
-/* Loads every tensor as float32 (after the memory budget). An unknown architecture is no failure. A network saved by
- * weft brings back its lineage and normalisation. A trainer's checkpoint (metadata weft.run) is the network in it: what
- * it keeps of the run, tensors whose names begin with "state.", is left alone. */
+/* Loads every tensor as float32 (after the memory budget), and folds what stands for a weight in several tensors
+ * (weight norm, spectral norm, pruning; a note says which) into that weight. An unknown architecture is no failure. A
+ * network saved by weft brings back its lineage and normalisation. A trainer's checkpoint (metadata weft.run) is the
+ * network in it: what it keeps of the run, tensors whose names begin with "state.", is left alone. */
 Network *network_load(const char *path, const NetworkOptions *options, Error *err);
 Network *network_from_checkpoint(Checkpoint *checkpoint, const NetworkOptions *options,
                                  Error *err); /* checkpoint stays the caller's */
@@ -80,16 +137,33 @@ Network *network_copy(const Network *network, Error *err);
 /* A new network that shares all tensors and the graph, its lineage one entry longer; what a file's notes told (such as
  * an accuracy) need not hold for it, so it has none. */
 Network *network_derive(const Network *network, const char *what, const char *command, Error *err);
-/* Puts `tensor` (taken over) in the place of tensors[index]; same shape (asserted). Only on a network nobody else has
- * seen yet. */
+/* "0.485,0.456,0.406/0.229,0.224,0.225", and where it was assumed " (imagenet), assumed: WHY"; nothing where it is not
+ * known. */
+void network_normalisation(const Network *network, Str *out);
+/* Puts `tensor` (taken over) in the place of tensors[index], and of those tied to it; same shape (asserted). It is
+ * saved in the dtype of the old one, F32 where that was no float type. Only on a network nobody else has seen yet. */
 void network_replace(Network *network, size_t index, Tensor *tensor);
 
-/* Atomic save by extension: .safetensors (lineage, normalisation, architecture, quantisers as metadata) or .npz, which
- * has no place for quantisers and is then STATUS_USAGE; so are others. */
+/* Atomic save by extension: .safetensors (lineage, normalisation, architecture, quantisers and the file's own metadata
+ * with it) or .npz, which has no place for quantisers and is then STATUS_USAGE; so are others. Every tensor in the
+ * dtype of its file, those that were not changed bit for bit; tied ones once (an npz, which cannot say so, has each).
+ */
 bool network_save(const Network *network, const char *path, bool overwrite, Error *err);
+/* A line for each thing that such a file does not hold as the network does: what was rounded to its former dtype, what
+ * the format has no dtype for. */
+void network_save_notes(const Network *network, const char *path, Str *notes);
+/* The same for a run, which must find the very network again: what was changed is float32. */
+bool network_keep(const Network *network, const char *path, bool overwrite, Error *err);
 
-/* What a .safetensors of the network holds, for a caller that writes more beside it. Points into the network;
- * file_parts_done. */
+/* The network's graph as text, a line an operation (see src/net/graph/text.c), without its quantisers: what a saved
+ * file carries as weft.graph. Only with a graph. */
+bool network_graph_text(const Network *network, Str *out, Error *err);
+/* A row for each operation: name, kind, inputs, settings, shape of the result for images of the size the graph was made
+ * for, stage and block, learnable parameters, and multiply-adds per image (of convolutions and linear layers); notes
+ * "input", "parameters" and "multiply_adds" have the totals. STATUS_FAILED with why_unknown where there is no graph. */
+Table *network_graph_table(const Network *network, Error *err);
+/* What a .safetensors of network_keep holds, for a caller that writes more beside it: the tensors that are not tied to
+ * an earlier one, in order, then the carried ones. Points into the network; file_parts_done. */
 bool network_parts(const Network *network, FileParts *out, Error *err);
 
 /* FOLDER/FILE, a network that a run keeps (NetworkOptions.own), if it is the one of this network_hash: else
@@ -101,10 +175,18 @@ bool network_hash(const Network *network, char out[HASH_HEX], Error *err);
 /* Whether tensors[tensor] is learnable: weights and biases of convolutions and linear layers, gamma and beta of batch
  * norm; not running statistics and counters. By its name and type. */
 bool network_trainable(const Network *network, size_t tensor);
-uint64_t network_parameters(const Network *network); /* elements of all learnable tensors */
+bool network_integer(const Network *network, size_t tensor); /* integers or booleans: no weights */
+uint64_t network_parameters(const Network *network); /* elements of all learnable tensors, tied ones counted once */
 const Tensor *layer_weight(const Network *network, const Layer *layer);
-/* The layer's weight as a matrix: rows c_out, columns c_in/groups * kh * kw. */
+/* The layer's weight as a matrix: its first axis by all the others: c_out by c_in/groups * kh * kw for a convolution,
+ * entries by width for an embedding, the gates' rows one under another for a recurrent layer. Of a transposed
+ * convolution, stored as c_in x c_out/groups x ..., the first two axes are exchanged before. */
 void layer_matrix(const Network *network, const Layer *layer, size_t *rows, size_t *columns);
+/* Its elements: the tensor's own where it is stored so, else a copy that *copy receives too (mem_free; NULL else). NULL
+ * where memory ran out. */
+const float *layer_matrix_values(const Network *network, const Layer *layer, float **copy, Error *err);
+/* The way back: a matrix to the order of the tensor. `matrix` and `weight` must not overlap. */
+void layer_matrix_store(const Network *network, const Layer *layer, const float *matrix, float *weight);
 bool network_find_layer(const Network *network, const char *name, size_t *index,
                         Error *err); /* STATUS_USAGE, with did-you-mean */
 
@@ -118,29 +200,62 @@ void graph_quantiser_places(const Graph *graph, bool *places);
  * Only on a network nobody else has seen yet, with a graph. */
 bool network_put_quantisers(Network *network, const bool *places, const Quantiser *quantisers, Error *err);
 size_t network_quantisers(const Network *network); /* how many there are; 0 without a graph */
-/* Marks the layers that SEL names: comma-separated names or globs, index ranges (`0-6`), `stage:N`, `block:S.B`, `all`,
- * `-NAME` to leave out (a selector that only leaves out starts from all). NULL: all. `chosen` has layer_count entries.
- * Only convolutions are chosen where `convolutions_only`: indices then count convolutions (0 = the first), and naming a
- * linear layer is an error. An entry that matches nothing is STATUS_USAGE and names the nearest layer. */
-bool layer_select(const Network *network, const char *selector, bool convolutions_only, bool *chosen, Error *err);
+/* Which layers a selector chooses from, and which it means where it names none. */
+typedef enum LayerChoice {
+    CHOOSE_LAYERS,       /* every layer */
+    CHOOSE_CONVOLUTIONS, /* convolutions of any kind: indices then count convolutions (0 = the first), and naming
+                            another layer is an error */
+    CHOOSE_ANY,          /* every layer, but convolutions where no layer is named and the network has some */
+} LayerChoice;
+/* Marks the layers that SEL names: comma-separated names or globs, index ranges (`0-6`), `stage:N`, `block:S.B`,
+ * `convolutions`, `all`, `-NAME` to leave out (a selector that only leaves out starts from what NULL means). NULL: all
+ * that `choice` says. `chosen` has layer_count entries. An entry that matches nothing is STATUS_USAGE and names the
+ * nearest layer. */
+bool layer_select(const Network *network, const char *selector, LayerChoice choice, bool *chosen, Error *err);
 
-/* Architectures known, for --arch and help; ends with name NULL. */
+/* ---- architectures ----------------------------------------------------------------------------------------------- */
+
+typedef struct ArchitectureVariant {
+    const char *name, *help; /* "pool", "a max pool follows a 3x3 stem" */
+} ArchitectureVariant;
+/* A family of networks, from its definition in Lua. */
 typedef struct ArchitectureInfo {
     const char *name, *help;
+    const char *repositories; /* whose names it understands: "torchvision, kuangliu/pytorch-cifar"; may be "" */
+    const char *file;         /* "resnet.lua" */
+    bool own;                 /* the user's, not one of weft's */
+    const ArchitectureVariant *variants;
+    size_t variant_count;
+    const char **presets; /* what network_create makes of it: "resnet18"; examples where any number will do */
+    size_t preset_count;
 } ArchitectureInfo;
-const ArchitectureInfo *architecture_names(void);
+/* The families known, for --arch and help. Free with architecture_list_free. */
+typedef struct ArchitectureList {
+    ArchitectureInfo *families;
+    size_t count;
+    Str broken;     /* files of the user that are left out, a line each: "mine.lua:3: ..." */
+    void *internal; /* what the texts belong to */
+} ArchitectureList;
+/* `file`: NULL, or a definition file of the user, whose families alone are listed. */
+ArchitectureList *architecture_list(const char *file, Error *err);
+void architecture_list_free(ArchitectureList *list);
+/* The folder whose *.lua are definitions too; NULL: none. Called before anything else. */
+void architecture_folder(const char *folder);
 
 /* ---- new networks ------------------------------------------------------------------------------------------------ */
 
+enum { WIDTHS_MAX = 16 };
 /* A network to make. */
 typedef struct ArchitectureRequest {
-    const char *architecture; /* with its depth: "resnet20" (any 6n + 2) */
-    unsigned widths[3];       /* channels of the stages; 0: 16, 32, 64 */
-    unsigned in_channels;     /* 1 (made for 28x28 images) or 3 (32x32) */
+    const char *architecture; /* a preset, and variants of its family: "resnet20", "resnet18:pool"; or FILE.lua[:PRESET]
+                                 [:VARIANT,...] */
+    const char *variants;     /* more of them, comma-separated; NULL: none */
+    unsigned widths[WIDTHS_MAX]; /* channels of the stages, where the family takes such numbers; 0: its own */
+    unsigned width_count; /* as many as there are stages; 1: the first, which the next double; 0: none is given */
+    unsigned in_channels; /* 1 or 3 */
     unsigned classes;
     Normalisation normalisation; /* of as many channels; 0 channels: that of the dataset that has such images */
     Normalisation otherwise;     /* where no such dataset is known */
-    bool projection;             /* shortcuts of option B, else A, where a block changes its map's shape */
 } ArchitectureRequest;
 /* A network with the weights that training begins with, a function of the request and the seed: He et al.'s
  * initialisation (normal, variance 2 / fan-in) of convolutions and linear layers, biases U(-1/sqrt(fan-in),

@@ -13,6 +13,11 @@ typedef struct Evaluation {
     double seconds;
     uint64_t *class_images, *class_correct; /* classes of each */
     unsigned classes;
+    /* Images of whose logits one is no finite number: they are recognised as nothing, and with any of them there is no
+     * accuracy and no loss (NaN, empty cells). */
+    uint64_t no_logits, *class_no_logits;
+    uint64_t first_without; /* the first such image */
+    char *cause;            /* the first layer that makes such values, and why; NULL where all images have logits */
 } Evaluation;
 
 /* False where the network cannot run on these images, labels apart: STATUS_FAILED where its architecture is unknown,
@@ -26,13 +31,17 @@ bool evaluate_check(const Network *network, const Dataset *dataset, Error *err);
 bool evaluate_run(const Network *network, const Dataset *dataset, float *logits, Evaluation *out, const Task *task,
                   Error *err);
 void evaluation_done(Evaluation *evaluation);
-/* In per cent; NaN where there are no images. */
+/* In per cent; NaN where there are no images, or some without logits. */
 double evaluation_accuracy(const Evaluation *evaluation);
 /* What `network` takes one image for: channels x height x width values as dataset_image gives them, of `dataset`. The
- * class is the first of those with the largest logit, its probability by softmax. Fails as evaluate_takes does. */
+ * class is the first of those with the largest logit, its probability by softmax: NaN where a logit is no finite
+ * number, and then the class says nothing. Fails as evaluate_takes does. */
 bool predict_image(const Network *network, const Dataset *dataset, const float *image, unsigned *predicted,
                    double *probability, Error *err);
 
+/* "100 of 200 images have no logits (NaN or infinite); the first layer that makes them: LAYER (why)", as the note
+ * no_logits that tables of evaluations have; nothing where all have logits. */
+void evaluation_note(Table *table, const Evaluation *evaluation);
 /* One row: images, correct, accuracy (%), top5 (%; where there are more than 10 classes), loss, images_per_second. */
 Table *evaluate_table(const Evaluation *evaluation, Error *err);
 /* One row per class: class, name, images, correct, accuracy (%). */
@@ -47,7 +56,8 @@ bool mix_check(const Network *a, const Network *b, Error *err);
 /* (1 - alpha) a + alpha b of every tensor of floats (weights, biases, batch norm with its running statistics), in
  * double; alpha finite, also outside [0, 1]. alpha 0 and 1 give the very same numbers as a and b. `layers`: a's
  * layer_count marks, only their weights are mixed, the rest is a's; NULL: everything. Normalisation and the levels of
- * quantisers are a's. Fails as mix_check; STATUS_USAGE where alpha or a result is not finite. */
+ * quantisers are a's. What is not finite in one of them is not finite in the result. Fails as mix_check; STATUS_USAGE
+ * where alpha is not finite, or makes finite numbers too large. */
 Network *mix_apply(const Network *a, const Network *b, double alpha, const bool *layers, const char *command,
                    Error *err);
 

@@ -47,6 +47,23 @@ bool dtype_integer(DType type) {
     }
 }
 
+bool dtype_float(DType type) {
+    switch (type) {
+    case DTYPE_F16:
+    case DTYPE_BF16:
+    case DTYPE_F32:
+    case DTYPE_F64:
+    case DTYPE_F8_E4M3:
+    case DTYPE_F8_E5M2:
+    case DTYPE_F8_E8M0:
+    case DTYPE_F8_E4M3FNUZ:
+    case DTYPE_F8_E5M2FNUZ:
+        return true;
+    default:
+        return false;
+    }
+}
+
 bool dtype_parse(const char *name, DType *out) {
     for (DType type = 0; type < DTYPE_COUNT; type++) {
         if (strcmp(name, types[type].name) == 0) {
@@ -180,8 +197,64 @@ bool dtype_to_f32(DType type, const void *bytes, uint64_t count, float *out, Err
     CONVERT(uint8_t, table[x]);
 }
 
+/* Signs apart, codes of F8 grow with their values: `table` has those of the codes up to `last`, the largest finite one.
+ */
+static unsigned nearest_code(const float *table, unsigned last, float magnitude) {
+    unsigned low = 0, high = last;
+    if (magnitude >= table[last]) return last;
+    while (high - low > 1) {
+        const unsigned middle = (low + high) / 2;
+        if (table[middle] <= magnitude)
+            low = middle;
+        else
+            high = middle;
+    }
+    const double below = (double)magnitude - (double)table[low], above = (double)table[high] - (double)magnitude;
+    if (below == above) return low % 2 == 0 ? low : high;
+    return below < above ? low : high;
+}
+
+/* To an F8 type with a sign. What would round to the code behind `last`, if the codes went on, is infinite or NaN;
+ * E4M3, which has no infinity, keeps its largest number. */
+static uint8_t byte_from_float(DType type, const float *table, float value) {
+    const bool fnuz = type == DTYPE_F8_E4M3FNUZ || type == DTYPE_F8_E5M2FNUZ;
+    const unsigned last = type == DTYPE_F8_E4M3 ? 0x7e : type == DTYPE_F8_E5M2 ? 0x7b : 0x7f;
+    const unsigned nan = fnuz ? 0x80 : 0x7f, beyond = type == DTYPE_F8_E5M2 ? 0x7c : last;
+    const unsigned sign = signbit(value) ? 0x80 : 0;
+    const double magnitude = fabs((double)value);
+    if (isnan(value)) return (uint8_t)(fnuz ? nan : nan | sign);
+    /* The step behind the largest code is as the one before it; half of it, a tie, goes to the even code. */
+    const double half = ((double)table[last] - (double)table[last - 1]) / 2, edge = (double)table[last] + half;
+    if (magnitude > edge || (magnitude == edge && last % 2 == 1)) return (uint8_t)(fnuz ? nan : beyond | sign);
+    const unsigned code = nearest_code(table, last, (float)magnitude);
+    return (uint8_t)(fnuz && code == 0 ? 0 : code | sign);
+}
+
+/* To F8_E8M0, which has no sign. */
+static uint8_t power_from_float(float value) {
+    if (value == 0) return 0;
+    if (!isfinite(value)) return 0xff;
+    int exponent;
+    const float fraction = frexpf(fabsf(value), &exponent); /* [0.5, 1): the power below is 2^(exponent - 1) */
+    exponent += fraction >= 0.75f ? 0 : -1;
+    if (exponent > 127) return 0xff;
+    return (uint8_t)(exponent < -127 ? 0 : exponent + 127);
+}
+
+static void bytes_from_floats(DType type, const float *values, uint64_t count, uint8_t *out) {
+    float table[128];
+    for (unsigned code = 0; code < 128; code++) table[code] = byte_to_float(type, code);
+    for (uint64_t i = 0; i < count; i++)
+        out[i] = type == DTYPE_F8_E8M0 ? power_from_float(values[i]) : byte_from_float(type, table, values[i]);
+}
+
 void dtype_from_f32(DType type, const float *values, uint64_t count, void *bytes) {
     char *out = bytes;
+    assert(dtype_float(type));
+    if (dtype_bits(type) == 8) {
+        bytes_from_floats(type, values, count, bytes);
+        return;
+    }
     for (uint64_t i = 0; i < count; i++) {
         if (type == DTYPE_F32) {
             memcpy(out + 4 * i, values + i, 4);
@@ -189,7 +262,6 @@ void dtype_from_f32(DType type, const float *values, uint64_t count, void *bytes
             double wide = values[i];
             memcpy(out + 8 * i, &wide, 8);
         } else {
-            assert(type == DTYPE_F16 || type == DTYPE_BF16);
             uint16_t small = type == DTYPE_F16 ? half_from_float(values[i]) : bfloat_from_float(values[i]);
             memcpy(out + 2 * i, &small, 2);
         }

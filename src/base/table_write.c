@@ -360,7 +360,7 @@ static void add_json(Str *out, const char *text) {
             used = 1;
         } else if (code == '"' || code == '\\') {
             str_addf(out, "\\%c", (int)code);
-        } else if (code < 0x20 || (code >= 0x7f && code <= 0x9f)) {
+        } else if (utf8_unsafe(code)) {
             str_addf(out, "\\u%04x", code);
         } else {
             str_add_bytes(out, text + at, used);

@@ -6,7 +6,6 @@
  */
 #include "utf8.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 size_t utf8_decode(const char *bytes, size_t length, uint32_t *code) {
@@ -30,7 +29,7 @@ size_t utf8_decode(const char *bytes, size_t length, uint32_t *code) {
     return need;
 }
 
-static bool code_is_unsafe(uint32_t code) {
+bool utf8_unsafe(uint32_t code) {
     return code < 0x20 || (code >= 0x7f && code <= 0x9f) || code == 0x061c || code == 0x200e || code == 0x200f ||
            (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
 }
@@ -39,7 +38,7 @@ size_t utf8_safe(const char *bytes, size_t length, char out[UTF8_SAFE_MAX], size
     static const char digits[] = "0123456789abcdef";
     uint32_t code = 0;
     size_t used = utf8_decode(bytes, length, &code);
-    if (used > 0 && !code_is_unsafe(code)) {
+    if (used > 0 && !utf8_unsafe(code)) {
         memcpy(out, bytes, used);
         *written = used;
         return used;

@@ -1,8 +1,8 @@
-/* cifar10c -- CIFAR-10-C as published (zenodo.org/records/2535967): a folder with one KIND.npy for each corruption and
- * one labels.npy for all of them.
+/* cifar10c -- CIFAR-10-C and CIFAR-100-C as published (zenodo.org/records/2535967, 3555552): a folder with one KIND.npy
+ * for each corruption and one labels.npy for all of them.
  *
  *     KIND.npy    u1 (5 N, 32, 32, 3): N images, rows of pixels of three bytes; severity 1 first (N is 10000)
- *     labels.npy  (5 N): integers of any type, 0 to 9
+ *     labels.npy  (5 N): integers of any type, 0 to 9 or 99
  *
  * Only the rows of one severity are read.
  */
@@ -11,7 +11,16 @@
 #include "data/dataset.h"
 #include "weft/format.h"
 
-enum { AREA = 32 * 32, PIXELS = 3 * AREA, CLASSES = 10, ROWS_AT_ONCE = 64 };
+enum { AREA = 32 * 32, PIXELS = 3 * AREA, ROWS_AT_ONCE = 64 };
+
+typedef struct Corrupted {
+    const char *kind, *title;
+    const char *folders[2]; /* that the archive unpacks to, and NULL */
+    unsigned classes;
+    const char *const *class_names;
+} Corrupted;
+static const Corrupted of_cifar10 = {"cifar10c", "CIFAR-10-C", {"CIFAR-10-C", NULL}, 10, CIFAR10_CLASSES};
+static const Corrupted of_cifar100 = {"cifar100c", "CIFAR-100-C", {"CIFAR-100-C", NULL}, 100, CIFAR100_CLASSES};
 
 static File *open_array(const char *folder, const char *name, NpyHeader *header, Error *err) {
     Str path = {0};
@@ -45,15 +54,15 @@ static bool check_labels(const File *file, const NpyHeader *header, uint64_t ima
 }
 
 /* Labels of `count` rows from `first` on. */
-static bool read_labels(const File *file, const NpyHeader *header, uint64_t first, uint64_t count, uint16_t *out,
-                        Error *err) {
+static bool read_labels(const File *file, const NpyHeader *header, uint64_t first, uint64_t count, unsigned classes,
+                        uint16_t *out, Error *err) {
     IdxArray rows = {.dtype = header->dtype, .data = mem_alloc(count, dtype_bits(header->dtype) / 8, err)};
     bool ok = rows.data && npy_read_rows(file, header, first, count, rows.data, err);
     for (uint64_t i = 0; ok && i < count; i++) {
         const int64_t label = label_at(&rows, i);
-        if (label < 0 || label >= CLASSES)
-            ok = error_set(err, STATUS_BAD_INPUT, "%s: the label of row %llu is not between 0 and %d", file_name(file),
-                           (unsigned long long)(first + i), CLASSES - 1);
+        if (label < 0 || label >= classes)
+            ok = error_set(err, STATUS_BAD_INPUT, "%s: the label of row %llu is not between 0 and %u", file_name(file),
+                           (unsigned long long)(first + i), classes - 1);
         else
             out[i] = (uint16_t)label;
     }
@@ -76,7 +85,7 @@ static bool read_images(const File *file, const NpyHeader *header, uint64_t firs
     return ok;
 }
 
-static bool read_severity(const File *images, const NpyHeader *image_header, const File *labels,
+static bool read_severity(const Corrupted *about, const File *images, const NpyHeader *image_header, const File *labels,
                           const NpyHeader *label_header, unsigned severity, uint64_t limit, Dataset *out, Error *err) {
     const uint64_t each = image_header->dim[0] / SEVERITIES, first = each * (severity - 1);
     const uint64_t count = limit && limit < each ? limit : each;
@@ -85,25 +94,25 @@ static bool read_severity(const File *images, const NpyHeader *image_header, con
                      .channels = 3,
                      .height = 32,
                      .width = 32,
-                     .classes = CLASSES,
-                     .class_names = CIFAR10_CLASSES};
+                     .classes = about->classes,
+                     .class_names = about->class_names};
     return mem_admit(count * (PIXELS + sizeof *out->labels), file_name(images), err) &&
            (out->pixels = mem_alloc(count, PIXELS, err)) &&
            (out->labels = mem_alloc(count, sizeof *out->labels, err)) &&
-           read_labels(labels, label_header, first, count, out->labels, err) &&
+           read_labels(labels, label_header, first, count, about->classes, out->labels, err) &&
            read_images(images, image_header, first, count, out->pixels, err);
 }
 
-static bool load_folder(const char *folder, CorruptionKind kind, unsigned severity, uint64_t limit, Dataset *out,
-                        Error *err) {
+static bool load_folder(const Corrupted *about, const char *folder, CorruptionKind kind, unsigned severity,
+                        uint64_t limit, Dataset *out, Error *err) {
     NpyHeader image_header, label_header;
     Str title = {0};
     File *labels = NULL, *images = open_array(folder, corruption_name(kind), &image_header, err);
     bool ok = images && check_images(images, &image_header, err) &&
               (labels = open_array(folder, "labels", &label_header, err)) &&
               check_labels(labels, &label_header, image_header.dim[0], err) &&
-              read_severity(images, &image_header, labels, &label_header, severity, limit, out, err);
-    str_addf(&title, "CIFAR-10-C %s at severity %u", corruption_name(kind), severity);
+              read_severity(about, images, &image_header, labels, &label_header, severity, limit, out, err);
+    str_addf(&title, "%s %s at severity %u", about->title, corruption_name(kind), severity);
     ok = ok && str_ok(&title, err) && dataset_set_title(out, str_text(&title), err);
     str_done(&title);
     file_close(labels);
@@ -112,16 +121,28 @@ static bool load_folder(const char *folder, CorruptionKind kind, unsigned severi
 }
 
 /* DIR:KIND:SEVERITY, where DIR may hold colons. */
-bool load_cifar10c(const char *rest, uint64_t limit, Dataset *out, Error *err) {
+static bool load_corrupted(const Corrupted *about, const char *rest, uint64_t limit, Dataset *out, Error *err) {
+    static const char *const labels[] = {"labels.npy", NULL};
     CorruptionChoice choice;
     const char *colon = strrchr(rest, ':');
     while (colon && colon > rest && *--colon != ':') continue;
-    if (!colon || colon == rest || *colon != ':') return bad_form("cifar10c", rest, err);
+    if (!colon || colon == rest || *colon != ':') return bad_form(about->kind, rest, err);
     if (!corruption_choose(colon + 1, &choice, err)) return false;
     if (!corruption_single(&choice))
-        return error_set(err, STATUS_USAGE, "cifar10c: holds images of one kind each, not of '%s'", colon + 1);
+        return error_set(err, STATUS_USAGE, "%s: holds images of one kind each, not of '%s'", about->kind, colon + 1);
     char *folder = mem_copy_bytes(rest, (size_t)(colon - rest), err);
-    bool ok = folder && load_folder(folder, choice.first, choice.low, limit, out, err);
+    Str found = {0};
+    const bool ok = folder && find_usual(folder, about->folders, labels, &found, err) &&
+                    load_folder(about, str_text(&found), choice.first, choice.low, limit, out, err);
+    str_done(&found);
     mem_free(folder);
     return ok;
+}
+
+bool load_cifar10c(const char *rest, uint64_t limit, Dataset *out, Error *err) {
+    return load_corrupted(&of_cifar10, rest, limit, out, err);
+}
+
+bool load_cifar100c(const char *rest, uint64_t limit, Dataset *out, Error *err) {
+    return load_corrupted(&of_cifar100, rest, limit, out, err);
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -11,20 +12,30 @@
 #define KINDS(X)                                                                                                       \
     X("fashion-mnist", "fashion-mnist:train|test[:DIR]", load_fashion_mnist,                                           \
       "Fashion-MNIST from DIR, $WEFT_DATA/fashion-mnist or Debian's dataset-fashion-mnist")                            \
-    X("cifar10", "cifar10:DIR:train|test", load_cifar10,                                                               \
-      "CIFAR-10, binary or Python version: data_batch_*, test_batch")                                                  \
+    X("cifar10", "cifar10:DIR:train|test[:partial]", load_cifar10,                                                     \
+      "CIFAR-10, binary or Python version: data_batch_*, test_batch, in DIR or in a folder in it. A missing batch is " \
+      "an error; partial takes the others")                                                                            \
     X("cifar100", "cifar100:DIR:train|test", load_cifar100, "CIFAR-100, binary or Python version, fine labels")        \
     X("stl10", "stl10:DIR:train|test|unlabeled", load_stl10,                                                           \
       "STL-10, binary version; the unlabeled part has no labels")                                                      \
     X("cifar10c", "cifar10c:DIR:KIND:SEVERITY", load_cifar10c,                                                         \
       "the published CIFAR-10-C: DIR/KIND.npy and DIR/labels.npy; KIND gaussian_noise, ..., SEVERITY 1 to 5")          \
+    X("cifar100c", "cifar100c:DIR:KIND:SEVERITY", load_cifar100c, "the published CIFAR-100-C, in the same way")        \
     X("idx", "idx:IMAGES,LABELS", load_idx, "u8 images (N,H,W or N,C,H,W) and integer labels, plain or .gz")           \
     X("npy", "npy:IMAGES,LABELS", load_npy,                                                                            \
-      "NumPy arrays: u8 images (N,H,W), (N,H,W,C) or (N,C,H,W) with C 1 or 3; integer labels")                         \
-    X("images", "images:DIR[:WxH]", load_images,                                                                       \
+      "NumPy arrays: images (N,H,W), (N,H,W,C) or (N,C,H,W) with C 1 or 3, of bytes or of floats on [0, 1], which "    \
+      "are rounded to bytes; integer labels")                                                                          \
+    X("npz", "npz:FILE[:PART]", load_npz,                                                                              \
+      "an archive of such arrays: images and labels, x and y, or with PART (train, val, test) x_PART and y_PART, "     \
+      "PART_images and PART_labels. npz:FILE:IMAGES,LABELS names two others")                                          \
+    X("images", "images:DIR[:PART][:OPTION,...]", load_images,                                                         \
       "PNG and JPEG files: a folder of folders, one for each class and named after it, or of images without labels. "  \
-      "All of one size, or scaled to W x H; grey ones among colour ones become colour; transparency lies over black; " \
-      "--limit takes from all classes in turn")                                                                        \
+      "Classes are in the order of their names, or of their numbers where all are numbers. PART: train, val, test, "   \
+      "... in DIR. All images must be of one size in the end. WxH and resize=WxH scale them; resize=N scales the "     \
+      "shorter side and crop=N cuts out the middle, as torchvision does (ImageNet: resize=256,crop=224). "             \
+      "skip-broken leaves out files that cannot be read. classes=FILE says the class of each folder: one folder a "    \
+      "line, class 0 first (a name may follow a WordNet id), or JSON. Grey images among colour ones become colour; "   \
+      "transparency lies over black; --limit takes from all classes in turn")                                          \
     X("sample", "sample:NAME", load_sample, "a small dataset that comes with weft: fashion-test")                      \
     X("noise", "noise:N[:CxHxW]", load_noise,                                                                          \
       "N images of uniform noise on [-1, 1) after normalisation, 3x32x32; no labels")
@@ -70,6 +81,19 @@ bool bad_form(const char *kind, const char *rest, Error *err) {
                      find_kind(kind, strlen(kind))->form);
 }
 
+/* "~" where a path begins: at the start, and after a colon, a comma or "=". */
+static void expand_home(const char *rest, Str *out) {
+    const char *home = getenv("HOME");
+    for (size_t i = 0; rest[i]; i++) {
+        const bool begins = i == 0 || strchr(":,=", rest[i - 1]);
+        const bool ends = !rest[i + 1] || strchr("/:,", rest[i + 1]);
+        if (home && begins && rest[i] == '~' && ends)
+            str_add(out, home);
+        else
+            str_add_bytes(out, &rest[i], 1);
+    }
+}
+
 Dataset *dataset_load(const char *spec, uint64_t limit, Error *err) {
     size_t length = strcspn(spec, ":");
     const DatasetKind *kind = find_kind(spec, length);
@@ -78,9 +102,12 @@ Dataset *dataset_load(const char *spec, uint64_t limit, Error *err) {
         return NULL;
     }
     Dataset *dataset = mem_alloc(1, sizeof *dataset, err);
-    if (dataset && (dataset->spec = mem_copy_text(spec, err)) &&
-        loaders[kind - kinds](spec + length + (spec[length] == ':'), limit, dataset, err))
-        return dataset;
+    Str rest = {0};
+    expand_home(spec + length + (spec[length] == ':'), &rest);
+    const bool ok = dataset && (dataset->spec = mem_copy_text(spec, err)) && str_ok(&rest, err) &&
+                    loaders[kind - kinds](str_text(&rest), limit, dataset, err);
+    str_done(&rest);
+    if (ok) return dataset;
     dataset_free(dataset);
     return NULL;
 }

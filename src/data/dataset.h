@@ -9,8 +9,8 @@
 /* Fills everything of `out` but spec; `rest` is the specification after "KIND:". What it has put into `out` is freed by
  * the caller, also on failure. */
 typedef bool DatasetLoader(const char *rest, uint64_t limit, Dataset *out, Error *err);
-DatasetLoader load_fashion_mnist, load_cifar10, load_cifar100, load_cifar10c, load_stl10, load_idx, load_npy,
-    load_images, load_sample, load_noise;
+DatasetLoader load_fashion_mnist, load_cifar10, load_cifar100, load_cifar10c, load_cifar100c, load_stl10, load_idx,
+    load_npy, load_npz, load_images, load_sample, load_noise;
 
 /* Two IDX files, images and labels, as a dataset without title and class names. */
 bool load_idx_pair(const char *images, const char *labels, uint64_t limit, Dataset *out, Error *err);
@@ -55,6 +55,13 @@ bool path_exists(const char *path);
 const char *path_basename(const char *path); /* what stands after the last slash */
 /* Adds FOLDER/NAME, or FOLDER/NAME.gz where only that exists, to `out`; false where neither does. */
 bool find_plain_or_gz(const char *folder, const char *name, Str *out);
+/* Adds where a collection's files are to `out`: FOLDER where it has one of `files`, else the folder in it that an
+ * archive unpacks to (`usual`) and that has one; FOLDER itself where none does. Lists end with NULL. False where memory
+ * failed.
+ */
+bool find_usual(const char *folder, const char *const *usual, const char *const *files, Str *out, Error *err);
+/* The same, and any folder in it, the first by name, before FOLDER itself. */
+bool find_folder(const char *folder, const char *const *usual, const char *const *files, Str *out, Error *err);
 /* STATUS_USAGE: "idx:FOO does not have the form idx:IMAGES,LABELS". */
 bool bad_form(const char *kind, const char *rest, Error *err);
 

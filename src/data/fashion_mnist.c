@@ -10,7 +10,7 @@ const char *const FASHION_MNIST_CLASSES[10] = {"T-shirt/top", "Trouser", "Pullov
                                                "Sandal",      "Shirt",   "Sneaker",  "Bag",   "Ankle boot"};
 
 /* The files of `part` in `folder`; false where one of them is missing. */
-static bool find_pair(const char *folder, const char *prefix, Str *images, Str *labels) {
+static bool find_pair_in(const char *folder, const char *prefix, Str *images, Str *labels) {
     Str name = {0};
     str_addf(&name, "%s-images-idx3-ubyte", prefix);
     bool found = find_plain_or_gz(folder, str_text(&name), images);
@@ -21,6 +21,19 @@ static bool find_pair(const char *folder, const char *prefix, Str *images, Str *
     if (!found) {
         str_done(images);
         str_done(labels);
+    }
+    return found;
+}
+
+/* Also where torchvision puts them below the folder. */
+static bool find_pair(const char *folder, const char *prefix, Str *images, Str *labels) {
+    static const char *const below[] = {"", "/raw", "/FashionMNIST/raw"};
+    bool found = false;
+    for (size_t i = 0; i < sizeof below / sizeof *below && !found; i++) {
+        Str path = {0};
+        str_addf(&path, "%s%s", folder, below[i]);
+        found = find_pair_in(str_text(&path), prefix, images, labels);
+        str_done(&path);
     }
     return found;
 }

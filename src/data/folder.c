@@ -43,6 +43,18 @@ static bool is_picture(const char *name) {
     return false;
 }
 
+static bool is_hidden(const char *name) {
+    return name[0] == '.' || strcmp(name, "__MACOSX") == 0;
+}
+
+bool folder_is_part(const char *name) {
+    static const char *const parts[] = {"train", "training", "val",  "valid", "validation",
+                                        "test",  "testing",  "eval", "dev"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (strcasecmp(name, parts[i]) == 0) return true;
+    return false;
+}
+
 /* FOLDER/NAME, or NAME alone in the root, into the tree's text. */
 static bool keep_path(Walk *walk, const char *name, size_t *out, Error *err) {
     FolderTree *tree = walk->tree;
@@ -95,7 +107,10 @@ static bool add_folder(Walk *walk, const char *name, const struct stat *about, E
 static bool add_entry(Walk *walk, int folder, const struct dirent *entry, Error *err) {
     struct stat about;
     const bool picture = is_picture(entry->d_name);
-    if (entry->d_name[0] == '.') return true;
+    if (is_hidden(entry->d_name)) {
+        walk->tree->hidden += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+        return true;
+    }
     if (entry->d_type != DT_REG && fstatat(folder, entry->d_name, &about, 0) == 0 && S_ISDIR(about.st_mode))
         return add_folder(walk, entry->d_name, &about, err);
     if (picture) return add_file(walk, entry->d_name, err);
@@ -139,8 +154,19 @@ static bool read_folder(Walk *walk, Error *err) {
 
 /* ---- the tree ---------------------------------------------------------------------------------------------------- */
 
-static int by_path(const void *a, const void *b, void *text) {
+static int by_name(const void *a, const void *b, void *text) {
     return strcmp((const char *)text + ((const Waiting *)a)->path, (const char *)text + ((const Waiting *)b)->path);
+}
+
+/* Digits alone, of any number: the longer one is the larger. */
+static int by_number(const void *a, const void *b, void *text) {
+    const char *x = (const char *)text + ((const Waiting *)a)->path;
+    const char *y = (const char *)text + ((const Waiting *)b)->path;
+    const char *from = x + strspn(x, "0"), *to = y + strspn(y, "0");
+    const size_t length = strlen(from), other = strlen(to);
+    if (length != other) return length < other ? -1 : 1;
+    const int order = strcmp(from, to);
+    return order ? order : strcmp(x, y);
 }
 
 static int by_class(const void *a, const void *b, void *text) {
@@ -149,17 +175,42 @@ static int by_class(const void *a, const void *b, void *text) {
     return strcmp((const char *)text + x->path, (const char *)text + y->path);
 }
 
-/* The folders in the root, which has been read, become classes in the order of their names. */
+/* Folders called train and val are the parts of a dataset. */
+static bool check_parts(const Walk *walk, Error *err) {
+    const FolderTree *tree = walk->tree;
+    Str names = {0};
+    bool parts = walk->count > 1;
+    for (size_t i = 1; i < walk->count; i++) {
+        const char *name = tree->text + walk->folders[i].path;
+        parts = parts && folder_is_part(name);
+        str_addf(&names, "%s%s", i > 1 ? ", " : "", name);
+    }
+    if (parts && str_ok(&names, err))
+        error_set(err, STATUS_BAD_INPUT, "%s: holds %s, which are no classes: images:%s:%s takes one", tree->root,
+                  str_text(&names), tree->root, tree->text + walk->folders[1].path);
+    const bool ok = !parts && str_ok(&names, err);
+    str_done(&names);
+    return ok;
+}
+
+/* The folders in the root, which has been read, become classes. */
 static bool make_classes(Walk *walk, Error *err) {
     FolderTree *tree = walk->tree;
     const size_t classes = walk->count - 1;
+    bool numbers = true;
     if (classes > 0 && tree->count > 0)
         return fault(walk, tree->text + tree->files[0].path, STATUS_BAD_INPUT,
                      "an image beside the folders of the classes; which class is it?", err);
     if (classes > FOLDER_CLASSES_MOST)
         return error_set(err, STATUS_LIMIT, "%s: %zu classes, at most %d", tree->root, classes, FOLDER_CLASSES_MOST);
-    qsort_r(walk->folders + 1, classes, sizeof *walk->folders, by_path, tree->text);
-    if (!(tree->classes = mem_alloc(classes, sizeof *tree->classes, err))) return false;
+    for (size_t i = 1; i <= classes; i++) {
+        const char *name = tree->text + walk->folders[i].path;
+        numbers = numbers && !name[strspn(name, "0123456789")];
+    }
+    qsort_r(walk->folders + 1, classes, sizeof *walk->folders, numbers ? by_number : by_name, tree->text);
+    if (!check_parts(walk, err) || !(tree->classes = mem_alloc(classes, sizeof *tree->classes, err)) ||
+        !(tree->empty = mem_alloc(classes, sizeof *tree->empty, err)))
+        return false;
     for (size_t i = 0; i < classes; i++) {
         walk->folders[i + 1].class = (unsigned)i;
         tree->classes[i] = walk->folders[i + 1].path;
@@ -168,18 +219,24 @@ static bool make_classes(Walk *walk, Error *err) {
     return true;
 }
 
-/* Every class has a file; the files are in order. */
-static bool check_classes(const Walk *walk, Error *err) {
-    const FolderTree *tree = walk->tree;
+/* The files are in order; what has none of them is no class. */
+static bool drop_empty(FolderTree *tree, Error *err) {
     size_t file = 0;
+    unsigned kept = 0;
+    if (tree->count == 0)
+        return error_set(err, STATUS_BAD_INPUT, "%s: no PNG or JPEG files %s", tree->root,
+                         tree->class_count > 0 ? "in the folders in it" : "and no folders of them in it");
     for (unsigned c = 0; c < tree->class_count; c++) {
-        if (file == tree->count || tree->files[file].class != c)
-            return fault(walk, tree->text + tree->classes[c], STATUS_BAD_INPUT, "no PNG or JPEG files in this class",
-                         err);
-        while (file < tree->count && tree->files[file].class == c) file++;
+        if (file == tree->count || tree->files[file].class != c) {
+            tree->empty[tree->empty_count++] = tree->classes[c];
+            continue;
+        }
+        tree->classes[kept] = tree->classes[c];
+        while (file < tree->count && tree->files[file].class == c) tree->files[file++].class = kept;
+        kept++;
     }
-    return tree->count > 0 ||
-           error_set(err, STATUS_BAD_INPUT, "%s: no PNG or JPEG files and no folders of them in it", tree->root);
+    tree->class_count = kept;
+    return true;
 }
 
 bool folder_read(const char *root, FolderTree *out, Error *err) {
@@ -196,12 +253,13 @@ bool folder_read(const char *root, FolderTree *out, Error *err) {
     mem_free(walk.folders);
     if (!ok) return false;
     if (out->count > 0) qsort_r(out->files, out->count, sizeof *out->files, by_class, out->text);
-    return check_classes(&walk, err);
+    return drop_empty(out, err);
 }
 
 void folder_done(FolderTree *tree) {
     mem_free(tree->files);
     mem_free(tree->classes);
+    mem_free(tree->empty);
     mem_free(tree->text);
     *tree = (FolderTree){0};
 }

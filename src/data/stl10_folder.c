@@ -39,13 +39,17 @@ static bool load_part(const struct Part *part, const char *folder, uint64_t limi
 
 /* DIR:PART, where DIR may hold colons. */
 bool load_stl10(const char *rest, uint64_t limit, Dataset *out, Error *err) {
+    static const char *const usual[] = {"stl10_binary", NULL};
     const char *colon = strrchr(rest, ':');
     const struct Part *part = NULL;
     for (size_t i = 0; i < PARTS && colon; i++)
         if (strcmp(colon + 1, parts[i].name) == 0) part = &parts[i];
     if (!part || colon == rest) return bad_form("stl10", rest, err);
     char *folder = mem_copy_bytes(rest, (size_t)(colon - rest), err);
-    const bool ok = folder && load_part(part, folder, limit, out, err);
+    Str found = {0};
+    const bool ok = folder && find_folder(folder, usual, (const char *const[]){part->images, NULL}, &found, err) &&
+                    load_part(part, str_text(&found), limit, out, err);
+    str_done(&found);
     mem_free(folder);
     return ok;
 }

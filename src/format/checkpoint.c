@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "format/zip.h"
 
@@ -18,7 +19,7 @@ struct Pool {
 
 enum { POOL_SIZE = 65536 - sizeof(struct Pool) };
 
-static void *pool_alloc(Checkpoint *checkpoint, size_t size, Error *err) {
+void *checkpoint_alloc(Checkpoint *checkpoint, size_t size, Error *err) {
     struct Pool *pool = checkpoint->pool;
     size = (size + 7) & ~(size_t)7;
     if (!pool || size > pool->size - pool->used) {
@@ -83,8 +84,8 @@ bool checkpoint_add(Checkpoint *checkpoint, const char *name, size_t name_length
                          (int)name_length, name, (unsigned long long)count, dtype_name(dtype));
     if (!mem_grow(&checkpoint->tensors, &checkpoint->capacity, checkpoint->count + 1, sizeof *checkpoint->tensors, err))
         return false;
-    uint64_t *dims = pool_alloc(checkpoint, rank * sizeof *dim, err);
-    char *text = dims ? pool_alloc(checkpoint, name_length + 1, err) : NULL;
+    uint64_t *dims = checkpoint_alloc(checkpoint, rank * sizeof *dim, err);
+    char *text = dims ? checkpoint_alloc(checkpoint, name_length + 1, err) : NULL;
     if (!text) return false;
     if (rank > 0) memcpy(dims, dim, rank * sizeof *dim);
     memcpy(text, name, name_length);
@@ -102,7 +103,7 @@ bool checkpoint_add_metadata(Checkpoint *checkpoint, const char *key, const char
                   sizeof *checkpoint->metadata, err))
         return false;
     size_t key_size = strlen(key) + 1, value_size = strlen(value) + 1;
-    char *text = pool_alloc(checkpoint, key_size + value_size, err);
+    char *text = checkpoint_alloc(checkpoint, key_size + value_size, err);
     if (!text) return false;
     memcpy(text, key, key_size);
     memcpy(text + key_size, value, value_size);
@@ -118,7 +119,7 @@ bool checkpoint_add_note(Checkpoint *checkpoint, Error *err, const char *format,
     va_end(args);
     bool ok = str_ok(&note, err) && mem_grow(&checkpoint->notes, &checkpoint->note_capacity, checkpoint->note_count + 1,
                                              sizeof *checkpoint->notes, err);
-    char *text = ok ? pool_alloc(checkpoint, note.length + 1, err) : NULL;
+    char *text = ok ? checkpoint_alloc(checkpoint, note.length + 1, err) : NULL;
     if (text) {
         memcpy(text, str_text(&note), note.length + 1);
         checkpoint->notes[checkpoint->note_count++] = text;
@@ -154,39 +155,52 @@ static bool name_file(Error *err, const char *path) {
     return error_prefix(err, "%s", path);
 }
 
-/* DataParallel's prefix, where every name carries it; the names' order stays. */
-static bool strip_module(Checkpoint *checkpoint, Error *err) {
-    static const char prefix[] = "module.";
-    const size_t length = sizeof prefix - 1;
-    for (size_t i = 0; i < checkpoint->count; i++)
-        if (strncmp(checkpoint->tensors[i].name, prefix, length) != 0 || !checkpoint->tensors[i].name[length])
-            return true;
-    if (checkpoint->count == 0) return true;
-    for (size_t i = 0; i < checkpoint->count; i++) checkpoint->tensors[i].name += length;
-    return checkpoint_add_note(checkpoint, err, "every name began with \"%s\"; stripped", prefix);
-}
-
 static bool ends_with(const char *text, const char *end) {
     size_t length = strlen(text), end_length = strlen(end);
     return length >= end_length && strcmp(text + length - end_length, end) == 0;
 }
 
-/* The records decide: PyTorch's data.pkl, or nothing but .npy. */
-static Checkpoint *open_zip(File *file, Error *err) {
+static bool is_beside(const char *name) { /* what desktops put into archives */
+    const char *slash = strrchr(name, '/'), *last = slash ? slash + 1 : name;
+    return !*last || strncmp(name, "__MACOSX/", 9) == 0 || strncmp(last, "._", 2) == 0 ||
+           strcmp(last, ".DS_Store") == 0;
+}
+
+static Checkpoint *refuse_zip(Zip *zip, Error *err) {
+    const char *first = NULL;
+    bool keras = false;
+    size_t members = 0;
+    for (size_t i = 0; i < zip_count(zip); i++) {
+        const char *name = zip_member(zip, i)->name;
+        keras = keras || strcmp(name, "model.weights.h5") == 0;
+        if (is_beside(name)) continue;
+        members++;
+        if (!first) first = name;
+    }
+    if (!first)
+        error_set(err, STATUS_BAD_INPUT, "an empty zip archive");
+    else if (keras)
+        error_set(err, STATUS_BAD_INPUT, "a Keras archive; convert its weights to safetensors or npz");
+    else
+        error_set(err, STATUS_BAD_INPUT,
+                  "a zip archive of \"%s\"%s, but neither PyTorch's (no data.pkl) nor NumPy's (no .npy members); "
+                  "extract it and open what is in it",
+                  first, members > 1 ? " and more" : "");
+    zip_close(zip);
+    return NULL;
+}
+
+/* The records decide: PyTorch's data.pkl, or NumPy's arrays. */
+static Checkpoint *open_zip(File *file, const char *key, Error *err) {
     Zip *zip = zip_open(file, err);
     if (!zip) return NULL;
     size_t arrays = 0, count = zip_count(zip);
     for (size_t i = 0; i < count; i++) {
         const char *name = zip_member(zip, i)->name;
-        if (strcmp(name, "data.pkl") == 0 || ends_with(name, "/data.pkl")) return torch_zip_open(zip, err);
+        if (strcmp(name, "data.pkl") == 0 || ends_with(name, "/data.pkl")) return torch_zip_open(zip, key, err);
         arrays += ends_with(name, ".npy");
     }
-    if (arrays == count && count > 0) return npz_open(zip, err);
-    error_set(err, STATUS_BAD_INPUT,
-              count == 0 ? "an empty zip archive"
-                         : "a zip archive, but neither PyTorch's (no data.pkl) nor NumPy's (not only .npy members)");
-    zip_close(zip);
-    return NULL;
+    return arrays > 0 ? npz_open(zip, err) : refuse_zip(zip, err);
 }
 
 static Checkpoint *refuse(File *file, Error *err, const char *reason) {
@@ -195,35 +209,78 @@ static Checkpoint *refuse(File *file, Error *err, const char *reason) {
     return NULL;
 }
 
-static Checkpoint *open_kind(File *file, FileKind kind, Error *err) {
-    switch (kind) {
-    case FILE_SAFETENSORS:
-        return safetensors_open(file, err);
-    case FILE_SAFETENSORS_INDEX:
-        return safetensors_index_open(file, err);
-    case FILE_TORCH_LEGACY:
-        return torch_legacy_open(file, err);
-    case FILE_ZIP:
-        return open_zip(file, err);
-    case FILE_NPY:
-        return npy_open(file, err);
-    case FILE_GZIP:
-        return refuse(file, err, "gzip data, not a checkpoint");
-    case FILE_IDX:
-        return refuse(file, err, "an IDX image file, not a checkpoint");
-    case FILE_PICKLE:
-        return refuse(file, err, "a Python pickle, but not PyTorch's (save a state_dict with torch.save)");
-    case FILE_PICTURE:
-        return refuse(file, err, "an image, not a checkpoint (load data NAME images:FOLDER reads a folder of them)");
-    case FILE_TEXT:
-        return refuse(file, err, "text, not a checkpoint");
-    case FILE_UNKNOWN:
-        break;
+/* Text that stands where a checkpoint was to be often says why: its beginning. */
+static Checkpoint *refuse_text(File *file, Error *err) {
+    char text[81] = {0};
+    const size_t length = file_size(file) < sizeof text - 1 ? (size_t)file_size(file) : sizeof text - 1;
+    if (file_read(file, 0, text, length, err)) {
+        text[strcspn(text, "\r\n")] = '\0';
+        const size_t columns = text_fit(text, 60);
+        error_set(err, STATUS_BAD_INPUT, "text, not a checkpoint: \"%.*s%s\"", (int)columns, text,
+                  columns < file_size(file) ? "..." : "");
+    }
+    file_close(file);
+    return NULL;
+}
+
+/* The name may tell what the content does not. */
+static Checkpoint *refuse_unknown(File *file, Error *err) {
+    static const struct {
+        const char *end, *what;
+    } names[] = {
+        {".pb", "a TensorFlow graph; convert it to ONNX (tf2onnx) or its weights to npz"},
+        {".tflite", "a TFLite file; convert the network it was made from"},
+        {".mlmodel", "a Core ML model; convert the network it was made from"},
+        {".msgpack", "a Flax file; save its arrays as safetensors"},
+        {".ckpt.index", "the index of a TensorFlow checkpoint; save its variables as npz"},
+        {".data-00000-of-00001", "the data of a TensorFlow checkpoint; save its variables as npz"},
+        {".weights", "Darknet weights; convert them to a PyTorch state_dict"},
+        {".caffemodel", "a Caffe model; convert it to ONNX or its weights to npz"},
+        {".params", "an MXNet file; save its arrays as npz"},
+        {".pdparams", "a PaddlePaddle file; save its arrays as npz"},
+        {".engine", "a TensorRT engine; convert the network it was made from"},
+        {".bin", "raw data; if a network's, it needs the file that describes it"},
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (!ends_with(file_name(file), names[i].end)) continue;
+        error_set(err, STATUS_BAD_INPUT, "not a checkpoint of any known format; by its name %s", names[i].what);
+        file_close(file);
+        return NULL;
     }
     return refuse(file, err, "not a checkpoint of any known format");
 }
 
-Checkpoint *checkpoint_parse(File *file, Error *err) {
+static Checkpoint *open_kind(File *file, FileKind kind, const char *key, bool shard, Error *err) {
+    switch (kind) {
+    case FILE_SAFETENSORS:
+        return safetensors_open(file, err);
+    case FILE_SHARD_INDEX:
+        return shard ? refuse(file, err, "an index, not a shard") : shards_open(file, err);
+    case FILE_TORCH_LEGACY:
+        return torch_legacy_open(file, key, err);
+    case FILE_TAR:
+        return torch_tar_open(file, key, err);
+    case FILE_ZIP:
+        return open_zip(file, key, err);
+    case FILE_NPY:
+        return npy_open(file, key, err);
+    case FILE_GZIP:
+        return refuse(file, err, "gzip data, not a checkpoint; gunzip it and open what is in it");
+    case FILE_IDX:
+        return refuse(file, err, "an IDX image file, not a checkpoint");
+    case FILE_PICKLE:
+        return python_pickle_open(file, 0, false, key, err);
+    case FILE_PICTURE:
+        return refuse(file, err, "an image, not a checkpoint (load data NAME images:FOLDER reads a folder of them)");
+    case FILE_TEXT:
+        return refuse_text(file, err);
+    case FILE_UNKNOWN:
+        break;
+    }
+    return refuse_unknown(file, err);
+}
+
+Checkpoint *checkpoint_open_file(File *file, const char *key, bool shard, Error *err) {
     FileKind kind;
     Checkpoint *checkpoint = NULL;
     char *path = mem_copy_text(file_name(file), err);
@@ -232,8 +289,9 @@ Checkpoint *checkpoint_parse(File *file, Error *err) {
         file_close(file);
         goto out;
     }
-    checkpoint = open_kind(file, kind, err);
-    if (checkpoint && !strip_module(checkpoint, err)) {
+    checkpoint = open_kind(file, kind, key, shard, err);
+    if (checkpoint && key && !checkpoint->nested) {
+        error_set(err, STATUS_USAGE, "--key %s: %s has no dicts within dicts to choose from", key, checkpoint->format);
         checkpoint_close(checkpoint);
         checkpoint = NULL;
     }
@@ -243,11 +301,24 @@ out:
     return checkpoint;
 }
 
-Checkpoint *checkpoint_open(const char *path, Error *err) {
+Checkpoint *checkpoint_parse(File *file, Error *err) {
+    return checkpoint_open_file(file, NULL, false, err);
+}
+
+Checkpoint *checkpoint_open_key(const char *path, const char *key, Error *err) {
+    struct stat about;
+    if (stat(path, &about) == 0 && S_ISDIR(about.st_mode)) {
+        folder_refuse(path, err);
+        return NULL;
+    }
     File *file = file_open(path, err);
-    if (file) return checkpoint_parse(file, err);
+    if (file) return checkpoint_open_file(file, key, false, err);
     name_file(err, path);
     return NULL;
+}
+
+Checkpoint *checkpoint_open(const char *path, Error *err) {
+    return checkpoint_open_key(path, NULL, err);
 }
 
 void checkpoint_close(Checkpoint *checkpoint) {

@@ -25,6 +25,7 @@ struct Checkpoint {
     size_t metadata_count, metadata_capacity;
     char **notes;
     size_t note_count, note_capacity;
+    bool nested;  /* a key could choose among its dicts */
     void *names;  /* search index by name; built by checkpoint_seal */
     void *pool;   /* where names, dimensions, metadata and notes live */
     File *file;   /* owned; NULL where the reader keeps several */
@@ -46,18 +47,27 @@ bool checkpoint_add_note(Checkpoint *checkpoint, Error *err, const char *format,
  * stripped, with a note, when checkpoint_parse hands the checkpoint out.) */
 bool checkpoint_seal(Checkpoint *checkpoint, Error *err);
 
+/* Zeroed memory that lives as long as the checkpoint. */
+void *checkpoint_alloc(Checkpoint *checkpoint, size_t size, Error *err);
 uint64_t checkpoint_tensor_bytes(const CheckpointTensor *tensor);         /* dense, in the stored dtype */
 void checkpoint_shape_text(unsigned rank, const uint64_t *dim, Str *out); /* "[32,8]" */
 
-/* The readers. Each takes `file` over, also on failure. */
+/* The readers. Each takes `file` over, also on failure. `key`: checkpoint_open_key's, or NULL. */
 Checkpoint *safetensors_open(File *file, Error *err);
-Checkpoint *safetensors_index_open(File *file, Error *err);
-Checkpoint *torch_legacy_open(File *file, Error *err);
-Checkpoint *npy_open(File *file, Error *err);
+Checkpoint *shards_open(File *file, Error *err);
+Checkpoint *torch_legacy_open(File *file, const char *key, Error *err);
+Checkpoint *torch_tar_open(File *file, const char *key, Error *err);
+Checkpoint *npy_open(File *file, const char *key, Error *err);
+/* A pickle of NumPy arrays from `offset` on; `npy`: as the object of an npy. */
+Checkpoint *python_pickle_open(File *file, uint64_t offset, bool npy, const char *key, Error *err);
+/* The same by content, of whatever format, a shard index apart where `shard`; a "module." stays where it is. */
+Checkpoint *checkpoint_open_file(File *file, const char *key, bool shard, Error *err);
+/* What a folder that was given instead of a file is, and which file to open: STATUS_BAD_INPUT; always false. */
+bool folder_refuse(const char *path, Error *err);
 
 struct Zip;
 /* `zip` (which owns its file) is taken over, also on failure. */
-Checkpoint *torch_zip_open(struct Zip *zip, Error *err);
+Checkpoint *torch_zip_open(struct Zip *zip, const char *key, Error *err);
 Checkpoint *npz_open(struct Zip *zip, Error *err);
 
 #endif

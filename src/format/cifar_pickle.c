@@ -42,23 +42,11 @@ static bool find_labels(Batch *batch, const PickleNode *root, Error *err) {
            error_set(err, STATUS_BAD_INPUT, "%s: %s is not a list", file_name(batch->file), key);
 }
 
-/* The parts of a pickled array; false where it is none, or one of other parts. */
-static bool array_parts(const PickleNode *array, const PickleNode *part[static 4]) {
-    if (array->type != PICKLE_CALL) return false;
-    const PickleMeaning meaning = pickle_global(array)->meaning;
-    const PickleNode *from = meaning == PICKLE_NUMPY_RECONSTRUCT  ? array->state
-                             : meaning == PICKLE_NUMPY_FROMBUFFER ? array->arguments
-                                                                  : NULL;
-    static const uint8_t place[2][4] = {{1, 2, 3, 4}, {2, 1, 3, 0}}; /* shape, dtype, order, bytes */
-    for (unsigned i = 0; i < 4; i++)
-        if (!from || !(part[i] = pickle_item(from, place[meaning == PICKLE_NUMPY_FROMBUFFER][i]))) return false;
-    return true;
-}
-
 static bool check_dtype(const Batch *batch, const PickleNode *dtype, Error *err) {
     char kind;
     unsigned size;
-    if (!pickle_numpy_type(dtype, &kind, &size)) return bad(batch, err, "data has no dtype of numbers");
+    bool big;
+    if (!pickle_numpy_type(dtype, &kind, &size, &big)) return bad(batch, err, "data has no dtype of numbers");
     return (kind == 'u' && size == 1) ||
            error_set(err, STATUS_BAD_INPUT, "%s: data has dtype %c%u, u1 is read", file_name(batch->file), kind, size);
 }
@@ -77,7 +65,7 @@ static bool check_shape(Batch *batch, const PickleNode *shape, Error *err) {
 static bool find_data(Batch *batch, const PickleNode *root, Error *err) {
     const PickleNode *data = pickle_get(root, "data"), *part[4];
     if (!data) return bad(batch, err, "a pickle without data");
-    if (!array_parts(data, part)) return bad(batch, err, "data is not a NumPy array");
+    if (!pickle_array_parts(data, part)) return bad(batch, err, "data is not a NumPy array");
     if (!check_dtype(batch, part[1], err) || !check_shape(batch, part[0], err)) return false;
     const bool columns = part[2]->type == PICKLE_BOOL ? part[2]->truth : !pickle_is_text(part[2], "C");
     if (columns) return bad(batch, err, "data is in column order; pickle a copy in order 'C'");

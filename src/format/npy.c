@@ -98,11 +98,15 @@ static bool open_npy(Checkpoint *checkpoint, Error *err) {
            checkpoint_seal(checkpoint, err);
 }
 
-Checkpoint *npy_open(File *file, Error *err) {
+Checkpoint *npy_open(File *file, const char *key, Error *err) {
     Checkpoint *checkpoint = checkpoint_new(file, file_name(file), "npy", err);
     if (!checkpoint || open_npy(checkpoint, err)) return checkpoint;
+    const NpyHeader *header = checkpoint->reader;
+    const bool object = header && header->unread && strcmp(header->unread, NPY_OBJECTS) == 0;
+    const uint64_t offset = object ? header->offset : 0;
+    if (object) checkpoint->file = NULL;
     checkpoint_close(checkpoint);
-    return NULL;
+    return object ? python_pickle_open(file, offset, true, key, err) : NULL;
 }
 
 /* ---- rows -------------------------------------------------------------------------------------------------------- */
@@ -180,8 +184,16 @@ static bool fill_from_zip(void *context, void *out, uint64_t length, Error *err)
     return zip_stream_read(context, out, length, err);
 }
 
-static void close_zip(void *zip) {
-    zip_close(zip);
+typedef struct Npz {
+    Zip *zip;
+    size_t *member; /* of each tensor */
+} Npz;
+
+static void close_npz(void *reader) {
+    Npz *npz = reader;
+    zip_close(npz->zip);
+    mem_free(npz->member);
+    mem_free(npz);
 }
 
 /* Member `index`'s header, then its data where `out` is not NULL, which has room for `room` bytes. */
@@ -199,28 +211,53 @@ static bool read_member(const Zip *zip, size_t index, NpyHeader *header, void *o
 static bool read_npz(Checkpoint *checkpoint, size_t index, void *out, Error *err) {
     NpyHeader header;
     uint64_t room = checkpoint_tensor_bytes(checkpoint_tensor(checkpoint, index));
-    return read_member(checkpoint->reader, index, &header, out, room, err);
+    const Npz *npz = checkpoint->reader;
+    return read_member(npz->zip, npz->member[index], &header, out, room, err);
 }
 
 static bool open_npz(Checkpoint *checkpoint, const Zip *zip, Error *err) {
-    NpyHeader header;
-    for (size_t i = 0; i < zip_count(zip); i++) {
+    enum { TOLD_MOST = 6 };
+    Str left_out = {0};
+    size_t *member = mem_alloc(zip_count(zip), sizeof *member, err), count = 0;
+    bool ok = member != NULL;
+    ((Npz *)checkpoint->reader)->member = member;
+    for (size_t i = 0; ok && i < zip_count(zip); i++) {
         const char *name = zip_member(zip, i)->name;
-        if (!read_member(zip, i, &header, NULL, 0, err) ||
-            !checkpoint_add(checkpoint, name, stem_length(name), header.dtype, header.rank, header.dim, err))
-            return false;
+        const bool array = stem_length(name) < strlen(name);
+        NpyHeader header = {0};
+        if (!array || !read_member(zip, i, &header, NULL, 0, err)) {
+            ok = !array || (header.unread &&
+                            err->status == STATUS_BAD_INPUT); /* text, objects: whole and understood, but no numbers */
+            if (ok && ++count <= TOLD_MOST)
+                str_addf(&left_out, "%s\"%.*s\" (%s)", count > 1 ? ", " : "", (int)stem_length(name), name,
+                         array ? header.unread : "not an array");
+            continue;
+        }
+        member[checkpoint->count] = i;
+        ok = checkpoint_add(checkpoint, name, stem_length(name), header.dtype, header.rank, header.dim, err);
     }
-    return checkpoint_seal(checkpoint, err);
+    if (count > TOLD_MOST) str_addf(&left_out, " and %zu more", count - TOLD_MOST);
+    if (ok && checkpoint->count == 0)
+        ok = error_set(err, STATUS_BAD_INPUT, "npz without an array of numbers: %s", str_text(&left_out));
+    ok = ok && str_ok(&left_out, err) &&
+         (count == 0 ||
+          checkpoint_add_note(checkpoint, err, "left out, not being arrays of numbers: %s", str_text(&left_out))) &&
+         checkpoint_seal(checkpoint, err);
+    str_done(&left_out);
+    return ok;
 }
 
 Checkpoint *npz_open(Zip *zip, Error *err) {
-    Checkpoint *checkpoint = checkpoint_new(NULL, zip_name(zip), "npz", err);
+    Npz *npz = mem_alloc(1, sizeof *npz, err);
+    Checkpoint *checkpoint = npz ? checkpoint_new(NULL, zip_name(zip), "npz", err) : NULL;
     if (!checkpoint) {
+        mem_free(npz);
         zip_close(zip);
         return NULL;
     }
-    checkpoint->reader = zip;
-    checkpoint->free_reader = close_zip;
+    npz->zip = zip;
+    checkpoint->reader = npz;
+    checkpoint->free_reader = close_npz;
     checkpoint->read = read_npz;
     if (open_npz(checkpoint, zip, err)) return checkpoint;
     checkpoint_close(checkpoint);

@@ -8,6 +8,8 @@
 
 #include "weft/format.h"
 
+#define NPY_OBJECTS "Python objects" /* NpyHeader.unread of an array of these */
+
 /* The next `length` bytes of an npy. */
 typedef bool NpyFill(void *context, void *out, uint64_t length, Error *err);
 

@@ -63,14 +63,26 @@ static bool take_quoted(Text *text, char *out, size_t room, Error *err) {
 
 static bool take_descr(Text *text, NpyHeader *header, Error *err) {
     char descr[32];
-    if (peek(text) == '[') return bad(err, "a structured dtype; only plain arrays are read");
+    if (peek(text) == '[') {
+        header->unread = "records";
+        return bad(err, "a structured dtype; only plain arrays are read");
+    }
     if (!take_quoted(text, descr, sizeof descr, err)) return false;
-    if (descr[0] && descr[1] == 'O') return bad(err, "dtype 'O' holds Python objects (a pickle), which are not read");
+    if (descr[0] && descr[1] == 'O') {
+        header->unread = NPY_OBJECTS;
+        return bad(err, "dtype 'O' holds Python objects (a pickle), which are not read; save arrays with numpy.savez");
+    }
     for (size_t i = 0; i < TYPE_COUNT && *descr && strchr("<>|=", *descr); i++) {
         if (strcmp(types[i].name, descr + 1) != 0) continue;
         header->dtype = types[i].dtype;
         header->big_endian = *descr == '>';
         return true;
+    }
+    if (descr[0] && descr[1]) {
+        static const char kinds[] = "SaUVMm";
+        static const char *const names[] = {"text", "text", "text", "raw bytes", "dates", "time spans"};
+        const char *kind = strchr(kinds, descr[1]);
+        if (kind) header->unread = names[kind - kinds];
     }
     return error_set(err, STATUS_BAD_INPUT, "npy: unsupported dtype '%s'", descr);
 }

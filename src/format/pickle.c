@@ -24,6 +24,11 @@ bool pickle_over(PickleMachine *m, Error *err, const char *what, uint64_t cap) {
     return error_set(err, STATUS_LIMIT, "%s: pickle has more than %" PRIu64 " %s", file_name(m->file), cap, what);
 }
 
+bool pickle_work(PickleMachine *m, uint64_t amount, Error *err) {
+    if (!size_add(m->work, amount, &m->work)) m->work = UINT64_MAX;
+    return m->work <= PICKLE_CAP_WORK || pickle_over(m, err, "steps for parts that are shared", PICKLE_CAP_WORK);
+}
+
 /* ---- the arena --------------------------------------------------------------------------------------------------- */
 
 void *pickle_arena(Pickle *pickle, size_t bytes, Error *err) {
@@ -100,54 +105,79 @@ PickleNode *pickle_pop(PickleMachine *m, Error *err) {
 
 enum { UNSEEN, OPEN, DONE };
 
+enum { PARTS = 4 };
 typedef struct Frame {
     PickleNode *node;
-    const PickleItem *next; /* of a container */
-    PickleNode *part[2];    /* of a node that is none; taken from the end */
+    PickleItem *next;         /* of a container */
+    PickleNode **part[PARTS]; /* of a node that is none; taken from the end */
     unsigned deepest, parts;
-    uint64_t tensors;
 } Frame;
+
+static void add_part(Frame *frame, PickleNode **part) {
+    if (*part) frame->part[frame->parts++] = part;
+}
 
 static Frame frame_of(PickleNode *node) {
     Frame frame = {.node = node};
     node->visit = OPEN;
     if (node->type == PICKLE_LIST || node->type == PICKLE_TUPLE || node->type == PICKLE_DICT) frame.next = node->first;
-    if (node->type == PICKLE_PERSISTENT) frame.part[frame.parts++] = node->id;
+    if (node->type == PICKLE_PERSISTENT) add_part(&frame, &node->id);
     if (node->type == PICKLE_CALL) {
-        frame.part[frame.parts++] = node->arguments;
-        if (node->state) frame.part[frame.parts++] = node->state;
+        add_part(&frame, &node->arguments);
+        add_part(&frame, &node->state);
+    }
+    if (node->type == PICKLE_OBJECT) {
+        PickleObject *object = node->object;
+        add_part(&frame, &object->arguments);
+        add_part(&frame, &object->state);
+        add_part(&frame, &object->entries);
+        add_part(&frame, &object->items);
     }
     return frame;
 }
 
-static PickleNode *next_child(Frame *frame) {
+/* Where the next child stands; NULL after the last one. */
+static PickleNode **next_child(Frame *frame) {
     if (frame->parts > 0) return frame->part[--frame->parts];
     if (!frame->next) return NULL;
-    PickleNode *child = frame->next->node;
+    PickleNode **child = &frame->next->node;
     frame->next = frame->next->next;
     return child;
 }
 
-/* Walks every edge reachable from the root once: no node may reach itself, none may be deeper than PICKLE_DEPTH; counts
- * tensors. */
+/* Whether the way from `node`, which is open, down to the end of the path leads through an object. */
+static bool through_object(const Frame *path, unsigned length, const PickleNode *node) {
+    for (unsigned i = length; i > 0; i--) {
+        if (path[i - 1].node->type == PICKLE_OBJECT) return true;
+        if (path[i - 1].node == node) return false;
+    }
+    return false;
+}
+
+/* Walks every edge reachable from the root once: no plain value may reach itself, none may be deeper than PICKLE_DEPTH.
+ * An object may refer to itself, as Python's do; the reference that closes the circle is cut. */
 static bool check_graph(PickleMachine *m, Error *err) {
     Frame path[PICKLE_DEPTH + 1];
     unsigned length = 0;
+    PickleNode *self = pickle_node(m, PICKLE_OPAQUE, err);
+    if (!self) return false;
     path[length++] = frame_of(m->pickle->root);
     while (length > 0) {
         Frame *here = &path[length - 1];
-        PickleNode *child = next_child(here);
-        if (!child) {
+        PickleNode **edge = next_child(here), *child = edge ? *edge : NULL;
+        if (!edge) {
             PickleNode *node = here->node;
-            uint64_t tensors = pickle_is_tensor(node) ? 1 : node->type == PICKLE_CALL ? 0 : here->tensors;
-            node->tensors = tensors < UINT32_MAX ? (uint32_t)tensors : UINT32_MAX;
             node->depth = (uint8_t)here->deepest;
             node->visit = DONE;
-            length--;
-            child = length > 0 ? node : NULL;
+            if (!pickle_finish(m, node, err)) return false;
+            child = --length > 0 ? node : NULL;
         }
         if (!child) continue;
-        if (child->visit == OPEN) return pickle_fault(m, err, "a value contains itself: pickle ending");
+        if (child->visit == OPEN) {
+            if (!through_object(path, length, child))
+                return pickle_fault(m, err, "a value contains itself: pickle ending");
+            child = *edge = self;
+        }
         unsigned below = child->visit == DONE ? child->depth : 0;
         if (length + below > PICKLE_DEPTH)
             return pickle_fault(m, err, "values nested deeper than %d: pickle ending", PICKLE_DEPTH);
@@ -156,7 +186,6 @@ static bool check_graph(PickleMachine *m, Error *err) {
             continue;
         }
         here = &path[length - 1];
-        here->tensors += child->tensors;
         if (here->deepest < below + 1) here->deepest = below + 1;
     }
     return true;
@@ -217,11 +246,17 @@ void pickle_free(Pickle *pickle) {
 const PickleNode *pickle_root(const Pickle *pickle) {
     return pickle->root;
 }
+void pickle_set_root(Pickle *pickle, const PickleNode *node) {
+    pickle->root = (PickleNode *)node; /* the graph is ours */
+}
 uint64_t pickle_end(const Pickle *pickle) {
     return pickle->end;
 }
 uint32_t pickle_nodes(const Pickle *pickle) {
     return pickle->nodes;
+}
+bool pickle_in_file(const Pickle *pickle) {
+    return pickle->in_file;
 }
 const PickleNode *pickle_last_persistent(const Pickle *pickle) {
     return pickle->persistent;

@@ -1,8 +1,11 @@
 /* pickle -- an inert interpreter of Python's pickle format: it builds a graph of plain values and calls nothing.
  *
- * Names in the stream resolve in one static table (pickle_globals.c) or are refused. What a stream "calls" becomes a
- * PICKLE_CALL node for the reader that knows its meaning (torch.c, cifar_pickle.c). Nodes live in one arena, freed at
- * once; a graph may share nodes, is at most PICKLE_DEPTH deep and holds no cycle. Private to src/format.
+ * Names in the stream resolve in one static table (pickle_globals.c). What a stream "calls" becomes a PICKLE_CALL node
+ * for the reader that knows its meaning (torch.c, cifar_pickle.c), where the table has its name; where it has not, a
+ * PICKLE_OBJECT, an inert leaf that keeps its class's name and parts. Names that are there to run something refuse the
+ * file, although nothing would be run. Nodes live in one arena, freed at once; a graph may share nodes, is at most
+ * PICKLE_DEPTH deep and holds no cycle: where an object refers to itself, that reference becomes PICKLE_OPAQUE. Private
+ * to src/format.
  */
 #ifndef WEFT_FORMAT_PICKLE_H
 #define WEFT_FORMAT_PICKLE_H
@@ -10,6 +13,7 @@
 #include "weft/base.h"
 
 enum {
+    PICKLE_CAP_WORK = 200000000,   /* comparisons and copies that shared parts ask for again and again */
     PICKLE_CAP_STREAM = 256 << 20, /* bytes, long byte strings apart */
     PICKLE_CAP_OPCODES = 8000000,
     PICKLE_CAP_NODES = 4000000,
@@ -20,9 +24,8 @@ enum {
 
 /* What a name in the table stands for. */
 typedef enum PickleMeaning {
-    PICKLE_REFUSED, /* known, and why it cannot be read stands in `reason` */
-    PICKLE_LEAF,    /* kept as PICKLE_OPAQUE whatever happens to it */
-    PICKLE_MAPPING_LEAF,
+    PICKLE_FOREIGN, /* not in the table; the name stands in the node */
+    PICKLE_UNREAD,  /* as PICKLE_FOREIGN, but known: what it is stands in `reason` */
     PICKLE_ORDERED_DICT,
     PICKLE_ENCODE, /* _codecs.encode(text, 'latin1') */
     PICKLE_SIZE,
@@ -30,7 +33,12 @@ typedef enum PickleMeaning {
     PICKLE_REBUILD_TENSOR_V2,
     PICKLE_REBUILD_TENSOR_V3,
     PICKLE_REBUILD_PARAMETER,
-    PICKLE_STORAGE,         /* of elements of `dtype` */
+    PICKLE_PARAMETER,         /* the class, as PyTorch before 0.4 pickled it */
+    PICKLE_REBUILD_FROM_TYPE, /* (function, type, arguments, state): of a subclass of tensors */
+    PICKLE_FIRST,             /* stands for its first argument */
+    PICKLE_GETATTR,         /* (something unknown, a harmless name): as methods and functions of PyTorch are pickled */
+    PICKLE_RECONSTRUCTOR,   /* copyreg's: an object of the class that is its first argument */
+    PICKLE_STORAGE,         /* of elements of `dtype`; with a `reason` where they are not their values */
     PICKLE_STORAGE_UNTYPED, /* of bytes */
     PICKLE_TORCH_DTYPE,
     PICKLE_NUMPY_SCALAR,
@@ -47,12 +55,11 @@ typedef struct PickleGlobal {
     const char *reason;
 } PickleGlobal;
 
-/* The row of a name, or NULL where it is not in the table (at most 255 rows). */
-const PickleGlobal *pickle_global_find(const char *module, size_t module_length, const char *name, size_t name_length);
+/* The row of a name (at most 255 rows), that of PICKLE_FOREIGN where it is not in the table; NULL for a name that
+ * serves to run something. */
+const PickleGlobal *pickle_global_find(const char *module, const char *name);
 uint8_t pickle_global_row(const PickleGlobal *global);
 const PickleGlobal *pickle_global_at(uint8_t row);
-/* Why a name is refused (its row, or NULL): STATUS_BAD_INPUT without the file's name; always false. */
-bool pickle_global_refuse(const PickleGlobal *global, const char *module, const char *name, Error *err);
 
 typedef enum PickleType {
     PICKLE_NONE,
@@ -68,8 +75,20 @@ typedef enum PickleType {
     PICKLE_NAME,
     PICKLE_CALL,
     PICKLE_PERSISTENT,
-    PICKLE_OPAQUE,
+    PICKLE_OBJECT, /* of a class that is not in the table */
+    PICKLE_OPAQUE, /* an integer over 64 bits, or an object within itself */
 } PickleType;
+
+/* How a node is walked (pickle_view.c). */
+typedef enum PickleShape {
+    PICKLE_PLAIN,    /* holds nothing to walk */
+    PICKLE_ENTRIES,  /* keys and values */
+    PICKLE_SERIES,   /* items */
+    PICKLE_PAIRS,    /* items that are a key and a value each */
+    PICKLE_MODULE,   /* a network: its parameters, buffers and modules, one dict after the other */
+    PICKLE_INTEGERS, /* a list, or lists of one length each, of integers: nothing to walk */
+    PICKLE_REALS,    /* of numbers, not all integers */
+} PickleShape;
 
 typedef struct PickleNode PickleNode;
 typedef struct PickleItem {
@@ -77,20 +96,31 @@ typedef struct PickleItem {
     struct PickleItem *next;
 } PickleItem;
 
+/* What the stream gave an object; any may be NULL but name and arguments. */
+typedef struct PickleObject {
+    PickleNode *name;      /* its class */
+    PickleNode *arguments; /* PICKLE_TUPLE */
+    PickleNode *state;     /* BUILD */
+    PickleNode *entries;   /* PICKLE_DICT: SETITEM */
+    PickleNode *items;     /* PICKLE_LIST: APPEND, ADDITEMS */
+    PickleNode *walked[3]; /* once the graph is checked: what pickle_view takes, one after the other */
+} PickleObject;
+
 struct PickleNode {
-    uint8_t type;     /* PickleType */
-    uint8_t row;      /* of the table of globals: NAME, CALL */
-    uint8_t depth;    /* of the values below, 0 for a leaf */
-    uint8_t visit;    /* used while the graph is checked */
-    uint32_t number;  /* nodes are numbered from 0 */
-    uint32_t tensors; /* rebuilt tensors met on all paths from here, at most UINT32_MAX */
+    uint8_t type;      /* PickleType */
+    uint8_t row;       /* of the table of globals: NAME, CALL */
+    uint8_t depth;     /* of the values below, 0 for a leaf */
+    uint8_t visit : 2; /* used while the graph is checked */
+    uint8_t shape : 6; /* PickleShape, once it is checked */
+    uint32_t number;   /* nodes are numbered from 0 */
+    uint32_t tensors;  /* rebuilt tensors met on all paths from here, at most UINT32_MAX */
     uint32_t count; /* items of a container (two for each entry of a dict); bytes of a string, in LATIN1 of the text */
     union {
         bool truth;
         int64_t integer;
         double real;
         struct {
-            const char *text; /* NUL-terminated; NULL where longer than PICKLE_HELD */
+            const char *text; /* NUL-terminated; NULL where longer than PICKLE_HELD; of a NAME that is in no row */
             uint64_t offset;  /* in the file, where it came from there */
         };
         struct {
@@ -104,6 +134,7 @@ struct PickleNode {
             PickleNode *id;
             PickleNode *previous; /* the persistent node before this one in the stream, or NULL */
         };
+        PickleObject *object;
     };
 };
 
@@ -114,8 +145,10 @@ typedef struct Pickle Pickle;
 Pickle *pickle_parse(const File *file, uint64_t offset, uint64_t length, Error *err);
 void pickle_free(Pickle *pickle);
 const PickleNode *pickle_root(const Pickle *pickle);
-uint64_t pickle_end(const Pickle *pickle); /* offset after STOP */
+void pickle_set_root(Pickle *pickle, const PickleNode *node); /* one that is reached from the root */
+uint64_t pickle_end(const Pickle *pickle);                    /* offset after STOP */
 uint32_t pickle_nodes(const Pickle *pickle);
+bool pickle_in_file(const Pickle *pickle); /* whether a string stayed in the file, which reading it then needs */
 const PickleNode *pickle_last_persistent(const Pickle *pickle); /* NULL: none; the others by `previous` */
 
 /* Item `index` of a list or tuple; NULL where there is none. */
@@ -125,11 +158,40 @@ const PickleGlobal *pickle_global(const PickleNode *node);
 bool pickle_is_text(const PickleNode *node, const char *text); /* a TEXT or BYTES of just these characters */
 /* The value of a dict's (last) key of these characters, or NULL. */
 const PickleNode *pickle_get(const PickleNode *dict, const char *key);
-bool pickle_is_tensor(const PickleNode *node); /* a call that rebuilds a tensor or parameter */
+/* A tensor: a call that rebuilds one or a parameter, a NumPy array of numbers, a persistent id that is a text (in tar
+ * files, where tensors have these). */
+bool pickle_is_tensor(const PickleNode *node);
+/* Lists of numbers as the values of a dict whose names have dots: a state dict as JSON would hold it. */
+bool pickle_is_list_tensor(const PickleNode *node);
+/* The tensor itself, out of a parameter that holds it; NULL where there is none. */
+const PickleNode *pickle_tensor_within(const PickleNode *node);
+bool pickle_is_array(const PickleNode *node); /* a NumPy array of numbers, real or complex */
+/* The shape, dtype, order and bytes of a NumPy array; false where the node is none, or one of other parts. */
+bool pickle_array_parts(const PickleNode *node, const PickleNode *part[static 4]);
+/* Appends the dotted name of a NAME, or of an object's class, a call's function; nothing for other nodes. */
+void pickle_name_text(const PickleNode *node, Str *out);
 
-/* The kind ('f', 'i', 'u', 'b') and size in bytes of a NumPy dtype of numbers; false where the node is something else.
+/* ---- walking ----------------------------------------------------------------------------------------------------- */
+
+/* The values that a node holds for a reader: of a dict or an object like one, a list or tuple or an object like one, a
+ * list of (key, value), a module. Objects of other kinds hold nothing. */
+typedef struct PickleView {
+    const PickleNode *node;
+    const PickleItem *next;
+    uint8_t shape, part; /* of a module: which of its dicts */
+    uint32_t index;
+} PickleView;
+PickleView pickle_view(const PickleNode *node);
+/* The next value; its key, NULL for an item of a list, whose number is *index. false at the end. */
+bool pickle_view_next(PickleView *view, const PickleNode **key, uint32_t *index, const PickleNode **value);
+static inline bool pickle_is_container(const PickleNode *node) {
+    return node->shape != PICKLE_PLAIN && node->shape < PICKLE_INTEGERS;
+}
+
+/* The kind ('f', 'i', 'u', 'b', 'c') and size in bytes of a NumPy dtype of numbers; false where the node is something
+ * else.
  */
-bool pickle_numpy_type(const PickleNode *node, char *kind, unsigned *size);
+bool pickle_numpy_type(const PickleNode *node, char *kind, unsigned *size, bool *big_endian);
 
 /* Appends a scalar as text (bool, integer, real, text, NumPy scalar); false where the node is something else. */
 bool pickle_scalar_text(const PickleNode *node, Str *out);

@@ -6,6 +6,7 @@
 
 enum {
     PICKLE_WINDOW = 65536, /* bytes of the stream that stand in memory at a time */
+    PICKLE_LINE = 512,
     PICKLE_PAGE = 4096,
     PICKLE_PAGES = (PICKLE_CAP_MEMO + PICKLE_PAGE - 1) / PICKLE_PAGE,
 };
@@ -20,6 +21,7 @@ struct Pickle {
     PickleNode *root, *persistent;
     uint32_t nodes;
     uint64_t end;
+    bool in_file;
 };
 
 /* The state of one interpretation; all of it but the pickle is freed at its end. */
@@ -28,6 +30,8 @@ typedef struct PickleMachine {
     const File *file;
     uint64_t start, at, end; /* of the stream, of the next byte, of the room for the stream */
     uint64_t skipped;        /* bytes of long strings, which the cap does not count */
+    uint64_t copied;         /* bytes of names and encoded texts */
+    uint64_t work;           /* towards PICKLE_CAP_WORK */
     uint64_t opcode_at;
     uint8_t opcode;
     uint64_t window_at; /* the bytes [window_at, window_at + window_length) of the file */
@@ -57,7 +61,23 @@ bool pickle_push(PickleMachine *m, PickleNode *node, Error *err); /* false also 
 PickleNode *pickle_top(PickleMachine *m, Error *err);
 PickleNode *pickle_pop(PickleMachine *m, Error *err);
 
+bool pickle_work(PickleMachine *m, uint64_t amount, Error *err); /* counts it; false over the cap */
+/* Adds `child` at the end of a container. */
+bool pickle_link(PickleMachine *m, PickleNode *container, PickleNode *child, Error *err);
+/* The next line of the stream without its newline, at most PICKLE_LINE - 1 bytes. */
+bool pickle_line(PickleMachine *m, char line[PICKLE_LINE], size_t *length, Error *err);
+/* Why the file is refused for a name: "FILE: global MODULE.NAME ..."; always false. */
+bool pickle_refuse_name(PickleMachine *m, const char *module, const char *name, Error *err);
+PickleNode *pickle_set(PickleMachine *m, const char *name, Error *err); /* an empty object of this builtin class */
+/* The part of an object that takes its entries or items, made where it is not there yet. */
+PickleNode *pickle_part(PickleMachine *m, PickleNode *object, PickleType type, Error *err);
+/* How the finished node is walked, its parts being finished; counts the tensors in it. (pickle_view.c) */
+bool pickle_finish(PickleMachine *m, PickleNode *node, Error *err);
+
 typedef bool PickleOpcode(PickleMachine *m, Error *err);
+/* pickle_call.c: names, what is called, objects and their state. */
+PickleOpcode pickle_op_global, pickle_op_stack_global, pickle_op_reduce, pickle_op_newobj, pickle_op_newobj_ex,
+    pickle_op_build, pickle_op_persistent;
 extern PickleOpcode *const pickle_opcodes[256]; /* NULL: not supported; STOP is the loop's */
 
 #endif

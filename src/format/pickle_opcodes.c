@@ -1,5 +1,5 @@
-/* pickle_opcodes -- what each opcode does: those that PyTorch and NumPy write in protocols 2 to 5, 24 in legacy
- * checkpoints, 29 in zip ones, and those that a Python-3 re-dump adds (a bytearray is read as bytes).
+/* pickle_opcodes -- what each opcode does: those that Python's pickler writes in protocols 2 to 5 (a bytearray is
+ * read as bytes), also Python 2's. What names, calls and objects do stands in pickle_call.c.
  *
  * Integers are little-endian, only BINFLOAT is big-endian. Source: CPython's Lib/pickletools.py.
  */
@@ -8,8 +8,6 @@
 
 #include "format/bytes.h"
 #include "format/pickle_machine.h"
-
-enum { NAME_LINE = 512 };
 
 /* ---- arguments and the stack ------------------------------------------------------------------------------------- */
 
@@ -40,9 +38,9 @@ static bool after_mark(PickleMachine *m, size_t *out, Error *err) {
     return pickle_fault(m, err, "opcode 0x%02x finds no MARK (stack underflow)", m->opcode);
 }
 
-/* Adds `child` at the end of a container. Depths are exact for what was complete when it was added, and too small where
- * it grew later: check_graph finds these. */
-static bool link_item(PickleMachine *m, PickleNode *container, PickleNode *child, Error *err) {
+/* Depths are exact for what was complete when it was added, and too small where it grew later: check_graph finds these.
+ */
+bool pickle_link(PickleMachine *m, PickleNode *container, PickleNode *child, Error *err) {
     if (child->depth >= PICKLE_DEPTH) return pickle_fault(m, err, "values nested deeper than %d", PICKLE_DEPTH);
     PickleItem *item = pickle_arena(m->pickle, sizeof *item, err);
     if (!item) return false;
@@ -63,7 +61,7 @@ static bool gather(PickleMachine *m, PickleType type, size_t from, size_t drop, 
     PickleNode *node = pickle_node(m, type, err);
     if (!node) return false;
     for (size_t i = from; i < m->height; i++) {
-        if (!link_item(m, node, m->stack[i], err)) return false;
+        if (!pickle_link(m, node, m->stack[i], err)) return false;
     }
     m->height = from - drop;
     return pickle_push(m, node, err);
@@ -104,16 +102,43 @@ static bool op_int4(PickleMachine *m, Error *err) {
     return bytes && push_integer(m, (int32_t)get_le32(bytes), err);
 }
 
-static bool op_long1(PickleMachine *m, Error *err) {
-    uint64_t length, value = 0;
-    if (!take_u8(m, &length, err)) return false;
-    if (length > 8) return pickle_fault(m, err, "integer of %" PRIu64 " bytes, at most 8 are read,", length);
+/* Two's complement of `length` bytes; an integer over 64 bits is nothing that a network needs. */
+static bool push_long(PickleMachine *m, uint64_t length, Error *err) {
+    uint64_t value = 0;
+    if (!pickle_remains(m, length, err)) return false;
+    if (length > 8) {
+        m->at += length;
+        return pickle_push(m, pickle_node(m, PICKLE_OPAQUE, err), err);
+    }
     const uint8_t *bytes = pickle_take(m, length, err);
     if (!bytes) return false;
     for (uint64_t i = 0; i < length; i++) value |= (uint64_t)bytes[i] << 8 * i;
-    if (length > 0 && length < 8 && (bytes[length - 1] & 0x80))
-        value |= UINT64_MAX << 8 * length; /* two's complement */
+    if (length > 0 && length < 8 && (bytes[length - 1] & 0x80)) value |= UINT64_MAX << 8 * length;
     return push_integer(m, (int64_t)value, err);
+}
+
+static bool op_long1(PickleMachine *m, Error *err) {
+    uint64_t length = 0;
+    return take_u8(m, &length, err) && push_long(m, length, err);
+}
+static bool op_long4(PickleMachine *m, Error *err) {
+    uint64_t length = 0;
+    if (!take_u32(m, &length, err)) return false;
+    if (length > INT32_MAX) return pickle_fault(m, err, "integer of negative length %d", (int32_t)length);
+    return push_long(m, length, err);
+}
+
+/* Decimal text, as Python 2 writes integers of more than 32 bits. */
+static bool op_int_line(PickleMachine *m, Error *err) {
+    char line[PICKLE_LINE];
+    size_t length;
+    if (!pickle_line(m, line, &length, err)) return false;
+    if (strcmp(line, "00") == 0 || strcmp(line, "01") == 0) return push_bool(m, line[1] == '1', err);
+    const bool minus = line[0] == '-';
+    uint64_t value;
+    if (!text_to_u64(line + minus, &value) || value > INT64_MAX)
+        return pickle_fault(m, err, "an integer's text is not one");
+    return push_integer(m, minus ? -(int64_t)value : (int64_t)value, err);
 }
 
 static bool op_float(PickleMachine *m, Error *err) {
@@ -138,6 +163,7 @@ static bool push_string(PickleMachine *m, PickleType type, uint64_t length, Erro
     if (length > PICKLE_HELD) {
         m->at += length;
         m->skipped += length;
+        m->pickle->in_file = true;
         return pickle_push(m, node, err);
     }
     const uint8_t *bytes = pickle_take(m, length, err);
@@ -193,7 +219,7 @@ static bool op_empty_tuple(PickleMachine *m, Error *err) {
     return pickle_push(m, pickle_node(m, PICKLE_TUPLE, err), err);
 }
 static bool op_empty_set(PickleMachine *m, Error *err) {
-    return pickle_push(m, pickle_node(m, PICKLE_OPAQUE, err), err);
+    return pickle_push(m, pickle_set(m, "builtins.set", err), err);
 }
 
 static bool op_mark(PickleMachine *m, Error *err) {
@@ -216,33 +242,32 @@ static bool op_short_tuple(PickleMachine *m, Error *err) {
     return gather(m, PICKLE_TUPLE, m->height - count, 0, err);
 }
 
-static bool is_key(const PickleNode *node) {
-    return node->type == PICKLE_TEXT || node->type == PICKLE_BYTES || node->type == PICKLE_INTEGER ||
-           node->type == PICKLE_BOOL;
+/* What the values for `container` are added to: itself, or the part of an object that takes such; NULL (with an error)
+ * where it takes none. `type` is PICKLE_OPAQUE for the items of a set. */
+static PickleNode *taker(PickleMachine *m, PickleNode *container, PickleType type, Error *err) {
+    if (container->type == PICKLE_OBJECT)
+        return pickle_part(m, container, type == PICKLE_DICT ? PICKLE_DICT : PICKLE_LIST, err);
+    if (container->type == type && type != PICKLE_OPAQUE) return container;
+    const char *what = type == PICKLE_LIST ? "APPEND to" : type == PICKLE_DICT ? "SETITEM on" : "ADDITEMS to";
+    const char *only = type == PICKLE_LIST ? "a list" : type == PICKLE_DICT ? "a dict" : "a set";
+    pickle_fault(m, err, "%s something that is not %s", what, only);
+    return NULL;
 }
 
 /* Moves the stack's values from `from` on into the container below them (below their MARK, if there is one). */
 static bool fill(PickleMachine *m, PickleType type, size_t from, bool marked, Error *err) {
     size_t below = from - marked;
-    if (below == 0 || m->stack[below - 1] == &m->mark) {
+    if (below == 0 || m->stack[below - 1] == &m->mark)
         return pickle_fault(m, err, "opcode 0x%02x finds nothing to add to (stack underflow)", m->opcode);
-    }
-    PickleNode *container = m->stack[below - 1];
+    PickleNode *container = taker(m, m->stack[below - 1], type, err);
+    if (!container) return false;
     size_t count = m->height - from;
-    bool leaf = container->type == PICKLE_OPAQUE &&
-                (type == PICKLE_OPAQUE || pickle_global_at(container->row)->meaning == PICKLE_MAPPING_LEAF);
-    if (!leaf && container->type != type) {
-        const char *what = type == PICKLE_LIST ? "APPEND to" : type == PICKLE_DICT ? "SETITEM on" : "ADDITEMS to";
-        const char *only = type == PICKLE_LIST ? "a list" : type == PICKLE_DICT ? "a dict" : "a set";
-        return pickle_fault(m, err, "%s something that is not %s", what, only);
-    }
     if (type == PICKLE_DICT && count % 2 != 0) return pickle_fault(m, err, "SETITEMS with an odd number of values");
-    for (size_t i = 0; i < count && !leaf; i++) {
+    for (size_t i = 0; i < count; i++) {
         PickleNode *node = m->stack[from + i];
-        if (type == PICKLE_DICT && i % 2 == 0 && !is_key(node)) {
-            return pickle_fault(m, err, "a dict's key is neither text, bytes, integer nor bool");
-        }
-        if (!link_item(m, container, node, err)) return false;
+        if (type == PICKLE_DICT && i % 2 == 0 && (node->type == PICKLE_LIST || node->type == PICKLE_DICT))
+            return pickle_fault(m, err, "a dict's key is a list or a dict");
+        if (!pickle_link(m, container, node, err)) return false;
     }
     m->height = below;
     return true;
@@ -267,6 +292,33 @@ static bool op_setitems(PickleMachine *m, Error *err) {
 static bool op_additems(PickleMachine *m, Error *err) {
     size_t from = 0;
     return after_mark(m, &from, err) && fill(m, PICKLE_OPAQUE, from, true, err);
+}
+
+/* A frozenset of the values since MARK. */
+static bool op_frozenset(PickleMachine *m, Error *err) {
+    size_t from = 0;
+    if (!after_mark(m, &from, err)) return false;
+    PickleNode *node = pickle_set(m, "builtins.frozenset", err),
+               *items = node ? pickle_part(m, node, PICKLE_LIST, err) : NULL;
+    if (!items) return false;
+    for (size_t i = from; i < m->height; i++)
+        if (!pickle_link(m, items, m->stack[i], err)) return false;
+    m->height = from - 1;
+    return pickle_push(m, node, err);
+}
+
+/* POP and POP_MARK: Python's pickler drops so what it began of a tuple that holds itself through an object. */
+static bool op_pop(PickleMachine *m, Error *err) {
+    if (m->height == 0)
+        return pickle_fault(m, err, "opcode 0x%02x finds no value on the stack (stack underflow)", m->opcode);
+    m->height--;
+    return true;
+}
+static bool op_pop_mark(PickleMachine *m, Error *err) {
+    size_t from = 0;
+    if (!after_mark(m, &from, err)) return false;
+    m->height = from - 1;
+    return true;
 }
 
 /* ---- memo -------------------------------------------------------------------------------------------------------- */
@@ -312,158 +364,7 @@ static bool op_memoize(PickleMachine *m, Error *err) {
     return put(m, m->memo_count, err);
 }
 
-/* ---- names and what is called ------------------------------------------------------------------------------------ */
-
-static bool push_name(PickleMachine *m, const char *module, size_t module_length, const char *name, size_t name_length,
-                      Error *err) {
-    const PickleGlobal *global = pickle_global_find(module, module_length, name, name_length);
-    if (!global || global->meaning == PICKLE_REFUSED) {
-        pickle_global_refuse(global, module, name, err);
-        return error_prefix(err, "%s", file_name(m->file));
-    }
-    PickleNode *node = pickle_node(m, PICKLE_NAME, err);
-    if (node) node->row = pickle_global_row(global);
-    return pickle_push(m, node, err);
-}
-
-/* A line without its newline; at most NAME_LINE - 1 bytes. */
-static bool take_line(PickleMachine *m, char line[NAME_LINE], size_t *length, Error *err) {
-    for (size_t i = 0; i < NAME_LINE; i++) {
-        const uint8_t *byte = m->at < m->end ? pickle_take(m, 1, err) : NULL;
-        if (!byte) return m->at < m->end ? false : pickle_fault(m, err, "global name without its newline");
-        if (*byte == '\n') {
-            line[i] = '\0';
-            *length = i;
-            return true;
-        }
-        line[i] = (char)*byte;
-    }
-    return pickle_fault(m, err, "global name longer than %d bytes", NAME_LINE - 1);
-}
-
-static bool op_global(PickleMachine *m, Error *err) {
-    char module[NAME_LINE], name[NAME_LINE];
-    size_t module_length, name_length;
-    return take_line(m, module, &module_length, err) && take_line(m, name, &name_length, err) &&
-           push_name(m, module, module_length, name, name_length, err);
-}
-
-static bool op_stack_global(PickleMachine *m, Error *err) {
-    PickleNode *name = pickle_pop(m, err), *module = name ? pickle_pop(m, err) : NULL;
-    if (!module) return false;
-    if (name->type != PICKLE_TEXT || module->type != PICKLE_TEXT || name->count >= NAME_LINE ||
-        module->count >= NAME_LINE) {
-        return pickle_fault(m, err, "a global's name is not a short text");
-    }
-    return push_name(m, module->text, module->count, name->text, name->count, err);
-}
-
-/* Text to the bytes that its code points name (Latin-1), as _codecs.encode(text, 'latin1') gives them. */
-static PickleNode *encode_latin1(PickleMachine *m, const PickleNode *arguments, Error *err) {
-    const PickleNode *text = pickle_item(arguments, 0), *codec = pickle_item(arguments, 1);
-    if (arguments->count != 2 || text->type != PICKLE_TEXT || !pickle_is_text(codec, "latin1")) {
-        pickle_fault(m, err, "_codecs.encode is read only with a text and 'latin1',");
-        return NULL;
-    }
-    PickleNode *node = pickle_node(m, text->text ? PICKLE_BYTES : PICKLE_LATIN1, err);
-    if (node && !text->text) {
-        node->count = text->count;
-        node->offset = text->offset;
-        return node;
-    }
-    char *out = node ? pickle_arena(m->pickle, (size_t)text->count + 1, err) : NULL;
-    if (!out) return NULL;
-    for (uint32_t i = 0; i < text->count; i++) {
-        uint8_t byte = (uint8_t)text->text[i];
-        if (byte >= 0x80) { /* valid UTF-8; two bytes are enough up to U+00FF */
-            if (byte > 0xc3) {
-                pickle_fault(m, err, "_codecs.encode: a character is not Latin-1");
-                return NULL;
-            }
-            byte = (uint8_t)(byte << 6 | ((uint8_t)text->text[++i] & 0x3f));
-        }
-        out[node->count++] = (char)byte;
-    }
-    node->text = out;
-    return node;
-}
-
-static PickleNode *call(PickleMachine *m, const PickleNode *callee, PickleNode *arguments, Error *err) {
-    PickleNode *node = NULL;
-    PickleMeaning meaning = pickle_global(callee)->meaning;
-    switch (meaning) {
-    case PICKLE_ORDERED_DICT:
-        if (arguments->count == 0) return pickle_node(m, PICKLE_DICT, err);
-        pickle_fault(m, err, "OrderedDict with arguments");
-        return NULL;
-    case PICKLE_ENCODE:
-        return encode_latin1(m, arguments, err);
-    case PICKLE_SIZE:
-        if (arguments->count == 1 && arguments->first->node->type == PICKLE_TUPLE) return arguments->first->node;
-        pickle_fault(m, err, "torch.Size without its tuple");
-        return NULL;
-    case PICKLE_LEAF:
-    case PICKLE_MAPPING_LEAF:
-        node = pickle_node(m, PICKLE_OPAQUE, err);
-        break;
-    case PICKLE_REBUILD_TENSOR:
-    case PICKLE_REBUILD_TENSOR_V2:
-    case PICKLE_REBUILD_TENSOR_V3:
-    case PICKLE_REBUILD_PARAMETER:
-    case PICKLE_NUMPY_SCALAR:
-    case PICKLE_NUMPY_RECONSTRUCT:
-    case PICKLE_NUMPY_FROMBUFFER:
-    case PICKLE_NUMPY_DTYPE:
-        node = pickle_node(m, PICKLE_CALL, err);
-        if (node) node->arguments = arguments;
-        break;
-    default:
-        pickle_fault(m, err, "REDUCE of %s.%s, which is not a function,", pickle_global(callee)->module,
-                     pickle_global(callee)->name);
-        return NULL;
-    }
-    if (node) node->row = callee->row;
-    return node;
-}
-
-static bool op_reduce(PickleMachine *m, Error *err) {
-    PickleNode *arguments = pickle_pop(m, err), *callee = arguments ? pickle_pop(m, err) : NULL;
-    if (!callee) return false;
-    if (callee->type != PICKLE_NAME) return pickle_fault(m, err, "REDUCE of something that is not a name");
-    if (arguments->type != PICKLE_TUPLE) return pickle_fault(m, err, "REDUCE without a tuple of arguments");
-    return pickle_push(m, call(m, callee, arguments, err), err);
-}
-
-static bool op_newobj(PickleMachine *m, Error *err) {
-    PickleNode *arguments = pickle_pop(m, err), *callee = arguments ? pickle_pop(m, err) : NULL;
-    if (!callee) return false;
-    if (callee->type != PICKLE_NAME || arguments->type != PICKLE_TUPLE ||
-        (pickle_global(callee)->meaning != PICKLE_LEAF && pickle_global(callee)->meaning != PICKLE_MAPPING_LEAF)) {
-        return pickle_fault(m, err, "NEWOBJ of something that is not kept as an opaque object");
-    }
-    return pickle_push(m, call(m, callee, arguments, err), err);
-}
-
-static bool op_build(PickleMachine *m, Error *err) {
-    PickleNode *state = pickle_pop(m, err), *target = state ? pickle_top(m, err) : NULL;
-    if (!target) return false;
-    if (target->type == PICKLE_DICT || target->type == PICKLE_OPAQUE) return true; /* an attribute such as _metadata */
-    PickleMeaning meaning = target->type == PICKLE_CALL ? pickle_global(target)->meaning : PICKLE_REFUSED;
-    if ((meaning != PICKLE_NUMPY_DTYPE && meaning != PICKLE_NUMPY_RECONSTRUCT) || target->state) {
-        return pickle_fault(m, err, "BUILD on something that takes no state");
-    }
-    target->state = state;
-    return true;
-}
-
-static bool op_persistent(PickleMachine *m, Error *err) {
-    PickleNode *id = pickle_pop(m, err), *node = id ? pickle_node(m, PICKLE_PERSISTENT, err) : NULL;
-    if (!node) return false;
-    node->id = id;
-    node->previous = m->pickle->persistent;
-    m->pickle->persistent = node;
-    return pickle_push(m, node, err);
-}
+/* ---- the stream ------------------------------------------------------------------------------------------------- */
 
 static bool op_protocol(PickleMachine *m, Error *err) {
     uint64_t version;
@@ -480,15 +381,54 @@ static bool op_frame(PickleMachine *m, Error *err) {
 /* ---- the table --------------------------------------------------------------------------------------------------- */
 
 PickleOpcode *const pickle_opcodes[256] = {
-    [0x28] = op_mark,         [0x29] = op_empty_tuple, [0x42] = op_bytes4,      [0x43] = op_bytes1,
-    [0x47] = op_float,        [0x4a] = op_int4,        [0x4b] = op_int1,        [0x4d] = op_int2,
-    [0x4e] = op_none,         [0x51] = op_persistent,  [0x52] = op_reduce,      [0x54] = op_string4,
-    [0x55] = op_bytes1,       [0x58] = op_text4,       [0x5d] = op_empty_list,  [0x61] = op_append,
-    [0x62] = op_build,        [0x63] = op_global,      [0x65] = op_appends,     [0x68] = op_get1,
-    [0x6a] = op_get4,         [0x71] = op_put1,        [0x72] = op_put4,        [0x73] = op_setitem,
-    [0x74] = op_tuple,        [0x75] = op_setitems,    [0x7d] = op_empty_dict,  [0x80] = op_protocol,
-    [0x81] = op_newobj,       [0x85] = op_short_tuple, [0x86] = op_short_tuple, [0x87] = op_short_tuple,
-    [0x88] = op_true,         [0x89] = op_false,       [0x8a] = op_long1,       [0x8c] = op_text1,
-    [0x8d] = op_text8,        [0x8e] = op_bytes8,      [0x8f] = op_empty_set,   [0x90] = op_additems,
-    [0x93] = op_stack_global, [0x94] = op_memoize,     [0x95] = op_frame,       [0x96] = op_bytes8,
+    [0x28] = op_mark,
+    [0x29] = op_empty_tuple,
+    [0x42] = op_bytes4,
+    [0x43] = op_bytes1,
+    [0x47] = op_float,
+    [0x4a] = op_int4,
+    [0x4b] = op_int1,
+    [0x4d] = op_int2,
+    [0x4e] = op_none,
+    [0x51] = pickle_op_persistent,
+    [0x52] = pickle_op_reduce,
+    [0x54] = op_string4,
+    [0x55] = op_bytes1,
+    [0x58] = op_text4,
+    [0x5d] = op_empty_list,
+    [0x61] = op_append,
+    [0x62] = pickle_op_build,
+    [0x63] = pickle_op_global,
+    [0x65] = op_appends,
+    [0x68] = op_get1,
+    [0x6a] = op_get4,
+    [0x71] = op_put1,
+    [0x72] = op_put4,
+    [0x73] = op_setitem,
+    [0x74] = op_tuple,
+    [0x75] = op_setitems,
+    [0x7d] = op_empty_dict,
+    [0x80] = op_protocol,
+    [0x81] = pickle_op_newobj,
+    [0x85] = op_short_tuple,
+    [0x86] = op_short_tuple,
+    [0x87] = op_short_tuple,
+    [0x88] = op_true,
+    [0x89] = op_false,
+    [0x8a] = op_long1,
+    [0x8c] = op_text1,
+    [0x8d] = op_text8,
+    [0x8e] = op_bytes8,
+    [0x8f] = op_empty_set,
+    [0x90] = op_additems,
+    [0x93] = pickle_op_stack_global,
+    [0x94] = op_memoize,
+    [0x95] = op_frame,
+    [0x96] = op_bytes8,
+    [0x30] = op_pop,
+    [0x31] = op_pop_mark,
+    [0x49] = op_int_line,
+    [0x8b] = op_long4,
+    [0x91] = op_frozenset,
+    [0x92] = pickle_op_newobj_ex,
 };

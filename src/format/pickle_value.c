@@ -27,20 +27,94 @@ bool pickle_is_text(const PickleNode *node, const char *text) {
            node->count == strlen(text) && memcmp(node->text, text, node->count) == 0;
 }
 
-const PickleNode *pickle_get(const PickleNode *dict, const char *key) {
-    const PickleNode *found = NULL;
-    if (dict->type != PICKLE_DICT) return NULL;
-    for (const PickleItem *item = dict->first; item; item = item->next->next) {
-        if (pickle_is_text(item->node, key)) found = item->next->node;
-    }
+const PickleNode *pickle_get(const PickleNode *dict, const char *name) {
+    const PickleNode *found = NULL, *key, *value;
+    uint32_t index;
+    for (PickleView view = pickle_view(dict); pickle_view_next(&view, &key, &index, &value);)
+        if (key && pickle_is_text(key, name)) found = value;
     return found;
 }
 
-bool pickle_is_tensor(const PickleNode *node) {
-    if (node->type != PICKLE_CALL) return false;
-    PickleMeaning meaning = pickle_global(node)->meaning;
+/* ---- tensors ----------------------------------------------------------------------------------------------------- */
+
+static PickleMeaning meaning_of(const PickleNode *node) {
+    return node->type == PICKLE_CALL ? pickle_global(node)->meaning : PICKLE_FOREIGN;
+}
+
+bool pickle_array_parts(const PickleNode *node, const PickleNode *part[static 4]) {
+    static const uint8_t place[2][4] = {{1, 2, 3, 4}, {2, 1, 3, 0}}; /* shape, dtype, order, bytes */
+    const bool buffer = meaning_of(node) == PICKLE_NUMPY_FROMBUFFER;
+    const PickleNode *from = meaning_of(node) == PICKLE_NUMPY_RECONSTRUCT ? node->state
+                             : buffer                                     ? node->arguments
+                                                                          : NULL;
+    for (unsigned i = 0; i < 4; i++)
+        if (!from || !(part[i] = pickle_item(from, place[buffer][i]))) return false;
+    return true;
+}
+
+bool pickle_is_array(const PickleNode *node) {
+    const PickleNode *part[4];
+    char kind;
+    unsigned size;
+    bool big;
+    return pickle_array_parts(node, part) && pickle_numpy_type(part[1], &kind, &size, &big);
+}
+
+static bool is_bare_tensor(const PickleNode *node) {
+    const PickleMeaning meaning = meaning_of(node);
+    if (node->type == PICKLE_PERSISTENT) return node->id->type == PICKLE_TEXT || node->id->type == PICKLE_BYTES;
     return meaning == PICKLE_REBUILD_TENSOR || meaning == PICKLE_REBUILD_TENSOR_V2 ||
-           meaning == PICKLE_REBUILD_TENSOR_V3 || meaning == PICKLE_REBUILD_PARAMETER;
+           meaning == PICKLE_REBUILD_TENSOR_V3 || pickle_is_array(node) || pickle_is_list_tensor(node);
+}
+
+static const PickleNode *first_tensor(const PickleNode *tuple) {
+    const PickleNode *item = NULL;
+    for (uint32_t i = 0; tuple && i < 2 && (item = pickle_item(tuple, i)); i++) /* a class may stand before it */
+        if (is_bare_tensor(item)) return item;
+    return NULL;
+}
+
+bool pickle_is_list_tensor(const PickleNode *node) {
+    return node->shape >= PICKLE_INTEGERS && node->tensors > 0;
+}
+
+const PickleNode *pickle_tensor_within(const PickleNode *node) {
+    const PickleMeaning meaning = meaning_of(node);
+    const PickleNode *data = NULL;
+    if (meaning == PICKLE_PARAMETER) {
+        data = first_tensor(node->arguments);
+        return data ? data : first_tensor(node->state);
+    }
+    if (meaning == PICKLE_REBUILD_PARAMETER) {
+        data = pickle_item(node->arguments, 0);
+        return data && is_bare_tensor(data) ? data : NULL;
+    }
+    return is_bare_tensor(node) ? node : NULL;
+}
+
+bool pickle_is_tensor(const PickleNode *node) {
+    if (meaning_of(node) != PICKLE_REBUILD_PARAMETER) return pickle_tensor_within(node) != NULL;
+    const PickleNode *data = pickle_item(node->arguments, 0);
+    return !data ||
+           data->type != PICKLE_OBJECT; /* of one that cannot be read; anything else is for the reader to judge */
+}
+
+void pickle_name_text(const PickleNode *node, Str *out) {
+    const PickleObject *object = node->type == PICKLE_OBJECT ? node->object : NULL;
+    if (object) node = object->name;
+    const PickleGlobal *global = pickle_global(node);
+    if (!global) return;
+    if (object && global->meaning == PICKLE_GETATTR) { /* X.name; of what X is, only a name is told */
+        const PickleNode *of = pickle_item(object->arguments, 0), *name = pickle_item(object->arguments, 1);
+        if (of && name && of->type == PICKLE_NAME && name->text) {
+            str_addf(out, "%s.%s", of->text ? of->text : "", name->text);
+            return;
+        }
+    }
+    if (global->meaning == PICKLE_FOREIGN)
+        str_add(out, node->text);
+    else
+        str_addf(out, "%s.%s", global->module, global->name);
 }
 
 /* ---- scalars ----------------------------------------------------------------------------------------------------- */
@@ -62,23 +136,35 @@ typedef struct NumpyType {
     bool swap;
 } NumpyType;
 
+/* The number in a dtype's code behind its kind: "f4", "c16". */
 static bool numpy_type(const PickleNode *node, NumpyType *out) {
-    if (node->type != PICKLE_CALL || pickle_global(node)->meaning != PICKLE_NUMPY_DTYPE) return false;
+    if (meaning_of(node) != PICKLE_NUMPY_DTYPE) return false;
     const PickleNode *code = pickle_item(node->arguments, 0), *order = NULL;
-    if (!code || (code->type != PICKLE_TEXT && code->type != PICKLE_BYTES) || code->count != 2) return false;
+    uint64_t size;
+    if (!code || (code->type != PICKLE_TEXT && code->type != PICKLE_BYTES) || code->count < 2 || code->count > 3 ||
+        !text_to_u64(code->text + 1, &size))
+        return false;
     if (node->state && node->state->type == PICKLE_TUPLE) order = pickle_item(node->state, 1);
     out->kind = code->text[0];
-    out->size = (unsigned)(code->text[1] - '0');
+    out->size = (unsigned)size;
     out->swap = pickle_is_text(order, ">");
     return true;
 }
 
-bool pickle_numpy_type(const PickleNode *node, char *kind, unsigned *size) {
+bool pickle_numpy_type(const PickleNode *node, char *kind, unsigned *size, bool *big_endian) {
+    static const struct {
+        char kind;
+        uint8_t sizes;                                                  /* their bits */
+    } known[] = {{'b', 1}, {'i', 15}, {'u', 15}, {'f', 14}, {'c', 24}}; /* 1, 2, 4, 8, 16 bytes */
     NumpyType type;
     if (!numpy_type(node, &type)) return false;
     *kind = type.kind;
     *size = type.size;
-    return strchr("fiub", type.kind) && type.size >= 1 && type.size <= 8;
+    *big_endian = type.swap;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        for (unsigned bit = 0; bit < 5 && known[i].kind == type.kind; bit++)
+            if ((known[i].sizes >> bit & 1) && type.size == 1u << bit) return true;
+    return false;
 }
 
 static bool numpy_scalar_text(const PickleNode *node, Str *out) {

@@ -136,10 +136,15 @@ static bool parse_metadata(Json *json, Checkpoint *checkpoint, Error *err) {
     bool first = true, more = true;
     char *key, *value;
     size_t length;
-    if (!json_pull_expect(json, '{', err)) return false;
-    while (json_pull_next_key(json, &first, &more, &key, &length, err) && more)
+    if (json_pull_peek(json) == 'n') return json_pull_skip(json, err); /* null is none */
+    if (!json_pull_expect(json, '{', err)) return error_prefix(err, "__metadata__");
+    while (json_pull_next_key(json, &first, &more, &key, &length, err) && more) {
+        if (json_pull_peek(json) != '"')
+            return error_set(err, STATUS_BAD_INPUT, "metadata \"%s\": its value is no text (the format has texts only)",
+                             key);
         if (!json_pull_string(json, &value, &length, err) || !checkpoint_add_metadata(checkpoint, key, value, err))
             return false;
+    }
     return !more && check_metadata(checkpoint, err);
 }
 

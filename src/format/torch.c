@@ -45,8 +45,6 @@ TorchStorage *torch_find_storage(const Torch *torch, const PickleNode *key) {
 static bool list_storage(Torch *torch, const PickleNode *id, uint32_t items_min, uint32_t items_max, Error *err) {
     const PickleNode *item[6] = {NULL};
     for (uint32_t i = 0; i < 6; i++) item[i] = pickle_item(id, i);
-    if (id->type == PICKLE_TUPLE && pickle_is_text(item[0], "module"))
-        return error_set(err, STATUS_BAD_INPUT, "holds a whole pickled module; save a state_dict");
     if (id->type != PICKLE_TUPLE || id->count < items_min || id->count > items_max ||
         !pickle_is_text(item[0], "storage"))
         return error_set(err, STATUS_BAD_INPUT, "a persistent id is not a storage's");
@@ -90,178 +88,73 @@ bool torch_list_storages(Torch *torch, uint32_t items_min, uint32_t items_max, E
     return true;
 }
 
-/* ---- walking to tensors ------------------------------------------------------------------------------------------ */
-
-static bool is_container(const PickleNode *node) {
-    return node->type == PICKLE_DICT || node->type == PICKLE_LIST || node->type == PICKLE_TUPLE;
-}
-
-/* A walk, parents first, over the tensors below a container and the containers that hold them. A graph that shares
- * nodes has as many names as paths: the walk takes them all, or, with `seen`, each container once. */
-typedef struct Walk {
-    struct {
-        const PickleNode *container;
-        const PickleItem *next;
-        uint32_t index;
-        size_t name_length; /* of the container */
-    } path[PICKLE_DEPTH + 1];
-    unsigned depth;
-    Str name;
-    uint8_t *seen; /* by node number; may be NULL */
-} Walk;
-
-static void walk_enter(Walk *walk, const PickleNode *container) {
-    walk->path[walk->depth].container = container;
-    walk->path[walk->depth].next = container->first;
-    walk->path[walk->depth].index = 0;
-    walk->path[walk->depth].name_length = walk->name.length;
-    walk->depth++;
-    if (walk->seen) walk->seen[container->number] = 1;
-}
-
-static void cut(Str *str, size_t length) {
-    str->length = length;
-    if (str->text) str->text[length] = '\0';
-}
-
-/* Appends ".KEY"; `key` is NULL for an item of a list. */
-static bool add_key(Str *name, const PickleNode *key, uint32_t index, Error *err) {
-    if (name->length > 0) str_add(name, ".");
-    if (!key) {
-        str_addf(name, "%" PRIu32, index);
-    } else if (key->type == PICKLE_TEXT || key->type == PICKLE_BYTES) {
-        if (!key->text || key->count > CAP_NAME || name->length + key->count > CAP_NAME)
-            return error_set(err, STATUS_LIMIT, "a tensor's name has more than %d bytes", CAP_NAME);
-        str_add_bytes(name, key->text, key->count);
-    } else {
-        pickle_scalar_text(key, name);
-    }
-    return str_ok(name, err);
-}
-
-/* The next tensor or container, its name in walk->name; *out is NULL at the end. */
-static bool walk_next(Walk *walk, const PickleNode **out, Error *err) {
-    *out = NULL;
-    while (walk->depth > 0) {
-        unsigned at = walk->depth - 1;
-        const PickleItem *item = walk->path[at].next;
-        cut(&walk->name, walk->path[at].name_length);
-        if (!item) {
-            walk->depth--;
-            continue;
-        }
-        bool dict = walk->path[at].container->type == PICKLE_DICT;
-        const PickleNode *key = dict ? item->node : NULL, *value = dict ? item->next->node : item->node;
-        walk->path[at].next = dict ? item->next->next : item->next;
-        uint32_t index = walk->path[at].index++;
-        bool enter = is_container(value) && !(walk->seen && walk->seen[value->number]);
-        if (value->tensors == 0 || !(enter || pickle_is_tensor(value))) continue;
-        if (!add_key(&walk->name, key, index, err)) return false;
-        if (enter) walk_enter(walk, value);
-        *out = value;
-        return true;
-    }
-    return true;
-}
-
-/* ---- which container holds the weights --------------------------------------------------------------------------- */
-
-static uint32_t tensors_inside(const PickleNode *container) {
-    uint32_t count = 0;
-    for (const PickleItem *item = container->first; item; item = item->next) count += pickle_is_tensor(item->node);
-    return count;
-}
-
-/* `name` becomes the way from the root to the choice: empty for the root itself. */
-static const PickleNode *choose(const Torch *torch, Str *name, Error *err) {
-    static const char *const usual[] = {"state_dict", "model", "model_state_dict", "net"};
-    const PickleNode *root = pickle_root(torch->pickle), *best = root, *node = NULL;
-    for (size_t i = 0; i < sizeof usual / sizeof *usual; i++) {
-        const PickleNode *value = pickle_get(root, usual[i]);
-        if (!value || value->type != PICKLE_DICT || value->tensors == 0) continue;
-        str_add(name, usual[i]);
-        return str_ok(name, err) ? value : NULL;
-    }
-    if (!is_container(root)) return root;
-    Walk walk = {.seen = mem_alloc(pickle_nodes(torch->pickle), 1, err)};
-    if (!walk.seen) return NULL;
-    uint32_t most = tensors_inside(root);
-    walk_enter(&walk, root);
-    bool ok;
-    while ((ok = walk_next(&walk, &node, err)) && node) {
-        uint32_t count = node->type == PICKLE_DICT ? tensors_inside(node) : 0;
-        if (count <= most) continue;
-        most = count;
-        best = node;
-        cut(name, 0);
-        str_add(name, str_text(&walk.name));
-    }
-    ok = ok && str_ok(name, err);
-    str_done(&walk.name);
-    mem_free(walk.seen);
-    return ok ? best : NULL;
-}
-
-static bool note_choice(Checkpoint *checkpoint, const PickleNode *chosen, const char *name, Error *err) {
-    const Torch *torch = checkpoint->reader;
-    uint32_t all = pickle_root(torch->pickle)->tensors;
-    if (all == chosen->tensors) return checkpoint_add_note(checkpoint, err, "the state dict is \"%s\"", name);
-    return checkpoint_add_note(checkpoint, err,
-                               "the state dict is \"%s\": %" PRIu32 " of the file's %" PRIu32 " tensors", name,
-                               chosen->tensors, all);
-}
+/* ---- adding ------------------------------------------------------------------------------------------------------ */
 
 /* Scalars of the root dict are metadata. */
 static bool add_scalars(Checkpoint *checkpoint, const PickleNode *root, Error *err) {
     Str value = {0};
     bool ok = true;
-    if (root->type != PICKLE_DICT) return true;
-    for (const PickleItem *item = root->first; item && ok; item = item->next->next) {
-        const PickleNode *key = item->node;
-        if (!is_short_text(key) || !text_valid_utf8(key->text, key->count)) continue;
-        if (item->next->node->count > CAP_NAME || checkpoint->metadata_count == CAP_METADATA) continue;
-        cut(&value, 0);
-        if (!pickle_scalar_text(item->next->node, &value)) continue;
+    const PickleNode *key, *scalar;
+    uint32_t index;
+    if (root->shape == PICKLE_MODULE || torch_is_script(root)) return true;
+    for (PickleView view = pickle_view(root); ok && pickle_view_next(&view, &key, &index, &scalar);) {
+        if (!key || !is_short_text(key) || !text_valid_utf8(key->text, key->count)) continue;
+        if (scalar->count > CAP_NAME || checkpoint->metadata_count == CAP_METADATA) continue;
+        str_done(&value);
+        if (!pickle_scalar_text(scalar, &value)) continue;
         ok = str_ok(&value, err) && checkpoint_add_metadata(checkpoint, key->text, str_text(&value), err);
     }
     str_done(&value);
     return ok;
 }
 
-/* ---- adding ------------------------------------------------------------------------------------------------------ */
-
 static bool add_tensor(Checkpoint *checkpoint, const PickleNode *node, const Str *name, Error *err) {
     Torch *torch = checkpoint->reader;
-    TorchTensor tensor;
-    DType dtype;
-    unsigned rank;
-    uint64_t dim[TENSOR_RANK_MAX];
+    TorchTensor tensor = {0};
+    TorchShape shape;
     /* Shared nodes let a small stream spell many long names. */
     uint64_t cap = NAME_BYTES + NAME_BYTES_EACH * pickle_end(torch->pickle);
     torch->name_bytes += name->length;
     if (torch->name_bytes > cap)
         return error_set(err, STATUS_LIMIT, "the tensors' names take more than %" PRIu64 " bytes", cap);
-    if (!torch_tensor_parse(torch, node, str_text(name), &tensor, &dtype, &rank, dim, err)) return false;
+    if (!torch_tensor_parse(torch, node, str_text(name), &tensor, &shape, err)) return false;
     if (!mem_grow(&torch->tensors, &torch->tensor_capacity, (uint64_t)torch->tensor_count + 1, sizeof tensor, err))
         return false;
-    if (!checkpoint_add(checkpoint, str_text(name), name->length, dtype, rank, dim, err)) return false;
+    if (!checkpoint_add(checkpoint, str_text(name), name->length, shape.dtype, shape.rank, shape.dim, err))
+        return false;
+    uint64_t *stride = tensor.array ? NULL : checkpoint_alloc(checkpoint, shape.rank * sizeof *stride, err);
+    if (!tensor.array && !stride) return false;
+    if (stride && shape.rank > 0) memcpy(stride, shape.stride, shape.rank * sizeof *stride);
+    tensor.stride = stride;
     torch->tensors[torch->tensor_count++] = tensor;
     return true;
 }
 
-static bool add_all(Checkpoint *checkpoint, const PickleNode *chosen, Error *err) {
-    Walk walk = {0};
+/* An optimiser beside the tensors of a state dict is no layer of it. */
+static bool leave_aside(Checkpoint *checkpoint, TorchWalk *walk, const PickleNode *node, Error *err) {
+    torch_walk_leave(walk);
+    return checkpoint_add_note(checkpoint, err, "left out: \"%s\", %" PRIu32 " tensor%s of training (--key chooses it)",
+                               str_text(&walk->name), node->tensors, node->tensors == 1 ? "" : "s");
+}
+
+/* `flat`: what training keeps beside the tensors is left aside. */
+static bool add_all(Checkpoint *checkpoint, const PickleNode *chosen, bool flat, Error *err) {
+    TorchWalk walk = {0};
     const PickleNode *node = NULL;
     bool ok = true;
     if (chosen->tensors > CAP_TENSORS) return error_set(err, STATUS_LIMIT, "more than %d tensors", CAP_TENSORS);
-    if (is_container(chosen)) {
-        walk_enter(&walk, chosen);
+    if (pickle_is_container(chosen)) {
+        torch_walk_enter(&walk, chosen);
     } else {
         str_add(&walk.name, "tensor");
         ok = str_ok(&walk.name, err) && add_tensor(checkpoint, chosen, &walk.name, err);
     }
-    while (ok && (ok = walk_next(&walk, &node, err)) && node)
-        if (pickle_is_tensor(node)) ok = add_tensor(checkpoint, node, &walk.name, err);
+    while (ok && (ok = torch_walk_next(&walk, &node, err)) && node) {
+        if (pickle_is_tensor(node))
+            ok = add_tensor(checkpoint, node, &walk.name, err);
+        else if (flat && walk.depth == 2 && torch_is_aside(str_text(&walk.name)))
+            ok = leave_aside(checkpoint, &walk, node, err);
+    }
     str_done(&walk.name);
     return ok;
 }
@@ -273,15 +166,16 @@ static int compare_views(const void *a, const void *b, void *context) {
     size_t i = *(const size_t *)a, j = *(const size_t *)b;
     const TorchTensor *x = &torch->tensors[i], *y = &torch->tensors[j];
     const CheckpointTensor *s = &checkpoint->tensors[i], *t = &checkpoint->tensors[j];
+    if (x->array != y->array) return (uintptr_t)x->array < (uintptr_t)y->array ? -1 : 1;
+    if (x->array) return 0;
     if (x->storage != y->storage) return x->storage < y->storage ? -1 : 1;
     if (x->offset != y->offset) return x->offset < y->offset ? -1 : 1;
     if (s->dtype != t->dtype) return s->dtype < t->dtype ? -1 : 1;
     if (s->rank != t->rank) return s->rank < t->rank ? -1 : 1;
     for (unsigned d = 0; d < s->rank; d++)
         if (s->dim[d] != t->dim[d]) return s->dim[d] < t->dim[d] ? -1 : 1;
-    const PickleItem *p = x->stride->first, *q = y->stride->first;
-    for (; p && q; p = p->next, q = q->next)
-        if (p->node->integer != q->node->integer) return p->node->integer < q->node->integer ? -1 : 1;
+    for (unsigned d = 0; d < s->rank; d++)
+        if (x->stride[d] != y->stride[d]) return x->stride[d] < y->stride[d] ? -1 : 1;
     return 0;
 }
 
@@ -307,17 +201,22 @@ static bool find_shared(Checkpoint *checkpoint, Error *err) {
     return true;
 }
 
-bool torch_add_tensors(Checkpoint *checkpoint, Error *err) {
+bool torch_add_tensors(Checkpoint *checkpoint, const char *key, Error *err) {
     const Torch *torch = checkpoint->reader;
     const PickleNode *root = pickle_root(torch->pickle);
-    if (root->tensors == 0) return error_set(err, STATUS_BAD_INPUT, "a PyTorch file without tensors");
-    Str name = {0};
-    const PickleNode *chosen = choose(torch, &name, err);
-    bool ok = chosen && (chosen == root || note_choice(checkpoint, chosen, str_text(&name), err)) &&
-              add_scalars(checkpoint, root, err) && add_all(checkpoint, chosen, err) && find_shared(checkpoint, err) &&
-              checkpoint_seal(checkpoint, err);
-    str_done(&name);
+    Str path = {0};
+    const PickleNode *chosen = torch_choose(checkpoint, key, &path, err);
+    bool ok = chosen && torch_note_left_out(checkpoint, chosen, err);
+    if (ok && root->tensors == 0) {
+        const char *why = checkpoint->note_count > 0 ? checkpoint->notes[checkpoint->note_count - 1] : "";
+        ok = error_set(err, STATUS_BAD_INPUT, "a PyTorch file without tensors%s%s", *why ? "; " : "", why);
+    }
+    ok = ok && add_scalars(checkpoint, root, err) &&
+         add_all(checkpoint, chosen, (!key || strcmp(key, ".") != 0) && torch_is_flat(chosen), err) &&
+         find_shared(checkpoint, err) && checkpoint_seal(checkpoint, err);
+    str_done(&path);
     checkpoint->read = torch_tensor_read;
+    checkpoint->nested = true;
     return ok;
 }
 
@@ -329,6 +228,9 @@ void torch_free(void *reader) {
     mem_free(torch->slots);
     mem_free(torch->tensors);
     mem_free(torch->cache);
+    mem_free(torch->tar);
+    file_close(torch->text_owned);
+    mem_free(torch->text_bytes);
     zip_close(torch->zip);
     mem_free(torch);
 }

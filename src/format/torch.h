@@ -1,6 +1,6 @@
-/* torch -- what the two PyTorch readers share: storages, tensors on them, and which dict holds the weights.
+/* torch -- what the three PyTorch readers share: storages, tensors on them, and which dict holds the weights.
  *
- * Both readers interpret one pickle, list the storages it refers to, find each one's bytes, and then call
+ * Each reader interprets one pickle, lists the storages it refers to, finds each one's bytes, and then calls
  * torch_add_tensors. Errors leave the file's name out. Private to src/format.
  */
 #ifndef WEFT_FORMAT_TORCH_H
@@ -11,7 +11,7 @@
 #include "format/zip.h"
 
 typedef struct TorchStorage {
-    const PickleNode *key; /* a short text */
+    const PickleNode *key; /* a short text; NULL in tar files */
     const PickleGlobal *kind;
     uint64_t elements, bytes; /* as the pickle declares them */
     uint64_t offset;          /* legacy: of the data in the file, once it is found; else 0 */
@@ -20,9 +20,17 @@ typedef struct TorchStorage {
 
 typedef struct TorchTensor {
     size_t storage;
-    uint64_t offset;          /* in elements of the tensor's type */
-    const PickleNode *stride; /* a tuple of rank integers, also in elements */
+    uint64_t offset;         /* in elements of the tensor's type */
+    const uint64_t *stride;  /* of each dimension, also in elements */
+    const PickleNode *array; /* of NumPy, in the pickle itself: then the three above are nothing; else NULL */
 } TorchTensor;
+
+/* A tensor's place before it has been checked. */
+typedef struct TorchShape {
+    DType dtype;
+    unsigned rank;
+    uint64_t dim[TENSOR_RANK_MAX], stride[TENSOR_RANK_MAX];
+} TorchShape;
 
 typedef struct Torch Torch;
 struct Torch {
@@ -34,27 +42,73 @@ struct Torch {
     TorchTensor *tensors; /* as the checkpoint's */
     size_t tensor_count, tensor_capacity;
     uint64_t name_bytes;
-    bool swap; /* data is big-endian */
+    uint8_t *network; /* while choosing, by node number: 1 no network of its own, 2 one */
+    bool swap;        /* data is big-endian */
 
-    const File *file; /* legacy; borrowed */
+    const File *text; /* where the pickle's long strings are; NULL: it has none. `text_owned`: closed with it */
+    File *text_owned;
+    void *text_bytes;
+    const File *file; /* legacy and tar; borrowed */
     Zip *zip;         /* zip; owned */
     uint8_t *cache;   /* zip: the bytes of one storage */
     size_t cached;
     /* Bytes [from, from + length) of a storage. */
     bool (*fetch)(Torch *torch, const TorchStorage *storage, uint64_t from, uint64_t length, void *out, Error *err);
+
+    struct TarTensor *tar; /* the tensors of a tar file by their keys (torch_tar.c); else NULL */
+    size_t tar_count;
 };
+
+/* The record of a tensor of a tar file, whose persistent id is its key as a text. */
+bool torch_tar_tensor(const Torch *torch, const PickleNode *id, const char *name, TorchTensor *out, TorchShape *shape,
+                      Error *err);
 
 /* Lists the storages of the pickle's persistent ids, which must have `items_min` to `items_max` items. */
 bool torch_list_storages(Torch *torch, uint32_t items_min, uint32_t items_max, Error *err);
 TorchStorage *torch_find_storage(const Torch *torch, const PickleNode *key);
-/* Finds the state dict, adds its tensors and the scalars beside it, and seals the checkpoint, whose `reader` is a
- * Torch. */
-bool torch_add_tensors(Checkpoint *checkpoint, Error *err);
+/* Finds the state dict (`key`: the dotted path to it, or NULL), adds its tensors and the scalars beside it, and seals
+ * the checkpoint, whose `reader` is a Torch. STATUS_USAGE for a key that is not there. */
+bool torch_add_tensors(Checkpoint *checkpoint, const char *key, Error *err);
 void torch_free(void *torch);
 
-/* torch_tensor.c: one tensor of the graph, checked against its storage; and its elements. */
-bool torch_tensor_parse(const Torch *torch, const PickleNode *node, const char *name, TorchTensor *out, DType *dtype,
-                        unsigned *rank, uint64_t dim[TENSOR_RANK_MAX], Error *err);
+/* torch_tensor.c: one tensor of the graph, checked against its storage; and its elements. out->stride is left alone: it
+ * is the shape's. */
+bool torch_tensor_parse(const Torch *torch, const PickleNode *node, const char *name, TorchTensor *out,
+                        TorchShape *shape, Error *err);
 bool torch_tensor_read(Checkpoint *checkpoint, size_t index, void *out, Error *err);
+
+/* torch_array.c: the same for a NumPy array. */
+bool torch_array_parse(const PickleNode *node, const char *name, TorchShape *shape, Error *err);
+bool torch_array_read(const Torch *torch, const PickleNode *node, const CheckpointTensor *tensor, void *out,
+                      Error *err);
+
+/* torch_walk.c: a walk, parents first, over what the containers below one hold. A graph that shares nodes has as many
+ * names as paths: the walk takes them all, or, with `seen`, each container once. */
+typedef struct TorchWalk {
+    struct {
+        PickleView view;
+        size_t name_length; /* of the container */
+    } path[PICKLE_DEPTH + 1];
+    unsigned depth;
+    bool all; /* also what holds no tensors */
+    uint64_t steps;
+    Str name;      /* of the value that torch_walk_next gave, a dotted path */
+    uint8_t *seen; /* by node number; may be NULL */
+} TorchWalk;
+void torch_walk_enter(TorchWalk *walk, const PickleNode *container);
+/* The next value, tensor or container (with `all`, any value); *out is NULL at the end. A container is walked next,
+ * unless it was seen or torch_walk_leave follows. */
+bool torch_walk_next(TorchWalk *walk, const PickleNode **out, Error *err);
+void torch_walk_leave(TorchWalk *walk);       /* does not walk the container that torch_walk_next gave */
+bool torch_is_script(const PickleNode *node); /* an object of TorchScript */
+bool torch_add_key(Str *name, const PickleNode *key, uint32_t index, Error *err); /* appends ".KEY" */
+
+/* torch_choose.c: which container holds the weights. The choice, or NULL with an error; `path` (from {0}) becomes the
+ * way to it from the root. Adds the notes that tell it and the other candidates. */
+const PickleNode *torch_choose(Checkpoint *checkpoint, const char *key, Str *path, Error *err);
+bool torch_is_flat(const PickleNode *node); /* whether it holds tensors with dotted names */
+bool torch_is_aside(const char *name);      /* whether it is what training keeps beside a network */
+/* The note of what is neither a tensor nor a plain value, and where. */
+bool torch_note_left_out(Checkpoint *checkpoint, const PickleNode *chosen, Error *err);
 
 #endif

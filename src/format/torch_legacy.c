@@ -110,24 +110,24 @@ static bool fetch(Torch *torch, const TorchStorage *storage, uint64_t from, uint
     return file_read(torch->file, storage->offset + from, out, length, err);
 }
 
-static bool open_all(Checkpoint *checkpoint, Error *err) {
+static bool open_all(Checkpoint *checkpoint, const char *key, Error *err) {
     const File *file = checkpoint->file;
     uint64_t at = 0;
     Torch *torch = mem_alloc(1, sizeof *torch, err);
     if (!torch) return false;
     checkpoint->reader = torch;
     checkpoint->free_reader = torch_free;
-    torch->file = file;
+    torch->file = torch->text = file;
     torch->fetch = fetch;
     if (!skip_magic(file, &at, err) || !check_protocol(file, &at, err) || !check_system(file, &at, err)) return false;
     torch->pickle = next_pickle(file, &at, err);
     return torch->pickle && torch_list_storages(torch, 5, 6, err) && place_storages(file, torch, &at, err) &&
-           torch_add_tensors(checkpoint, err);
+           torch_add_tensors(checkpoint, key, err);
 }
 
-Checkpoint *torch_legacy_open(File *file, Error *err) {
+Checkpoint *torch_legacy_open(File *file, const char *key, Error *err) {
     Checkpoint *checkpoint = checkpoint_new(file, file_name(file), "PyTorch legacy", err);
-    if (!checkpoint || open_all(checkpoint, err)) return checkpoint;
+    if (!checkpoint || open_all(checkpoint, key, err)) return checkpoint;
     checkpoint_close(checkpoint);
     return NULL;
 }

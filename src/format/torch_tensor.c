@@ -106,8 +106,8 @@ static bool open_call(const PickleNode *node, const char *name, const PickleNode
     *meaning = pickle_global(node)->meaning;
     if (*meaning == PICKLE_REBUILD_PARAMETER) {
         const PickleNode *data = pickle_item(node->arguments, 0);
-        if (node->arguments->count != 3 || !pickle_is_tensor(data) ||
-            pickle_global(data)->meaning == PICKLE_REBUILD_PARAMETER)
+        if (node->arguments->count < 3 || node->arguments->count > 4 || !data || data->type != PICKLE_CALL ||
+            pickle_tensor_within(node) != data) /* the fourth is what was set on it */
             return fault(err, name, "_rebuild_parameter without a tensor and two flags");
         node = data;
         *meaning = pickle_global(node)->meaning;
@@ -122,14 +122,16 @@ static bool open_call(const PickleNode *node, const char *name, const PickleNode
     return true;
 }
 
-bool torch_tensor_parse(const Torch *torch, const PickleNode *node, const char *name, TorchTensor *out, DType *dtype,
-                        unsigned *rank, uint64_t dim[TENSOR_RANK_MAX], Error *err) {
+/* A tensor of a call: its storage and shape, as far as the arguments say. */
+static bool parse_call(const Torch *torch, const PickleNode *node, const char *name, TorchTensor *out,
+                       TorchShape *shape, uint64_t *elements, Error *err) {
     const PickleNode *item[8];
     PickleMeaning meaning;
-    uint64_t stride[TENSOR_RANK_MAX], from = 0, elements = 0;
+    uint64_t from = 0;
     if (!open_call(node, name, item, &meaning, err) ||
-        !find_storage(torch, item[0], name, &out->storage, &from, &elements, err) ||
-        !read_counts(item[2], name, "size", dim, err) || !read_counts(item[3], name, "stride", stride, err))
+        !find_storage(torch, item[0], name, &out->storage, &from, elements, err) ||
+        !read_counts(item[2], name, "size", shape->dim, err) ||
+        !read_counts(item[3], name, "stride", shape->stride, err))
         return false;
     if (item[2]->count != item[3]->count)
         return error_set(err, STATUS_BAD_INPUT, "tensor \"%s\": size has %" PRIu32 " dimensions, stride %" PRIu32, name,
@@ -138,27 +140,51 @@ bool torch_tensor_parse(const Torch *torch, const PickleNode *node, const char *
         return fault(err, name, "its storage offset is no count (negative or not an integer)");
     const PickleGlobal *kind = torch->storages[out->storage].kind;
     bool untyped = kind->meaning == PICKLE_STORAGE_UNTYPED;
+    if (kind->reason) return fault(err, name, kind->reason);
     if (untyped != (meaning == PICKLE_REBUILD_TENSOR_V3))
         return fault(err, name,
                      untyped ? "rebuilt without a type from a storage of bytes"
                              : "rebuilt by type from a typed storage");
-    *dtype = kind->dtype;
+    shape->dtype = kind->dtype;
     if (untyped) {
         if (item[6]->type != PICKLE_NAME || pickle_global(item[6])->meaning != PICKLE_TORCH_DTYPE)
             return fault(err, name, "its element type is not one that can be read");
-        *dtype = pickle_global(item[6])->dtype;
-        unsigned size = dtype_bits(*dtype) / 8;
+        shape->dtype = pickle_global(item[6])->dtype;
+        unsigned size = dtype_bits(shape->dtype) / 8;
         if (from % size != 0) return fault(err, name, "its storage's view begins within an element");
         from /= size;
-        elements /= size;
+        *elements /= size;
     }
     if (!check_metadata(item[untyped ? 7 : 6], name, err)) return false;
-    *rank = item[2]->count;
-    out->stride = item[3];
+    shape->rank = item[2]->count;
     out->offset = (uint64_t)item[1]->integer;
-    if (!check_reach(name, out->offset, *rank, dim, stride, elements, err)) return false;
+    if (!check_reach(name, out->offset, shape->rank, shape->dim, shape->stride, *elements, err)) return false;
     out->offset += from;
-    return check_dense_size(name, *dtype, *rank, dim, &torch->storages[out->storage], err);
+    return true;
+}
+
+bool torch_tensor_parse(const Torch *torch, const PickleNode *node, const char *name, TorchTensor *out,
+                        TorchShape *shape, Error *err) {
+    const PickleNode *within = pickle_tensor_within(node);
+    *out = (TorchTensor){0};
+    if (within && (pickle_is_array(within) || pickle_is_list_tensor(within))) {
+        out->array = within;
+        return torch_array_parse(within, name, shape, err);
+    }
+    if (within && within->type == PICKLE_PERSISTENT) {
+        if (!torch_tar_tensor(torch, within->id, name, out, shape, err)) return false;
+        uint64_t elements = torch->storages[out->storage].elements;
+        if (!check_reach(name, out->offset, shape->rank, shape->dim, shape->stride, elements, err)) return false;
+    } else {
+        uint64_t elements = 0;
+        if (!within && pickle_global(node)->meaning == PICKLE_REBUILD_PARAMETER)
+            within = node; /* to say what is wrong */
+        if (!within) return fault(err, name, "no tensor");
+        if (!parse_call(torch, pickle_global(node)->meaning == PICKLE_PARAMETER ? within : node, name, out, shape,
+                        &elements, err))
+            return false;
+    }
+    return check_dense_size(name, shape->dtype, shape->rank, shape->dim, &torch->storages[out->storage], err);
 }
 
 /* ---- elements ---------------------------------------------------------------------------------------------------- */
@@ -170,11 +196,10 @@ typedef struct Layout {
 } Layout;
 
 /* The tensor without its dimensions of 1, and with dimensions that lie one in the other joined. */
-static Layout layout_of(const CheckpointTensor *tensor, const PickleNode *strides) {
+static Layout layout_of(const CheckpointTensor *tensor, const uint64_t *strides) {
     Layout out = {.size = dtype_bits(tensor->dtype) / 8, .count = tensor->count, .reach = 1};
-    const PickleItem *item = strides->first;
-    for (unsigned i = 0; i < tensor->rank; i++, item = item->next) {
-        uint64_t dim = tensor->dim[i], stride = (uint64_t)item->node->integer;
+    for (unsigned i = 0; i < tensor->rank; i++) {
+        uint64_t dim = tensor->dim[i], stride = strides[i];
         if (dim == 1) continue;
         out.reach += (dim - 1) * stride;
         if (out.rank > 0 && out.stride[out.rank - 1] == dim * stride) {
@@ -245,8 +270,9 @@ static void swap_bytes(uint8_t *bytes, uint64_t count, unsigned size) {
 bool torch_tensor_read(Checkpoint *checkpoint, size_t index, void *out, Error *err) {
     Torch *torch = checkpoint->reader;
     const CheckpointTensor *tensor = &checkpoint->tensors[index];
-    const TorchStorage *storage = &torch->storages[torch->tensors[index].storage];
     if (tensor->count == 0) return true;
+    if (torch->tensors[index].array) return torch_array_read(torch, torch->tensors[index].array, tensor, out, err);
+    const TorchStorage *storage = &torch->storages[torch->tensors[index].storage];
     Layout layout = layout_of(tensor, torch->tensors[index].stride);
     uint64_t from = torch->tensors[index].offset * layout.size, length = layout.reach * layout.size;
     if (is_dense(&layout)) {

@@ -3,6 +3,7 @@
  *   ROOT/data.pkl    the object; tensors refer to storages by persistent id
  *   ROOT/data/KEY    the bytes of one storage
  *   ROOT/version     "3\n"
+ *   ROOT/constants.pkl, ROOT/constants/, ROOT/code/   beside them in a TorchScript archive
  *   ROOT/byteorder   "little" or "big"; absent before PyTorch 2.1
  * ROOT is the file's first name or "archive". Source: torch/serialization.py, _save; caffe2/serialize/inline_container.
  */
@@ -13,30 +14,36 @@
 
 enum { VERSION_MAX = 10, PICKLE_RATIO = 64 };
 
-/* The length of ROOT, from the one member ROOT/data.pkl. */
-static bool find_root(const Zip *zip, size_t *pickle, size_t *root, Error *err) {
-    static const char pickle_name[] = "/data.pkl", script[] = "/constants.pkl";
+/* Where the records of one pickle are: ROOT/data.pkl and ROOT/data/, in a TorchScript archive also ROOT/constants.pkl
+ * and ROOT/constants/. */
+typedef struct Place {
+    size_t pickle, root; /* the member; the length of ROOT */
+    const char *folder;  /* "data" */
+} Place;
+
+/* The one member ROOT/data.pkl. */
+static bool find_root(const Zip *zip, Place *place, Error *err) {
+    static const char pickle_name[] = "/data.pkl";
     size_t found = 0;
     for (size_t i = 0; i < zip_count(zip); i++) {
         const char *name = zip_member(zip, i)->name, *slash = strchr(name, '/');
         if (!slash) slash = "";
-        if (strcmp(slash, script) == 0)
-            return error_set(err, STATUS_BAD_INPUT, "a TorchScript archive (%s); save a state_dict", name);
         if (strcmp(slash, pickle_name) != 0 && strcmp(name, pickle_name + 1) != 0) continue;
         found++;
-        *pickle = i;
-        *root = (size_t)(slash - name);
+        place->pickle = i;
+        place->root = (size_t)(slash - name);
         if (!*slash) return error_set(err, STATUS_BAD_INPUT, "data.pkl does not stand in a folder");
     }
+    place->folder = "data";
     if (found == 1) return true;
     return error_set(err, STATUS_BAD_INPUT, found ? "more than one data.pkl" : "no data.pkl");
 }
 
 /* Finds ROOT/NAME. */
-static bool find_record(const Torch *torch, size_t pickle, size_t root, const char *name, bool *found, size_t *index,
+static bool find_record(const Torch *torch, const Place *place, const char *name, bool *found, size_t *index,
                         Error *err) {
     Str path = {0};
-    str_add_bytes(&path, zip_member(torch->zip, pickle)->name, root + 1);
+    str_add_bytes(&path, zip_member(torch->zip, place->pickle)->name, place->root + 1);
     str_add(&path, name);
     bool ok = str_ok(&path, err);
     *found = ok && zip_find(torch->zip, str_text(&path), index);
@@ -66,23 +73,23 @@ static bool read_word(const Torch *torch, size_t index, char out[32], Error *err
     return true;
 }
 
-static bool check_version(const Torch *torch, size_t pickle, size_t root, Error *err) {
+static bool check_version(const Torch *torch, const Place *place, Error *err) {
     char word[32];
     size_t index;
     uint64_t version;
     bool found;
-    if (!find_record(torch, pickle, root, "version", &found, &index, err)) return false;
+    if (!find_record(torch, place, "version", &found, &index, err)) return false;
     if (!found) return error_set(err, STATUS_BAD_INPUT, "no version record");
     if (!read_word(torch, index, word, err)) return false;
     if (text_to_u64(word, &version) && version >= 1 && version <= VERSION_MAX) return true;
     return error_set(err, STATUS_BAD_INPUT, "version '%s', 1 to %d are read", word, VERSION_MAX);
 }
 
-static bool check_byteorder(Torch *torch, size_t pickle, size_t root, Error *err) {
+static bool check_byteorder(Torch *torch, const Place *place, Error *err) {
     char word[32];
     size_t index;
     bool found;
-    if (!find_record(torch, pickle, root, "byteorder", &found, &index, err)) return false;
+    if (!find_record(torch, place, "byteorder", &found, &index, err)) return false;
     if (!found) return true;
     if (!read_word(torch, index, word, err)) return false;
     torch->swap = strcmp(word, "big") == 0;
@@ -103,25 +110,29 @@ static bool parse_pickle(Torch *torch, size_t member, Error *err) {
     if (bytes && read_record(torch->zip, member, bytes, err))
         file = file_memory(zip_name(torch->zip), bytes, size, err);
     if (file) torch->pickle = pickle_parse(file, 0, size, err);
+    if (torch->pickle && pickle_in_file(torch->pickle)) { /* arrays in it are read later */
+        torch->text = torch->text_owned = file;
+        torch->text_bytes = bytes;
+        return true;
+    }
     file_close(file);
     mem_free(bytes);
     return torch->pickle;
 }
 
-static bool place_storages(Torch *torch, size_t pickle, size_t root, Error *err) {
+static bool place_storages(Torch *torch, const Place *place, Error *err) {
     for (size_t i = 0; i < torch->storage_count; i++) {
         TorchStorage *storage = &torch->storages[i];
         const char *key = storage->key->text;
         Str name = {0};
         bool found = false;
         if (strchr(key, '/')) return error_set(err, STATUS_BAD_INPUT, "storage key '%s' is not a plain name", key);
-        str_add(&name, "data/");
-        str_add(&name, key);
-        bool ok =
-            str_ok(&name, err) && find_record(torch, pickle, root, str_text(&name), &found, &storage->member, err);
+        str_addf(&name, "%s/%s", place->folder, key);
+        bool ok = str_ok(&name, err) && find_record(torch, place, str_text(&name), &found, &storage->member, err);
         str_done(&name);
         if (!ok) return false;
-        if (!found) return error_set(err, STATUS_BAD_INPUT, "storage '%s' has no record data/%s", key, key);
+        if (!found)
+            return error_set(err, STATUS_BAD_INPUT, "storage '%s' has no record %s/%s", key, place->folder, key);
         uint64_t size = zip_member(torch->zip, storage->member)->size;
         if (size != storage->bytes)
             return error_set(err, STATUS_BAD_INPUT, "storage '%s' declares %" PRIu64 " bytes, record holds %" PRIu64,
@@ -149,15 +160,50 @@ static bool fetch(Torch *torch, const TorchStorage *storage, uint64_t from, uint
     return true;
 }
 
-static bool open_all(Checkpoint *checkpoint, Torch *torch, Error *err) {
-    size_t pickle = 0, root = 0;
-    return find_root(torch->zip, &pickle, &root, err) && check_version(torch, pickle, root, err) &&
-           check_byteorder(torch, pickle, root, err) && parse_pickle(torch, pickle, err) &&
-           torch_list_storages(torch, 5, 5, err) && place_storages(torch, pickle, root, err) &&
-           torch_add_tensors(checkpoint, err);
+static bool read_object(Torch *torch, const Place *place, Error *err) {
+    return parse_pickle(torch, place->pickle, err) && torch_list_storages(torch, 5, 5, err) &&
+           place_storages(torch, place, err);
 }
 
-Checkpoint *torch_zip_open(Zip *zip, Error *err) {
+/* A frozen TorchScript module has its weights among the constants. */
+static bool read_constants(Torch *torch, Place *place, size_t member, Error *err) {
+    pickle_free(torch->pickle);
+    mem_free(torch->storages);
+    mem_free(torch->slots);
+    file_close(torch->text_owned);
+    mem_free(torch->text_bytes);
+    torch->pickle = NULL;
+    torch->storages = NULL;
+    torch->slots = NULL;
+    torch->text = torch->text_owned = NULL;
+    torch->text_bytes = NULL;
+    torch->storage_count = torch->slot_count = 0;
+    place->pickle = member;
+    place->folder = "constants";
+    return read_object(torch, place, err);
+}
+
+static bool open_all(Checkpoint *checkpoint, Torch *torch, const char *key, Error *err) {
+    Place place = {0};
+    size_t constants;
+    bool script;
+    if (!find_root(torch->zip, &place, err) || !check_version(torch, &place, err) ||
+        !check_byteorder(torch, &place, err) ||
+        !find_record(torch, &place, "constants.pkl", &script, &constants, err) || !read_object(torch, &place, err))
+        return false;
+    if (script) {
+        const bool frozen = pickle_root(torch->pickle)->tensors == 0;
+        checkpoint->format = "TorchScript archive";
+        if (frozen && !read_constants(torch, &place, constants, err)) return false;
+        if (!checkpoint_add_note(checkpoint, err,
+                                 "a TorchScript archive: its weights%s are read, the graph in code/ is not",
+                                 frozen ? ", which are constants here," : ""))
+            return false;
+    }
+    return torch_add_tensors(checkpoint, key, err);
+}
+
+Checkpoint *torch_zip_open(Zip *zip, const char *key, Error *err) {
     Torch *torch = mem_alloc(1, sizeof *torch, err);
     Checkpoint *checkpoint = torch ? checkpoint_new(NULL, zip_name(zip), "PyTorch zip", err) : NULL;
     if (!checkpoint) {
@@ -169,7 +215,7 @@ Checkpoint *torch_zip_open(Zip *zip, Error *err) {
     torch->fetch = fetch;
     checkpoint->reader = torch;
     checkpoint->free_reader = torch_free;
-    if (open_all(checkpoint, torch, err)) return checkpoint;
+    if (open_all(checkpoint, torch, key, err)) return checkpoint;
     checkpoint_close(checkpoint);
     return NULL;
 }

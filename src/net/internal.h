@@ -12,6 +12,13 @@
  * is missing or of another shape than its operation needs. */
 Shape *graph_shapes(const Network *network, unsigned height, unsigned width, Error *err);
 
+/* Whether the network has the tensors that each operation needs, of the shapes that follow from `shapes`. STATUS_FAILED
+ * naming the operation. */
+bool graph_tensors_fit(const Graph *graph, const Network *network, const Shape *shapes, Error *err);
+/* The graph of such a text as network_graph_text writes, over the tensors of `network`. STATUS_BAD_INPUT, naming the
+ * line or the operation, where it is none or cannot run on the size it was made for. */
+Graph *network_graph_read(const Network *network, const char *text, Error *err);
+
 /* ---- quantisers -------------------------------------------------------------------------------------------------- */
 
 /* Quantisers and the layers' bits to the metadata of a file, and back from it; network->graph and layers are there.
@@ -34,31 +41,10 @@ void tensor_add(TensorBuilder *builder, unsigned rank, const uint64_t *dim, cons
 
 /* ---- architectures ----------------------------------------------------------------------------------------------- */
 
-/* What an architecture finds in a network's tensors. */
-typedef struct ArchitectureFit {
-    Graph *graph;    /* NULL: it does not fit */
-    Str description; /* "ResNet20 (CIFAR, option A, widths 16/32/64)" */
-    Str why;         /* why it does not fit, naming the tensor */
-} ArchitectureFit;
-
-typedef struct Architecture {
-    ArchitectureInfo info;
-    /* Recognises the names and shapes of network->tensors; false only where memory ran out. */
-    bool (*fit)(const Network *network, ArchitectureFit *fit, Error *err);
-    bool (*predicted)(const Tensor *convolution); /* is this weight one that a predictor predicts by default? */
-    const char *family;                           /* its networks are created as FAMILY and depth: "resnet" */
-    const char *depths;                           /* which depths there are, for messages */
-    /* Adds the tensors of a new network, all zero, named and shaped so that `fit` recognises them. STATUS_USAGE for a
-     * depth or widths that it does not have. */
-    bool (*make)(const ArchitectureRequest *request, unsigned depth, Network *network, Error *err);
-} Architecture;
-extern const Architecture architecture_resnet_cifar;
-
-/* Sets architecture, why_unknown and graph of a network whose tensors are loaded. `name`: NULL, or the one architecture
- * to accept; *found is NULL where none fits. */
-bool architecture_recognise(Network *network, const char *name, const Architecture **found, Error *err);
-/* The architecture and the depth of a name such as "resnet20". NULL and STATUS_USAGE where there is none. */
-const Architecture *architecture_named(const char *name, unsigned *depth, Error *err);
+/* Sets architecture, graph or why_unknown of a network whose tensors are loaded, strips what wrappers put before the
+ * names, and notes what was assumed. STATUS_USAGE for a name that there is not, STATUS_BAD_INPUT where the one asked
+ * for does not fit. */
+bool architecture_recognise(Network *network, const NetworkOptions *options, Error *err);
 
 /* ---- engine ------------------------------------------------------------------------------------------------------ */
 
@@ -68,14 +54,61 @@ void engine_set_kernels(Engine *engine, const struct Kernels *kernels);
 
 /* ---- networks ---------------------------------------------------------------------------------------------------- */
 
-const void *integers_bytes(const IntegerBytes *integers);
-/* Fills network->layers from the graph, or from ranks and names where there is none (`architecture` NULL). */
-bool network_list_layers(Network *network, const Architecture *architecture, Error *err);
+const void *stored_bytes(const StoredBytes *bytes);
+/* Reads all tensors of a new network; those that are no numbers are carried, with a note. */
+bool network_load_tensors(Network *network, Checkpoint *checkpoint, Error *err);
+/* Adds the further names of tied tensors, which the metadata of a safetensors file holds. */
+bool network_load_ties(Network *network, const Checkpoint *checkpoint, Error *err);
+bool network_copy_tensors(Network *copy, const Network *network, Error *err);
+void network_free_tensors(Network *network);
+void tensor_put(Network *network, size_t index, Tensor *tensor); /* network_replace of this one tensor alone */
+/* Takes out the tensors that `drop` (tensor_count booleans) marks. Before there are layers; a graph's indices are the
+ * caller's. */
+bool network_drop_tensors(Network *network, const bool *drop, Error *err);
+
+/* Tensors by name; for as long as the network's tensors stay as they are. */
+typedef struct TensorNames {
+    const Network *network;
+    const NetTensor **sorted;
+} TensorNames;
+bool tensor_names_begin(TensorNames *names, const Network *network, Error *err);
+void tensor_names_done(TensorNames *names);
+bool tensor_names_find(const TensorNames *names, const char *name, size_t *index);
+/* How many names begin with the first `length` bytes of `prefix`. */
+size_t tensor_names_below(const TensorNames *names, const char *prefix, size_t length);
+
+/* "HEAD: 'a' (WHAT), 'b' (WHAT) and 3 more", a note of a network. From {.head = ...}. */
+typedef struct NameList {
+    const char *head;
+    Str text;
+    size_t count;
+} NameList;
+void name_list_add(NameList *list, const char *name, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void name_list_clear(NameList *list);
+void name_list_text(const NameList *list, Str *out);
+bool name_list_note(NameList *list, Network *network, Error *err); /* no note where nothing was added; ends the list */
+
+/* Weights that stand in several tensors become one tensor each (parametrise.c), before an architecture is recognised.
+ */
+bool network_fold(Network *network, Error *err);
+
+/* What kind of layer a tensor is the weight of, by its name, its shape and what stands beside it; LAYER_KIND_COUNT: of
+ * none. */
+LayerKind layer_kind_of(const TensorNames *names, size_t tensor);
+bool layer_named_weight(const char *name); /* it ends as weights do */
+/* Fills network->layers from the graph, or from ranks and names where there is none. */
+bool network_list_layers(Network *network, Error *err);
+/* Notes the tensors of two axes or more that are no layers. */
+bool network_note_unlisted(Network *network, Error *err);
 bool network_copy_layers(Network *copy, const Network *network, Error *err);
 void network_free_layers(Network *network);
 
-/* The normalisation that networks of this input and number of classes are usually trained with; channels 0 where there
- * is none to guess. */
-Normalisation normalisation_guess(unsigned channels, unsigned classes);
+/* The mean and deviation of a normalising layer in front of the network: two tensors PREFIX.mean and PREFIX.std, or mu
+ * and sigma, of one value a channel. They leave the network, with a note; *out has channels 0 where there are none. */
+bool normalisation_from_tensors(Network *network, Normalisation *out, Error *err);
+/* Sets normalisation and normalise_why from the graph and the tensors' names; leaves both where nothing is known. */
+void normalisation_assume(Network *network);
+/* That of the dataset that has such images, for a new network; channels 0 where none is known. */
+Normalisation normalisation_usual(unsigned channels, unsigned classes);
 
 #endif

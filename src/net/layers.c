@@ -38,43 +38,88 @@ static char *layer_name(const char *tensor, Error *err) {
     return mem_copy_bytes(tensor, length, err);
 }
 
-static bool add_layer(Network *network, size_t tensor, const Architecture *architecture, Error *err) {
+/* `op`: the layer's operation; NULL where there is no graph. `staged`: stage and block are what the architecture counts
+ * it to. */
+static bool add_layer(Network *network, size_t tensor, LayerKind kind, const Op *op, bool staged, Error *err) {
     Layer *layer = &network->layers[network->layer_count];
     const Tensor *weight = network->tensors[tensor].tensor;
     char *name = layer_name(network->tensors[tensor].name, err);
     if (!name) return false;
-    *layer = (Layer){.name = name, .tensor = tensor, .convolution = weight->rank == 4};
-    if (layer->convolution)
-        layer->predicted = architecture ? architecture->predicted(weight) : weight->dim[2] > 1 || weight->dim[3] > 1;
-    stage_and_block(name, &layer->stage, &layer->block);
+    *layer = (Layer){.name = name, .tensor = tensor, .kind = kind};
+    if (kind == LAYER_CONV && !network->tensors[tensor].tied)
+        layer->predicted = op ? op->predicted : weight->dim[2] > 1 || weight->dim[3] > 1;
+    if (staged) {
+        layer->stage = op->stage > 0 ? (int)op->stage : -1;
+        layer->block = (int)op->block - 1;
+    } else {
+        stage_and_block(name, &layer->stage, &layer->block);
+    }
     network->layer_count++;
     return true;
 }
 
-/* Without a graph: rank 4 named *.weight, or with no dot at all (arrays of an npz file), is a convolution; rank 2 named
- * *.weight is linear. Integers (masks, indices) are no weights. */
-static bool looks_like_weight(const NetTensor *tensor) {
-    size_t length = strlen(tensor->name), tail = sizeof suffix - 1;
-    bool named = length > tail && strcmp(tensor->name + length - tail, suffix) == 0;
-    bool plain = strcmp(tensor->name, "weight") == 0;
-    if (tensor->integers || tensor->tensor->count == 0) return false;
-    if (tensor->tensor->rank == 4) return named || !strchr(tensor->name, '.');
-    return tensor->tensor->rank == 2 && (named || plain);
+static bool list_by_names(Network *network, Error *err) {
+    TensorNames names;
+    bool done = tensor_names_begin(&names, network, err);
+    if (!done) return false;
+    for (size_t i = 0; done && i < network->tensor_count; i++) {
+        const LayerKind kind = layer_kind_of(&names, i);
+        if (kind != LAYER_KIND_COUNT) done = add_layer(network, i, kind, NULL, false, err);
+    }
+    tensor_names_done(&names);
+    return done;
 }
 
-bool network_list_layers(Network *network, const Architecture *architecture, Error *err) {
+bool network_list_layers(Network *network, Error *err) {
     const Graph *graph = network->graph;
+    bool staged = false;
+    for (size_t i = 0; graph && i < graph->count; i++) staged = staged || graph->ops[i].stage > 0;
     network->layers = mem_alloc(graph ? graph->count : network->tensor_count, sizeof *network->layers, err);
     if (!network->layers) return false;
     for (size_t i = 0; graph && i < graph->count; i++) {
         const Op *op = &graph->ops[i];
+        const LayerKind kind = op->kind == OP_CONV ? LAYER_CONV : LAYER_LINEAR;
         if ((op->kind == OP_CONV || op->kind == OP_LINEAR) &&
-            !add_layer(network, (size_t)op->weight, architecture, err))
+            !add_layer(network, (size_t)op->weight, kind, op, staged, err))
             return false;
     }
-    for (size_t i = 0; !graph && i < network->tensor_count; i++)
-        if (looks_like_weight(&network->tensors[i]) && !add_layer(network, i, NULL, err)) return false;
-    return true;
+    return graph || list_by_names(network, err);
+}
+
+/* Marks the tensors that are some layer's weight, or that the graph reads otherwise. */
+static bool *used_tensors(const Network *network, Error *err) {
+    const Graph *graph = network->graph;
+    bool *marks = mem_alloc(network->tensor_count, sizeof *marks, err);
+    for (size_t i = 0; marks && i < network->layer_count; i++) marks[network->layers[i].tensor] = true;
+    for (size_t i = 0; marks && graph && i < graph->count; i++) {
+        const int read[] = {graph->ops[i].weight, graph->ops[i].bias, graph->ops[i].mean, graph->ops[i].variance};
+        for (size_t j = 0; j < sizeof read / sizeof *read; j++)
+            if (read[j] != NO_TENSOR) marks[read[j]] = true;
+    }
+    return marks;
+}
+
+bool network_note_unlisted(Network *network, Error *err) {
+    NameList others = {.head = "These tensors are no layers, by their names or shapes"};
+    NameList integers = {.head = "These weights are integers, and no layers"};
+    if (network->graph) others.head = "The architecture has no use for these tensors";
+    bool *listed = used_tensors(network, err);
+    if (!listed) return false;
+    for (size_t i = 0; i < network->tensor_count; i++) {
+        const NetTensor *tensor = &network->tensors[i];
+        Str shape = {0};
+        if (listed[i] || tensor->tensor->rank < 2 || tensor->tensor->count == 0) continue;
+        for (unsigned d = 0; d < tensor->tensor->rank; d++)
+            str_addf(&shape, "%s%llu", d ? "x" : "", (unsigned long long)tensor->tensor->dim[d]);
+        if (!network_integer(network, i))
+            name_list_add(&others, tensor->name, "%s", str_text(&shape));
+        else if (layer_named_weight(tensor->name))
+            name_list_add(&integers, tensor->name, "%s %s", dtype_name(tensor->stored), str_text(&shape));
+        str_done(&shape);
+    }
+    mem_free(listed);
+    const bool done = name_list_note(&others, network, err);
+    return name_list_note(&integers, network, err) && done;
 }
 
 bool network_copy_layers(Network *copy, const Network *network, Error *err) {
@@ -98,14 +143,51 @@ const Tensor *layer_weight(const Network *network, const Layer *layer) {
     return network->tensors[layer->tensor].tensor;
 }
 
+/* ---- matrices ---------------------------------------------------------------------------------------------------- */
+
 void layer_matrix(const Network *network, const Layer *layer, size_t *rows, size_t *columns) {
     const Tensor *weight = layer_weight(network, layer);
-    *rows = (size_t)weight->dim[0];
-    *columns = 1; /* not count / rows: a file may hold a layer of no filters */
-    for (unsigned i = 1; i < weight->rank; i++) *columns *= (size_t)weight->dim[i];
+    const bool swapped = layer_kind_transposed(layer->kind);
+    *rows = (size_t)weight->dim[swapped ? 1 : 0];
+    *columns = swapped ? (size_t)weight->dim[0] : 1; /* not count / rows: a file may hold a layer of no filters */
+    for (unsigned i = swapped ? 2 : 1; i < weight->rank; i++) *columns *= (size_t)weight->dim[i];
+}
+
+/* Exchanges the first two axes of first x second x the others. */
+static void exchange(const float *from, size_t first, size_t second, size_t others, float *to) {
+    for (size_t i = 0; i < first && others > 0; i++)
+        for (size_t j = 0; j < second; j++)
+            memcpy(to + (j * first + i) * others, from + (i * second + j) * others, others * sizeof *to);
+}
+
+static size_t behind_two(const Tensor *weight) {
+    size_t others = 1;
+    for (unsigned i = 2; i < weight->rank; i++) others *= (size_t)weight->dim[i];
+    return others;
+}
+
+const float *layer_matrix_values(const Network *network, const Layer *layer, float **copy, Error *err) {
+    const Tensor *weight = layer_weight(network, layer);
+    *copy = NULL;
+    if (!layer_kind_transposed(layer->kind)) return weight->data;
+    *copy = mem_alloc(weight->count, sizeof **copy, err);
+    if (*copy) exchange(weight->data, (size_t)weight->dim[0], (size_t)weight->dim[1], behind_two(weight), *copy);
+    return *copy;
+}
+
+void layer_matrix_store(const Network *network, const Layer *layer, const float *matrix, float *weight) {
+    const Tensor *old = layer_weight(network, layer);
+    if (layer_kind_transposed(layer->kind))
+        exchange(matrix, (size_t)old->dim[1], (size_t)old->dim[0], behind_two(old), weight);
+    else if (old->count > 0)
+        memcpy(weight, matrix, old->count * sizeof *weight);
 }
 
 /* ---- finding ----------------------------------------------------------------------------------------------------- */
+
+static bool is_convolution(const Network *network, size_t layer) {
+    return layer_kind_axes(network->layers[layer].kind) > 0;
+}
 
 /* STATUS_USAGE "no layer 'WORD'; did you mean 'NEAREST'?". */
 static bool no_layer(const Network *network, const char *word, bool convolutions_only, Error *err) {
@@ -113,7 +195,7 @@ static bool no_layer(const Network *network, const char *word, bool convolutions
     if (!names) return false;
     size_t count = 0;
     for (size_t i = 0; i < network->layer_count; i++)
-        if (network->layers[i].convolution || !convolutions_only) names[count++] = network->layers[i].name;
+        if (is_convolution(network, i) || !convolutions_only) names[count++] = network->layers[i].name;
     const char *nearest = text_nearest(word, names, count);
     if (nearest)
         error_set(err, STATUS_USAGE, "no layer '%s'; did you mean %s?", word, nearest);
@@ -146,7 +228,7 @@ typedef struct Selection {
 } Selection;
 
 static bool selectable(const Selection *selection, size_t layer) {
-    return selection->network->layers[layer].convolution || !selection->convolutions_only;
+    return is_convolution(selection->network, layer) || !selection->convolutions_only;
 }
 
 /* `N` or `N-M`; counts the layers that can be chosen. */
@@ -220,6 +302,7 @@ static bool mark_entry(const Selection *selection, const char *word, Error *err)
     uint64_t first, last, stage;
     int64_t block;
     size_t marked = 0, refused = 0;
+    LayerKind other = LAYER_LINEAR;
     bool place = parse_place(word, &stage, &block), named = false;
     for (size_t i = 0; i < network->layer_count; i++) named = named || strcmp(network->layers[i].name, word) == 0;
     if (!named && parse_range(word, &first, &last)) return mark_range(selection, word, first, last, err);
@@ -231,14 +314,18 @@ static bool mark_entry(const Selection *selection, const char *word, Error *err)
         else if (place)
             match = layer->stage >= 0 && (uint64_t)layer->stage == stage && (block < 0 || layer->block == block);
         else
-            match = strcmp(word, "all") == 0 || text_glob(word, layer->name);
+            match = strcmp(word, "all") == 0 || text_glob(word, layer->name) ||
+                    (strcmp(word, "convolutions") == 0 && is_convolution(network, i));
         selection->marks[i] = match && selectable(selection, i);
         marked += selection->marks[i];
-        refused += match && !selectable(selection, i);
+        if (!match || selectable(selection, i)) continue;
+        refused++;
+        other = layer->kind;
     }
     if (marked > 0) return true;
     if (refused > 0)
-        return error_set(err, STATUS_USAGE, "layers '%s': a linear layer; convolutions are asked for", word);
+        return error_set(err, STATUS_USAGE, "layers '%s': %s %s layer; convolutions are asked for", word,
+                         other == LAYER_ATTENTION || other == LAYER_EMBEDDING ? "an" : "a", layer_kind_name(other));
     if (place) return no_place(selection, word, err);
     return no_layer(network, word, selection->convolutions_only, err);
 }
@@ -274,13 +361,23 @@ static bool apply_sign(const Selection *selection, const char *selector, bool ou
     return done;
 }
 
-bool layer_select(const Network *network, const char *selector, bool convolutions_only, bool *chosen, Error *err) {
+/* What is chosen where no layer is named. */
+static void choose_all(const Selection *selection, LayerChoice choice, bool *chosen) {
+    const Network *network = selection->network;
+    bool some = false;
+    for (size_t i = 0; i < network->layer_count; i++) some = some || is_convolution(network, i);
+    for (size_t i = 0; i < network->layer_count; i++)
+        chosen[i] = choice == CHOOSE_LAYERS || is_convolution(network, i) || (choice == CHOOSE_ANY && !some);
+}
+
+bool layer_select(const Network *network, const char *selector, LayerChoice choice, bool *chosen, Error *err) {
     bool *work = mem_alloc((uint64_t)network->layer_count * 2, sizeof *work, err);
     if (!work) return false;
+    const bool convolutions_only = choice == CHOOSE_CONVOLUTIONS;
     Selection selection = {network, convolutions_only, work + network->layer_count};
     size_t chosen_by = 0, left_out_by = 0, count = 0;
     bool done = !selector || apply_sign(&selection, selector, false, work, &chosen_by, err);
-    for (size_t i = 0; done && chosen_by == 0 && i < network->layer_count; i++) work[i] = selectable(&selection, i);
+    if (done && chosen_by == 0) choose_all(&selection, choice, work);
     if (done && selector) done = apply_sign(&selection, selector, true, work, &left_out_by, err);
     for (size_t i = 0; i < network->layer_count; i++) count += work[i];
     if (done && count == 0)

@@ -6,24 +6,37 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { CHANNELS = sizeof((Normalisation *)0)->mean / sizeof(float) };
+
 static const struct {
     const char *name;
-    unsigned classes; /* what a network with this input and number of classes was most likely trained with */
     Normalisation value;
 } presets[] = {
-    /* The ImageNet statistics, because that is what the public CIFAR-10 ResNets were trained with (not the data's own
-     * .4914,.4822,.4465/.2470,.2435,.2616). */
-    {"cifar10", 10, {3, {.485f, .456f, .406f}, {.229f, .224f, .225f}}},
-    {"cifar100", 100, {3, {.5071f, .4865f, .4409f}, {.2673f, .2564f, .2762f}}},
-    {"fashion-mnist", 10, {1, {.2860f}, {.3530f}}},
+#define VALUES(...) \
+    { __VA_ARGS__ }
+#define X(name, channels, means, stds) {name, {channels, VALUES means, VALUES stds}},
+    NORMALISATIONS(X)
+#undef X
+#undef VALUES
 };
-enum { PRESETS = sizeof presets / sizeof *presets, CHANNELS = sizeof((Normalisation *)0)->mean / sizeof(float) };
+enum { PRESETS = sizeof presets / sizeof *presets };
 
-Normalisation normalisation_guess(unsigned channels, unsigned classes) {
-    for (size_t i = 0; i < PRESETS; i++)
-        if (presets[i].value.channels == channels && (channels == 1 || presets[i].classes == classes))
-            return presets[i].value;
-    return (Normalisation){0};
+/* A preset that is there, for so many channels. */
+static Normalisation preset(size_t index, unsigned channels) {
+    Normalisation value = presets[index].value;
+    if (value.channels > 0) return value;
+    value.channels = channels > 0 ? channels : 1;
+    for (unsigned i = 1; i < value.channels; i++) {
+        value.mean[i] = value.mean[0];
+        value.std[i] = value.std[0];
+    }
+    return value;
+}
+
+static bool find_preset(const char *name, size_t *index) {
+    for (*index = 0; *index < PRESETS; ++*index)
+        if (strcmp(presets[*index].name, name) == 0) return true;
+    return false;
 }
 
 /* One or more comma-separated finite numbers, at most CHANNELS; how many, or 0 where it is none. */
@@ -45,6 +58,8 @@ static unsigned numbers(const char *text, size_t length, float *out) {
     return count;
 }
 
+#define X(name, channels, means, stds) name ", "
+#define NAMES NORMALISATIONS(X) "or "
 static bool parse_numbers(const char *text, unsigned channels, Normalisation *out, Error *err) {
     Normalisation result = {0};
     const char *slash = strchr(text, '/');
@@ -52,8 +67,8 @@ static bool parse_numbers(const char *text, unsigned channels, Normalisation *ou
     unsigned stds = slash ? numbers(slash + 1, strlen(slash + 1), result.std) : 0;
     if (means == 0 || stds == 0)
         return error_set(err, STATUS_USAGE,
-                         "normalisation '%s': give cifar10, cifar100, fashion-mnist, none or MEANS/STDS, one value per "
-                         "channel (0.5,0.5,0.5/0.25,0.25,0.25)",
+                         "normalisation '%s': give " NAMES "MEANS/STDS, one value per channel "
+                         "(0.5,0.5,0.5/0.25,0.25,0.25)",
                          text);
     result.channels = channels > 0 ? channels : means > stds ? means : stds;
     if ((means != 1 && means != result.channels) || (stds != 1 && stds != result.channels))
@@ -68,20 +83,34 @@ static bool parse_numbers(const char *text, unsigned channels, Normalisation *ou
     *out = result;
     return true;
 }
+#undef NAMES
+#undef X
 
 bool normalisation_parse(const char *text, unsigned channels, Normalisation *out, Error *err) {
     if (channels > CHANNELS)
         return error_set(err, STATUS_USAGE, "normalisation '%s': %u channels, at most %d", text, channels, CHANNELS);
+    size_t index;
+    if (!find_preset(text, &index)) return parse_numbers(text, channels, out, err);
+    const unsigned own = presets[index].value.channels;
+    if (channels > 0 && own > 0 && channels != own)
+        return error_set(err, STATUS_USAGE, "normalisation '%s' is for %u channel%s, the network takes %u", text, own,
+                         own == 1 ? "" : "s", channels);
+    *out = preset(index, channels);
+    return true;
+}
+
+static bool same(const float *a, const float *b, unsigned count) {
+    return memcmp(a, b, count * sizeof *a) == 0;
+}
+
+const char *normalisation_name(const Normalisation *normalisation) {
     for (size_t i = 0; i < PRESETS; i++) {
-        if (strcmp(text, presets[i].name) != 0) continue;
-        unsigned own = presets[i].value.channels;
-        if (channels > 0 && channels != own)
-            return error_set(err, STATUS_USAGE, "normalisation '%s' is for %u channel%s, the network takes %u", text,
-                             own, own == 1 ? "" : "s", channels);
-        *out = presets[i].value;
-        return true;
+        const Normalisation value = preset(i, normalisation->channels);
+        if (value.channels == normalisation->channels && same(value.mean, normalisation->mean, value.channels) &&
+            same(value.std, normalisation->std, value.channels))
+            return presets[i].name;
     }
-    return parse_numbers(strcmp(text, "none") == 0 ? "0/1" : text, channels, out, err);
+    return NULL;
 }
 
 static bool is_none(const Normalisation *normalisation) {
@@ -112,4 +141,11 @@ void normalisation_text(const Normalisation *normalisation, Str *out) {
             if (i > 0 || part > 0) str_add(out, i > 0 ? "," : "/");
             add_number(out, part > 0 ? normalisation->std[i] : normalisation->mean[i]);
         }
+}
+
+void network_normalisation(const Network *network, Str *out) {
+    const char *name = normalisation_name(&network->normalisation);
+    if (network->normalisation.channels == 0) return;
+    normalisation_text(&network->normalisation, out);
+    if (network->normalise_why) str_addf(out, " (%s), assumed: %s", name ? name : "?", network->normalise_why);
 }

@@ -11,8 +11,7 @@ static bool has_shape(const Network *network, const Op *op, int index, unsigned 
     return equal || error_set(err, STATUS_FAILED, "%s: the shape of '%s' does not fit", op->name, tensor->name);
 }
 
-static bool check_tensors(const Network *network, const Shape *shapes, Error *err) {
-    const Graph *graph = network->graph;
+bool graph_tensors_fit(const Graph *graph, const Network *network, const Shape *shapes, Error *err) {
     for (size_t i = 1; i < graph->count; i++) {
         const Op *op = &graph->ops[i];
         const Shape in = shapes[op->input[0]];
@@ -47,7 +46,8 @@ Shape *graph_shapes(const Network *network, unsigned height, unsigned width, Err
         return NULL;
     }
     Shape *shapes = mem_alloc(graph->count, sizeof *shapes, err);
-    if (shapes && graph_find_shapes(graph, height, width, shapes, err) && check_tensors(network, shapes, err))
+    if (shapes && graph_find_shapes(graph, height, width, shapes, err) &&
+        graph_tensors_fit(graph, network, shapes, err))
         return shapes;
     mem_free(shapes);
     return NULL;

@@ -320,7 +320,7 @@ Predictor *predictor_from_checkpoint(Checkpoint *checkpoint, const PredictorOpti
 }
 
 Predictor *predictor_load(const char *path, const PredictorOptions *options, const Task *task, Error *err) {
-    Checkpoint *checkpoint = checkpoint_open(path, err);
+    Checkpoint *checkpoint = checkpoint_open_key(path, options ? options->key : NULL, err);
     Predictor *p = checkpoint ? predictor_from_checkpoint(checkpoint, options, task, err) : NULL;
     checkpoint_close(checkpoint);
     if (!p || key_value_add(&p->lineage, &p->lineage_count, "load", path, err)) return p;

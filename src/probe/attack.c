@@ -167,13 +167,12 @@ bool attack_run(const Network *network, const Dataset *dataset, const Attack *at
     if (ok) count_passes(&attacker, dataset, attacks, count);
     ok = ok && run_batches(&attacker, dataset, attacks, count, found, err);
     attacker_done(&attacker);
+    for (size_t i = 0; ok && i < count; i++) ok = evaluation_end(&found[i], network, dataset, found[i].seconds, err);
     for (size_t i = 0; found && i < count; i++) {
-        if (!ok) {
+        if (ok)
+            out[i] = found[i];
+        else
             evaluation_done(&found[i]);
-            continue;
-        }
-        evaluation_end(&found[i], found[i].seconds);
-        out[i] = found[i];
     }
     mem_free(found);
     return ok;
@@ -218,5 +217,6 @@ Table *attack_table(const Attack *attacks, const Evaluation *evaluations, size_t
         evaluation_cells(table, &evaluations[i]);
     }
     attack_notes(table, &attacks[0]);
+    for (size_t i = count; i-- > 0;) evaluation_note(table, &evaluations[i]);
     return table_finish(table, err);
 }

@@ -181,11 +181,22 @@ static void fill_levels(const Watch *watch, const Graph *prepared, const Quantis
     }
 }
 
-static bool check_reach(const Watch *watch, const Graph *graph, const Dataset *images, Error *err) {
+/* The first of the quantised results that is not finite, and the layer to blame where its parameters show it. */
+static bool spoilt(const Network *prepared, const char *name, const Dataset *images, Error *err) {
+    Str cause = {0};
+    const bool found = no_logits_parameters(prepared, &cause);
+    if (str_ok(&cause, err))
+        error_set(err, STATUS_FAILED, "%s: not all of its results on %s are finite numbers%s%s", name, images->spec,
+                  found ? "; the first layer that makes such: " : "", str_text(&cause));
+    str_done(&cause);
+    return false;
+}
+
+static bool check_reach(const Watch *watch, const Network *prepared, const Dataset *images, Error *err) {
+    const Graph *graph = prepared->graph;
     for (size_t i = 0; i < watch->ops; i++)
         if (watch->reach[i].spoilt || watch->reach[i].high - watch->reach[i].low > FLT_MAX)
-            return error_set(err, STATUS_FAILED, "%s: not all of its results on %s are finite numbers",
-                             graph->ops[graph->ops[i].input[0]].name, images->spec);
+            return spoilt(prepared, graph->ops[graph->ops[i].input[0]].name, images, err);
     return true;
 }
 
@@ -198,7 +209,7 @@ static bool find_levels(const Network *prepared, const QuantiseOptions *options,
     watch->place = place;
     if (!run_images(prepared, images, see_range, watch, take_ranges, "calibrating", task, err)) return false;
     watch->reach = total_of(watch);
-    if (!check_reach(watch, graph, images, err)) return false;
+    if (!check_reach(watch, prepared, images, err)) return false;
     if (options->observer != OBSERVER_MINMAX) {
         const unsigned workers = pool_threads();
         watch->counts = mem_alloc((uint64_t)workers * watch->places, OBSERVER_BINS * sizeof *watch->counts, err);

@@ -1,5 +1,7 @@
 /* corruptions -- accuracy on corrupted images, one kind and severity after the other; their mean is out-of-distribution
  * (OOD) accuracy (Hendrycks and Dietterich, 2019, without their division by another network's errors). */
+#include <math.h>
+
 #include "weft/probe.h"
 
 /* Progress of one evaluation as a part of the whole table's. */
@@ -26,7 +28,8 @@ static void begin(Table *table, bool top5) {
 }
 
 static double add_row(Table *table, CorruptionKind kind, unsigned severity, const Evaluation *evaluation, bool top5) {
-    const double share = 100.0 / (double)evaluation->images, accuracy = share * (double)evaluation->correct;
+    const double share = evaluation->no_logits ? (double)NAN : 100.0 / (double)evaluation->images;
+    const double accuracy = share * (double)evaluation->correct;
     table_text(table, corruption_name(kind));
     table_integer(table, severity);
     table_integer(table, (int64_t)evaluation->images);
@@ -35,6 +38,11 @@ static double add_row(Table *table, CorruptionKind kind, unsigned severity, cons
     if (top5) table_real(table, share * (double)evaluation->correct_top5);
     table_real(table, evaluation->loss);
     return accuracy;
+}
+
+/* Nothing where images had no logits. */
+static void note_mean(Table *table, const char *key, double mean) {
+    if (!isnan(mean)) table_note(table, key, "%.9g", mean);
 }
 
 typedef struct Bench {
@@ -78,12 +86,13 @@ Table *corruption_table(const Network *network, const Dataset *clean, const Corr
                 table_free(table);
                 return NULL;
             }
+            if (!table_get_note(table, "no_logits")) evaluation_note(table, &evaluation);
             mean += add_row(table, (CorruptionKind)kind, severity, &evaluation, top5) / severities;
             evaluation_done(&evaluation);
         }
         all += mean / kinds;
-        if (several) table_note(table, corruption_name((CorruptionKind)kind), "%.9g", mean);
+        if (several) note_mean(table, corruption_name((CorruptionKind)kind), mean);
     }
-    if (several) table_note(table, "ood_accuracy", "%.9g", all);
+    if (several) note_mean(table, "ood_accuracy", all);
     return table_finish(table, err);
 }

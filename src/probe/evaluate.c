@@ -2,7 +2,8 @@
  *
  * Loss of one image: log sum_j exp(z_j) - z_label, in double from the float logits z, the largest taken out of the sum
  * first. An image is correct where no class stands before its label: a class stands before another with a larger logit,
- * or with an equal one and a lower index (the first maximum, as torch.argmax takes it). NaN counts as the largest.
+ * or with an equal one and a lower index (the first maximum, as torch.argmax takes it). An image with a logit that is
+ * no finite number has no logits: argmax would give it a label that says nothing.
  */
 #include "probe/evaluate.h"
 
@@ -12,7 +13,6 @@
 enum { BATCH_IMAGES = 128, BATCH_PIXELS = 1 << 19 };
 
 static bool stands_before(const float *logits, unsigned a, unsigned b) {
-    if (isnan(logits[a]) || isnan(logits[b])) return isnan(logits[a]) && (!isnan(logits[b]) || a < b);
     return logits[a] > logits[b] || (logits[a] == logits[b] && a < b);
 }
 
@@ -28,6 +28,12 @@ static double cross_entropy(const float *logits, unsigned classes, unsigned labe
     double sum = 0;
     for (unsigned i = 0; i < classes; i++) sum += exp((double)logits[i] - (double)largest);
     return log(sum) + (double)largest - (double)logits[label];
+}
+
+static bool all_finite(const float *logits, unsigned classes) {
+    for (unsigned i = 0; i < classes; i++)
+        if (!isfinite(logits[i])) return false;
+    return true;
 }
 
 bool evaluate_takes(const Network *network, const Dataset *dataset, Error *err) {
@@ -68,32 +74,46 @@ uint64_t evaluate_pixels(const Dataset *dataset) {
 
 bool evaluation_begin(Evaluation *evaluation, const Dataset *dataset, Error *err) {
     *evaluation = (Evaluation){.classes = dataset->classes};
-    return (evaluation->class_images = mem_alloc(dataset->classes, sizeof *evaluation->class_images, err)) &&
-           (evaluation->class_correct = mem_alloc(dataset->classes, sizeof *evaluation->class_correct, err));
+    uint64_t **const counts[] = {&evaluation->class_images, &evaluation->class_correct, &evaluation->class_no_logits};
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        if (!(*counts[i] = mem_alloc(dataset->classes, sizeof **counts[i], err))) return false;
+    return true;
 }
 
 void evaluation_add(Evaluation *evaluation, const Dataset *dataset, uint64_t first, unsigned images,
                     const float *logits, unsigned classes) {
     for (unsigned i = 0; i < images; i++) {
         unsigned label = dataset->labels[first + i];
+        evaluation->class_images[label]++;
+        if (!all_finite(logits + (size_t)i * classes, classes)) {
+            if (evaluation->no_logits++ == 0) evaluation->first_without = first + i;
+            evaluation->class_no_logits[label]++;
+            continue;
+        }
         unsigned rank = rank_of(logits + (size_t)i * classes, classes, label);
         evaluation->loss += cross_entropy(logits + (size_t)i * classes, classes, label);
         evaluation->correct += rank == 0;
         evaluation->correct_top5 += rank < 5;
-        evaluation->class_images[label]++;
         evaluation->class_correct[label] += rank == 0;
     }
     evaluation->images += images;
 }
 
-void evaluation_end(Evaluation *evaluation, double seconds) {
-    evaluation->loss /= (double)evaluation->images;
+bool evaluation_end(Evaluation *evaluation, const Network *network, const Dataset *dataset, double seconds,
+                    Error *err) {
+    Str cause = {0};
+    evaluation->loss = evaluation->no_logits ? (double)NAN : evaluation->loss / (double)evaluation->images;
     evaluation->seconds = seconds;
+    if (evaluation->no_logits == 0) return true;
+    const bool ok = no_logits_cause(network, dataset, evaluation->first_without, &cause, err) &&
+                    (evaluation->cause = mem_copy_text(str_text(&cause), err));
+    str_done(&cause);
+    return ok;
 }
 
-/* NaN, an empty cell, where there is nothing to take a share of. */
-static double percent(uint64_t part, uint64_t whole) {
-    return whole ? 100.0 * (double)part / (double)whole : NAN;
+/* NaN, an empty cell, where there is nothing to take a share of, or where some images have no logits. */
+static double percent(uint64_t part, uint64_t whole, uint64_t no_logits) {
+    return whole && !no_logits ? 100.0 * (double)part / (double)whole : (double)NAN;
 }
 
 /* ---- running ----------------------------------------------------------------------------------------------------- */
@@ -159,22 +179,23 @@ bool evaluate_run(const Network *network, const Dataset *dataset, float *logits,
     engine_free(pass.engine);
     mem_free(pass.pixels);
     mem_free(pass.logits);
-    if (!ok) {
+    if (!ok || !evaluation_end(&evaluation, network, dataset, clock_seconds() - start, err)) {
         evaluation_done(&evaluation);
         return false;
     }
-    evaluation_end(&evaluation, clock_seconds() - start);
     *out = evaluation;
     return true;
 }
 
 double evaluation_accuracy(const Evaluation *evaluation) {
-    return percent(evaluation->correct, evaluation->images);
+    return percent(evaluation->correct, evaluation->images, evaluation->no_logits);
 }
 
 void evaluation_done(Evaluation *evaluation) {
     mem_free(evaluation->class_images);
     mem_free(evaluation->class_correct);
+    mem_free(evaluation->class_no_logits);
+    mem_free(evaluation->cause);
     *evaluation = (Evaluation){0};
 }
 
@@ -189,7 +210,7 @@ bool predict_image(const Network *network, const Dataset *dataset, const float *
         unsigned best = 0;
         for (unsigned i = 1; i < classes; i++) best = stands_before(logits, i, best) ? i : best;
         *predicted = best;
-        *probability = exp(-cross_entropy(logits, classes, best));
+        *probability = all_finite(logits, classes) ? exp(-cross_entropy(logits, classes, best)) : (double)NAN;
     }
     engine_free(engine);
     mem_free(logits);
@@ -216,9 +237,19 @@ void evaluation_cells(Table *table, const Evaluation *evaluation) {
     table_integer(table, (int64_t)evaluation->images);
     table_integer(table, (int64_t)evaluation->correct);
     table_real(table, evaluation_accuracy(evaluation));
-    if (has_top5(evaluation->classes)) table_real(table, percent(evaluation->correct_top5, evaluation->images));
+    if (has_top5(evaluation->classes))
+        table_real(table, percent(evaluation->correct_top5, evaluation->images, evaluation->no_logits));
     table_real(table, evaluation->loss);
     table_real(table, evaluation->seconds > 0 ? (double)evaluation->images / evaluation->seconds : NAN);
+}
+
+void evaluation_note(Table *table, const Evaluation *evaluation) {
+    if (evaluation->no_logits == 0) return;
+    table_note(
+        table, "no_logits",
+        "%llu of %llu images have none (NaN or infinite), so there is no accuracy; the first layer that makes them: "
+        "%s",
+        (unsigned long long)evaluation->no_logits, (unsigned long long)evaluation->images, evaluation->cause);
 }
 
 Table *evaluate_table(const Evaluation *evaluation, Error *err) {
@@ -226,6 +257,7 @@ Table *evaluate_table(const Evaluation *evaluation, Error *err) {
     if (!table) return NULL;
     evaluation_columns(table, evaluation->classes);
     evaluation_cells(table, evaluation);
+    evaluation_note(table, evaluation);
     return table_finish(table, err);
 }
 
@@ -242,7 +274,9 @@ Table *evaluate_class_table(const Evaluation *evaluation, const Dataset *dataset
         table_text(table, dataset->class_names ? dataset->class_names[i] : "");
         table_integer(table, (int64_t)evaluation->class_images[i]);
         table_integer(table, (int64_t)evaluation->class_correct[i]);
-        table_real(table, percent(evaluation->class_correct[i], evaluation->class_images[i]));
+        table_real(table,
+                   percent(evaluation->class_correct[i], evaluation->class_images[i], evaluation->class_no_logits[i]));
     }
+    evaluation_note(table, evaluation);
     return table_finish(table, err);
 }

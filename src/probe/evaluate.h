@@ -31,8 +31,13 @@ typedef struct ImagePass {
 } ImagePass;
 /* Adds all images, between evaluation_begin and evaluation_end. */
 bool evaluate_images(const ImagePass *pass, unsigned classes, Evaluation *evaluation, const Task *task, Error *err);
-/* The loss becomes a mean. */
-void evaluation_end(Evaluation *evaluation, double seconds);
+/* The loss becomes a mean. Where images have no logits, finds out which layer of `network` is the cause. */
+bool evaluation_end(Evaluation *evaluation, const Network *network, const Dataset *dataset, double seconds, Error *err);
+/* Adds the first layer that makes values of image `index` which are no finite numbers, and why: "conv1 (weight: 1 of 9
+ * values is NaN)". */
+bool no_logits_cause(const Network *network, const Dataset *data, uint64_t index, Str *out, Error *err);
+/* The part of it that needs no image: false where all parameters are sound. */
+bool no_logits_parameters(const Network *network, Str *out);
 
 /* images, correct, accuracy (%), top5 (%), loss, images_per_second: the columns, and the cells of one row. */
 void evaluation_columns(Table *table, unsigned classes);

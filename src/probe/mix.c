@@ -5,7 +5,7 @@
 #include <string.h>
 
 bool blend_float(const Network *network, size_t tensor) {
-    return network->tensors[tensor].integers == NULL;
+    return !network_integer(network, tensor);
 }
 
 bool blend_find(const Network *network, const char *name, size_t *index) {
@@ -51,9 +51,8 @@ static Tensor *mix_tensor(const char *name, const Tensor *a, const Tensor *b, do
     Tensor *mixed = tensor_new(a->rank, a->dim, err);
     for (uint64_t i = 0; mixed && i < a->count; i++) {
         mixed->data[i] = (float)((1 - alpha) * (double)a->data[i] + alpha * (double)b->data[i]);
-        if (isfinite(mixed->data[i])) continue;
-        error_set(err, STATUS_USAGE, "alpha %g makes '%s' too large, or it is not finite in one of the networks", alpha,
-                  name);
+        if (isfinite(mixed->data[i]) || !isfinite(a->data[i]) || !isfinite(b->data[i])) continue;
+        error_set(err, STATUS_USAGE, "alpha %g makes '%s' too large", alpha, name);
         tensor_release(mixed);
         return NULL;
     }

@@ -104,6 +104,7 @@ static Products products(const Plane *plane) {
         const uint64_t count = part_tensor(plane, part)->count;
         for (uint64_t j = 0; j < count; j++) {
             const double v = part->v ? part->v[j] : 0;
+            if (!isfinite(part->u[j]) || !isfinite(v)) continue; /* no distance, and no point with a number there */
             p.uu += part->u[j] * part->u[j];
             p.uv += part->u[j] * v;
             p.vv += v * v;
@@ -117,16 +118,20 @@ static void orthogonalise(Plane *plane, double share) {
     for (size_t i = 0; i < plane->count; i++) {
         const Part *part = &plane->parts[i];
         const uint64_t count = part_tensor(plane, part)->count;
-        for (uint64_t j = 0; j < count; j++) part->v[j] -= share * part->u[j];
+        for (uint64_t j = 0; j < count; j++)
+            if (isfinite(part->u[j])) part->v[j] -= share * part->u[j];
     }
 }
 
 static bool span(Plane *plane, Error *err) {
     const Products before = products(plane);
     if (!isfinite(before.uu) || !isfinite(before.vv))
-        return error_set(err, STATUS_BAD_INPUT, "a network's weights are not finite");
-    if (before.uu == 0) return error_set(err, STATUS_USAGE, "the first two networks have the same weights");
-    if (before.vv == 0) return error_set(err, STATUS_USAGE, "the first and the third network have the same weights");
+        return error_set(err, STATUS_BAD_INPUT, "the networks' weights are too far apart");
+    if (before.uu == 0)
+        return error_set(err, STATUS_USAGE, "the first two networks have the same weights, where these are finite");
+    if (before.vv == 0)
+        return error_set(err, STATUS_USAGE,
+                         "the first and the third network have the same weights, where these are finite");
     orthogonalise(plane, before.uv / before.uu);
     const Products after = products(plane);
     plane->norm_u = sqrt(after.uu);
@@ -158,7 +163,7 @@ static void fill_filters(const Tensor *weight, Rng *rng, double *out) {
             drawn += out[j] * out[j];
             own += (double)weight->data[j] * (double)weight->data[j];
         }
-        const double scale = drawn > 0 ? sqrt(own / drawn) : 0;
+        const double scale = drawn > 0 && isfinite(own) ? sqrt(own / drawn) : 0; /* NaN stays NaN anyway */
         for (uint64_t j = filter * each; j < (filter + 1) * each; j++) out[j] *= scale;
     }
 }
@@ -186,8 +191,8 @@ Plane *plane_random(const Network *origin, unsigned directions, uint64_t seed, E
         const Products p = products(plane);
         plane->norm_u = sqrt(p.uu);
         plane->norm_v = sqrt(p.vv);
-        done = (isfinite(p.uu) && p.uu > 0) ||
-               error_set(err, STATUS_USAGE, "the network's weights are zero or not finite");
+        done =
+            (isfinite(p.uu) && p.uu > 0) || error_set(err, STATUS_USAGE, "the network's finite weights are all zero");
     }
     if (done) return plane;
     plane_free(plane);
@@ -196,6 +201,11 @@ Plane *plane_random(const Network *origin, unsigned directions, uint64_t seed, E
 
 /* ---- points ------------------------------------------------------------------------------------------------------ */
 
+/* A step of 0 is none, also along a direction that is not finite. */
+static double along(double step, const double *direction, uint64_t at) {
+    return direction && step != 0 ? step * direction[at] : 0;
+}
+
 Network *plane_network(const Plane *plane, double a, double b, const char *command, Error *err) {
     Network *network = network_derive(plane->origin, "landscape", command, err);
     for (size_t i = 0; network && i < plane->count; i++) {
@@ -203,7 +213,7 @@ Network *plane_network(const Plane *plane, double a, double b, const char *comma
         const Tensor *old = part_tensor(plane, part);
         Tensor *tensor = tensor_new(old->rank, old->dim, err);
         for (uint64_t j = 0; tensor && j < old->count; j++)
-            tensor->data[j] = (float)((double)old->data[j] + a * part->u[j] + (part->v ? b * part->v[j] : 0));
+            tensor->data[j] = (float)((double)old->data[j] + along(a, part->u, j) + along(b, part->v, j));
         if (tensor) {
             network_replace(network, part->tensor, tensor);
         } else {
@@ -228,6 +238,7 @@ bool plane_project(const Plane *plane, const Network *network, double *a, double
         const Part *part = moves ? &plane->parts[next++] : NULL;
         for (uint64_t j = 0; j < from->count; j++) {
             const double d = (double)to->data[j] - (double)from->data[j];
+            if (!isfinite(d) || (part && !isfinite(part->u[j])) || (part && part->v && !isfinite(part->v[j]))) continue;
             dd += d * d;
             du += part ? d * part->u[j] : 0;
             dv += part && part->v ? d * part->v[j] : 0;

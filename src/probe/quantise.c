@@ -72,7 +72,15 @@ static bool quantise_layer(Network *made, size_t index, unsigned bits, Error *er
     layer_matrix(made, layer, &rows, &columns);
     Tensor *weight = tensor_new(old->rank, old->dim, err);
     if (!weight) return false;
-    if (!quantise_rows(old->data, rows, columns, bits, weight->data, NULL, err)) {
+    float *copy, *matrix = NULL;
+    const float *values = layer_matrix_values(made, layer, &copy, err);
+    if (values && copy) matrix = mem_alloc(old->count, sizeof *matrix, err);
+    bool done = values && (!copy || matrix) &&
+                quantise_rows(values, rows, columns, bits, copy ? matrix : weight->data, NULL, err);
+    if (done && copy) layer_matrix_store(made, layer, matrix, weight->data);
+    mem_free(matrix);
+    mem_free(copy);
+    if (!done) {
         tensor_release(weight);
         return error_prefix(err, "layer '%s'", layer->name);
     }

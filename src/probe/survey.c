@@ -69,6 +69,7 @@ static void bench_free(Bench *bench) {
 
 static Bench *bench_new(const Survey *survey, Error *err) {
     uint64_t pixels = 0, batch = 0;
+    const unsigned classes = survey->base->graph ? survey->base->graph->classes : 0; /* without images none is needed */
     Bench *bench = mem_alloc(1, sizeof *bench, err);
     bool done = bench != NULL;
     for (size_t d = 0; done && d < survey->data_count; d++) {
@@ -80,7 +81,7 @@ static Bench *bench_new(const Survey *survey, Error *err) {
         done = (bench->engine[d] = engine_new(survey->base, images, data->height, data->width, NULL, err)) != NULL;
     }
     done = done && (bench->pixels = mem_alloc(pixels, sizeof *bench->pixels, err)) &&
-           (bench->logits = mem_alloc(batch * survey->base->graph->classes, sizeof *bench->logits, err));
+           (bench->logits = mem_alloc(batch * classes, sizeof *bench->logits, err));
     if (done) return bench;
     bench_free(bench);
     return NULL;
@@ -106,11 +107,9 @@ static void give_back(Surveyor *surveyor, Bench *bench) {
 /* Between batches only a second cancellation counts: a first one lets the point come to its end. */
 static const Task patient = {.patient = true};
 
-/* Without a loss, logits were no numbers: the labels that they would give (torch's argmax takes NaN for the largest)
- * say nothing. */
 static void take_score(const Evaluation *evaluation, double values[PER_DATA]) {
-    values[0] = isnan(evaluation->loss) ? NAN : evaluation_accuracy(evaluation);
-    values[1] = evaluation->loss;
+    values[0] = evaluation_accuracy(evaluation);
+    values[1] = evaluation->no_logits ? (double)NAN : evaluation->loss / (double)evaluation->images;
 }
 
 /* `states`: of all images behind `cut` steps, or NULL. */
@@ -127,10 +126,7 @@ static bool measure(const Survey *survey, size_t d, const Network *network, cons
     if (!engine_set_network(pass.engine, network, err)) return false;
     const bool done = evaluation_begin(&evaluation, pass.data, err) &&
                       evaluate_images(&pass, network->graph->classes, &evaluation, &patient, err);
-    if (done) {
-        evaluation_end(&evaluation, 0);
-        take_score(&evaluation, values);
-    }
+    if (done) take_score(&evaluation, values);
     evaluation_done(&evaluation);
     return done;
 }
@@ -220,9 +216,25 @@ static void stem_leave(Surveyor *surveyor, size_t series) {
 static bool ratio_of(const Network *network, size_t layer, double *ratio, Error *err) {
     size_t rows, columns;
     double energy;
+    float *copy;
+    const Tensor *weight = layer_weight(network, &network->layers[layer]);
+    *ratio = (double)NAN;
+    for (uint64_t i = 0; i < weight->count; i++)
+        if (!isfinite(weight->data[i])) return true;
     layer_matrix(network, &network->layers[layer], &rows, &columns);
-    return spectral_sratio(layer_weight(network, &network->layers[layer])->data, rows, columns, ratio, &energy, err) ||
-           error_prefix(err, "layer '%s'", network->layers[layer].name);
+    const float *matrix = layer_matrix_values(network, &network->layers[layer], &copy, err);
+    const bool done = matrix && spectral_sratio(matrix, rows, columns, ratio, &energy, err);
+    mem_free(copy);
+    return done || error_prefix(err, "layer '%s'", network->layers[layer].name);
+}
+
+/* The convolutions among the chosen layers, as the paper counts; all of them where none is one. */
+static bool measured(const Survey *survey, size_t series, size_t layer) {
+    const bool *chosen = survey->layers[series];
+    if (!chosen[layer] || layer_kind_axes(survey->base->layers[layer].kind) > 0) return chosen[layer];
+    for (size_t i = 0; i < survey->base->layer_count; i++)
+        if (chosen[i] && layer_kind_axes(survey->base->layers[i].kind) > 0) return false;
+    return true;
 }
 
 static bool measure_layers(const Surveyor *surveyor, size_t series, const Network *network, double values[PER_LAYERS],
@@ -231,7 +243,7 @@ static bool measure_layers(const Surveyor *surveyor, size_t series, const Networ
     double square = 0, size = 0, count = 0;
     Spread change = {0};
     for (size_t i = 0; i < network->layer_count; i++) {
-        if (!survey->layers[series][i] || !network->layers[i].convolution) continue;
+        if (!measured(survey, series, i)) continue;
         const Tensor *w = layer_weight(survey->base, &survey->base->layers[i]);
         const Tensor *v = layer_weight(network, &network->layers[i]);
         double ratio = surveyor->base_ratio[i];
@@ -256,7 +268,8 @@ static bool measure_layers(const Surveyor *surveyor, size_t series, const Networ
 static bool measure_other(const Survey *survey, size_t d, const Network *network, double values[PER_DATA], Error *err) {
     Evaluation evaluation;
     if (!evaluate_run(network, survey->data[d], NULL, &evaluation, &patient, err)) return false;
-    take_score(&evaluation, values);
+    values[0] = evaluation_accuracy(&evaluation);
+    values[1] = evaluation.loss;
     evaluation_done(&evaluation);
     return true;
 }
@@ -312,9 +325,8 @@ static bool base_ratios(Surveyor *surveyor, Error *err) {
     if (!surveyor->base_ratio) return false;
     for (size_t i = 0; i < survey->base->layer_count; i++) {
         bool wanted = false;
-        for (size_t s = 0; s < survey->series_count; s++) wanted = wanted || survey->layers[s][i];
-        if (wanted && survey->base->layers[i].convolution && !ratio_of(survey->base, i, &surveyor->base_ratio[i], err))
-            return false;
+        for (size_t s = 0; s < survey->series_count; s++) wanted = wanted || measured(survey, s, i);
+        if (wanted && !ratio_of(survey->base, i, &surveyor->base_ratio[i], err)) return false;
     }
     return true;
 }

@@ -6,17 +6,19 @@
 bool run_apply(Session *session, const Args *args, Result *result, Error *err) {
     const Network *network = args->values[0].object->network;
     if (!workspace_accepts(session, args_text(args, "into"), OBJECT_NETWORK, err)) return false;
-    bool *chosen = args_layers(args, network, true, err);
+    bool *chosen = args_layers(args, network, args->command->layers, err);
     Network *made = chosen ? args->command->apply(network, args, chosen, &session->task, err) : NULL;
     mem_free(chosen);
     if (!made) return false;
     result->network = made;
     result->name = args_text(args, "into");
+    for (size_t i = 0; i < made->note_count; i++)
+        str_addf(&result->message, "%s: %s\n", made->notes[i].key, made->notes[i].value);
     int64_t layers = 0, weights = 0;
     double change = 0, size = 0;
     for (size_t i = 0; i < network->layer_count; i++) {
         const Tensor *old = layer_weight(network, &network->layers[i]), *now = layer_weight(made, &made->layers[i]);
-        if (old == now) continue;
+        if (old == now || network->tensors[network->layers[i].tensor].tied) continue; /* a tied one is changed once */
         layers++;
         weights += (int64_t)old->count;
         for (uint64_t w = 0; w < old->count; w++) {

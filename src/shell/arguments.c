@@ -95,6 +95,8 @@ static bool set_value(Session *session, ArgValue *value, const char *text, bool 
     case ARG_SHOWN:
     case ARG_LAYER:
     case ARG_LAYERS:
+    case ARG_FAMILY:
+    case ARG_PRESET:
     case ARG_SPEC:
     case ARG_COMMAND:
     case ARG_MAKER:
@@ -313,9 +315,9 @@ const Dataset *args_dataset(const Args *args, const char *name) {
     return object ? object->dataset : NULL;
 }
 
-bool *args_layers(const Args *args, const Network *network, bool convolutions_only, Error *err) {
+bool *args_layers(const Args *args, const Network *network, LayerChoice choice, Error *err) {
     bool *chosen = mem_alloc(network->layer_count, sizeof *chosen, err);
-    if (chosen && !layer_select(network, args_text(args, "layers"), convolutions_only, chosen, err)) {
+    if (chosen && !layer_select(network, args_text(args, "layers"), choice, chosen, err)) {
         mem_free(chosen);
         return NULL;
     }

@@ -31,6 +31,8 @@ typedef enum ArgKind {
     ARG_NEW,       /* a name for a new object */
     ARG_LAYER,     /* a layer of the network given first */
     ARG_LAYERS,    /* a layer selector (help selectors) */
+    ARG_FAMILY,    /* an architecture to recognise (help architectures) */
+    ARG_PRESET,    /* an architecture to make */
     ARG_SPEC,      /* a dataset specification (help data) */
     ARG_COMMAND,   /* a command or help topic */
     ARG_MAKER,     /* a command that makes a network of a network */
@@ -126,8 +128,8 @@ struct Command {
     /* Network-to-network commands: what `run` and sweeps call. The first positional is the network; `chosen` marks the
      * layers to change (those of --layers, or what a sweep chooses). */
     Network *(*apply)(const Network *network, const Args *args, const bool *chosen, const Task *task, Error *err);
-    bool table;  /* makes a table: takes --as */
-    bool linear; /* with `apply`: changes linear layers too, where they are chosen */
+    bool table;         /* makes a table: takes --as */
+    LayerChoice layers; /* with `apply`: which layers it changes */
     bool passes; /* the first argument is another command, whose options it takes too and hands on (Args.passed) */
 };
 
@@ -160,7 +162,7 @@ const Network *args_network(const Args *args, const char *name); /* NULL where a
 const Predictor *args_predictor(const Args *args, const char *name);
 const Dataset *args_dataset(const Args *args, const char *name);
 /* The layers that option --layers chooses of `network` (layer_count booleans; free with mem_free). */
-bool *args_layers(const Args *args, const Network *network, bool convolutions_only, Error *err);
+bool *args_layers(const Args *args, const Network *network, LayerChoice choice, Error *err);
 
 /* Synopsis of one command: "lowpass NET --cutoff D0 [--mode 1d|2d|raw] ... --into NEW". */
 void command_synopsis(const Command *command, Str *out);

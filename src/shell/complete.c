@@ -161,6 +161,23 @@ static void offer_columns(Offer *offer, const Session *session, const Object *ab
         offer_text(offer, about->table->columns[i].name);
 }
 
+static void offer_architectures(Offer *offer, bool presets) {
+    Error err;
+    ArchitectureList *list = architecture_list(NULL, &err);
+    for (size_t i = 0; list && i < list->count; i++) {
+        const ArchitectureInfo *family = &list->families[i];
+        if (!presets) offer_text(offer, family->name);
+        for (size_t k = 0; presets && k < family->preset_count; k++) offer_text(offer, family->presets[k]);
+        for (size_t k = 0; !presets && k < family->variant_count; k++) {
+            Str text = {0};
+            str_addf(&text, "%s:%s", family->name, family->variants[k].name);
+            offer_text(offer, str_text(&text));
+            str_done(&text);
+        }
+    }
+    architecture_list_free(list);
+}
+
 /* Those that a sweep runs over. */
 static void offer_makers(Offer *offer) {
     for (const Command *const *each = commands; *each; each++)
@@ -226,12 +243,18 @@ static void offer_value(Offer *offer, const Session *session, const ArgSpec *spe
     case ARG_LAYERS:
         offer_layers(offer, network, true);
         break;
+    case ARG_FAMILY:
+    case ARG_PRESET:
+        offer_architectures(offer, spec->kind == ARG_PRESET);
+        offer_files(offer);
+        break;
     case ARG_SPEC:
         offer_specs(offer);
         break;
     case ARG_COMMAND:
         offer_command_words(offer, NULL);
         for (const HelpTopic *topic = help_topics; topic->name; topic++) offer_text(offer, topic->name);
+        for (const MadeTopic *topic = made_topics; topic->name; topic++) offer_text(offer, topic->name);
         break;
     case ARG_MAKER:
         offer_makers(offer);

@@ -88,15 +88,29 @@ static void print_table(Session *session, const Result *result, bool all, TableF
     table_free(filled);
 }
 
+/* What a table leaves out is said also where its notes do not print. */
+static void say_left_out(Session *session, const Table *table) {
+    static const char *const keys[] = {"no_logits", "skipped"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const char *value = table_get_note(table, keys[i]);
+        Str text = {0};
+        str_addf(&text, "%s: %s\n", i == 0 ? "no logits" : keys[i], value ? value : "");
+        if (value) output_message(session, str_text(&text));
+        str_done(&text);
+    }
+}
+
 static void show_result(Session *session, const Args *args, const Result *result) {
     bool quiet = session->options.quiet || args_flag(args, "quiet");
     if (quiet) return;
     const bool asked = session->format_given || (args->command->table && args_text(args, "format"));
-    if (result->text.length && !(result->drawn && asked)) output_text(session, str_text(&result->text));
+    if (result->text.length && !(result->drawn && asked))
+        (result->drawn ? output_drawn : output_text)(session, str_text(&result->text));
     if (result->table && (!result->drawn || asked)) {
         TableFormat format = session->format;
         if (args->command->table && args_text(args, "format")) output_table_format(args_text(args, "format"), &format);
         print_table(session, result, asked || !result->sparse || !session->out_terminal, format);
+        if (format != TABLE_TEXT) say_left_out(session, result->table);
         if (result->plots && session->out_terminal && format == TABLE_TEXT) print_chart(session, result);
     }
     if (result->message.length) output_message(session, str_text(&result->message));

@@ -46,16 +46,38 @@ static bool in_background(Session *session, const Args *args, const char *folder
     return run && background_resume(session, args->command->name, folder, result, err);
 }
 
+/* Why a point has no logits: it is measured once more. */
+static void say_cause(const Survey *survey, size_t point, Str *out) {
+    const Task quiet = {.patient = true};
+    Evaluation evaluation;
+    Error ignored; /* the points were measured: this is only what is said about one */
+    Network *network = survey->make(survey->context, point, &ignored);
+    if (network && evaluate_run(network, survey->data[0], NULL, &evaluation, &quiet, &ignored)) {
+        if (evaluation.no_logits)
+            str_addf(
+                out,
+                "no logits: at the first of these points %llu of %llu images have none (NaN or infinite); the first "
+                "layer that makes them: %s\n",
+                (unsigned long long)evaluation.no_logits, (unsigned long long)evaluation.images, evaluation.cause);
+        evaluation_done(&evaluation);
+    }
+    network_free(network);
+}
+
 static void say_undefined(const Survey *survey, const Explored *explored, Result *result) {
     enum { LOSS = 1 };
-    size_t undefined = 0;
-    for (size_t i = 0; survey->data_count && i < survey->points; i++)
-        undefined += explored->done[i] && isnan(explored_value(explored, i, LOSS));
-    if (undefined)
-        str_addf(&result->message,
-                 "%zu of %zu points have no accuracy and loss: their logits are no numbers (beyond networks that were "
-                 "trained apart, batch norm's variances can fall below 0; recalibrate takes them anew)\n",
-                 undefined, survey->points);
+    size_t undefined = 0, first = 0;
+    for (size_t i = survey->data_count ? survey->points : 0; i-- > 0;)
+        if (explored->done[i] && isnan(explored_value(explored, i, LOSS))) {
+            undefined++;
+            first = i;
+        }
+    if (undefined == 0) return;
+    str_addf(&result->message,
+             "%zu of %zu points have no accuracy and loss: their logits are no numbers (beyond networks that were "
+             "trained apart, batch norm's variances can fall below 0; recalibrate takes them anew)\n",
+             undefined, survey->points);
+    say_cause(survey, first, &result->message);
 }
 
 static bool run_here(Session *session, const Args *args, const char *folder, const Survey *survey, Explored *out,

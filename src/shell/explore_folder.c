@@ -143,7 +143,7 @@ static bool save_networks(const Session *session, const char *folder, const json
         str_addf(&name, "%s.safetensors", object->name);
         run_path(folder, str_text(&name), &path);
         const bool done =
-            str_ok(&name, err) && str_ok(&path, err) && network_save(object->network, str_text(&path), true, err);
+            str_ok(&name, err) && str_ok(&path, err) && network_keep(object->network, str_text(&path), true, err);
         str_done(&name);
         str_done(&path);
         if (!done) return false;

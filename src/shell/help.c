@@ -26,11 +26,44 @@ const HelpTopic help_topics[] = {
      "\n"
      "  conv1, layer1.0.conv2    layer names\n"
      "  layer1.*, *.conv?        globs: * any text, ? one character, [a-c] a set\n"
-     "  0-6, 3                   index ranges, counted over the convolutions from 0\n"
+     "  0-6, 3                   index ranges from 0, over all layers, over the convolutions where a command takes only those\n"
      "  stage:2                  the layers of a stage (layer2.* in a ResNet)\n"
      "  block:2.0                the layers of a block\n"
-     "  all                      every layer\n"
-     "  -NAME                    leaves out what NAME matches; a list that only leaves out starts from all\n"},
+     "  convolutions, all        every convolution, of whatever kind; every layer\n"
+     "  -NAME                    leaves out what NAME matches; a list that only leaves out starts from the command's default\n"
+     "\n"
+     "By default sratio, distance and show take every layer, lowpass every convolution: it takes no others. svscale and mix take\n"
+     "any layer by its name; without --layers svscale takes the convolutions, and all layers of a network that has none.\n"},
+    {"layers", "kinds of layers, their matrices, weights held in parts",
+     "show NET names the kind of every layer: convolution (of two axes), convolution 1d, convolution 3d, the three transposed\n"
+     "convolutions, linear, recurrent, attention, embedding, bilinear. A file has names and shapes only; they decide:\n"
+     "\n"
+     "  weight_ih_*, weight_hh_*                             recurrent\n"
+     "  in_proj_weight, q_proj, k_proj, query, to_qkv, ...   attention\n"
+     "  embed*, emb, tok, token, wte, ...; no bias           embedding\n"
+     "  *.weight, *.kernel, *.w                              by rank: 2 linear, 3 to 5 convolutions of 1 to 3 axes\n"
+     "\n"
+     "Floats of two axes or more under other names are no layers; load net names them. Integers are no weights.\n"
+     "\n"
+     "A transposed convolution (c_in x c_out/groups x k) looks like a plain one (c_out x c_in/groups x k). It is taken for one\n"
+     "where its bias, or the batch norm behind it in a Sequential (modules N and N+1), has as many elements as the second axis, or\n"
+     "a multiple of it, and not as many as the first. Where this decides nothing (equal axes, depthwise, no bias), its name decides:\n"
+     "deconv or transpose anywhere in it, or a word such as up, upconv, upsample, tconv in its last part together with an even\n"
+     "kernel. Else it is a plain one.\n"
+     "\n"
+     "A layer's matrix has the first axis of the weight as rows and all the others as columns: c_out x (c_in/groups k k). A\n"
+     "transposed convolution's first two axes are exchanged before. A recurrent layer's gates (4 of an LSTM, 3 of a GRU) stand one\n"
+     "under another, and attention's q, k and v in in_proj_weight: one matrix, as stored.\n"
+     "\n"
+     "Weights that a file holds in parts are folded when it is loaded, as PyTorch does in evaluation mode, and a note says which:\n"
+     "\n"
+     "  weight norm     weight_g, weight_v; parametrizations.weight.original0, original1        g v / |v|\n"
+     "  spectral norm   weight_orig, weight_u, weight_v; parametrizations.weight.original, 0._u, 0._v\n"
+     "                                                                                         original / sigma, sigma = u' W v\n"
+     "  pruning         weight_orig, weight_mask                                                original times mask\n"
+     "\n"
+     "Other parametrisations (orthogonal, ...) are named and left alone. LoRA's pairs stay layers of their own: their scale is not\n"
+     "in the file.\n"},
     {"lua", "loops, variables, arithmetic",
      "A top-level line whose first word is a command is a command line; everything else is Lua 5.4. In Lua every command is a\n"
      "function of the same name and returns its table:\n"
@@ -107,6 +140,7 @@ const HelpTopic help_topics[] = {
      "WEFT_DATA                       folder of datasets: $WEFT_DATA/fashion-mnist\n"
      "WEFT_SAMPLES                    folder of samples\n"
      "WEFT_HISTFILE, XDG_STATE_HOME   history of the prompt and list of jobs ($XDG_STATE_HOME/weft)\n"
+     "XDG_DATA_HOME                   definitions of architectures of your own ($XDG_DATA_HOME/weft/arch)\n"
      "NO_COLOR, FORCE_COLOR           never, always colours\n"
      "COLUMNS                         width where standard output is no terminal\n"
      "LC_ALL, LANG                    charts in ASCII where the locale is not UTF-8\n"
@@ -164,8 +198,7 @@ void argument_details(const ArgSpec *spec, Str *out) {
     str_done(&details);
 }
 
-/* Text filled to `width` columns, every line indented. */
-static void add_filled(Str *out, const char *text, size_t indent, size_t width) {
+void help_filled(Str *out, const char *text, size_t indent, size_t width) {
     size_t column = 0;
     while (*text) {
         text += strspn(text, " ");
@@ -198,12 +231,12 @@ static void add_argument(const ArgSpec *spec, Str *out) {
     if (term.length <= 22) {
         str_addf(out, "  %-22s ", str_text(&term));
         Str filled = {0};
-        add_filled(&filled, str_text(&text), 25, 100);
+        help_filled(&filled, str_text(&text), 25, 100);
         str_add(out, filled.length > 25 ? filled.text + 25 : "\n");
         str_done(&filled);
     } else {
         str_addf(out, "  %s\n", str_text(&term));
-        add_filled(out, str_text(&text), 25, 100);
+        help_filled(out, str_text(&text), 25, 100);
     }
     str_done(&term);
     str_done(&text);
@@ -220,10 +253,10 @@ static void add_command(const Command *command, Str *out) {
     Str synopsis = {0};
     command_synopsis(command, &synopsis);
     str_addf(out, "%s: %s\n\n", command->name, command->summary);
-    add_filled(out, str_text(&synopsis), 2, 100);
+    help_filled(out, str_text(&synopsis), 2, 100);
     if (command->description) {
         str_add(out, "\n");
-        add_filled(out, command->description, 0, 100);
+        help_filled(out, command->description, 0, 100);
     }
     add_arguments("Arguments", command, command->positionals, out);
     add_arguments("Options", command, command->options, out);
@@ -247,17 +280,22 @@ void help_overview(Str *out) {
     str_add(out, "\nTopics (help TOPIC)\n");
     for (const HelpTopic *topic = help_topics; topic->name; topic++)
         str_addf(out, "  %-12s %s\n", topic->name, topic->summary);
-    str_add(out, "  data         what a dataset can be: DATA SPEC\n");
+    for (const MadeTopic *topic = made_topics; topic->name; topic++)
+        str_addf(out, "  %-12s %s\n", topic->name, topic->summary);
     str_add(out, "\nhelp COMMAND explains one command; apropos WORD searches all of this.\n");
 }
 
-static void add_data_topic(Str *out) {
-    str_add(out, "data: what a dataset can be (load data NAME SPEC)\n\n");
+static void data_topic(bool own, Str *out) {
+    (void)own;
     for (const DatasetKind *kind = dataset_kinds(); kind->name; kind++) {
         str_addf(out, "  %s\n", kind->form);
-        add_filled(out, kind->help, 6, 100);
+        help_filled(out, kind->help, 6, 100);
     }
 }
+
+const MadeTopic made_topics[] = {{"data", "what a dataset can be: DATA SPEC", data_topic},
+                                 {"architectures", "networks that are recognised, and made", architectures_topic},
+                                 {NULL, NULL, NULL}};
 
 bool help_text(const char *topic, Str *out, Error *err) {
     if (!topic) {
@@ -277,16 +315,18 @@ bool help_text(const char *topic, Str *out, Error *err) {
             str_addf(out, "%s: %s\n\n%s", each->name, each->summary, each->text);
             found++;
         }
-    if (!found && strcmp(topic, "data") == 0) {
-        add_data_topic(out);
-        found++;
-    }
+    for (const MadeTopic *each = made_topics; each->name && !found; each++)
+        if (strcmp(each->name, topic) == 0) {
+            str_addf(out, "%s: %s\n\n", each->name, each->summary);
+            each->add(true, out);
+            found++;
+        }
     if (found) return true;
     const char *names[160];
     size_t count = 0;
     for (const Command *const *each = commands; *each && count < 128; each++) names[count++] = (*each)->name;
     for (const HelpTopic *each = help_topics; each->name; each++) names[count++] = each->name;
-    names[count++] = "data";
+    for (const MadeTopic *each = made_topics; each->name; each++) names[count++] = each->name;
     const char *near = text_nearest(topic, names, count);
     if (near) return error_set(err, STATUS_USAGE, "no help on '%s'; did you mean %s?", topic, near);
     return error_set(err, STATUS_USAGE, "no help on '%s' (apropos %s searches all help)", topic, topic);
@@ -315,10 +355,12 @@ bool help_apropos(const char *word, Str *out) {
     for (const HelpTopic *topic = help_topics; topic->name; topic++)
         if (contains(topic->name, word) || contains(topic->summary, word) || contains(topic->text, word))
             str_addf(out, "  %-12s %s (topic)\n", topic->name, topic->summary);
-    for (const DatasetKind *kind = dataset_kinds(); kind->name; kind++)
-        if (contains(kind->name, word) || contains(kind->help, word)) {
-            str_add(out, "  data         what a dataset can be: DATA SPEC (topic)\n");
-            break;
-        }
+    for (const MadeTopic *topic = made_topics; topic->name; topic++) {
+        Str text = {0};
+        topic->add(true, &text);
+        if (contains(topic->name, word) || contains(topic->summary, word) || contains(str_text(&text), word))
+            str_addf(out, "  %-12s %s (topic)\n", topic->name, topic->summary);
+        str_done(&text);
+    }
     return out->length > before;
 }

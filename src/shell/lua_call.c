@@ -220,12 +220,16 @@ static int print_function(lua_State *lua) {
         size_t length;
         const char *text = luaL_tolstring(lua, i, &length);
         errno = 0;
-        bool ok = (i == 1 || putchar('\t') != EOF) && fwrite(text, 1, length, stdout) == length;
-        if (!ok && !session->write_error) session->write_error = errno;
+        if (i > 1) output_text(session, "\t");
+        if (session->out_terminal) /* names that come from files may be in it; io.write leaves it alone */
+            output_text(session, text);
+        else if (fwrite(text, 1, length, stdout) != length && !session->write_error)
+            session->write_error = errno;
         lua_pop(lua, 1);
     }
+    output_text(session, "\n");
     errno = 0;
-    if ((putchar('\n') == EOF || fflush(stdout) != 0) && !session->write_error) session->write_error = errno;
+    if (fflush(stdout) != 0 && !session->write_error) session->write_error = errno;
     return 0;
 }
 

@@ -164,5 +164,8 @@ void shell_manual(Str *out) {
     for (const DatasetKind *kind = dataset_kinds(); kind->name; kind++)
         str_addf(&data, "%s\n    %s\n", kind->form, kind->help);
     add_topic(out, "datasets", str_text(&data));
+    data.length = 0;
+    architectures_topic(false, &data);
+    add_topic(out, "architectures", str_text(&data));
     str_done(&data);
 }

@@ -41,7 +41,9 @@ void output_progress(Session *session, const char *what, uint64_t done, uint64_t
     const double fraction = (double)done / (double)total;
     for (int i = 0; i < BAR; i++) bar[i] = i < (int)(fraction * BAR + 0.5) ? '#' : '.';
     bar[BAR] = '\0';
-    str_addf(&line, "%s [%s] %llu/%llu, %s", what, bar, (unsigned long long)done, (unsigned long long)total, rest);
+    str_add_escaped(&line, what, strlen(what));
+    str_addf(&line, " [%s] %llu/%llu, ", bar, (unsigned long long)done, (unsigned long long)total);
+    str_add_escaped(&line, rest, strlen(rest));
     const char *text = str_text(&line);
     fprintf(stderr, "\r%.*s\033[K", (int)text_fit(text, output_error_columns() - 1), text);
     fflush(stderr);
@@ -107,9 +109,38 @@ unsigned output_error_columns(void) {
     return columns_of(STDERR_FILENO);
 }
 
-void output_text(Session *session, const char *text) {
+void output_drawn(Session *session, const char *text) {
     errno = 0;
     if (fputs(text, stdout) == EOF && !session->write_error) session->write_error = errno;
+}
+
+/* Appends the text so that a terminal shows it and does nothing else: names that come from files are in it. */
+static void add_harmless(Str *out, const char *text) {
+    for (size_t length; *text; text += length) {
+        length = strcspn(text, "\n\t");
+        str_add_escaped(out, text, length);
+        const size_t white = strspn(text + length, "\n\t");
+        str_add_bytes(out, text + length, white);
+        length += white;
+    }
+}
+
+void output_text(Session *session, const char *text) {
+    Str safe = {0};
+    if (session->out_terminal) add_harmless(&safe, text);
+    output_drawn(session, session->out_terminal && !safe.failed ? str_text(&safe) : session->out_terminal ? "" : text);
+    str_done(&safe);
+}
+
+enum { NOTE_LONG = 1000, NOTE_SHOWN = 200 };
+
+void output_add_note(Str *out, const char *key, const char *value) {
+    const size_t length = strlen(value), shown = length > NOTE_LONG ? text_fit(value, NOTE_SHOWN) : length;
+    str_add_escaped(out, key, strlen(key));
+    str_add(out, ": ");
+    str_add_escaped(out, value, shown);
+    if (shown < length) str_addf(out, "... (%zu bytes)", length);
+    str_add(out, "\n");
 }
 
 /* Lua's print writes past output_text: what went wrong there is found by asking the pipe. */
@@ -120,7 +151,11 @@ static bool pipe_closed(void) {
 
 /* A note's key as people read it: "mean_last_half" is "mean last half". */
 static void add_key(const char *key, Str *out) {
-    for (; *key; key++) str_add_bytes(out, *key == '_' ? " " : key, 1);
+    for (size_t length; *key; key += length) {
+        length = strcspn(key, "_");
+        str_add_escaped(out, key, length);
+        if (key[length] == '_') str_add(out, " "), length++;
+    }
 }
 
 /* The notes under a table for people: texts on lines of their own, then all numbers, filled into lines of `width`. */
@@ -140,7 +175,9 @@ static void add_notes(const Table *table, size_t width, Str *out) {
             }
             add_key(note->key, out);
             str_add(out, numbers ? " " : ": ");
-            str_add_escaped(out, note->value, strlen(note->value));
+            const size_t all = strlen(note->value), shown = all > NOTE_LONG ? text_fit(note->value, NOTE_SHOWN) : all;
+            str_add_escaped(out, note->value, shown);
+            if (shown < all) str_addf(out, "... (%zu bytes)", all);
             column += length;
         }
     if (column) str_add(out, "\n");
@@ -177,7 +214,7 @@ void output_chart(Session *session, const Chart *chart, unsigned width, unsigned
     chart_grid_text(&grid, session->colours, &out);
     chart_grid_done(&grid);
     if (!session->options.interactive) str_add(&out, "\n");
-    output_text(session, str_text(&out));
+    output_drawn(session, str_text(&out)); /* its labels are harmless, its colours are escapes */
     str_done(&out);
 }
 

@@ -12,6 +12,7 @@ static bool safe_save(void *session, const char *path, Error *err) {
 }
 
 Session *session_new(const SessionOptions *options, Error *err) {
+    architecture_folder_set();
     Session *session = mem_alloc(1, sizeof *session, err);
     if (!session) return NULL;
     session->options = *options;

@@ -140,7 +140,11 @@ unsigned output_columns(void);       /* of standard output */
 unsigned output_error_columns(void); /* of standard error */
 void output_table(Session *session, const Table *table, TableFormat format);
 void output_chart(Session *session, const Chart *chart, unsigned width, unsigned height);
+/* Text for standard output; on a terminal whatever could make it act is escaped, in a file or pipe the bytes stay. */
 void output_text(Session *session, const char *text);
+void output_drawn(Session *session, const char *text); /* the same as it is: with colours, and harmless names in it */
+/* Appends "KEY: VALUE\n", one line whatever is in them, of a long value its beginning. */
+void output_add_note(Str *out, const char *key, const char *value);
 void output_message(Session *session, const char *text);
 void output_error(Session *session, const Error *err);
 /* A closed pipe makes the session end silently with 141; any other failure of standard output is STATUS_WRITE. */
@@ -167,6 +171,18 @@ typedef struct HelpTopic {
     const char *name, *summary, *text;
 } HelpTopic;
 extern const HelpTopic help_topics[]; /* ends with name NULL */
+/* Topics whose text is made; ends with name NULL. */
+typedef struct MadeTopic {
+    const char *name, *summary;
+    void (*add)(bool own, Str *out); /* `own`: with what the user added */
+} MadeTopic;
+extern const MadeTopic made_topics[];
+/* Text filled to `width` columns, every line indented. */
+void help_filled(Str *out, const char *text, size_t indent, size_t width);
+
+/* ---- architectures.c ---- */
+void architecture_folder_set(void); /* to the user's data folder */
+void architectures_topic(bool own, Str *out);
 
 /* ---- complete.c ---- */
 void complete_start(Session *session); /* hands the completer to readline */

@@ -1,7 +1,6 @@
 /* distance -- how far two networks' weights are apart, layer by layer. */
 #include "weft/spectral.h"
 
-#include <float.h>
 #include <math.h>
 
 #include "spectral/layers.h"
@@ -42,33 +41,29 @@ static void add_row(Table *table, const char *name, const Sums *sums) {
     table_real(table, cosine > 1 ? 1 : cosine < -1 ? -1 : cosine);
 }
 
-static bool check_weights(const Tensor *weight, const char *name, const char *whose, Error *err) {
-    return layers_check_weights(weight->data, weight->count, FLT_MAX, err) ||
-           error_prefix(err, "layer '%s'%s", name, whose);
-}
-
-/* Adds the rows; false where a weight is not finite. */
-static bool add_rows(Table *table, const Network *a, const Network *b, const LayerPair *pairs, size_t count,
-                     Error *err) {
+/* Adds the rows; layers with weights that are not finite have none, and are listed. */
+static void add_rows(Table *table, const Network *a, const Network *b, const LayerPair *pairs, size_t count,
+                     Str *skipped) {
     Sums total = {0};
     for (size_t i = 0; i < count; i++) {
         const char *name = a->layers[pairs[i].a].name;
         const Tensor *first = layer_weight(a, &a->layers[pairs[i].a]);
         const Tensor *second = layer_weight(b, &b->layers[pairs[i].b]);
-        if (!check_weights(first, name, "", err) || !check_weights(second, name, " of the second network", err)) {
-            return false;
+        const char *fault = layers_fault(first), *other = layers_fault(second);
+        if (fault || other) {
+            layers_list(skipped, name, fault ? fault : other);
+            continue;
         }
         Sums sums = sums_of(first->data, second->data, first->count);
         add_row(table, name, &sums);
         sums_add(&total, &sums);
     }
     add_row(table, "all", &total);
-    return true;
 }
 
 Table *distance_table(const Network *a, const Network *b, const bool *chosen, Error *err) {
     size_t count = 0;
-    Str unmatched = {0};
+    Str unmatched = {0}, skipped = {0};
     Table *table = NULL;
     LayerPair *pairs = layers_match(a, b, chosen, false, &count, &unmatched, err);
     if (!pairs) goto out;
@@ -79,16 +74,15 @@ Table *distance_table(const Network *a, const Network *b, const bool *chosen, Er
     table_column(table, "rms", "", COLUMN_REAL);
     table_column(table, "relative", "", COLUMN_REAL);
     table_column(table, "cosine", "", COLUMN_REAL);
-    if (!add_rows(table, a, b, pairs, count, err)) {
-        table_free(table);
-        table = NULL;
-        goto out;
-    }
+    add_rows(table, a, b, pairs, count, &skipped);
+    if (skipped.failed) table->failed = true;
     table_note(table, "layers", "%zu", count);
+    if (skipped.length > 0) table_note(table, "skipped", "%s", str_text(&skipped));
     if (unmatched.length > 0) table_note(table, "unmatched", "%s", str_text(&unmatched));
     table = table_finish(table, err);
 out:
     mem_free(pairs);
     str_done(&unmatched);
+    str_done(&skipped);
     return table;
 }

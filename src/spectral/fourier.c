@@ -8,6 +8,7 @@
 
 #include <fftw3.h>
 #include <pthread.h>
+#include <string.h>
 
 enum {
     BATCH_ELEMENTS = 4096,  /* reals per execution: two buffers of this fit into the first-level cache */
@@ -15,7 +16,7 @@ enum {
 };
 
 typedef struct FourierPlan {
-    size_t height, width;
+    size_t size[3];
     fftwf_plan forward, inverse;
     struct FourierPlan *next;
 } FourierPlan;
@@ -34,17 +35,18 @@ static void plan_free(FourierPlan *plan) {
 static FourierPlan *plan_new(const Fourier *fourier, Error *err) {
     FourierPlan *plan = mem_alloc(1, sizeof *plan, err);
     if (!plan) return NULL;
-    int shape[2] = {(int)fourier->height, (int)fourier->width}, batch = (int)fourier->batch;
+    int shape[3], rank = fourier->size[0] > 1 ? 3 : 2, batch = (int)fourier->batch;
+    for (int i = 0; i < rank; i++) shape[i] = (int)fourier->size[3 - rank + i];
     int elements = (int)fourier->elements, bins = (int)fourier->bins;
     unsigned flags = FFTW_ESTIMATE | FFTW_DESTROY_INPUT;
-    plan->height = fourier->height;
-    plan->width = fourier->width;
-    plan->forward = fftwf_plan_many_dft_r2c(2, shape, batch, fourier->real, NULL, 1, elements, fourier->spectrum, NULL,
-                                            1, bins, flags);
-    plan->inverse = fftwf_plan_many_dft_c2r(2, shape, batch, fourier->spectrum, NULL, 1, bins, fourier->real, NULL, 1,
-                                            elements, flags);
+    memcpy(plan->size, fourier->size, sizeof plan->size);
+    plan->forward = fftwf_plan_many_dft_r2c(rank, shape, batch, fourier->real, NULL, 1, elements, fourier->spectrum,
+                                            NULL, 1, bins, flags);
+    plan->inverse = fftwf_plan_many_dft_c2r(rank, shape, batch, fourier->spectrum, NULL, 1, bins, fourier->real, NULL,
+                                            1, elements, flags);
     if (plan->forward && plan->inverse) return plan;
-    error_set(err, STATUS_LIMIT, "FFTW has no plan for %zu x %zu arrays", fourier->height, fourier->width);
+    error_set(err, STATUS_LIMIT, "FFTW has no plan for %zu x %zu x %zu arrays", fourier->size[0], fourier->size[1],
+              fourier->size[2]);
     plan_free(plan);
     return NULL;
 }
@@ -52,7 +54,7 @@ static FourierPlan *plan_new(const Fourier *fourier, Error *err) {
 static const FourierPlan *plan_find(const Fourier *fourier, Error *err) {
     pthread_mutex_lock(&planner);
     FourierPlan *plan = plans;
-    while (plan && (plan->height != fourier->height || plan->width != fourier->width)) plan = plan->next;
+    while (plan && memcmp(plan->size, fourier->size, sizeof plan->size) != 0) plan = plan->next;
     if (!plan && (plan = plan_new(fourier, err))) {
         plan->next = plans;
         plans = plan;
@@ -61,15 +63,16 @@ static const FourierPlan *plan_find(const Fourier *fourier, Error *err) {
     return plan;
 }
 
-bool fourier_init(Fourier *fourier, size_t height, size_t width, Error *err) {
+bool fourier_init(Fourier *fourier, const size_t size[3], Error *err) {
     uint64_t elements;
-    *fourier = (Fourier){.height = height, .width = width};
-    if (!size_mul(height, width, &elements) || elements > ELEMENTS_MAX || elements == 0) {
-        return error_set(err, STATUS_LIMIT, "kernels of %zu x %zu; up to %d elements can be transformed", height, width,
-                         ELEMENTS_MAX);
+    *fourier = (Fourier){.size = {size[0], size[1], size[2]}};
+    if (!size_product((const uint64_t[]){size[0], size[1], size[2]}, 3, &elements) || elements > ELEMENTS_MAX ||
+        elements == 0) {
+        return error_set(err, STATUS_LIMIT, "kernels of %zu x %zu x %zu; up to %d elements can be transformed", size[0],
+                         size[1], size[2], ELEMENTS_MAX);
     }
     fourier->elements = (size_t)elements;
-    fourier->bins = height * (width / 2 + 1);
+    fourier->bins = size[0] * size[1] * (size[2] / 2 + 1);
     fourier->batch = elements < BATCH_ELEMENTS ? BATCH_ELEMENTS / (size_t)elements : 1;
     fourier->real = mem_alloc(fourier->batch * fourier->elements, sizeof *fourier->real, err);
     if (fourier->real) fourier->spectrum = mem_alloc(fourier->batch * fourier->bins, sizeof *fourier->spectrum, err);
@@ -93,11 +96,15 @@ void fourier_done(Fourier *fourier) {
     *fourier = (Fourier){0};
 }
 
-void fourier_bin(const Fourier *fourier, size_t bin, size_t *row, size_t *column, unsigned *twins) {
-    size_t across = fourier->width / 2 + 1, i = bin / across, j = bin % across;
-    *row = i <= fourier->height - i ? i : fourier->height - i;
-    *column = j;
-    *twins = j == 0 || 2 * j == fourier->width ? 1 : 2;
+void fourier_bin(const Fourier *fourier, size_t bin, size_t frequency[3], unsigned *twins) {
+    const size_t across = fourier->size[2] / 2 + 1, line = bin / across,
+                 at[2] = {line / fourier->size[1], line % fourier->size[1]};
+    for (size_t i = 0; i < 2; i++) {
+        const size_t back = fourier->size[i] - at[i];
+        frequency[i] = at[i] <= back ? at[i] : back;
+    }
+    frequency[2] = bin % across;
+    *twins = frequency[2] == 0 || 2 * frequency[2] == fourier->size[2] ? 1 : 2;
 }
 
 void fourier_cleanup(void) {

@@ -4,11 +4,12 @@
 
 #include "weft/base.h"
 
-/* A workspace for `batch` arrays of height x width reals at a time (height 1: one-dimensional). `real` holds them one
- * after the other; `spectrum` their height x (width / 2 + 1) complex bins (real, imaginary) each: the other bins of a
- * real array's transform are the conjugates of these. Belongs to one thread. */
+/* A workspace for `batch` arrays of size[0] x size[1] x size[2] reals at a time (1 for axes that they lack: the last
+ * ones are theirs). `real` holds them one after the other; `spectrum` their size[0] x size[1] x (size[2] / 2 + 1)
+ * complex bins (real, imaginary) each: the other bins of a real array's transform are the conjugates of these. Belongs
+ * to one thread. */
 typedef struct Fourier {
-    size_t height, width, batch;
+    size_t size[3], batch;
     size_t elements, bins; /* of one array */
     float *real;
     float (*spectrum)[2];
@@ -16,14 +17,14 @@ typedef struct Fourier {
 } Fourier;
 
 /* STATUS_LIMIT where the arrays are too large. */
-bool fourier_init(Fourier *fourier, size_t height, size_t width, Error *err);
+bool fourier_init(Fourier *fourier, const size_t size[3], Error *err);
 void fourier_forward(const Fourier *fourier); /* real -> spectrum; may destroy `real` */
 void fourier_inverse(const Fourier *fourier); /* spectrum -> real times `elements`; destroys `spectrum` */
 void fourier_done(Fourier *fourier);
 
-/* The frequencies of bin `bin`: row min(i, height - i), column j. Others with the same magnitude: *twins is 2 where the
- * bin also stands for its conjugate, else 1. */
-void fourier_bin(const Fourier *fourier, size_t bin, size_t *row, size_t *column, unsigned *twins);
+/* The frequencies of bin `bin` along the axes: min(i, size - i), of the last one j. *twins is 2 where the bin also
+ * stands for its conjugate, which has the same, else 1. */
+void fourier_bin(const Fourier *fourier, size_t bin, size_t frequency[3], unsigned *twins);
 
 /* Destroys all plans; no workspace may be in use. */
 void fourier_cleanup(void);

@@ -1,6 +1,7 @@
 /* layers -- which layers of a network an analysis reads or changes, and the walk over them. */
 #include "spectral/layers.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,9 +11,9 @@ size_t *layers_chosen(const Network *network, const bool *chosen, bool convoluti
     if (!layers) return NULL;
     for (size_t i = 0; i < network->layer_count; i++) {
         if (!chosen[i]) continue;
-        if (convolutions_only && !network->layers[i].convolution) {
-            error_set(err, STATUS_USAGE, "layer '%s' is linear; only convolutions can be used here",
-                      network->layers[i].name);
+        if (convolutions_only && !layers_convolution(network, i)) {
+            error_set(err, STATUS_USAGE, "layer '%s' is of kind %s; only convolutions can be used here",
+                      network->layers[i].name, layer_kind_name(network->layers[i].kind));
             goto failed;
         }
         layers[found++] = i;
@@ -95,9 +96,9 @@ LayerPair *layers_match(const Network *a, const Network *b, const bool *chosen, 
         else
             list_shapes(unmatched, layer->name, first, second);
     }
-    for (size_t i = 0; i < a->layer_count; i++) eligible += !convolutions_only || a->layers[i].convolution;
+    for (size_t i = 0; i < a->layer_count; i++) eligible += !convolutions_only || layers_convolution(a, i);
     for (size_t i = 0; wanted == eligible && i < b->layer_count; i++) {
-        if (!entries[i].used && (!convolutions_only || b->layers[entries[i].layer].convolution)) {
+        if (!entries[i].used && (!convolutions_only || layers_convolution(b, entries[i].layer))) {
             layers_list(unmatched, entries[i].name, "only in the second network");
         }
     }
@@ -117,10 +118,18 @@ out:
 
 /* ---- weights ----------------------------------------------------------------------------------------------------- */
 
-void layers_kernel(const Network *network, size_t layer, size_t *height, size_t *width) {
+bool layers_convolution(const Network *network, size_t layer) {
+    return layer_kind_axes(network->layers[layer].kind) > 0;
+}
+
+LayerKernel layers_kernel(const Network *network, size_t layer) {
     const Tensor *weight = layer_weight(network, &network->layers[layer]);
-    *height = weight->rank == 4 ? (size_t)weight->dim[2] : 1;
-    *width = weight->rank == 4 ? (size_t)weight->dim[3] : 1;
+    LayerKernel kernel = {.axes = layer_kind_axes(network->layers[layer].kind), .size = {1, 1, 1}, .elements = 1};
+    for (unsigned i = 0; i < kernel.axes; i++) {
+        kernel.size[3 - kernel.axes + i] = (size_t)weight->dim[2 + i];
+        kernel.elements *= (size_t)weight->dim[2 + i];
+    }
+    return kernel;
 }
 
 double layers_cost(const Network *network, size_t layer) {
@@ -147,6 +156,14 @@ bool layers_check_weights(const float *weights, uint64_t count, float largest, E
     return true;
 }
 
+const char *layers_fault(const Tensor *weight) {
+    Error ignored;
+    if (layers_check_weights(weight->data, weight->count, FLT_MAX, &ignored)) return NULL;
+    for (uint64_t i = 0; i < weight->count; i++)
+        if (isnan(weight->data[i])) return "NaN among its weights";
+    return "infinite weights";
+}
+
 /* ---- applying ---------------------------------------------------------------------------------------------------- */
 
 typedef struct Application {
@@ -161,12 +178,30 @@ static bool apply_one(void *context, size_t point, Error *err) {
     Application *work = context;
     const Layer *layer = &work->network->layers[work->layers[point]];
     const Tensor *weight = layer_weight(work->network, layer);
+    if (layers_fault(weight)) return true;
     work->made[point] = tensor_new(weight->rank, weight->dim, err);
     if (work->made[point] &&
         work->function(work->context, work->network, work->layers[point], work->made[point]->data, err)) {
         return true;
     }
     return error_prefix(err, "layer '%s'", layer->name);
+}
+
+/* Puts the new weights in; layers that have none stay, with a note. */
+static bool take_made(Application *work, size_t count, Network *result, Error *err) {
+    Str left = {0};
+    for (size_t i = 0; i < count; i++) {
+        const Layer *layer = &work->network->layers[work->layers[i]];
+        if (work->made[i])
+            network_replace(result, layer->tensor, work->made[i]);
+        else
+            layers_list(&left, layer->name, layers_fault(layer_weight(work->network, layer)));
+        work->made[i] = NULL;
+    }
+    const bool ok = str_ok(&left, err) && (left.length == 0 || key_value_add(&result->notes, &result->note_count,
+                                                                             "left as they are", str_text(&left), err));
+    str_done(&left);
+    return ok;
 }
 
 Network *layers_apply(const Network *network, const size_t *layers, size_t count, LayerFunction *function,
@@ -179,9 +214,9 @@ Network *layers_apply(const Network *network, const size_t *layers, size_t count
     for (size_t i = 0; i < count; i++) costs[i] = layers_cost(network, layers[i]);
     if (!map_points(count, costs, apply_one, &work, what, task, err)) goto out;
     result = network_derive(network, what, command, err);
-    for (size_t i = 0; result && i < count; i++) {
-        network_replace(result, network->layers[layers[i]].tensor, work.made[i]);
-        work.made[i] = NULL;
+    if (result && !take_made(&work, count, result, err)) {
+        network_free(result);
+        result = NULL;
     }
 out:
     for (size_t i = 0; work.made && i < count; i++) tensor_release(work.made[i]);

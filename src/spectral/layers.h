@@ -5,8 +5,8 @@
 #include "weft/base.h"
 #include "weft/net.h"
 
-/* The indices of the layers that `chosen` marks, in network order. STATUS_USAGE where there is none, and where a linear
- * one is among them though only convolutions will do. */
+/* The indices of the layers that `chosen` marks, in network order. STATUS_USAGE where there is none, and where another
+ * kind is among them though only convolutions will do. */
 size_t *layers_chosen(const Network *network, const bool *chosen, bool convolutions_only, size_t *count, Error *err);
 
 /* The chosen layers of `a` with the layer of the same name and shape in `b`. Those without one are added to
@@ -21,8 +21,15 @@ LayerPair *layers_match(const Network *a, const Network *b, const bool *chosen, 
 /* Adds "NAME (REASON)" to a list for people. */
 void layers_list(Str *list, const char *name, const char *reason);
 
-/* Kernel height and width of a layer: 1 x 1 for a linear one. */
-void layers_kernel(const Network *network, size_t layer, size_t *height, size_t *width);
+bool layers_convolution(const Network *network, size_t layer); /* of 1 to 3 axes, plain or transposed */
+
+/* The kernels of a layer: size[0] x size[1] x size[2], the last `axes` of them its own, the others 1. A layer that is
+ * no convolution has kernels of one element, and no axes. */
+typedef struct LayerKernel {
+    unsigned axes;
+    size_t size[3], elements;
+} LayerKernel;
+LayerKernel layers_kernel(const Network *network, size_t layer);
 
 /* What a decomposition of the layer's matrix costs, up to a factor. */
 double layers_cost(const Network *network, size_t layer);
@@ -30,10 +37,13 @@ double layers_cost(const Network *network, size_t layer);
 /* STATUS_BAD_INPUT naming the first of the weights that is not a number of magnitude up to `largest`. */
 bool layers_check_weights(const float *weights, uint64_t count, float largest, Error *err);
 
+/* Why nothing can be said about these weights: some are NaN or infinite; NULL where all are finite. */
+const char *layers_fault(const Tensor *weight);
+
 /* Computes a layer's new weights, as many as it has. Called from several threads at once. */
 typedef bool LayerFunction(const void *context, const Network *network, size_t layer, float *out, Error *err);
 /* A network derived from `network` (lineage entry `what`: `command`) in which `function` made the weights of `count`
- * layers. Errors name the layer. */
+ * layers. A layer with a fault stays as it is, which the network's notes say. Errors name the layer. */
 Network *layers_apply(const Network *network, const size_t *layers, size_t count, LayerFunction *function,
                       const void *context, const char *what, const char *command, const Task *task, Error *err);
 

@@ -1,8 +1,10 @@
 /* lowpass -- Gaussian low-pass filtering of convolution kernels by FFT.
  *
  * Each kernel's spectrum is multiplied by H(f) = exp(-1/2 (f/D0)^2), D0 the cutoff.
- *   1D   the kernel flattened to n = kh kw numbers; f = min(i, n - i), so the result is real by itself
- *   2D   the kh x kw kernel; f = sqrt(fi^2 + fj^2), fi = min(i, kh - i), fj = min(j, kw - j)
+ *   1D   the kernel flattened to n numbers (kh kw of a two-dimensional one); f = min(i, n - i), so the result is real
+ *        by itself
+ *   2D   the kernel with its axes, as many as it has; f = sqrt(fi^2 + fj^2), fi = min(i, kh - i), fj = min(j, kw - j),
+ *        and so on
  *   RAW  flattened; f = i for all of 0 .. n-1, real part of the inverse kept. H is not symmetric then, but the real
  *        part of the inverse transform of H X, for X of a real kernel, is the inverse transform of H' X with the
  *        symmetric part of H: H'(i) = (H(i) + H(n - i)) / 2 for i > 0, H'(0) = H(0). (The taking of the real part
@@ -28,12 +30,12 @@ static double gaussian(double frequency, double cutoff) {
 static float *gains(const Fourier *fourier, double cutoff, LowpassMode mode, Error *err) {
     float *gain = mem_alloc(fourier->bins, sizeof *gain, err);
     for (size_t bin = 0; gain && bin < fourier->bins; bin++) {
-        size_t row, column;
+        size_t at[3];
         unsigned twins;
-        fourier_bin(fourier, bin, &row, &column, &twins);
-        double response = gaussian(hypot((double)row, (double)column), cutoff);
-        if (mode == LOWPASS_RAW && column > 0) {
-            response = (response + gaussian((double)(fourier->width - column), cutoff)) / 2;
+        fourier_bin(fourier, bin, at, &twins);
+        double response = gaussian(hypot(hypot((double)at[0], (double)at[1]), (double)at[2]), cutoff);
+        if (mode == LOWPASS_RAW && at[2] > 0) {
+            response = (response + gaussian((double)(fourier->size[2] - at[2]), cutoff)) / 2;
         }
         gain[bin] = (float)(response / (double)fourier->elements);
     }
@@ -57,16 +59,16 @@ static bool check_cutoff(double cutoff, Error *err) {
     return error_set(err, STATUS_USAGE, "cutoff %g: must be a finite number above 0", cutoff);
 }
 
-bool lowpass_kernels(const float *in, float *out, uint64_t count, unsigned kh, unsigned kw, double cutoff,
-                     LowpassMode mode, Error *err) {
-    size_t elements = (size_t)kh * kw;
+bool lowpass_kernels(const float *in, float *out, uint64_t count, const size_t size[3], double cutoff, LowpassMode mode,
+                     Error *err) {
+    size_t elements = size[0] * size[1] * size[2];
     Fourier fourier;
     if (!check_cutoff(cutoff, err)) return false;
     if (count == 0 || elements == 0) return true;
     /* Sums of n weights must stay finite in single precision, and so must those of the two dimensions. */
     if (!layers_check_weights(in, count * elements, FLT_MAX / (float)elements, err)) return false;
-    bool flat = mode != LOWPASS_2D;
-    if (!fourier_init(&fourier, flat ? 1 : kh, flat ? elements : kw, err)) return false;
+    const size_t flat[3] = {1, 1, elements};
+    if (!fourier_init(&fourier, mode == LOWPASS_2D ? size : flat, err)) return false;
     float *gain = gains(&fourier, cutoff, mode, err);
     for (uint64_t first = 0; gain && first < count; first += fourier.batch) {
         size_t kernels = count - first < fourier.batch ? (size_t)(count - first) : fourier.batch;
@@ -89,11 +91,9 @@ typedef struct Lowpass {
 static bool filter_layer(const void *context, const Network *network, size_t layer, float *out, Error *err) {
     const Lowpass *options = context;
     const Tensor *weight = layer_weight(network, &network->layers[layer]);
-    size_t height, width;
-    layers_kernel(network, layer, &height, &width);
-    uint64_t elements = (uint64_t)height * width;
-    return lowpass_kernels(weight->data, out, elements > 0 ? weight->count / elements : 0, (unsigned)height,
-                           (unsigned)width, options->cutoff, options->mode, err);
+    const LayerKernel kernel = layers_kernel(network, layer);
+    return lowpass_kernels(weight->data, out, kernel.elements > 0 ? weight->count / kernel.elements : 0, kernel.size,
+                           options->cutoff, options->mode, err);
 }
 
 Network *lowpass_apply(const Network *network, double cutoff, LowpassMode mode, const bool *chosen, const char *command,

@@ -1,9 +1,9 @@
 /* spectrum -- the singular values of one layer, and the Fourier magnitudes of its kernels.
  *
  * The Fourier table has one row a frequency: mode "1d" is the transform of the kernel flattened to n = kh kw numbers,
- * frequencies 0 .. floor(n/2); mode "2d", for kernels larger than 1 x 1, that of the kh x kw kernel, its bins grouped
- * by radial frequency sqrt(fi^2 + fj^2), fi = min(i, kh - i), fj likewise. The magnitude is the mean |F| over all
- * kernels and all bins of that frequency.
+ * frequencies 0 .. floor(n/2); mode "2d" (or "3d"), for kernels of several axes and more than one element, that of the
+ * kh x kw kernel, its bins grouped by radial frequency sqrt(fi^2 + fj^2), fi = min(i, kh - i), fj likewise. The
+ * magnitude is the mean |F| over all kernels and all bins of that frequency.
  */
 #include "weft/spectral.h"
 
@@ -44,11 +44,13 @@ static Table *singular_values(const Network *network, size_t layer, Error *err) 
     layer_matrix(network, &network->layers[layer], &rows, &columns);
     size_t count = rows < columns ? rows : columns;
     double *sigma = mem_alloc(count, sizeof *sigma, err);
-    const float *weights = layer_weight(network, &network->layers[layer])->data;
+    float *copy = NULL;
+    const float *weights = sigma ? layer_matrix_values(network, &network->layers[layer], &copy, err) : NULL;
     Table *table = NULL;
-    if (sigma && spectral_singular_values(weights, rows, columns, sigma, err)) {
+    if (weights && spectral_singular_values(weights, rows, columns, sigma, err)) {
         table = singular_table(sigma, count, rows, columns, err);
     }
+    mem_free(copy);
     mem_free(sigma);
     return table;
 }
@@ -57,7 +59,7 @@ static Table *singular_values(const Network *network, size_t layer, Error *err) 
 
 /* What was seen of one frequency; bins of a transform first, groups of equal frequency after sorting. */
 typedef struct Frequency {
-    size_t square;      /* fi^2 + fj^2 */
+    size_t square;      /* fi^2 + fj^2 (+ fk^2) */
     double sum, weight; /* of magnitudes; how many went in */
 } Frequency;
 
@@ -89,11 +91,11 @@ static void frequency_rows(Table *table, const char *mode, Frequency *bins, size
     }
 }
 
-/* The rows of one mode: `count` kernels of height x width. */
-static bool add_mode(Table *table, const char *mode, const float *kernels, uint64_t count, size_t height, size_t width,
+/* The rows of one mode: `count` kernels of this size. */
+static bool add_mode(Table *table, const char *mode, const float *kernels, uint64_t count, const size_t size[3],
                      Error *err) {
     Fourier fourier;
-    if (!fourier_init(&fourier, height, width, err)) return false;
+    if (!fourier_init(&fourier, size, err)) return false;
     Frequency *bins = mem_alloc(fourier.bins, sizeof *bins, err);
     for (uint64_t first = 0; bins && first < count; first += fourier.batch) {
         size_t batch = count - first < fourier.batch ? (size_t)(count - first) : fourier.batch;
@@ -102,10 +104,10 @@ static bool add_mode(Table *table, const char *mode, const float *kernels, uint6
         add_batch(&fourier, batch, bins);
     }
     for (size_t i = 0; bins && i < fourier.bins; i++) {
-        size_t row, column;
+        size_t at[3];
         unsigned twins;
-        fourier_bin(&fourier, i, &row, &column, &twins);
-        bins[i].square = row * row + column * column;
+        fourier_bin(&fourier, i, at, &twins);
+        bins[i].square = at[0] * at[0] + at[1] * at[1] + at[2] * at[2];
         bins[i].sum *= twins;
         bins[i].weight = (double)count * twins;
     }
@@ -116,14 +118,22 @@ static bool add_mode(Table *table, const char *mode, const float *kernels, uint6
     return done;
 }
 
+static void note_size(Table *table, const LayerKernel *kernel) {
+    Str text = {0};
+    for (unsigned i = 3 - kernel->axes; i < 3; i++)
+        str_addf(&text, "%s%zu", text.length > 0 ? "x" : "", kernel->size[i]);
+    table_note(table, "kernel_size", "%s", str_text(&text));
+    str_done(&text);
+}
+
 static Table *magnitudes(const Network *network, size_t layer, Error *err) {
     const Layer *chosen = &network->layers[layer];
     const Tensor *weight = layer_weight(network, chosen);
-    size_t height, width;
-    layers_kernel(network, layer, &height, &width);
-    size_t elements = height * width;
-    if (!chosen->convolution) {
-        error_set(err, STATUS_USAGE, "is linear; only convolutions have kernels to transform");
+    const LayerKernel kernel = layers_kernel(network, layer);
+    const size_t elements = kernel.elements;
+    if (kernel.axes == 0) {
+        error_set(err, STATUS_USAGE, "is of kind %s; only convolutions have kernels to transform",
+                  layer_kind_name(chosen->kind));
         return NULL;
     }
     if (weight->count == 0) {
@@ -137,9 +147,10 @@ static Table *magnitudes(const Network *network, size_t layer, Error *err) {
     table_column(table, "frequency", "", COLUMN_REAL);
     table_column(table, "magnitude", "", COLUMN_REAL);
     table_note(table, "kernels", "%llu", (unsigned long long)count);
-    table_note(table, "kernel_size", "%zux%zu", height, width);
-    if (add_mode(table, "1d", weight->data, count, 1, elements, err) &&
-        (elements == 1 || add_mode(table, "2d", weight->data, count, height, width, err))) {
+    note_size(table, &kernel);
+    const bool flat = elements == 1 || kernel.axes == 1;
+    if (add_mode(table, "1d", weight->data, count, (const size_t[]){1, 1, elements}, err) &&
+        (flat || add_mode(table, kernel.axes == 2 ? "2d" : "3d", weight->data, count, kernel.size, err))) {
         return table;
     }
     table_free(table);

@@ -58,15 +58,20 @@ typedef struct Measure {
     const char *whose; /* for errors */
     size_t layer, rows, columns;
     double ratio, energy;
+    const char *fault; /* why there is neither, or NULL */
 } Measure;
 
 static bool measure_one(void *context, size_t point, Error *err) {
     Measure *measure = (Measure *)context + point;
     const Layer *layer = &measure->network->layers[measure->layer];
-    if (spectral_sratio(layer_weight(measure->network, layer)->data, measure->rows, measure->columns, &measure->ratio,
-                        &measure->energy, err)) {
-        return true;
-    }
+    float *copy;
+    measure->ratio = measure->energy = (double)NAN;
+    if ((measure->fault = layers_fault(layer_weight(measure->network, layer)))) return true;
+    const float *matrix = layer_matrix_values(measure->network, layer, &copy, err);
+    const bool done =
+        matrix && spectral_sratio(matrix, measure->rows, measure->columns, &measure->ratio, &measure->energy, err);
+    mem_free(copy);
+    if (done) return true;
     return error_prefix(err, "layer '%s'%s", layer->name, measure->whose);
 }
 
@@ -84,7 +89,7 @@ static bool measure_all(Measure *measures, size_t count, const Task *task, Error
 }
 
 static const char *why_no_ratio(const Measure *measure) {
-    if (!isnan(measure->ratio)) return NULL;
+    if (measure->fault || !isnan(measure->ratio)) return measure->fault;
     return measure->rows < 2 || measure->columns < 2 ? "fewer than 2 singular values" : "all weights are zero";
 }
 
@@ -109,7 +114,7 @@ static void note_means(Table *table, const char *suffix, bool paper, const doubl
     } means[] = {{"mean", sum / (double)numbers},
                  {"mean_last_half", last_sum / (double)last},
                  {"mean_last_half_paper", 2 * last_sum / (double)numbers}};
-    for (size_t i = 0; i < (paper ? 3 : 2); i++) {
+    for (size_t i = 0; numbers > 0 && i < (paper ? 3 : 2); i++) {
         key.length = 0;
         str_addf(&key, "%s%s", means[i].name, suffix);
         table_note(table, str_text(&key), "%.9g", means[i].value);
@@ -124,9 +129,29 @@ static void note_list(Table *table, const char *key, Str *list) {
     str_done(list);
 }
 
+/* The means count convolutions, as the paper's do; all layers where none of them is one. `step`: from one measure of a
+ * layer to that of the next. Notes it where layers are not counted. */
+static bool *counted(Table *table, const Measure *measures, size_t step, size_t count, Error *err) {
+    size_t some = 0;
+    bool *marks = mem_alloc(count, sizeof *marks, err);
+    if (!marks) return NULL;
+    for (size_t i = 0; i < count; i++) {
+        marks[i] = layers_convolution(measures[i * step].network, measures[i * step].layer);
+        some += marks[i];
+    }
+    for (size_t i = 0; some == 0 && i < count; i++) marks[i] = true;
+    if (some > 0 && some < count) table_note(table, "means", "over the %zu convolutions", some);
+    return marks;
+}
+
 static Table *one_table(const Measure *measures, size_t count, double *ratios, Error *err) {
     Table *table = table_new(err);
     Str skipped = {0};
+    bool *means = counted(table, measures, 1, count, err);
+    if (!means) {
+        table_free(table);
+        return NULL;
+    }
     table_column(table, "layer", "", COLUMN_TEXT);
     table_column(table, "rows", "", COLUMN_INTEGER);
     table_column(table, "columns", "", COLUMN_INTEGER);
@@ -143,10 +168,11 @@ static Table *one_table(const Measure *measures, size_t count, double *ratios, E
         table_integer(table, (int64_t)values);
         table_real(table, measure->ratio);
         table_real(table, measure->energy);
-        ratios[i] = measure->ratio;
+        ratios[i] = means[i] ? measure->ratio : NAN;
         if (isnan(measure->ratio)) layers_list(&skipped, name, why_no_ratio(measure));
     }
     table_note(table, "layers", "%zu", count);
+    mem_free(means);
     note_means(table, "", false, ratios, count);
     note_list(table, "skipped", &skipped);
     return table_finish(table, err);
@@ -157,6 +183,11 @@ static Table *versus_table(const Measure *measures, size_t pairs, Str *unmatched
     Table *table = table_new(err);
     Str skipped = {0};
     double *first = ratios, *second = ratios + pairs, *difference = ratios + 2 * pairs;
+    bool *means = counted(table, measures, 2, pairs, err);
+    if (!means) {
+        table_free(table);
+        return NULL;
+    }
     table_column(table, "layer", "", COLUMN_TEXT);
     table_column(table, "s_ratio", "", COLUMN_REAL);
     table_column(table, "s_ratio_vs", "", COLUMN_REAL);
@@ -170,11 +201,13 @@ static Table *versus_table(const Measure *measures, size_t pairs, Str *unmatched
         table_real(table, b->ratio);
         table_real(table, difference[i]);
         bool both = !isnan(difference[i]); /* all means are over the same layers */
-        first[i] = both ? a->ratio : NAN;
-        second[i] = both ? b->ratio : NAN;
+        if (!means[i]) difference[i] = NAN;
+        first[i] = both && means[i] ? a->ratio : NAN;
+        second[i] = both && means[i] ? b->ratio : NAN;
         if (!both) layers_list(&skipped, name, why_no_ratio(isnan(a->ratio) ? a : b));
     }
     table_note(table, "layers", "%zu", pairs);
+    mem_free(means);
     note_means(table, "", false, first, pairs);
     note_means(table, "_vs", false, second, pairs);
     note_means(table, "_difference", true, difference, pairs);
@@ -188,7 +221,7 @@ static Table *measure_one_network(const Network *network, const bool *chosen, co
     Table *table = NULL;
     Measure *measures = NULL;
     double *ratios = NULL;
-    size_t *layers = layers_chosen(network, chosen, true, &count, err);
+    size_t *layers = layers_chosen(network, chosen, false, &count, err);
     if (layers) measures = mem_alloc(count, sizeof *measures, err);
     if (measures) ratios = mem_alloc(count, sizeof *ratios, err);
     if (!ratios) goto out;
@@ -208,7 +241,7 @@ static Table *measure_both(const Network *network, const Network *versus, const 
     Table *table = NULL;
     Measure *measures = NULL;
     double *ratios = NULL;
-    LayerPair *pairs = layers_match(network, versus, chosen, true, &count, &unmatched, err);
+    LayerPair *pairs = layers_match(network, versus, chosen, false, &count, &unmatched, err);
     if (pairs) measures = mem_alloc(2 * (uint64_t)count, sizeof *measures, err);
     if (measures) ratios = mem_alloc(3 * (uint64_t)count, sizeof *ratios, err);
     if (!ratios) goto out;

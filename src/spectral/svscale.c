@@ -62,7 +62,16 @@ static bool modulate_layer(const void *context, const Network *network, size_t l
         if (weight->count > 0) memcpy(out, weight->data, weight->count * sizeof *out);
         return true;
     }
-    return modulate(weight->data, rows, columns, options, out, err);
+    const Layer *chosen = &network->layers[layer];
+    float *copy, *made = NULL;
+    const float *matrix = layer_matrix_values(network, chosen, &copy, err);
+    if (matrix && !copy) return modulate(matrix, rows, columns, options, out, err);
+    if (matrix) made = mem_alloc(weight->count, sizeof *made, err);
+    const bool done = made && modulate(matrix, rows, columns, options, made, err);
+    if (done) layer_matrix_store(network, chosen, made, out);
+    mem_free(made);
+    mem_free(copy);
+    return done;
 }
 
 Network *svscale_apply(const Network *network, double factor, unsigned last, const bool *chosen, const char *command,

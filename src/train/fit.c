@@ -111,11 +111,14 @@ static bool fit_parts(Learner *learner, const float *parameters, FileParts *out,
     const Fit *self = learner->context;
     FileParts parts;
     if (!network_parts(self->network, &parts, err)) return false;
-    for (size_t i = 0; i < parts.count; i++)
+    for (size_t i = 0, at = 0; i < self->network->tensor_count; i++) {
+        if (self->network->tensors[i].tied) continue;
         if (self->offsets[i] != SIZE_MAX) {
-            parts.tensors[i].data = parameters + self->offsets[i];
-            parts.tensors[i].dtype = DTYPE_F32;
+            parts.tensors[at].data = parameters + self->offsets[i];
+            parts.tensors[at].dtype = DTYPE_F32;
         }
+        at++;
+    }
     *out = parts;
     return true;
 }
@@ -166,7 +169,7 @@ static bool lay_out(Learner *learner, Fit *self, Error *err) {
     for (size_t i = 0; i < tensors; i++) {
         const Tensor *tensor = network->tensors[i].tensor;
         self->offsets[i] = SIZE_MAX;
-        if (!network_trainable(network, i) || tensor->rank == 0) continue;
+        if (!network_trainable(network, i) || network->tensors[i].tied || tensor->rank == 0) continue;
         const size_t rows = (size_t)tensor->dim[0], columns = rows > 0 ? (size_t)tensor->count / rows : 1;
         self->offsets[i] = learner->count;
         learner->blocks[learner->block_count++] = (ParameterBlock){learner->count, rows, columns};

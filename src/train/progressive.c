@@ -80,7 +80,7 @@ static bool save_round(const char *folder, const ProgressiveRound *round, Error 
     run_path(folder, "network.safetensors", &network);
     run_path(folder, "predictor.safetensors", &predictor);
     bool done = str_ok(&network, err) && str_ok(&predictor, err) &&
-                network_save(round->network, str_text(&network), true, err) &&
+                network_keep(round->network, str_text(&network), true, err) &&
                 predictor_save(round->predictor, str_text(&predictor), DTYPE_F32, true, err);
     str_done(&network);
     str_done(&predictor);
@@ -177,7 +177,7 @@ static void save_last(const ProgressiveJob *job, ProgressiveResults *out) {
     Str path = {0};
     if (!job->train.folder || out->partial) return;
     run_path(job->train.folder, "network.safetensors", &path);
-    if (!str_ok(&path, &out->save_error) || !network_save(out->network, str_text(&path), true, &out->save_error))
+    if (!str_ok(&path, &out->save_error) || !network_keep(out->network, str_text(&path), true, &out->save_error))
         out->saved = out->save_error.status;
     str_done(&path);
 }

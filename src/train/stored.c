@@ -43,8 +43,8 @@ bool stored_save_networks(const char *folder, const TrainJob *job, Error *err) {
     run_path(folder, SOURCE, &source);
     run_path(folder, TEACHER, &teacher);
     bool done = str_ok(&source, err) && str_ok(&teacher, err) &&
-                network_save(job->source, str_text(&source), true, err) &&
-                (!job->teacher || network_save(job->teacher, str_text(&teacher), true, err));
+                network_keep(job->source, str_text(&source), true, err) &&
+                (!job->teacher || network_keep(job->teacher, str_text(&teacher), true, err));
     str_done(&source);
     str_done(&teacher);
     return done;

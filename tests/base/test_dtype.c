@@ -1,5 +1,6 @@
 /* test_dtype -- every small float against its formula, and rounding against a search for the nearest. */
 #include "weft/base.h"
+#include "weft/format.h"
 
 #include <math.h>
 #include <string.h>
@@ -206,12 +207,47 @@ static void some_types_are_no_numbers(void **state) {
     for (DType type = 0; type <= DTYPE_F64; type++) assert_true(dtype_to_f32(type, NULL, 0, NULL, &err));
 }
 
+/* Rounding to every F8 type, ties, subnormals and what is too large, as PyTorch rounds (tests/fixtures/make_layers.py).
+ */
+static void rounds_to_eight_bits(void **state) {
+    (void)state;
+    static const DType types[] = {DTYPE_F8_E4M3, DTYPE_F8_E5M2, DTYPE_F8_E4M3FNUZ, DTYPE_F8_E5M2FNUZ, DTYPE_F8_E8M0};
+    uint8_t wanted[2048], found[2048];
+    Error err;
+    size_t index;
+    Checkpoint *fixture = checkpoint_open("tests/fixtures/float8.npz", &err);
+    assert_non_null(fixture);
+    assert_true(checkpoint_find(fixture, "numbers", &index));
+    Tensor *numbers = checkpoint_read_tensor(fixture, index, &err);
+    assert_true(numbers && numbers->count > 500 && numbers->count <= sizeof wanted);
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        assert_true(checkpoint_find(fixture, dtype_name(types[i]), &index));
+        assert_true(checkpoint_read(fixture, index, wanted, &err));
+        dtype_from_f32(types[i], numbers->data, numbers->count, found);
+        for (uint64_t j = 0; j < numbers->count; j++) {
+            const bool nan = isnan(one_byte(types[i], wanted[j])) && isnan(one_byte(types[i], found[j]));
+            if (!nan && wanted[j] != found[j])
+                fail_msg("%s of %a: %02x, not %02x", dtype_name(types[i]), (double)numbers->data[j], found[j],
+                         wanted[j]);
+        }
+    }
+    for (unsigned code = 0; code < 256; code++) /* every number comes back; F8_E8M0 has none below 2^-127 */
+        for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+            const float value = one_byte(types[i], code);
+            dtype_from_f32(types[i], &value, 1, found);
+            if (!isnan(value)) assert_int_equal(*found, code);
+        }
+    tensor_release(numbers);
+    checkpoint_close(fixture);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names),
         cmocka_unit_test(all_halves),
         cmocka_unit_test(rounds_to_nearest_even),
         cmocka_unit_test(bytes_of_eight_bits),
+        cmocka_unit_test(rounds_to_eight_bits),
         cmocka_unit_test(wider_types_round_once),
         cmocka_unit_test(some_types_are_no_numbers),
     };

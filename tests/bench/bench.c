@@ -152,7 +152,7 @@ static bool ask_gradients(Passes *p, const Network *network, Error *err) {
     float *at = p->memory;
     for (size_t i = 0; i < network->layer_count; i++) {
         const Layer *layer = &network->layers[i];
-        if (!layer->convolution) continue;
+        if (layer->kind != LAYER_CONV) continue;
         p->wanted[layer->tensor] = true;
         p->tensors[layer->tensor] = at;
         at += network->tensors[layer->tensor].tensor->count;
@@ -164,7 +164,7 @@ static bool ask_gradients(Passes *p, const Network *network, Error *err) {
 static bool choose_kernels(Passes *p, const Network *network, Error *err) {
     size_t total = 0, left = 4096, at = 0, used = 0;
     for (size_t i = 0; i < network->layer_count; i++)
-        if (network->layers[i].convolution) {
+        if (network->layers[i].kind == LAYER_CONV) {
             const Tensor *weight = layer_weight(network, &network->layers[i]);
             total += (size_t)(weight->dim[0] * weight->dim[1]);
         }
@@ -174,7 +174,7 @@ static bool choose_kernels(Passes *p, const Network *network, Error *err) {
     Rng rng = {.seed = 2};
     for (size_t i = 0; i < network->layer_count; i++) {
         const Layer *layer = &network->layers[i];
-        if (!layer->convolution) continue;
+        if (layer->kind != LAYER_CONV) continue;
         const Tensor *weight = layer_weight(network, layer);
         KernelChoice *choice = &p->kernels[layer->tensor];
         choice->kernels = p->chosen + used;

@@ -108,13 +108,15 @@ static void test_python_folders(void **state) {
     put_batch(folder, "data_batch_5", 30, false);
     put_batch(folder, "test_batch", 1, false);
     put_batch(folder, "train", 2, true);
-    Dataset *dataset = dataset_given(text_of("cifar10:%s:train", folder), 0);
-    assert_string_equal(dataset->title, "CIFAR-10 train, 33 images");
+    dataset_refused(text_of("cifar10:%s:train", folder), STATUS_BAD_INPUT,
+                    "python: data_batch_1, data_batch_3, data_batch_4 are missing (--partial takes the others)");
+    Dataset *dataset = dataset_given(text_of("cifar10:%s:train:partial", folder), 0);
+    assert_string_equal(dataset->title, "CIFAR-10 train (without data_batch_1, data_batch_3, data_batch_4), 33 images");
     assert_int_equal(dataset->labels[32], 29 % 10);
     assert_int_equal(dataset->pixels[32 * 3072 + 5], 29 + 5);
     assert_string_equal(dataset->class_names[dataset->labels[1]], "automobile");
     dataset_free(dataset);
-    dataset = dataset_given(text_of("cifar10:%s:train", folder), 4);
+    dataset = dataset_given(text_of("cifar10:%s:train:partial", folder), 4);
     assert_int_equal(dataset->count, 4);
     assert_int_equal(dataset->labels[3], 0);
     dataset_free(dataset);
@@ -130,7 +132,7 @@ static void test_python_folders(void **state) {
     Bytes bytes = {0}; /* the binary version goes first, and the two do not mix */
     bytes_cifar(&bytes, 7, -1, 0);
     put(folder, "data_batch_4.bin", &bytes);
-    dataset = dataset_given(text_of("cifar10:%s:train", folder), 0);
+    dataset = dataset_given(text_of("cifar10:%s:train:partial", folder), 0);
     assert_int_equal(dataset->count, 1);
     assert_int_equal(dataset->labels[0], 7);
     dataset_free(dataset);
@@ -249,8 +251,12 @@ static void test_npy_labels(void **state) {
         assert_int_equal(dataset->classes, first + 1);
         dataset_free(dataset);
     }
-    put_labels("|u1", "\1\2", 2, "2, 1");
+    put_labels("|u1", "\1\2", 2, "1, 2");
     dataset_refused(npy_spec(), STATUS_BAD_INPUT, "labels are integers of rank 1, these are rank 2");
+    put_labels("|u1", "\5\2", 2, "2, 1"); /* a column */
+    Dataset *column = dataset_given(npy_spec(), 0);
+    assert_int_equal(column->labels[0], 5);
+    dataset_free(column);
     put_labels("|u1", "\1\2\3", 3, "3,");
     dataset_refused(npy_spec(), STATUS_BAD_INPUT, "2 images, but 3 labels in");
     dataset_refused(text_of("npy:%s,/nowhere", scratch_path("images.npy")), STATUS_BAD_INPUT, "/nowhere: No such file");
@@ -261,7 +267,7 @@ static void test_npy_images(void **state) {
     static const struct {
         const char *descr, *shape, *reason;
         unsigned bytes;
-    } cases[] = {{"<f4", "2, 1, 3", "shape (2,1,3) of F32: images are U8 of (N,H,W), (N,H,W,C) or (N,C,H,W)", 24},
+    } cases[] = {{"<f4", "2, 3", "shape (2,3) of F32: images are (N,H,W), (N,H,W,C) or (N,C,H,W)", 24},
                  {"|u1", "2, 12", "shape (2,12) of U8: images are", 24},
                  {"|u1", "2, 1, 1, 3, 4", "shape (2,1,1,3,4) of U8: images are", 24},
                  {"|u1", "2, 3, 4, 1", "either (N,H,W,C) or (N,C,H,W): only one of the two may be 1 or 3", 24},
@@ -298,7 +304,8 @@ static void test_faults(void **state) {
     put_npy("images.npy", "|u1", true, "2, 3, 5, 4", 120);
     put_labels("<i8", (int64_t[]){1, 0}, 16, "2,");
     const char *specs[] = {text_of("stl10:%s:train", folder), text_of("stl10:%s:unlabeled", folder),
-                           text_of("cifar10:%s:train", folder), text_of("cifar100:%s:train", folder), npy_spec()};
+                           text_of("cifar10:%s:train:partial", folder), text_of("cifar100:%s:train", folder),
+                           npy_spec()};
     for (size_t i = 0; i < 2 * sizeof specs / sizeof *specs; i++) {
         Dataset *dataset = NULL;
         for (uint64_t k = 1; !dataset && k < 1000; k++) {

@@ -58,7 +58,7 @@ static void test_kinds(void **state) {
         dataset_refused(text_of("%s:", kind->name), STATUS_USAGE, kind->form);
         dataset_refused(kind->name, STATUS_USAGE, kind->form);
     }
-    assert_int_equal(count, 10);
+    assert_int_equal(count, 12);
     dataset_refused("bogus:x", STATUS_USAGE,
                     "bogus is no kind of dataset; known are fashion-mnist:train|test[:DIR], cifar10:");
     dataset_refused("cifar-10:x:test", STATUS_USAGE, "did you mean cifar10?");
@@ -78,7 +78,7 @@ static void test_kinds(void **state) {
     dataset_refused("stl10::test", STATUS_USAGE, "stl10:DIR:train|test|unlabeled");
     dataset_refused("npy:one", STATUS_USAGE, "npy:IMAGES,LABELS");
     dataset_refused("npy:one,", STATUS_USAGE, "npy:IMAGES,LABELS");
-    dataset_refused("images::32x32", STATUS_USAGE, "images:DIR[:WxH]");
+    dataset_refused("images::32x32", STATUS_USAGE, "images:DIR[:PART][:OPTION,...]");
 }
 
 static void test_idx(void **state) {
@@ -166,8 +166,11 @@ static void test_cifar_folders(void **state) {
     dataset_refused(text_of("cifar100:%s:test", folder), STATUS_BAD_INPUT, "no test.bin");
     write_batch(text_of("%s/data_batch_4.bin", folder), 2, false, 7);
     write_batch(text_of("%s/data_batch_2.bin", folder), 3, false, 0);
-    Dataset *dataset = dataset_given(text_of("cifar10:%s:train", folder), 0);
-    assert_string_equal(dataset->title, "CIFAR-10 train, 5 images");
+    dataset_refused(text_of("cifar10:%s:train", folder), STATUS_BAD_INPUT,
+                    "data_batch_1.bin, data_batch_3.bin, data_batch_5.bin are missing");
+    Dataset *dataset = dataset_given(text_of("cifar10:%s:train:partial", folder), 0);
+    assert_string_equal(dataset->title,
+                        "CIFAR-10 train (without data_batch_1.bin, data_batch_3.bin, data_batch_5.bin), 5 images");
     for (int i = 0; i < 5; i++) {
         static const unsigned first[] = {0, 1, 2, 7, 8};
         assert_int_equal(dataset->labels[i], first[i]);
@@ -176,7 +179,7 @@ static void test_cifar_folders(void **state) {
     assert_string_equal(dataset->class_names[dataset->labels[3]], "horse");
     dataset_free(dataset);
     for (uint64_t limit = 1; limit < 7; limit++) {
-        dataset = dataset_given(text_of("cifar10:%s:train", folder), limit);
+        dataset = dataset_given(text_of("cifar10:%s:train:partial", folder), limit);
         assert_int_equal(dataset->count, limit < 5 ? limit : 5);
         dataset_free(dataset);
     }
@@ -188,6 +191,63 @@ static void test_cifar_folders(void **state) {
     for (int i = 1; i < 100; i++) /* alphabetical, as published */
         assert_true(strcmp(dataset->class_names[i - 1], dataset->class_names[i]) < 0);
     dataset_free(dataset);
+}
+
+/* One batch is missing: named, unless a limit ends before it. Archives unpack to a folder of their own. */
+static void test_cifar_batches(void **state) {
+    (void)state;
+    const char *above = folder_given("cifar"), *folder = folder_given("cifar/cifar-10-batches-bin");
+    const char *spec = text_of("cifar10:%s:train", above);
+    folder_given("cifar/.hidden");
+    folder_given("cifar/other");
+    dataset_refused(spec, STATUS_BAD_INPUT, "cifar: no data_batch_1.bin to data_batch_5.bin in it, nor");
+    for (unsigned i = 1; i <= 5; i++)
+        if (i != 3) write_batch(text_of("%s/data_batch_%u.bin", folder, i), 2, false, i);
+    dataset_refused(spec, STATUS_BAD_INPUT,
+                    "cifar/cifar-10-batches-bin: data_batch_3.bin is missing (--partial takes the others)");
+    Dataset *dataset = dataset_given(spec, 4);
+    assert_int_equal(dataset->labels[3], 3);
+    assert_string_equal(dataset->title, "CIFAR-10 train, 4 images");
+    dataset_free(dataset);
+    Error err = {0};
+    assert_null(dataset_load(spec, 5, &err));
+    assert_non_null(strstr(err.text, "data_batch_3.bin is missing"));
+    dataset = dataset_given(text_of("%s:partial", spec), 0);
+    assert_int_equal(dataset->count, 8);
+    assert_int_equal(dataset->labels[4], 4);
+    dataset_free(dataset);
+    write_batch(text_of("%s/data_batch_3.bin", folder), 2, false, 3);
+    dataset = dataset_given(text_of("%s:partial", spec), 0);
+    assert_string_equal(dataset->title, "CIFAR-10 train, 10 images");
+    dataset_free(dataset);
+    write_batch(scratch_path("cifar/other/test.bin"), 1, true, 3); /* any folder in it */
+    dataset = dataset_given(text_of("cifar100:%s:test", above), 0);
+    assert_int_equal(dataset->labels[0], 99);
+    dataset_free(dataset);
+    assert_true(write_bytes(scratch_path("cifar/other/cifar-10-python.tar.gz"), "x", 1));
+    dataset_refused(text_of("cifar10:%s:test", scratch_path("cifar/other")), STATUS_BAD_INPUT,
+                    "unpack first: tar xf cifar-10-python.tar.gz");
+}
+
+/* "~" where a path begins, and nowhere else. */
+static void test_home(void **state) {
+    (void)state;
+    char *before = strdup(getenv("HOME") ? getenv("HOME") : "/");
+    folder_given("home");
+    folder_given("home/~");
+    assert_int_equal(setenv("HOME", scratch_path("home"), 1), 0);
+    write_images(scratch_path("home/i"), 2, false);
+    write_labels(scratch_path("home/l"), (uint8_t[]){1, 2}, 2);
+    write_labels(scratch_path("home/~/l"), (uint8_t[]){3, 4}, 2);
+    write_labels(scratch_path("home/~l"), (uint8_t[]){5, 6}, 2);
+    static const char *const labels[] = {"~/l", "~/~/l", "~/~l"};
+    for (unsigned i = 0; i < 3; i++) {
+        Dataset *dataset = dataset_given(text_of("idx:~/i,%s", labels[i]), 0);
+        assert_int_equal(dataset->labels[0], 2 * i + 1);
+        dataset_free(dataset);
+    }
+    assert_int_equal(setenv("HOME", before, 1), 0);
+    free(before);
 }
 
 /* Byte p of row r of the array is a function of both, so that each pixel's place shows. */
@@ -240,6 +300,38 @@ static void test_cifar10c(void **state) {
         }
     }
     dataset_refused(text_of("cifar10c:%s:fog:1", folder), STATUS_BAD_INPUT, "fog.npy: No such file");
+}
+
+/* CIFAR-100-C: labels up to 99, in the folder of its archive; the one of CIFAR-10-C beside it is another's. */
+static void test_cifar100c(void **state) {
+    (void)state;
+    char above[4096], folder[4096];
+    snprintf(above, sizeof above, "%s", folder_given("c100"));
+    snprintf(folder, sizeof folder, "%s", folder_given("c100/CIFAR-100-C"));
+    write_corrupted(folder, 70, "<i8", 8);
+    write_corrupted(folder_given("c100/CIFAR-10-C"), 2, "<i8", 8);
+    Bytes labels = {0};
+    bytes_npy(&labels, 1, "{'descr': '|u1', 'fortran_order': False, 'shape': (350,), }");
+    for (unsigned i = 0; i < 350; i++) bytes_fill(&labels, (uint8_t)(i % 100), 1);
+    assert_true(write_bytes(text_of("%s/labels.npy", folder), labels.data, labels.length));
+    for (unsigned severity = 1; severity <= 5; severity++) {
+        Dataset *dataset = dataset_given(text_of("cifar100c:%s:snow:%u", above, severity), 0);
+        assert_string_equal(dataset->title, text_of("CIFAR-100-C snow at severity %u, 70 images", severity));
+        assert_int_equal(dataset->classes, 100);
+        assert_string_equal(dataset->class_names[1], "aquarium_fish");
+        for (unsigned i = 0; i < 70; i++) {
+            const unsigned row = (severity - 1) * 70 + i;
+            assert_int_equal(dataset->labels[i], row % 100);
+            assert_int_equal(dataset->pixels[i * 3072 + 1024], byte_at(row, 1));
+        }
+        dataset_free(dataset);
+    }
+    labels.data[labels.length - 1] = 100;
+    assert_true(write_bytes(text_of("%s/labels.npy", folder), labels.data, labels.length));
+    bytes_done(&labels);
+    dataset_refused(text_of("cifar100c:%s:snow:5", above), STATUS_BAD_INPUT, "row 349 is not between 0 and 99");
+    dataset_refused(text_of("cifar10c:%s:snow:5", folder), STATUS_BAD_INPUT, "is not between 0 and 9");
+    dataset_refused("cifar100c:fog:3", STATUS_USAGE, "cifar100c:DIR:KIND:SEVERITY");
 }
 
 /* Sums of the published bytes, taken with Python's zlib.crc32. */
@@ -379,7 +471,7 @@ static void test_faults(void **state) {
     write_images(text_of("%s/train-images-idx3-ubyte", folder), 2, false);
     write_labels(text_of("%s/train-labels-idx1-ubyte", folder), (uint8_t[]){1, 2}, 2);
     const char *specs[] = {text_of("idx:%s,%s", images, labels),
-                           text_of("cifar10:%s:train", folder),
+                           text_of("cifar10:%s:train:partial", folder),
                            text_of("cifar100:%s:train", folder),
                            text_of("fashion-mnist:train:%s", folder),
                            "sample:fashion-test",
@@ -406,12 +498,13 @@ static void test_faults(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kinds),        cmocka_unit_test(test_idx),
-        cmocka_unit_test(test_wide_labels),  cmocka_unit_test(test_cifar_folders),
-        cmocka_unit_test(test_cifar10c),     cmocka_unit_test(test_real_cifar),
-        cmocka_unit_test(test_real_fashion), cmocka_unit_test(test_fashion_folders),
-        cmocka_unit_test(test_samples),      cmocka_unit_test(test_noise),
-        cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_kinds),           cmocka_unit_test(test_idx),
+        cmocka_unit_test(test_wide_labels),     cmocka_unit_test(test_cifar_folders),
+        cmocka_unit_test(test_cifar_batches),   cmocka_unit_test(test_home),
+        cmocka_unit_test(test_cifar10c),        cmocka_unit_test(test_cifar100c),
+        cmocka_unit_test(test_real_cifar),      cmocka_unit_test(test_real_fashion),
+        cmocka_unit_test(test_fashion_folders), cmocka_unit_test(test_samples),
+        cmocka_unit_test(test_noise),           cmocka_unit_test(test_faults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,8 +37,8 @@ static void test_kinds(void **state) {
     assert_int_equal(KIND("\2\0\0\0\0\0\0\0{}"), FILE_SAFETENSORS);
     assert_int_equal(KIND("\4\0\0\0\0\0\0\0 {} "), FILE_SAFETENSORS);
     assert_int_equal(KIND("\377\377\377\377\377\377\377\377{}"), FILE_SAFETENSORS); /* so that the length is blamed */
-    assert_int_equal(KIND("{\"weight_map\":{}}"), FILE_SAFETENSORS_INDEX);
-    assert_int_equal(KIND(" {\"a\":{\"b\":1},\"weight_map\":{}}"), FILE_SAFETENSORS_INDEX);
+    assert_int_equal(KIND("{\"weight_map\":{}}"), FILE_SHARD_INDEX);
+    assert_int_equal(KIND(" {\"a\":{\"b\":1},\"weight_map\":{}}"), FILE_SHARD_INDEX);
     assert_int_equal(KIND("{\"a\":{\"b\":1}}"), FILE_TEXT);
     assert_int_equal(KIND("PK\3\4"), FILE_ZIP);
     assert_int_equal(KIND("PK\5\6"), FILE_ZIP);
@@ -90,33 +90,19 @@ static void save_pair(const char *path, const char *first, const char *second) {
     assert_true(safetensors_save(path, true, tensors, 2, NULL, 0, &err));
 }
 
+/* Names are as the file has them: what wrappers put before them is for whoever reads a network. */
 static void test_module_prefix(void **state) {
     (void)state;
-    size_t index;
     const char *path = scratch_path("module.safetensors");
     save_pair(path, "module.w", "module.b");
     Checkpoint *checkpoint = open_or_fail(path);
-    assert_string_equal(checkpoint_tensor(checkpoint, 0)->name, "w");
-    assert_true(checkpoint_find(checkpoint, "b", &index));
-    assert_int_equal(index, 1);
-    assert_false(checkpoint_find(checkpoint, "module.b", &index));
-    assert_int_equal(checkpoint_note_count(checkpoint), 1);
-    assert_non_null(strstr(checkpoint_note(checkpoint, 0), "module."));
+    assert_string_equal(checkpoint_tensor(checkpoint, 0)->name, "module.w");
+    assert_int_equal(checkpoint_note_count(checkpoint), 0);
     checkpoint_close(checkpoint);
-    const char *const kept[][2] = {{"module.w", "b"}, {"w", "module.b"}, {"module.w", "module."}};
-    for (size_t i = 0; i < 3; i++) {
-        save_pair(path, kept[i][0], kept[i][1]);
-        checkpoint = open_or_fail(path);
-        assert_string_equal(checkpoint_tensor(checkpoint, 0)->name, kept[i][0]);
-        assert_string_equal(checkpoint_tensor(checkpoint, 1)->name, kept[i][1]);
-        assert_int_equal(checkpoint_note_count(checkpoint), 0);
-        checkpoint_close(checkpoint);
-    }
 }
 
 /* ---- indexes ----------------------------------------------------------------------------------------------------- */
 
-/* One shard has the prefix on every name, the other has not: the whole has not, so all names stay. */
 static void test_index(void **state) {
     (void)state;
     Error err = {0};

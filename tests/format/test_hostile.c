@@ -8,6 +8,7 @@
 #include "../support/hostile.h"
 #include "weft/data.h"
 #include "weft/format.h"
+#include "weft/net.h"
 #include "weft/predictor.h"
 
 #include <dirent.h>
@@ -49,6 +50,12 @@ static bool load(const HostileCase *hostile, const char *path, Str *notes, Error
         Predictor *predictor = predictor_load(path, NULL, NULL, err);
         predictor_free(predictor);
         return predictor != NULL;
+    }
+    if (strcmp(hostile->load, "arch") == 0) {
+        const NetworkOptions options = {.architecture = path};
+        Network *network = network_load("samples/fashion-resnet8.safetensors", &options, err);
+        network_free(network);
+        return network != NULL;
     }
     char *spec = spec_of(hostile, path);
     Dataset *dataset = dataset_load(spec, 0, err);
@@ -148,6 +155,11 @@ static void test_torch(void **state) {
     walk(hostile_torch);
 }
 
+static void test_files(void **state) {
+    (void)state;
+    walk(hostile_files);
+}
+
 static void test_npy(void **state) {
     (void)state;
     walk(hostile_npy);
@@ -168,9 +180,14 @@ static void test_predictor(void **state) {
     walk(hostile_predictor);
 }
 
+static void test_arch(void **state) {
+    (void)state;
+    walk(hostile_arch);
+}
+
 static int write_list(const char *folder) {
-    const HostileCase *const lists[] = {hostile_any,      hostile_safetensors, hostile_torch,   hostile_npy,
-                                        hostile_datasets, hostile_predictor,   hostile_pictures};
+    const HostileCase *const lists[] = {hostile_any, hostile_safetensors, hostile_torch,     hostile_files,    hostile_npy,
+                                        hostile_datasets, hostile_predictor, hostile_pictures, hostile_arch};
     mkdir(folder, 0777); /* it may be there */
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         for (const HostileCase *hostile = lists[i]; hostile->name; hostile++) {
@@ -201,16 +218,18 @@ static bool loads(const char *name, const uint8_t *bytes, size_t length) {
     return false;
 }
 
-static void each_seed(void (*visit)(const char *name, uint8_t *bytes, size_t length)) {
+typedef void Visit(const char *name, uint8_t *bytes, size_t length);
+
+static void each_seed_in(const char *folder, size_t most, Visit *visit) {
     struct dirent **entry;
-    int count = scandir(FIXTURES, &entry, NULL, alphasort);
+    int count = scandir(folder, &entry, NULL, alphasort);
     assert_true(count > 0);
     for (int i = 0; i < count; i++) {
         const char *dot = strrchr(entry[i]->d_name, '.');
         struct stat about;
         bool seed = dot && strcmp(dot, ".txt") != 0 && strcmp(dot, ".py") != 0 && strcmp(dot, ".json") != 0;
-        char *path = strdup(text_of(FIXTURES "/%s", entry[i]->d_name));
-        if (seed && stat(path, &about) == 0 && S_ISREG(about.st_mode) && about.st_size <= SEED_MAX) {
+        char *path = strdup(text_of("%s/%s", folder, entry[i]->d_name));
+        if (seed && stat(path, &about) == 0 && S_ISREG(about.st_mode) && about.st_size <= (off_t)most) {
             Error err;
             size_t length = 0;
             uint8_t *bytes = (uint8_t *)file_read_all(path, SEED_MAX, &length, &err);
@@ -222,6 +241,11 @@ static void each_seed(void (*visit)(const char *name, uint8_t *bytes, size_t len
         free(entry[i]);
     }
     free(entry);
+}
+
+static void each_seed(Visit *visit) {
+    each_seed_in(FIXTURES, SEED_MAX, visit);
+    each_seed_in(FIXTURES "/files", SEED_MAX / 2, visit);
 }
 
 static void truncate_seed(const char *name, uint8_t *bytes, size_t length) {
@@ -315,16 +339,12 @@ static void test_hostile_path(void **state) {
 
 int main(int count, char **argument) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_any),
-        cmocka_unit_test(test_safetensors),
-        cmocka_unit_test(test_torch),
-        cmocka_unit_test(test_npy),
-        cmocka_unit_test(test_datasets),
-        cmocka_unit_test(test_predictor),
-        cmocka_unit_test(test_pictures),
-        cmocka_unit_test(test_truncations),
-        cmocka_unit_test(test_overwritten_bytes),
-        cmocka_unit_test(test_no_permission),
+        cmocka_unit_test(test_any),           cmocka_unit_test(test_safetensors),
+        cmocka_unit_test(test_torch),         cmocka_unit_test(test_files),
+        cmocka_unit_test(test_npy),           cmocka_unit_test(test_datasets),
+        cmocka_unit_test(test_predictor),     cmocka_unit_test(test_arch),
+        cmocka_unit_test(test_pictures),      cmocka_unit_test(test_truncations),
+        cmocka_unit_test(test_overwritten_bytes), cmocka_unit_test(test_no_permission),
         cmocka_unit_test(test_cut_while_reading),
         cmocka_unit_test(test_hostile_path),
     };

@@ -54,14 +54,13 @@ static void check_resnet(const char *path, size_t blocks, const char *best) {
     assert_string_equal(checkpoint_format(net), "PyTorch legacy");
     assert_int_equal(checkpoint_count(net), 5 * (1 + 6 * blocks) + 2);
     assert_string_equal(checkpoint_metadata_find(net, "best_prec1"), best);
-    assert_int_equal(checkpoint_note_count(net), 2);
-    assert_string_equal(checkpoint_tensor(net, 0)->name, "conv1.weight");
+    assert_int_equal(checkpoint_note_count(net), 1);
+    assert_string_equal(checkpoint_tensor(net, 0)->name, "module.conv1.weight");
     uint64_t parameters = 0;
     for (size_t i = 0; i < checkpoint_count(net); i++) {
         const CheckpointTensor *tensor = checkpoint_tensor(net, i);
         assert_int_equal(tensor->dtype, DTYPE_F32);
         assert_int_equal(tensor->shares_with, i);
-        assert_null(strstr(tensor->name, "module."));
         if (!strstr(tensor->name, "running_")) parameters += tensor->count;
     }
     /* stem, stages of width 16, 32, 64 (9 weights a channel pair and a norm's two), last layer */
@@ -70,7 +69,7 @@ static void check_resnet(const char *path, size_t blocks, const char *best) {
     expected += 16 * 32 * 9 + (2 * n - 1) * 32 * 32 * 9 + 2 * n * 2 * 32;
     expected += 32 * 64 * 9 + (2 * n - 1) * 64 * 64 * 9 + 2 * n * 2 * 64;
     assert_int_equal(parameters, expected);
-    const CheckpointTensor *last = checkpoint_tensor(net, find(net, "linear.weight"));
+    const CheckpointTensor *last = checkpoint_tensor(net, find(net, "module.linear.weight"));
     assert_int_equal(last->rank, 2);
     assert_int_equal(last->dim[0], 10);
     assert_int_equal(last->dim[1], 64);
@@ -101,7 +100,7 @@ static void values_of_resnet20(void **state) {
     for (size_t l = 0; l < 2; l++) {
         char name[64];
         size_t length, oracle_length;
-        snprintf(name, sizeof name, "%s.weight", layers[l]);
+        snprintf(name, sizeof name, "module.%s.weight", layers[l]);
         float *values = read_bytes(net, find(net, name), &length);
         snprintf(name, sizeof name, "%s.original", layers[l]);
         double *expected = read_bytes(oracle, find(oracle, name), &oracle_length);
@@ -170,8 +169,11 @@ static void trained_state(void **state) {
         check_metadata(net, "rank", "-3");
         check_metadata(net, "amp", "true");
         assert_int_equal(checkpoint_note_count(net), 2);
-        assert_string_equal(checkpoint_note(net, 0), "the state dict is \"state_dict\": 2 of the file's 4 tensors");
-        assert_non_null(strstr(checkpoint_note(net, 1), "module."));
+        assert_string_equal(checkpoint_note(net, 0),
+                            "the state dict is \"state_dict\": 2 of the file's 4 tensors; --key "
+                            "chooses \"optimizer.state\" (2 tensors, 8 elements)");
+        assert_string_equal(checkpoint_note(net, 1),
+                            "left out, not being tensors or plain values: \"device\" (torch.device)");
         checkpoint_close(net);
     }
 }
@@ -219,15 +221,19 @@ static void check_choice(const char *program, const char *names, const char *not
 static void choices(void **state) {
     (void)state;
     check_choice(PAIR ".", "w b", NULL);
-    check_choice("} 'net " ONE "s 'ema " PAIR "s .", "v", "the state dict is \"net\": 1 of the file's 3 tensors");
-    check_choice("} 'ema " PAIR "s 'model " ONE "s .", "v", "the state dict is \"model\": 1 of the file's 3 tensors");
+    check_choice("} 'net " ONE "s 'ema " PAIR "s .", "v",
+                 "the state dict is \"net\": 1 of the file's 3 tensors; --key chooses \"ema\" (2 tensors, 8 elements)");
+    check_choice(
+        "} 'ema " PAIR "s 'model " ONE "s .", "v",
+        "the state dict is \"model\": 1 of the file's 3 tensors; --key chooses \"ema\" (2 tensors, 8 elements)");
     check_choice("} 'model N s 'params " PAIR "s .", "w b", "the state dict is \"params\"");
-    check_choice("} 'x } 'y ] " PAIR "a s s 'z " ONE "s .", "w b",
-                 "the state dict is \"x.y.0\": 2 of the file's 3 tensors");
+    check_choice("} 'x } 'y ] " PAIR "a s s 'z " ONE "s .", "x.y.0.w x.y.0.b z.v", NULL);
     check_choice("} 'model } 'encoder " ONE "s 'head " PAIR "s s .", "encoder.v head.w head.b",
                  "the state dict is \"model\"");
     check_choice("} 'a " GOOD "s 'optimizer } 'state } 0 } 'momentum_buffer " GOOD "s s s s .",
                  "a optimizer.state.0.momentum_buffer", NULL);
+    check_choice("} 'a.w " GOOD "s 'optimizer } 'state } 0 } 'momentum_buffer " GOOD "s s s s .", "a.w",
+                 "left out: \"optimizer\", 1 tensor of training (--key chooses it)");
     check_choice("@torch._utils._rebuild_parameter ( " GOOD "T N t R .", "tensor", NULL);
     check_choice("( " GOOD ONE "t .", "0 1.v", NULL);
 }

@@ -32,7 +32,7 @@ static uint64_t closed_form(const ArchitectureRequest *request, unsigned n) {
     uint64_t total = 9 * request->in_channels * w[0] + 2 * w[0] + (w[3] + 1) * request->classes;
     for (int s = 1; s < 4; s++) {
         total += 9 * w[s - 1] * w[s] + 9 * w[s] * w[s] + 4 * w[s] + (n - 1) * (18 * w[s] * w[s] + 4 * w[s]);
-        if (request->projection && s > 1) total += w[s - 1] * w[s] + 2 * w[s];
+        if (request->variants && s > 1) total += w[s - 1] * w[s] + 2 * w[s];
     }
     return total;
 }
@@ -75,13 +75,15 @@ static void widths_and_shortcuts(void **state) {
     ArchitectureRequest request = request_of("resnet8", 1, 7);
     const unsigned widths[3] = {3, 5, 5};
     memcpy(request.widths, widths, sizeof widths);
+    request.width_count = 3;
     check_made(&request, closed_form(&request, 1), "ResNet8 (CIFAR, option A, widths 3/5/5)", 8);
-    request.projection = true;
+    request.variants = "B";
     check_made(&request, closed_form(&request, 1), "ResNet8 (CIFAR, option B, widths 3/5/5)", 10);
     request.widths[2] = 2; /* a projection may narrow */
     request.architecture = "resnet14";
     check_made(&request, closed_form(&request, 2), "ResNet14 (CIFAR, option B, widths 3/5/2)", 16);
     request = request_of("resnet20", 3, 100);
+    request.width_count = 3;
     request.widths[1] = 40; /* the others are the usual ones */
     ArchitectureRequest whole = request;
     whole.widths[0] = 16;
@@ -118,20 +120,23 @@ static void refused(const ArchitectureRequest *request, Status status, const cha
 
 static void bad_requests(void **state) {
     (void)state;
-    static const char *const names[] = {"vgg11", "", "resnet", "resnet-cifar", "resnet20x", "ResNet20", "resnet-8"};
-    static const char *const depths[] = {"resnet0", "resnet2", "resnet7", "resnet21", "resnet18", "resnet4294967294"};
+    static const char *const names[] = {"vgg", "", "resnet-cifar", "resnet20x", "ResNet20", "resnet-8", "resnet020"};
+    static const char *const depths[] = {"resnet0", "resnet2", "resnet7", "resnet21", "resnet24", "resnet4294967294"};
     ArchitectureRequest request = request_of("resnet20", 3, 10);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         request.architecture = names[i];
-        refused(&request, STATUS_USAGE,
-                text_of("no architecture '%s' to create; there are resnet8, resnet14, resnet20, ...: 6n + 2 layers",
-                        names[i]));
+        refused(&request, STATUS_USAGE, text_of("no architecture '%s' to create; ", names[i]));
     }
     for (size_t i = 0; i < sizeof depths / sizeof *depths; i++) {
         request.architecture = depths[i];
         refused(&request, STATUS_USAGE,
                 text_of("%s: there are resnet8, resnet14, resnet20, ...: 6n + 2 layers", depths[i]));
     }
+    request.architecture = "resnet20:C";
+    refused(&request, STATUS_USAGE, "resnet-cifar has no variant 'C'; there are B");
+    request.architecture = "resnet20";
+    request.width_count = 2;
+    refused(&request, STATUS_USAGE, "resnet20: --widths must be W (for W, 2W, 4W, ...) or 3 numbers, not 2");
     request = request_of("resnet20", 2, 10);
     refused(&request, STATUS_USAGE, "resnet20: images of 2 channels, there can be 1 or 3");
     request = request_of("resnet20", 3, 0);
@@ -142,10 +147,11 @@ static void bad_requests(void **state) {
     request.normalisation.channels = 2;
     refused(&request, STATUS_USAGE, "a normalisation of 2 channels for images of 3");
     request = request_of("resnet20", 3, 10);
+    request.width_count = 3;
     request.widths[1] = 8;
     refused(&request, STATUS_USAGE, "from 16 channels to 8");
     request.widths[1] = 0;
-    request.widths[2] = 1u << 31;
+    request.widths[2] = 1u << 20;
     refused(&request, STATUS_LIMIT, "a new network needs");
     request.widths[2] = 0;
     mem_set_budget(100000);
@@ -188,7 +194,7 @@ static void check_distribution(const char *name, const Tensor *tensor, double va
 static void first_weights(void **state) {
     (void)state;
     ArchitectureRequest request = request_of("resnet20", 3, 5000);
-    request.projection = true;
+    request.variants = "B";
     Network *network = create(&request, 42);
     for (size_t i = 0; i < network->layer_count; i++) {
         size_t rows, columns;
@@ -244,7 +250,7 @@ static void seeds_and_layers_differ(void **state) {
 static void trainable(void **state) {
     (void)state;
     ArchitectureRequest request = request_of("resnet8", 1, 10);
-    request.projection = true;
+    request.variants = "B";
     Network *network = create(&request, 1);
     size_t statistics = 0;
     for (size_t i = 0; i < network->tensor_count; i++) {
@@ -288,7 +294,7 @@ static void saved_and_loaded(void **state) {
     ArchitectureRequest request = request_of("resnet8", 3, 12);
     assert_true(normalisation_parse("0.1,0.2,0.3/0.4", 3, &request.normalisation, &err));
     for (int projection = 0; projection < 2; projection++) {
-        request.projection = projection;
+        request.variants = projection ? "B" : NULL;
         Network *network = create(&request, 5);
         assert_true(network_save(network, path, true, &err));
         Network *back = load(path);
@@ -321,7 +327,7 @@ static void leaves_state_alone(void **state) {
         Network *back = load(path);
         if (mark) check_same(network, back);
         if (mark) assert_int_equal(back->note_count, 0);
-        if (!mark) assert_non_null(strstr(back->why_unknown, "'state.first' does not belong"));
+        if (!mark) assert_int_equal(back->tensor_count, network->tensor_count + 1);
         network_free(back);
     }
     file_parts_done(&parts);
@@ -334,7 +340,7 @@ static void memory_runs_out(void **state) {
     (void)state;
     Error err;
     ArchitectureRequest request = request_of("resnet8", 1, 10);
-    request.projection = true;
+    request.variants = "B";
     for (int all_after = 0; all_after < 2; all_after++) {
         bool done = false;
         for (uint64_t k = 1; !done; k++) {

@@ -120,16 +120,22 @@ static void architecture_by_name(void **state) {
     assert_null(network_load(path, &wrong, &err));
     assert_int_equal(err.status, STATUS_USAGE);
     assert_string_equal(err.text, "no architecture 'resnet-cifra'; did you mean resnet-cifar?");
-    const ArchitectureInfo *known = architecture_names();
-    assert_string_equal(known[0].name, "resnet-cifar");
-    while (known->name) assert_true(strlen((known++)->help) > 0);
+    ArchitectureList *list = architecture_list(NULL, &err);
+    bool there = false;
+    assert_non_null(list);
+    for (size_t i = 0; i < list->count; i++) {
+        there = there || strcmp(list->families[i].name, "resnet-cifar") == 0;
+        assert_true(strlen(list->families[i].help) > 0);
+    }
+    assert_true(there);
+    architecture_list_free(list);
 }
 
 /* Convolutions and linear layers by rank and name, in file order; a mask of integers is none. */
 static void unknown_architecture(void **state) {
     (void)state;
     const float values[64] = {0};
-    const uint64_t conv[4] = {2, 2, 3, 3}, point[4] = {2, 2, 1, 1}, matrix[2] = {4, 8}, vector[1] = {4};
+    const uint64_t conv[4] = {2, 2, 3, 3}, point[4] = {2, 2, 1, 1}, matrix[2] = {4, 8}, vector[1] = {2};
     const TensorOut tensors[] = {
         {"features.3.0.weight", DTYPE_F32, 4, conv, values},
         {"features.3.0.bias", DTYPE_F32, 1, vector, values},
@@ -147,7 +153,12 @@ static void unknown_architecture(void **state) {
     assert_int_equal(network->layer_count, 4);
     for (size_t i = 0; i < 4; i++) assert_string_equal(network->layers[i].name, names[i]);
     assert_true(network->layers[0].predicted && !network->layers[1].predicted && !network->layers[2].predicted);
-    assert_true(network->layers[0].convolution && !network->layers[2].convolution);
+    assert_true(network->layers[0].kind == LAYER_CONV && network->layers[2].kind == LAYER_LINEAR);
+    assert_int_equal(network->note_count, 2);
+    assert_string_equal(network->notes[0].value,
+                        "These tensors are no layers, by their names or shapes: 'head.table' (4x8)");
+    assert_string_equal(network->notes[1].value,
+                        "These weights are integers, and no layers: 'mask.weight' (U8 2x2x3x3)");
     assert_int_equal(network->layers[0].stage, -1);
     assert_int_equal(network->layers[0].block, 3);
     assert_int_equal(network->layers[2].block, -1);
@@ -161,8 +172,8 @@ static void unknown_architecture(void **state) {
 
 /* ---- elements ---------------------------------------------------------------------------------------------------- */
 
-/* Complex numbers are left out with a note; a file of nothing else is an error. */
-static void leaves_out_complex(void **state) {
+/* Complex numbers are carried along with a note; a file of nothing else is an error. */
+static void carries_complex(void **state) {
     (void)state;
     const float values[64] = {0};
     const uint64_t dim[1] = {4};
@@ -172,7 +183,8 @@ static void leaves_out_complex(void **state) {
     assert_true(safetensors_save(path, true, tensors, 2, NULL, 0, &err));
     Network *network = load(path);
     assert_int_equal(network->tensor_count, 1);
-    assert_string_equal(network->notes[0].value, "tensor 'c' left out: C64 values cannot be used as numbers");
+    assert_string_equal(network->notes[0].value,
+                        "These tensors are no numbers to work with; save carries them over: 'c' (C64)");
     network_free(network);
     assert_true(safetensors_save(path, true, tensors, 1, NULL, 0, &err));
     assert_null(network_load(path, NULL, &err));
@@ -372,7 +384,13 @@ static void check_bad_normalisation(const char *text, unsigned channels, const c
 
 static void normalisations(void **state) {
     (void)state;
-    check_normalisation("cifar10", 3, "0.485,0.456,0.406/0.229,0.224,0.225");
+    check_normalisation("imagenet", 3, "0.485,0.456,0.406/0.229,0.224,0.225");
+    check_normalisation("cifar10", 3, "0.4914,0.4822,0.4465/0.247,0.2435,0.2616");
+    check_normalisation("cifar10-kuangliu", 3, "0.4914,0.4822,0.4465/0.2023,0.1994,0.201");
+    check_normalisation("stl10", 3, "0.4467,0.4398,0.4066/0.2603,0.2566,0.2713");
+    check_normalisation("half", 3, "0.5,0.5,0.5/0.5,0.5,0.5");
+    check_normalisation("half", 1, "0.5/0.5");
+    check_normalisation("half", 0, "0.5/0.5");
     check_normalisation("cifar100", 0, "0.5071,0.4865,0.4409/0.2673,0.2564,0.2762");
     check_normalisation("fashion-mnist", 1, "0.286/0.353");
     check_normalisation("none", 3, "none");
@@ -380,7 +398,10 @@ static void normalisations(void **state) {
     check_normalisation("0,0,0/1", 3, "none");
     check_normalisation("-1,0.333333343,2e-5/0.1,0.2,0.3", 0, "-1,0.33333334,2e-05/0.1,0.2,0.3");
     check_bad_normalisation("fashion-mnist", 3, "is for 1 channel, the network takes 3");
-    check_bad_normalisation("imagenet", 3, "give cifar10, cifar100");
+    check_bad_normalisation("imagenet21k", 3,
+                            "give imagenet, cifar10, cifar10-kuangliu, cifar100, stl10, fashion-mnist, half, none, or "
+                            "MEANS/STDS");
+    check_bad_normalisation("imagenet", 1, "is for 3 channels, the network takes 1");
     check_bad_normalisation("0.5", 3, "MEANS/STDS");
     check_bad_normalisation("0.5/", 1, "MEANS/STDS");
     check_bad_normalisation("0.5,/1,1", 2, "MEANS/STDS");
@@ -497,7 +518,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(recognises_variants),    cmocka_unit_test(says_why_unknown),
         cmocka_unit_test(architecture_by_name),   cmocka_unit_test(unknown_architecture),
-        cmocka_unit_test(leaves_out_complex),     cmocka_unit_test(saves_every_bit),
+        cmocka_unit_test(carries_complex),        cmocka_unit_test(saves_every_bit),
         cmocka_unit_test(saves_odd_floats),       cmocka_unit_test(keeps_its_lineage),
         cmocka_unit_test(odd_metadata),           cmocka_unit_test(published_checkpoint),
         cmocka_unit_test(derived_networks_share), cmocka_unit_test(normalisations),

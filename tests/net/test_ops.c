@@ -169,6 +169,65 @@ static void check_case(Checkpoint *fixture, const Case *one) {
     tensor_release(output);
 }
 
+/* ---- gradients --------------------------------------------------------------------------------------------------- */
+
+static void check_gradient(const Case *one, const char *what, const float *found, const Tensor *expected) {
+    double norm = 0, error = 0;
+    for (uint64_t i = 0; i < expected->count; i++) {
+        norm += pow((double)expected->data[i], 2);
+        error += pow((double)found[i] - (double)expected->data[i], 2);
+    }
+    if (!(error <= 1e-11 * norm + 1e-20))
+        fail_msg("%s: the gradient of %s is off by %.3g of %.3g", one->name, what, sqrt(error), sqrt(norm));
+}
+
+/* Of the cross-entropy with label 1, with respect to the pixels and every weight; tensors[0] is the lift, tensors[1] a
+ * join's second. */
+static void check_gradients(Checkpoint *fixture, const Case *one) {
+    Error err;
+    bool marks[8] = {0};
+    float *to[8] = {0}, logits[4096];
+    const Loss loss = {.cross_entropy = 1};
+    const uint16_t label = 1;
+    int place;
+    Tensor *input = fixture_tensor(fixture, one->name, "input"), *output = fixture_tensor(fixture, one->name, "output");
+    Tensor *expected = fixture_tensor(fixture, one->name, "gradient.input"), *found = tensor_new(3, input->dim, &err);
+    Network *network = case_network(fixture, one, output, &place);
+    const size_t own = network->tensor_count - 1; /* the last is the flat layer's identity */
+    const char *module = one->op.kind == OP_LINEAR || strcmp(one->name, "conv_sides") == 0 ? "1." : "";
+    for (size_t i = 0; i < own; i++) {
+        marks[i] = true;
+        to[i] = mem_alloc(network->tensors[i].tensor->count, sizeof **to, &err);
+    }
+    const EngineOptions options = {.gradients = marks, .input_gradient = true};
+    Engine *engine = engine_new(network, 1, (unsigned)input->dim[1], (unsigned)input->dim[2], &options, &err);
+    if (!engine) fail_msg("%s", err.text);
+    const Gradients gradients = {.tensors = to, .pixels = found->data};
+    if (!engine_backward(engine, input->data, &label, 1, NULL, NULL, &loss, &gradients, logits, NULL, &err))
+        fail_msg("%s: %s", one->name, err.text);
+    check_gradient(one, "the pixels", found->data, expected);
+    for (size_t i = 0; i < own; i++) {
+        char part[32];
+        const bool join = op_inputs(one->op.kind) == 2;
+        snprintf(part, sizeof part, "gradient.%s%s", i == 0 || (join && i == 1) ? "" : module,
+                 i == 0           ? "lift"
+                 : join && i == 1 ? "second"
+                 : i == 1         ? "weight"
+                                  : "bias");
+        Tensor *gradient = fixture_tensor(fixture, one->name, part);
+        if (!gradient) fail_msg("%s: no %s", one->name, part);
+        check_gradient(one, part, to[i], gradient);
+        tensor_release(gradient);
+        mem_free(to[i]);
+    }
+    engine_free(engine);
+    network_free(network);
+    tensor_release(input);
+    tensor_release(output);
+    tensor_release(expected);
+    tensor_release(found);
+}
+
 static void operations_as_pytorch(void **state) {
     (void)state;
     bool seen[OP_COUNT] = {[OP_INPUT] = true}; /* in every network */
@@ -179,6 +238,7 @@ static void operations_as_pytorch(void **state) {
     }
     for (size_t i = 0; i < sizeof more_cases / sizeof *more_cases; i++) {
         check_case(more, &more_cases[i]);
+        check_gradients(more, &more_cases[i]);
         seen[more_cases[i].op.kind] = true;
     }
     for (size_t kind = 0; kind < OP_COUNT; kind++)

@@ -67,7 +67,7 @@ static int begin(void **state) {
     if (!student || !marks || !gradients) return -1;
     for (size_t i = 0; i < network->layer_count; i++) {
         const size_t tensor = network->layers[i].tensor;
-        if (!network->layers[i].convolution) continue;
+        if (network->layers[i].kind != LAYER_CONV) continue;
         marks[tensor] = true;
         gradients[tensor] = mem_alloc(network->tensors[tensor].tensor->count, sizeof **gradients, &err);
         if (!gradients[tensor]) return -1;
@@ -140,7 +140,7 @@ static void check_loss(const char *name, Loss loss, bool norms, bool stored) {
     const json_t *expected = json_object_get(json_object_get(oracle, "gradient_l2_per_layer"), name);
     for (size_t i = 0; norms && i < network->layer_count; i++) {
         const Layer *layer = &network->layers[i];
-        if (!layer->convolution) continue;
+        if (layer->kind != LAYER_CONV) continue;
         const uint64_t count = network->tensors[layer->tensor].tensor->count;
         const double norm = json_real_value(json_object_get(expected, layer->name));
         double sum = 0;

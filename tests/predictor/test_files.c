@@ -204,7 +204,7 @@ static void loads_reference_checkpoints(void **state) {
     config.base = 0.9;
     config.levels = 6;
     config.permutation = PERMUTATION_NONE;
-    PredictorOptions options = {network, both, &config};
+    PredictorOptions options = {.source = network, .chosen = both, .config = &config};
     for (size_t i = 0; i < 2; i++) {
         config.normalisation = INDEX_NONE;
         Predictor *p = load(files[i], &options);

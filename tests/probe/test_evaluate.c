@@ -146,7 +146,7 @@ static void test_ties(void **state) {
     tiny_done(&tiny);
 }
 
-/* Logits of 1000 overflow exp; a NaN wins, as in torch.argmax, and makes the loss NaN. */
+/* Logits of 1000 overflow exp; an image with a NaN among its logits has none. */
 static void test_extreme_logits(void **state) {
     (void)state;
     static const float none[4] = {0}, large[4] = {1000, -1000, 1000, 0};
@@ -163,9 +163,12 @@ static void test_extreme_logits(void **state) {
 
     tiny_init(&tiny, 4, none, nan);
     evaluation = evaluate(&tiny.network, &images.dataset, NULL);
-    assert_int_equal(evaluation.correct, IMAGES / 4);
-    assert_int_equal(evaluation.class_correct[2], IMAGES / 4);
-    assert_true(isnan(evaluation.loss));
+    assert_int_equal(evaluation.no_logits, IMAGES);
+    assert_int_equal(evaluation.class_no_logits[2], IMAGES / 4);
+    assert_int_equal(evaluation.correct, 0);
+    assert_int_equal(evaluation.class_correct[2], 0);
+    assert_true(isnan(evaluation.loss) && isnan(evaluation_accuracy(&evaluation)));
+    assert_string_equal(evaluation.cause, "fc (bias: 2 of 4 values are NaN)");
     evaluation_done(&evaluation);
     tiny_done(&tiny);
 }
@@ -262,7 +265,7 @@ static void test_faults(void **state) {
 static void test_tables(void **state) {
     (void)state;
     static const char *const names[3] = {"cat", "dog", "emu"};
-    uint64_t images[3] = {3, 0, 5}, correct[3] = {2, 0, 5};
+    uint64_t images[3] = {3, 0, 5}, correct[3] = {2, 0, 5}, none[3] = {0};
     Evaluation evaluation = {.images = 8,
                              .correct = 7,
                              .correct_top5 = 8,
@@ -270,6 +273,7 @@ static void test_tables(void **state) {
                              .seconds = 0.5,
                              .class_images = images,
                              .class_correct = correct,
+                             .class_no_logits = none,
                              .classes = 3};
     Dataset dataset = {.classes = 3, .class_names = names};
     Error err = {0};

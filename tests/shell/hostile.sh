@@ -9,6 +9,7 @@ before=$("$weft" -c 'load net good sample:fashion-resnet8 --quiet' -c "$describe
 while IFS=$'\t' read -r row name load status reason; do
     case $load in
     net) line="load net good '$work/files/$name' --quiet" ;;
+    arch) line="load net good sample:fashion-resnet8 --arch '$work/files/$name' --quiet" ;;
     predictor) line="load predictor good2 '$work/files/$name' --quiet" ;;
     *) line="load data good2 '$load' --quiet" ;;
     esac

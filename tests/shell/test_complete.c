@@ -36,6 +36,11 @@ static void test_offers(void **state) {
     assert_string_equal(offers("sratio base --layers=conv1,layer3.0.conv2"), "layer3.0.conv2");
     assert_string_equal(offers("ls; show sm"), "smooth");
     assert_string_equal(offers("help sel"), "selectors");
+    assert_string_equal(offers("help archi"), "architectures");
+    assert_string_equal(offers("load net x y --arch resnet-cif"), "resnet-cifar resnet-cifar:B");
+    assert_string_equal(offers("load net x y --arch samples/fashion-resnet8."), "samples/fashion-resnet8.safetensors");
+    assert_string_equal(offers("fit x --arch resnet11"), "resnet110");
+    assert_string_equal(offers("load net x y --pref"), "--prefix");
     assert_string_equal(offers("load data x fashion-mnist"), "fashion-mnist:");
     assert_string_equal(offers("load net x samples/fashion-resnet8."), "samples/fashion-resnet8.safetensors");
     assert_string_equal(offers("load data x fashion-mnist:"), "fashion-mnist:test fashion-mnist:train");
@@ -46,7 +51,7 @@ static void test_offers(void **state) {
     assert_string_equal(offers("load data x images:samples/pic"), "images:samples/pictures/");
     assert_string_equal(offers("load data x npy:samples/pic"), "npy:samples/pictures/");
     assert_string_equal(offers("load data x npy:a.npy,samples/pic"), "samples/pictures/");
-    assert_string_equal(offers("load net x y --normalise c"), "cifar10 cifar100");
+    assert_string_equal(offers("load net x y --normalise c"), "cifar10 cifar10-kuangliu cifar100");
     fixture_works(session, "sratio base --as ratios");
     assert_string_equal(offers("plot ratios --y s_"), "s_ratio");
     assert_string_equal(offers("reconstruct "), "pred");

@@ -191,7 +191,7 @@ static void table_of_two_networks(void **state) {
     changed[0] = changed[6]; /* the order does not matter */
     changed[6] = swap;
     Network *network = network_of(1), *versus = handmade_network(changed, LAYERS, 3);
-    bool *chosen = convolutions_of(network);
+    bool *chosen = handmade_all(network);
     Table *table = sratio_table(network, versus, chosen, NULL, &err), *first, *second;
     first = sratio_table(network, NULL, chosen, NULL, &err);
     second = sratio_table(versus, NULL, chosen, NULL, &err);
@@ -199,7 +199,12 @@ static void table_of_two_networks(void **state) {
     assert_non_null(first);
     assert_non_null(second);
     static const size_t pairs[][2] = {{0, 6}, {1, 1}, {2, 2}, {4, 4}, {5, 5}, {6, 0}};
-    assert_int_equal(table->rows, 6);
+    assert_int_equal(table->rows, 7);
+    assert_string_equal(table_find(table, "layer")->cells[6].text, "fc"); /* linear: a row, but not in the means */
+    assert_true(table_number(table, "difference", 6) ==
+                table_number(second, "s_ratio", 8) - table_number(first, "s_ratio", 8));
+    assert_string_equal(table_get_note(table, "means"), "over the 6 convolutions");
+    assert_string_equal(table_get_note(first, "means"), "over the 8 convolutions");
     double means[3] = {0};
     for (size_t i = 0; i < 6; i++) {
         double a = table_number(first, "s_ratio", pairs[i][0]), b = table_number(second, "s_ratio", pairs[i][1]);
@@ -241,7 +246,7 @@ static void pairs_of_a_selection(void **state) {
     bool chosen[LAYERS] = {true};
     Table *table = sratio_table(versus, network, chosen, NULL, &err);
     assert_non_null(table);
-    assert_true(strstr(table_get_note(table, "unmatched"), "fc") == NULL); /* linear: never compared */
+    assert_non_null(strstr(table_get_note(table, "unmatched"), "fc (only in the second network)"));
     table_free(table);
     table = sratio_table(network, versus, chosen, NULL, &err);
     assert_non_null(table);
@@ -263,25 +268,51 @@ static void wrong_selections(void **state) {
     bool chosen[LAYERS] = {false};
     assert_null(sratio_table(network, NULL, chosen, NULL, &err));
     assert_int_equal(err.status, STATUS_USAGE);
-    assert_string_equal(err.text, "no convolution is chosen");
-    chosen[LAYERS - 1] = true;
-    assert_null(sratio_table(network, network, chosen, NULL, &err));
-    assert_int_equal(err.status, STATUS_USAGE);
-    assert_non_null(strstr(err.text, "'fc' is linear"));
+    assert_string_equal(err.text, "no layer is chosen");
     network_free(network);
 }
 
-static void bad_weights_name_the_layer(void **state) {
+/* Without a convolution the means are over what there is. */
+static void linear_alone(void **state) {
+    (void)state;
+    Error err;
+    Network *network = network_of(1);
+    bool chosen[LAYERS] = {[LAYERS - 1] = true};
+    Table *table = sratio_table(network, NULL, chosen, NULL, &err);
+    assert_non_null(table);
+    assert_int_equal(table->rows, 1);
+    assert_true(fabs(note(table, "mean") - table_number(table, "s_ratio", 0)) < 1e-9);
+    assert_null(table_get_note(table, "means"));
+    table_free(table);
+    network_free(network);
+}
+
+/* They have no ratio, and the means are over the others. */
+static void weights_without_a_ratio(void **state) {
     (void)state;
     Error err;
     Network *network = network_of(1), *versus = network_of(1);
     bool *chosen = convolutions_of(network);
     handmade_weights(versus, 2)[5] = INFINITY;
-    assert_null(sratio_table(versus, NULL, chosen, NULL, &err));
-    assert_int_equal(err.status, STATUS_BAD_INPUT);
-    assert_string_equal(err.text, "layer 'body.0': weight 5 is inf, not a finite number");
-    assert_null(sratio_table(network, versus, chosen, NULL, &err));
-    assert_string_equal(err.text, "layer 'body.0' of the second network: weight 5 is inf, not a finite number");
+    Table *table = sratio_table(versus, NULL, chosen, NULL, &err);
+    assert_non_null(table);
+    double sum = 0, count = 0;
+    for (size_t i = 0; i < table->rows; i++) {
+        const double ratio = table_number(table, "s_ratio", i);
+        assert_true(strcmp(table_find(table, "layer")->cells[i].text, "body.0") != 0 || isnan(ratio));
+        if (!isnan(ratio)) sum += ratio, count++;
+    }
+    assert_non_null(strstr(table_get_note(table, "skipped"), "body.0 (infinite weights)"));
+    assert_true(fabs(strtod(table_get_note(table, "mean"), NULL) - sum / count) < 1e-8);
+    table_free(table);
+    table = sratio_table(network, versus, chosen, NULL, &err);
+    assert_non_null(strstr(table_get_note(table, "skipped"), "body.0 (infinite weights)"));
+    table_free(table);
+    for (size_t i = 0; i < versus->layer_count; i++) handmade_weights(versus, i)[0] = NAN;
+    table = sratio_table(versus, NULL, chosen, NULL, &err); /* nothing to take a mean of */
+    assert_non_null(strstr(table_get_note(table, "skipped"), "body.0 (NaN among its weights)"));
+    assert_null(table_get_note(table, "mean"));
+    table_free(table);
     mem_free(chosen);
     network_free(network);
     network_free(versus);
@@ -360,7 +391,8 @@ int main(void) {
         cmocka_unit_test(table_of_two_networks),
         cmocka_unit_test(pairs_of_a_selection),
         cmocka_unit_test(wrong_selections),
-        cmocka_unit_test(bad_weights_name_the_layer),
+        cmocka_unit_test(linear_alone),
+        cmocka_unit_test(weights_without_a_ratio),
         cmocka_unit_test(same_for_any_number_of_threads),
         cmocka_unit_test(cancelled),
         cmocka_unit_test(out_of_memory),

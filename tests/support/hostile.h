@@ -11,14 +11,14 @@ typedef struct HostileCase {
     int row;          /* of RELIABILITY (b) */
     const char *name; /* file (or folder) name to write, unique: "13-header-length.safetensors" */
     const char
-        *load; /* "net", "predictor", or a DATA SPEC in which every %s is the written path: "idx:%s/images,%s/labels" */
+        *load; /* "net", "predictor", "arch" (a definition, asked to recognise a sample), or a DATA SPEC in which every %s is the written path: "idx:%s/images,%s/labels" */
     bool (*write)(const char *path); /* writes the file or folder; false: could not (the test then fails) */
     int status;                      /* expected exit status: 0 must load, 3 bad input, 5 limit */
     const char *reason; /* must stand in the message (for status 0: in a note or warning; NULL: nothing asked) */
 } HostileCase;
 
 /* Each ends with name == NULL. */
-extern const HostileCase hostile_any[], hostile_safetensors[], hostile_torch[], hostile_npy[], hostile_datasets[],
-    hostile_predictor[], hostile_pictures[];
+extern const HostileCase hostile_any[], hostile_safetensors[], hostile_torch[], hostile_files[], hostile_npy[],
+    hostile_datasets[], hostile_predictor[], hostile_pictures[], hostile_arch[];
 
 #endif

@@ -3,6 +3,8 @@
 #include "cifar_pickle.h"
 #include "hostile.h"
 
+#include <math.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #define IDX "idx:%s/images,%s/labels"
@@ -11,6 +13,9 @@
 #define STL10 "stl10:%s:test"
 #define NPY "npy:%s/images.npy,%s/labels.npy"
 #define CIFAR10C "cifar10c:%s:fog:3"
+#define CIFAR100C "cifar100c:%s:fog:3"
+#define NPZ "npz:%s/arrays.npz"
+#define CLASSES "images:%s:classes=%s/list"
 
 enum { IMAGES = 3, HEIGHT = 4, WIDTH = 5, PIXELS = IMAGES * HEIGHT * WIDTH };
 
@@ -365,6 +370,113 @@ static bool c_no_labels(const char *folder) {
     return put(folder, "fog.npy", &bytes);
 }
 
+/* ---- numbers that are no pixels ---------------------------------------------------------------------------------- */
+
+/* Two images of 1 x 2 floats. */
+static bool put_floats(const char *folder, const float values[4]) {
+    Bytes images = {0}, numbers = {0};
+    bytes_npy(&images, 1, ARRAY("<f4", "2, 1, 2"));
+    bytes_add(&images, values, 4 * sizeof *values);
+    bytes_npy(&numbers, 1, ARRAY("|u1", "2,"));
+    bytes_fill(&numbers, 1, 2);
+    return put(folder, "images.npy", &images) && put(folder, "labels.npy", &numbers);
+}
+
+static bool floats_good(const char *folder) {
+    return put_floats(folder, (float[]){0, 1, 0.5f, 0.25f});
+}
+
+static bool floats_nan(const char *folder) {
+    return put_floats(folder, (float[]){0, 1, NAN, 0.25f});
+}
+
+static bool floats_huge(const char *folder) {
+    return put_floats(folder, (float[]){0, 1, 3e38f, 0.25f});
+}
+
+static bool floats_normalised(const char *folder) {
+    return put_floats(folder, (float[]){-2, 1, 0, 0.25f});
+}
+
+/* ---- npz --------------------------------------------------------------------------------------------------------- */
+
+/* An array of `bytes` zeros with this header, as member NAME of arrays.npz; `more`: an array of labels too. */
+static bool put_npz(const char *folder, const char *name, const char *header, size_t bytes, const char *labels,
+                    size_t label_bytes) {
+    Bytes images = {0}, numbers = {0}, zip = {0};
+    bytes_npy(&images, 1, header);
+    bytes_fill(&images, 0, bytes);
+    if (labels) bytes_npy(&numbers, 1, labels);
+    bytes_fill(&numbers, 0, label_bytes);
+    const ZipPart parts[] = {{.name = name, .data = images.data, .length = images.length},
+                             {.name = "labels.npy", .data = numbers.data, .length = numbers.length}};
+    bytes_zip(&zip, parts, labels ? 2 : 1);
+    bytes_done(&images);
+    bytes_done(&numbers);
+    return put(folder, "arrays.npz", &zip);
+}
+
+static bool npz_good(const char *folder) {
+    return put_npz(folder, "images.npy", ARRAY("|u1", "2, 4, 4, 3"), 96, ARRAY("<i8", "2, 1"), 16);
+}
+
+static bool npz_fewer_labels(const char *folder) {
+    return put_npz(folder, "images.npy", ARRAY("|u1", "2, 4, 4, 3"), 96, ARRAY("<i8", "3,"), 24);
+}
+
+static bool npz_rank_0(const char *folder) {
+    return put_npz(folder, "images.npy", ARRAY("|u1", "2, 4, 4, 3"), 96, ARRAY("<i8", ""), 8);
+}
+
+static bool npz_rank_9(const char *folder) {
+    return put_npz(folder, "images.npy", ARRAY("|u1", "1, 1, 1, 1, 1, 1, 1, 1, 1"), 1, ARRAY("<i8", "1,"), 8);
+}
+
+static bool npz_none(const char *folder) {
+    return put_npz(folder, "images.npy", ARRAY("|u1", "0, 4, 4"), 0, ARRAY("<i8", "0,"), 0);
+}
+
+static bool npz_short(const char *folder) {
+    return put_npz(folder, "images.npy", ARRAY("|u1", "50000, 32, 32, 3"), 96, ARRAY("<i8", "2,"), 16);
+}
+
+static bool npz_nothing(const char *folder) {
+    return put_npz(folder, "epoch.npy", ARRAY("<i8", "1,"), 8, NULL, 0);
+}
+
+/* ---- classes of folders ------------------------------------------------------------------------------------------ */
+
+static bool put_list(const char *folder, const char *text, size_t length) {
+    Bytes list = {0}, image = {0};
+    bytes_add(&list, text, length);
+    bytes_fill(&image, 'x', 9);
+    mkdir(folder, 0777);
+    mkdir(text_of("%s/a", folder), 0777);
+    return put(folder, "list", &list) && put(text_of("%s/a", folder), "1.png", &image);
+}
+
+static bool list_deep(const char *folder) {
+    char text[5000];
+    memset(text, '[', sizeof text);
+    return put_list(folder, text, sizeof text);
+}
+
+static bool list_label(const char *folder) {
+    return put_list(folder, "{\"a\": 4294967296}", 17);
+}
+
+static bool list_text_label(const char *folder) {
+    return put_list(folder, "{\"a\": \"b\"}", 10);
+}
+
+static bool list_zero(const char *folder) {
+    return put_list(folder, "a\0b", 3);
+}
+
+static bool list_other(const char *folder) {
+    return put_list(folder, "b\nc\n", 4);
+}
+
 const HostileCase hostile_datasets[] = {
     {107, "107-idx-rank-0", IDX, rank_0, 3, "rank 0"},
     {107, "107-idx-rank-255", IDX, rank_255, 3, "rank 255"},
@@ -413,5 +525,25 @@ const HostileCase hostile_datasets[] = {
     {117, "117-cifar10c-columns", CIFAR10C, c_columns, 3, "column order"},
     {117, "117-cifar10c-no-array", CIFAR10C, c_no_array, 3, "is no NumPy array"},
     {117, "117-cifar10c-no-labels", CIFAR10C, c_no_labels, 3, "labels.npy: No such file"},
+    {117, "117-cifar100c-good", CIFAR100C, c_good, 0, NULL},
+    {117, "117-cifar100c-floats", CIFAR100C, c_floats, 3, "rank 4 of F32"},
+    {117, "117-cifar100c-seven", CIFAR100C, c_seven, 3, "7 images are not as many for each of 5"},
+    {117, "117-cifar100c-label-minus-1", CIFAR100C, c_label_minus_1, 3, "row 4 is not between 0 and 99"},
+    {117, "117-npy-floats-good", NPY, floats_good, 0, NULL},
+    {117, "117-npy-floats-nan", NPY, floats_nan, 3, "a value is no finite number"},
+    {117, "117-npy-floats-huge", NPY, floats_huge, 3, "from 0 to 3e+38"},
+    {117, "117-npy-floats-normalised", NPY, floats_normalised, 3, "normalised ones are no pixels"},
+    {117, "117-npz-good", NPZ, npz_good, 0, NULL},
+    {117, "117-npz-fewer-labels", NPZ, npz_fewer_labels, 3, "2 images, but 3 labels"},
+    {117, "117-npz-rank-0", NPZ, npz_rank_0, 3, "'labels' has rank 0, not 1 to 8"},
+    {117, "117-npz-rank-9", NPZ, npz_rank_9, 3, "'images' has rank 9, not 1 to 8"},
+    {117, "117-npz-none", NPZ, npz_none, 3, "no images"},
+    {117, "117-npz-short", NPZ, npz_short, 3, "153600000 bytes"},
+    {117, "117-npz-nothing", NPZ, npz_nothing, 3, "which arrays are images and labels? It has epoch"},
+    {117, "117-classes-deep", CLASSES, list_deep, 3, "JSON, line 1"},
+    {117, "117-classes-label", CLASSES, list_label, 3, "class 4294967296 of 'a' is not below 65536"},
+    {117, "117-classes-text-label", CLASSES, list_text_label, 3, "'a': neither FOLDER: NUMBER"},
+    {117, "117-classes-zero", CLASSES, list_zero, 3, "a NUL byte"},
+    {117, "117-classes-other", CLASSES, list_other, 3, "list has no class of this name"},
     {0},
 };

@@ -228,6 +228,19 @@ static bool index_unmapped(const char *path) {
     return two_shards(path, 8, ONE("a"), "{" TENSOR("b", "F16", "1", "0,2") "," TENSOR("more", "F16", "1", "2,4") "}");
 }
 
+/* Ties to itself, in a circle, to what is not there; and one that is sound. */
+CASE(tie_circle,
+     "{\"__metadata__\":{\"a.w\":\"a.w\",\"b.w\":\"c.w\",\"c.w\":\"b.w\",\"d.w\":\"e.w\",\"f.w\":\"a.w\"}," TENSOR(
+         "a.w", "F32", "2,2", "0,16") "}",
+     16)
+
+/* Parts of weights with no elements, and parts that name themselves. */
+CASE(parts_of_nothing,
+     "{" TENSOR("weight_g", "F32", "0,1", "0,0") "," TENSOR("weight_v", "F32", "0,4", "0,0") "," TENSOR(
+         "b.weight_u", "F32", "0", "0,0") "," TENSOR("b.weight_orig", "F32", "0,4",
+                                                     "0,0") "," TENSOR("_g", "F32", "2,2", "0,16") "}",
+     16)
+
 const HostileCase hostile_safetensors[] = {
     {12, "12-seven-bytes.safetensors", "net", seven_bytes, 3, "not a checkpoint of any known format"},
     {13, "13-length-2-64.safetensors", "net", length_2_64, 3, "header length 18446744073709551615"},
@@ -263,11 +276,13 @@ const HostileCase hostile_safetensors[] = {
      "tensor \"w\": shape [32,8] F32 needs 1024 bytes, data_offsets span 65536"},
     {30, "30-unknown-dtype.safetensors", "net", unknown_dtype, 3, "unknown dtype \"F128\""},
     {30, "30-numpy-dtype.safetensors", "net", numpy_dtype, 3, "unknown dtype \"C128\""},
-    {31, "31-metadata-number.safetensors", "net", metadata_number, 3, "expected '\"'"},
+    {31, "31-metadata-number.safetensors", "net", metadata_number, 3, "metadata \"a\": its value is no text"},
     {32, "32-odd-f4.safetensors", "net", odd_f4, 3, "whole bytes"},
     {32, "32-even-f4.safetensors", "net", even_f4, 3, "cannot be used as numbers"},
     {33, "33-zero-dim-and-rank-0.safetensors", "net", zero_dim_and_rank_0, 0, NULL},
     {33, "33-rank-33.safetensors", "net", rank_33, 5, "more than 32 dimensions"},
+    {33, "33-parts-of-nothing.safetensors", "net", parts_of_nothing, 0, NULL},
+    {33, "33-ties-in-a-circle.safetensors", "net", tie_circle, 0, NULL},
     {34, "34-leading-space.safetensors", "net", leading_space, 0, NULL},
     {35, "35-ten-million-entries.safetensors", "net", many_entries, 5, "more than 1000000 metadata entries"},
     {35, "35-a-million-tensors.safetensors", "net", many_tensors, 5, "more than 1000000 tensors"},
@@ -286,7 +301,7 @@ const HostileCase hostile_safetensors[] = {
     {38, "38-missing-shards.index.json", "net", index_missing_two, 3, "shards: one.safetensors, two.safetensors"},
     {38, "38-tensor-not-in-shard.index.json", "net", index_absent, 3, "\"b\" is not in its shard"},
     {38, "38-two-maps.index.json", "net", index_duplicate, 3, "\"weight_map\" appears twice"},
-    {39, "39-itself.index.json", "net", index_itself, 3, "not a safetensors file"},
+    {39, "39-itself.index.json", "net", index_itself, 3, "an index, not a shard"},
     {40, "40-two-shards.index.json", "net", index_two_shards, 3, "\"a\" is in two shards"},
     {41, "41-total-size.index.json", "net", index_total, 0, "total_size says 9 bytes, the tensors have 8"},
     {41, "41-unmapped.index.json", "net", index_unmapped, 0, "1 tensors of the shards are not in the weight_map"},

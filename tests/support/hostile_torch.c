@@ -68,7 +68,10 @@ PICKLE(runpy, "@runpy._run_code ( 'pass } t R .")
 PICKLE(getattr, "@__builtin__.getattr ( @torch.Size 'x t R .")
 PICKLE(eval, "@builtins.eval ( '1 t R .")
 PICKLE(dotted, "'collections 'OrderedDict.fromkeys #93 ) R .")
-PICKLE(escapes_in_global, "#63 #1b #5b #32 #4a #0a #78 #0a ) R .")
+PICKLE(escapes_in_global, "#63 #6f #73 #0a #1b #5b #32 #4a #0a ) R .")
+PICKLE(dotted_os, "'logging 'os.system #93 " TOUCH)
+PICKLE(method, "@builtins.getattr ( @logging.handlers 'system t R " TOUCH)
+PICKLE(in_partial, "@functools.partial ( @os.system 'touch${IFS}weft-canary t R .")
 PICKLE(no_newline, "#63 #6f #73")
 PICKLE(no_second_newline, "#63 #6f #73 #0a #73")
 
@@ -355,7 +358,7 @@ PICKLE(whole_linear, "@torch.nn.modules.linear.Linear ) #81 } b .")
 PICKLE(whole_own, "@__main__.Net ) #81 } b .")
 WEIGHTS(sparse, "@torch._utils._rebuild_sparse_tensor ( N t R ")
 WEIGHTS(quantised, "@torch._utils._rebuild_qtensor ( N t R ")
-WEIGHTS(quantised_storage, REBUILD(STORAGE("QInt8", "0", "6"), "0", "2 3", "3 1"))
+WEIGHTS(quantised_storage, REBUILD(STORAGE("QInt8", "0", "24"), "0", "2 3", "3 1"))
 WEIGHTS(meta, "@torch._utils._rebuild_meta_tensor_no_storage ( N t R ")
 
 static bool tar(const char *path) {
@@ -374,9 +377,12 @@ static bool tar(const char *path) {
 const HostileCase hostile_torch[] = {
     {42, "42-global.pth", "net", global, 3, "global os.system" MALICIOUS},
     {42, "42-posix.pth", "net", posix_global, 3, "global posix.system" MALICIOUS},
-    {42, "42-escapes.pth", "net", escapes_in_global, 3, "global \\x1b[2J.x" MALICIOUS},
+    {42, "42-escapes.pth", "net", escapes_in_global, 3, "global os.\\x1b[2J" MALICIOUS},
     {43, "43-stack-global.pth", "net", stack_global, 3, "global os.system" MALICIOUS},
-    {43, "43-dotted.pth", "net", dotted, 3, "global collections.OrderedDict.fromkeys" MALICIOUS},
+    {43, "43-dotted.pth", "net", dotted, 3, "without tensors; left out"},
+    {43, "43-dotted-os.pth", "net", dotted_os, 3, "global logging.os.system" MALICIOUS},
+    {45, "45-method.pth", "net", method, 3, "global builtins.getattr" MALICIOUS},
+    {45, "45-partial.pth", "net", in_partial, 3, "global os.system" MALICIOUS},
     {44, "44-inst.pth", "net", inst, 3, "unsupported pickle opcode 0x69 at byte 30"},
     {44, "44-obj.pth", "net", obj, 3, "global os.system" MALICIOUS},
     {45, "45-torch-load.pth", "net", torch_load, 3, "global torch.load" MALICIOUS},
@@ -389,7 +395,7 @@ const HostileCase hostile_torch[] = {
     {47, "47-long-text.pth", "net", long_text, 3, "4294967295 bytes needed, 2 remain"},
     {47, "47-long-text-8.pth", "net", long_text_8, 3, "18446744073709551615 bytes needed, 2 remain"},
     {48, "48-negative-string.pth", "net", negative_string, 3, "string of negative length -1"},
-    {49, "49-long-integer.pth", "net", long_integer, 3, "integer of 255 bytes"},
+    {49, "49-long-integer.pth", "net", long_integer, 3, "255 bytes needed, 2 remain"},
     {49, "49-long-frame.pth", "net", long_frame, 3, "9223372036854775807 bytes needed"},
     {50, "50-unset-memo.pth", "net", unset_memo, 3, "memo index 5 was never set"},
     {51, "51-far-memo.pth", "net", far_memo, 3, "memo index 4294967295, limit 4000000"},
@@ -408,7 +414,7 @@ const HostileCase hostile_torch[] = {
     {54, "54-setitems-on-list.pth", "net", setitems_on_list, 3, "SETITEM on something that is not a dict"},
     {54, "54-build-on-tensor.pth", "net", build_on_tensor, 3, "BUILD on something that takes no state"},
     {55, "55-odd.pth", "net", odd_setitems, 3, "odd number of values"},
-    {55, "55-dict-as-key.pth", "net", dict_as_key, 3, "a dict's key is neither"},
+    {55, "55-dict-as-key.pth", "net", dict_as_key, 3, "a dict's key is a list or a dict"},
     {56, "56-append-to-dict.pth", "net", append_to_dict, 3, "APPEND to something that is not a list"},
     {56, "56-appends-to-tuple.pth", "net", appends_to_tuple, 3, "APPEND to something that is not a list"},
     {57, "57-own-item.pth", "net", own_item, 3, "a value contains itself"},
@@ -507,16 +513,17 @@ const HostileCase hostile_torch[] = {
     {89, "89-no-version.pth", "net", no_version, 3, "no version record"},
     {89, "89-version-0.pth", "net", version_0, 3, "version '0'"},
     {89, "89-version-11.pth", "net", version_11, 3, "version '11'"},
-    {90, "90-script.pth", "net", script, 3, "TorchScript archive"},
+    {90, "90-script.pth", "net", script, 0, "a TorchScript archive: its weights are read, the graph in code/ is not"},
     {91, "91-linear.pth", "net", whole_linear, 3,
-     "needs torch.nn.modules.linear.Linear (a whole pickled module; save a state_dict)"},
-    {91, "91-own.pth", "net", whole_own, 3, "needs __main__.Net (a whole pickled module; save a state_dict)"},
-    {91, "91-module.th", "net", legacy_module, 3, "a whole pickled module; save a state_dict"},
-    {92, "92-sparse.pth", "net", sparse, 3, "needs torch._utils._rebuild_sparse_tensor (a sparse tensor"},
+     "without tensors; left out, not being tensors or plain values: torch.nn"},
+    {91, "91-own.pth", "net", whole_own, 3,
+     "without tensors; left out, not being tensors or plain values: __main__.Net"},
+    {91, "91-module.th", "net", legacy_module, 3, "bytes after the last storage"},
+    {92, "92-sparse.pth", "net", sparse, 3, "\"w\" (a sparse tensor; save it dense)"},
     {92, "92-quantised.pth", "net", quantised, 3, "a quantised tensor"},
     {92, "92-quantised-storage.pth", "net", quantised_storage, 3, "a quantised tensor"},
     {92, "92-meta.pth", "net", meta, 3, "a meta tensor"},
-    {93, "93-parent.tar", "net", tar, 3, "tar archive"},
+    {93, "93-parent.tar", "net", tar, 3, "tar archive: a damaged header"},
     {94, "94-shared.pth", "net", shared_and_expanded, 0, NULL},
     {0},
 };

@@ -25,7 +25,7 @@ static Network *first_network; /* ResNet8 of widths 4, 4, 4, as training begins 
 
 static Network *new_network(const char *architecture, unsigned classes, uint64_t seed) {
     ArchitectureRequest request = {
-        .architecture = architecture, .widths = {4, 4, 4}, .in_channels = 1, .classes = classes};
+        .architecture = architecture, .widths = {4, 4, 4}, .width_count = 3, .in_channels = 1, .classes = classes};
     assert_true(normalisation_parse("none", 1, &request.normalisation, &test_error));
     Network *network = network_create(&request, seed, "fit n", &test_error);
     if (!network) fail_msg("%s", test_error.text);

@@ -60,9 +60,9 @@ static bool run_full(Session *session, const Args *args, Result *result, Error *
     if (!evaluate_run(network, data, NULL, &evaluation, &session->task, err)) return false;
     const int64_t images = (int64_t)evaluation.images;
     const double accuracy = evaluation_accuracy(&evaluation), loss = evaluation.loss;
+    Table *table = report_measure(network, data, session->seed, &session->task, full, err) ? table_new(err) : NULL;
+    evaluation_note(table, &evaluation);
     evaluation_done(&evaluation);
-    if (!report_measure(network, data, session->seed, &session->task, full, err)) return false;
-    Table *table = table_new(err);
     if (!table) return false;
     table_column(table, "images", "", COLUMN_INTEGER);
     table_column(table, "accuracy", "%", COLUMN_REAL);
@@ -107,7 +107,7 @@ static bool attacked_run(Session *session, const Args *args, Result *result, Err
     return ok;
 }
 
-static bool run(Session *session, const Args *args, Result *result, Error *err) {
+static bool measure(Session *session, const Args *args, Result *result, Error *err) {
     const Dataset *data = args_dataset(args, "DATA");
     const char *wish = args_text(args, "corrupt");
     CorruptionChoice choice;
@@ -123,6 +123,18 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     Dataset *dirty = dataset_corrupt(data, choice.first, choice.low, session->seed, &session->task, err);
     bool ok = dirty && run_plain(session, args, dirty, result, err);
     dataset_free(dirty);
+    return ok;
+}
+
+static bool run(Session *session, const Args *args, Result *result, Error *err) {
+    if (!measure(session, args, result, err)) return false;
+    const Network *network = args_network(args, "NET");
+    if (!network->normalise_why) return true;
+    Str text = {0};
+    network_normalisation(network, &text);
+    table_note(result->table, "normalisation", "%s", str_text(&text));
+    const bool ok = str_ok(&text, err);
+    str_done(&text);
     return ok;
 }
 
@@ -163,7 +175,8 @@ const Command command_evaluate = {
         "8-bit pixels. The paper on smoothing does not say its eps: its accuracies fit about 0.3/255, and none of 1/255 to 8/255. The "
         "gradient is exact where the network is sure of a label; the usual float32 one rounds to noise there, which makes a network look "
         "more robust than it is (ResNet20 on CIFAR-10 at 2/255: 29 % where it is 20 %). "
-        "With --corrupt a row for each kind and severity, and under the table the mean "
+        "Where an image has no logits, because they are NaN or infinite, there is no accuracy; how many there are, and the first layer "
+        "that makes such values, is said. With --corrupt a row for each kind and severity, and under the table the mean "
         "accuracy of each kind and of all (ood accuracy).",
     .positionals = positionals,
     .options = options,

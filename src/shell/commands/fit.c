@@ -4,16 +4,16 @@
 #include "../train_options.h"
 #include "../training.h"
 
-/* Channels of the three stages: W,W,W, or W for W, 2W, 4W. */
-static bool parse_widths(const char *text, unsigned widths[3], Error *err) {
+/* Channels of the stages: W,W,..., or W for W, 2W, 4W, ..., of which a family takes as many as it has stages. */
+static bool parse_widths(const char *text, ArchitectureRequest *request, Error *err) {
     enum { MOST = 65536 };
-    unsigned count = 0;
+    unsigned count = 0, *widths = request->widths;
     bool done = true;
     for (const char *at = text; done && at; count++) {
         char word[16];
         uint64_t width;
         const size_t length = strcspn(at, ",");
-        done = count < 3 && length > 0 && length < sizeof word;
+        done = count < WIDTHS_MAX && length > 0 && length < sizeof word;
         if (!done) break;
         memcpy(word, at, length);
         word[length] = '\0';
@@ -21,10 +21,8 @@ static bool parse_widths(const char *text, unsigned widths[3], Error *err) {
         widths[count] = (unsigned)width;
         at = at[length] ? at + length + 1 : NULL;
     }
-    if (!done || count == 2)
-        return error_set(err, STATUS_USAGE, "--widths must be W (for W, 2W, 4W) or W,W,W, not '%s'", text);
-    for (unsigned i = count; i < 3; i++) widths[i] = 2 * widths[i - 1];
-    return true;
+    request->width_count = count;
+    return done || error_set(err, STATUS_USAGE, "--widths must be W (for W, 2W, 4W, ...) or W,W,..., not '%s'", text);
 }
 
 static Normalisation own_normalisation(const Dataset *data) {
@@ -38,7 +36,7 @@ static Network *make_network(Session *session, const Args *args, const Dataset *
     ArchitectureRequest request = {.architecture = args_text(args, "arch"),
                                    .in_channels = data->channels,
                                    .classes = data->classes,
-                                   .projection = args_choice(args, "shortcut") == 1};
+                                   .variants = args_choice(args, "shortcut") == 1 ? "B" : NULL};
     const char *normalise = args_text(args, "normalise"), *widths = args_text(args, "widths");
     if (!data->labels) {
         error_set(err, STATUS_USAGE, "%s has no labels to learn", data->spec);
@@ -47,7 +45,7 @@ static Network *make_network(Session *session, const Args *args, const Dataset *
     const bool own = normalise && strcmp(normalise, "data") == 0;
     if (own || !normalise) request.otherwise = own_normalisation(data);
     if (own) request.normalisation = request.otherwise;
-    if ((widths && !parse_widths(widths, request.widths, err)) ||
+    if ((widths && !parse_widths(widths, &request, err)) ||
         (normalise && !own && !normalisation_parse(normalise, data->channels, &request.normalisation, err)))
         return NULL;
     return network_create(&request, session->seed, args->line, err);
@@ -97,29 +95,30 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
 #define ALPHA_HELP "weight of L_KD beside the cross-entropy (1 where there is a teacher)"
 
 static const ArgSpec positionals[] = {{.name = "NET", .kind = ARG_NEW, .help = "what to call the network"}, {0}};
+#define X(name, channels, means, stds) "|" name
 static const ArgSpec options[] = {
     {.name = "arch",
-     .kind = ARG_TEXT,
+     .kind = ARG_PRESET,
      .value = "ARCH",
-     .choices = "resnet8|resnet14|resnet20|resnet32|resnet44|resnet56|resnet110",
      .required = true,
-     .help = "a CIFAR ResNet of any depth 6n + 2"},
+     .help = "the network to make, such as resnet20 (help architectures), or FILE.lua, a definition of your own"},
     {.name = "data", .kind = ARG_DATASET, .value = "DATA", .required = true, .help = "labelled images to learn"},
     {.name = "on", .kind = ARG_DATASET, .value = "DATA", .help = "measure accuracy on these images, not on --data"},
     {.name = "widths",
      .kind = ARG_TEXT,
      .value = "W[,W,W]",
-     .help = "channels of the three stages, or of the first, which the next double (16,32,64)"},
+     .help = "channels of the stages, or of the first, which the next double; for families that take them "
+             "(CIFAR ResNets: 16,32,64)"},
     {.name = "shortcut",
      .kind = ARG_CHOICE,
      .value = "A|B",
      .choices = "A|B",
      .standard = "A",
-     .help = "where a stage begins: zero channels, or a 1x1 convolution"},
+     .help = "CIFAR ResNets, where a stage begins: zero channels, or a 1x1 convolution"},
     {.name = "normalise",
      .kind = ARG_TEXT,
      .value = "MEAN/STD",
-     .choices = "cifar10|cifar100|fashion-mnist|none|data",
+     .choices = "data" NORMALISATIONS(X),
      .help = "input normalisation (by channels and classes; for others that of the images, as data takes it)"},
     OPTIONS_LENGTH("30 epochs"),
     OPTIONS_WATCH,
@@ -134,6 +133,7 @@ static const ArgSpec options[] = {
     OPTIONS_OPTIMISER("sgd", "0.2", "1e-5", "one-cycle", "learning rate"),
     OPTIONS_EVERY,
     {0}};
+#undef X
 static const char *const examples[] = {
     "fit small --arch resnet8 --widths 8 --data test --epochs 1",
     "fit pupil --arch resnet8 --widths 8 --data test --epochs 1 --teacher base --alpha 2 --temperature 4", NULL};
@@ -143,7 +143,7 @@ const Command command_fit = {
     .group = "Networks",
     .summary = "trains a network from scratch",
     .description =
-        "Trains a CIFAR ResNet of any depth and widths on labelled images: cross-entropy, SGD with Nesterov momentum, a one-cycle "
+        "Makes a network of any architecture (help architectures) and trains it on labelled images: cross-entropy, SGD with Nesterov momentum, a one-cycle "
         "learning rate, weight decay 5e-4, random crops and flips, batch norm with the statistics of the batch. This is where a "
         "source network comes from that you want to study from its first step on, or a stronger teacher: wider (--widths 32) or deeper. "
         "With --teacher NET it is conventional distillation, the comparison that the paper makes with predictors that are guided: the "

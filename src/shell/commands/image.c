@@ -1,4 +1,5 @@
 /* image -- one image of a dataset, drawn in the terminal. */
+#include <string.h>
 #include <math.h>
 
 #include "../attack_options.h"
@@ -77,6 +78,10 @@ static bool add_title(const Args *args, const Dataset *data, uint64_t index, con
     unsigned predicted;
     double probability;
     if (!predict_image(network, data, shown->values, &predicted, &probability, err)) return false;
+    if (isnan(probability)) {
+        str_addf(out, "; %s has no logits for it (NaN or infinite)", args_text(args, "net"));
+        return true;
+    }
     str_addf(out, "; %s says", args_text(args, "net"));
     add_class(data, "", predicted, out);
     str_addf(out, " (%.1f %%)", 100 * probability);
@@ -89,7 +94,8 @@ static bool draw(const Session *session, const Dataset *data, const Shown *shown
     if (!picture_grid(shown->bytes, data->channels, data->height, data->width, output_columns(), session->ascii,
                       session->colours, &grid, err))
         return false;
-    str_addf(out, "%s\n", title);
+    str_add_escaped(out, title, strlen(title)); /* classes are folders' names */
+    str_add(out, "\n");
     chart_grid_text(&grid, session->colours, out);
     chart_grid_done(&grid);
     if (!session->options.interactive) str_add(out, "\n"); /* results of a script stand apart */

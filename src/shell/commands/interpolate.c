@@ -108,7 +108,7 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     const Dataset *data = args_dataset(args, "on");
     if (!read_path(session, args, &path, err)) return false;
     bool *layers = mem_alloc(path.network[0]->layer_count, sizeof *layers, err);
-    if (!layers || !layer_select(path.network[0], NULL, true, layers, err)) {
+    if (!layers || !layer_select(path.network[0], NULL, CHOOSE_ANY, layers, err)) {
         mem_free(layers);
         return false;
     }

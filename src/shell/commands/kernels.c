@@ -23,7 +23,9 @@ const Command command_kernels = {
     .group = "Measuring",
     .summary = "the filters of a layer as small heat maps",
     .description =
-        "One row for every weight: filter, channel, row, column. The chart draws each k x k kernel; a filter is a row of them.",
+        "One row for every weight: filter, channel, row, column. The chart draws each k x k kernel; a filter is a row of them. "
+        "Filters are outputs, also of transposed convolutions. A kernel of one axis is one row; of three axes the planes stand one "
+        "under another; layers that are no convolutions have kernels of one weight.",
     .positionals = positionals,
     .examples = examples,
     .run = run,

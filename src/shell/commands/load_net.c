@@ -3,7 +3,7 @@
 
 static Table *network_summary(const char *name, const Network *network, Error *err) {
     size_t convolutions = 0;
-    for (size_t i = 0; i < network->layer_count; i++) convolutions += network->layers[i].convolution;
+    for (size_t i = 0; i < network->layer_count; i++) convolutions += layer_kind_axes(network->layers[i].kind) > 0;
     Table *table = table_new(err);
     if (!table) return NULL;
     table_column(table, "network", "", COLUMN_TEXT);
@@ -21,7 +21,10 @@ static Table *network_summary(const char *name, const Network *network, Error *e
 
 static bool run(Session *session, const Args *args, Result *result, Error *err) {
     Str path = {0};
-    NetworkOptions options = {.architecture = args_text(args, "arch"), .normalise = args_text(args, "normalise")};
+    NetworkOptions options = {.architecture = args_text(args, "arch"),
+                              .prefix = args_text(args, "prefix"),
+                              .normalise = args_text(args, "normalise"),
+                              .key = args_text(args, "key")};
     result->name = args_text(args, "NAME");
     bool ok = workspace_accepts(session, result->name, OBJECT_NETWORK, err) &&
               path_find(args_text(args, "FILE"), &path, err) &&
@@ -30,7 +33,12 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
               (result->table = network_summary(result->name, result->network, err));
     result->transient = true;
     for (size_t i = 0; ok && i < result->network->note_count; i++)
-        str_addf(&result->message, "%s: %s\n", result->network->notes[i].key, result->network->notes[i].value);
+        output_add_note(&result->message, result->network->notes[i].key, result->network->notes[i].value);
+    if (ok && result->network->normalise_why) {
+        str_add(&result->message, "normalisation: ");
+        network_normalisation(result->network, &result->message);
+        str_add(&result->message, "; --normalise sets another\n");
+    }
     if (ok && result->network->why_unknown)
         str_addf(&result->message,
                  "architecture not recognised (%s): every analysis of weights works, evaluate does not\n",
@@ -42,18 +50,32 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
 static const ArgSpec positionals[] = {{.name = "NAME", .kind = ARG_NEW, .help = "what to call it"},
                                       {.name = "FILE", .kind = ARG_FILE, .help = "a checkpoint, or sample:NAME"},
                                       {0}};
+#define X(name, channels, means, stds) "|" name
+#define Y(name, channels, means, stds) " " name ","
 static const ArgSpec options[] = {
     {.name = "arch",
-     .kind = ARG_TEXT,
+     .kind = ARG_FAMILY,
      .value = "ARCH",
-     .choices = "resnet-cifar",
-     .help = "insist on an architecture (resnet-cifar)"},
+     .help = "insist on an architecture: FAMILY[:VARIANT] (help architectures), or FILE.lua, a definition of your own"},
+    {.name = "prefix",
+     .kind = ARG_TEXT,
+     .value = "P",
+     .help = "take the tensors whose names begin with P, and remove it; by default the prefix under which an "
+             "architecture fits"},
+    {.name = "key",
+     .kind = ARG_TEXT,
+     .value = "PATH",
+     .help = "take the state dict at this dotted path of a PyTorch file, such as state_dict_ema; show FILE lists them"},
     {.name = "normalise",
      .kind = ARG_TEXT,
-     .choices = "cifar10|cifar100|fashion-mnist|none",
+     .choices = &(NORMALISATIONS(X))[1],
      .value = "MEAN/STD",
-     .help = "input normalisation: cifar10, cifar100, fashion-mnist, none, or means/deviations such as .286/.353"},
+     .help =
+         "input normalisation:" NORMALISATIONS(Y) " or means/deviations such as .286/.353; default: that of the file, "
+                                                  "else assumed"},
     {0}};
+#undef X
+#undef Y
 static const char *const examples[] = {"load net other sample:fashion-resnet8 --normalise fashion-mnist", NULL};
 
 const Command command_load_net = {
@@ -61,9 +83,13 @@ const Command command_load_net = {
     .group = "Objects",
     .summary = "opens a trained network",
     .description =
-        "Reads safetensors (single or sharded), PyTorch checkpoints (.pth, .th; nothing in them is run), npz and npy. The "
-        "architecture and the input normalisation are recognised from the names and shapes of the tensors; a network that "
-        "is not recognised still serves every analysis of its weights.",
+        "Reads safetensors, PyTorch checkpoints (.pth, .th, also whole modules and the weights of TorchScript archives; "
+        "nothing in them is run), indexes of shards of both, npz and npy. The "
+        "architecture is recognised from the names and shapes of the tensors; a network that is not recognised still serves every "
+        "analysis of its weights. Weights that the file holds in parts (weight norm, spectral norm, pruning) are folded, with a note; "
+        "a note also says which tensors are no layers (help layers). The input normalisation is that of the file: in its metadata, or "
+        "tensors such as normalize.mean and normalize.std. Else it is assumed from names, channels and classes, and what and why is "
+        "said; --normalise sets another.",
     .positionals = positionals,
     .options = options,
     .examples = examples,

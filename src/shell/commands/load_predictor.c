@@ -54,7 +54,9 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     Str path = {0};
     bool *chosen = NULL;
     PredictorConfig config = predictor_config();
-    PredictorOptions options = {.source = args_network(args, "for"), .usual_order = !args_text(args, "permutation")};
+    PredictorOptions options = {.source = args_network(args, "for"),
+                                .key = args_text(args, "key"),
+                                .usual_order = !args_text(args, "permutation")};
     result->name = args_text(args, "NAME");
     result->transient = true;
     if (settings(args, &config)) options.config = &config;
@@ -72,7 +74,7 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
          lineage_say(&p->lineage[p->lineage_count - 1], args->line, err) &&
          (result->table = summary(result->name, p, err));
     for (size_t i = 0; ok && i < p->note_count; i++)
-        str_addf(&result->message, "%s: %s\n", p->notes[i].key, p->notes[i].value);
+        output_add_note(&result->message, p->notes[i].key, p->notes[i].value);
     mem_free(chosen);
     str_done(&path);
     return ok;
@@ -92,6 +94,10 @@ static const ArgSpec options[] = {
      .kind = ARG_LAYERS,
      .value = "SEL",
      .help = "the layers it predicts (help selectors), of a PyTorch checkpoint; by default those of the architecture"},
+    {.name = "key",
+     .kind = ARG_TEXT,
+     .value = "PATH",
+     .help = "take the state dict at this dotted path of a PyTorch file; show FILE lists them"},
     {.name = "base", .kind = ARG_REAL, .value = "B", .standard = "0.76", .above_min = true, .help = "of the encoding"},
     {.name = "levels",
      .kind = ARG_INTEGER,

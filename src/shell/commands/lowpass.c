@@ -22,7 +22,7 @@ static const ArgSpec options[] = {
      .choices = "1d|2d|raw",
      .standard = "1d",
      .help =
-         "1d: FFT of the flattened kernel, f = min(i, n-i); 2d: of the k x k kernel, radial f; raw: flattened, f = i"},
+         "1d: FFT of the flattened kernel, f = min(i, n-i); 2d: of the kernel along its own axes, radial f; raw: flattened, f = i"},
     {.name = "layers", .kind = ARG_LAYERS, .value = "SEL", .help = "only these convolutions (help selectors)"},
     {.name = "into", .kind = ARG_NEW, .value = "NEW", .required = true, .help = "name of the new network"},
     {0}};
@@ -35,12 +35,13 @@ const Command command_lowpass = {
     .group = "Smoothing",
     .summary = "Gaussian low-pass of convolution kernels by FFT",
     .description =
-        "Filters every k x k kernel of the chosen convolutions and makes a new network. relative_change is the Frobenius norm of what "
-        "changed over that of the weights before.",
+        "Filters every kernel of the chosen convolutions, of one, two or three axes, and makes a new network; other layers have no "
+        "kernels. relative_change is the Frobenius norm of what changed over that of the weights before.",
     .positionals = positionals,
     .options = options,
     .examples = examples,
     .run = run_apply,
     .apply = apply,
+    .layers = CHOOSE_CONVOLUTIONS,
     .table = true,
 };

@@ -19,7 +19,10 @@ static const ArgSpec options[] = {
      .value = "X",
      .required = true,
      .help = "where between them; below 0 and above 1 are beyond A and B"},
-    {.name = "layers", .kind = ARG_LAYERS, .value = "SEL", .help = "only these convolutions; the rest is A's"},
+    {.name = "layers",
+     .kind = ARG_LAYERS,
+     .value = "SEL",
+     .help = "only these layers (help selectors); the rest is A's"},
     {.name = "into", .kind = ARG_NEW, .value = "NEW", .required = true, .help = "name of the new network"},
     {0}};
 static const char *const examples[] = {"mix base smooth --alpha 0.5 --into half",
@@ -37,5 +40,6 @@ const Command command_mix = {
     .examples = examples,
     .run = run_apply,
     .apply = apply,
+    .layers = CHOOSE_ANY,
     .table = true,
 };

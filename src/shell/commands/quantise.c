@@ -12,7 +12,7 @@ static Network *apply(const Network *network, const Args *args, const bool *chos
 
 static bool quantise_network(Session *session, const Args *args, const Network *network, Result *result, Error *err) {
     if (!workspace_accepts(session, args_text(args, "into"), OBJECT_NETWORK, err)) return false;
-    bool *chosen = args_layers(args, network, false, err);
+    bool *chosen = args_layers(args, network, CHOOSE_LAYERS, err);
     result->network = chosen ? apply(network, args, chosen, &session->task, err) : NULL;
     mem_free(chosen);
     if (!result->network) return false;
@@ -106,6 +106,6 @@ const Command command_quantise = {
     .examples = examples,
     .run = run,
     .apply = apply,
-    .linear = true,
+    .layers = CHOOSE_LAYERS,
     .table = true,
 };

@@ -7,8 +7,8 @@
 /* How far the statistics moved: the root mean square over all channels, of the mean in units of the old deviation, and
  * of the variance as the logarithm of new over old. */
 static Table *summary(const char *name, const Network *before, const Network *after, Error *err) {
-    double mean_change = 0, variance_change = 0, channels = 0;
-    int64_t layers = 0;
+    double mean_change = 0, variance_change = 0;
+    int64_t layers = 0, channels = 0, counted = 0;
     for (size_t i = 0; i < before->graph->count; i++) {
         const Op *op = &before->graph->ops[i];
         if (op->kind != OP_BATCH_NORM) continue;
@@ -18,11 +18,15 @@ static Table *summary(const char *name, const Network *before, const Network *af
         layers++;
         for (unsigned c = 0; c < op->out_channels; c++) {
             const double deviation = sqrt((double)variance[c] + (double)op->epsilon);
-            mean_change += pow(((double)now[c] - (double)mean[c]) / deviation, 2);
-            variance_change += pow(
-                log(((double)variance_now[c] + (double)op->epsilon) / ((double)variance[c] + (double)op->epsilon)), 2);
+            const double moved = ((double)now[c] - (double)mean[c]) / deviation;
+            const double grown =
+                log(((double)variance_now[c] + (double)op->epsilon) / ((double)variance[c] + (double)op->epsilon));
+            channels++;
+            if (!isfinite(moved) || !isfinite(grown)) continue;
+            mean_change += moved * moved;
+            variance_change += grown * grown;
+            counted++;
         }
-        channels += op->out_channels;
     }
     Table *table = table_new(err);
     if (!table) return NULL;
@@ -33,9 +37,12 @@ static Table *summary(const char *name, const Network *before, const Network *af
     table_column(table, "log_variance_change", "", COLUMN_REAL);
     table_text(table, name);
     table_integer(table, layers);
-    table_integer(table, (int64_t)channels);
-    table_real(table, sqrt(mean_change / channels));
-    table_real(table, sqrt(variance_change / channels));
+    table_integer(table, channels);
+    table_real(table, counted ? sqrt(mean_change / (double)counted) : (double)NAN);
+    table_real(table, counted ? sqrt(variance_change / (double)counted) : (double)NAN);
+    if (counted < channels)
+        table_note(table, "skipped", "%lld of %lld channels (a mean or variance that is not finite, before or after)",
+                   (long long)(channels - counted), (long long)channels);
     return table_finish(table, err);
 }
 

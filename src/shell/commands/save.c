@@ -24,6 +24,7 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     bool ok = path_expand(args_text(args, "FILE"), &path, err);
     ok = ok && save(object, str_text(&path), args, err);
     struct stat status;
+    if (ok && object->kind == OBJECT_NETWORK) network_save_notes(object->network, str_text(&path), &result->message);
     if (ok && stat(str_text(&path), &status) == 0)
         str_addf(&result->message, "%s: %lld bytes written", str_text(&path), (long long)status.st_size);
     str_done(&path);
@@ -53,7 +54,11 @@ const Command command_save = {
     .summary = "writes a network or a predictor to a file",
     .description =
         "A save is all or nothing: whatever goes wrong, an old file of that name stays whole. A safetensors file also says how "
-        "the object was made; load net and load predictor bring that back. A predictor's file holds its order of kernels too: "
+        "the object was made; load net and load predictor bring that back. A network's tensors keep the dtype that they had in "
+        "their file, those that did not change to the bit; changed ones are rounded to it, which save says. Tied tensors are "
+        "saved once in safetensors (metadata names the other), under each name in npz. Tensors that weft cannot use (complex "
+        "ones) are carried over, and so is the file's own metadata; after a change what is a number, such as an accuracy, is "
+        "left out of it. A predictor's file holds its order of kernels too: "
         "all that is needed to reconstruct beside the source network.",
     .positionals = positionals,
     .options = options,

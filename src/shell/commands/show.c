@@ -71,7 +71,7 @@ static Table *layer_table(const Network *network, const bool *chosen, Error *err
         Str shape = {0};
         shape_text(weight->rank, weight->dim, &shape);
         table_text(table, layer->name);
-        table_text(table, layer->convolution ? "convolution" : "linear");
+        table_text(table, layer_kind_name(layer->kind));
         table_text(table, str_text(&shape));
         table_integer(table, (int64_t)weight->count);
         table_text(table, layer->predicted ? "yes" : "no");
@@ -85,7 +85,7 @@ static Table *layer_table(const Network *network, const bool *chosen, Error *err
                (unsigned long long)layers);
     if (network->normalisation.channels) {
         Str text = {0};
-        normalisation_text(&network->normalisation, &text);
+        network_normalisation(network, &text);
         table_note(table, "normalisation", "%s", str_text(&text));
         str_done(&text);
     }
@@ -125,8 +125,8 @@ static Table *dataset_table(const Dataset *data, Error *err) {
 }
 
 /* Only the header of the file is read. */
-static Table *file_table(const char *path, Error *err) {
-    Checkpoint *checkpoint = checkpoint_open(path, err);
+static Table *file_table(const char *path, const char *key, Error *err) {
+    Checkpoint *checkpoint = checkpoint_open_key(path, key, err);
     Table *table = checkpoint ? table_new(err) : NULL;
     if (table) {
         uint64_t elements = 0;
@@ -149,7 +149,6 @@ static Table *file_table(const char *path, Error *err) {
         table_note(table, "elements", "%llu in %zu tensors", (unsigned long long)elements,
                    checkpoint_count(checkpoint));
         for (size_t i = 0; i < checkpoint_note_count(checkpoint); i++)
-
             numbered_note(table, "note", i, "%s", checkpoint_note(checkpoint, i));
         for (size_t i = 0; i < checkpoint_metadata_count(checkpoint); i++) {
             const KeyValue *entry = checkpoint_metadata(checkpoint, i);
@@ -165,9 +164,16 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     const char *name = args_text(args, "NAME");
     const Object *object = workspace_find(session, name);
     result->transient = args_value(args, "as")->given ? false : true;
-    if (args_text(args, "layers") && (!object || object->kind != OBJECT_NETWORK))
-        return error_set(err, STATUS_USAGE, "--layers is for networks; '%s' is none", name);
-    if (object && object->kind == OBJECT_NETWORK) {
+    const char *asked = args_text(args, "layers") ? "layers" : args_flag(args, "graph") ? "graph" : NULL;
+    if (asked && (!object || object->kind != OBJECT_NETWORK))
+        return error_set(err, STATUS_USAGE, "--%s is for networks; '%s' is none", asked, name);
+    if (args_text(args, "layers") && args_flag(args, "graph"))
+        return error_set(err, STATUS_USAGE, "--graph shows every operation: leave out --layers");
+    if (args_text(args, "key") && (object || !strpbrk(name, "./~")))
+        return error_set(err, STATUS_USAGE, "--key is for files; '%s' is none", name);
+    if (object && object->kind == OBJECT_NETWORK && args_flag(args, "graph")) {
+        result->table = network_graph_table(object->network, err);
+    } else if (object && object->kind == OBJECT_NETWORK) {
         bool none = object->network->layer_count == 0 && !args_text(args, "layers"); /* its totals are worth showing */
         bool *chosen = none ? mem_alloc(0, 1, err) : args_layers(args, object->network, false, err);
         if (chosen) result->table = layer_table(object->network, chosen, err);
@@ -183,7 +189,7 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
         result->plots = object->plots;
     } else if (strpbrk(name, "./~")) {
         Str path = {0};
-        if (path_expand(name, &path, err)) result->table = file_table(str_text(&path), err);
+        if (path_expand(name, &path, err)) result->table = file_table(str_text(&path), args_text(args, "key"), err);
         str_done(&path);
     } else {
         workspace_any(session, name, err);
@@ -195,9 +201,16 @@ static const ArgSpec positionals[] = {
     {.name = "NAME", .kind = ARG_SHOWN, .help = "an object of the workspace, or a checkpoint file by its path"}, {0}};
 static const ArgSpec options[] = {
     {.name = "layers", .kind = ARG_LAYERS, .value = "SEL", .help = "only these layers of a network (help selectors)"},
+    {.name = "graph",
+     .kind = ARG_FLAG,
+     .help = "a network's operations: output shapes, parameters, multiply-adds per image"},
+    {.name = "key",
+     .kind = ARG_TEXT,
+     .value = "PATH",
+     .help = "only the state dict at this dotted path of a PyTorch file"},
     {0}};
 static const char *const examples[] = {
-    "show base", "show smooth --layers stage:2", "show pred", "show test", "show last", NULL};
+    "show base", "show base --graph", "show smooth --layers stage:2", "show pred", "show test", "show last", NULL};
 
 const Command command_show = {
     .name = "show",
@@ -205,8 +218,9 @@ const Command command_show = {
     .summary = "what an object holds, and how it was made",
     .description =
         "Of a network its layers: name, shape, parameters, whether a weight predictor would predict it, bits of quantised weights; "
-        "totals, normalisation and lineage. Of a predictor the layers it predicts with their errors; sizes, compression ratios (CR), settings and "
-        "lineage. Of a dataset its classes, of a table its rows. Of a file its tensors, from the header alone.",
+        "totals, normalisation and lineage; with --graph its operations, in order. Of a predictor the layers it predicts with their errors; sizes, compression ratios (CR), settings and "
+        "lineage. Of a dataset its classes, of a table its rows. Of a file its tensors, from the header alone, with the state "
+        "dicts that --key can choose.",
     .positionals = positionals,
     .options = options,
     .examples = examples,

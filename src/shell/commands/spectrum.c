@@ -26,6 +26,9 @@ const Command command_spectrum = {
     .name = "spectrum",
     .group = "Measuring",
     .summary = "singular values of a layer, or its frequencies",
+    .description =
+        "Singular values of the layer's matrix (help layers), with the share of energy up to each. With --fft the mean magnitude of "
+        "a convolution's kernels per frequency: 1d of the flattened kernel, 2d or 3d along its own axes, by radius.",
     .positionals = positionals,
     .options = options,
     .examples = examples,

@@ -4,7 +4,7 @@
 
 static bool run(Session *session, const Args *args, Result *result, Error *err) {
     const Network *network = args_network(args, "NET"), *versus = args_network(args, "vs");
-    bool *chosen = args_layers(args, network, true, err);
+    bool *chosen = args_layers(args, network, CHOOSE_LAYERS, err);
     if (!chosen) return false;
     result->table = sratio_table(network, versus, chosen, &session->task, err);
     mem_free(chosen);
@@ -29,9 +29,10 @@ const Command command_sratio = {
     .group = "Measuring",
     .summary = "share of energy in the larger half of the singular values",
     .description =
-        "S_ratio of a convolution: its weight as a matrix c_out x (c_in k k), the sum of the squares of the larger half of the "
-        "singular values, divided by the sum over all. Smoother weights have a higher S_ratio. With --vs: both ratios and the "
-        "difference NET2 - NET per layer. The means over all layers and over the last half stand under the table.",
+        "S_ratio of a layer: its weight as a matrix (c_out x (c_in k k) of a convolution, help layers), the sum of the squares of "
+        "the larger half of the singular values, divided by the sum over all. Smoother weights have a higher S_ratio. With --vs: "
+        "both ratios and the difference NET2 - NET per layer. The means stand under the table, over all convolutions and over the "
+        "last half of them, as the paper has them; where no convolution is chosen, over all layers.",
     .positionals = positionals,
     .options = options,
     .examples = examples,

@@ -23,7 +23,10 @@ static const ArgSpec options[] = {
      .max = 1000000,
      .standard = "15",
      .help = "how many of the smallest singular values"},
-    {.name = "layers", .kind = ARG_LAYERS, .value = "SEL", .help = "only these convolutions (help selectors)"},
+    {.name = "layers",
+     .kind = ARG_LAYERS,
+     .value = "SEL",
+     .help = "only these layers, of any kind; by default the convolutions, or all layers where there are none"},
     {.name = "into", .kind = ARG_NEW, .value = "NEW", .required = true, .help = "name of the new network"},
     {0}};
 static const char *const examples[] = {"svscale base --factor 0.5 --layers stage:2 --into quieter", NULL};
@@ -33,12 +36,12 @@ const Command command_svscale = {
     .group = "Smoothing",
     .summary = "scales the last singular values of layers",
     .description =
-        "Multiplies the smallest singular values of each chosen convolution (its weight as a matrix c_out x (c_in k k)) and rebuilds "
-        "the weight.",
+        "Multiplies the smallest singular values of each chosen layer (its weight as a matrix, help layers) and rebuilds the weight.",
     .positionals = positionals,
     .options = options,
     .examples = examples,
     .run = run_apply,
     .apply = apply,
+    .layers = CHOOSE_ANY,
     .table = true,
 };

@@ -188,7 +188,7 @@ static bool split(Sweep *sweep, const bool *chosen, int each, Error *err) {
 static bool read_series(Sweep *sweep, Error *err) {
     const Args *args = sweep->args;
     const char *each = args_text(args, "each");
-    bool *chosen = args_layers(args, sweep->network, !sweep->command->linear, err);
+    bool *chosen = args_layers(args, sweep->network, sweep->command->layers, err);
     bool ok = chosen != NULL;
     if (ok && each) {
         ok = split(sweep, chosen, args_choice(args, "each"), err);

@@ -1,4 +1,4 @@
-/* safetensors_index -- a checkpoint in several safetensors files.
+/* shards -- a checkpoint in several files, safetensors or PyTorch's, and the index that says which tensor is where.
  *
  *   {"metadata":{"total_size":123},"weight_map":{"NAME":"model-00001-of-00002.safetensors", ...}}
  *
@@ -148,20 +148,13 @@ static bool open_shards(const char *path, Reader *reader, Error *err) {
     bool ok = folder != NULL;
     for (size_t i = 0; i < reader->shards && ok; i++) {
         Error why;
-        FileKind kind = FILE_UNKNOWN;
         File *file = file_open_in(folder, reader->shard[i].file, &why);
         if (!file && why.status == STATUS_BAD_INPUT) {
             str_addf(&missing, missing.length ? ", %s" : "%s", reader->shard[i].file);
             continue;
         }
-        ok = file && file_kind(file, &kind, &why);
-        if (ok && kind != FILE_SAFETENSORS) ok = error_set(&why, STATUS_BAD_INPUT, "not a safetensors file");
-        if (!ok) {
-            file_close(file);
-        } else {
-            reader->shard[i].checkpoint = safetensors_open(file, &why);
-            ok = reader->shard[i].checkpoint != NULL;
-        }
+        if (file) reader->shard[i].checkpoint = checkpoint_open_file(file, NULL, true, &why);
+        ok = reader->shard[i].checkpoint != NULL;
         if (!ok) {
             *err = why;
             error_prefix(err, "shard \"%s\"", reader->shard[i].file);
@@ -219,6 +212,11 @@ static bool build(Checkpoint *checkpoint, Index *index, Error *err) {
     const Checkpoint *first = reader->shards > 0 ? reader->shard[0].checkpoint : NULL;
     for (size_t i = 0; first && i < first->metadata_count; i++)
         if (!checkpoint_add_metadata(checkpoint, first->metadata[i].key, first->metadata[i].value, err)) return false;
+    for (size_t i = 0; i < reader->shards; i++)
+        for (size_t k = 0; k < reader->shard[i].checkpoint->note_count; k++)
+            if (!checkpoint_add_note(checkpoint, err, "%s: %s", reader->shard[i].file,
+                                     reader->shard[i].checkpoint->notes[k]))
+                return false;
     uint64_t bytes = checkpoint_bytes(checkpoint);
     if (!index->has_total_size || index->total_size == bytes) return true;
     return checkpoint_add_note(checkpoint, err, "total_size says %llu bytes, the tensors have %llu",
@@ -256,9 +254,24 @@ out:
     return ok;
 }
 
-Checkpoint *safetensors_index_open(File *file, Error *err) {
-    Checkpoint *checkpoint = checkpoint_new(file, file_name(file), "safetensors index", err);
-    if (!checkpoint || read_index(checkpoint, err)) return checkpoint;
+/* What the shards are; "mixed" where they differ. */
+static const char *format_of(const Checkpoint *checkpoint) {
+    const Reader *reader = checkpoint->reader;
+    bool safe = true, torch = true;
+    for (size_t i = 0; i < reader->shards; i++) {
+        const bool is_safe = strcmp(reader->shard[i].checkpoint->format, "safetensors") == 0;
+        safe = safe && is_safe;
+        torch = torch && !is_safe;
+    }
+    return safe ? "safetensors index" : torch ? "PyTorch index" : "index of mixed shards";
+}
+
+Checkpoint *shards_open(File *file, Error *err) {
+    Checkpoint *checkpoint = checkpoint_new(file, file_name(file), "index", err);
+    if (checkpoint && read_index(checkpoint, err)) {
+        checkpoint->format = format_of(checkpoint);
+        return checkpoint;
+    }
     checkpoint_close(checkpoint);
     return NULL;
 }

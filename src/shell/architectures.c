@@ -1,0 +1,68 @@
+/* architectures -- what help, the man page and completion say of them: all from the definitions. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "session.h"
+
+void architecture_folder_set(void) {
+    const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
+    Str folder = {0};
+    if (data && *data == '/')
+        str_addf(&folder, "%s/weft/arch", data);
+    else if (home && *home)
+        str_addf(&folder, "%s/.local/share/weft/arch", home);
+    architecture_folder(folder.length > 0 && !folder.failed ? folder.text : NULL);
+    str_done(&folder);
+}
+
+static void add_family(const ArchitectureInfo *family, Str *out) {
+    Str line = {0};
+    str_addf(out, "  %s%s%s%s\n", family->name, family->own ? " (" : "", family->own ? family->file : "",
+             family->own ? ")" : "");
+    str_addf(&line, "%s.", family->help);
+    help_filled(out, str_text(&line), 6, 100);
+    if (family->repositories[0]) {
+        str_done(&line);
+        str_addf(&line, "Names: %s.", family->repositories);
+        help_filled(out, str_text(&line), 6, 100);
+    }
+    if (family->preset_count > 0) {
+        str_done(&line);
+        str_add(&line, "fit --arch:");
+        for (size_t i = 0; i < family->preset_count; i++)
+            str_addf(&line, "%s%s", i > 0 ? ", " : " ", family->presets[i]);
+        str_add(&line, ".");
+        help_filled(out, str_text(&line), 6, 100);
+    }
+    for (size_t i = 0; i < family->variant_count; i++) {
+        str_done(&line);
+        str_addf(&line, "%s:%s: %s.", family->name, family->variants[i].name, family->variants[i].help);
+        help_filled(out, str_text(&line), 6, 100);
+    }
+    str_done(&line);
+}
+
+void architectures_topic(bool own, Str *out) {
+    Error err;
+    ArchitectureList *list = architecture_list(NULL, &err);
+    if (!list) {
+        str_addf(out, "%s\n", err.text);
+        return;
+    }
+    str_add(out, "load net recognises a network by the names and shapes of its tensors. It removes what wrappers\n"
+                 "put before the names (module., _orig_mod., model., ...); --prefix P says by hand what to remove.\n"
+                 "Names and shapes do not tell strides, activations or pools: load net prints what it assumed.\n"
+                 "A variant chooses otherwise.\n"
+                 "\n"
+                 "  load net a FILE --arch resnet:pool       insist on a family, and choose a variant of it\n"
+                 "  load net a FILE --arch ./mine.lua        take a definition of your own\n"
+                 "  fit a --arch resnet20 --data train       make a new network\n"
+                 "\n"
+                 "A definition is a short Lua file. weft also tries the definitions in $XDG_DATA_HOME/weft/arch\n"
+                 "(else ~/.local/share/weft/arch). CONTRIBUTING.md shows how to write one. The families:\n"
+                 "\n");
+    for (size_t i = 0; i < list->count; i++)
+        if (own || !list->families[i].own) add_family(&list->families[i], out);
+    if (own && list->broken.length > 0) str_addf(out, "\nLeft out:\n%s\n", list->broken.text);
+    architecture_list_free(list);
+}
