@@ -197,9 +197,12 @@ class Nern:
         for layer, w in enumerate(self.convs):
             f, c = np.meshgrid(np.arange(w.shape[0]), np.arange(w.shape[1]), indexing="ij")
             rows.append(np.stack([np.full(f.size, layer), f.ravel(), c.ravel()], 1))
-        index = torch.tensor(np.concatenate(rows)).double()
-        angle = index[:, :, None] * (torch.tensor(0.76, dtype=torch.float64) ** torch.arange(40)) * math.pi
-        self.encoded = torch.stack([angle.sin(), angle.cos()], -1).reshape(len(index), -1).float()
+        index = torch.tensor(np.concatenate(rows))
+        frequencies = math.pi * torch.tensor(0.76, dtype=torch.float64) ** torch.arange(40)
+        self.encoded = torch.empty(len(index), 240)
+        for part, out in zip(index.split(65536), self.encoded.split(65536)):
+            angle = part[:, :, None] * frequencies
+            out.copy_(torch.stack([angle.sin(), angle.cos()], -1).reshape(len(part), -1))
         self.target = torch.cat([F.pad(w, [(3 - w.shape[-1]) // 2] * 4).reshape(-1, 9) for w in self.convs])
         inside = [F.pad(torch.ones_like(w), [(3 - w.shape[-1]) // 2] * 4).reshape(-1, 9) for w in self.convs]
         self.mask = torch.cat(inside) if any(w.shape[-1] < 3 for w in self.convs) else None
