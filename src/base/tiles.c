@@ -80,7 +80,8 @@ TARGET_INLINE __m512i words(__m512 first, __m512 second) {
 }
 
 TARGET_INLINE __mmask16 lanes(size_t from, size_t end) {
-    return from >= end ? 0 : end - from >= SIDE ? 0xffff : (__mmask16)((1u << (end - from)) - 1);
+    const unsigned all = (1u << SIDE) - 1;
+    return (__mmask16)(from >= end ? 0 : end - from >= SIDE ? all : (1u << (end - from)) - 1);
 }
 
 /* The words of numbers 0, 2, ... and 1, 3, ... of 32 neighbours. */

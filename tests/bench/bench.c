@@ -14,10 +14,10 @@
  *   bench fgsm NETWORK BATCH DATA     `evaluate --attack fgsm --eps 2/255` from loaded images on (its batches are its
  * own)
  *
- * The time of a step is the median over BENCH_SECONDS (2) seconds of them; cpu is what all threads computed in a step
- * on average, which other load on the machine disturbs less. A multiply-add counts as two operations; only convolutions
- * and linear layers are counted. Of steps with images, batch_seconds is what it takes to prepare a batch, by a thread
- * of its own, and waited the share of all the time that steps stood still for it.
+ * The time of a step is the median over BENCH_SECONDS (2) seconds of them; cpu, a median too, is what all threads
+ * computed in a step, which other load on the machine disturbs less. A multiply-add counts as two operations; only
+ * convolutions and linear layers are counted. Of steps with images, batch_seconds is what it takes to prepare a batch,
+ * by a thread of its own, and waited the share of all the time that steps stood still for it.
  */
 #include "train/internal.h"
 #include "weft/probe.h"
@@ -52,7 +52,7 @@ static double cpu_seconds(void) {
 }
 
 static bool measure(Case *c, const char *name, const char *of, Error *err) {
-    static double seconds[ROUNDS_MOST];
+    static double seconds[ROUNDS_MOST], computed[ROUNDS_MOST];
     const char *limit_text = getenv("BENCH_SECONDS");
     const double limit = limit_text ? atof(limit_text) : 2;
     size_t rounds = 0;
@@ -60,24 +60,26 @@ static bool measure(Case *c, const char *name, const char *of, Error *err) {
     const double waited = c->batches ? batches_waited(c->batches) : 0;
     const double prepared = c->batches ? batches_prepared(c->batches) : 0;
     fault_arm(FAULT_ALLOC, UINT64_MAX, false);
-    const double begun = clock_seconds(), computed = cpu_seconds();
+    const double begun = clock_seconds();
     while (rounds < ROUNDS_MOST) {
-        const double start = clock_seconds();
+        const double start = clock_seconds(), before = cpu_seconds();
         if (rounds > 0 && start - begun > (rounds < ROUNDS_LEAST ? 5 : 1) * limit) break;
         if (!c->step(c, rounds + 1, err)) return false;
+        computed[rounds] = cpu_seconds() - before;
         seconds[rounds++] = clock_seconds() - start;
     }
-    const double elapsed = clock_seconds() - begun, cpu = (cpu_seconds() - computed) / (double)rounds;
+    const double elapsed = clock_seconds() - begun;
     const uint64_t allocations = fault_disarm();
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
     qsort(seconds, rounds, sizeof *seconds, ascending);
+    qsort(computed, rounds, sizeof *computed, ascending);
     const double median = seconds[rounds / 2];
     printf(
         "{\"case\": \"%s\", \"of\": \"%s\", \"seconds\": %.9f, \"least\": %.9f, \"cpu\": %.9f, \"rounds\": %zu, \"gflops\": %.3f, "
         "\"%s_per_second\": %.1f, \"allocations\": %llu, \"threads\": %u, \"peak_mb\": %.1f",
-        name, of, median, seconds[0], cpu, rounds, c->operations / median / 1e9, c->unit, c->items / median,
-        (unsigned long long)allocations, pool_threads(), (double)usage.ru_maxrss / 1024);
+        name, of, median, seconds[0], computed[rounds / 2], rounds, c->operations / median / 1e9, c->unit,
+        c->items / median, (unsigned long long)allocations, pool_threads(), (double)usage.ru_maxrss / 1024);
     if (c->batches)
         printf(", \"batch_seconds\": %.9f, \"waited\": %.6f",
                (batches_prepared(c->batches) - prepared) / (double)rounds,
