@@ -112,12 +112,12 @@ run-fuzzers: $(FUZZERS)
 			-print_final_stats=1 -verbosity=0 -artifact_prefix=build/fuzz/findings/$$name- \
 			$$words build/fuzz/corpus/$$name $$seeds || exit 1; done
 
-# Benchmarks: beside PyTorch where Debian's python3-torch is there (scripts/bench/engine; build/bench.json), else alone.
+# Benchmarks: beside PyTorch where a Python has it (scripts/bench/engine; build/bench.json), else alone.
 # The other comparisons are in scripts/bench/.
 BENCH_NETWORK ?= samples/fashion-resnet8.safetensors
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/bench*.c)))
 bench: $(BENCHES) $(BUILD)/weft
-	$(Q)if /usr/bin/python3 -c 'import torch' 2>/dev/null && [ -d ../shared/data/checkpoints ]; then scripts/bench/engine; else \
+	$(Q)if scripts/bench/engine python >/dev/null && [ -d ../shared/data/checkpoints ]; then scripts/bench/engine; else \
 		for case in machine peak "forward $(BENCH_NETWORK)" "distil $(BENCH_NETWORK)" "recon $(BENCH_NETWORK) 140" \
 			"recon-exact $(BENCH_NETWORK) 140"; do $(BUILD)/tests/bench/bench $$case || exit 1; done; fi
 

@@ -250,25 +250,27 @@ typedef struct Points {
  * them, marked points are left alone. With `run` (the caller's, locked), those of its log.csv are taken from there, and
  * every other point is added to it as soon as it is known. On failure or cancellation what is done is marked, and kept,
  * all the same; the points that are running when a first cancellation comes are finished. STATUS_WRITE where all went
- * well but the log could not be written (it is tried again with every point); STATUS_BAD_INPUT for another run's log. */
+ * well but the log could not be written (it is tried again with every point); STATUS_BAD_INPUT for another run's log.
+ */
 bool points_run(const Points *points, Run *run, double *results, bool *done, const Task *task, Error *err);
 
 /* ---- numbers and tensors ----------------------------------------------------------------------------------------- */
 
 /* Every element type a file can hold: X(name, safetensors name, bits). */
-#define DTYPES(X)                                                                                                   \
-    X(BOOL, "BOOL", 8)                                                                                              \
-    X(U8, "U8", 8)                                                                                                  \
-    X(I8, "I8", 8)                                                                                                  \
-    X(U16, "U16", 16)                                                                                               \
-    X(I16, "I16", 16)                                                                                               \
-    X(F16, "F16", 16)                                                                                               \
-    X(BF16, "BF16", 16)                                                                                             \
-    X(U32, "U32", 32)                                                                                               \
-    X(I32, "I32", 32)                                                                                               \
-    X(F32, "F32", 32)                                                                                               \
-    X(U64, "U64", 64) X(I64, "I64", 64) X(F64, "F64", 64) X(C64, "C64", 64) X(C128, "C128", 128)                    \
-        X(F8_E4M3, "F8_E4M3", 8) X(F8_E5M2, "F8_E5M2", 8) X(F8_E8M0, "F8_E8M0", 8) X(F8_E4M3FNUZ, "F8_E4M3FNUZ", 8) \
+#define DTYPES(X)                                                                                       \
+    X(BOOL, "BOOL", 8)                                                                                  \
+    X(U8, "U8", 8)                                                                                      \
+    X(I8, "I8", 8)                                                                                      \
+    X(U16, "U16", 16)                                                                                   \
+    X(I16, "I16", 16)                                                                                   \
+    X(F16, "F16", 16)                                                                                   \
+    X(BF16, "BF16", 16)                                                                                 \
+    X(U32, "U32", 32)                                                                                   \
+    X(I32, "I32", 32)                                                                                   \
+    X(F32, "F32", 32)                                                                                   \
+    X(U64, "U64", 64)                                                                                   \
+    X(I64, "I64", 64) X(F64, "F64", 64) X(C64, "C64", 64) X(C128, "C128", 128) X(F8_E4M3, "F8_E4M3", 8) \
+        X(F8_E5M2, "F8_E5M2", 8) X(F8_E8M0, "F8_E8M0", 8) X(F8_E4M3FNUZ, "F8_E4M3FNUZ", 8)              \
             X(F8_E5M2FNUZ, "F8_E5M2FNUZ", 8) X(F4, "F4", 4) X(F6_E2M3, "F6_E2M3", 6) X(F6_E3M2, "F6_E3M2", 6)
 typedef enum DType {
 #define X(name, text, bits) DTYPE_##name,
@@ -307,6 +309,35 @@ void tensor_release(Tensor *tensor);
  */
 void gemm_f32(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, float alpha, const float *a, size_t lda,
               const float *b, size_t ldb, float beta, float *c, size_t ldc);
+
+/* The same product on the CPU's matrix unit (AMX), several times faster, for matrices that are packed once and used
+ * often. A float32 number is taken as the exact sum of three bfloat16 ones: results are as exact as gemm_f32's.
+ * tiles_pack and tiles_multiply may be called only where tiles_available. On the calling thread; no allocation. */
+bool tiles_available(void);
+enum { TILES_SIDE = 16 };
+typedef enum TilesFactor { TILES_LEFT, TILES_RIGHT } TilesFactor;
+/* `rows` of the left factor or columns of the right one, `depth` numbers of each, over which products are summed:
+ * from[row * step + d] where `deep`, else from[d * step + row]. */
+typedef struct TilesSource {
+    const float *from;
+    size_t step, rows, depth;
+    bool deep;
+    bool rough; /* packed for rough products only */
+} TilesSource;
+size_t tiles_size(size_t rows, size_t depth); /* of a packed factor, in numbers of 16 bits */
+void tiles_pack(const TilesSource *source, TilesFactor factor, uint16_t *packed);
+/* out[r][c] = sum over d of left[r][d] right[d][c], + bias[c] (NULL: 0), + out[r][c] where `add`; negative ones are 0
+ * where `relu`, a NaN stays one. `columns`: a multiple of TILES_SIDE. `rough`: twice as fast, each term with a relative
+ * error of up to 2^-15. */
+typedef struct TilesProduct {
+    const uint16_t *left, *right;
+    size_t rows, columns, depth;
+    const float *bias;
+    bool relu, add, rough;
+    float *out;
+    size_t out_step;
+} TilesProduct;
+void tiles_multiply(const TilesProduct *product);
 
 /* ---- tables ------------------------------------------------------------------------------------------------------ */
 

@@ -60,6 +60,13 @@ typedef struct PredictorConfig {
 } PredictorConfig;
 PredictorConfig predictor_config(void); /* METHOD.md's values, hidden 140, permutation in-filter */
 
+/* METHOD.md's values differ for networks of ImageNet's size: those of more predicted weights than this. (CIFAR's
+ * ResNets and MobileNet v1 have up to 3.2 million, ResNet18 has 11.) */
+enum { LARGE_WEIGHTS = 5000000 };
+PermutationKind predictor_usual_order(uint64_t weights); /* in-filter; cross-filter above LARGE_WEIGHTS */
+/* Of the predictor that predictor_new would make: how many kernels, how many weights in them. */
+void predictor_count(const Network *network, const bool *chosen, uint64_t *kernels, uint64_t *weights);
+
 /* ---- predictors -------------------------------------------------------------------------------------------------- */
 
 /* One predicted layer of the source. */
@@ -176,7 +183,8 @@ void mlp_free(Mlp *mlp);
 void mlp_set(Mlp *mlp, const float *parameters);
 /* Predictions of `count` kernels (NULL: all, in order) into out, count x outputs. */
 void mlp_predict(Mlp *mlp, const uint32_t *kernels, size_t count, float *out);
-/* Sum over all kernels of (w^ - w)^2; `targets` and `out` (the predictions): kernel_count x outputs. */
+/* Sum over all kernels of (w^ - w)^2; `targets` and `out` (the predictions; NULL: not wanted): kernel_count x outputs.
+ */
 double mlp_squares(Mlp *mlp, const float *targets, float *out);
 /* One reconstruction pass over a batch of `count` distinct kernels, each counting `times` times (NULL: once):
  *   gradient (parameter_count) = sum over the batch of times * (w^ - w) back-propagated; the caller scales it.
@@ -196,6 +204,7 @@ typedef struct PredictorOptions {
     const Network *source;         /* --for; needed for PyTorch checkpoints, optional for ours */
     const bool *chosen;            /* predicted layers of the source; NULL: the default ones */
     const PredictorConfig *config; /* base, levels, normalisation, permutation, activation; NULL: the defaults */
+    bool usual_order;              /* the permutation is predictor_usual_order's, whatever `config` says */
     const char *key;               /* the dotted path of the state dict to take (checkpoint_open_key); NULL: by itself */
 } PredictorOptions;
 /* Ours (safetensors with configuration, permutation, fingerprint, lineage as metadata), or a reference checkpoint

@@ -145,9 +145,10 @@ typedef struct TrainConfig {
     uint64_t epoch_steps;                           /* what the log calls an epoch */
 } TrainConfig;
 TrainConfig train_config(void); /* METHOD.md's values, 20,000 steps, L_recon alone */
-/* METHOD.md section 5's values for a scheme and the images it trains on (by their classes: CIFAR-10, STL-10, CIFAR-100,
- * ImageNet; NULL: none): weights of the losses, batches. */
-void train_defaults(TrainConfig *config, const Dataset *images);
+/* METHOD.md section 5's values for a scheme, the images it trains on (by their classes: CIFAR-10, STL-10, CIFAR-100,
+ * ImageNet; NULL: none) and the number of predicted weights (LARGE_WEIGHTS; 0: no predictor): weights of the losses,
+ * batches, order of the kernels. */
+void train_defaults(TrainConfig *config, const Dataset *images, uint64_t weights);
 /* And how many steps it takes, once config->epoch_steps is set. */
 uint64_t train_steps(const TrainConfig *config, const Dataset *images);
 const char *train_scheme_name(SchemeKind scheme);

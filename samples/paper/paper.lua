@@ -1,32 +1,42 @@
 -- paper -- what the scripts of samples/paper share: their arguments, and runs that are made once.
 --
---   weft samples/paper/SCRIPT.weft [quick] [net=MODEL] [data=DATA] [teacher=MODEL] [runs=FOLDER] [seeds=N] [trials=N] [cr=C,C,...] [images=STEPS]
+--   weft samples/paper/SCRIPT.weft [quick] [net=MODEL] [arch=ARCH] [epochs=N] [data=DATA] [teacher=MODEL] [runs=FOLDER] [seeds=N] [trials=N]
+--                                  [cr=C,C,...] [hidden=H,H,...] [recon=STEPS] [images=STEPS]
 --
--- DATA is fashion-mnist (as it comes), or cifar10:DIR, cifar100:DIR. A run is kept in FOLDER (runs/paper) under a name that says what it
+-- DATA is fashion-mnist (as it comes), cifar10:DIR, cifar100:DIR, stl10:DIR, or images:DIR[:OPTIONS], a folder with the folders train and
+-- val. The network is that of net=, or with arch= one that is fitted here, for epochs= passes over the training images. A run is kept in FOLDER (runs/paper) under a name that says what it
 -- is: scripts that need the same run share it, and a script that is begun again goes on where it was. quick keeps nothing and
 -- trains for moments on a few of the images that come with weft: it shows that all works, and no more. cr= takes other compression
--- ratios than the script's, trials= another number of them in a progressive round, images= another number of steps on images.
-local P = {quick = false, seeds = 3, trials = 3, net = "sample:fashion-resnet8", data = "fashion-mnist", runs = "runs/paper", cr = "", images = 2350}
+-- ratios than the script's, hidden= other hidden sizes (table9, imagenet), trials= another number of trials in a progressive round, recon= and
+-- images= other numbers of steps on L_recon and on images. A script that has other defaults puts them into `paper` first.
+local P = {quick = false, seeds = 3, trials = 3, epochs = 20, data = "fashion-mnist", runs = "runs/paper", cr = "", hidden_sizes = "",
+  recon_steps = 20000, images = 2350}
+for key, value in pairs(paper or {}) do P[key] = value end
+local also = {teacher = "teacher", net = "net", arch = "arch", hidden = "hidden_sizes", recon = "recon_steps"} -- beside those above
+for _, key in ipairs{"seeds", "trials", "epochs", "data", "runs", "cr", "images"} do also[key] = key end
 for i, word in ipairs(arg) do
   local key, value = word:match("^(%w+)=(.*)$")
   if word == "quick" then P.quick = true
-  elseif key and P[key] or key == "teacher" then P[key] = value
-  else error("unknown argument '" .. word .. "': quick, net=, data=, teacher=, runs=, seeds=, trials=, cr= or images= is meant") end
+  elseif key and also[key] then P[also[key]] = value
+  else error("unknown argument '" .. word .. "': quick, net=, arch=, epochs=, data=, teacher=, runs=, seeds=, trials=, cr=, hidden=, recon= or images= is meant") end
 end
+if not P.net and not P.arch then P.net = "sample:fashion-resnet8" end
 P.seeds = P.quick and 1 or tonumber(P.seeds)
 P.trials = P.quick and 2 or tonumber(P.trials)
-P.steps = P.quick and {recon = 60, progressive = 40, images = 4} or {recon = 20000, progressive = 10000, images = tonumber(P.images)}
+P.steps = P.quick and {recon = 60, progressive = 40, images = 4} or {recon = tonumber(P.recon_steps), progressive = 10000, images = tonumber(P.images)}
 
 -- Networks and data: base, train, test.
-P.parameters = run("load net base " .. P.net).parameters
+local function spec(part)
+  local folder, options = P.data:match("^(images:[^:]*)(.*)$")
+  return folder and folder .. ":" .. (part == "test" and "val" or part) .. options or P.data .. ":" .. part
+end
 if P.quick then
   run("load data train sample:fashion-test --limit 512")
   run("load data test sample:fashion-test --limit 200")
 else
-  run("load data train " .. P.data .. ":train")
-  run("load data test " .. P.data .. ":test")
+  run("load data train " .. spec("train"))
+  run("load data test " .. spec("test"))
 end
-P.source = evaluate{"base", "test"}.accuracy
 
 local function exists(path)
   local file = io.open(path)
@@ -43,6 +53,21 @@ function P.trained(name, command, options)
   end
   options[1] = options[1] or name
   return command(options)
+end
+
+if P.net then
+  P.parameters = run("load net base " .. P.net).parameters
+else
+  P.trained("base", fit, {arch = P.arch, data = "train", on = "test", epochs = P.quick and 1 or tonumber(P.epochs), seed = 1})
+end
+P.source = evaluate{"base", "test"}.accuracy
+
+-- The hidden sizes: those of hidden=, or the script's.
+function P.sizes(full, quick)
+  if P.quick then return quick end
+  local sizes = {}
+  for size in P.hidden_sizes:gmatch("[^,]+") do sizes[#sizes + 1] = math.tointeger(tonumber(size)) end
+  return #sizes > 0 and sizes or full
 end
 
 -- The number of hidden units that gives a compression ratio, of all parameters (METHOD: 240h+h + 3(h^2+h) + 9h+9).
@@ -130,7 +155,7 @@ end
 -- Accuracy on corrupted images (OOD: 19 kinds, 5 severities) and under attack, on the first thousand test images, of the source and of what the
 -- named predictors and networks are: {label, name}, ...
 function P.robustness(models)
-  run("load data few " .. (P.quick and "sample:fashion-test --limit 10" or P.data .. ":test --limit 1000"))
+  run("load data few " .. (P.quick and "sample:fashion-test --limit 10" or spec("test") .. " --limit 1000"))
   local rows = {}
   local function add(label, net)
     local t = evaluate{net, "few", report = "full", seed = 0} -- of the corruptions, the same for all tables

@@ -277,6 +277,11 @@ static bool read_reference(Reading *r, size_t final, const PredictorOptions *opt
         return error_set(err, STATUS_USAGE,
                          "holds the weights of a predictor alone: --for NET says of which network's layers");
     p->config = options->config ? *options->config : predictor_config();
+    if (!options->config || options->usual_order) {
+        uint64_t kernels, weights;
+        predictor_count(options->source, options->chosen, &kernels, &weights);
+        p->config.permutation = predictor_usual_order(weights);
+    }
     return read_sizes(r, final, err) && find_tensors(r, err) &&
            predictor_choose(p, options->source, options->chosen, err) && predictor_measure(p, err) &&
            check_tensors(r, err) && predictor_lay_out(p, err) && read_parameters(r, err) &&

@@ -2,7 +2,7 @@
  *
  * Widths are padded to a multiple of LANES (zero weights, zero activations), so that vectors have no tails. Weights are
  * packed once a step, for the forward and for the backward products (net's dense layers); OpenBLAS has the gradients of
- * weights.
+ * weights. Where the CPU has a matrix unit it has all three products of wide predictors.
  *
  * The first linear layer is separable (METHOD.md section 2): the product of an encoding with its weights is the sum of
  * one row of each of three tables. Its weight gradient is the scatter-sum of the deltas into tables of the same shape,
@@ -16,8 +16,11 @@
 #include <string.h>
 
 enum {
-    ROWS = 512,      /* of a block: OpenBLAS is at its best, and a worker's block stays in its second-level cache */
-    GROUPS_MOST = 16 /* as many gradients are summed */
+    ROWS = 512,       /* of a block: OpenBLAS is at its best, and a worker's block stays in its second-level cache */
+    GROUPS_MOST = 16, /* as many gradients are summed; */
+    GROUPS_WIDE = 8,  /* fewer where they are */
+    GRADIENT_WIDE = 1 << 20, /* numbers, or more */
+    TILES_WIDTH = 256        /* from this width on the matrix unit gains more than packing for it costs */
 };
 
 /* ---- making ------------------------------------------------------------------------------------------------------ */
@@ -99,7 +102,24 @@ static void place_layers(Mlp *mlp) {
         mlp->gradient_size += (size_t)place->out * mlp->width;
         place->bias_gradient = mlp->gradient_size;
         mlp->gradient_size += place->out;
+        place->forward = mlp->tiles_size;
+        mlp->tiles_size += tiles_size(place->out, p->mlp[i].in);
+        place->backward = mlp->tiles_size;
+        mlp->tiles_size += tiles_size(mlp->width, p->mlp[i].out);
     }
+}
+
+static size_t groups_most(const Mlp *mlp) {
+    return mlp->gradient_size < GRADIENT_WIDE ? GROUPS_MOST : GROUPS_WIDE;
+}
+
+/* The weights and, for the matrix unit, a block's rows, packed for the products of a pass. */
+static bool make_packed(Mlp *mlp, Error *err) {
+    if (mlp->packed_size == 0)
+        return (mlp->forward = mem_alloc(mlp->weight_size, sizeof(float), err)) &&
+               (mlp->backward = mem_alloc(mlp->weight_size, sizeof(float), err));
+    return (mlp->tiles = mem_alloc(mlp->tiles_size, sizeof *mlp->tiles, err)) &&
+           (mlp->packed = mem_alloc(2 * mlp->packed_size * mlp->workers, sizeof *mlp->packed, err));
 }
 
 static bool make_buffers(Mlp *mlp, Error *err) {
@@ -108,16 +128,19 @@ static bool make_buffers(Mlp *mlp, Error *err) {
     mlp->workers = pool_threads();
     mlp->worker_size = block * (mlp->linear - 1) * (sums ? 2 : 1) + 2 * block + 2 * (size_t)ROWS * mlp->last;
     mlp->sums = sums ? block * (mlp->linear - 1) : 0;
+    if (mlp->width >= TILES_WIDTH && tiles_available()) {
+        const size_t of_rows = tiles_size(ROWS, widest), of_columns = tiles_size(widest, ROWS);
+        mlp->packed_size = of_rows > of_columns ? of_rows : of_columns;
+    }
     const size_t blocks = mlp->predictor->kernel_count / ROWS + 1, pieces = blocks + 2 * GROUPS_MOST;
-    const size_t groups = blocks < GROUPS_MOST ? blocks : GROUPS_MOST;
+    const size_t groups = blocks < groups_most(mlp) ? blocks : groups_most(mlp);
     uint64_t gradients = 0, scratch = 0, total;
     if (!size_mul(mlp->gradient_size, groups, &gradients) || !size_mul(mlp->worker_size, mlp->workers, &scratch) ||
-        !size_add(gradients, scratch, &total) || !size_mul(total, sizeof(float), &total))
+        !size_add(gradients, scratch, &total) || !size_add(total, mlp->packed_size * mlp->workers, &total) ||
+        !size_mul(total, sizeof(float), &total))
         total = UINT64_MAX;
     return mem_admit(total, "a predictor this large", err) &&
-           (mlp->table = mem_alloc(mlp->table_rows * mlp->width, sizeof(float), err)) &&
-           (mlp->forward = mem_alloc(mlp->weight_size, sizeof(float), err)) &&
-           (mlp->backward = mem_alloc(mlp->weight_size, sizeof(float), err)) &&
+           (mlp->table = mem_alloc(mlp->table_rows * mlp->width, sizeof(float), err)) && make_packed(mlp, err) &&
            (mlp->bias = mem_alloc(widest * mlp->linear, sizeof(float), err)) &&
            (mlp->scratch = mem_alloc(scratch, sizeof(float), err)) &&
            (mlp->gradients = mem_alloc(gradients, sizeof(float), err)) &&
@@ -152,6 +175,8 @@ void mlp_free(Mlp *mlp) {
     mem_free(mlp->table);
     mem_free(mlp->forward);
     mem_free(mlp->backward);
+    mem_free(mlp->tiles);
+    mem_free(mlp->packed);
     mem_free(mlp->bias);
     mem_free(mlp->scratch);
     mem_free(mlp->gradients);
@@ -174,8 +199,15 @@ static void set_layer(Mlp *mlp, unsigned i) {
     const MlpLayer *layer = &mlp->predictor->mlp[i];
     const MlpPlace *place = &mlp->place[i];
     const float *weight = mlp->parameters + layer->weight;
-    dense_pack(weight, 1, layer->in, layer->in, layer->out, mlp->forward + place->weight);
-    dense_pack(weight, layer->in, 1, layer->out, layer->in, mlp->backward + place->weight);
+    if (mlp->tiles) {
+        const TilesSource forward = {weight, layer->in, layer->out, layer->in, true, false};
+        const TilesSource backward = {weight, layer->in, layer->in, layer->out, false, false};
+        tiles_pack(&forward, TILES_RIGHT, mlp->tiles + place->forward);
+        tiles_pack(&backward, TILES_RIGHT, mlp->tiles + place->backward);
+    } else {
+        dense_pack(weight, 1, layer->in, layer->in, layer->out, mlp->forward + place->weight);
+        dense_pack(weight, layer->in, 1, layer->out, layer->in, mlp->backward + place->weight);
+    }
     memcpy(mlp->bias + place->bias, mlp->parameters + layer->bias, layer->out * sizeof(float));
 }
 
@@ -217,9 +249,11 @@ typedef struct Block {
     size_t first, count;
     float *activation;         /* of each hidden layer, ROWS x width */
     bool keep;                 /* all of them are needed afterwards; else two take turns and stay in cache */
+    bool rough;                /* only a sum over many kernels is wanted: 2^-15 is near enough for each */
     float *sum;                /* before the activation, the same; NULL for ReLU */
     float *delta[2];           /* ROWS x width */
     float *prediction, *error; /* ROWS x last */
+    uint16_t *packed[2];       /* rows packed for the matrix unit */
 } Block;
 
 static Block block_of(const Mlp *mlp, unsigned worker) {
@@ -234,6 +268,7 @@ static Block block_of(const Mlp *mlp, unsigned worker) {
     b.delta[1] = at + block;
     b.prediction = at + 2 * block;
     b.error = b.prediction + (size_t)ROWS * mlp->last;
+    for (unsigned i = 0; mlp->tiles && i < 2; i++) b.packed[i] = mlp->packed + (2 * worker + i) * mlp->packed_size;
     return b;
 }
 
@@ -264,16 +299,41 @@ static void first_layer(const Block *block) {
     if (block->sum) mlp_activate(mlp, block->count, to, block->activation);
 }
 
+/* Rows of a block times weights: linear layer i forward, or back. */
+static void through_layer(const Block *block, unsigned i, bool back, bool relu, const float *from, float *out) {
+    const Mlp *mlp = block->mlp;
+    const MlpPlace *place = &mlp->place[i];
+    const MlpLayer *layer = &mlp->predictor->mlp[i];
+    const size_t row = back ? place->out : mlp->width, in = back ? layer->out : layer->in;
+    const size_t columns = back ? mlp->width : place->out;
+    const float *bias = back ? NULL : mlp->bias + place->bias;
+    if (!mlp->tiles) {
+        dense_run((back ? mlp->backward : mlp->forward) + place->weight, bias, relu, from, row, in, block->count,
+                  columns, out);
+        return;
+    }
+    const TilesSource rows = {from, row, block->count, in, true, block->rough};
+    const TilesProduct product = {.left = block->packed[0],
+                                  .right = mlp->tiles + (back ? place->backward : place->forward),
+                                  .rows = block->count,
+                                  .columns = columns,
+                                  .depth = in,
+                                  .bias = bias,
+                                  .relu = relu,
+                                  .rough = block->rough,
+                                  .out = out,
+                                  .out_step = columns};
+    tiles_pack(&rows, TILES_LEFT, block->packed[0]);
+    tiles_multiply(&product);
+}
+
 static void forward(const Block *block) {
     const Mlp *mlp = block->mlp;
     first_layer(block);
     for (unsigned i = 1; i < mlp->linear; i++) {
-        const MlpPlace *place = &mlp->place[i];
         const bool hidden = i + 1 < mlp->linear;
         float *out = hidden ? hidden_at(block, block->sum ? block->sum : block->activation, i) : block->prediction;
-        dense_run(mlp->forward + place->weight, mlp->bias + place->bias, hidden && !block->sum,
-                  hidden_at(block, block->activation, i - 1), mlp->width, mlp->predictor->mlp[i].in, block->count,
-                  place->out, out);
+        through_layer(block, i, false, hidden && !block->sum, hidden_at(block, block->activation, i - 1), out);
         if (hidden && block->sum) mlp_activate(mlp, block->count, out, hidden_at(block, block->activation, i));
     }
 }
@@ -282,9 +342,26 @@ static void forward(const Block *block) {
 static void layer_gradient(const Block *block, unsigned i, const float *delta, float *gradient) {
     const Mlp *mlp = block->mlp;
     const MlpPlace *place = &mlp->place[i];
-    gemm_f32(true, false, place->out, mlp->width, block->count, 1, delta, place->out,
-             block->activation + (size_t)(i - 1) * ROWS * mlp->width, mlp->width, 1, gradient + place->weight_gradient,
-             mlp->width);
+    const float *activation = block->activation + (size_t)(i - 1) * ROWS * mlp->width;
+    float *to = gradient + place->weight_gradient;
+    if (mlp->tiles) {
+        const TilesSource left = {delta, place->out, place->out, block->count, false, false};
+        const TilesSource right = {activation, mlp->width, mlp->width, block->count, false, false};
+        const TilesProduct product = {.left = block->packed[0],
+                                      .right = block->packed[1],
+                                      .rows = place->out,
+                                      .columns = mlp->width,
+                                      .depth = block->count,
+                                      .add = true,
+                                      .out = to,
+                                      .out_step = mlp->width};
+        tiles_pack(&left, TILES_LEFT, block->packed[0]);
+        tiles_pack(&right, TILES_RIGHT, block->packed[1]);
+        tiles_multiply(&product);
+    } else {
+        gemm_f32(true, false, place->out, mlp->width, block->count, 1, delta, place->out, activation, mlp->width, 1, to,
+                 mlp->width);
+    }
     mlp_add_rows(gradient + place->bias_gradient, delta, block->count, place->out);
 }
 
@@ -307,11 +384,9 @@ static void backward(const Block *block, float *gradient) {
     const size_t size = (size_t)ROWS * mlp->width;
     const float *delta = block->error;
     for (unsigned i = mlp->linear - 1; i > 0; i--) {
-        const MlpPlace *place = &mlp->place[i];
         float *next = block->delta[i % 2];
         layer_gradient(block, i, delta, gradient);
-        dense_run(mlp->backward + place->weight, NULL, false, delta, place->out, mlp->predictor->mlp[i].out,
-                  block->count, mlp->width, next);
+        through_layer(block, i, true, false, delta, next);
         mlp_activate_backward(mlp, block->count, (block->sum ? block->sum : block->activation) + (i - 1) * size, next);
         delta = next;
     }
@@ -393,6 +468,7 @@ static void run_piece(void *context, size_t piece, unsigned worker) {
     block.kernels = pass->rest ? pass->rest + first : NULL;
     block.first = first;
     block.count = pass->rest_count - first < ROWS ? pass->rest_count - first : ROWS;
+    block.rough = pass->targets && !pass->out;
     forward(&block);
     if (pass->targets) pass->mlp->squares[piece] = set_error(&block, pass->targets, NULL);
     const unsigned outputs = pass->mlp->predictor->outputs;
@@ -466,10 +542,10 @@ static void collect(Mlp *mlp, size_t groups, float *gradient) {
     }
 }
 
-/* Groups of whole blocks, at most GROUPS_MOST. */
+/* Groups of whole blocks, as few as groups_most says. */
 static void cut(Pass *pass) {
-    const size_t blocks = (pass->count + ROWS - 1) / ROWS;
-    const size_t each = (blocks + GROUPS_MOST - 1) / GROUPS_MOST;
+    const size_t blocks = (pass->count + ROWS - 1) / ROWS, most = groups_most(pass->mlp);
+    const size_t each = (blocks + most - 1) / most;
     pass->group_rows = each * ROWS;
     pass->groups = blocks ? (blocks + each - 1) / each : 0;
 }

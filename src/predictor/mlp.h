@@ -21,6 +21,7 @@ typedef struct MlpRows {
 typedef struct MlpPlace {
     unsigned out; /* padded */
     size_t weight, bias, weight_gradient, bias_gradient;
+    size_t forward, backward; /* into the tiles */
 } MlpPlace;
 
 struct Mlp {
@@ -34,7 +35,10 @@ struct Mlp {
     float *table;                 /* table_rows x width */
     MlpPlace place[MLP_LAYERS_MAX];
     size_t weight_size, gradient_size, worker_size, sums;
-    float *forward, *backward; /* padded weights: in x out, out x in */
+    float *forward, *backward; /* padded weights: in x out, out x in; NULL where there are tiles: */
+    uint16_t *tiles;           /* the same, packed for the CPU's matrix unit; NULL: not used */
+    uint16_t *packed;          /* 2 x packed_size for each worker: a block's rows */
+    size_t tiles_size, packed_size;
     float *bias;
     float *scratch; /* worker_size for each worker */
     unsigned workers;

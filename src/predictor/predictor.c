@@ -18,6 +18,10 @@ PredictorConfig predictor_config(void) {
                              .activation = PREDICTOR_RELU};
 }
 
+PermutationKind predictor_usual_order(uint64_t weights) {
+    return weights > LARGE_WEIGHTS ? PERMUTATION_CROSS_FILTER : PERMUTATION_IN_FILTER;
+}
+
 bool predictor_check_config(const PredictorConfig *config, Error *err) {
     if (config->levels < 1 || config->levels > PREDICTOR_LEVELS_MAX)
         return error_set(err, STATUS_USAGE, "levels %u is not within 1..%d", config->levels, PREDICTOR_LEVELS_MAX);
@@ -115,6 +119,16 @@ bool predictor_choose(Predictor *p, const Network *network, const bool *chosen, 
     if (p->layer_count > 0) return true;
     return error_set(err, STATUS_USAGE, "no layer to predict: %s",
                      chosen ? "none is chosen" : "the architecture names none (--layers chooses)");
+}
+
+void predictor_count(const Network *network, const bool *chosen, uint64_t *kernels, uint64_t *weights) {
+    *kernels = *weights = 0;
+    for (size_t i = 0; i < network->layer_count; i++) {
+        const Tensor *weight = layer_weight(network, &network->layers[i]);
+        if (!(chosen ? chosen[i] : network->layers[i].predicted) || weight->rank != 4) continue;
+        *kernels += weight->dim[0] * weight->dim[1];
+        *weights += weight->count;
+    }
 }
 
 size_t predictor_layer_of(const Predictor *p, size_t kernel) {

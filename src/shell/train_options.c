@@ -22,17 +22,28 @@ void options_predictor(const Args *args, PredictorConfig *config) {
     config->base = args_real(args, "base");
     config->levels = (unsigned)args_integer(args, "levels");
     config->normalisation = (IndexNormalisation)args_choice(args, "normalise-indices");
-    config->permutation = (PermutationKind)args_choice(args, "permutation");
+    if (args_text(args, "permutation")) config->permutation = (PermutationKind)args_choice(args, "permutation");
     config->hidden = (unsigned)args_integer(args, "hidden");
     config->linear = (unsigned)args_integer(args, "linear");
     config->activation = (PredictorActivation)args_choice(args, "activation");
 }
 
-bool options_layers(const Args *args, TrainConfig *config, Error *err) {
+static bool set_layers(const Args *args, TrainConfig *config, Error *err) {
     const char *layers = args_text(args, "layers");
     if (layers && strlen(layers) >= sizeof config->layers) return error_set(err, STATUS_USAGE, "--layers is too long");
     if (layers) strcpy(config->layers, layers);
     return true;
+}
+
+bool options_network(const Args *args, const Network *network, const Dataset *images, TrainConfig *config,
+                     uint64_t *kernels, Error *err) {
+    uint64_t weights;
+    bool *chosen = args_text(args, "layers") ? args_layers(args, network, true, err) : NULL;
+    if (args_text(args, "layers") && !chosen) return false;
+    predictor_count(network, chosen, kernels, &weights);
+    train_defaults(config, images, weights);
+    mem_free(chosen);
+    return set_layers(args, config, err);
 }
 
 void options_kernels(const Args *args, TrainConfig *config) {

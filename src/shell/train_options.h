@@ -14,53 +14,52 @@ extern const char choices_optimisers[], choices_schedules[], choices_samplings[]
     choices_activations[], choices_normalisations[], choices_permutations[], choices_kd_forms[];
 
 /* The predictor: which layers, its MLP, its encoding. */
-#define OPTIONS_PREDICTOR                                                                                       \
-    {.name = "layers",                                                                                          \
-     .kind = ARG_LAYERS,                                                                                        \
-     .value = "SEL",                                                                                            \
-     .help = "which convolutions are predicted (help selectors)"},                                              \
-        {.name = "hidden",                                                                                      \
-         .kind = ARG_INTEGER,                                                                                   \
-         .value = "H",                                                                                          \
-         .min = 1,                                                                                              \
-         .max = 8192,                                                                                           \
-         .standard = "140",                                                                                     \
-         .help = "width of the hidden layers"},                                                                 \
-        {.name = "linear",                                                                                      \
-         .kind = ARG_INTEGER,                                                                                   \
-         .value = "N",                                                                                          \
-         .min = 2,                                                                                              \
-         .max = MLP_LAYERS_MAX,                                                                                 \
-         .standard = "5",                                                                                       \
-         .help = "linear layers of the predictor"},                                                             \
-        {.name = "activation",                                                                                  \
-         .kind = ARG_CHOICE,                                                                                    \
-         .value = "KIND",                                                                                       \
-         .choices = choices_activations + 1,                                                                    \
-         .standard = "relu",                                                                                    \
-         .help = "between the linear layers"},                                                                  \
-        {.name = "permutation",                                                                                 \
-         .kind = ARG_CHOICE,                                                                                    \
-         .value = "ORDER",                                                                                      \
-         .choices = choices_permutations + 1,                                                                   \
-         .standard = "in-filter",                                                                               \
-         .help = "smooth order in which kernels are encoded"},                                                  \
-        {.name = "base",                                                                                        \
-         .kind = ARG_REAL,                                                                                      \
-         .value = "B",                                                                                          \
-         .above_min = true,                                                                                     \
-         .standard = "0.76",                                                                                    \
-         .help = "of the frequencies base^j of the encoding"},                                                  \
-        {.name = "levels",                                                                                      \
-         .kind = ARG_INTEGER,                                                                                   \
-         .value = "N",                                                                                          \
-         .min = 1,                                                                                              \
-         .max = 1000,                                                                                           \
-         .standard = "40",                                                                                      \
-         .help = "frequencies of the encoding"},                                                                \
-    {                                                                                                           \
-        .name = "normalise-indices", .kind = ARG_CHOICE, .value = "HOW", .choices = choices_normalisations + 1, \
-        .standard = "none", .help = "indices divided by the layer's size, the largest size, or as they are"     \
+#define OPTIONS_PREDICTOR                                                                                           \
+    {.name = "layers",                                                                                              \
+     .kind = ARG_LAYERS,                                                                                            \
+     .value = "SEL",                                                                                                \
+     .help = "which convolutions are predicted (help selectors)"},                                                  \
+        {.name = "hidden",                                                                                          \
+         .kind = ARG_INTEGER,                                                                                       \
+         .value = "H",                                                                                              \
+         .min = 1,                                                                                                  \
+         .max = 8192,                                                                                               \
+         .standard = "140",                                                                                         \
+         .help = "width of the hidden layers"},                                                                     \
+        {.name = "linear",                                                                                          \
+         .kind = ARG_INTEGER,                                                                                       \
+         .value = "N",                                                                                              \
+         .min = 2,                                                                                                  \
+         .max = MLP_LAYERS_MAX,                                                                                     \
+         .standard = "5",                                                                                           \
+         .help = "linear layers of the predictor"},                                                                 \
+        {.name = "activation",                                                                                      \
+         .kind = ARG_CHOICE,                                                                                        \
+         .value = "KIND",                                                                                           \
+         .choices = choices_activations + 1,                                                                        \
+         .standard = "relu",                                                                                        \
+         .help = "between the linear layers"},                                                                      \
+        {.name = "permutation",                                                                                     \
+         .kind = ARG_CHOICE,                                                                                        \
+         .value = "ORDER",                                                                                          \
+         .choices = choices_permutations + 1,                                                                       \
+         .help = "order in which kernels are encoded (in-filter; cross-filter above 5 million predicted weights)"}, \
+        {.name = "base",                                                                                            \
+         .kind = ARG_REAL,                                                                                          \
+         .value = "B",                                                                                              \
+         .above_min = true,                                                                                         \
+         .standard = "0.76",                                                                                        \
+         .help = "of the frequencies base^j of the encoding"},                                                      \
+        {.name = "levels",                                                                                          \
+         .kind = ARG_INTEGER,                                                                                       \
+         .value = "N",                                                                                              \
+         .min = 1,                                                                                                  \
+         .max = 1000,                                                                                               \
+         .standard = "40",                                                                                          \
+         .help = "frequencies of the encoding"},                                                                    \
+    {                                                                                                               \
+        .name = "normalise-indices", .kind = ARG_CHOICE, .value = "HOW", .choices = choices_normalisations + 1,     \
+        .standard = "none", .help = "indices divided by the layer's size, the largest size, or as they are"         \
     }
 
 /* L_recon and the batches of kernels. */
@@ -70,7 +69,7 @@ extern const char choices_optimisers[], choices_schedules[], choices_samplings[]
      .value = "N",                                                                                                          \
      .min = 1,                                                                                                              \
      .max = COUNT_MOST,                                                                                                     \
-     .help = "kernels whose gradient a step takes (4096)"},                                                                 \
+     .help = "kernels whose gradient a step takes (4096; 65536 above 5 million predicted weights)"},                        \
         {.name = "sampling",                                                                                                \
          .kind = ARG_CHOICE,                                                                                                \
          .value = "HOW",                                                                                                    \
@@ -231,7 +230,10 @@ extern const char choices_optimisers[], choices_schedules[], choices_samplings[]
     }
 
 void options_predictor(const Args *args, PredictorConfig *config);
-bool options_layers(const Args *args, TrainConfig *config, Error *err);
+/* What follows from the network and its layers that are chosen, and from the images to train on (NULL: none): the
+ * usual values (train_defaults) and the selector. *kernels: how many the predictor will have. */
+bool options_network(const Args *args, const Network *network, const Dataset *images, TrainConfig *config,
+                     uint64_t *kernels, Error *err);
 void options_kernels(const Args *args, TrainConfig *config);
 void options_optimiser(const Args *args, TrainConfig *config);
 void options_images(const Args *args, TrainConfig *config);

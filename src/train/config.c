@@ -31,9 +31,11 @@ static bool large(const Dataset *images) {
     return images && images->classes > 100;
 }
 
-void train_defaults(TrainConfig *config, const Dataset *images) {
+void train_defaults(TrainConfig *config, const Dataset *images, uint64_t weights) {
     const bool fewer = images && (images->classes > 10 || strncmp(images->spec, "stl10", 5) == 0);
     const double joint = large(images) ? 1e-6 : fewer ? 1e-5 : 1e-4;
+    config->predictor.permutation = predictor_usual_order(weights);
+    if (weights > LARGE_WEIGHTS) config->batch = 65536;
     config->recon = config->scheme == SCHEME_RECON || config->scheme == SCHEME_JOINT;
     config->images = (Loss){.temperature = 1};
     if (config->scheme == SCHEME_JOINT) {

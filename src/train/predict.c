@@ -53,7 +53,7 @@ static void recon_step(Learner *learner, uint64_t step, float *gradient, StepLos
     /* Where the error grows suddenly the old scalar would make steps larger still: the batch's own tells. */
     const double own = sqrt(batch / ((double)count * weights / (double)self->predictor->kernel_count));
     if (!whole && own > SUDDEN * learner->scalar)
-        learner->scalar = sqrt(mlp_squares(self->mlp, self->targets, self->predictions) / weights);
+        learner->scalar = sqrt(mlp_squares(self->mlp, self->targets, NULL) / weights);
     const double rms = isfinite(batch) ? learner->scalar : NAN;  /* a refreshed scalar would tell of it only later */
     const double factor = config->recon > 0 ? config->recon : 1; /* a warm-up of distillation is on L_recon */
     *loss = (StepLoss){.loss = factor * recon_value(config, rms),

@@ -6,17 +6,18 @@
  *   bench forward NETWORK [BATCH]     engine_forward
  *   bench distil NETWORK [BATCH]      teacher forward, student forward and backward to all convolution weights (KD)
  *   bench distil-batch NETWORK        the same with gradients of a random 4096 of the kernels only
- *   bench recon NETWORK HIDDEN        a step on the reconstruction loss as `train` takes it (batch 4096, --refresh 20)
- *   bench recon-exact NETWORK HIDDEN  the same with --exact
+ *   bench recon NETWORK HIDDEN [SEL]  a step on the reconstruction loss as `train` takes it, but for those, one in 20,
+ * that evaluate all kernels; SEL: as train's --layers bench recon-exact NETWORK HIDDEN [SEL]  the same with --exact
  *   bench phase2 NETWORK HIDDEN DATA  a whole step of `train --scheme distil`, from loading its images on
  *   bench joint NETWORK HIDDEN DATA   the same of `--scheme joint`
  *   bench fit NETWORK BATCH DATA      the same of `fit`
  *   bench fgsm NETWORK BATCH DATA     `evaluate --attack fgsm --eps 2/255` from loaded images on (its batches are its
  * own)
  *
- * The time of a step is the median over BENCH_SECONDS (2) seconds of them. A multiply-add counts as two operations;
- * only convolutions and linear layers are counted. Of steps with images, batch_seconds is what it takes to prepare a
- * batch, by a thread of its own, and waited the share of all the time that steps stood still for it.
+ * The time of a step is the median over BENCH_SECONDS (2) seconds of them; cpu, a median too, is what all threads
+ * computed in a step, which other load on the machine disturbs less. A multiply-add counts as two operations; only
+ * convolutions and linear layers are counted. Of steps with images, batch_seconds is what it takes to prepare a batch,
+ * by a thread of its own, and waited the share of all the time that steps stood still for it.
  */
 #include "train/internal.h"
 #include "weft/probe.h"
@@ -26,6 +27,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 
 enum { ROUNDS_MOST = 100000, ROUNDS_LEAST = 5 };
 
@@ -42,8 +44,15 @@ static int ascending(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
+/* What all threads of the process have computed so far, in seconds. */
+static double cpu_seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
 static bool measure(Case *c, const char *name, const char *of, Error *err) {
-    static double seconds[ROUNDS_MOST];
+    static double seconds[ROUNDS_MOST], computed[ROUNDS_MOST];
     const char *limit_text = getenv("BENCH_SECONDS");
     const double limit = limit_text ? atof(limit_text) : 2;
     size_t rounds = 0;
@@ -52,9 +61,11 @@ static bool measure(Case *c, const char *name, const char *of, Error *err) {
     const double prepared = c->batches ? batches_prepared(c->batches) : 0;
     fault_arm(FAULT_ALLOC, UINT64_MAX, false);
     const double begun = clock_seconds();
-    while (rounds < ROUNDS_MOST && (rounds < ROUNDS_LEAST || clock_seconds() - begun < limit)) {
-        const double start = clock_seconds();
+    while (rounds < ROUNDS_MOST) {
+        const double start = clock_seconds(), before = cpu_seconds();
+        if (rounds > 0 && start - begun > (rounds < ROUNDS_LEAST ? 5 : 1) * limit) break;
         if (!c->step(c, rounds + 1, err)) return false;
+        computed[rounds] = cpu_seconds() - before;
         seconds[rounds++] = clock_seconds() - start;
     }
     const double elapsed = clock_seconds() - begun;
@@ -62,11 +73,13 @@ static bool measure(Case *c, const char *name, const char *of, Error *err) {
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
     qsort(seconds, rounds, sizeof *seconds, ascending);
+    qsort(computed, rounds, sizeof *computed, ascending);
     const double median = seconds[rounds / 2];
-    printf("{\"case\": \"%s\", \"of\": \"%s\", \"seconds\": %.9f, \"least\": %.9f, \"rounds\": %zu, \"gflops\": %.3f, "
-           "\"%s_per_second\": %.1f, \"allocations\": %llu, \"threads\": %u, \"peak_mb\": %.1f",
-           name, of, median, seconds[0], rounds, c->operations / median / 1e9, c->unit, c->items / median,
-           (unsigned long long)allocations, pool_threads(), (double)usage.ru_maxrss / 1024);
+    printf(
+        "{\"case\": \"%s\", \"of\": \"%s\", \"seconds\": %.9f, \"least\": %.9f, \"cpu\": %.9f, \"rounds\": %zu, \"gflops\": %.3f, "
+        "\"%s_per_second\": %.1f, \"allocations\": %llu, \"threads\": %u, \"peak_mb\": %.1f",
+        name, of, median, seconds[0], computed[rounds / 2], rounds, c->operations / median / 1e9, c->unit,
+        c->items / median, (unsigned long long)allocations, pool_threads(), (double)usage.ru_maxrss / 1024);
     if (c->batches)
         printf(", \"batch_seconds\": %.9f, \"waited\": %.6f",
                (batches_prepared(c->batches) - prepared) / (double)rounds,
@@ -217,6 +230,7 @@ typedef struct Training {
     Learner learner;
     Optimiser *optimiser;
     float *gradient;
+    bool *chosen; /* layers; NULL: the usual ones */
 } Training;
 
 static bool training_step(Case *c, uint64_t number, Error *err) {
@@ -227,14 +241,24 @@ static bool training_step(Case *c, uint64_t number, Error *err) {
     return true;
 }
 
-/* As `train` and `fit` have it where nothing is said; `number`: hidden width, of `fit` images of a batch. */
-static void configure(Training *t, const char *kind, unsigned number) {
+static bool choose_layers(Training *t, const char *layers, Error *err) {
+    if (!*layers) return true;
+    return (t->chosen = mem_alloc(t->network->layer_count, sizeof *t->chosen, err)) &&
+           layer_select(t->network, layers, true, t->chosen, err);
+}
+
+/* As `train` and `fit` have it where nothing is said; `number`: hidden width, of `fit` images of a batch. The order of
+ * kernels is left as it is: it takes a while to make, and no step depends on it. */
+static bool configure(Training *t, const char *kind, unsigned number, const char *layers, Error *err) {
     TrainConfig *config = &t->job.config;
+    uint64_t kernels, weights;
     *config = train_config();
     config->seed = 1;
     config->steps = UINT64_MAX; /* no step is the last */
     config->augment = true;
-    config->predictor.hidden = number;
+    if (!choose_layers(t, layers, err)) return false;
+    predictor_count(t->network, t->chosen, &kernels, &weights);
+    snprintf(config->layers, sizeof config->layers, "%s", layers);
     if (strcmp(kind, "phase2") == 0) config->scheme = SCHEME_DISTIL;
     if (strcmp(kind, "joint") == 0) config->scheme = SCHEME_JOINT;
     if (strcmp(kind, "recon-exact") == 0) config->refresh = 1;
@@ -244,7 +268,10 @@ static void configure(Training *t, const char *kind, unsigned number) {
         config->optimiser.weight_decay = 5e-4;
         config->image_batch = number;
     }
-    train_defaults(config, t->images);
+    train_defaults(config, t->images, weights);
+    config->predictor.hidden = number;
+    config->predictor.permutation = PERMUTATION_NONE;
+    return true;
 }
 
 /* Images that are a whole number of batches: all steps are alike. */
@@ -277,7 +304,7 @@ static bool count_network(Case *c, const Training *t, double share, Error *err) 
 static bool count_operations(Case *c, const Training *t, Error *err) {
     const TrainConfig *config = &t->job.config;
     if (config->scheme == SCHEME_FIT) return count_network(c, t, 1, err);
-    Predictor *predictor = predictor_new(t->network, NULL, &config->predictor, 1, "bench", NULL, err);
+    Predictor *predictor = predictor_new(t->network, t->chosen, &config->predictor, 1, "bench", NULL, err);
     if (!predictor) return false;
     const size_t all = predictor->kernel_count, batch = config->batch < all ? config->batch : all;
     const double refreshed = (double)(all - batch) / (double)config->refresh;
@@ -288,28 +315,29 @@ static bool count_operations(Case *c, const Training *t, Error *err) {
     return !t->images || count_network(c, t, (double)batch / (double)all, err);
 }
 
-static bool training(const char *kind, const char *path, unsigned number, const char *data, Error *err) {
+static bool training(const char *kind, const char *path, unsigned number, const char *data, const char *layers,
+                     Error *err) {
     Training t = {.job = {.name = "bench", .command = "bench"}};
     Learner *learner = &t.learner;
     Case c = {.step = training_step, .context = &t};
     bool done = (t.network = network_load(path, NULL, err)) &&
                 (!data || load_images(&t, data, strcmp(kind, "fit") == 0 ? number : 256, err));
-    configure(&t, kind, number);
     t.job.source = t.network;
     t.job.images = t.images;
-    done = done && learner_new(learner, &t.job.config, &t.job, NULL, err) && count_operations(&c, &t, err) &&
-           (t.gradient = mem_alloc(learner->count, sizeof(float), err)) &&
+    done = done && configure(&t, kind, number, layers, err) && learner_new(learner, &t.job.config, &t.job, NULL, err) &&
+           count_operations(&c, &t, err) && (t.gradient = mem_alloc(learner->count, sizeof(float), err)) &&
            (t.optimiser = optimiser_new(&t.job.config.optimiser, learner->blocks, learner->block_count,
                                         learner->parameters, learner->count, err));
     if (done) {
         char of[128];
         c.batches = learner->batches;
-        snprintf(of, sizeof of, "%s, %s %u", t.network->architecture,
+        snprintf(of, sizeof of, "%s, %s %u", t.network->graph ? t.network->architecture : "-",
                  t.job.config.scheme == SCHEME_FIT ? "batch" : "hidden", number);
         done = measure(&c, kind, of, err);
     }
     optimiser_free(t.optimiser);
     mem_free(t.gradient);
+    mem_free(t.chosen);
     learner_done(learner);
     dataset_free(t.images);
     network_free(t.network);
@@ -354,7 +382,7 @@ static bool attacks(const char *path, const char *data, Error *err) {
 
 static int usage(void) {
     fputs(
-        "usage: bench machine | peak | forward|distil|distil-batch NETWORK [BATCH] | recon|recon-exact NETWORK HIDDEN\n"
+        "usage: bench machine | peak | forward|distil|distil-batch NETWORK [BATCH] | recon|recon-exact NETWORK HIDDEN [SEL]\n"
         "       bench phase2|joint NETWORK HIDDEN DATA | fit|fgsm NETWORK BATCH DATA\n",
         stderr);
     return 2;
@@ -377,11 +405,11 @@ int main(int argc, char **argv) {
     } else if (pass && argc > 2) {
         done = passes(kind, argv[2], number, &err);
     } else if (strncmp(kind, "recon", 5) == 0 && argc > 3) {
-        done = training(kind, argv[2], number, NULL, &err);
+        done = training(kind, argv[2], number, NULL, argc > 4 ? argv[4] : "", &err);
     } else if (strcmp(kind, "fgsm") == 0 && argc > 4) {
         done = attacks(argv[2], argv[4], &err);
     } else if (images && argc > 4) {
-        done = training(kind, argv[2], number, argv[4], &err);
+        done = training(kind, argv[2], number, argv[4], "", &err);
     } else {
         return usage();
     }

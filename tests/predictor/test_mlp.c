@@ -203,6 +203,10 @@ static void compare_with_plain(const Predictor *p, const Network *network) {
             fail_msg("activation %d, parameter %zu of layer %u: %g, finite difference %g", p->config.activation, at,
                      layer, (double)gradient[at], (up - down) / (2 * step));
     }
+    double squares = 0;
+    for (uint32_t k = 0; k < p->kernel_count; k++)
+        squares += 2 * plain_loss(p, parameters, targets, &k, (const uint16_t[]){1}, 1);
+    assert_true(fabs((batch + rest) / squares - 1) < 1e-6);
     float out[64 * 64];
     mlp_predict(mlp, kernels, count, out);
     for (size_t i = 0; i < count; i++) {
@@ -245,16 +249,37 @@ static void plain_activations(void **state) {
     network_free(network);
 }
 
+/* Where the CPU has a matrix unit its products are used from some width on. */
+static void plain_wide(void **state) {
+    static const PredictorActivation activations[] = {PREDICTOR_RELU, PREDICTOR_GELU};
+    (void)state;
+    Network *network = mixed_network();
+    bool *all = handmade_all(network);
+    for (unsigned i = 0; i < 2; i++) {
+        PredictorConfig config = predictor_config();
+        Error err;
+        config.levels = 5;
+        config.hidden = 270;
+        config.linear = 4;
+        config.activation = activations[i];
+        Predictor *p = predictor_new(network, all, &config, 5, "train", NULL, &err);
+        if (!p) fail_msg("%s", err.text);
+        compare_with_plain(p, network);
+        predictor_free(p);
+    }
+    mem_free(all);
+    network_free(network);
+}
+
 /* ---- passes agree, whatever the threads -------------------------------------------------------------------------- */
 
-static void passes_agree(void **state) {
-    (void)state;
+static void agree(unsigned hidden) {
     static const HandmadeLayer layers[] = {{"a", 4, {64, 24, 3, 3}}, {"b", 4, {40, 64, 3, 3}}};
     Network *network = handmade_network(layers, 2, 9);
     bool *all = handmade_all(network);
     PredictorConfig config = predictor_config();
     Error err;
-    config.hidden = 33;
+    config.hidden = hidden;
     config.permutation = PERMUTATION_NONE;
     Predictor *p = predictor_new(network, all, &config, 5, "train", NULL, &err);
     assert_non_null(p);
@@ -312,11 +337,18 @@ static void passes_agree(void **state) {
     network_free(network);
 }
 
+static void passes_agree(void **state) {
+    (void)state;
+    agree(33);
+    agree(260); /* on the matrix unit, where there is one */
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(oracle_hidden_32),
         cmocka_unit_test(oracle_hidden_140),
         cmocka_unit_test(plain_activations),
+        cmocka_unit_test(plain_wide),
         cmocka_unit_test(passes_agree),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

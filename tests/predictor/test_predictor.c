@@ -68,6 +68,49 @@ static void lays_out(void **state) {
     network_free(network);
 }
 
+/* Torchvision's ResNet18: the 3x3 convolutions of layer1 to layer4. */
+static Network *resnet18(void) {
+    enum { LAYERS = 16 };
+    static char names[LAYERS][32];
+    HandmadeLayer layers[LAYERS];
+    for (unsigned i = 0; i < LAYERS; i++) {
+        const unsigned stage = i / 4, width = 64u << stage;
+        snprintf(names[i], sizeof names[i], "layer%u.%u.conv%u", stage + 1, i % 4 / 2, i % 2 + 1);
+        layers[i] = (HandmadeLayer){names[i], 4, {width, i % 4 == 0 && stage > 0 ? width / 2 : width, 3, 3}};
+    }
+    return handmade_network(layers, LAYERS, 1);
+}
+
+/* Compression ratios of the paper's Appendix E, of predicted weights alone; what is usual for networks of that size. */
+static void measures_as_published(void **state) {
+    static const struct {
+        unsigned hidden;
+        double ratio;
+    } published[] = {{700, 0.15}, {1024, 0.31}, {1372, 0.55}};
+    (void)state;
+    Network *network = resnet18();
+    bool chosen[16];
+    uint64_t kernels, weights;
+    for (unsigned i = 0; i < 16; i++) chosen[i] = true;
+    predictor_count(network, chosen, &kernels, &weights);
+    assert_int_equal(kernels, 1220608);
+    assert_int_equal(weights, 10985472);
+    assert_int_equal(predictor_usual_order(weights), PERMUTATION_CROSS_FILTER);
+    assert_int_equal(predictor_usual_order(3206976), PERMUTATION_IN_FILTER); /* MobileNet v1 */
+    for (size_t i = 0; i < sizeof published / sizeof *published; i++) {
+        PredictorConfig config = predictor_config();
+        config.hidden = published[i].hidden;
+        config.permutation = PERMUTATION_NONE;
+        Predictor *p = made(network, chosen, &config);
+        assert_int_equal(p->kernel_count, kernels);
+        assert_int_equal(p->weight_count, weights);
+        if (fabs((double)p->parameter_count / (double)weights - published[i].ratio) > 0.005)
+            fail_msg("hidden %u: %zu parameters", published[i].hidden, p->parameter_count);
+        predictor_free(p);
+    }
+    network_free(network);
+}
+
 /* Uniform within 1 / sqrt(in) of each layer, from the seed alone. */
 static void initialises(void **state) {
     (void)state;
@@ -371,7 +414,7 @@ static void survives_lack_of_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lays_out),
+        cmocka_unit_test(lays_out), cmocka_unit_test(measures_as_published),
         cmocka_unit_test(initialises),
         cmocka_unit_test(refuses_bad_settings),
         cmocka_unit_test(counts_as_published),

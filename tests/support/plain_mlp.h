@@ -6,7 +6,7 @@
 
 #include "weft/predictor.h"
 
-enum { PLAIN_WIDEST = 256 }; /* of a layer, and of the encoding */
+enum { PLAIN_WIDEST = 320 }; /* of a layer, and of the encoding */
 
 /* The index triple's encoding by its formula, with normalisation: as many values as the first layer takes. */
 void plain_encoding(const Predictor *p, size_t kernel, double *out);

@@ -23,7 +23,7 @@ static Error test_error;
 static TrainJob image_job(const char *folder, SchemeKind scheme) {
     TrainJob job = runs_job(folder);
     job.config.scheme = scheme;
-    train_defaults(&job.config, runs_data);
+    train_defaults(&job.config, runs_data, 0);
     job.images = runs_data;
     job.config.batch = 300;
     job.config.image_batch = 8;

@@ -35,7 +35,7 @@ static Network *new_network(const char *architecture, unsigned classes, uint64_t
 static TrainJob fit_job(const char *folder) {
     TrainJob job = runs_job(folder);
     job.config.scheme = SCHEME_FIT;
-    train_defaults(&job.config, runs_data);
+    train_defaults(&job.config, runs_data, 0);
     job.config.optimiser = optimiser_config(OPTIMISER_SGD);
     job.config.optimiser.weight_decay = 5e-4;
     job.config.schedule = SCHEDULE_ONE_CYCLE;

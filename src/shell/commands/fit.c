@@ -55,7 +55,7 @@ static bool set_config(Session *session, const Args *args, const Dataset *data, 
     *config = train_config();
     config->scheme = SCHEME_FIT;
     config->seed = session->seed;
-    train_defaults(config, data);
+    train_defaults(config, data, 0);
     config->optimiser.kind = OPTIMISER_SGD;
     options_optimiser(args, config);
     if (config->optimiser.kind == OPTIMISER_SGD) config->optimiser.weight_decay = 5e-4;

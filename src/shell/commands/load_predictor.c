@@ -29,7 +29,7 @@ static bool settings(const Args *args, PredictorConfig *config) {
     config->base = args_real(args, "base");
     config->levels = (unsigned)args_integer(args, "levels");
     config->normalisation = (IndexNormalisation)args_choice(args, "normalise-indices");
-    config->permutation = (PermutationKind)args_choice(args, "permutation");
+    if (args_text(args, "permutation")) config->permutation = (PermutationKind)args_choice(args, "permutation");
     config->activation = (PredictorActivation)args_choice(args, "activation");
     return given;
 }
@@ -54,7 +54,9 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     Str path = {0};
     bool *chosen = NULL;
     PredictorConfig config = predictor_config();
-    PredictorOptions options = {.source = args_network(args, "for"), .key = args_text(args, "key")};
+    PredictorOptions options = {.source = args_network(args, "for"),
+                                .key = args_text(args, "key"),
+                                .usual_order = !args_text(args, "permutation")};
     result->name = args_text(args, "NAME");
     result->transient = true;
     if (settings(args, &config)) options.config = &config;
@@ -113,9 +115,9 @@ static const ArgSpec options[] = {
     {.name = "permutation",
      .kind = ARG_CHOICE,
      .value = "ORDER",
-     .standard = "in-filter",
      .choices = &(PERMUTATIONS(X))[1],
-     .help = "the order of kernels by which they are encoded"},
+     .help =
+         "the order of kernels by which they are encoded (in-filter; cross-filter above 5 million predicted weights)"},
     {.name = "activation",
      .kind = ARG_CHOICE,
      .value = "NAME",

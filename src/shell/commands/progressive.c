@@ -3,15 +3,17 @@
 #include "../train_options.h"
 
 static bool set_config(Session *session, const Args *args, TrainConfig *config, Error *err) {
+    uint64_t kernels;
     *config = train_config();
     config->seed = session->seed;
+    if (!options_network(args, args_network(args, "NET"), NULL, config, &kernels, err)) return false;
     options_kernels(args, config);
     options_predictor(args, &config->predictor);
     options_optimiser(args, config);
     config->steps = 10000;
     options_count(args, "steps", &config->steps);
     options_every(args, config);
-    return options_layers(args, config, err) && options_check_kernels(args, config, err) &&
+    return options_check_kernels(args, config, err) &&
            options_check_optimiser(args, config, err);
 }
 
