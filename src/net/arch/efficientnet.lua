@@ -136,7 +136,8 @@ family{
     local function kernel(s) return dim(("blocks.%d.0.conv_dw.weight"):format(s), 3) end
     local squeezed = has("blocks.0.0.se") or has("blocks.2.0.se") or has("blocks.3.0.se") or has("blocks.4.0.se")
     if has("conv_head") and not has("bn2") then
-      kind, o.se_act, o.gate = "MobileNetV3", relu, hard_sigmoid
+      -- mobilenetv3_rw, whose head has no bias, squeezes with the block's own activation
+      kind, o.se_act, o.gate = "MobileNetV3", has("conv_head.bias") and relu or nil, hard_sigmoid
     elseif not has("blocks.0.0.conv_exp") and not has("blocks.0.0.conv") and not has("blocks.1.0.conv_pwl") and
         has("blocks.1.0.conv_dw") then
       kind, act, o.separable = "MobileNet", relu6, true
