@@ -457,23 +457,34 @@ static void run_group(const Pass *pass, size_t group, unsigned worker) {
     }
 }
 
+/* Kernels first .. end of a piece of those outside the batch. */
+static void run_rest(const Pass *pass, Block *block, size_t piece, size_t first, size_t end) {
+    const Mlp *mlp = pass->mlp;
+    const unsigned outputs = mlp->predictor->outputs;
+    block->kernels = pass->rest ? pass->rest + first : NULL;
+    block->first = first;
+    block->count = end - first;
+    forward(block);
+    if (pass->targets) mlp->squares[piece] += set_error(block, pass->targets, NULL);
+    for (size_t row = 0; pass->out && row < block->count; row++)
+        memcpy(pass->out + (first + row) * outputs, block->prediction + row * mlp->last, outputs * sizeof(float));
+}
+
 static void run_piece(void *context, size_t piece, unsigned worker) {
     const Pass *pass = context;
     if (piece < pass->groups) {
         run_group(pass, piece, worker);
         return;
     }
-    const size_t first = (piece - pass->groups) * ROWS;
-    Block block = block_of(pass->mlp, worker);
-    block.kernels = pass->rest ? pass->rest + first : NULL;
-    block.first = first;
-    block.count = pass->rest_count - first < ROWS ? pass->rest_count - first : ROWS;
+    const Mlp *mlp = pass->mlp;
+    const size_t begin = (piece - pass->groups) * ROWS, left = pass->rest_count - begin;
+    const size_t end = left < ROWS ? pass->rest_count : begin + ROWS;
+    const size_t rows = mlp->tiles ? ROWS / 2 : ROWS; /* rows and what is packed of them in the second-level cache */
+    Block block = block_of(mlp, worker);
     block.rough = pass->targets && !pass->out;
-    forward(&block);
-    if (pass->targets) pass->mlp->squares[piece] = set_error(&block, pass->targets, NULL);
-    const unsigned outputs = pass->mlp->predictor->outputs;
-    for (size_t row = 0; pass->out && row < block.count; row++)
-        memcpy(pass->out + (first + row) * outputs, block.prediction + row * pass->mlp->last, outputs * sizeof(float));
+    if (pass->targets) mlp->squares[piece] = 0;
+    for (size_t first = begin; first < end; first += rows)
+        run_rest(pass, &block, piece, first, first + rows < end ? first + rows : end);
 }
 
 void mlp_predict(Mlp *mlp, const uint32_t *kernels, size_t count, float *out) {
