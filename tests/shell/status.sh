@@ -49,7 +49,7 @@ equal "a checkpoint opens as net" "net" "$(printf 'print(ls().name)\n' | "$weft"
 equal "piped output is plain rows" "layer	rows	columns" "$(grep s_ratio "$work/plain" | cut -f 1-3)"
 equal "without escapes" 0 "$(grep -c $'\033' "$work/plain")"
 equal "--format json is JSON" "ok" "$("$weft" --format json -c 'load net a sample:fashion-resnet8 --quiet; sratio a' 2>/dev/null |
-    python3 -c 'import json,sys; t=json.load(sys.stdin); print("ok" if len(t["rows"])==7 and t["notes"]["seed"]=="0" else t)')"
+    python3 -c 'import json,sys; t=json.load(sys.stdin); print("ok" if len(t["rows"])==8 and t["notes"]["seed"]=="0" else t)')"
 equal "--quiet prints nothing" "" "$("$weft" -q -c 'load net a sample:fashion-resnet8; sratio a' 2>&1)"
 contains "--version names the libraries" "$("$weft" --version)" "FFTW"
 contains "--help" "$("$weft" --help)" "usage: weft"
