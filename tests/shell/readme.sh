@@ -6,7 +6,7 @@ awk -v folder="$work" '/^```weft/ { n++; file = sprintf("%s/block-%02d.weft", fo
 case ${MODE-} in asan) sed -i -E 's/--steps [0-9]{3,}/--steps 40/; s/--limit [0-9]{3,}/--limit 64/' "$work"/block-*.weft ;; esac
 for script in "$work"/block-*.weft; do
     [ -e "$script" ] || { not_ok "README.md has weft examples"; break; }
-    if output=$("$weft" "$script" 2>&1 </dev/null); then ok "README.md, ${script##*/}"; else not_ok "README.md, ${script##*/}" "$output"; fi
+    if output=$(cd "$work" && "$weft" "$script" 2>&1 </dev/null); then ok "README.md, ${script##*/}"; else not_ok "README.md, ${script##*/}" "$output"; fi
 done
 awk '/^```sh/ { inside = 1; next } /^```/ { inside = 0 } inside && /^build\/release\/weft / { print }' README.md >"$work/lines"
 while IFS= read -r line; do

@@ -83,7 +83,8 @@ static const ArgSpec options[] = {
     {0}};
 #undef X
 #undef Y
-static const char *const examples[] = {"load net other sample:fashion-resnet8 --normalise fashion-mnist", NULL};
+static const char *const examples[] = {"load net other sample:fashion-resnet8 --normalise fashion-mnist",
+                                       "load net insisted sample:fashion-resnet8 --arch resnet-cifar", NULL};
 
 const Command command_load_net = {
     .name = "load net",
@@ -91,7 +92,7 @@ const Command command_load_net = {
     .summary = "opens a trained network",
     .description =
         "Reads safetensors, PyTorch checkpoints (.pth, .th, also whole modules and the weights of TorchScript archives; "
-        "nothing in them is run), indexes of shards of both, npz and npy. The "
+        "nothing in them is run), indexes of shards of both, ONNX (help onnx), npz and npy. The "
         "architecture is recognised from the names and shapes of the tensors; a network that is not recognised still serves every "
         "analysis of its weights. Weights that the file holds in parts (weight norm, spectral norm, pruning) are folded, with a note; "
         "a note also says which tensors are no layers (help layers). The input normalisation is that of the file: in its metadata, or "
