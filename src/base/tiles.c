@@ -3,7 +3,7 @@
  * The unit multiplies bfloat16 numbers, of 8 bits, and adds the products as float32. A float32 number is the sum of
  * three of them, high, middle and low; of the nine products of two such sums the six that matter are added, the three
  * left out lie below float32's own rounding. That is still twice as fast as vector instructions. Three products are
- * enough for a relative error of about 2^-17.
+ * enough for a relative error of up to 2^-15.
  *
  * A packed matrix is cut along its rows (of the left factor; columns of the right one) into strips of 16, a strip into
  * steps of 32 along the dimension that is summed over; a step has three tiles, one for each part. A tile is 16 x 16
