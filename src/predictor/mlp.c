@@ -20,7 +20,8 @@ enum {
     GROUPS_MOST = 16, /* as many gradients are summed; */
     GROUPS_WIDE = 8,  /* fewer where they are */
     GRADIENT_WIDE = 1 << 20, /* numbers, or more */
-    TILES_WIDTH = 256        /* from this width on the matrix unit gains more than packing for it costs */
+    TILES_WIDTH = 256,       /* from this width on the matrix unit gains more than packing for it costs */
+    CACHED = 192 << 10       /* activations that stay in the second-level cache beside what is packed of them */
 };
 
 /* ---- making ------------------------------------------------------------------------------------------------------ */
@@ -479,7 +480,8 @@ static void run_piece(void *context, size_t piece, unsigned worker) {
     const Mlp *mlp = pass->mlp;
     const size_t begin = (piece - pass->groups) * ROWS, left = pass->rest_count - begin;
     const size_t end = left < ROWS ? pass->rest_count : begin + ROWS;
-    const size_t rows = mlp->tiles ? ROWS / 2 : ROWS; /* rows and what is packed of them in the second-level cache */
+    size_t rows = ROWS;
+    while (mlp->tiles && rows > 1 && rows * mlp->width > CACHED) rows /= 2;
     Block block = block_of(mlp, worker);
     block.rough = pass->targets && !pass->out;
     if (pass->targets) mlp->squares[piece] = 0;
