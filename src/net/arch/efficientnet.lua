@@ -117,7 +117,7 @@ local function timm_block(x, at, act, stride, o)
     if part[3] and has(at .. "se.conv_reduce") then y = excite(y, at .. "se.conv_reduce", at .. "se.conv_expand",
         o.se_act or act, o.gate) end
   end
-  return o.separable and y or joined(x, y, stride)
+  return (o.separable or o.bare) and y or joined(x, y, stride)
 end
 
 family{
@@ -136,8 +136,10 @@ family{
     local function kernel(s) return dim(("blocks.%d.0.conv_dw.weight"):format(s), 3) end
     local squeezed = has("blocks.0.0.se") or has("blocks.2.0.se") or has("blocks.3.0.se") or has("blocks.4.0.se")
     if has("conv_head") and not has("bn2") then
-      -- mobilenetv3_rw, whose head has no bias, squeezes with the block's own activation
-      kind, o.se_act, o.gate = "MobileNetV3", has("conv_head.bias") and relu or nil, hard_sigmoid
+      -- mobilenetv3_rw, whose head has no bias, has another epsilon and adds nothing in its first block
+      local first = has("conv_head.bias")
+      kind, o.se_act, o.gate = "MobileNetV3", first and relu or nil, hard_sigmoid
+      if not first then o.eps, o.bare = 1e-3, true end
     elseif not has("blocks.0.0.conv_exp") and not has("blocks.0.0.conv") and not has("blocks.1.0.conv_pwl") and
         has("blocks.1.0.conv_dw") then
       kind, act, o.separable = "MobileNet", relu6, true
@@ -174,6 +176,7 @@ family{
         block(b)
         local a = kind == "MobileNetV3" and (s <= (stages == 6 and 2 or 3) and relu or hard_swish) or act
         x = timm_block(x, at .. b .. ".", a, b == 0 and steps[s] or 1, o)
+        o.bare = nil
       end
     end
     stage(0)
