@@ -121,6 +121,7 @@ bool text_valid_utf8(const char *bytes, size_t length);
 const char *text_as_utf8(const char *text, Str *scratch);
 size_t text_columns(const char *text);                 /* terminal columns of a UTF-8 text */
 size_t text_fit(const char *text, size_t columns);     /* bytes of the longest beginning that takes at most `columns` */
+bool text_ends_with(const char *text, const char *end);
 bool text_glob(const char *pattern, const char *text); /* whole-text match; * ? [a-z] [!a]; no recursion */
 /* The candidate closest to `word` in Damerau-Levenshtein distance, or NULL where none is close enough to be what was
  * meant. */

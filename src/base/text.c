@@ -186,6 +186,11 @@ static bool match_one(const char **pattern, const char **text) {
     return item == code;
 }
 
+bool text_ends_with(const char *text, const char *end) {
+    const size_t length = strlen(text), tail = strlen(end);
+    return length >= tail && strcmp(text + length - tail, end) == 0;
+}
+
 bool text_glob(const char *pattern, const char *text) {
     const char *star = NULL, *resume = NULL; /* the pattern after the last '*', and where its match was tried last */
     while (*text) {

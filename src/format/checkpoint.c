@@ -155,11 +155,6 @@ static bool name_file(Error *err, const char *path) {
     return error_prefix(err, "%s", path);
 }
 
-static bool ends_with(const char *text, const char *end) {
-    size_t length = strlen(text), end_length = strlen(end);
-    return length >= end_length && strcmp(text + length - end_length, end) == 0;
-}
-
 static bool is_beside(const char *name) { /* what desktops put into archives */
     const char *slash = strrchr(name, '/'), *last = slash ? slash + 1 : name;
     return !*last || strncmp(name, "__MACOSX/", 9) == 0 || strncmp(last, "._", 2) == 0 ||
@@ -197,8 +192,8 @@ static Checkpoint *open_zip(File *file, const char *key, Error *err) {
     size_t arrays = 0, count = zip_count(zip);
     for (size_t i = 0; i < count; i++) {
         const char *name = zip_member(zip, i)->name;
-        if (strcmp(name, "data.pkl") == 0 || ends_with(name, "/data.pkl")) return torch_zip_open(zip, key, err);
-        arrays += ends_with(name, ".npy");
+        if (strcmp(name, "data.pkl") == 0 || text_ends_with(name, "/data.pkl")) return torch_zip_open(zip, key, err);
+        arrays += text_ends_with(name, ".npy");
     }
     return arrays > 0 ? npz_open(zip, err) : refuse_zip(zip, err);
 }
@@ -242,7 +237,7 @@ static Checkpoint *refuse_unknown(File *file, Error *err) {
         {".bin", "raw data; if a network's, it needs the file that describes it"},
     };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        if (!ends_with(file_name(file), names[i].end)) continue;
+        if (!text_ends_with(file_name(file), names[i].end)) continue;
         error_set(err, STATUS_BAD_INPUT, "not a checkpoint of any known format; by its name %s", names[i].what);
         file_close(file);
         return NULL;

@@ -42,11 +42,6 @@ static Definitions *load_file(const char *path, const char *name, Str *wrong, Er
     return definitions;
 }
 
-static bool ends_with(const char *text, const char *end) {
-    const size_t length = strlen(text), tail = strlen(end);
-    return length > tail && strcmp(text + length - tail, end) == 0;
-}
-
 static int compare_names(const void *a, const void *b) {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
@@ -57,7 +52,7 @@ static bool list_folder(char **names, size_t *count, Error *err) {
     bool done = true;
     *count = 0;
     for (struct dirent *entry; done && listing && *count < FILES_MAX && (entry = readdir(listing));) {
-        if (entry->d_name[0] == '.' || !ends_with(entry->d_name, ".lua")) continue;
+        if (entry->d_name[0] == '.' || !text_ends_with(entry->d_name, ".lua")) continue;
         names[*count] = mem_copy_text(entry->d_name, err);
         done = names[*count] != NULL;
         *count += done;

@@ -18,14 +18,9 @@ bool network_note(Network *network, Error *err, const char *format, ...) {
 
 /* ---- loading ----------------------------------------------------------------------------------------------------- */
 
-static bool ends_with(const char *text, const char *end) {
-    size_t length = strlen(text), tail = strlen(end);
-    return length >= tail && strcmp(text + length - tail, end) == 0;
-}
-
 static bool load_notes(Network *network, const Checkpoint *checkpoint, Error *err) {
     for (size_t i = 0; i < network->tensor_count; i++)
-        if (ends_with(network->tensors[i].name, "final_linear_layer.weight") &&
+        if (text_ends_with(network->tensors[i].name, "final_linear_layer.weight") &&
             !key_value_add(&network->notes, &network->note_count, "note",
                            "these are the weights of a weight predictor (load predictor reads it)", err))
             return false;

@@ -371,19 +371,14 @@ void network_replace(Network *network, size_t index, Tensor *tensor) {
 
 /* ---- asking ------------------------------------------------------------------------------------------------------ */
 
-static bool ends_with(const char *text, const char *end) {
-    size_t length = strlen(text), tail = strlen(end);
-    return length >= tail && strcmp(text + length - tail, end) == 0;
-}
-
 bool network_integer(const Network *network, size_t tensor) {
     return is_integer(network->tensors[tensor].stored);
 }
 
 bool network_trainable(const Network *network, size_t tensor) {
     const NetTensor *one = &network->tensors[tensor];
-    return !is_integer(one->stored) && !ends_with(one->name, "running_mean") && !ends_with(one->name, "running_var") &&
-           !ends_with(one->name, "num_batches_tracked");
+    return !is_integer(one->stored) && !text_ends_with(one->name, "running_mean") && !text_ends_with(one->name, "running_var") &&
+           !text_ends_with(one->name, "num_batches_tracked");
 }
 
 uint64_t network_parameters(const Network *network) {

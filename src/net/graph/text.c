@@ -118,22 +118,12 @@ bool network_graph_text(const Network *network, Str *out, Error *err) {
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
 
-typedef struct TensorName {
-    const char *name;
-    int tensor;
-} TensorName;
-
 typedef struct Reader {
     const char *at; /* what is left of the line */
     size_t line;
-    TensorName *names; /* sorted */
-    size_t name_count;
+    TensorNames names;
     Error *err;
 } Reader;
-
-static int compare_names(const void *a, const void *b) {
-    return strcmp(((const TensorName *)a)->name, ((const TensorName *)b)->name);
-}
 
 static bool fail(const Reader *reader, const char *why, const char *what) {
     return error_set(reader->err, STATUS_BAD_INPUT, "line %zu: %s '%.200s'", reader->line, why, what);
@@ -194,6 +184,7 @@ static bool read_field(const Reader *reader, Op *op, const char *name, char *val
     void *at = (char *)op + field->offset;
     double real;
     unsigned flag;
+    size_t tensor;
     bool done = false;
     switch (field->kind) {
     case FIELD_NUMBER:
@@ -213,15 +204,11 @@ static bool read_field(const Reader *reader, Op *op, const char *name, char *val
         done = text_to_double(value, &real) && real >= -1e6 && real <= 1e6;
         if (done) *(float *)at = (float)real;
         break;
-    case FIELD_TENSOR: {
-        const TensorName key = {.name = value};
-        const TensorName *found =
-            unescape(value) ? bsearch(&key, reader->names, reader->name_count, sizeof *reader->names, compare_names)
-                            : NULL;
-        if (!found) return fail(reader, "there is no tensor", value);
-        *(int *)at = found->tensor;
+    case FIELD_TENSOR:
+        if (!unescape(value) || !tensor_names_find(&reader->names, value, &tensor))
+            return fail(reader, "there is no tensor", value);
+        *(int *)at = (int)tensor;
         done = true;
-    }
     }
     return done || fail(reader, field->name, value);
 }
@@ -287,13 +274,10 @@ static Graph *read_lines(Reader *reader) {
 }
 
 Graph *network_graph_read(const Network *network, const char *text, Error *err) {
-    Reader reader = {.at = text, .line = 1, .name_count = network->tensor_count, .err = err};
-    reader.names = mem_alloc(network->tensor_count, sizeof *reader.names, err);
-    if (!reader.names) return NULL;
-    for (size_t i = 0; i < network->tensor_count; i++) reader.names[i] = (TensorName){network->tensors[i].name, (int)i};
-    qsort(reader.names, reader.name_count, sizeof *reader.names, compare_names);
+    Reader reader = {.at = text, .line = 1, .err = err};
+    if (!tensor_names_begin(&reader.names, network, err)) return NULL;
     Graph *graph = read_lines(&reader);
-    mem_free(reader.names);
+    tensor_names_done(&reader.names);
     Shape *shapes = graph ? mem_alloc(graph->count, sizeof *shapes, err) : NULL;
     const bool done = shapes && graph_find_shapes(graph, graph->height, graph->width, shapes, err) &&
                       graph_tensors_fit(graph, network, shapes, err);

@@ -253,9 +253,26 @@ static bool fold_turned(Converter *c, const OnnxNode *node, const Value *data, c
     return true;
 }
 
+/* `to` (taken over; NULL: memory ran out) as the node's result, computed from `data`. */
+static bool give_tensor(Converter *c, const OnnxNode *node, const Value *data, Tensor *to) {
+    Value *out = to ? node_output(c, node, 0) : NULL;
+    if (!out || !mem_grow(&c->tensors, &c->tensors_capacity, c->tensors_count + 1, sizeof *c->tensors, c->err)) {
+        tensor_release(to);
+        return false;
+    }
+    c->tensors[c->tensors_count++] = to;
+    out->kind = VALUE_CONSTANT;
+    out->tensor = to;
+    out->rank = to->rank;
+    out->count = (size_t)to->count;
+    for (unsigned i = 0; i < to->rank; i++) out->dim[i] = (double)to->dim[i];
+    out->source = name_of(data);
+    return true;
+}
+
 /* A matrix turned round, large ones too: some exporters keep the weights of linear layers so. */
 static bool fold_transpose(Converter *c, const OnnxNode *node, Value *data) {
-    double perm[ONNX_RANK_MAX], size[2];
+    double perm[ONNX_RANK_MAX];
     size_t count;
     if (!node_list(c, node, "perm", 1, perm, &count)) return false;
     if (value_numbers(c, data)) return fold_turned(c, node, data, count ? perm : NULL, count);
@@ -270,21 +287,7 @@ static bool fold_transpose(Converter *c, const OnnxNode *node, Value *data) {
     for (size_t i = 0; to && i < rows; i++)
         for (size_t k = 0; k < columns; k++) to->data[k * rows + i] = from->data[i * columns + k];
     tensor_release(from);
-    Value *out = to ? node_output(c, node, 0) : NULL;
-    if (!out || !mem_grow(&c->tensors, &c->tensors_capacity, c->tensors_count + 1, sizeof *c->tensors, c->err)) {
-        tensor_release(to);
-        return false;
-    }
-    c->tensors[c->tensors_count++] = to;
-    size[0] = (double)columns;
-    size[1] = (double)rows;
-    out->kind = VALUE_CONSTANT;
-    out->tensor = to;
-    out->rank = 2;
-    out->count = (size_t)to->count;
-    memcpy(out->dim, size, sizeof size);
-    out->source = name_of(data);
-    return true;
+    return give_tensor(c, node, data, to);
 }
 
 /* ---- arithmetic -------------------------------------------------------------------------------------------------- */
@@ -373,19 +376,7 @@ static bool fold_dequantise(Converter *c, const OnnxNode *node, Value *data) {
         to->data[i] = (float)(((double)from->data[i] - (zero ? zero->numbers[at] : 0)) * scale->numbers[at]);
     }
     tensor_release(from);
-    Value *out = to ? node_output(c, node, 0) : NULL;
-    if (!out || !mem_grow(&c->tensors, &c->tensors_capacity, c->tensors_count + 1, sizeof *c->tensors, c->err)) {
-        tensor_release(to);
-        return false;
-    }
-    c->tensors[c->tensors_count++] = to;
-    out->kind = VALUE_CONSTANT;
-    out->tensor = to;
-    out->rank = data->rank;
-    out->count = (size_t)to->count;
-    memcpy(out->dim, data->dim, sizeof data->dim);
-    out->source = name_of(data);
-    return true;
+    return give_tensor(c, node, data, to);
 }
 
 /* ---- which nodes fold -------------------------------------------------------------------------------------------- */

@@ -36,11 +36,6 @@ static int find_tensor(const Match *m, const char *name, const Tensor *shape) {
     return NO_TENSOR;
 }
 
-static bool ends_with(const char *text, const char *end) {
-    const size_t length = strlen(text), tail = strlen(end);
-    return length >= tail && strcmp(text + length - tail, end) == 0;
-}
-
 /* ---- layers ------------------------------------------------------------------------------------------------------ */
 
 static bool is_layer(const Op *op) {
@@ -145,7 +140,7 @@ static bool in_graph(const Match *m, const char *mean) {
 static bool norm_at(const Match *m, size_t index, uint64_t channels, Op *out) {
     static const char mean[] = ".running_mean";
     const char *name = m->network->tensors[index].name;
-    if (!ends_with(name, mean) || m->used[index]) return false;
+    if (!text_ends_with(name, mean) || m->used[index]) return false;
     const size_t length = strlen(name) - (sizeof mean - 1);
     *out = (Op){.kind = OP_BATCH_NORM, .out_channels = (unsigned)channels, .epsilon = 1e-5F};
     out->weight = part_of(m, name, length, ".weight", channels);
@@ -252,7 +247,7 @@ static bool take_norm(Match *m, Op *op) {
 static int own_bias(const Match *m, int weight, uint64_t outputs) {
     static const char tail[] = ".weight";
     const char *name = m->network->tensors[weight].name;
-    const size_t length = strlen(name) - (ends_with(name, tail) ? sizeof tail - 1 : 0);
+    const size_t length = strlen(name) - (text_ends_with(name, tail) ? sizeof tail - 1 : 0);
     return part_of(m, name, length, ".bias", outputs);
 }
 
