@@ -161,9 +161,10 @@ bool network_keep(const Network *network, const char *path, bool overwrite, Erro
 /* The network's graph as text, a line an operation (see src/net/graph/text.c), without its quantisers: what a saved
  * file carries as weft.graph. Only with a graph. */
 bool network_graph_text(const Network *network, Str *out, Error *err);
-/* A row for each operation: name, kind, inputs, settings, shape of the result for images of the size the graph was made
- * for, stage and block, learnable parameters, and multiply-adds per image (of convolutions and linear layers); notes
- * "input", "parameters" and "multiply_adds" have the totals. STATUS_FAILED with why_unknown where there is no graph. */
+/* A row for each operation: number, name, kind, numbers of its inputs, settings, shape of the result for images of the
+ * size the graph was made for, stage and block, learnable parameters, and multiply-adds per image (of convolutions and
+ * linear layers); notes "input", "parameters" and "multiply_adds" have the totals. STATUS_FAILED with why_unknown where
+ * there is no graph. */
 Table *network_graph_table(const Network *network, Error *err);
 /* What a .safetensors of network_keep holds, for a caller that writes more beside it: the tensors that are not tied to
  * an earlier one, in order, then the carried ones. Points into the network; file_parts_done. */

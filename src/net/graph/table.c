@@ -57,6 +57,7 @@ static uint64_t multiply_adds(const Network *network, const Op *op, Shape out) {
 /* ---- the table --------------------------------------------------------------------------------------------------- */
 
 static void add_columns(Table *table) {
+    table_column(table, "number", "", COLUMN_INTEGER);
     table_column(table, "operation", "", COLUMN_TEXT);
     table_column(table, "kind", "", COLUMN_TEXT);
     table_column(table, "input", "", COLUMN_TEXT);
@@ -67,23 +68,23 @@ static void add_columns(Table *table) {
     table_column(table, "multiply_adds", "", COLUMN_INTEGER);
 }
 
-/* The names of the operations that it reads. */
-static void input_cell(Table *table, const Graph *graph, const Op *op) {
+/* The numbers of the operations that it reads. */
+static void input_cell(Table *table, const Op *op) {
     Str text = {0};
-    for (unsigned j = 0; j < op_inputs(op->kind); j++)
-        str_addf(&text, "%s%s", j ? ", " : "", graph->ops[op->input[j]].name);
+    for (unsigned j = 0; j < op_inputs(op->kind); j++) str_addf(&text, "%s%d", j ? "," : "", op->input[j]);
     text_cell(table, &text);
 }
 
-static void add_row(Table *table, const Graph *graph, const Op *op, Shape out, uint64_t parameters, uint64_t macs) {
+static void add_row(Table *table, size_t number, const Op *op, Shape out, uint64_t parameters, uint64_t macs) {
     Str settings = {0}, shape = {0}, place = {0};
     add_settings(&settings, op);
     str_addf(&shape, "%ux%ux%u", out.channels, out.height, out.width);
     if (op->stage > 0) str_addf(&place, "%u", op->stage);
     if (op->stage > 0 && op->block > 0) str_addf(&place, ".%u", op->block - 1);
+    table_integer(table, (int64_t)number);
     table_text(table, op->name);
     table_text(table, op_name(op->kind));
-    input_cell(table, graph, op);
+    input_cell(table, op);
     text_cell(table, &settings);
     text_cell(table, &shape);
     text_cell(table, &place);
@@ -102,7 +103,7 @@ static Table *fill(const Network *network, const Shape *shapes, bool *counted, E
         const uint64_t parameters =
             new_parameters(network, op->weight, counted) + new_parameters(network, op->bias, counted);
         const uint64_t macs = multiply_adds(network, op, shapes[i]);
-        add_row(table, graph, op, shapes[i], parameters, macs);
+        add_row(table, i, op, shapes[i], parameters, macs);
         all_parameters += parameters;
         all_macs += macs;
     }
