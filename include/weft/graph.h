@@ -46,7 +46,7 @@ bool quantiser_sound(const Quantiser *quantiser); /* it can run: levels still to
 Quantiser quantiser_of_range(float low, float high, unsigned bits);
 float quantiser_apply(const Quantiser *quantiser, float x);
 
-enum { OP_NAME_SIZE = 128, CLASSES_MAX = 1 << 16 /* labels have 16 bits */ };
+enum { OP_TENSORS = 4, OP_NAME_SIZE = 128, CLASSES_MAX = 1 << 16 /* labels have 16 bits */ };
 
 /* One operation. Fields that its kind does not use are zero. Pairs are height, width. */
 typedef struct Op {
@@ -65,8 +65,13 @@ typedef struct Op {
     bool exclude_padding;    /* AVERAGE_POOL: means over what lies inside the map (count_include_pad false) */
     float epsilon;           /* BATCH_NORM */
     float slope;             /* LEAKY_RELU: below 0 */
-    int weight, bias;      /* tensor indices of the network: WEIGHTS; BATCH_NORM: gamma, beta; NO_TENSOR where absent */
-    int mean, variance;    /* BATCH_NORM: running statistics */
+    union {                  /* tensor indices of the network; NO_TENSOR where absent */
+        struct {
+            int weight, bias;   /* WEIGHTS; BATCH_NORM: gamma, beta */
+            int mean, variance; /* BATCH_NORM: running statistics */
+        };
+        int tensors[OP_TENSORS]; /* the same, to walk */
+    };
     Quantiser quantiser;   /* QUANTISE */
     unsigned stage, block; /* what the architecture counts it to, both from 1; 0: none (people count blocks from 0) */
     bool predicted;        /* WEIGHTS: a weight predictor predicts it unless told otherwise */
@@ -83,6 +88,8 @@ typedef struct Graph {
 
 /* The same operations; names, places, tensor indices and levels of quantisers may differ. */
 bool graph_equal(const Graph *a, const Graph *b);
+/* Marks every tensor that an operation reads; the others' marks stay. */
+void graph_mark_tensors(const Graph *graph, bool *marks);
 Graph *graph_share(Graph *graph); /* one reference more; NULL stays NULL */
 void graph_release(Graph *graph);
 

@@ -80,16 +80,6 @@ static bool find_pair(const Network *network, size_t index, Pair *out) {
     return false;
 }
 
-static bool note_pair(Network *network, const Pair *pair, Error *err) {
-    Str text = {0};
-    str_addf(&text, "input normalisation from '%s' and '%s'", network->tensors[pair->mean].name,
-             network->tensors[pair->std].name);
-    const bool ok =
-        str_ok(&text, err) && key_value_add(&network->notes, &network->note_count, "note", str_text(&text), err);
-    str_done(&text);
-    return ok;
-}
-
 bool normalisation_from_tensors(Network *network, Normalisation *out, Error *err) {
     Pair pair = {0}, other;
     size_t found = 0;
@@ -97,15 +87,16 @@ bool normalisation_from_tensors(Network *network, Normalisation *out, Error *err
     for (size_t i = 0; i < network->tensor_count && found < 2; i++)
         if (find_pair(network, i, &other) && found++ == 0) pair = other;
     if (found > 1)
-        return key_value_add(&network->notes, &network->note_count, "note",
-                             "several tensors look like the input's mean; none is taken for it", err);
+        return network_note(network, err, "several tensors look like the input's mean; none is taken for it");
     if (found == 0 || network->tensor_count <= 2) return true;
     *out = pair.value;
-    if (!note_pair(network, &pair, err)) return false;
+    if (!network_note(network, err, "input normalisation from '%s' and '%s'", network->tensors[pair.mean].name,
+                      network->tensors[pair.std].name))
+        return false;
     bool *drop = mem_alloc(network->tensor_count, sizeof *drop, err);
     if (!drop) return false;
     drop[pair.mean] = drop[pair.std] = true;
-    const bool done = network_drop_tensors(network, drop, err);
+    const bool done = network_drop_tensors(network, NULL, drop, err);
     mem_free(drop);
     return done;
 }

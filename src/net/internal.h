@@ -67,6 +67,7 @@ void engine_set_kernels(Engine *engine, const struct Kernels *kernels);
 /* ---- networks ---------------------------------------------------------------------------------------------------- */
 
 /* Adds a note for whoever loads it. */
+bool network_add_note(Network *network, const char *key, Str *text, Error *err); /* `text` is freed */
 bool network_note(Network *network, Error *err, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void net_tensor_done(NetTensor *tensor); /* frees what it holds */
 const void *stored_bytes(const StoredBytes *bytes);
@@ -77,9 +78,9 @@ bool network_load_ties(Network *network, const Checkpoint *checkpoint, Error *er
 bool network_copy_tensors(Network *copy, const Network *network, Error *err);
 void network_free_tensors(Network *network);
 void tensor_put(Network *network, size_t index, Tensor *tensor); /* network_replace of this one tensor alone */
-/* Takes out the tensors that `drop` (tensor_count booleans) marks. Before there are layers; a graph's indices are the
- * caller's. */
-bool network_drop_tensors(Network *network, const bool *drop, Error *err);
+/* Takes out the tensors that `drop` (tensor_count booleans) marks; `graph` (NULL: none yet), which is nobody else's,
+ * follows. Before there are layers. */
+bool network_drop_tensors(Network *network, Graph *graph, const bool *drop, Error *err);
 
 /* Tensors by name; for as long as the network's tensors stay as they are. */
 typedef struct TensorNames {

@@ -88,14 +88,9 @@ bool network_list_layers(Network *network, Error *err) {
 
 /* Marks the tensors that are some layer's weight, or that the graph reads otherwise. */
 static bool *used_tensors(const Network *network, Error *err) {
-    const Graph *graph = network->graph;
     bool *marks = mem_alloc(network->tensor_count, sizeof *marks, err);
     for (size_t i = 0; marks && i < network->layer_count; i++) marks[network->layers[i].tensor] = true;
-    for (size_t i = 0; marks && graph && i < graph->count; i++) {
-        const int read[] = {graph->ops[i].weight, graph->ops[i].bias, graph->ops[i].mean, graph->ops[i].variance};
-        for (size_t j = 0; j < sizeof read / sizeof *read; j++)
-            if (read[j] != NO_TENSOR) marks[read[j]] = true;
-    }
+    if (marks && network->graph) graph_mark_tensors(network->graph, marks);
     return marks;
 }
 

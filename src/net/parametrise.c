@@ -360,7 +360,7 @@ static bool fold_pass(Folding *folding, Error *err) {
     if (named) tensor_names_done(&folding->names);
     rename_folded(folding, count);
     untie(network);
-    done = done && network_drop_tensors(network, folding->drop, err);
+    done = done && network_drop_tensors(network, NULL, folding->drop, err);
     mem_free(folding->drop);
     return done;
 }

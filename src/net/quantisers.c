@@ -230,8 +230,7 @@ static bool read_list(Network *network, const Checkpoint *checkpoint, const char
 /* A network that cannot run has no use for quantisers; it is told that they are gone. */
 bool quantisers_read(Network *network, const Checkpoint *checkpoint, Error *err) {
     if (!network->graph && checkpoint_metadata_find(checkpoint, quantisers_key))
-        return key_value_add(&network->notes, &network->note_count, "note",
-                             "its quantisers were left out: its architecture is not known", err) &&
+        return network_note(network, err, "its quantisers were left out: its architecture is not known") &&
                read_list(network, checkpoint, bits_key, bits_names, put_bits, err);
     return read_list(network, checkpoint, quantisers_key, quantiser_names, put_list, err) &&
            read_list(network, checkpoint, bits_key, bits_names, put_bits, err);

@@ -120,12 +120,6 @@ static bool try_prefixes(Search *search, Error *err) {
 
 /* ---- what is said ------------------------------------------------------------------------------------------------ */
 
-static bool add_note(Network *network, const char *key, Str *text, Error *err) {
-    const bool done = str_ok(text, err) && key_value_add(&network->notes, &network->note_count, key, text->text, err);
-    str_done(text);
-    return done;
-}
-
 /* What names and shapes could not tell, and how to choose otherwise. */
 static bool note_assumed(Network *network, const Search *search, const Variants *variants, Error *err) {
     const Family *family = search->found->family;
@@ -139,14 +133,14 @@ static bool note_assumed(Network *network, const Search *search, const Variants 
         if (!variants->chosen[i])
             str_addf(&text, others++ ? "%.0s|%s" : "; --arch %s:%s", family->name, family->variants[i].name);
     if (others > 0) str_add(&text, " chooses otherwise (help architectures)");
-    return add_note(network, "assumed", &text, err);
+    return network_add_note(network, "assumed", &text, err);
 }
 
 static bool note_rest(Network *network, const Search *search, Error *err) {
     Str text = {0};
     if (search->fit.left.length > 0) {
         str_addf(&text, "no part of the network: %s", search->fit.left.text);
-        if (!add_note(network, "note", &text, err)) return false;
+        if (!network_add_note(network, "note", &text, err)) return false;
     }
     if (search->other_count == 0) return true;
     str_add(&text, "there are more networks in the file (--prefix chooses):");
@@ -155,7 +149,7 @@ static bool note_rest(Network *network, const Search *search, Error *err) {
         str_add(&text, i > 0 ? ", " : " ");
         str_add_escaped(&text, view->names->entries[view->first].name, view->skip);
     }
-    return add_note(network, "note", &text, err);
+    return network_add_note(network, "note", &text, err);
 }
 
 /* Makes the find that of the network. */
@@ -194,7 +188,7 @@ static bool note_broken(Network *network, Library *library, Error *err) {
     str_add(&text, "definitions left out: ");
     for (const char *at = library->broken.text; *at; at++)
         str_add_bytes(&text, *at == '\n' ? "; " : at, *at == '\n' ? 2 : 1);
-    return add_note(network, "note", &text, err);
+    return network_add_note(network, "note", &text, err);
 }
 
 /* ---- the whole --------------------------------------------------------------------------------------------------- */

@@ -277,10 +277,8 @@ void name_list_text(const NameList *list, Str *out) {
 bool name_list_note(NameList *list, Network *network, Error *err) {
     Str note = {0};
     name_list_text(list, &note);
-    const bool done =
-        list->count == 0 || (str_ok(&list->text, err) && str_ok(&note, err) &&
-                             key_value_add(&network->notes, &network->note_count, "note", note.text, err));
-    str_done(&note);
+    if (list->count == 0) str_done(&note);
+    const bool done = list->count == 0 || (network_add_note(network, "note", &note, err) && str_ok(&list->text, err));
     str_done(&list->text);
     return done;
 }
@@ -330,7 +328,7 @@ void network_free_tensors(Network *network) {
     mem_free(network->carried);
 }
 
-bool network_drop_tensors(Network *network, const bool *drop, Error *err) {
+bool network_drop_tensors(Network *network, Graph *graph, const bool *drop, Error *err) {
     size_t kept = 0, *place = mem_alloc(network->tensor_count, sizeof *place, err);
     if (!place) return false;
     for (size_t i = 0; i < network->tensor_count; i++) {
@@ -344,6 +342,11 @@ bool network_drop_tensors(Network *network, const bool *drop, Error *err) {
         network->tensors[kept++] = tensor;
     }
     network->tensor_count = kept;
+    for (size_t i = 0; graph && i < graph->count; i++)
+        for (int k = 0; k < OP_TENSORS; k++) {
+            int *tensor = &graph->ops[i].tensors[k];
+            if (*tensor != NO_TENSOR) *tensor = (int)place[*tensor] - 1;
+        }
     mem_free(place);
     return true;
 }
@@ -377,8 +380,8 @@ bool network_integer(const Network *network, size_t tensor) {
 
 bool network_trainable(const Network *network, size_t tensor) {
     const NetTensor *one = &network->tensors[tensor];
-    return !is_integer(one->stored) && !text_ends_with(one->name, "running_mean") && !text_ends_with(one->name, "running_var") &&
-           !text_ends_with(one->name, "num_batches_tracked");
+    return !is_integer(one->stored) && !text_ends_with(one->name, "running_mean") &&
+           !text_ends_with(one->name, "running_var") && !text_ends_with(one->name, "num_batches_tracked");
 }
 
 uint64_t network_parameters(const Network *network) {

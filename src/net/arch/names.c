@@ -195,12 +195,6 @@ View name_index_unwrapped(const NameIndex *names) {
     return view;
 }
 
-static bool note(Network *network, Str *text, Error *err) {
-    bool done = str_ok(text, err) && key_value_add(&network->notes, &network->note_count, "note", text->text, err);
-    str_done(text);
-    return done;
-}
-
 /* What was taken out of the names' middles. */
 static bool note_infixes(Network *network, Error *err) {
     bool done = true;
@@ -214,7 +208,7 @@ static bool note_infixes(Network *network, Error *err) {
         if (found == 0) continue;
         str_addf(&text, "%s%zu names held \"%s\"; stripped", found == network->tensor_count ? "all " : "", found,
                  infixes[i]);
-        done = note(network, &text, err);
+        done = network_add_note(network, "note", &text, err);
     }
     return done;
 }
@@ -235,21 +229,7 @@ static bool note_outside(const View *view, const bool *drop, Network *network, c
         str_add_escaped(&text, name, strlen(name));
     }
     if (outside > NAMED) str_addf(&text, " and %zu more", outside - NAMED);
-    return note(network, &text, err);
-}
-
-/* The graph's tensors by the places they have once the others are gone. */
-static void renumber(Graph *graph, const bool *drop, size_t count) {
-    int *tensors[4];
-    for (size_t i = 0; i < graph->count; i++) {
-        Op *op = &graph->ops[i];
-        tensors[0] = &op->weight, tensors[1] = &op->bias, tensors[2] = &op->mean, tensors[3] = &op->variance;
-        for (int t = 0; t < 4; t++) {
-            int before = 0;
-            for (int k = 0; k < *tensors[t] && (size_t)k < count; k++) before += !drop[k];
-            if (*tensors[t] != NO_TENSOR) *tensors[t] = before;
-        }
-    }
+    return network_add_note(network, "note", &text, err);
 }
 
 /* The names that the view's tensors get, and marks on the others. */
@@ -273,7 +253,7 @@ static bool note_changes(const View *view, const bool *drop, Network *network, E
         str_add(&text, outside ? "names began with \"" : "every name began with \"");
         str_add_escaped(&text, prefix, view->skip);
         str_add(&text, "\"; stripped");
-        if (!note(network, &text, err)) return false;
+        if (!network_add_note(network, "note", &text, err)) return false;
     }
     return !outside || note_outside(view, drop, network, prefix, err);
 }
@@ -284,14 +264,13 @@ bool view_apply(const View *view, Network *network, Error *err) {
     bool *drop = mem_alloc(count, sizeof *drop, err);
     char **renamed = drop ? mem_alloc(count, sizeof *renamed, err) : NULL;
     bool done = renamed && plan(view, renamed, drop, err) && note_changes(view, drop, network, err);
-    if (done && network->graph) renumber(network->graph, drop, count);
     for (size_t i = 0; done && i < count; i++) {
         if (drop[i]) continue;
         mem_free(network->tensors[i].name);
         network->tensors[i].name = renamed[i];
         renamed[i] = NULL;
     }
-    done = done && network_drop_tensors(network, drop, err);
+    done = done && network_drop_tensors(network, network->graph, drop, err);
     for (size_t i = 0; renamed && i < count; i++) mem_free(renamed[i]);
     mem_free(renamed);
     mem_free(drop);

@@ -37,13 +37,6 @@ static bool make_arenas(Engine *engine, unsigned workers, Error *err) {
     return true;
 }
 
-/* The tensors that an operation reads. */
-enum { OP_TENSORS = 4 };
-static int op_tensor(const Op *op, int i) {
-    const int tensor[OP_TENSORS] = {op->weight, op->bias, op->mean, op->variance};
-    return tensor[i];
-}
-
 /* One array for copies of all tensors, so that each can be replaced alone. */
 static bool make_tensors(Engine *engine, const Network *network, Error *err) {
     const Graph *graph = engine->graph;
@@ -54,7 +47,7 @@ static bool make_tensors(Engine *engine, const Network *network, Error *err) {
     if (!engine->tensors || !engine->tensor_sizes) return false;
     for (size_t i = 1; i < graph->count; i++)
         for (int j = 0; j < OP_TENSORS; j++) {
-            const int tensor = op_tensor(&graph->ops[i], j);
+            const int tensor = graph->ops[i].tensors[j];
             if (tensor == NO_TENSOR || engine->tensor_sizes[tensor] > 0) continue;
             engine->tensor_sizes[tensor] = network->tensors[tensor].tensor->count;
             total += engine->tensor_sizes[tensor];
@@ -109,7 +102,7 @@ static bool make_statistics(Engine *engine, Error *err) {
 static void take_tensors(Engine *engine, const Network *network) {
     for (size_t i = 1; i < engine->graph->count; i++)
         for (int j = 0; j < OP_TENSORS; j++) {
-            const int to = op_tensor(&engine->graph->ops[i], j), from = op_tensor(&network->graph->ops[i], j);
+            const int to = engine->graph->ops[i].tensors[j], from = network->graph->ops[i].tensors[j];
             if (to != NO_TENSOR)
                 memcpy(engine->tensors[to], network->tensors[from].tensor->data,
                        engine->tensor_sizes[to] * sizeof(float));
@@ -195,8 +188,7 @@ void engine_set_tensor(Engine *engine, size_t tensor, const float *values) {
         const Step *step = &engine->plan.steps[i];
         const int op[2] = {step->op, step->batch_norm < 0 ? step->op : step->batch_norm};
         bool reads = false;
-        for (int j = 0; j < 2 * OP_TENSORS; j++)
-            reads = reads || op_tensor(&graph->ops[op[j % 2]], j / 2) == (int)tensor;
+        for (int j = 0; j < 2 * OP_TENSORS; j++) reads = reads || graph->ops[op[j % 2]].tensors[j / 2] == (int)tensor;
         if (reads) fold_step(&engine->plan, step, graph, (const float *const *)engine->tensors, engine->parameters);
     }
 }

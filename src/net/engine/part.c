@@ -15,14 +15,16 @@ static bool same_tensor(const Network *a, int in_a, const Network *b, int in_b) 
 
 static bool same_operation(const Network *a, const Network *b, int op) {
     const Op *x = &a->graph->ops[op], *y = &b->graph->ops[op];
-    return same_tensor(a, x->weight, b, y->weight) && same_tensor(a, x->bias, b, y->bias) &&
-           same_tensor(a, x->mean, b, y->mean) && same_tensor(a, x->variance, b, y->variance) &&
-           x->quantiser.scale == y->quantiser.scale && x->quantiser.zero_point == y->quantiser.zero_point &&
+    for (int k = 0; k < OP_TENSORS; k++)
+        if (!same_tensor(a, x->tensors[k], b, y->tensors[k])) return false;
+    return x->quantiser.scale == y->quantiser.scale && x->quantiser.zero_point == y->quantiser.zero_point &&
            x->quantiser.bits == y->quantiser.bits;
 }
 
 static bool reads(const Op *op, int tensor) {
-    return op->weight == tensor || op->bias == tensor || op->mean == tensor || op->variance == tensor;
+    bool found = false;
+    for (int k = 0; k < OP_TENSORS; k++) found = found || op->tensors[k] == tensor;
+    return found;
 }
 
 size_t engine_cut(const Engine *engine, const Network *a, const Network *b) {

@@ -101,6 +101,12 @@ static bool same_number(float a, float b) {
     return !(a < b || a > b);
 }
 
+void graph_mark_tensors(const Graph *graph, bool *marks) {
+    for (size_t i = 0; i < graph->count; i++)
+        for (int k = 0; k < OP_TENSORS; k++)
+            if (graph->ops[i].tensors[k] != NO_TENSOR) marks[graph->ops[i].tensors[k]] = true;
+}
+
 #define SAME(field) (memcmp(a->field, b->field, sizeof a->field) == 0)
 static bool op_equal(const Op *a, const Op *b) {
     return a->kind == b->kind && SAME(input) && a->out_channels == b->out_channels && SAME(kernel) && SAME(stride) &&

@@ -423,10 +423,9 @@ static bool batch_norm(Converter *c, const OnnxNode *node) {
         return node_refuse(c, node, "its input does not lie as channels x height x width");
     if (node_integer(node, "training_mode", 0) != 0) return node_refuse(c, node, "exported for training");
     Op op = {.kind = OP_BATCH_NORM, .input = {in->op}, .epsilon = (float)node_number(node, "epsilon", 1e-5)};
-    int *const tensors[] = {&op.weight, &op.bias, &op.mean, &op.variance};
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < OP_TENSORS; i++) {
         Value *value = node_need(c, node, i + 1);
-        if (!value || (*tensors[i] = vector_index(c, node, value, channels, 1)) < 0) return false;
+        if (!value || (op.tensors[i] = vector_index(c, node, value, channels, 1)) < 0) return false;
     }
     const View kept = *view;
     if (!give_map(c, node, 0, converter_add(c, node, op))) return false;

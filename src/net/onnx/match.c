@@ -226,11 +226,11 @@ static int carry(Match *m, int index) {
 }
 
 static bool take_norm(Match *m, Op *op) {
-    int *const tensors[] = {&op->weight, &op->bias, &op->mean, &op->variance};
+    int *const tensors = op->tensors;
     bool found = true;
-    int mine[4];
-    for (size_t k = 0; k < 4; k++) {
-        const NetTensor *tensor = *tensors[k] < 0 ? NULL : &m->model->tensors[*tensors[k]];
+    int mine[OP_TENSORS];
+    for (size_t k = 0; k < OP_TENSORS; k++) {
+        const NetTensor *tensor = tensors[k] < 0 ? NULL : &m->model->tensors[tensors[k]];
         mine[k] = tensor ? find_tensor(m, tensor->name, tensor->tensor) : NO_TENSOR;
         found = found && (!tensor || mine[k] >= 0);
     }
@@ -238,8 +238,8 @@ static bool take_norm(Match *m, Op *op) {
     if (!found && !constants)
         return error_set(m->err, STATUS_BAD_INPUT, "%s: batch norm '%s' is not in the checkpoint under its names",
                          m->path, op->name);
-    for (size_t k = 0; k < 4; k++)
-        if (*tensors[k] >= 0 && (*tensors[k] = found ? mine[k] : carry(m, *tensors[k])) < 0) return false;
+    for (size_t k = 0; k < OP_TENSORS; k++)
+        if (tensors[k] >= 0 && (tensors[k] = found ? mine[k] : carry(m, tensors[k])) < 0) return false;
     return true;
 }
 
@@ -249,6 +249,12 @@ static int own_bias(const Match *m, int weight, uint64_t outputs) {
     const char *name = m->network->tensors[weight].name;
     const size_t length = strlen(name) - (text_ends_with(name, tail) ? sizeof tail - 1 : 0);
     return part_of(m, name, length, ".bias", outputs);
+}
+
+/* Those of the checkpoint: what was carried over comes behind them. */
+static void mark_used(Match *m, const Op *op) {
+    for (size_t k = 0; k < OP_TENSORS; k++)
+        if (op->tensors[k] >= 0 && (size_t)op->tensors[k] < m->used_count) m->used[op->tensors[k]] = true;
 }
 
 static bool take_op(Match *m, GraphBuilder *builder, size_t position) {
@@ -275,20 +281,13 @@ static bool take_op(Match *m, GraphBuilder *builder, size_t position) {
             return error_set(m->err, STATUS_BAD_INPUT, "%s: layer '%s' has no bias there, in the checkpoint it has",
                              m->path, from->name);
     }
-    if (is_layer(&op) || op.kind == OP_BATCH_NORM) {
-        const int tensors[] = {op.weight, op.bias, op.kind == OP_BATCH_NORM ? op.mean : NO_TENSOR,
-                               op.kind == OP_BATCH_NORM ? op.variance : NO_TENSOR};
-        for (size_t k = 0; k < 4; k++)
-            if (tensors[k] >= 0 && (size_t)tensors[k] < m->used_count) m->used[tensors[k]] = true;
-    }
+    mark_used(m, &op);
     m->at[position] = graph_add(builder, op, "%s", op.name);
     if (fold == FOLD_NONE) return true;
     norm.input[0] = m->at[position];
     m->norms++;
     m->assumed += fold == FOLD_ASSUMED;
-    const int tensors[] = {norm.weight, norm.bias, norm.mean, norm.variance};
-    for (size_t k = 0; k < 4; k++)
-        if (tensors[k] >= 0) m->used[tensors[k]] = true;
+    mark_used(m, &norm);
     m->at[position] = graph_add(builder, norm, "%s", norm.name);
     return true;
 }

@@ -76,11 +76,10 @@ static bool rename_tensor(Converter *c, NetTensor *tensor, const char *module, c
 static bool name_tensors(Converter *c, const Graph *graph, const bool *used) {
     for (size_t i = 0; i < graph->count; i++) {
         const Op *op = &graph->ops[i];
-        const int tensors[] = {op->weight, op->bias, op->mean, op->variance};
         const bool scoped = c->made_by[i] && is_scoped(c->made_by[i]->name);
-        for (size_t k = 0; k < 4 && scoped; k++) {
-            NetTensor *tensor = tensors[k] < 0 ? NULL : &c->network->tensors[tensors[k]];
-            if (tensor && used[tensors[k]] && name_anonymous(tensor->name) &&
+        for (size_t k = 0; k < OP_TENSORS && scoped; k++) {
+            NetTensor *tensor = op->tensors[k] < 0 ? NULL : &c->network->tensors[op->tensors[k]];
+            if (tensor && used[op->tensors[k]] && name_anonymous(tensor->name) &&
                 !rename_tensor(c, tensor, op->name, suffixes[k]))
                 return false;
         }
@@ -88,21 +87,10 @@ static bool name_tensors(Converter *c, const Graph *graph, const bool *used) {
     return true;
 }
 
-/* Keeps the tensors that operations read, in their order; the graph's indices follow. */
-static bool drop_unused(Converter *c, Graph *graph, bool *used, int *place) {
-    int kept = 0;
-    for (size_t i = 0; i < c->network->tensor_count; i++) {
-        place[i] = kept;
-        kept += used[i];
-        used[i] = !used[i];
-    }
-    for (size_t i = 0; i < graph->count; i++) {
-        Op *op = &graph->ops[i];
-        int *const tensors[] = {&op->weight, &op->bias, &op->mean, &op->variance};
-        for (size_t k = 0; k < 4; k++)
-            if (*tensors[k] >= 0) *tensors[k] = place[*tensors[k]];
-    }
-    return network_drop_tensors(c->network, used, c->err);
+/* Keeps the tensors that operations read, in their order. */
+static bool drop_unused(Converter *c, Graph *graph, bool *used) {
+    for (size_t i = 0; i < c->network->tensor_count; i++) used[i] = !used[i];
+    return network_drop_tensors(c->network, graph, used, c->err);
 }
 
 static int compare_order(const void *a, const void *b) {
@@ -147,18 +135,10 @@ static void name_operation(const Network *network, Op *op) {
 
 bool converter_name(Converter *c, Graph *graph) {
     bool *used = mem_alloc(c->network->tensor_count, sizeof *used, c->err);
-    int *place = used ? mem_alloc(c->network->tensor_count, sizeof *place, c->err) : NULL;
-    bool ok = place != NULL;
-    for (size_t i = 0; ok && i < graph->count; i++) {
-        const Op *op = &graph->ops[i];
-        const int tensors[] = {op->weight, op->bias, op->mean, op->variance};
-        for (size_t k = 0; k < 4; k++)
-            if (tensors[k] >= 0) used[tensors[k]] = true;
-    }
-    ok = ok && name_tensors(c, graph, used);
-    ok = ok && drop_unused(c, graph, used, place) && make_unique(c);
+    if (!used) return false;
+    graph_mark_tensors(graph, used);
+    const bool ok = name_tensors(c, graph, used) && drop_unused(c, graph, used) && make_unique(c);
     for (size_t i = 0; ok && i < graph->count; i++) name_operation(c->network, &graph->ops[i]);
     mem_free(used);
-    mem_free(place);
     return ok;
 }

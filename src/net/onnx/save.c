@@ -382,9 +382,8 @@ static bool put_tensors(Saver *s) {
     bool *used = mem_alloc(s->network->tensor_count, sizeof *used, s->err);
     if (!used) return false;
     for (size_t i = 0; i < s->graph->count; i++) {
-        const Op *op = &s->graph->ops[i];
-        const int tensors[] = {op->weight, op->bias, op->mean, op->variance};
-        for (size_t k = 0; k < 4; k++)
+        const int *tensors = s->graph->ops[i].tensors;
+        for (size_t k = 0; k < OP_TENSORS; k++)
             if (tensors[k] >= 0) used[own_index(s, tensors[k])] = true;
     }
     for (size_t i = 0; i < s->network->tensor_count; i++) {
