@@ -317,9 +317,8 @@ const PickleNode *torch_choose(Checkpoint *checkpoint, const char *key, Str *pat
         if (ok && way.at[way.length - 1]->tensors == 0)
             ok = error_set(err, STATUS_USAGE, "--key %s: there is no tensor in it", key);
     }
-    if (ok && !key) ok = descend(&way, err);
     /* A key may stop at a wrapper; "." is the root as it is. */
-    if (ok && key && way.length > 1) ok = descend(&way, err);
+    if (ok && (!key || way.length > 1)) ok = descend(&way, err);
     ok = ok && note_choice(checkpoint, &way, err);
     mem_free(torch->network);
     torch->network = NULL;

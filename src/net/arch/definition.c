@@ -302,7 +302,7 @@ static void push_net(lua_State *lua, const Build *build) {
     lua_setfield(lua, -2, "channels");
 }
 
-/* A pattern's numbers, pushed; how many, or -1 where the name is another. */
+/* A pattern's numbers, pushed unless `lua` is NULL; how many, or -1 where the name is another. */
 static int push_numbers(lua_State *lua, const char *pattern, const char *name) {
     int count = 0;
     for (; *pattern; pattern++) {
@@ -319,12 +319,8 @@ static int push_numbers(lua_State *lua, const char *pattern, const char *name) {
         word[length] = '\0';
         if (!text_to_double(word, &number)) return -1;
         count++;
-        if (!lua) {
-        } else if (kind == 'd') {
-            lua_pushinteger(lua, (lua_Integer)number);
-        } else {
-            lua_pushnumber(lua, number);
-        }
+        if (lua && kind == 'd') lua_pushinteger(lua, (lua_Integer)number);
+        if (lua && kind == 'g') lua_pushnumber(lua, number);
         name += length;
         pattern++;
     }
