@@ -62,8 +62,8 @@ extern const char *const LINEAGE_NAMES[2]; /* "what", "command" */
 typedef struct Checkpoint Checkpoint;
 
 /* Opens any checkpoint file: safetensors, PyTorch's tar, legacy and zip files, TorchScript archives (weights only), an
- * index of safetensors or PyTorch shards, ONNX (its initialisers), npz, npy (one tensor named after the file). Reads and
- * checks the header and directory only. A folder is refused with what is in it. Of what a PyTorch file holds beside
+ * index of safetensors or PyTorch shards, ONNX (its initialisers), npz, npy (one tensor named after the file). Reads
+ * and checks the header and directory only. A folder is refused with what is in it. Of what a PyTorch file holds beside
  * tensors nothing is made: a note says what was left out, and which of several state dicts was taken. */
 Checkpoint *checkpoint_open(const char *path, Error *err);
 /* The same, taking the state dict at the dotted path `key` of a PyTorch file ("state_dict_ema", "fold1.model"; "." is

@@ -205,7 +205,7 @@ typedef struct PredictorOptions {
     const bool *chosen;            /* predicted layers of the source; NULL: the default ones */
     const PredictorConfig *config; /* base, levels, normalisation, permutation, activation; NULL: the defaults */
     bool usual_order;              /* the permutation is predictor_usual_order's, whatever `config` says */
-    const char *key;               /* the dotted path of the state dict to take (checkpoint_open_key); NULL: by itself */
+    const char *key; /* the dotted path of the state dict to take (checkpoint_open_key); NULL: by itself */
 } PredictorOptions;
 /* Ours (safetensors with configuration, permutation, fingerprint, lineage as metadata), or a reference checkpoint
  * (layers.N.weight/bias, final_linear_layer.weight/bias). */

@@ -45,14 +45,14 @@ typedef enum LowpassMode { LOWPASS_1D, LOWPASS_2D, LOWPASS_RAW } LowpassMode;
  * equal). STATUS_BAD_INPUT where a weight is not finite. */
 bool lowpass_kernels(const float *in, float *out, uint64_t count, const size_t size[3], double cutoff, LowpassMode mode,
                      Error *err);
-/* The same for all kernels of the chosen layers, convolutions of any kind only (STATUS_USAGE else). A layer with weights
- * that are not finite stays as it is; the new network's note "left as they are" lists such layers. */
+/* The same for all kernels of the chosen layers, convolutions of any kind only (STATUS_USAGE else). A layer with
+ * weights that are not finite stays as it is; the new network's note "left as they are" lists such layers. */
 Network *lowpass_apply(const Network *network, double cutoff, LowpassMode mode, const bool *chosen, const char *command,
                        const Task *task, Error *err);
 
-/* Multiplies the last min(last, K) singular values of each chosen layer's matrix by `factor` (>= 0, finite; STATUS_USAGE
- * else) and rebuilds U diag(s') V^T. Factor 1 gives back the very same numbers. Layers that are not finite as in
- * lowpass_apply. */
+/* Multiplies the last min(last, K) singular values of each chosen layer's matrix by `factor` (>= 0, finite;
+ * STATUS_USAGE else) and rebuilds U diag(s') V^T. Factor 1 gives back the very same numbers. Layers that are not finite
+ * as in lowpass_apply. */
 Network *svscale_apply(const Network *network, double factor, unsigned last, const bool *chosen, const char *command,
                        const Task *task, Error *err);
 

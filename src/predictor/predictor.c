@@ -103,7 +103,8 @@ bool predictor_choose(Predictor *p, const Network *network, const bool *chosen, 
         const Tensor *weight = layer_weight(network, layer);
         if (chosen ? !chosen[i] : !layer->predicted) continue;
         if (layer->kind != LAYER_CONV || weight->count == 0)
-            return error_set(err, STATUS_USAGE, "%s is no two-dimensional convolution (its kind is %s): it cannot be predicted",
+            return error_set(err, STATUS_USAGE,
+                             "%s is no two-dimensional convolution (its kind is %s): it cannot be predicted",
                              layer->name, layer_kind_name(layer->kind));
         for (unsigned d = 0; d < 4; d++)
             if (weight->dim[d] > UINT32_MAX)

@@ -174,8 +174,7 @@ Network *predictor_reconstruct_in(const Predictor *p, const Network *source, con
     if (!predictions && !own) return NULL;
     Network *network = network_copy(source, err);
     bool done = network && add_lineage(network, source, p, command, err);
-    for (size_t i = 0; done && i < p->layer_count; i++)
-        done = put_layer(network, p, i, own ? own : predictions, err);
+    for (size_t i = 0; done && i < p->layer_count; i++) done = put_layer(network, p, i, own ? own : predictions, err);
     mem_free(own);
     if (done) return network;
     network_free(network);

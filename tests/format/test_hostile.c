@@ -191,9 +191,9 @@ static void test_arch(void **state) {
 }
 
 static int write_list(const char *folder) {
-    const HostileCase *const lists[] = {hostile_any,      hostile_safetensors, hostile_torch,    hostile_files, hostile_npy,
-                                        hostile_datasets, hostile_predictor,   hostile_pictures, hostile_arch,
-                                        hostile_onnx};
+    const HostileCase *const lists[] = {hostile_any,  hostile_safetensors, hostile_torch,     hostile_files,
+                                        hostile_npy,  hostile_datasets,    hostile_predictor, hostile_pictures,
+                                        hostile_arch, hostile_onnx};
     mkdir(folder, 0777); /* it may be there */
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         for (const HostileCase *hostile = lists[i]; hostile->name; hostile++) {
@@ -351,8 +351,7 @@ int main(int count, char **argument) {
         cmocka_unit_test(test_predictor),     cmocka_unit_test(test_arch),
         cmocka_unit_test(test_onnx),          cmocka_unit_test(test_pictures),
         cmocka_unit_test(test_truncations),   cmocka_unit_test(test_overwritten_bytes),
-        cmocka_unit_test(test_no_permission),
-        cmocka_unit_test(test_cut_while_reading),
+        cmocka_unit_test(test_no_permission), cmocka_unit_test(test_cut_while_reading),
         cmocka_unit_test(test_hostile_path),
     };
     if (count == 3 && strcmp(argument[1], "--write") == 0) return write_list(argument[2]);

@@ -345,11 +345,8 @@ static void passes_agree(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(oracle_hidden_32),
-        cmocka_unit_test(oracle_hidden_140),
-        cmocka_unit_test(plain_activations),
-        cmocka_unit_test(plain_wide),
-        cmocka_unit_test(passes_agree),
+        cmocka_unit_test(oracle_hidden_32), cmocka_unit_test(oracle_hidden_140), cmocka_unit_test(plain_activations),
+        cmocka_unit_test(plain_wide),       cmocka_unit_test(passes_agree),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

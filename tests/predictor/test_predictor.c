@@ -414,7 +414,8 @@ static void survives_lack_of_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lays_out), cmocka_unit_test(measures_as_published),
+        cmocka_unit_test(lays_out),
+        cmocka_unit_test(measures_as_published),
         cmocka_unit_test(initialises),
         cmocka_unit_test(refuses_bad_settings),
         cmocka_unit_test(counts_as_published),

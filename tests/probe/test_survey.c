@@ -404,7 +404,11 @@ static void refuses_other_networks(void **state) {
     (void)state;
     Error err;
     const ArchitectureRequest request = {.architecture = "resnet14", .in_channels = 1, .classes = 10},
-                              wider = {.architecture = "resnet8", .widths = {20}, .width_count = 1, .in_channels = 1, .classes = 10};
+                              wider = {.architecture = "resnet8",
+                                       .widths = {20},
+                                       .width_count = 1,
+                                       .in_channels = 1,
+                                       .classes = 10};
     Network *deeper = network_create(&request, 1, "test", &err), *wide = network_create(&wider, 1, "test", &err);
     assert_true(deeper && wide);
     assert_false(mix_check(network, deeper, &err));

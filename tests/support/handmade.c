@@ -20,7 +20,8 @@ Network *handmade_network(const HandmadeLayer *layers, size_t count, uint64_t se
         Rng rng = {.seed = seed, .stream = i};
         for (uint64_t j = 0; j < tensor->count; j++) tensor->data[j] = (float)rng_normal(&rng);
         network->tensors[i] = (NetTensor){.name = name.text, .tensor = tensor, .stored = DTYPE_F32};
-        network->layers[i] = (Layer){.tensor = i, .kind = layers[i].rank == 4 ? LAYER_CONV : LAYER_LINEAR, .stage = -1, .block = -1};
+        network->layers[i] =
+            (Layer){.tensor = i, .kind = layers[i].rank == 4 ? LAYER_CONV : LAYER_LINEAR, .stage = -1, .block = -1};
         network->layers[i].name = mem_copy_text(layers[i].name, &err);
         assert(network->layers[i].name);
     }

@@ -10,8 +10,8 @@
 typedef struct HostileCase {
     int row;          /* of RELIABILITY (b) */
     const char *name; /* file (or folder) name to write, unique: "13-header-length.safetensors" */
-    const char
-        *load; /* "net", "predictor", "arch" (a definition, asked to recognise a sample), or a DATA SPEC in which every %s is the written path: "idx:%s/images,%s/labels" */
+    const char *load; /* "net", "predictor", "arch" (a definition, asked to recognise a sample), or a DATA SPEC in which
+                         every %s is the written path: "idx:%s/images,%s/labels" */
     bool (*write)(const char *path); /* writes the file or folder; false: could not (the test then fails) */
     int status;                      /* expected exit status: 0 must load, 3 bad input, 5 limit */
     const char *reason; /* must stand in the message (for status 0: in a note or warning; NULL: nothing asked) */

@@ -31,8 +31,11 @@ static TrainJob image_job(const char *folder, SchemeKind scheme) {
 }
 
 static Network *other_network(unsigned channels, unsigned classes, const char *architecture) {
-    ArchitectureRequest request = {
-        .architecture = architecture, .widths = {4, 4, 4}, .width_count = 3, .in_channels = channels, .classes = classes};
+    ArchitectureRequest request = {.architecture = architecture,
+                                   .widths = {4, 4, 4},
+                                   .width_count = 3,
+                                   .in_channels = channels,
+                                   .classes = classes};
     assert_true(normalisation_parse("none", channels, &request.normalisation, &test_error));
     Network *network = network_create(&request, 3, "fit other", &test_error);
     if (!network) fail_msg("%s", test_error.text);

@@ -127,8 +127,7 @@ static void default_name(const Graph *graph, int input, const char *word, char o
     const char *from = input > 0 ? graph->ops[input].name : "", *dot = strrchr(from, '.');
     const int module = dot ? (int)(dot - from) + 1 : 0;
     snprintf(out, NAME_MAX_LENGTH, "%.*s%s", module, from, word);
-    for (unsigned i = 2; name_taken(graph, out); i++)
-        snprintf(out, NAME_MAX_LENGTH, "%.*s%s%u", module, from, word, i);
+    for (unsigned i = 2; name_taken(graph, out); i++) snprintf(out, NAME_MAX_LENGTH, "%.*s%s%u", module, from, word, i);
 }
 
 static int push_map(lua_State *lua, int position) {
@@ -402,7 +401,8 @@ static int bn(lua_State *lua) {
     check_options(lua, 3, known);
     if (push_option(lua, 3, "eps")) {
         const double eps = luaL_checknumber(lua, -1);
-        if (!(eps >= 0 && eps <= 4096)) return luaL_error(lua, "eps must be from 0 to 4096"); /* BatchNorm2d(c, c) is about */
+        if (!(eps >= 0 && eps <= 4096))
+            return luaL_error(lua, "eps must be from 0 to 4096"); /* BatchNorm2d(c, c) is about */
         op.epsilon = (float)eps;
     }
     const uint64_t dim[1] = {build->shapes[op.input[0]].channels};

@@ -13,8 +13,7 @@ static bool set_config(Session *session, const Args *args, TrainConfig *config, 
     config->steps = 10000;
     options_count(args, "steps", &config->steps);
     options_every(args, config);
-    return options_check_kernels(args, config, err) &&
-           options_check_optimiser(args, config, err);
+    return options_check_kernels(args, config, err) && options_check_optimiser(args, config, err);
 }
 
 static bool run(Session *session, const Args *args, Result *result, Error *err) {
