@@ -39,9 +39,10 @@ Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2))
 
 SOURCES := $(sort $(wildcard src/*/*.c src/*/*/*.c src/*/*/*/*.c))
-# Definitions of architectures go into the binary.
+# Definitions of architectures and help topics go into the binary.
 ARCHITECTURES := $(sort $(wildcard src/net/arch/*.lua))
-OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/architectures.o
+TOPICS := $(sort $(wildcard src/shell/help/*.txt))
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/architectures.o $(BUILD)/topics.o
 TEST_SOURCES := $(sort $(wildcard tests/*/test_*.c))
 TESTS := $(TEST_SOURCES:%.c=$(BUILD)/%)
 TEST_HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
@@ -64,9 +65,13 @@ $(BUILD)/%.o: %.c Makefile
 
 $(BUILD)/architectures.c: $(ARCHITECTURES) scripts/embed Makefile
 	$(call say,EMBED,$@)
-	$(Q)mkdir -p $(@D) && scripts/embed $(ARCHITECTURES) > $@.new && mv $@.new $@
+	$(Q)mkdir -p $(@D) && scripts/embed net/arch/arch.h 'const EmbeddedFile architecture_files' '' $(ARCHITECTURES) > $@.new && mv $@.new $@
 
-$(BUILD)/architectures.o: $(BUILD)/architectures.c
+$(BUILD)/topics.c: $(TOPICS) scripts/embed Makefile
+	$(call say,EMBED,$@)
+	$(Q)mkdir -p $(@D) && scripts/embed shell/session.h 'const HelpTopic help_topics' .txt $(TOPICS) > $@.new && mv $@.new $@
+
+$(BUILD)/architectures.o $(BUILD)/topics.o: %.o: %.c
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(TEST_HELPERS) $(BUILD)/libweft.a

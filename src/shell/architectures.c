@@ -42,25 +42,13 @@ static void add_family(const ArchitectureInfo *family, Str *out) {
     str_done(&line);
 }
 
-void architectures_topic(bool own, Str *out) {
+void architecture_families(bool own, Str *out) {
     Error err;
     ArchitectureList *list = architecture_list(NULL, &err);
     if (!list) {
         str_addf(out, "%s\n", err.text);
         return;
     }
-    str_add(out, "load net recognises a network by the names and shapes of its tensors. It removes what wrappers\n"
-                 "put before the names (module., _orig_mod., model., ...); --prefix P says by hand what to remove.\n"
-                 "Names and shapes do not tell strides, activations or pools: load net prints what it assumed.\n"
-                 "A variant chooses otherwise.\n"
-                 "\n"
-                 "  load net a FILE --arch resnet:pool       insist on a family, and choose a variant of it\n"
-                 "  load net a FILE --arch ./mine.lua        take a definition of your own\n"
-                 "  fit a --arch resnet20 --data train       make a new network\n"
-                 "\n"
-                 "A definition is a short Lua file. weft also tries the definitions in $XDG_DATA_HOME/weft/arch\n"
-                 "(else ~/.local/share/weft/arch). CONTRIBUTING.md shows how to write one. The families:\n"
-                 "\n");
     for (size_t i = 0; i < list->count; i++)
         if (own || !list->families[i].own) add_family(&list->families[i], out);
     if (own && list->broken.length > 0) str_addf(out, "\nLeft out:\n%s\n", list->broken.text);

@@ -254,7 +254,6 @@ static void offer_value(Offer *offer, const Session *session, const ArgSpec *spe
     case ARG_COMMAND:
         offer_command_words(offer, NULL);
         for (const HelpTopic *topic = help_topics; topic->name; topic++) offer_text(offer, topic->name);
-        for (const MadeTopic *topic = made_topics; topic->name; topic++) offer_text(offer, topic->name);
         break;
     case ARG_MAKER:
         offer_makers(offer);

@@ -134,11 +134,15 @@ static void add_command(Str *out, const Command *command) {
     str_done(&synopsis);
 }
 
-static void add_topic(Str *out, const char *name, const char *text) {
+static void add_topic(Str *out, const HelpTopic *topic) {
+    Str text = {0};
     str_add(out, ".SH ");
-    for (; *name; name++) str_addf(out, "%c", *name >= 'a' && *name <= 'z' ? *name - 32 : *name);
+    for (const char *c = topic->name; *c; c++)
+        str_addf(out, "%c", *c == '-' ? ' ' : *c >= 'a' && *c <= 'z' ? *c - 'a' + 'A' : *c);
     str_add(out, "\n");
-    add_verbatim(out, text);
+    topic_text(topic, false, &text);
+    add_verbatim(out, str_text(&text));
+    str_done(&text);
 }
 
 void shell_manual(Str *out) {
@@ -159,13 +163,5 @@ void shell_manual(Str *out) {
         ".PP\nCommands that make a table also take \\-\\-as NAME and \\-\\-format FORMAT. The examples run after\n");
     add_verbatim(out, command_prelude);
     for (const Command *const *each = commands; *each; each++) add_command(out, *each);
-    for (const HelpTopic *topic = help_topics; topic->name; topic++) add_topic(out, topic->name, topic->text);
-    Str data = {0};
-    for (const DatasetKind *kind = dataset_kinds(); kind->name; kind++)
-        str_addf(&data, "%s\n    %s\n", kind->form, kind->help);
-    add_topic(out, "datasets", str_text(&data));
-    data.length = 0;
-    architectures_topic(false, &data);
-    add_topic(out, "architectures", str_text(&data));
-    str_done(&data);
+    for (const HelpTopic *topic = help_topics; topic->name; topic++) add_topic(out, topic);
 }

@@ -167,22 +167,20 @@ bool path_find(const char *text, Str *out, Error *err);
 bool help_text(const char *topic, Str *out, Error *err); /* NULL: the list of commands */
 void help_overview(Str *out);
 bool help_apropos(const char *word, Str *out);
+/* src/shell/help/NAME.txt, embedded at build time: a summary of one line, then the text. */
 typedef struct HelpTopic {
-    const char *name, *summary, *text;
+    const char *name, *file;
 } HelpTopic;
 extern const HelpTopic help_topics[]; /* ends with name NULL */
-/* Topics whose text is made; ends with name NULL. */
-typedef struct MadeTopic {
-    const char *name, *summary;
-    void (*add)(bool own, Str *out); /* `own`: with what the user added */
-} MadeTopic;
-extern const MadeTopic made_topics[];
+void topic_summary(const HelpTopic *topic, Str *out);
+/* The text; a line "@NAME" of the file is replaced by a list made at run time. `own`: with what the user added. */
+void topic_text(const HelpTopic *topic, bool own, Str *out);
 /* Text filled to `width` columns, every line indented. */
 void help_filled(Str *out, const char *text, size_t indent, size_t width);
 
 /* ---- architectures.c ---- */
 void architecture_folder_set(void); /* to the user's data folder */
-void architectures_topic(bool own, Str *out);
+void architecture_families(bool own, Str *out);
 
 /* ---- complete.c ---- */
 void complete_start(Session *session); /* hands the completer to readline */

@@ -34,7 +34,6 @@ static void test_help(void **state) {
     help_overview(&out);
     for (const Command *const *each = commands; *each; each++) assert_non_null(strstr(out.text, (*each)->summary));
     for (const HelpTopic *topic = help_topics; topic->name; topic++) assert_true(help_text(topic->name, &out, &err));
-    for (const MadeTopic *topic = made_topics; topic->name; topic++) assert_true(help_text(topic->name, &out, &err));
     assert_false(help_text("lowpas", &out, &err));
     assert_non_null(strstr(err.text, "did you mean lowpass?"));
     out.length = 0;
