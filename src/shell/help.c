@@ -60,18 +60,16 @@ static void add_topic(const HelpTopic *topic, Str *out) {
     topic_text(topic, true, out);
 }
 
+static char folded(char c) {
+    return c == ' ' || c == '_' ? '-' : c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
 /* Upper case, spaces and underscores make no difference; the last part of a name will do: `help status`. */
 static bool is_topic(const char *name, const char *asked) {
-    char plain[64];
-    size_t length = 0;
-    for (; asked[length] && length < sizeof plain - 1; length++) {
-        char c = asked[length];
-        plain[length] = c == ' ' ? '-' : c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-    }
-    plain[length] = '\0';
-    if (length == 0 || asked[length]) return false;
     const char *last = strrchr(name, '-');
-    return strcmp(name, plain) == 0 || (last && strcmp(last + 1, plain) == 0);
+    if (last && is_topic(last + 1, asked)) return true;
+    while (*name && folded(*name) == folded(*asked)) name++, asked++;
+    return !*name && !*asked;
 }
 
 /* ---- one command ------------------------------------------------------------------------------------------------- */
@@ -199,7 +197,7 @@ static int name_columns(void) {
 }
 
 static void add_topic_line(const HelpTopic *topic, const char *mark, Str *out) {
-    str_addf(out, "  %-*s ", name_columns(), topic->name);
+    str_addf(out, "  %-*s  ", name_columns(), topic->name);
     topic_summary(topic, out);
     str_addf(out, "%s\n", mark);
 }
@@ -211,11 +209,12 @@ void help_overview(Str *out) {
             group = (*each)->group;
             str_addf(out, "%s%s\n", out->length ? "\n" : "", group);
         }
-        str_addf(out, "  %-*s %s\n", name_columns(), (*each)->name, (*each)->summary);
+        str_addf(out, "  %-*s  %s\n", name_columns(), (*each)->name, (*each)->summary);
     }
     str_add(out, "\nTopics\n");
     for (const HelpTopic *topic = help_topics; topic->name; topic++) add_topic_line(topic, "", out);
-    str_add(out, "\nhelp NAME explains a command or a topic; apropos WORD searches the help.\n");
+    str_add(out,
+            "\nhelp NAME explains a command or a topic (begin with help start); apropos WORD searches the help.\n");
 }
 
 static bool no_help(const char *topic, Error *err) {
@@ -267,7 +266,7 @@ bool help_apropos(const char *word, Str *out) {
         const Command *command = *each;
         if (contains(command->name, word) || contains(command->summary, word) || contains(command->description, word) ||
             arguments_contain(command->positionals, word) || arguments_contain(command->options, word))
-            str_addf(out, "  %-*s %s\n", name_columns(), command->name, command->summary);
+            str_addf(out, "  %-*s  %s\n", name_columns(), command->name, command->summary);
     }
     for (const HelpTopic *topic = help_topics; topic->name; topic++) {
         Str text = {0};

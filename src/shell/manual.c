@@ -31,22 +31,24 @@ char *openblas_get_corename(void);
 static const char usage[] =
     "usage: weft [OPTION]... [SCRIPT.weft|-|MODEL] [ARGUMENT]...\n"
     "\n"
-    "Opens the prompt; with a script runs it; with a checkpoint opens the prompt with it loaded as `net`.\n"
+    "Without a file, weft opens its prompt. A script is run. A checkpoint (MODEL) is loaded as `net`,\n"
+    "and the prompt opens.\n"
     "\n"
-    "  -c, --command COMMANDS   run these commands (repeatable), then leave\n"
+    "  -c, --command COMMANDS   run these commands (repeatable), then quit\n"
     "  -i, --interactive        open the prompt after a script or -c\n"
-    "  -q, --quiet              no greeting, tables or messages\n"
-    "      --format FORMAT      table, csv, tsv, json or md\n"
-    "      --colour WHEN        auto, always or never (also --color)\n"
-    "      --ascii              charts in 7-bit characters\n"
-    "      --seed N             seed of everything random (default 0)\n"
-    "  -j, --threads N          threads (default: all cores)\n"
-    "      --max-memory SIZE    the most one load may take, such as 8G (default: 75 % of memory)\n"
-    "      --safe               no processes, bytecode or native modules; writes below the working folder only\n"
+    "  -q, --quiet              print no greeting, tables or messages\n"
+    "      --format FORMAT      print tables as table, csv, tsv, json or md\n"
+    "      --colour WHEN        use colours: auto, always or never (also --color)\n"
+    "      --ascii              draw charts in 7-bit characters\n"
+    "      --seed N             seed of all random numbers (default 0)\n"
+    "  -j, --threads N          number of threads (default: all cores)\n"
+    "      --max-memory SIZE    limit the memory of one load, such as 8G (default: 75 % of memory)\n"
+    "      --safe               start no process, load no bytecode or native module, and write only\n"
+    "                           below the working folder\n"
     "      --echo               print each command before it runs\n"
-    "  -h, --help               this text (help at the prompt lists the commands)\n"
-    "  -V, --version            versions of weft and its libraries\n"
-    "      --print-manual       the man page, in roff\n";
+    "  -h, --help               print this text (`help` at the prompt lists the commands)\n"
+    "  -V, --version            print the versions of weft and its libraries\n"
+    "      --print-manual       print the man page in roff\n";
 
 const char *shell_usage(void) {
     return usage;
@@ -79,6 +81,21 @@ static void add_roff(Str *out, const char *text) {
         else
             str_add_bytes(out, text, 1);
         line_start = *text == '\n';
+    }
+}
+
+/* Paragraphs, with an empty line between them; a single line break stays one. */
+static void add_paragraphs(Str *out, const char *text) {
+    while (*text) {
+        size_t length = strcspn(text, "\n");
+        Str line = {0};
+        str_add_bytes(&line, text, length);
+        add_roff(out, str_text(&line));
+        str_done(&line);
+        text += length;
+        size_t breaks = strspn(text, "\n");
+        str_add(out, !*text || breaks == 0 ? "\n" : breaks > 1 ? "\n.PP\n" : "\n.br\n");
+        text += breaks;
     }
 }
 
@@ -115,11 +132,12 @@ static void add_command(Str *out, const Command *command) {
     str_add(out, "\n.B ");
     add_roff(out, str_text(&synopsis));
     str_add(out, "\n.PP\n");
-    Str text = {0};
-    str_addf(&text, "%s.", command->summary);
-    if (command->description) str_addf(&text, "\n%s", command->description);
-    add_roff(out, str_text(&text));
-    str_add(out, "\n");
+    add_roff(out, command->summary);
+    str_add(out, ".\n");
+    if (command->description) {
+        str_add(out, ".PP\n");
+        add_paragraphs(out, command->description);
+    }
     add_arguments(out, command, command->positionals);
     add_arguments(out, command, command->options);
     if (command->examples && command->examples[0]) {
@@ -130,38 +148,68 @@ static void add_command(Str *out, const Command *command) {
         add_verbatim(out, str_text(&examples));
         str_done(&examples);
     }
-    str_done(&text);
     str_done(&synopsis);
 }
 
-static void add_topic(Str *out, const HelpTopic *topic) {
-    Str text = {0};
-    str_add(out, ".SH ");
-    for (const char *c = topic->name; *c; c++)
-        str_addf(out, "%c", *c == '-' ? ' ' : *c >= 'a' && *c <= 'z' ? *c - 'a' + 'A' : *c);
+static void add_heading(Str *out, const char *macro, const char *name) {
+    str_addf(out, "%s ", macro);
+    for (; *name; name++) str_addf(out, "%c", *name == '-' ? ' ' : *name >= 'a' && *name <= 'z' ? *name - 32 : *name);
     str_add(out, "\n");
-    topic_text(topic, false, &text);
-    add_verbatim(out, str_text(&text));
-    str_done(&text);
+}
+
+/* Sections that every man page has under these names. */
+static bool is_section(const HelpTopic *topic) {
+    return strcmp(topic->name, "environment") == 0 || strcmp(topic->name, "exit-status") == 0;
+}
+
+static void add_topics(Str *out, bool sections) {
+    for (const HelpTopic *topic = help_topics; topic->name; topic++) {
+        if (is_section(topic) != sections) continue;
+        Str text = {0};
+        if (sections) {
+            add_heading(out, ".SH", topic->name);
+        } else {
+            str_addf(&text, "%s: ", topic->name);
+            topic_summary(topic, &text);
+            str_add(out, ".SS ");
+            add_roff(out, str_text(&text));
+            str_add(out, "\n");
+            text.length = 0;
+        }
+        topic_text(topic, false, &text);
+        add_verbatim(out, str_text(&text));
+        str_done(&text);
+    }
 }
 
 void shell_manual(Str *out) {
     str_add(out, ".\\\" Written by `make man` from the command table; do not edit.\n");
     str_add(out, ".TH WEFT 1 \"\" \"weft " WEFT_VERSION "\" \"User Commands\"\n");
-    str_add(out, ".SH NAME\nweft \\- a workbench for the weights of neural networks\n");
+    str_add(out, ".SH NAME\nweft \\- workbench for the weights of neural networks\n");
     str_add(out,
             ".SH SYNOPSIS\n.B weft\n[\\fIOPTION\\fR]... [\\fISCRIPT\\fR|\\-|\\fIMODEL\\fR] [\\fIARGUMENT\\fR]...\n");
-    str_add(
-        out,
-        ".SH DESCRIPTION\nweft loads trained convolutional networks, measures and smooths their weights, and shows what it "
-        "finds as tables and charts, at a prompt or from scripts.\n");
-    add_verbatim(out, usage);
+    str_add(out, ".SH DESCRIPTION\n"
+                 "weft is a workbench for the weights of neural networks.\n"
+                 "It loads trained networks, measures and smooths their weights, trains weight predictors (NeRN) for "
+                 "them, and shows the results as tables and charts, at a prompt or from scripts.\n"
+                 ".PP\n"
+                 "Without a file, weft opens its prompt. A script is run. A checkpoint (MODEL) is loaded as `net`, and "
+                 "the prompt opens.\n"
+                 ".PP\n"
+                 "Most of its analyses come from the paper\n"
+                 ".I Enhancing Accuracy and Parameter Efficiency of Neural Representations for Network "
+                 "Parameterization\n"
+                 "(anonymous, under review), called \"the paper\" below.\n"
+                 ".SH OPTIONS\n");
+    add_verbatim(out, strstr(usage, "  -c,"));
     str_add(out, ".SH COMMANDS\nEvery command also takes:\n");
     add_arguments(out, commands[0], common_options);
-    str_add(
-        out,
-        ".PP\nCommands that make a table also take \\-\\-as NAME and \\-\\-format FORMAT. The examples run after\n");
+    str_add(out, ".PP\n"
+                 "Commands that make a table also take \\-\\-as NAME and \\-\\-format FORMAT.\n"
+                 "The examples run after these lines:\n");
     add_verbatim(out, command_prelude);
     for (const Command *const *each = commands; *each; each++) add_command(out, *each);
-    for (const HelpTopic *topic = help_topics; topic->name; topic++) add_topic(out, topic);
+    str_add(out, ".SH TOPICS\n");
+    add_topics(out, false);
+    add_topics(out, true);
 }
