@@ -5,6 +5,7 @@
 #   make MODE=debug|asan the same, unoptimised | under AddressSanitizer and UBSan
 #   make V=1             show commands;  make CC=clang  another compiler
 #   make fuzz            every fuzz target for FUZZ_SECONDS (10) seconds; needs clang
+#   make format          the sources as clang-format 14 writes them; tests/style.sh checks it
 #   make bench | install | uninstall (PREFIX, DESTDIR) | man | clean
 
 MODE ?= release
@@ -47,7 +48,7 @@ TEST_SOURCES := $(sort $(wildcard tests/*/test_*.c))
 TESTS := $(TEST_SOURCES:%.c=$(BUILD)/%)
 TEST_HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
 
-.PHONY: all tests check check-units sample-data bench man fuzz run-fuzzers install uninstall clean
+.PHONY: all tests check format check-units sample-data bench man fuzz run-fuzzers install uninstall clean
 .SECONDARY:
 all: $(BUILD)/weft
 
@@ -93,8 +94,15 @@ check-units: $(if $(ONLY),$(filter $(BUILD)/tests/$(ONLY)/%,$(TESTS)),$(TESTS))
 
 tests: $(TESTS)
 
+# What does not run the program is checked once, in the release mode.
+CHECKED_ONCE := tests/floors.sh tests/style.sh
+SHELL_TESTS := $(sort $(wildcard tests/*.sh tests/shell/*.sh))
 check: $(BUILD)/weft $(TESTS)
-	$(Q)WEFT=$(BUILD)/weft BUILD=$(BUILD) MODE=$(MODE) scripts/tap $(TESTS) $(sort $(wildcard tests/*.sh tests/shell/*.sh))
+	$(Q)WEFT=$(BUILD)/weft BUILD=$(BUILD) MODE=$(MODE) scripts/tap $(TESTS) \
+		$(if $(filter release,$(MODE)),$(SHELL_TESTS),$(filter-out $(CHECKED_ONCE),$(SHELL_TESTS)))
+
+format:
+	$(Q)find src include tests scripts -name '*.[ch]' -exec clang-format-14 -i {} +
 
 # Fuzz targets (tests/fuzz/fuzz_X.c, libFuzzer) start from the fixtures and keep what they learn in build/fuzz/corpus;
 # an input that breaks something is left in build/fuzz/findings.

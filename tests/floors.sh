@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # The floors of src/README.md: a folder includes those below it only, and its own. Also proves that the check can fail.
 set -u
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 check() { # FOLDER: prints findings
+    local files
+    mapfile -t files < <(find "$1/src" "$1/include" -name '*.[ch]')
     awk '
     BEGIN {
         split("base 0 format 1 onnx 1 net 2 graph 2 ops 2 data 2 spectral 3 predictor 3 probe 4 train 5 chart 5 tui 6 shell 7", words, " ")
@@ -26,7 +28,7 @@ check() { # FOLDER: prints findings
         if (bits[1] == "weft" && there == "") print FILENAME ":" FNR ": " target " is no folder\047s header"
         if (here in floor && there != "" && there != here && floor[there] >= floor[here])
             print FILENAME ":" FNR ": " here " (floor " floor[here] ") includes " target " (" there ", floor " floor[there] ")"
-    }' $(find "$1/src" "$1/include" -name '*.[ch]')
+    }' "${files[@]}"
 }
 echo 1..2
 findings=$(check .)

@@ -14,12 +14,19 @@
 enum { NAME_MOST = 64 };
 
 /* Names of images and what their labels are called; X(images, labels). */
-#define PAIRS(X)                                                                                                     \
-    X("images", "labels")                                                                                            \
-    X("x", "y")                                                                                                      \
-    X("data", "labels")                                                                                              \
-    X("image", "label") X("images", "y") X("x", "labels") X("data", "targets") X("images", "targets") X("data", "y") \
-        X("imgs", "labels") X("data", "label") X("arr_0", "arr_1")
+#define PAIRS(X)           \
+    X("images", "labels")  \
+    X("x", "y")            \
+    X("data", "labels")    \
+    X("image", "label")    \
+    X("images", "y")       \
+    X("x", "labels")       \
+    X("data", "targets")   \
+    X("images", "targets") \
+    X("data", "y")         \
+    X("imgs", "labels")    \
+    X("data", "label")     \
+    X("arr_0", "arr_1")
 
 static const char *const pairs[][2] = {
 #define X(images, labels) {images, labels},

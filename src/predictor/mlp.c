@@ -8,8 +8,7 @@
  * one row of each of three tables. Its weight gradient is the scatter-sum of the deltas into tables of the same shape,
  * then three small products.
  *
- * The batch is cut into groups, each with its own gradient, and a group into blocks; neither depends on the threads.
- */
+ * The batch is cut into groups, each with its own gradient, and a group into blocks; neither depends on the threads. */
 #include "predictor/mlp.h"
 
 #include <assert.h>

@@ -146,7 +146,8 @@ static inline void sample_also(Encoding *encoding, const char *first, const char
 
 /* The charts of the golden files; their names are the files'. */
 enum { SAMPLES = 13 };
-static inline const char *sample_chart(int sample, Table **table, Encoding *encoding, Error *err) {
+
+static inline const char *sample_bars_or_lines(int sample, Table **table, Encoding *encoding, Error *err) {
     switch (sample) {
     case 0:
         *table = sample_layers(3, 1, false, err);
@@ -184,6 +185,20 @@ static inline const char *sample_chart(int sample, Table **table, Encoding *enco
         sample_also(encoding, "low-passed", "reconstructed");
         encoding->log_x = encoding->log_y = true;
         return "lines-log";
+    case 12:
+        *table = sample_path(31, err);
+        *encoding = sample_encoding(CHART_LINES, "Between two networks", "alpha", "loss");
+        snprintf(encoding->y2, sizeof encoding->y2, "accuracy");
+        sample_mark(encoding, 0, 0.35, "seed 1");
+        sample_mark(encoding, 1, 0.35, "seed 2");
+        return "lines-right";
+    default:
+        return NULL;
+    }
+}
+
+static inline const char *sample_plane_or_kernels(int sample, Table **table, Encoding *encoding, Error *err) {
+    switch (sample) {
     case 7:
         *table = sample_landscape(21, err);
         *encoding = sample_encoding(CHART_HEATMAP, "Loss landscape", "u", "v");
@@ -211,18 +226,16 @@ static inline const char *sample_chart(int sample, Table **table, Encoding *enco
         encoding->contours = 6;
         sample_mark(encoding, 0, 0, "trained");
         return "contours-log";
-    case 12:
-        *table = sample_path(31, err);
-        *encoding = sample_encoding(CHART_LINES, "Between two networks", "alpha", "loss");
-        snprintf(encoding->y2, sizeof encoding->y2, "accuracy");
-        sample_mark(encoding, 0, 0.35, "seed 1");
-        sample_mark(encoding, 1, 0.35, "seed 2");
-        return "lines-right";
     default:
         *table = sample_kernels(16, 1, 5, err);
         *encoding = sample_encoding(CHART_KERNELS, "Kernels of conv1", "", "");
         return "kernels-wrapped";
     }
+}
+
+static inline const char *sample_chart(int sample, Table **table, Encoding *encoding, Error *err) {
+    const char *name = sample_bars_or_lines(sample, table, encoding, err);
+    return name ? name : sample_plane_or_kernels(sample, table, encoding, err);
 }
 
 #endif

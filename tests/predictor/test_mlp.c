@@ -273,6 +273,20 @@ static void plain_wide(void **state) {
 
 /* ---- passes agree, whatever the threads -------------------------------------------------------------------------- */
 
+/* Every allocation that fails is said, nothing leaks. */
+static void faults_are_said(const Predictor *p) {
+    Error err;
+    for (uint64_t n = 1;; n++) {
+        fault_arm(FAULT_ALLOC, n, false);
+        Mlp *mlp = mlp_new(p, &err);
+        const uint64_t seen = fault_disarm();
+        mlp_free(mlp);
+        if (mlp) break;
+        assert_int_equal(err.status, STATUS_LIMIT);
+        assert_true(seen >= n);
+    }
+}
+
 static void agree(unsigned hidden) {
     static const HandmadeLayer layers[] = {{"a", 4, {64, 24, 3, 3}}, {"b", 4, {40, 64, 3, 3}}};
     Network *network = handmade_network(layers, 2, 9);
@@ -318,15 +332,7 @@ static void agree(unsigned hidden) {
         mlp_free(mlp);
     }
     pool_set_threads(0);
-    for (uint64_t n = 1;; n++) { /* every allocation that fails is said, nothing leaks */
-        fault_arm(FAULT_ALLOC, n, false);
-        Mlp *mlp = mlp_new(p, &err);
-        const uint64_t seen = fault_disarm();
-        mlp_free(mlp);
-        if (mlp) break;
-        assert_int_equal(err.status, STATUS_LIMIT);
-        assert_true(seen >= n);
-    }
+    faults_are_said(p);
     mem_free(all);
     mem_free(targets);
     mem_free(first);

@@ -3,6 +3,7 @@
 . "$(dirname "$0")/../support/tap.sh"
 export XDG_STATE_HOME=$work/state
 status() { "$@" >"$work/out" 2>"$work/err" </dev/null; echo $?; }
+lines() { if [ -e "$1" ]; then wc -l <"$1"; else echo 0; fi; }
 await() { for _ in $(seq 300); do "$@" >/dev/null 2>&1 && return 0; sleep 0.1; done; return 1; }
 images=200; grid=9
 [ "${MODE-}" = asan ] && images=24 grid=5
@@ -94,7 +95,7 @@ wide="landscape base smooth third --grid $grid --on test"
 for signal in INT TERM KILL; do
     folder=$work/run-$signal
     for _ in 1 2 3; do
-        before=$(cat "$folder/log.csv" 2>/dev/null | wc -l); [ "$before" -gt 0 ] || before=1
+        before=$(lines "$folder/log.csv"); [ "$before" -gt 0 ] || before=1
         setsid "$weft" -q -c "$load" -c "$wide --run $folder" 2>"$work/err" & pid=$!
         await sh -c "[ \$(wc -l <$folder/log.csv) -gt $before ] || ! kill -0 $pid"
         kill -s $signal $pid 2>/dev/null; wait $pid 2>/dev/null
@@ -121,7 +122,7 @@ for a, b in zip(whole, part):
 assert 0 < measured < len(whole) and far < 0.1, (measured, far)
 PY
 for _ in 1 2; do
-    before=$(cat "$work/run-part/log.csv" 2>/dev/null | wc -l); [ "$before" -gt 0 ] || before=1
+    before=$(lines "$work/run-part/log.csv"); [ "$before" -gt 0 ] || before=1
     setsid "$weft" -q -c "$load" -c "$part --run $work/run-part" 2>"$work/err" & pid=$!
     await sh -c "[ \$(wc -l <$work/run-part/log.csv) -gt $before ] || ! kill -0 $pid"
     kill -s INT $pid 2>/dev/null; wait $pid 2>/dev/null

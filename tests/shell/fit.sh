@@ -49,7 +49,7 @@ check "and nothing is left behind" test ! -e "$work/none"
 
 # Networks.
 fit='fit n --arch resnet8 --widths 4 --data test'
-for widths in 4,5 4,x,6 0 -4 4,4,4,4 4, ,4 70000 4.5; do
+for widths in 4,5 4,x,6 0 -4 4,4,4,4 '4,' ',4' 70000 4.5; do
     refused "fit n --arch resnet8 --widths $widths --data test --steps 1" "--widths"
 done
 refused "fit n --arch resnet9 --data test --steps 1" "resnet9"
@@ -58,14 +58,14 @@ refused "$fit --alpha 1 --steps 1" "--alpha has a meaning only with --teacher NE
 refused "$fit --temperature 2 --steps 1" "--temperature has a meaning only with --teacher NET"
 refused "$fit --beta1 0.9 --steps 1" "--beta1 has a meaning only with an adaptive --optimiser"
 equal "widths 4 is 4,8,16" "yes" "$("$weft" -q --format csv -c "$load" -c "$fit --steps 1 --seed 3" -c 'fit m --arch resnet8 --widths 4,8,16 --data test --steps 1 --seed 3' \
-    -c "save n $work/n.npz" -c "save m $work/m.npz" >"$work/out" 2>"$work/err"; cmp -s "$work/n.npz" "$work/m.npz" && echo yes || cat "$work/err")"
+    -c "save n $work/n.npz" -c "save m $work/m.npz" >"$work/out" 2>"$work/err"; if cmp -s "$work/n.npz" "$work/m.npz"; then echo yes; else cat "$work/err"; fi)"
 equal "with a teacher" 0 "$(status "$weft" -q -c "$load" -c "$fit --teacher base --alpha 2 --temperature 4 --steps 3 --run $work/pupil")"
 check "which is kept" test -s "$work/pupil/teacher.safetensors"
 
 # Stopped by TERM, gone on with: the same network, to the byte.
 long="$fit --steps 900 --save-every 5000 --eval-every 200 --image-batch 20 --seed 4"
 mkdir "$work/a" "$work/b" # the same command in each: lineages name the folder
-cd "$work/a" && equal "a run" 0 "$(status "$weft" -c "$load" -c "$long --run run")"; cd "$root"
+equal "a run" 0 "$(cd "$work/a" && status "$weft" -c "$load" -c "$long --run run")"
 for file in config.json log.csv last.safetensors best.safetensors source.safetensors; do
     check "$file is there" test -s "$work/a/run/$file"
 done

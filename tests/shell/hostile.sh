@@ -25,7 +25,6 @@ while IFS=$'\t' read -r row name load status reason; do
         case $text in *"$name"*) ;; *) bad="$bad; the file is not named" ;; esac
         case $text in *"$reason"*) ;; *) bad="$bad; no '$reason'" ;; esac
         case $text in *$'\033'*) bad="$bad; an escape reaches the terminal" ;; esac
-        printf -v quoted '%q' "$line"
         after=$("$weft" -c 'load net good sample:fashion-resnet8 --quiet' -c "ok = pcall(run, [=[$line]=])" -c "$describe" 2>&1)
         [ "$after" = "$before" ] || bad="$bad; the workspace changed: $after"
     fi

@@ -18,14 +18,14 @@ hold() { # NAME: holds the lock until TERM, then takes a moment as a training pr
     holder=$!
     for _ in $(seq 100); do [ -s "$work/$1.ready" ] && return; sleep 0.05; done
 }
-message() { "$weft" -c "$1" 2>&1 >/dev/null; }
+message() { { "$weft" -c "$1" >/dev/null; } 2>&1; } # what goes to standard error
 
 contains "no list: no jobs" "$(message jobs)" "no background runs"
 make_run going 250; make_run ended 1000; make_run broken 10; make_run halted 10; make_run again 10
 mkdir many; printf '{"name": "many", "steps": 1000, "trials": 3}' >many/config.json
 (cd many && make_run trial-1 1000 && make_run trial-2 20)
 about='{"__metadata__": {"weft.run": "{\"step\": 30}"}}' # a checkpoint that was saved after the last row was logged
-{ printf "\\x$(printf %x ${#about})\0\0\0\0\0\0\0"; printf %s "$about"; } >many/trial-2/last.safetensors
+{ printf '%b' "\\x$(printf %x ${#about})\0\0\0\0\0\0\0"; printf %s "$about"; } >many/trial-2/last.safetensors
 printf 'a warning\nweft: disk full\n' >broken/error.txt
 printf 'weft: long ago\n' >again/error.txt; sleep 0.01; echo 1 >again/lock
 mkdir -p state/weft gone; printf '%s\n' "$work/going" "$work/ended" "$work/gone" "$work/broken" "relative" "$work/halted" "$work/going" "$work/again" "$work/many" >state/weft/jobs

@@ -16,8 +16,7 @@ while IFS= read -r line; do
     case ${MODE-}:$line in asan:*cutoff.weft*) skip "$line" "takes minutes under AddressSanitizer; the release tests run it"; continue ;; esac
     if output=$(bash -c "${line//build\/release\/weft/$weft}" 2>&1 </dev/null); then ok "$line"; else not_ok "$line" "$output"; fi
 done <"$work/lines"
-for path in $(grep -oE '\]\([A-Za-z][A-Za-z0-9_./-]+\)' README.md CONTRIBUTING.md src/README.md samples/README.md | sed -E 's/^([^:]*):\]\((.*)\)$/\1:\2/'); do
-    file=${path%%:*} target=${path#*:}
+while IFS=: read -r file target; do
     check "$file names $target" test -e "$(dirname "$file")/$target"
-done
+done < <(grep -oE '\]\([A-Za-z][A-Za-z0-9_./-]+\)' README.md CONTRIBUTING.md src/README.md samples/README.md | sed -E 's/^([^:]*):\]\((.*)\)$/\1:\2/')
 finish

@@ -97,7 +97,7 @@ equal "the memory limit holds for Lua" 5 "$(status "$weft" --max-memory 50M -c '
 equal "a byte-order mark is passed over" 3 "$(printf '\xef\xbb\xbf# Windows\r\nprint(1 + 2)\r\n' | "$weft")"
 
 # A recorded session runs again.
-(cd "$work" && printf '%s\n' 'load net a sample:fashion-resnet8 --quiet; ls' 'record session.weft' 'sratio \' '  a --layers conv1' 'x = a' | "$weft" >/dev/null 2>&1
+(cd "$work" && printf '%s\n' 'load net a sample:fashion-resnet8 --quiet; ls' 'record session.weft' $'sratio \\' '  a --layers conv1' 'x = a' | "$weft" >/dev/null 2>&1
     "$weft" session.weft >"$work/out" 2>"$work/err")
 equal "a recorded session runs again" 0 $?
 

@@ -12,7 +12,6 @@ import json, sys
 hashes = json.loads(json.load(sys.stdin)["notes"]["weft.run"])["hashes"]  # the lineage names the folder
 print({name: hash[:8] for name, hash in sorted(hashes.items()) if not name.startswith("metadata")})'
 }
-steps_done() { "$weft" -c "t = log{'$1'}; print(t[#t].step)" 2>/dev/null | tail -n 1; }
 await() { for _ in $(seq 300); do "$@" >/dev/null 2>&1 && return 0; sleep 0.1; done; return 1; }
 
 # A row, and the run folder's files.

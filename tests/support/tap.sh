@@ -1,7 +1,10 @@
+# shellcheck shell=bash
 # tap.sh -- for the shell tests: source it, call ok/not_ok/check/skip, end with `finish`.
 # $weft is the program under test; $work a folder of the test's own that is removed at the end.
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
+# shellcheck disable=SC2034 # the tests that source this use both
 weft=$PWD/${WEFT:-build/release/weft}
+# shellcheck disable=SC2034
 root=$PWD
 work=$(mktemp -d "${TMPDIR:-/tmp}/weft-test-XXXXXX")
 # not in a child of the shell that a signal ends before it has become another program
