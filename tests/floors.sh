@@ -7,7 +7,7 @@ check() { # FOLDER: prints findings
     mapfile -t files < <(find "$1/src" "$1/include" -name '*.[ch]')
     awk '
     BEGIN {
-        split("base 0 format 1 onnx 1 net 2 graph 2 ops 2 data 2 spectral 3 predictor 3 probe 4 train 5 chart 5 tui 6 shell 7", words, " ")
+        split("base 0 format 1 onnx 1 net 2 graph 2 ops 2 data 2 spectral 3 predictor 3 probe 4 survey 4 train 5 chart 5 tui 6 shell 7", words, " ")
         for (i = 1; i in words; i += 2) floor[words[i]] = words[i + 1]
     }
     FNR == 1 {
@@ -16,6 +16,7 @@ check() { # FOLDER: prints findings
         if (here == "" && part[n - 1] == "weft") { here = part[n]; sub(/\.h$/, "", here) }
         if (here == "graph") here = "net"
         if (here == "onnx") here = "format"
+        if (here == "survey") here = "probe"
     }
     match($0, /^[ \t]*#[ \t]*include[ \t]*["<][^">]+[">]/) {
         target = $0; sub(/^[^"<]*["<]/, "", target); sub(/[">].*/, "", target)
@@ -25,6 +26,7 @@ check() { # FOLDER: prints findings
         for (i = 1; i <= count && there == ""; i++) { stem = bits[i]; sub(/\.(h|def)$/, "", stem); if (stem in floor) there = stem }
         if (there == "graph" || there == "ops") there = "net" # the graph is net\047s, in a header of its own
         if (there == "onnx") there = "format" # so is what an ONNX file holds, format\047s
+        if (there == "survey") there = "probe" # and what measures many networks, probe\047s
         if (bits[1] == "weft" && there == "") print FILENAME ":" FNR ": " target " is no folder\047s header"
         if (here in floor && there != "" && there != here && floor[there] >= floor[here])
             print FILENAME ":" FNR ": " here " (floor " floor[here] ") includes " target " (" there ", floor " floor[there] ")"

@@ -1,4 +1,4 @@
-/* probe -- what a network does on data, and what data do to a network. */
+/* probe -- what a network does on data, and what data do to a network. Many networks at a time: survey.h. */
 #ifndef WEFT_PROBE_H
 #define WEFT_PROBE_H
 
@@ -79,49 +79,6 @@ Network *plane_network(const Plane *plane, double a, double b, const char *comma
  * mix_check does against the origin. */
 bool plane_project(const Plane *plane, const Network *network, double *a, double *b, double *distance, Error *err);
 
-/* ---- surveys ----------------------------------------------------------------------------------------------------- */
-
-/* Many networks of one graph, one a point, measured on the same images: what sweeps, interpolations and landscapes are.
- * Points run side by side, each network on one thread, or, where there are fewer points than threads, one after the
- * other on all of them; to the same bits. */
-enum { SURVEY_DATA = 2 };
-typedef struct Survey {
-    const Network *base; /* what the networks are compared with */
-    const Dataset *data[SURVEY_DATA];
-    size_t data_count; /* 0: weights only */
-    size_t points;
-    const size_t *series_of; /* of each point; NULL, where there is one series: 0 */
-    size_t series_count;     /* at least 1 */
-    /* Of each series, layer_count marks: the layers in which its networks may differ from the base. What comes before
-     * the first of them runs once for the series (where its results fit into an eighth of the memory budget), and the
-     * change of these layers is measured. NULL: neither. */
-    const bool *const *layers;
-    bool whole; /* run every network from the first step on all the same */
-    /* Above 0: the points are a grid, row by row, of so many columns, and are measured only where the surface bends:
-     * until every loss is within this share of what the points around it foretold. The others are interpolated,
-     * bilinearly (a loss in its logarithm); their `recomputed` is 0. */
-    double tolerance;
-    size_t columns;
-    /* The network of a point; from several threads at once. */
-    Network *(*make)(void *context, size_t point, Error *err);
-    void *context;
-    const char *what; /* for progress */
-} Survey;
-
-/* The numbers that each point gives, in this order: for each of the data accuracy (%) and loss, as evaluate_run has
- * them (both NaN where an image's logits are no numbers); with `layers`, over the marked convolutions: sratio_change,
- * the mean of S_ratio minus the base's (NaN where no layer has one); distance, ||w - v||_F / ||w||_F; rms, the root of
- * the mean of (w - v)^2, v the base's weights (w in the denominator: the base's); last recomputed
- * (%), the share of a pass's multiplications that was done (NaN without data). */
-size_t survey_values(const Survey *survey);
-const char *survey_value_name(const Survey *survey,
-                              size_t value); /* "accuracy (%)"; with a second dataset also "accuracy_2 (%)" */
-/* False where the base cannot be measured on the data: as evaluate_check. */
-bool survey_check(const Survey *survey, Error *err);
-/* Fills results (points x survey_values) and done, as points_run does with `run`, and fails as it does. A second
- * cancellation ends it between two batches. Errors of a point's network are those of `make`, and STATUS_FAILED where it
- * has other layers than the base. A graph of its own (quantisers) only makes it slower. */
-bool survey_run(const Survey *survey, Run *run, double *results, bool *done, const Task *task, Error *err);
 /* ---- recalibration ----------------------------------------------------------------------------------------------- */
 
 enum { RECALIBRATE_BATCH = 256 };

@@ -2,7 +2,7 @@
 #ifndef WEFT_PROBE_REFINE_H
 #define WEFT_PROBE_REFINE_H
 
-#include "weft/probe.h"
+#include "weft/survey.h"
 
 /* Measures the points that are not marked in `done`, and marks them. */
 typedef bool RefineMeasure(void *context, bool *done, Error *err);

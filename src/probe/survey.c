@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "weft/spectral.h"
+#include "weft/survey.h"
 
 enum { STEM_PART = 8 /* of the memory budget */ };
 

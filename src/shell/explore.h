@@ -1,4 +1,4 @@
-/* explore -- surveys in the shell: the run folder that they are kept in, what an interruption leaves, their columns.
+/* explore -- surveys in the shell: the run folder that they are kept in, and what an interruption leaves.
  *
  * The folder holds config.json (the command, the seed, what the command's objects are), the networks, and log.csv, a
  * row a point; at the end the file `done`. The command begun again with the same --run, or `resume FOLDER`, computes
@@ -8,32 +8,12 @@
 #define WEFT_SHELL_EXPLORE_H
 
 #include "session.h"
-#include "weft/probe.h"
+#include "weft/survey.h"
 
-/* What a survey found: survey_values numbers of each point that is done. */
-typedef struct Explored {
-    double *results;
-    bool *done;
-    size_t values;
-    bool elsewhere; /* another process finds it out (--background): there is nothing here */
-} Explored;
-
-/* Runs the survey, in the folder of --run where it is given. Where it is interrupted, what is done is given all the
- * same and result->afterwards says so; false where nothing is, and for other failures. */
-bool explore_run(Session *session, const Args *args, const Survey *survey, Explored *out, Result *result, Error *err);
-void explored_done(Explored *explored);
-double explored_value(const Explored *explored, size_t point, size_t value);
-
-/* The columns of a survey's numbers, and the cells of a point. */
-void explore_columns(Table *table, const Survey *survey);
-void explore_cells(Table *table, const Survey *survey, const Explored *explored, size_t point);
-
-/* Number `point` of `points` from one number to another, both included; those in between are weighted means, so that
- * whole numbers and the middle come out exactly. */
-double explore_evenly(double from, double to, size_t points, size_t point);
-/* The network with batch norm's statistics taken anew from `data`, in the place of `network`, which is freed; itself
- * where there are no data, NULL where it is NULL. */
-Network *explore_recalibrated(Network *network, const Dataset *data, const char *line, Error *err);
+/* Runs the survey, in the folder of --run where it is given. An interrupted survey gives the points that are done, and
+ * result->afterwards says that it was interrupted; false where none is done, and for other failures. With --background
+ * another process runs it, and out->results is NULL. Free *out with findings_done. */
+bool explore_run(Session *session, const Args *args, const Survey *survey, Findings *out, Result *result, Error *err);
 
 #define OPTION_RECALIBRATE                                                          \
     {                                                                               \

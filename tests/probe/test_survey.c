@@ -1,7 +1,7 @@
 /* test_survey -- many networks on the same images: interpolation and planes against the numeric oracle
  * (../shared/oracle, PyTorch in float64); what is shared, kept or run side by side changes no bit.
  */
-#include "weft/probe.h"
+#include "weft/survey.h"
 #include "weft/spectral.h"
 
 #include <math.h>

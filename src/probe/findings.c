@@ -1,0 +1,85 @@
+/* findings -- the numbers of a survey: kept, told, and put into tables. */
+#include "weft/survey.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+bool findings_begin(const Survey *survey, Findings *out, Error *err) {
+    *out = (Findings){.points = survey->points, .values = survey_values(survey)};
+    return (out->results = mem_alloc(out->points, out->values * sizeof *out->results, err)) &&
+           (out->done = mem_alloc(out->points, sizeof *out->done, err));
+}
+
+void findings_done(Findings *findings) {
+    mem_free(findings->results);
+    mem_free(findings->done);
+    *findings = (Findings){0};
+}
+
+double findings_value(const Findings *findings, size_t point, size_t value) {
+    return findings->done[point] ? findings->results[point * findings->values + value] : NAN;
+}
+
+size_t findings_count(const Findings *findings) {
+    size_t count = 0;
+    for (size_t i = 0; i < findings->points; i++) count += findings->done[i];
+    return count;
+}
+
+/* ---- points without numbers -------------------------------------------------------------------------------------- */
+
+/* Why a point has no logits: it is measured once more. */
+static void say_cause(const Survey *survey, size_t point, Str *out) {
+    const Task quiet = {.patient = true};
+    Evaluation evaluation;
+    Error ignored; /* the points were measured: this is only what is said about one */
+    Network *network = survey->make(survey->context, point, &ignored);
+    if (network && evaluate_run(network, survey->data[0], NULL, &evaluation, &quiet, &ignored)) {
+        if (evaluation.no_logits)
+            str_addf(
+                out,
+                "no logits: at the first of these points %llu of %llu images have none (NaN or infinite); the first "
+                "layer that makes them: %s\n",
+                (unsigned long long)evaluation.no_logits, (unsigned long long)evaluation.images, evaluation.cause);
+        evaluation_done(&evaluation);
+    }
+    network_free(network);
+}
+
+void findings_undefined(const Findings *findings, const Survey *survey, Str *out) {
+    enum { LOSS = 1 };
+    size_t undefined = 0, first = 0;
+    for (size_t i = survey->data_count ? findings->points : 0; i-- > 0;)
+        if (findings->done[i] && isnan(findings_value(findings, i, LOSS))) {
+            undefined++;
+            first = i;
+        }
+    if (undefined == 0) return;
+    str_addf(out,
+             "%zu of %zu points have no accuracy and loss: their logits are no numbers (beyond networks that were "
+             "trained apart, batch norm's variances can fall below 0; recalibrate takes them anew)\n",
+             undefined, findings->points);
+    say_cause(survey, first, out);
+}
+
+/* ---- tables ------------------------------------------------------------------------------------------------------ */
+
+/* Without images nothing is computed of which a share could be told. */
+static size_t shown_values(const Survey *survey) {
+    return survey_values(survey) - (survey->data_count == 0);
+}
+
+void survey_columns(Table *table, const Survey *survey) {
+    for (size_t i = 0; i < shown_values(survey); i++) {
+        char name[64];
+        snprintf(name, sizeof name, "%s", survey_value_name(survey, i));
+        char *unit = strstr(name, " (");
+        if (unit) *unit = '\0';
+        table_column(table, name, unit ? "%" : "", COLUMN_REAL);
+    }
+}
+
+void survey_cells(Table *table, const Findings *findings, const Survey *survey, size_t point) {
+    for (size_t i = 0; i < shown_values(survey); i++) table_real(table, findings_value(findings, point, i));
+}
