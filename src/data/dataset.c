@@ -8,44 +8,16 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The kinds: X(name, form, loader, help). */
-#define KINDS(X)                                                                                                       \
-    X("fashion-mnist", "fashion-mnist:train|test[:DIR]", load_fashion_mnist,                                           \
-      "Fashion-MNIST from DIR, $WEFT_DATA/fashion-mnist or Debian's dataset-fashion-mnist")                            \
-    X("cifar10", "cifar10:DIR:train|test[:partial]", load_cifar10,                                                     \
-      "CIFAR-10, binary or Python version: data_batch_*, test_batch, in DIR or in a folder in it. A missing batch is " \
-      "an error; partial takes the others")                                                                            \
-    X("cifar100", "cifar100:DIR:train|test", load_cifar100, "CIFAR-100, binary or Python version, fine labels")        \
-    X("stl10", "stl10:DIR:train|test|unlabeled", load_stl10,                                                           \
-      "STL-10, binary version; the unlabeled part has no labels")                                                      \
-    X("cifar10c", "cifar10c:DIR:KIND:SEVERITY", load_cifar10c,                                                         \
-      "the published CIFAR-10-C: DIR/KIND.npy and DIR/labels.npy; KIND gaussian_noise, ..., SEVERITY 1 to 5")          \
-    X("cifar100c", "cifar100c:DIR:KIND:SEVERITY", load_cifar100c, "the published CIFAR-100-C, in the same way")        \
-    X("idx", "idx:IMAGES,LABELS", load_idx, "u8 images (N,H,W or N,C,H,W) and integer labels, plain or .gz")           \
-    X("npy", "npy:IMAGES,LABELS", load_npy,                                                                            \
-      "NumPy arrays: images (N,H,W), (N,H,W,C) or (N,C,H,W) with C 1 or 3, of bytes or of floats on [0, 1], which "    \
-      "are rounded to bytes; integer labels")                                                                          \
-    X("npz", "npz:FILE[:PART]", load_npz,                                                                              \
-      "an archive of such arrays: images and labels, x and y, or with PART (train, val, test) x_PART and y_PART, "     \
-      "PART_images and PART_labels. npz:FILE:IMAGES,LABELS names two others")                                          \
-    X("images", "images:DIR[:PART][:OPTION,...]", load_images,                                                         \
-      "PNG and JPEG files: a folder of folders, one for each class and named after it, or of images without labels. "  \
-      "Classes are in the order of their names, or of their numbers where all are numbers. PART: train, val, test, "   \
-      "... in DIR. All images must be of one size in the end. WxH and resize=WxH scale them; resize=N scales the "     \
-      "shorter side and crop=N cuts out the middle, as torchvision does (ImageNet: resize=256,crop=224). "             \
-      "skip-broken leaves out files that cannot be read. classes=FILE says the class of each folder: one folder a "    \
-      "line, class 0 first (a name may follow a WordNet id), or JSON. Grey images among colour ones become colour; "   \
-      "transparency lies over black; --limit takes from all classes in turn")                                          \
-    X("sample", "sample:NAME", load_sample, "a small dataset that comes with weft: fashion-test")                      \
-    X("noise", "noise:N[:CxHxW]", load_noise,                                                                          \
-      "N images of uniform noise on [-1, 1) after normalisation, 3x32x32; no labels")
-
-#define X(name, form, loader, help) {name, form, help},
-static const DatasetKind kinds[] = {KINDS(X){NULL, NULL, NULL}};
-#undef X
-#define X(name, form, loader, help) loader,
-static DatasetLoader *const loaders[] = {KINDS(X)};
-#undef X
+#define KIND(name, form, loader, help) {name, form, help},
+static const DatasetKind kinds[] = {
+#include "data/kinds.def"
+    {NULL, NULL, NULL}};
+#undef KIND
+#define KIND(name, form, loader, help) loader,
+static DatasetLoader *const loaders[] = {
+#include "data/kinds.def"
+};
+#undef KIND
 enum { KIND_COUNT = sizeof loaders / sizeof *loaders };
 
 const DatasetKind *dataset_kinds(void) {
@@ -63,12 +35,12 @@ static bool unknown_kind(const char *spec, size_t length, Error *err) {
     Str known = {0}, word = {0};
     for (size_t i = 0; i < KIND_COUNT; i++) {
         names[i] = kinds[i].name;
-        str_addf(&known, "%s%s", i ? ", " : "", kinds[i].form);
+        str_addf(&known, "%s%s", i ? ", " : "", kinds[i].name);
     }
     str_add_bytes(&word, spec, length);
     if (str_ok(&known, err) && str_ok(&word, err)) {
         const char *nearest = text_nearest(str_text(&word), names, KIND_COUNT);
-        error_set(err, STATUS_USAGE, "%s is no kind of dataset%s%s%s; known are %s", str_text(&word),
+        error_set(err, STATUS_USAGE, "unknown kind of dataset '%s'%s%s%s; one of: %s (help data)", str_text(&word),
                   nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "", str_text(&known));
     }
     str_done(&known);

@@ -213,8 +213,9 @@ void help_overview(Str *out) {
     }
     str_add(out, "\nTopics\n");
     for (const HelpTopic *topic = help_topics; topic->name; topic++) add_topic_line(topic, "", out);
-    str_add(out,
-            "\nhelp NAME explains a command or a topic (begin with help start); apropos WORD searches the help.\n");
+    str_add(out, "\nhelp NAME explains a command or a topic (begin with help start); apropos WORD searches the help.\n"
+                 "\"The paper\" is Enhancing Accuracy and Parameter Efficiency of Neural Representations for Network\n"
+                 "Parameterization (help paper).\n");
 }
 
 static bool no_help(const char *topic, Error *err) {

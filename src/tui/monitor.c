@@ -77,7 +77,7 @@ static const Binding bindings[] = {
     {{'p', ' '}, "p pause", do_pause, true},
     {{'s'}, "s save now", do_save, true},
     {{'x'}, "x stop", do_ask, false},
-    {{'q', 27, KEY_SPECIAL + KEY_F(10)}, "q leave, the run goes on", do_leave, false},
+    {{'q', 27, KEY_SPECIAL + KEY_F(10)}, "q close (the run continues)", do_leave, false},
     {{'L'}, "L log/linear", do_log, false},
     {{CTRL_KEY('c')}, NULL, do_interrupt, false},
     {{CTRL_KEY('l')}, NULL, do_redraw, false},
@@ -208,7 +208,7 @@ static void draw_bottom(const Monitor *monitor, int y) {
     } else {
         for (int i = 0; i < BINDINGS; i++) {
             if (!bindings[i].help || (bindings[i].foreground && !monitor->run.foreground)) continue;
-            const char *help = monitor->paused && bindings[i].action == do_pause ? "p go on" : bindings[i].help;
+            const char *help = monitor->paused && bindings[i].action == do_pause ? "p continue" : bindings[i].help;
             str_addf(&text, "%s%s", text.length > 0 ? "   " : "", help);
         }
     }

@@ -30,7 +30,7 @@ static void set_message(Viewer *viewer, const char *text) {
 
 /* The bottom line: a message, or what is under the cursor; in reverse so that it is told from the chart. */
 static void draw_bottom(const Viewer *viewer) {
-    static const char *const hint = "? help  q leave";
+    static const char *const hint = "? help  q quit";
     Str text = {0};
     if (viewer->message.length > 0)
         str_add(&text, str_text(&viewer->message));
@@ -189,7 +189,7 @@ static void do_log(Viewer *viewer, int dx, int dy) {
     ChartView *view = &viewer->view;
     ChartKind kind = chart_encoding(viewer->chart)->kind;
     if (kind == CHART_KERNELS) {
-        set_message(viewer, "kernels have no axis that could be logarithmic");
+        set_message(viewer, "kernels have no axis for a logarithm");
         return;
     }
     if (kind == CHART_BARS) {
@@ -212,7 +212,7 @@ static void do_contours(Viewer *viewer, int dx, int dy) {
     enum { USUAL = 8 };
     unsigned own = chart_encoding(viewer->chart)->contours;
     if (!chart_takes_contours(viewer->chart))
-        set_message(viewer, "only heat maps with numbers on both axes have contours");
+        set_message(viewer, "contours need a heat map with numbers on both axes");
     else
         viewer->view.contours = viewer->view.contours > 0 ? 0 : own > 0 ? own : USUAL;
 }
@@ -226,7 +226,7 @@ static void do_save(Viewer *viewer, int dx, int dy) {
     if (!ask(viewer, "save as (.svg, .png, .pdf): ", name)) return;
     bool ok = chart_save(viewer->chart, &viewer->view, name, false, &err);
     if (!ok && err.status == STATUS_WRITE && access(name, F_OK) == 0) {
-        if (!ask(viewer, "the file exists; overwrite it? (y, n): ", answer) || (*answer != 'y' && *answer != 'Y')) {
+        if (!ask(viewer, "the file exists; overwrite it? (y/n): ", answer) || (*answer != 'y' && *answer != 'Y')) {
             set_message(viewer, "not saved");
             return;
         }
@@ -269,19 +269,19 @@ typedef struct Binding {
 } Binding;
 
 static const Binding bindings[] = {
-    {{'q', 27, SPECIAL(F(10)), CTRL_KEY('c')}, "q  Esc  F10  Ctrl-C", "leave", do_leave, 0, 0},
+    {{'q', 27, SPECIAL(F(10)), CTRL_KEY('c')}, "q  Esc  F10  Ctrl-C", "quit the viewer", do_leave, 0, 0},
     {{'?', SPECIAL(F(1))}, "?  F1", "this help", do_help, 0, 0},
-    {{'h', SPECIAL(LEFT)}, "h  left", "cursor to the point before", do_move, -1, 0},
+    {{'h', SPECIAL(LEFT)}, "h  left", "cursor to the previous point", do_move, -1, 0},
     {{'l', SPECIAL(RIGHT)}, "l  right", "cursor to the next point", do_move, 1, 0},
     {{'k', SPECIAL(UP)}, "k  up", "cursor up", do_move, 0, 1},
     {{'j', SPECIAL(DOWN)}, "j  down", "cursor down", do_move, 0, -1},
     {{SPECIAL(PPAGE)}, "Page Up", "cursor ten points back", do_move, -10, 0},
-    {{SPECIAL(NPAGE)}, "Page Down", "cursor ten points on", do_move, 10, 0},
+    {{SPECIAL(NPAGE)}, "Page Down", "cursor ten points forward", do_move, 10, 0},
     {{'g', SPECIAL(HOME)}, "g  Home", "cursor to the first point", do_move, -FAR, 0},
     {{'G', SPECIAL(END)}, "G  End", "cursor to the last point", do_move, FAR, 0},
     {{'\t'}, "Tab", "next series", do_series, 1, 0},
-    {{SPECIAL(BTAB)}, "Shift-Tab", "series before", do_series, -1, 0},
-    {{'+', '='}, "+", "zoom in about the cursor", do_zoom, 1, 0},
+    {{SPECIAL(BTAB)}, "Shift-Tab", "previous series", do_series, -1, 0},
+    {{'+', '='}, "+", "zoom in at the cursor", do_zoom, 1, 0},
     {{'-'}, "-", "zoom out", do_zoom, -1, 0},
     {{'_', '0'}, "_  0", "fit everything", do_fit, 0, 0},
     {{'<', ',', SPECIAL(SLEFT)}, "<  Shift-left", "pan left", do_pan, -1, 0},
@@ -289,11 +289,11 @@ static const Binding bindings[] = {
     {{SPECIAL(SR)}, "Shift-up", "pan up", do_pan, 0, 1},
     {{SPECIAL(SF)}, "Shift-down", "pan down", do_pan, 0, -1},
     {{'L'}, "L", "log axes: y, x and y, x, none", do_log, 0, 0},
-    {{'c'}, "c", "contours of a heat map, or none", do_contours, 0, 0},
+    {{'c'}, "c", "contours of a heat map on or off", do_contours, 0, 0},
     {{'s'}, "s", "save as SVG, PNG or PDF", do_save, 0, 0},
-    {{CTRL_KEY('l')}, "Ctrl-L", "draw again", do_redraw, 0, 0},
+    {{CTRL_KEY('l')}, "Ctrl-L", "redraw", do_redraw, 0, 0},
     {{CTRL_KEY('z')}, "Ctrl-Z", "suspend", do_suspend, 0, 0},
-    {{CTRL_KEY('\\')}, "Ctrl-\\", "leave and quit the program", do_leave, 1, 0},
+    {{CTRL_KEY('\\')}, "Ctrl-\\", "quit the program", do_leave, 1, 0},
 };
 enum { BINDINGS = sizeof bindings / sizeof *bindings };
 
@@ -356,7 +356,7 @@ static void run(Viewer *viewer) {
         if (binding)
             binding->action(viewer, binding->dx, binding->dy);
         else
-            set_message(viewer, "not a key here; ? shows them");
+            set_message(viewer, "unknown key; ? lists the keys");
     }
 }
 

@@ -80,7 +80,7 @@ if command -v tmux >/dev/null; then
     sed -i 's/^250,/300,/' going/log.csv;           seen "goes on with the log" "step 300 of 1000"
     t send-keys -t 0 x;                             seen "x asks" "stop the run?"
     t send-keys -t 0 y;                             seen "and stops" "stopped"
-    t send-keys -t 0 q;                             seen "q leaves" "going: stopped, step 300 of 1000"
+    t send-keys -t 0 q;                             seen "q closes the monitor" "going: stopped, step 300 of 1000"
     wait "$holder"; equal "the process ended in order" 0 $?
     t kill-server
 else

@@ -117,7 +117,7 @@ static void shows_where_the_run_stands(void **state) {
                                         "elapsed 2:05",
                                         "left 6:15",
                                         "loss 0.2865   learning rate 0.00375   1250 kernels/s   accuracy 82.61 %",
-                                        "p pause   s save now   x stop   q leave, the run goes on   L log/linear",
+                                        "p pause   s save now   x stop   q close (the run continues)   L log/linear",
                                         "recon",
                                         "fmd",
                                         "accuracy (%)",
@@ -161,7 +161,7 @@ static void pauses_and_goes_on(void **state) {
     screen_expect(&screen, "paused");
     screen_settle(&screen);
     assert_false(moves(&screen));
-    expect_drawn(&screen, "p go on");
+    expect_drawn(&screen, "p continue");
     screen_type(&screen, "s"); /* answered while it pauses, and then it pauses on */
     screen_expect(&screen, "paused; saved at step");
     screen_settle(&screen);
@@ -211,7 +211,7 @@ static void interrupts(void **state) {
     screen_type(&screen, "\x03");
     expect_end(&screen, "interrupted", STATUS_CANCELLED);
     screen = start("wait", 24, 80); /* somebody else's run: Ctrl-C only leaves */
-    screen_expect(&screen, "x stop   q leave");
+    screen_expect(&screen, "x stop   q close");
     assert_false(screen_seen(&screen, "p pause"));
     screen_type(&screen, "p");
     screen_type(&screen, "s");

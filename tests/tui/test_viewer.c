@@ -145,12 +145,12 @@ static void cursor_series_and_readout(void **state) {
     screen_press(&screen, "G\x0c");
     screen_expect(&screen, "second 77.146%");
     screen_press(&screen, "?");
-    screen_expect(&screen, "zoom in about the cursor");
+    screen_expect(&screen, "zoom in at the cursor");
     screen_press(&screen, "q");
     screen_press(&screen, "L");
     screen_expect(&screen, "log y");
     screen_press(&screen, "~");
-    screen_expect(&screen, "not a key here");
+    screen_expect(&screen, "unknown key");
     static const char *const keys[] = {"+",         "+",      "<",      ">",      "\x1b[1;2D", "\x1b[1;2C", "\x1b[1;2A",
                                        "\x1b[1;2B", "-",      "_",      "h",      "l",         "j",         "k",
                                        "\x1bOD",    "\x1bOC", "\x1bOA", "\x1bOB", "\x1b[5~",   "\x1b[6~"};

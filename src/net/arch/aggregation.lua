@@ -32,7 +32,7 @@ local function tree(x, at, stride)
   return relu(unit(concat(table.unpack(gathered)), at .. "root.conv", at .. "root.bn"))
 end
 family{
-  name = "dla", help = "deep layer aggregation for 32x32 images, and its simple form",
+  name = "dla", help = "Deep layer aggregation (DLA) for 32x32 images, full or simple form",
     repositories = {"kuangliu/pytorch-cifar"},
   signature = {"base.0", "layer1.0", "layer2.0", {"layer3.left_node", "layer3.left_tree"}, "layer6.root", "linear"},
   input = {32, 32},
@@ -47,7 +47,7 @@ family{
       x = grow(x, ("layer%d."):format(s), s > 3 and 2 or 1)
     end
     stage(0)
-    assume("strides as kuangliu's")
+    assume("strides as in kuangliu/pytorch-cifar")
     describe("%s (last %d channels)", grow == tree and "DLA" or "DLA, simple form", x.channels)
     return linear(global_pool(x), "linear")
   end}
@@ -55,7 +55,7 @@ family{
 -- ---- dual path: the first channels are added, the others put beside one another
 
 family{
-  name = "dpn", help = "dual path network for 32x32 images", repositories = {"kuangliu/pytorch-cifar"},
+  name = "dpn", help = "Dual path network for 32x32 images", repositories = {"kuangliu/pytorch-cifar"},
   signature = {"conv1", "bn1", "layer1.0.conv3", "layer1.0.shortcut.0", "layer4.0.shortcut.0", "linear"},
   input = {32, 32},
   forward = function(net)
@@ -81,7 +81,7 @@ family{
       end
     end
     stage(0)
-    assume("strides as kuangliu's")
+    assume("strides as in kuangliu/pytorch-cifar")
     describe("DPN (blocks %s, last %d channels)", table.concat(blocks, "/"), x.channels)
     return linear(global_pool(x), "linear")
   end}
@@ -117,7 +117,7 @@ family{
       end
     end
     stage(0)
-    assume("strides as kuangliu's")
+    assume("strides as in kuangliu/pytorch-cifar")
     describe("PNASNet-%s (last %d channels)", has("layer2.sep_conv2") and "B" or "A", x.channels)
     return linear(global_pool(x), "linear")
   end}
@@ -149,7 +149,7 @@ family{
     end
     stage(0)
     local x = relu(bn(conv(concat(r, t), "conv1.0", {stride = 2, pad = 0}), "conv1.1"))
-    assume("a wider layer halves the map, as weiaicunzai's")
+    assume("a wider layer halves the map, as in weiaicunzai/pytorch-cifar100")
     describe("ResNet in ResNet (%d blocks)", n)
     return linear(relu(linear(x, "classifier.0")), "classifier.3")
   end}

@@ -27,13 +27,13 @@ end
 
 family{
   name = "densenet",
-  help = "DenseNet: densenet121, densenet-bc-100-12; made with a 3x3 stem, densenet121:imagenet with torchvision's",
+  help = "DenseNet, such as densenet121. New networks have a 3x3 stem, densenet121:imagenet torchvision's stem",
   repositories = {"torchvision", "timm", "kuangliu/pytorch-cifar", "weiaicunzai/pytorch-cifar100",
     "huyvnphan/PyTorch_CIFAR10",
     "bearpaw/pytorch-classification", "gpleiss/efficient_densenet_pytorch", "andreasveit/densenet-pytorch"},
   signature = {{"features.conv0", "conv1"}, {"features.denseblock1.denselayer1", "dense1.0.bn1", "trans1.bn1",
     "features.dense_block_layer_0.bottle_neck_layer_0"}, {"classifier", "linear", "fc"}},
-  variants = {imagenet = "with a 7x7 stem and a max pool (when making)"},
+  variants = {imagenet = "new networks have a 7x7 stem and a max pool"},
   presets = {
     densenet121 = torchvision{6, 12, 24, 16}, densenet169 = torchvision{6, 12, 32, 32},
     densenet201 = torchvision{6, 12, 48, 32},
@@ -60,7 +60,7 @@ family{
       predicted = kernel == 3 and nil})
     if has("features.norm0") or net.making and kernel > 3 then
       x = max_pool(relu(bn(x, "features.norm0")), 3, {stride = 2, pad = 1})
-      if kernel == 3 then assume("a max pool after the 3x3 stem, as huyvnphan's") end
+      if kernel == 3 then assume("a max pool after the 3x3 stem, as in huyvnphan/PyTorch_CIFAR10") end
     end
     local stages, layers, blocks, growth = p.blocks and #p.blocks or 0, 1, {}, p.growth
     local function dense(s) -- the name of a layer in dense block s, without its number
@@ -99,7 +99,7 @@ family{
     stage(0)
     x = relu(bn(x, first(row.last)))
     x = linear(global_pool(x), row.head)
-    assume("strides and pools as usual")
+    assume("the usual strides and pools")
     describe("DenseNet%d (%s, growth %d, blocks %s)", layers + 1, kernel > 3 and "ImageNet stem" or "3x3 stem", growth,
       table.concat(blocks, "/"))
     return x

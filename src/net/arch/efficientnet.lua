@@ -41,7 +41,7 @@ local function block_of(x, at, act, stride, o)
 end
 
 family{
-  name = "efficientnet", help = "EfficientNet B0 to B7 and V2 as torchvision has them", repositories = {"torchvision"},
+  name = "efficientnet", help = "torchvision's EfficientNet B0 to B7 and V2", repositories = {"torchvision"},
   signature = {"features.0.0", "features.1.0.block.0.0", "features.2.0.block", "classifier.1"},
   predicted = "all", input = {224, 224},
   forward = function(net)
@@ -64,7 +64,7 @@ family{
     stage(0)
     local last = ("features.%d."):format(stages + 1)
     x = unit(x, last .. "0", last .. "1", silu, 1, o.eps)
-    assume("strides as torchvision's, SiLU" .. (o.eps > 1e-4 and ", batch norm's epsilon 0.001" or ""))
+    assume("strides as in torchvision, SiLU" .. (o.eps > 1e-4 and ", batch-norm epsilon 0.001" or ""))
     describe("EfficientNet%s (blocks %s)", second and "V2" or "", table.concat(blocks, "/"))
     return linear(global_pool(x), "classifier.1")
   end}
@@ -75,7 +75,7 @@ local v3 = {
   small = {blocks = 11, relus = 3, strides = {[1] = 2, [2] = 2, [4] = 2, [9] = 2}},
 }
 family{
-  name = "mobilenetv3", help = "MobileNetV3, large and small, as torchvision has them", repositories = {"torchvision"},
+  name = "mobilenetv3", help = "torchvision's MobileNetV3, large and small", repositories = {"torchvision"},
   signature = {"features.0.0", "features.1.block.0.0", "classifier.0", "classifier.3"},
   predicted = "all", input = {224, 224},
   forward = function(net)
@@ -92,7 +92,7 @@ family{
     end
     stage(0)
     x = unit(x, ("features.%d.0"):format(n + 1), ("features.%d.1"):format(n + 1), hard_swish, 1, o.eps)
-    assume("strides and activations as torchvision's, batch norm's epsilon 0.001")
+    assume("strides and activations as in torchvision, batch-norm epsilon 0.001")
     describe("MobileNetV3 (%s, last %d channels)", n == 15 and "large" or "small", x.channels)
     return linear(hard_swish(linear(global_pool(x), "classifier.0")), "classifier.3")
   end}
@@ -121,10 +121,10 @@ local function timm_block(x, at, act, stride, o)
 end
 
 family{
-  name = "timm-mobile", help = "timm's EfficientNet, MobileNetV1 to V3, MnasNet and their like",
+  name = "timm-mobile", help = "timm's EfficientNet, MobileNetV1 to V3, MnasNet and similar networks",
   repositories = {"timm"},
   signature = {"conv_stem", "bn1", {"blocks.0.0.conv_dw", "blocks.0.0.conv_exp", "blocks.0.0.conv"}, "classifier"},
-  variants = {tf = "padding and epsilon as TensorFlow's (timm's tf_ networks)", relu = "ReLU everywhere",
+  variants = {tf = "TensorFlow's padding and epsilon (timm's tf_ networks)", relu = "ReLU everywhere",
     relu6 = "ReLU6 everywhere",
     silu = "SiLU everywhere"},
   predicted = "all", input = {224, 224},
@@ -186,7 +186,7 @@ family{
       if has("conv_head") then x = unit(x, "conv_head", "bn2", act, 1, o.eps) end
       x = global_pool(x)
     end
-    assume(("strides and activations as timm's %s%s"):format(kind, pad_same and "" or
+    assume(("strides and activations of timm's %s%s"):format(kind, pad_same and "" or
       ", no tf_ padding (timm-mobile:tf has it)"))
     describe("%s (timm's names, blocks %s)", kind, table.concat(blocks, "/"))
     return linear(x, "classifier")
@@ -225,7 +225,7 @@ family{
       leave("layers.0.conv1", "the first block's expansion, which is not used")
       leave("layers.0.bn1", "the first block's expansion, which is not used")
     end
-    assume("strides as kuangliu's")
+    assume("strides as in kuangliu/pytorch-cifar")
     describe("EfficientNetB0 (CIFAR)")
     return linear(global_pool(x), "linear")
   end}
@@ -236,7 +236,7 @@ family{
 local sides = {[16] = {[1280] = 224}, [23] = {[1280] = 240, [1408] = 260}, [26] = {[1536] = 300}, [32] = {[1792] = 380},
   [39] = {[2048] = 456}, [45] = {[2304] = 528}, [55] = {[2560] = 600}}
 family{
-  name = "efficientnet-lukemelas", help = "EfficientNet B0 to B7 in EfficientNet-PyTorch's names",
+  name = "efficientnet-lukemelas", help = "EfficientNet B0 to B7 with the names of EfficientNet-PyTorch",
     repositories = {"lukemelas/EfficientNet-PyTorch"},
   signature = {"_conv_stem", "_bn0", "_blocks.0._depthwise_conv", "_conv_head", "_fc"},
   predicted = "all", input = {224, 224},
@@ -258,7 +258,7 @@ family{
     end
     stage(0)
     x = unit(x, "_conv_head", "_bn1", silu, 1, eps)
-    assume(("padding as TensorFlow's for images of %dx%d, batch norm's epsilon 0.001"):format(size, size))
+    assume(("TensorFlow padding for %dx%d images, batch-norm epsilon 0.001"):format(size, size))
     describe("EfficientNet (EfficientNet-PyTorch's names, %d blocks)", blocks)
     return linear(global_pool(x), "_fc")
   end}

@@ -12,7 +12,7 @@ local function ghost(x, at, active)
 end
 
 family{
-  name = "ghostnet", help = "GhostNet as timm has it", repositories = {"timm"},
+  name = "ghostnet", help = "timm's GhostNet", repositories = {"timm"},
   signature = {"conv_stem", "bn1", "blocks.0.0.ghost1.primary_conv", "conv_head", "classifier"},
   predicted = "all", input = {224, 224},
   forward = function(net)
@@ -52,7 +52,7 @@ local function norm_act(x, at, stride) -- a whole convolution, or a depthwise an
   return relu(bn(conv(x, at .. ".conv", {stride = stride}), at .. ".bn"))
 end
 family{
-  name = "vovnet", help = "VoVNet as timm has it", repositories = {"timm"},
+  name = "vovnet", help = "timm's VoVNet", repositories = {"timm"},
   signature = {"stem.0.conv", "stages.0.blocks.0.conv_mid.0", "stages.0.blocks.0.conv_concat", "head.fc"},
   input = {224, 224},
   forward = function(net)
@@ -76,7 +76,7 @@ family{
       end
     end
     stage(0)
-    assume("strides and pools as timm's")
+    assume("strides and pools as in timm")
     describe("VoVNet (last %d channels)", x.channels)
     return linear(global_pool(x), "head.fc")
   end}

@@ -1,6 +1,6 @@
 -- GoogLeNet (Szegedy et al., 2014) and Inception v3 (2015): branches side by side, put together along the channels.
 
-local untransformed = "no other transformation of the input (torchvision's own weights want normalisation 0.5/0.5)"
+local untransformed = "no other transformation of the input (torchvision's weights need normalisation 0.5/0.5)"
 
 local function unit(x, at, o) -- conv, norm, ReLU, as torchvision names the parts
   local eps = o and o.eps or 1e-3
@@ -64,11 +64,11 @@ family{
       end
     end
     stage(0)
-    if odd then assume("the epsilon of BatchNorm2d(channels, channels) in b3, as weiaicunzai's") end
+    if odd then assume("the epsilon of BatchNorm2d(channels, channels) in b3, as in weiaicunzai/pytorch-cifar100") end
     leave("aux1", "the first auxiliary classifier")
     leave("aux2", "the second auxiliary classifier")
-    assume("strides and pools as its repository's")
-    if has("inception3a") then assume("batch norm's epsilon 0.001") end
+    assume("strides and pools as in its repository")
+    if has("inception3a") then assume("batch-norm epsilon 0.001") end
     if large then assume(untransformed) end
     describe("GoogLeNet (%s)", large and "ImageNet stem" or "3x3 stem")
     return linear(global_pool(x), first{"fc", "linear"})
@@ -148,8 +148,8 @@ family{
     end
     stage(0)
     leave("AuxLogits", "the auxiliary classifier")
-    assume("strides and pools as its repository's")
-    if not o.numbered then assume("batch norm's epsilon 0.001") end
+    assume("strides and pools as in its repository")
+    if not o.numbered then assume("batch-norm epsilon 0.001") end
     if whole then assume(untransformed) end
     describe("Inception v3 (%s)", whole and "ImageNet stem" or "3x3 stem")
     return linear(global_pool(x), first{"fc", "linear"})

@@ -25,11 +25,11 @@ local widths = {64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024
 
 local function scaled(k) return {scale = k} end
 family{
-  name = "mobilenet", help = "MobileNet v1 for small images: mobilenet, or mobilenet:0.5 for half of its channels",
+  name = "mobilenet", help = "MobileNet v1 for small images: mobilenet, or mobilenet:0.5 with half of the channels",
   repositories = {"weiaicunzai/pytorch-cifar100", "kuangliu/pytorch-cifar", "marvis/pytorch-mobilenet"},
   signature = {{"conv1", "stem.0.conv", "model.0.0"}, {"layers.0.conv2", "stem.1.pointwise", "model.1.3"}, {"fc",
     "linear"}},
-  variants = {imagenet = "the stem halves the map too", cifar = "the stem keeps the map's size"},
+  variants = {imagenet = "the stem halves the map", cifar = "the stem keeps the map's size"},
   presets = {mobilenet = scaled(1), ["mobilenet:%g"] = function(k)
     if k < 0.05 or k > 8 then return nil, "the factor of its channels lies between 0.05 and 8" end
     return scaled(k)

@@ -62,13 +62,13 @@ end
 
 family{
   name = "mobilenetv2",
-    help = "MobileNetV2: mobilenetv2, or mobilenetv2:0.5 for half of its channels; made as kuangliu's for small images",
+    help = "MobileNetV2: mobilenetv2, or mobilenetv2:0.5 with half of the channels. New networks are like kuangliu/pytorch-cifar's, for small images",
   repositories = {"torchvision", "tonylins/pytorch-mobilenet-v2", "chenyaofo/pytorch-cifar-models",
     "huyvnphan/PyTorch_CIFAR10",
     "kuangliu/pytorch-cifar", "weiaicunzai/pytorch-cifar100", "HobbitLong/RepDistiller"},
   signature = {{"features.0.0", "conv1", "pre.0", "conv1.0"}, {"features.1.conv", "layers.0.conv3", "stage1.residual",
     "blocks.0.0.conv"}},
-  variants = {imagenet = "strides as torchvision's, for large images", cifar = "strides for images of 32x32"},
+  variants = {imagenet = "torchvision's strides, for large images", cifar = "strides for 32x32 images"},
   presets = {mobilenetv2 = {scale = 1}, ["mobilenetv2:%g"] = function(k)
     if k < 0.05 or k > 8 then return nil, "the factor of its channels lies between 0.05 and 8" end
     return {scale = k}
@@ -85,10 +85,10 @@ family{
     local large = false
     if row.open then -- the same tensors with either strides
       large = net.variant.imagenet or not net.variant.cifar and classes ~= 10 and classes ~= 100
-      assume(large and "strides as torchvision's (mobilenetv2:cifar has those for 32x32 images)"
-        or "strides for 32x32 images (mobilenetv2:imagenet has torchvision's)")
+      assume(large and "strides as in torchvision (mobilenetv2:cifar for 32x32 images)"
+        or "strides for 32x32 images (mobilenetv2:imagenet for torchvision's)")
     else
-      assume("strides as its repository's")
+      assume("strides as in its repository")
     end
     local strides = row.strides or large and imagenet or cifar
     local x = large and input(224, 224) or input(32, 32)
@@ -128,7 +128,7 @@ family{
   end}
 
 family{
-  name = "mnasnet", help = "MnasNet as torchvision has it", repositories = {"torchvision"},
+  name = "mnasnet", help = "torchvision's MnasNet", repositories = {"torchvision"},
   signature = {"layers.0", "layers.3", "layers.8.0.layers.0", "classifier.1"},
   predicted = "all", input = {224, 224},
   forward = function(net)
@@ -147,7 +147,7 @@ family{
     end
     stage(0)
     x = relu(bn(conv(x, "layers.14"), "layers.15"))
-    assume("strides as torchvision's")
+    assume("strides as in torchvision")
     describe("MnasNet (stem %d, last %d channels)", dim("layers.0.weight", 1), x.channels)
     return linear(global_pool(x), "classifier.1")
   end}

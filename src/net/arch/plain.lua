@@ -14,7 +14,7 @@ local function side(size, convs, padded, every)
 end
 
 family{
-  name = "lenet", help = "LeNet and the small networks of tutorials (conv1, conv2, fc1, ...)",
+  name = "lenet", help = "LeNet and small networks from tutorials (conv1, conv2, fc1, ...)",
   repositories = {"kuangliu/pytorch-cifar", "pytorch/examples (MNIST)", "pytorch/tutorials (CIFAR-10)"},
   signature = {"conv1.weight", "conv2.weight", "fc1.weight", "fc2.weight"},
   presets = {lenet = {}}, input = {32, 32},
@@ -51,7 +51,7 @@ family{
       x = linear(x, "fc" .. i, {out = i < layers and ({120, 84})[i] or nil})
       if i < layers then x = relu(x) end
     end
-    assume(("%s padding, a max pool behind %s"):format(padded and "same" or "no", every and "every convolution" or
+    assume(("%s padding, a max pool after %s"):format(padded and "same" or "no", every and "every convolution" or
       "the last convolution"))
     describe("LeNet (%d convolutions, %d linear layers)", convs, layers)
     return x
@@ -60,7 +60,7 @@ family{
 -- ---- ResNet9: two pairs of convolutions with a residual pair behind each
 
 family{
-  name = "resnet9", help = "the small ResNet9 of tutorials (conv1 to conv4, res1, res2)",
+  name = "resnet9", help = "The small ResNet9 from tutorials (conv1 to conv4, res1, res2)",
     repositories = {"jovian's tutorials (CIFAR-10)"},
   signature = {"conv1.0", "conv2.0", "res1.0.0", "conv3.0", "conv4.0", "res2.0.0", "classifier"},
   presets = {resnet9 = {}}, input = {32, 32},
@@ -76,7 +76,7 @@ family{
       x = add(unit(unit(x, at .. ".0", x.channels), at .. ".1", x.channels), x)
     end
     stage(0)
-    assume("a max pool behind conv2, conv3, conv4, and before the last layer")
+    assume("a max pool after conv2, conv3, conv4, and before the last layer")
     describe("ResNet9 (widths %d to %d)", dim("conv1.0.weight", 1, 64), x.channels)
     x = max_pool(x, 4)
     return linear(x, net.making and "classifier.2" or first{"classifier.2", "classifier.3", "classifier"})
@@ -86,7 +86,7 @@ family{
 
 local chains = {"fc%d", "linear_relu_stack.%d", "layers.%d", "net.%d", "model.%d", "classifier.%d", "fc.%d"}
 family{
-  name = "mlp", help = "linear layers with ReLU between, on flattened images",
+  name = "mlp", help = "Linear layers with ReLU between them, on flattened images",
     repositories = {"pytorch/tutorials (Fashion-MNIST)"},
   signature = {{"fc1.weight", "linear_relu_stack.0.weight", "layers.0.weight", "net.0.weight", "model.0.weight",
     "classifier.0.weight", "fc.0.weight"}},

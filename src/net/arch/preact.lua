@@ -61,7 +61,7 @@ local function residual(net, row, x, at, width, stride)
 end
 
 family{
-  name = "preact", help = "pre-activation and Wide ResNet: wrn16-4, preactresnet18",
+  name = "preact", help = "Pre-activation ResNet and Wide ResNet, such as preactresnet18 and wrn16-4",
   repositories = {"xternalz/WideResNet-pytorch", "meliketoy/wide-resnet.pytorch", "HobbitLong/RepDistiller",
     "bearpaw/pytorch-classification", "weiaicunzai/pytorch-cifar100", "kuangliu/pytorch-cifar"},
   signature = {{"conv1", "init_conv", "pre.0"},
@@ -108,7 +108,7 @@ family{
     local width = dim(at(1) .. "0." .. row.conv[1] .. ".weight", 1, p.widths and p.widths[2])
     local channels = x.channels
     x = linear(global_pool(x), first{row == rows[1] and "fc" or "linear", "fc"})
-    assume("strides as usual: the first block of every stage but the first halves the map")
+    assume("the first block of every stage except the first halves the map")
     if row.wide then
       describe("WRN-%d-%g (widths %d/%d/%d)", 2 * total + 4, width / dim(row.stem .. ".weight", 1, 16), width,
         channels // 2, channels)

@@ -9,10 +9,10 @@ local function cannot(name, help, signature, what, what_it_is)
           "conv2_x", "conv3_x", "conv4_x", "conv5_x"} do
         leave(module, what) -- so that this is the nearest definition
       end
-      refuse("it is a %s, which needs %s: weft does not run these; analyses of weights work", what_it_is, what)
+      refuse("it is a %s, which needs %s; weft does not run these, but analyses of the weights work", what_it_is, what)
     end}
 end
-cannot("vit", "vision transformers (recognised, not run)", {{"conv_proj", "patch_embed.proj",
+cannot("vit", "Vision transformers (recognised, not run)", {{"conv_proj", "patch_embed.proj",
   "transformer.embeddings.patch_embeddings",
   "embeddings.patch_embeddings", "vit.embeddings.patch_embeddings", "features.0.0", "swin.embeddings.patch_embeddings"},
   {"encoder.layers.encoder_layer_0.self_attention", "blocks.0.attn", "transformer.encoder.layer.0.attn",

@@ -53,7 +53,7 @@ family{
     end
     stage(0)
     assume(row.large and "the first block of every stage halves the map" or
-      "stages 3 and 4 halve the map, as kuangliu's")
+      "stages 3 and 4 halve the map, as in kuangliu/pytorch-cifar")
     describe("RegNet%s (blocks %s, widths %s)", se and "Y" or "X", table.concat(blocks, "/"), table.concat(width, "/"))
     return linear(global_pool(x), row.head)
   end}

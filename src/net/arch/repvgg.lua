@@ -18,17 +18,17 @@ local function residual(x, row, at, stride)
   return relu(y)
 end
 family{
-  name = "repvgg", help = "RepVGG, before and after merging its branches",
+  name = "repvgg", help = "RepVGG, before or after its branches are merged",
   repositories = {"DingXiaoH/RepVGG", "chenyaofo/pytorch-cifar-models", "timm"},
   signature = {{"stage0.rbr_dense", "stage0.rbr_reparam", "stem.conv_kxk", "stem.reparam_conv"}, {"linear", "head.fc"}},
-  variants = {imagenet = "the stem and the first stage halve the map, as for large images",
-    cifar = "neither halves it"},
+  variants = {imagenet = "the stem and the first stage halve the map, for large images",
+    cifar = "the stem and the first stage keep the map's size"},
   input = {32, 32},
   forward = function(net)
     local row = has("stage0") and rows[1] or rows[2]
     local classes = dim(row.head .. ".weight", 1)
     local large = net.variant.imagenet or not net.variant.cifar and (row.large or classes ~= 10 and classes ~= 100)
-    assume(large and "stem and first stage halve the map (repvgg:cifar: neither does)" or
+    assume(large and "stem and first stage halve the map (repvgg:cifar: they do not)" or
       "stem and first stage keep the map's size (repvgg:imagenet: both halve it)")
     local x = residual(large and input(224, 224) or input(32, 32), row, row.stem, large and 2 or 1)
     for s = 1, 4 do

@@ -107,22 +107,22 @@ local function stem(net, row)
   if large and not net.variant.nopool or net.variant.pool then
     x = row.ceil and max_pool(x, 3, {stride = 2, ceil = true}) or max_pool(x, 3, {stride = 2, pad = 1})
   end
-  if not large and not net.variant.pool then assume("no max pool after the stem (resnet:pool has one)") end
+  if not large and not net.variant.pool then assume("no max pool after the stem (use resnet:pool for one)") end
   return x, large and "ImageNet stem" or net.variant.pool and "3x3 stem, max pool" or "3x3 stem"
 end
 
 local function four(blocks, bottleneck) return {blocks = blocks, bottleneck = bottleneck, widths = {64, 128, 256,
   512}} end
 family{
-  name = "resnet", help = "ResNet; made with a 3x3 stem for small images, resnet18:imagenet with torchvision's",
+  name = "resnet", help = "ResNet. New networks have a 3x3 stem for small images, resnet18:imagenet torchvision's stem",
   repositories = {"torchvision", "timm", "transformers", "kuangliu/pytorch-cifar", "weiaicunzai/pytorch-cifar100",
     "huyvnphan/PyTorch_CIFAR10 (resnet:pool)", "HobbitLong/RepDistiller", "open-mmlab/mmpretrain",
       "prlz77/ResNeXt.pytorch",
     "bearpaw/pytorch-classification (ResNeXt)", "Cadene/pretrained-models.pytorch", "moskomule/senet.pytorch"},
   signature = {stems, first_convs},
-  variants = {pool = "a max pool follows the 3x3 stem (huyvnphan's)", nopool = "no max pool follows the 7x7 stem",
-    early = "a bottleneck's first convolution has the stride (Caffe's)",
-    imagenet = "a 7x7 stem and a max pool, for 224x224 images (when making)"},
+  variants = {pool = "a max pool follows the 3x3 stem (huyvnphan/PyTorch_CIFAR10)", nopool = "no max pool follows the 7x7 stem",
+    early = "the first convolution of a bottleneck has the stride (Caffe)",
+    imagenet = "new networks have a 7x7 stem and a max pool, for 224x224 images"},
   presets = {
     resnet10 = four{1, 1, 1, 1}, resnet18 = four{2, 2, 2, 2}, resnet34 = four{3, 4, 6, 3}, resnet50 = four({3, 4, 6, 3},
       true),
@@ -163,8 +163,8 @@ family{
     stage(0)
     x = linear(global_pool(x), first(heads))
     assume(bottleneck and not row.early and
-      "strides as torchvision's (resnet:early strides in a bottleneck's first convolution)" or
-      "strides as usual")
+      "strides as in torchvision (resnet:early strides in a bottleneck's first convolution)" or
+      "the usual strides")
     local kind = (squeezed and "SE-" or "") .. (groups > 1 and "ResNeXt" or "ResNet")
     describe("%s%d (%s, widths %s)", kind, (bottleneck and 3 or 2) * total + 2, how, table.concat(widths, "/"))
     return x

@@ -17,11 +17,11 @@ end
 
 family{
   name = "resnet-cifar",
-  help = "CIFAR ResNet of three stages: any depth and widths, shortcut option A or B, basic blocks or bottlenecks",
+  help = "CIFAR ResNet with three stages: any depth and widths, shortcut option A or B, basic blocks or bottlenecks",
   repositories = {"akamaster/pytorch_resnet_cifar10", "chenyaofo/pytorch-cifar-models", "bearpaw/pytorch-classification",
                   "HobbitLong/RepDistiller"},
   signature = {"conv1", "bn1", "layer1.0.conv1", "layer2.0.conv1", "layer3.0.conv1", {"linear", "fc"}},
-  variants = {B = "new networks: shortcuts of option B, a 1x1 convolution where a stage begins"},
+  variants = {B = "new networks have option B shortcuts: a 1x1 convolution at the start of a stage"},
   presets = {["resnet%d"] = function(depth)
     if depth % 6 ~= 2 or depth < 8 or depth > 60002 then return nil, "there are " .. depths end
     return {blocks = depth // 6}

@@ -16,7 +16,7 @@ local v1 = {
    ungrouped = true},
 }
 family{
-  name = "shufflenet", help = "ShuffleNet, for 32x32 images",
+  name = "shufflenet", help = "ShuffleNet for 32x32 images",
   repositories = {"kuangliu/pytorch-cifar", "HobbitLong/RepDistiller", "weiaicunzai/pytorch-cifar100"},
   signature = {{"conv1"}, {"layer1.0.conv3", "stage2.0.bottlneck"}, {"linear", "fc"}},
   predicted = "all", input = {32, 32},
@@ -82,12 +82,12 @@ local function side_branch(x, at, n, out)
   return relu(unit(x, at .. n[3], at .. n[4], {kernel = 1, out = out}))
 end
 family{
-  name = "shufflenetv2", help = "ShuffleNetV2: shufflenetv2_x1_0 and the like; made as kuangliu's, for 32x32 images",
+  name = "shufflenetv2", help = "ShuffleNetV2, such as shufflenetv2_x1_0. New networks are like kuangliu/pytorch-cifar's, for 32x32 images",
   repositories = {"torchvision", "chenyaofo/pytorch-cifar-models", "kuangliu/pytorch-cifar", "HobbitLong/RepDistiller",
     "weiaicunzai/pytorch-cifar100"},
   signature = {{"conv1.0", "pre.0", "conv1"}, {"stage2.0.branch1", "stage2.0.residual.5", "layer1.0.conv5"}},
-  variants = {imagenet = "stem and max pool as torchvision's, for large images",
-    cifar = "a stem for images of 32x32, without max pool"},
+  variants = {imagenet = "torchvision's stem and max pool, for large images",
+    cifar = "a stem for 32x32 images, without a max pool"},
   presets = {shufflenetv2_x0_5 = {widths = {48, 96, 192, 1024}}, shufflenetv2_x1_0 = {widths = {116, 232, 464, 1024}},
     shufflenetv2_x1_5 = {widths = {176, 352, 704, 1024}}, shufflenetv2_x2_0 = {widths = {244, 488, 976, 2048}}},
   predicted = "all", input = {32, 32},
@@ -97,8 +97,8 @@ family{
     local large = false
     if row.open then
       large = net.variant.imagenet or not net.variant.cifar and classes ~= 10 and classes ~= 100
-      assume(large and "stem and max pool as torchvision's (shufflenetv2:cifar has neither stride nor pool)"
-        or "a stem for 32x32 images (shufflenetv2:imagenet has torchvision's)")
+      assume(large and "stem and max pool as in torchvision (shufflenetv2:cifar for neither stride nor pool)"
+        or "a stem for 32x32 images (shufflenetv2:imagenet for torchvision's)")
     end
     local x = large and input(224, 224) or input(32, 32)
     x = unit(x, row.stem[1], row.stem[2], {kernel = net.making and 3 or nil, out = 24, stride = large and 2 or 1})

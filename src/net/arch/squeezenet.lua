@@ -7,7 +7,7 @@ local function fire(x, at, out)
 end
 
 family{
-  name = "squeezenet-imagenet", help = "SqueezeNet 1.0 and 1.1 as torchvision has them",
+  name = "squeezenet-imagenet", help = "torchvision's SqueezeNet 1.0 and 1.1",
   repositories = {"torchvision"}, signature = {"features.0", "features.3.squeeze", "classifier.1"},
   input = {224, 224},
   forward = function(net)
@@ -25,7 +25,7 @@ family{
       end
     end
     stage(0)
-    assume("strides and pools as torchvision's")
+    assume("strides and pools as in torchvision")
     describe("SqueezeNet %s", first == 5 and "1.0" or "1.1")
     return global_pool(relu(conv(x, "classifier.1", {kernel = 1, predicted = false})))
   end}
@@ -38,7 +38,7 @@ local function fire_bn(x, at, out)
   return concat(unit(squeezed, "expand_1x1", 1, out // 2), unit(squeezed, "expand_3x3", 3, out // 2))
 end
 family{
-  name = "squeezenet", help = "SqueezeNet with batch norm and simple bypasses, for small images",
+  name = "squeezenet", help = "SqueezeNet with batch norm and simple bypasses for small images",
   repositories = {"weiaicunzai/pytorch-cifar100"}, signature = {"stem.0", "fire2.squeeze", "conv10"},
   presets = {squeezenet = {}}, input = {32, 32},
   forward = function(net)
@@ -53,7 +53,7 @@ family{
       if i == 4 or i == 8 then x = max_pool(x, 2); stage(i // 4 + 1) end
     end
     stage(0)
-    assume("pools and bypasses as weiaicunzai's")
+    assume("pools and bypasses as in weiaicunzai/pytorch-cifar100")
     describe("SqueezeNet (batch norm, simple bypass)")
     return global_pool(conv(x, "conv10", {kernel = 1, out = net.classes, bias = true, predicted = false}))
   end}

@@ -87,7 +87,7 @@ local function from_blocks(x)
     total, normed = total + #found, norm
     if s < 3 then x = max_pool(x, 2) end
   end
-  assume("no pool before the last block, as for 32x32 images")
+  assume("no pool before the last block (32x32 images)")
   return x, total, normed
 end
 
@@ -96,7 +96,7 @@ for _, depth in ipairs{8, 11, 13, 16, 19} do
   presets["vgg" .. depth], presets["vgg" .. depth .. "_bn"] = {depth = depth}, {depth = depth, norm = true}
 end
 family{
-  name = "vgg", help = "VGG, plain or with batch norm (vgg16_bn); made with one linear layer, for 32x32 images",
+  name = "vgg", help = "VGG, plain or with batch norm (vgg16_bn). New networks have one linear layer, for 32x32 images",
   repositories = {"torchvision", "timm (features only)", "kuangliu/pytorch-cifar", "weiaicunzai/pytorch-cifar100",
     "chenyaofo/pytorch-cifar-models", "huyvnphan/PyTorch_CIFAR10", "bearpaw/pytorch-classification",
     "chengyangfu/pytorch-vgg-cifar10", "HobbitLong/RepDistiller"},
@@ -114,13 +114,13 @@ family{
     stage(0)
     local channels = x.channels
     x = n == 1 and global_pool(x) or adaptive_pool(x, n, n)
-    assume("max pools where the layers' numbers leave room")
+    assume("max pools at the gaps in the layers' numbers")
     describe("VGG%d (%s, last %d channels)", total + 3, norm and "batch norm" or "no norm", channels)
     return head(net, x)
   end}
 
 family{
-  name = "alexnet", help = "AlexNet as torchvision has it, and bearpaw's for 32x32 images",
+  name = "alexnet", help = "torchvision's AlexNet, and bearpaw/pytorch-classification's for 32x32 images",
   repositories = {"torchvision", "bearpaw/pytorch-classification"},
   signature = {"features.0.weight", "features.3.weight", "features.6.weight", "features.8.weight", "features.10.weight",
     "classifier"},
@@ -139,7 +139,7 @@ family{
     x = max_pool(x, pool, {stride = 2})
     stage(0)
     if not small then x = adaptive_pool(x, side(x.channels), side(x.channels)) end
-    assume(small and "strides and pools as bearpaw's" or "strides and pools as torchvision's")
+    assume(small and "strides and pools as in bearpaw/pytorch-classification" or "strides and pools as in torchvision")
     describe("AlexNet (%s)", small and "32x32 images" or "ImageNet")
     return head(net, x)
   end}

@@ -40,7 +40,7 @@ family{
     x = add(max_pool(sequence(x, "exit_flow.residual.", true), 3, {stride = 2, pad = 1}), short)
     x = relu(sequence(x, "exit_flow.conv.", false))
     stage(0)
-    assume("strides and pools as weiaicunzai's")
+    assume("strides and pools as in weiaicunzai/pytorch-cifar100")
     describe("Xception (last %d channels)", x.channels)
     return linear(global_pool(x), "fc")
   end}

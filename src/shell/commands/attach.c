@@ -66,11 +66,13 @@ static const char *const examples[] = {"attach 1", "attach runs/a", NULL};
 const Command command_attach = {
     .name = "attach",
     .group = "Runs",
-    .summary = "shows a run on the whole screen while it goes on",
+    .summary = "Watch a run full-screen",
     .description =
-        "Curves of loss, accuracy, learning rate and throughput from the run's log, once a second. q leaves, and the run goes "
-        "on; x stops it, after a question; L changes between a logarithmic and a linear axis. A run that has ended is shown "
-        "as it ended. Where there is no terminal, and of a sweep, interpolation or landscape: one line about the run.",
+        "Draws the curves of loss, accuracy, learning rate and throughput from the run's log once a second. q "
+        "closes the monitor and the run continues. x stops the run, after a confirmation. L switches between "
+        "logarithmic and linear axes. A finished run is shown in its final state.\n\n"
+        "Without a terminal, and for sweeps, interpolations and landscapes, one line about the run is printed "
+        "instead.",
     .positionals = positionals,
     .examples = examples,
     .examples_need_job = true,

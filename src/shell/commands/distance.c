@@ -24,10 +24,10 @@ static const char *const examples[] = {"distance base smooth", NULL};
 const Command command_distance = {
     .name = "distance",
     .group = "Measuring",
-    .summary = "how far two networks are apart, per layer",
+    .summary = "Measure how far apart two networks are, layer by layer",
     .description =
-        "Mean absolute difference, root mean square, relative Frobenius norm (of the difference, over that of NET) and cosine, for "
-        "every layer and over all.",
+        "Reports the mean absolute difference, the root mean square difference, the relative Frobenius norm (of "
+        "the difference, relative to NET) and the cosine similarity, for every layer and overall.",
     .positionals = positionals,
     .options = options,
     .examples = examples,

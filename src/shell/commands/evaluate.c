@@ -165,19 +165,22 @@ static const char *const examples[] = {"evaluate base test",
 const Command command_evaluate = {
     .name = "evaluate",
     .group = "Measuring",
-    .summary = "accuracy and loss on data, attacked or not",
+    .summary = "Measure accuracy and loss on data",
     .description =
-        "Accuracy in per cent, top-5 accuracy where there are more than 10 classes, mean cross-entropy (natural logarithm) and images "
-        "per second. Batch norm uses its stored statistics. --attack measures robustness. fgsm moves every pixel by eps to the side on "
-        "which the loss grows: x' = clip(x + eps sign(dCE/dx), 0, 1), a change too small to see that undoes most networks. ifgsm takes "
-        "--steps smaller steps, each along the gradient where the last one ended, and comes back to within eps of the image after each: "
-        "stronger. eps 0 is the image itself. Pixels are those on [0, 1], before normalisation; eps_255 in the table is eps in steps of "
-        "8-bit pixels. The paper on smoothing does not say its eps: its accuracies fit about 0.3/255, and none of 1/255 to 8/255. The "
-        "gradient is exact where the network is sure of a label; the usual float32 one rounds to noise there, which makes a network look "
-        "more robust than it is (ResNet20 on CIFAR-10 at 2/255: 29 % where it is 20 %). "
-        "Where an image has no logits, because they are NaN or infinite, there is no accuracy; how many there are, and the first layer "
-        "that makes such values, is said. With --corrupt a row for each kind and severity, and under the table the mean "
-        "accuracy of each kind and of all (ood accuracy).",
+        "Reports accuracy in per cent, top-5 accuracy if there are more than 10 classes, mean cross-entropy "
+        "(natural logarithm) and images/s. Batch norm uses its stored statistics.\n\n"
+        "--attack measures adversarial robustness. fgsm moves every pixel by eps in the direction that increases "
+        "the loss: x' = clip(x + eps sign(dCE/dx), 0, 1). ifgsm (stronger) takes --steps smaller steps, "
+        "recomputing the gradient and clipping to within eps after each. eps 0 is the unchanged image. eps "
+        "applies to pixels in [0, 1], before normalisation; the column eps_255 gives it in 8-bit levels. The "
+        "paper (help paper) does not state its eps; its accuracies fit about 0.3/255, and none of 1/255 to 8/255.\n\n"
+        "For confidently classified images the usual float32 gradient is rounding noise, so attacks look weaker "
+        "than they are. weft computes it without that cancellation. For a ResNet20 on CIFAR-10 at 2/255, the "
+        "usual gradient reports 29 % accuracy instead of 20 %.\n\n"
+        "--corrupt prints one row per kind and severity. The mean accuracy of each kind, and of all kinds (OOD "
+        "accuracy), follows the table.\n\n"
+        "If the logits of an image are NaN or infinite, no accuracy is reported. A note counts such images and "
+        "names the first layer with such values.",
     .positionals = positionals,
     .options = options,
     .examples = examples,

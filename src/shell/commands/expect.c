@@ -23,8 +23,8 @@ static const char *const examples[] = {"expect 1 + 1 == 2", "expect evaluate{\"b
 const Command command_expect = {
     .name = "expect",
     .group = "Scripts and help",
-    .summary = "stops a script where an expression is not true",
-    .description = "Of a comparison that fails both sides are shown.",
+    .summary = "Stop a script if an expression is not true",
+    .description = "When a comparison fails, both sides are printed.",
     .positionals = positionals,
     .examples = examples,
     .run = run,

@@ -141,15 +141,17 @@ static const char *const examples[] = {
 const Command command_fit = {
     .name = "fit",
     .group = "Networks",
-    .summary = "trains a network from scratch",
+    .summary = "Train a network from scratch",
     .description =
-        "Makes a network of any architecture (help architectures) and trains it on labelled images: cross-entropy, SGD with Nesterov momentum, a one-cycle "
-        "learning rate, weight decay 5e-4, random crops and flips, batch norm with the statistics of the batch. This is where a "
-        "source network comes from that you want to study from its first step on, or a stronger teacher: wider (--widths 32) or deeper. "
-        "With --teacher NET it is conventional distillation, the comparison that the paper makes with predictors that are guided: the "
-        "loss is the cross-entropy plus A times L_KD. A run folder (--run) is kept, resumed and watched as a predictor's is: after "
-        "whatever happened, resume FOLDER goes on to the same bits. Accuracy is measured on --on, which must not be what is "
-        "trained on if it is to say anything.",
+        "Makes a network of any architecture (help architectures) and trains it on labelled images. The defaults "
+        "are cross-entropy, SGD with Nesterov momentum, a one-cycle learning rate, weight decay 5e-4, random "
+        "crops and flips, and batch norm with batch statistics. Use it for a source network to study from its "
+        "first step, or for a stronger teacher: wider (--widths 32) or deeper.\n\n"
+        "With --teacher NET, the loss is the cross-entropy plus A times L_KD: conventional distillation, which "
+        "the paper (help paper) compares with guided predictors.\n\n"
+        "--run FOLDER keeps the run. `resume FOLDER` continues it after any interruption with bit-identical "
+        "results, and `attach` shows it. Accuracy is measured on --on; use other images there than those of "
+        "--data.",
     .positionals = positionals,
     .options = options,
     .examples = examples,

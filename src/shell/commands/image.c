@@ -151,10 +151,11 @@ static const char *const examples[] = {"image test 3", "image test 3 --corrupt m
 const Command command_image = {
     .name = "image",
     .group = "Measuring",
-    .summary = "draws one image in the terminal",
+    .summary = "Draw one image in the terminal",
     .description =
-        "Two pixels a character where there are 256 colours, else a ramp of greys; smaller where it would not fit. Its pixels are the "
-        "table, with values 0 to 255 (--as NAME); --format prints them, export draws them in their own colours.",
+        "Each character shows two pixels with 256 colours, or one level of a grey ramp without them. The image is "
+        "reduced if it does not fit. The table holds the pixels, with values 0 to 255 (--as NAME). --format "
+        "prints them, and `export` draws them in their own colours.",
     .positionals = positionals,
     .options = options,
     .examples = examples,

@@ -89,13 +89,14 @@ static const char *const examples[] = {"interpolate base smooth --on few --point
 const Command command_interpolate = {
     .name = "interpolate",
     .group = "Exploring",
-    .summary = "accuracy, loss and distance between networks",
+    .summary = "Measure networks on the line between networks",
     .description =
-        "Networks (1 - alpha) A + alpha B for evenly spaced alpha: accuracy and loss on DATA, and how far they are from A over all "
-        "convolutions: distance is the Frobenius norm of the difference over that of A's weights, rms the root mean square. "
-        "sratio_change is the mean change of S_ratio. Where a reconstruction beats its source, the way between them often does so "
-        "too. With more networks the path leads from one to the next. Networks that were trained apart need --recalibrate: "
-        "between them batch norm's statistics fit neither.",
+        "Makes the networks (1 - alpha) A + alpha B for evenly spaced alpha and measures their accuracy and loss "
+        "on DATA. distance is the Frobenius norm of their difference from A over all convolutions, relative to A; "
+        "rms is its root mean square. sratio_change is the mean change of S_ratio (help s_ratio).\n\n"
+        "If a reconstruction beats its source, networks between the two often do as well. With more than two "
+        "networks, the path leads from each to the next. Networks that were trained separately need "
+        "--recalibrate, because between them the statistics of batch norm are wrong.",
     .positionals = positionals,
     .options = options,
     .examples = examples,

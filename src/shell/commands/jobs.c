@@ -48,12 +48,14 @@ static const char *const examples[] = {"jobs", NULL};
 const Command command_jobs = {
     .name = "jobs",
     .group = "Runs",
-    .summary = "lists the runs that were started in the background",
+    .summary = "List the runs started in the background",
     .description =
-        "train, fit, progressive, sweep, interpolate and landscape take --background: another weft process works on the run's folder, and goes on when weft is left. A run is running while a process holds its folder's lock, "
-        "done when its log has reached the last step (the steps of a sweep, interpolation or landscape are its points), failed where the file error.txt in its folder says why, else "
-        "stopped (it can be resumed). A run whose folder is removed is forgotten. The list is the file "
-        "weft/jobs in $XDG_STATE_HOME or ~/.local/state.",
+        "`train`, `fit`, `progressive`, `sweep`, `interpolate` and `landscape` take --background: another weft "
+        "process works on the run's folder and continues after you quit.\n\n"
+        "A run is `running` while a process holds the lock of its folder, `done` when its log has reached the "
+        "last step (for sweep, interpolate and landscape, steps are points), and `failed` if its folder has a "
+        "file error.txt with the reason. Otherwise it is `stopped` and can be resumed. A run whose folder is "
+        "removed disappears from the list. The list is the file weft/jobs in $XDG_STATE_HOME or ~/.local/state.",
     .examples = examples,
     .run = run,
 };

@@ -21,11 +21,12 @@ static const char *const examples[] = {"kernels base conv1", NULL};
 const Command command_kernels = {
     .name = "kernels",
     .group = "Measuring",
-    .summary = "the filters of a layer as small heat maps",
+    .summary = "Draw the filters of a layer as small heat maps",
     .description =
-        "One row for every weight: filter, channel, row, column. The chart draws each k x k kernel; a filter is a row of them. "
-        "Filters are outputs, also of transposed convolutions. A kernel of one axis is one row; of three axes the planes stand one "
-        "under another; layers that are no convolutions have kernels of one weight.",
+        "The table has one row for each weight: filter, channel, row, column. The chart draws each k x k kernel; "
+        "each row of kernels is one filter. A filter belongs to one output, also in transposed convolutions. A "
+        "kernel with one axis is drawn as one row. For three axes, the planes are stacked. Layers other than "
+        "convolutions have kernels of a single weight.",
     .positionals = positionals,
     .examples = examples,
     .run = run,

@@ -129,14 +129,17 @@ static const char *const examples[] = {"landscape base smooth quieter --on few -
 const Command command_landscape = {
     .name = "landscape",
     .group = "Exploring",
-    .summary = "loss and error on a plane through networks, or around one",
+    .summary = "Map loss and error on a plane through networks, or around one",
     .description =
-        "Through three networks: the origin is A, x runs towards B, y at a right angle to it in the plane with the third; both in "
-        "the weights' own distance. What all three have alike stays as it is. The networks are marked, and more of them are projected onto the plane (the note tells how far "
-        "from it they are). A flat valley that holds a network and its smoothed reconstruction says that they are one solution. With --random: around one network, along normal random directions of which every filter has the "
-        "norm of the network's own (Li et al., 2018); the seed chooses them. The chart draws the loss on a logarithmic colour scale with contour lines; plot "
-        "--value error draws the error. --adaptive begins with a coarse grid and halves its cells where the loss bends; what lies between is "
-        "interpolated (column `measured`: no), so that fine grids of smooth valleys cost a fraction.",
+        "Maps the plane through three networks (help landscape). The origin is A, x points towards B, and y is "
+        "orthogonal to x in the plane with the third. Both axes are in units of distance between weights. Tensors "
+        "equal in all three are unchanged. The networks are marked. Further networks are projected onto the "
+        "plane; a note gives their distances from it.\n\n"
+        "--random maps the surroundings of a single network along random normal directions, scaled filter by "
+        "filter to the network's own norms (Li et al., 2018). --seed selects the directions.\n\n"
+        "The chart draws the loss on a logarithmic colour scale with contour lines; plot --value error draws the "
+        "error. --adaptive starts with a coarse grid and refines only where the loss is curved. The remaining "
+        "points are interpolated (column `measured`: no), so fine grids over smooth regions cost a fraction.",
     .positionals = positionals,
     .options = options,
     .examples = examples,

@@ -89,15 +89,17 @@ static const char *const examples[] = {"load net other sample:fashion-resnet8 --
 const Command command_load_net = {
     .name = "load net",
     .group = "Objects",
-    .summary = "opens a trained network",
+    .summary = "Open a trained network",
     .description =
-        "Reads safetensors, PyTorch checkpoints (.pth, .th, also whole modules and the weights of TorchScript archives; "
-        "nothing in them is run), indexes of shards of both, ONNX (help onnx), npz and npy. The "
-        "architecture is recognised from the names and shapes of the tensors; a network that is not recognised still serves every "
-        "analysis of its weights. Weights that the file holds in parts (weight norm, spectral norm, pruning) are folded, with a note; "
-        "a note also says which tensors are no layers (help layers). The input normalisation is that of the file: in its metadata, or "
-        "tensors such as normalize.mean and normalize.std. Else it is assumed from names, channels and classes, and what and why is "
-        "said; --normalise sets another.",
+        "Reads safetensors, PyTorch checkpoints (.pth, .th, whole modules, the weights of TorchScript archives), "
+        "the shard indexes of both, ONNX (help onnx), npz and npy. No code in a file is executed.\n\n"
+        "The architecture is recognised from the names and shapes of the tensors (help architectures). If it is "
+        "not recognised, every analysis of the weights still works. Weights stored in parts (weight norm, "
+        "spectral norm, pruning) are combined, with a note. Another note lists the tensors that do not count as "
+        "layers (help layers).\n\n"
+        "The input normalisation comes from the file's metadata or from tensors such as normalize.mean and "
+        "normalize.std. Otherwise it is assumed from names, channels and classes, and a note gives the reason. "
+        "--normalise sets another one.",
     .positionals = positionals,
     .options = options,
     .examples = examples,

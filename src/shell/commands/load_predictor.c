@@ -131,12 +131,14 @@ static const char *const examples[] = {"load predictor p sample:fashion-resnet8-
 const Command command_load_predictor = {
     .name = "load predictor",
     .group = "Objects",
-    .summary = "opens a weight predictor",
+    .summary = "Open a weight predictor",
     .description =
-        "A weight predictor (NeRN) is a small MLP that gives each 3x3 kernel of a network from its encoded place: layer, filter, "
-        "channel. A file that weft saved says all of itself; --for gives it its network, for reconstruct and errors. A "
-        "PyTorch checkpoint of the reference implementation (layers.N.weight, final_linear_layer.weight) holds weights "
-        "alone: --for is needed, and the other options are its settings; a permutation is made anew from NET's weights.",
+        "A weight predictor (help nern) is a small MLP that maps a kernel's position (layer, filter, channel) to "
+        "the kernel.\n\n"
+        "Files saved by weft are self-describing. --for NET attaches the network, which `reconstruct` and error "
+        "columns need. A PyTorch checkpoint of the reference implementation (layers.N.weight, "
+        "final_linear_layer.weight) holds only weights. It requires --for, and the other options give its "
+        "settings; its permutation is recomputed from NET's weights.",
     .positionals = positionals,
     .options = options,
     .examples = examples,

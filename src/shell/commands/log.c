@@ -72,11 +72,11 @@ static const char *const examples[] = {"log p", "log runs/a", "log p --as curves
 const Command command_log = {
     .name = "log",
     .group = "Runs",
-    .summary = "the log of a run as a table, with the curves of its loss",
+    .summary = "Show the log of a run as a table with its loss curves",
     .description =
-        "Every row that was logged: step, epoch, loss and its terms, learning rate, norm of the gradient, accuracy where it was "
-        "measured, throughput, seconds; columns without a value are left out. The run may still be going on; of trials it is the newest. "
-        "plot and export take it like any table.",
+        "Lists every logged row: step, epoch, loss and its terms, learning rate, gradient norm, accuracy if it "
+        "was measured, throughput and seconds. Empty columns are left out. The run may still be active. For "
+        "several trials, the newest is shown. `plot` and `export` take the result like any table.",
     .positionals = positionals,
     .options = options,
     .examples = examples,

@@ -33,10 +33,11 @@ static const char *const examples[] = {"lowpass base --cutoff 4 --into smooth",
 const Command command_lowpass = {
     .name = "lowpass",
     .group = "Smoothing",
-    .summary = "Gaussian low-pass of convolution kernels by FFT",
+    .summary = "Apply a Gaussian low-pass filter to kernels by FFT",
     .description =
-        "Filters every kernel of the chosen convolutions, of one, two or three axes, and makes a new network; other layers have no "
-        "kernels. relative_change is the Frobenius norm of what changed over that of the weights before.",
+        "Filters every kernel (with one, two or three axes) of the chosen convolutions and makes a new network "
+        "(help low-pass). Other layers have no kernels and cannot be chosen. relative_change is the Frobenius "
+        "norm of the change, relative to the weights before.",
     .positionals = positionals,
     .options = options,
     .examples = examples,

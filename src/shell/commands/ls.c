@@ -49,7 +49,7 @@ static const char *const examples[] = {"ls", NULL};
 const Command command_ls = {
     .name = "ls",
     .group = "Objects",
-    .summary = "lists the objects of the workspace",
+    .summary = "List the objects in the workspace",
     .examples = examples,
     .run = run,
 };

@@ -31,10 +31,11 @@ static const char *const examples[] = {"mix base smooth --alpha 0.5 --into half"
 const Command command_mix = {
     .name = "mix",
     .group = "Exploring",
-    .summary = "a network between two others, or beyond them",
+    .summary = "Make a network between two others, or beyond them",
     .description =
-        "(1 - X) A + X B of all weights, biases and batch-norm parameters and statistics; with --layers, of these weights only. "
-        "`interpolate` measures the whole way between the two.",
+        "The new network has the weights (1 - X) A + X B, and likewise biases and the parameters and statistics "
+        "of batch norm. --layers mixes only the weights of these layers. `interpolate` measures the whole line "
+        "between A and B.",
     .positionals = positionals,
     .options = options,
     .examples = examples,

@@ -48,10 +48,11 @@ static const char *const examples[] = {"sratio base --as ratios", "plot ratios -
 const Command command_plot = {
     .name = "plot",
     .group = "Charts and files",
-    .summary = "shows a table as a chart, full-screen on a terminal",
+    .summary = "Show a table as a chart, full-screen on a terminal",
     .description =
-        "Without TABLE the newest one. In Lua, plot{..., inline = true} prints it. Options choose another chart of the same table and stay with it, also for export. Keys of the "
-        "viewer: help charts.",
+        "Without TABLE, the newest table is shown. Options draw another chart of the same table; the table "
+        "remembers them, also for `export`. In Lua, plot{..., inline = true} prints the chart. help charts lists "
+        "the keys of the viewer.",
     .positionals = positionals,
     .options = options,
     .examples = examples,

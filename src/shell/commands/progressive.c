@@ -92,19 +92,22 @@ static const char *const examples[] = {
 const Command command_progressive = {
     .name = "progressive",
     .group = "Predictors",
-    .summary = "reconstructs a network again and again, keeping what is better",
+    .summary = "Repeat reconstruction in rounds, keeping the best",
     .description =
-        "Round 1 trains predictors for NET, round 2 for the best reconstruction of round 1, and so on. A predictor that is large enough "
-        "(a CR above 1: --hidden) smooths what it reconstructs, and the paper finds that accuracy rises for some rounds. Each round "
-        "trains N predictors with seeds of their own and keeps the one whose reconstruction is most accurate; the process ends "
-        "when rounds no longer win, or after R. NEW is the network of the best winning round (of NET itself where none won). The "
-        "table has a row a round: mean and standard deviation of the trials' accuracy, the chosen trial's, L_recon against the round's "
-        "target and against NET, the change of S_ratio (the paper's average over the last half of the layers) and the mean "
-        "absolute weight difference, both against NET. "
-        "Choosing the best of many on the very images that are reported flatters: the more trials and rounds, the more of the gain is "
-        "luck. The paper chooses on its test images. With --select-on DATA the choice is made on other images, and what --on says is "
-        "what new images would. With --run FOLDER all is kept (round-N/trial-M, and each round's network.safetensors and "
-        "predictor.safetensors; at the end the result, network.safetensors), and resume FOLDER goes on in the middle of a trial, to the same result.",
+        "Round 1 trains predictors for NET, round 2 for the best reconstruction of round 1, and so on. A "
+        "predictor that is large enough (a CR above 1, see --hidden) smooths what it reconstructs, and the paper "
+        "(help paper) finds that accuracy rises for some rounds. Each round trains N predictors with different "
+        "seeds and keeps the one with the most accurate reconstruction. The process stops when rounds no longer "
+        "win, or after R rounds. NEW is the network of the best winning round, or NET itself if none won.\n\n"
+        "The table has one row per round: mean and standard deviation of the trials' accuracy, the accuracy of "
+        "the chosen trial, L_recon against the round's target and against NET, and, both against NET, the change "
+        "of S_ratio (the paper's mean over the last half of the layers) and the mean absolute weight difference.\n\n"
+        "Selecting and reporting on the same images overstates accuracy, the more so with many trials and rounds. "
+        "The paper selects on its test images. With --select-on DATA, selection uses DATA and --on gives an "
+        "unbiased estimate.\n\n"
+        "--run FOLDER keeps every trial (round-N/trial-M), the network.safetensors and predictor.safetensors of "
+        "each round, and finally the result, network.safetensors. `resume FOLDER` continues even in the middle of "
+        "a trial and gives the same result.",
     .positionals = positionals,
     .options = options,
     .examples = examples,

@@ -92,15 +92,17 @@ static const char *const examples[] = {"quantise base --bits 4 --into small",
 const Command command_quantise = {
     .name = "quantise",
     .group = "Smoothing",
-    .summary = "integer weights and activations, simulated",
+    .summary = "Simulate integer weights and activations",
     .description =
-        "Post-training static quantisation. A network's chosen weights become symmetric integers per output channel; with --calibrate, "
-        "activations become unsigned integers where an int8 network has them: the input, each convolution with its batch "
-        "norm and ReLU, each sum with its ReLU, the pool and the linear layer. The new network holds the dequantised "
-        "numbers and gives what integer arithmetic gives, so that every other command takes it. Of a predictor the weights "
-        "of its linear layers. The table has a row for each layer, the worst first: sqnr is the signal-to-quantisation-noise "
-        "ratio of the weights; scale, zero_point and activation_sqnr are of the layer's output. Notes: size_float and "
-        "size in MB of 2^20 bytes (with batch norm folded into a bias per channel), and their ratio.",
+        "Simulates post-training static quantisation. The chosen weights of a network become symmetric integers "
+        "per output channel. With --calibrate, activations become unsigned integers at the points where an int8 "
+        "network has them: the input, each convolution with its batch norm and ReLU, each sum with its ReLU, the "
+        "pool and the linear layer. The new network holds the dequantised numbers and gives the same results as "
+        "integer arithmetic, so every other command works with it. For a predictor, the weights of its linear "
+        "layers are quantised.\n\n"
+        "The table has one row per layer, the worst first. sqnr is the signal-to-quantisation-noise ratio of the "
+        "weights. scale, zero_point and activation_sqnr describe the layer's output. Notes give size_float and "
+        "size in MB of 2^20 bytes (with batch norm folded into one bias per channel) and their ratio.",
     .positionals = positionals,
     .options = options,
     .examples = examples,

@@ -76,12 +76,14 @@ static const char *const examples[] = {"recalibrate smooth --on test --into agai
 const Command command_recalibrate = {
     .name = "recalibrate",
     .group = "Smoothing",
-    .summary = "batch norm's running statistics from images",
+    .summary = "Recompute the running statistics of batch norm from images",
     .description =
-        "Runs the images through the network in training mode and makes a new network whose batch norms have the statistics found: the "
-        "batches' means and unbiased variances, averaged over the batches (PyTorch's update_bn). What smoothing, "
-        "quantising or averaging of weights did to the maps' mean and spread is so made good. mean_change is the "
-        "root mean square of what the means moved, in old deviations; log_variance_change that of log(new/old variance).",
+        "Runs the images through the network in training mode and makes a new network with the resulting "
+        "batch-norm statistics: the means and unbiased variances of the batches, averaged over the batches (as "
+        "PyTorch's update_bn). This repairs activation statistics after smoothing, quantising or averaging "
+        "weights.\n\n"
+        "mean_change is the RMS shift of the means, in units of the old standard deviation. log_variance_change "
+        "is the RMS of log(new/old variance).",
     .positionals = positionals,
     .options = options,
     .examples = examples,

@@ -66,11 +66,12 @@ static const char *const examples[] = {"reconstruct pred --into again", "reconst
 const Command command_reconstruct = {
     .name = "reconstruct",
     .group = "Predictors",
-    .summary = "a network with the kernels that a predictor gives",
+    .summary = "Make a network from the kernels that a predictor gives",
     .description =
-        "The source network with its predicted layers replaced; all else (other layers, biases, batch norm) is the source's. "
-        "l_recon is the root of the mean square of weight minus prediction over all predicted weights; same_source says "
-        "whether these weights are those the predictor was made for.",
+        "The new network is the source network with its predicted layers replaced. Other layers, biases and batch "
+        "norm are the source's.\n\n"
+        "l_recon is the root mean square difference between weights and predictions, over all predicted weights. "
+        "same_source tells whether these are the weights that the predictor was trained on.",
     .positionals = positionals,
     .options = options,
     .examples = examples,

@@ -31,9 +31,10 @@ static const char *const examples[] = {"record session.weft --force", NULL};
 const Command command_record = {
     .name = "record",
     .group = "Scripts and help",
-    .summary = "keeps the session as a script",
+    .summary = "Record the session as a script",
     .description =
-        "Writes everything that ran without error so far, and from then on each further line, to a script that weft can run again.",
+        "Writes every line that has run without an error so far, and each further one, to a script that weft can "
+        "run again.",
     .positionals = positionals,
     .options = options,
     .examples = examples,

@@ -61,12 +61,13 @@ static const char *const examples[] = {"resume runs/b", "resume runs/b --into ag
 const Command command_resume = {
     .name = "resume",
     .group = "Predictors",
-    .summary = "goes on with a run, to the bit",
+    .summary = "Continue a run, bit for bit",
     .description =
-        "Goes on from the newest whole checkpoint of a run folder, and gives what the run would have given without the "
-        "interruption, bit for bit, with any number of threads (on one kind of CPU). A finished run gives its predictor or network. The source "
-        "network is kept in the folder; data are opened again from their specification and must be the same images. Of a sweep, an "
-        "interpolation or a landscape, the points that are missing are computed.",
+        "Continues from the newest intact checkpoint of a run folder. The result is bit-identical to that of an "
+        "uninterrupted run, with any number of threads (on the same kind of CPU). A finished run returns its "
+        "predictor or network. The folder holds the source network. Data are opened again from their "
+        "specification and must be the same images. For a sweep, an interpolation or a landscape, the missing "
+        "points are computed.",
     .positionals = positionals,
     .options = options,
     .examples = examples,

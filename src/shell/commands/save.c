@@ -51,15 +51,17 @@ static const char *const examples[] = {"save smooth smooth.safetensors --force",
 const Command command_save = {
     .name = "save",
     .group = "Objects",
-    .summary = "writes a network or a predictor to a file",
+    .summary = "Write a network or predictor to a file",
     .description =
-        "A save is all or nothing: whatever goes wrong, an old file of that name stays whole. A safetensors file also says how "
-        "the object was made; load net and load predictor bring that back. A network's tensors keep the dtype that they had in "
-        "their file, those that did not change to the bit; changed ones are rounded to it, which save says. Tied tensors are "
-        "saved once in safetensors (metadata names the other), under each name in npz. Tensors that weft cannot use (complex "
-        "ones) are carried over, and so is the file's own metadata; after a change what is a number, such as an accuracy, is "
-        "left out of it. A predictor's file holds its order of kernels too: "
-        "all that is needed to reconstruct beside the source network.",
+        "A save is all or nothing: if anything fails, an existing file of that name stays intact. A safetensors "
+        "file also records how the object was made; `load net` and `load predictor` restore this.\n\n"
+        "A network's tensors keep the dtypes of their file. Unchanged tensors are saved bit for bit. Changed ones "
+        "are rounded to their dtype, and `save` reports it. Tied tensors are saved once in safetensors (metadata "
+        "names the other) and under each name in npz. Tensors that weft cannot use (complex numbers) and the "
+        "file's own metadata are copied. If the weights changed, numbers in the metadata, such as an accuracy, "
+        "are dropped.\n\n"
+        "A predictor's file includes its permutation. With the source network, it is all that `reconstruct` "
+        "needs.",
     .positionals = positionals,
     .options = options,
     .examples = examples,

@@ -215,12 +215,13 @@ static const char *const examples[] = {
 const Command command_show = {
     .name = "show",
     .group = "Objects",
-    .summary = "what an object holds, and how it was made",
+    .summary = "Show what an object holds and how it was made",
     .description =
-        "Of a network its layers: name, shape, parameters, whether a weight predictor would predict it, bits of quantised weights; "
-        "totals, normalisation and lineage; with --graph its operations, in order. Of a predictor the layers it predicts with their errors; sizes, compression ratios (CR), settings and "
-        "lineage. Of a dataset its classes, of a table its rows. Of a file its tensors, from the header alone, with the state "
-        "dicts that --key can choose.",
+        "For a network: its layers with name, shape, parameters, whether a weight predictor predicts them, and "
+        "bits if quantised; totals, normalisation and lineage. --graph lists its operations in order.\n\n"
+        "For a predictor: the layers it predicts with their errors, sizes, compression ratios (help cr), settings "
+        "and lineage. For a dataset: its classes. For a table: its rows. For a file: its tensors, read from the "
+        "header alone, and the state dicts that --key selects from.",
     .positionals = positionals,
     .options = options,
     .examples = examples,

@@ -25,10 +25,11 @@ static const char *const examples[] = {"spectrum base layer1.0.conv1", "spectrum
 const Command command_spectrum = {
     .name = "spectrum",
     .group = "Measuring",
-    .summary = "singular values of a layer, or its frequencies",
+    .summary = "List the singular values of a layer, or its frequencies",
     .description =
-        "Singular values of the layer's matrix (help layers), with the share of energy up to each. With --fft the mean magnitude of "
-        "a convolution's kernels per frequency: 1d of the flattened kernel, 2d or 3d along its own axes, by radius.",
+        "Lists the singular values (help singular-values) of the layer's matrix with the share of energy up to "
+        "each. --fft lists the mean magnitude of a convolution's kernels at each frequency: 1d for the flattened "
+        "kernel, 2d or 3d along its own axes, by radius.",
     .positionals = positionals,
     .options = options,
     .examples = examples,

@@ -27,12 +27,14 @@ static const char *const examples[] = {"sratio base", "sratio base --vs smooth",
 const Command command_sratio = {
     .name = "sratio",
     .group = "Measuring",
-    .summary = "share of energy in the larger half of the singular values",
+    .summary = "Measure the share of energy in the larger singular values",
     .description =
-        "S_ratio of a layer: its weight as a matrix (c_out x (c_in k k) of a convolution, help layers), the sum of the squares of "
-        "the larger half of the singular values, divided by the sum over all. Smoother weights have a higher S_ratio. With --vs: "
-        "both ratios and the difference NET2 - NET per layer. The means stand under the table, over all convolutions and over the "
-        "last half of them, as the paper has them; where no convolution is chosen, over all layers.",
+        "S_ratio (help s_ratio) is the sum of squares of the larger half of a layer's singular values, divided by "
+        "the sum of squares of all. The weight is taken as a matrix, c_out x (c_in k k) for a convolution (help "
+        "layers). Smoother weights have a higher S_ratio.\n\n"
+        "--vs prints both ratios and the difference NET2 - NET for each layer. Notes give the means over all "
+        "convolutions, and over the last half of them as in the paper (help paper). If no convolution is chosen, "
+        "the means are over all layers.",
     .positionals = positionals,
     .options = options,
     .examples = examples,

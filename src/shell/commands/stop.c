@@ -55,10 +55,11 @@ static const char *const examples[] = {"stop 1", NULL};
 const Command command_stop = {
     .name = "stop",
     .group = "Runs",
-    .summary = "ends a run after its current step; it can be resumed",
+    .summary = "Stop a run after its current step, so that it can be resumed",
     .description =
-        "Sends SIGTERM to the process that holds the lock of the run's folder, which finishes its step, saves and ends. Waits "
-        "for that up to 15 seconds, and says at which step it was saved.",
+        "Sends SIGTERM to the process that holds the lock of the run's folder. The process finishes its step, "
+        "saves and ends. `stop` waits for this for up to 15 seconds and prints the step at which the run was "
+        "saved.",
     .positionals = positionals,
     .examples = examples,
     .examples_need_job = true,

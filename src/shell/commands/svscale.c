@@ -34,9 +34,10 @@ static const char *const examples[] = {"svscale base --factor 0.5 --layers stage
 const Command command_svscale = {
     .name = "svscale",
     .group = "Smoothing",
-    .summary = "scales the last singular values of layers",
+    .summary = "Scale the smallest singular values of layers",
     .description =
-        "Multiplies the smallest singular values of each chosen layer (its weight as a matrix, help layers) and rebuilds the weight.",
+        "Multiplies the smallest singular values (help singular-values) of each chosen layer by a factor and "
+        "rebuilds the weight from them.",
     .positionals = positionals,
     .options = options,
     .examples = examples,

@@ -247,13 +247,15 @@ static const char *const examples[] = {"sweep lowpass base --over cutoff=0.5:24:
 const Command command_sweep = {
     .name = "sweep",
     .group = "Exploring",
-    .summary = "a smoothing command over a range of its numbers, measured",
+    .summary = "Run a smoothing command over a range of settings",
     .description =
-        "Runs COMMAND on NET for every value, as it would be run by hand with its other options, and measures what comes out: accuracy "
-        "and loss on DATA, and over the changed convolutions the mean change of S_ratio, the relative distance from NET and its root mean square. "
-        "The networks themselves are not kept. --each stage draws a curve for each stage, the "
-        "others as they are (--layers stage:1 only that one): which of them stands how much smoothing, and where accuracy even rises above that of NET, the dotted line. Only layers from "
-        "the first changed one on are computed at every point; the note `recomputed` says how much of the work that is.",
+        "Runs COMMAND on NET for every value, with its other options as given, and measures the resulting "
+        "networks: accuracy and loss on DATA, and over the changed convolutions the mean change of S_ratio, the "
+        "relative distance from NET and its root mean square. The networks themselves are not kept.\n\n"
+        "--each stage draws one curve per stage, filtering only that stage (--layers stage:1 selects one). The "
+        "curves show how much smoothing each tolerates; the dotted line is NET's own accuracy.\n\n"
+        "Each point computes only the layers from the first changed one on. The note `recomputed` gives the "
+        "fraction of the work.",
     .positionals = positionals,
     .options = options,
     .examples = examples,

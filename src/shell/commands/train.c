@@ -161,27 +161,32 @@ static const char *const examples[] = {
 const Command command_train = {
     .name = "train",
     .group = "Predictors",
-    .summary = "trains a weight predictor for a network",
+    .summary = "Train a weight predictor for a network",
     .description =
-        "A predictor (NeRN) is a small MLP from a kernel's encoded place (layer, filter, channel) to the kernel. Each step takes the "
-        "gradient through a batch of kernels. A scheme is a choice of losses:\n"
-        "recon: L_recon alone, the root of the mean squared difference between predicted and source weights. No images are needed, "
-        "and it is by far the fastest. Begin here. With a large predictor (a CR above 1) the reconstruction may beat its source, "
-        "which `progressive` takes further.\n"
-        "joint: L_recon + A L_KD + B L_FMD, the NeRN baseline: logits and feature maps of the network that the kernels make are held "
-        "against the teacher's, on the images of --data. For comparison; it needs A and B tuned.\n"
-        "distil: A L_KD (and B L_FMD) alone, from a trained predictor (--from): the second phase of the decoupled training. First "
-        "recon, then distil: with a small predictor (a CR of a quarter to a half) that is where most of the accuracy comes back. "
-        "--teacher NET guides it by a stronger network of any architecture with the same classes; then reconstruct, and train a new "
-        "predictor on that network with recon once more. With --data noise:N:CxHxW no data are needed.\n"
-        "Where A, B, the batches or the steps are not given they are the paper's for data with as many classes. More than 5 million "
-        "predicted weights are a network of ImageNet's size: its kernels are ordered across filters (for ResNet18 about a minute) and "
-        "a step takes 65,536 of them. L_FMD needs a teacher of the network's own architecture. With --run everything is kept in a folder and `resume FOLDER` goes on after whatever "
-        "happened, to the bit. Ctrl-C ends the run after its step, saved, with the partial predictor in the workspace; a second one at "
-        "once. The row says L_recon over all weights, accuracy, CR (parameters of the predictor over those of the network) and size; "
-        "`log PRED` is the loss curve. The predictor is that of the last step; best.safetensors in the folder is the best of all "
-        "evaluations: the most accurate, without images the least L_recon. Of trials the one that ends best is kept. What "
-        "was chosen on images flatters itself on them: keep others for the report.",
+        "A predictor (help nern) is a small MLP that maps a kernel's position (layer, filter, channel) to the "
+        "kernel. Each step computes the gradient for one batch of kernels. --scheme chooses the losses:\n\n"
+        "recon: L_recon alone, the root mean square difference between predicted and source weights. It needs no "
+        "images and is by far the fastest. Begin here. With a large predictor (a CR above 1, help cr) the "
+        "reconstruction may beat its source, and `progressive` repeats the step.\n\n"
+        "joint: L_recon + A L_KD + B L_FMD, the NeRN baseline. The logits and feature maps of the predicted "
+        "network are compared with the teacher's on the images of --data. A and B need tuning; use this scheme "
+        "for comparison.\n\n"
+        "distil: A L_KD (and B L_FMD) alone, starting from a trained predictor (--from). This is the second phase "
+        "of the paper's decoupled training (help paper): first recon, then distil. With a small predictor (a CR "
+        "of a quarter to a half) it recovers most of the lost accuracy. --teacher NET guides it by a stronger "
+        "network of any architecture with the same classes; a further recon run on the result adds more. With "
+        "--data noise:N:CxHxW it needs no data.\n\n"
+        "By default, A, B, the batches and the steps are the paper's values for data with as many classes. "
+        "Networks with more than 5 million predicted weights get the paper's ImageNet settings: kernels are "
+        "ordered across filters (about a minute for a ResNet18), and each step takes 65,536 of them. L_FMD needs "
+        "a teacher of the same architecture.\n\n"
+        "--run FOLDER keeps the run, and `resume FOLDER` continues it after any interruption with bit-identical "
+        "results. Ctrl-C ends the run after the current step and saves it; the partial predictor stays in the "
+        "workspace. A second Ctrl-C ends it at once.\n\n"
+        "The table reports L_recon over all weights, accuracy, CR and size; `log PRED` shows the loss curve. The "
+        "result is the predictor of the last step. best.safetensors in the folder is the best of all evaluations: "
+        "the highest accuracy, or without images the lowest L_recon. Of several trials the best final one is "
+        "kept. Accuracy on the images used for the choice is optimistic; report on held-out images.",
     .positionals = positionals,
     .options = options,
     .examples = examples,
