@@ -4,6 +4,9 @@
  * IMAGES: unsigned bytes, N x C x H x W. Prints to standard output: the architecture and the notes, a line each that
  * begins with #; the multiply-adds of an image; then a line of logits for each image.
  */
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/tensor.h"
 #include "weft/net.h"
 
 #include <stdio.h>

@@ -3,6 +3,7 @@
  * usage: make-fashion-sample SOURCE-FOLDER TARGET-FOLDER
  * Reads t10k-*-ubyte.gz in SOURCE-FOLDER, writes fashion-test-*-ubyte.gz in TARGET-FOLDER; the same bytes each time.
  */
+#include "weft/base/error.h"
 #include "weft/format.h"
 
 #include <stdio.h>

@@ -4,6 +4,8 @@
  *
  * IMAGES: u1, images x channels x height x width; normalised as pixel / 255, minus 0.5, over 0.25. LOGITS: float32,
  * raw. With SAVED the network is saved too. Notes go to standard error; 3: no network, 5: no graph. */
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
 #include "weft/net.h"
 
 #include <stdio.h>

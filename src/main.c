@@ -7,6 +7,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
+#include "weft/base/pool.h"
+#include "weft/base/size.h"
+#include "weft/base/text.h"
 #include "weft/format.h"
 #include "weft/shell.h"
 

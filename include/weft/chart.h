@@ -3,7 +3,9 @@
 #ifndef WEFT_CHART_H
 #define WEFT_CHART_H
 
-#include "weft/base.h"
+#include "weft/base/error.h"
+#include "weft/base/table.h"
+#include "weft/base/text.h"
 
 typedef enum ChartKind {
     CHART_BARS,    /* one bar per row, signed; x: a text column, y: 1 or more numeric columns (grouped) */

@@ -2,7 +2,11 @@
 #ifndef WEFT_DATA_H
 #define WEFT_DATA_H
 
-#include "weft/base.h"
+#include "weft/base/error.h"
+#include "weft/base/hash.h"
+#include "weft/base/table.h"
+#include "weft/base/task.h"
+#include "weft/base/text.h"
 
 typedef struct Dataset {
     char *spec;     /* as the user gave it */

@@ -7,7 +7,11 @@
 #ifndef WEFT_FORMAT_H
 #define WEFT_FORMAT_H
 
-#include "weft/base.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/tensor.h"
+#include "weft/base/text.h"
 
 /* ---- what a file is ---------------------------------------------------------------------------------------------- */
 

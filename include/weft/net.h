@@ -6,9 +6,14 @@
 #ifndef WEFT_NET_H
 #define WEFT_NET_H
 
-#include "weft/base.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/hash.h"
+#include "weft/base/table.h"
+#include "weft/base/tensor.h"
+#include "weft/base/text.h"
 #include "weft/format.h"
-#include "weft/graph.h"
+#include "weft/net/graph.h"
 
 /* ---- networks ---------------------------------------------------------------------------------------------------- */
 

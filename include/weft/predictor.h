@@ -10,7 +10,10 @@
 #ifndef WEFT_PREDICTOR_H
 #define WEFT_PREDICTOR_H
 
-#include "weft/base.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/table.h"
+#include "weft/base/task.h"
 #include "weft/format.h"
 #include "weft/net.h"
 

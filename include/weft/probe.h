@@ -2,7 +2,9 @@
 #ifndef WEFT_PROBE_H
 #define WEFT_PROBE_H
 
-#include "weft/base.h"
+#include "weft/base/error.h"
+#include "weft/base/table.h"
+#include "weft/base/task.h"
 #include "weft/data.h"
 #include "weft/net.h"
 #include "weft/predictor.h"

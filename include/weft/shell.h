@@ -2,7 +2,8 @@
 #ifndef WEFT_SHELL_H
 #define WEFT_SHELL_H
 
-#include "weft/base.h"
+#include "weft/base/error.h"
+#include "weft/base/text.h"
 
 /* How a session runs; zeroed is a plain, quiet-less, unsafe script session. */
 typedef struct SessionOptions {

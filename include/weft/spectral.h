@@ -8,7 +8,9 @@
 #ifndef WEFT_SPECTRAL_H
 #define WEFT_SPECTRAL_H
 
-#include "weft/base.h"
+#include "weft/base/error.h"
+#include "weft/base/table.h"
+#include "weft/base/task.h"
 #include "weft/net.h"
 
 /* Singular values of a row-major rows x columns matrix, descending, min(rows, columns) of them, by LAPACKE (dgesdd, in

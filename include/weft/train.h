@@ -7,7 +7,10 @@
 #ifndef WEFT_TRAIN_H
 #define WEFT_TRAIN_H
 
-#include "weft/base.h"
+#include "weft/base/error.h"
+#include "weft/base/table.h"
+#include "weft/base/task.h"
+#include "weft/base/text.h"
 #include "weft/data.h"
 #include "weft/net.h"
 #include "weft/predictor.h"

@@ -3,7 +3,8 @@
 #ifndef WEFT_TUI_H
 #define WEFT_TUI_H
 
-#include "weft/base.h"
+#include "weft/base/error.h"
+#include "weft/base/table.h"
 #include "weft/chart.h"
 
 /* Shows a chart until the user leaves (q, Esc, F10). Keys: ? help, arrows/hjkl cursor, + - zoom, _ fit, < > or

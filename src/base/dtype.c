@@ -6,7 +6,8 @@
  *   F8_E5M2FNUZ  bias 16, F8_E4M3FNUZ  bias 8: no infinity, no negative zero, NaN only 0x80
  *   F8_E8M0  a power of two: 2^(code - 127), NaN 0xff
  */
-#include "weft/base.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
 
 #include <assert.h>
 #include <math.h>

@@ -1,10 +1,13 @@
 /* error -- one failure as a status and one safe line of text. Needs no memory, so that it can report its lack. */
-#include "weft/base.h"
 
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "utf8.h"
+#include "weft/base/error.h"
 
 /* Sets the text to the escaped form of `raw`; "..." ends what did not fit. */
 static void set_text(Error *err, const char *raw, bool cut) {

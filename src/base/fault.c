@@ -1,5 +1,5 @@
 /* fault -- injected failures of allocations and system calls, so that tests can walk every error path. */
-#include "weft/base.h"
+#include "weft/base/fault.h"
 
 #include <stdatomic.h>
 

@@ -1,5 +1,4 @@
 /* file -- reading at any offset, from a regular file or from memory. */
-#include "weft/base.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,6 +7,10 @@
 #include <sys/stat.h>
 
 #include "io.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
+#include "weft/base/text.h"
 
 struct File {
     char *name;

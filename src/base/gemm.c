@@ -1,5 +1,4 @@
 /* gemm -- the one way to OpenBLAS's matrix product. */
-#include "weft/base.h"
 
 #include <assert.h>
 #include <cblas.h>
@@ -7,6 +6,7 @@
 #include <pthread.h>
 
 #include "gemm.h"
+#include "weft/base/gemm.h"
 
 static void one_thread(void) {
     openblas_set_num_threads(1);

@@ -1,5 +1,5 @@
 /* hash -- XXH3-128, as the xxHash library computes it and in its canonical (big-endian) digits. */
-#include "weft/base.h"
+#include "weft/base/hash.h"
 
 #include <stdio.h>
 #include <xxhash.h>

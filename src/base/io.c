@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "weft/base.h"
+#include "weft/base/fault.h"
 
 static bool refused(FaultKind kind, int error) {
     if (!fault_hit(kind)) return false;

@@ -1,5 +1,5 @@
 /* machine -- what a run's results may depend on: the kind of CPU. */
-#include "weft/base.h"
+#include "weft/base/machine.h"
 
 #include <pthread.h>
 #include <stdio.h>

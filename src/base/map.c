@@ -1,5 +1,12 @@
 /* map -- a list of independent points, evaluated by an executor; and points whose numbers a run folder keeps. */
-#include "weft/base.h"
+#include "weft/base/error.h"
+#include "weft/base/map.h"
+#include "weft/base/memory.h"
+#include "weft/base/pool.h"
+#include "weft/base/run.h"
+#include "weft/base/table.h"
+#include "weft/base/task.h"
+#include "weft/base/text.h"
 
 #include <pthread.h>
 #include <stdlib.h>

@@ -1,5 +1,4 @@
 /* memory -- checked, zeroed, aligned allocation, and the budget that one load may use. */
-#include "weft/base.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -10,6 +9,11 @@
 #include <unistd.h>
 
 #include "memory.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/memory.h"
+#include "weft/base/size.h"
+#include "weft/base/text.h"
 
 enum { ALIGNMENT = 64 }; /* a cache line, and the widest vector */
 

@@ -4,17 +4,20 @@
  * until none is left. The caller is worker 0 and takes pieces too, so a run needs no worker to make progress: it ends
  * when the counter has run out and those who joined have left, and never waits for a worker that is still asleep.
  */
-#include "weft/base.h"
 
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "gemm.h"
+#include "weft/base/pool.h"
 
 enum { THREADS_MAX = 512 };
 

@@ -2,7 +2,7 @@
  *
  * The key is the seed; the counter is (block, stream). Draw number i of a stream is word i mod 4 of block i / 4.
  */
-#include "weft/base.h"
+#include "weft/base/random.h"
 
 #include <math.h>
 

@@ -3,7 +3,6 @@
  * The lock is never removed, only given back: removing it would let two writers lock two files of one name. The log is
  * plain text that other programs may read meanwhile, so it only ever grows, a row at a time; what a crash or a full
  * disk left half written at its end is cut off before the next row. */
-#include "weft/base.h"
 
 #include <assert.h>
 #include <dirent.h>
@@ -19,6 +18,14 @@
 
 #include "io.h"
 #include "save.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
+#include "weft/base/run.h"
+#include "weft/base/save.h"
+#include "weft/base/size.h"
+#include "weft/base/table.h"
+#include "weft/base/text.h"
 
 enum { LOCK_TRIES = 21, LOCK_WAIT = 10000000 /* ns */, LOG_LIMIT = 1 << 28 /* bytes */ };
 static const char lock_name[] = "lock", log_name[] = "log.csv", probe_name[] = "probe";

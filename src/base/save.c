@@ -5,7 +5,6 @@
  * between does no harm. A failed fsync is final: the kernel may have dropped the pages, and a second one would claim
  * success.
  */
-#include "weft/base.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +17,12 @@
 
 #include "io.h"
 #include "save.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/random.h"
+#include "weft/base/save.h"
+#include "weft/base/task.h"
+#include "weft/base/text.h"
 
 enum { BUFFER = 1 << 16, LINKS_MAX = 40, TEMPORARY_TRIES = 100 };
 

@@ -2,7 +2,7 @@
 #ifndef WEFT_BASE_SAVE_H
 #define WEFT_BASE_SAVE_H
 
-#include "weft/base.h"
+#include "weft/base/error.h"
 
 /* Asks the guard of save_guard, for what is written without a Save: true where there is none. */
 bool save_allowed(const char *path, Error *err);

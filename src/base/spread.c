@@ -1,5 +1,5 @@
 /* spread -- mean and standard deviation of values that come one by one. */
-#include "weft/base.h"
+#include "weft/base/spread.h"
 
 #include <math.h>
 

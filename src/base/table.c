@@ -1,5 +1,8 @@
 /* table -- building and reading tables. */
-#include "weft/base.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/table.h"
+#include "weft/base/text.h"
 
 #include <assert.h>
 #include <math.h>

@@ -4,7 +4,6 @@
  * digits, less the zeros that all its values end in; a column that mixes magnitudes too far for that shows each value
  * as %.6g. All other formats give each number the fewest of 9 to 17 digits that read back as the same double.
  */
-#include "weft/base.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -13,6 +12,10 @@
 #include <string.h>
 
 #include "utf8.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/table.h"
+#include "weft/base/text.h"
 
 enum { NUMBER_TEXT = 400 }; /* %.9f of the largest double has 319 characters */
 enum { GENERAL = -1 };      /* as decimals: %.6g */

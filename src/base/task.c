@@ -1,5 +1,6 @@
 /* task -- progress, the process's cancellation level, and the clock. */
-#include "weft/base.h"
+#include "weft/base/error.h"
+#include "weft/base/task.h"
 
 #include <assert.h>
 #include <stdatomic.h>

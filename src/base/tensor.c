@@ -1,5 +1,8 @@
 /* tensor -- dense float32 arrays with counted references. */
-#include "weft/base.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/size.h"
+#include "weft/base/tensor.h"
 
 #include <string.h>
 

@@ -1,5 +1,4 @@
 /* text -- growing strings, UTF-8, patterns, near misses and numbers from text. */
-#include "weft/base.h"
 
 #include <errno.h>
 #include <locale.h>
@@ -11,6 +10,10 @@
 #include <wchar.h>
 
 #include "utf8.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/size.h"
+#include "weft/base/text.h"
 
 /* ---- growing strings --------------------------------------------------------------------------------------------- */
 

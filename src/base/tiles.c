@@ -10,7 +10,7 @@
  * words of two neighbours along that dimension: in the left factor a row of the tile is a row of the matrix, in the
  * right one a pair. Everything is padded with zeros to whole tiles.
  */
-#include "weft/base.h"
+#include "weft/base/tiles.h"
 
 #include <assert.h>
 

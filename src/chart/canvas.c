@@ -4,6 +4,9 @@
 
 #include <string.h>
 
+#include "weft/base/memory.h"
+#include "weft/base/text.h"
+
 ChartCell *canvas_cell(Canvas *canvas, int x, int y) {
     if (x < 0 || y < 0 || x >= (int)canvas->grid.width || y >= (int)canvas->grid.height) return NULL;
     return &canvas->grid.cells[(size_t)y * canvas->grid.width + (size_t)x];

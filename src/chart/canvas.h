@@ -4,6 +4,8 @@
 
 #include "chart/model.h"
 #include "chart/palette.h"
+#include "weft/base/error.h"
+#include "weft/base/text.h"
 
 typedef struct Canvas {
     ChartGrid grid;

@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+
 /* ---- levels ------------------------------------------------------------------------------------------------------ */
 
 /* The power of ten below a positive number. */

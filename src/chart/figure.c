@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "weft/base/text.h"
+
 const Rgb figure_ink = {34, 34, 34}, figure_grey = {96, 96, 96}, figure_pale = {228, 228, 228};
 
 /* ---- texts ------------------------------------------------------------------------------------------------------- */

@@ -5,6 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/table.h"
+#include "weft/base/text.h"
+
 /* ---- encodings --------------------------------------------------------------------------------------------------- */
 
 Encoding encoding_new(ChartKind kind) {

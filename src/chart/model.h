@@ -3,6 +3,9 @@
 #define WEFT_CHART_MODEL_H
 
 #include "chart/scales.h"
+#include "weft/base/error.h"
+#include "weft/base/table.h"
+#include "weft/base/text.h"
 #include "weft/chart.h"
 
 typedef struct Axis {

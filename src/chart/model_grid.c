@@ -5,6 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/size.h"
+#include "weft/base/table.h"
+
 enum { GRID_MAX = 1 << 24 };
 
 /* ---- heat maps --------------------------------------------------------------------------------------------------- */

@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+
 static uint64_t hash(const char *text) {
     uint64_t value = 14695981039346656037u;
     for (; *text; text++) value = (value ^ (unsigned char)*text) * 1099511628211u;

@@ -3,7 +3,8 @@
 #define WEFT_CHART_PAINT_H
 
 #include "chart/palette.h"
-#include "weft/base.h"
+#include "weft/base/error.h"
+#include "weft/base/text.h"
 
 /* Coordinates grow right and down, in units of which a figure has FIGURE_WIDTH x FIGURE_HEIGHT. */
 enum { FIGURE_WIDTH = 1000, FIGURE_HEIGHT = 600 };

@@ -5,6 +5,10 @@
 #include <cairo.h>
 #include <math.h>
 
+#include "weft/base/error.h"
+#include "weft/base/text.h"
+#include "weft/base/version.h"
+
 typedef struct CairoPaint {
     Paint paint;
     cairo_t *cairo;

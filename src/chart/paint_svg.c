@@ -4,6 +4,9 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "weft/base/error.h"
+#include "weft/base/text.h"
+
 typedef struct SvgPaint {
     Paint paint;
     Str *out;

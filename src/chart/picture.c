@@ -1,6 +1,8 @@
 /* picture -- an image in character cells. */
 #include "chart/canvas.h"
 #include "chart/palette.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
 
 #include <math.h>
 #include <string.h>

@@ -4,6 +4,10 @@
 #include <string.h>
 #include <strings.h>
 
+#include "weft/base/error.h"
+#include "weft/base/save.h"
+#include "weft/base/text.h"
+
 static bool format_of(const char *path, PaintFormat *format) {
     static const char *const extensions[] = {".svg", ".png", ".pdf"};
     const char *base = strrchr(path, '/'), *dot;

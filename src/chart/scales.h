@@ -2,7 +2,8 @@
 #ifndef WEFT_CHART_SCALES_H
 #define WEFT_CHART_SCALES_H
 
-#include "weft/base.h"
+#include <stdbool.h>
+#include <stddef.h>
 
 /* One axis in view: low at fraction 0, high at fraction 1; low < high, and 0 < low where log. */
 typedef struct Scale {

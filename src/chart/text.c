@@ -3,6 +3,10 @@
 
 #include <string.h>
 
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/text.h"
+
 /* Larger than any terminal; keeps products of sizes small. */
 enum { GRID_SIDE_MAX = 4096 };
 

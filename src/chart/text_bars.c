@@ -7,6 +7,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "weft/base/text.h"
+
 /* Cells on both sides of the base line, and eighths for a step of the axis' fraction. */
 typedef struct Measure {
     Scale scale;

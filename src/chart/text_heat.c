@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "weft/base/error.h"
+#include "weft/base/text.h"
+
 /* ---- one value in one cell --------------------------------------------------------------------------------------- */
 
 typedef struct Ink {

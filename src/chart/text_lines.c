@@ -4,6 +4,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+
 static bool place(const Pen *pen, const Series *series, size_t i, double *x, double *y) {
     *x = scale_fraction(pen->x, series->x[i]);
     *y = isfinite(series->y[i]) ? scale_fraction(pen->y, series->y[i]) : NAN;

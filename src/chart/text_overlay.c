@@ -4,6 +4,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+
 /* ---- marks ------------------------------------------------------------------------------------------------------- */
 
 /* A label has a blank on either side. */

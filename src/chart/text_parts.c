@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "weft/base/text.h"
+
 /* ---- legend ------------------------------------------------------------------------------------------------------ */
 
 enum { LEGEND_GAP = 3 };

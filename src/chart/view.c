@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "weft/base/text.h"
+
 /* ---- ranges ------------------------------------------------------------------------------------------------------ */
 
 bool x_is_numeric(const Chart *chart) {

@@ -4,6 +4,11 @@
 #include <math.h>
 #include <string.h>
 
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/text.h"
+
 enum { RANK_PLANES = 4, AT_ONCE = 4096 };
 
 static bool is_channels(uint64_t size) {

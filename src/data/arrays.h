@@ -3,6 +3,8 @@
 #define WEFT_DATA_ARRAYS_H
 
 #include "data/dataset.h"
+#include "weft/base/error.h"
+#include "weft/base/text.h"
 
 /* Fills pixels, shape, count and, where `classes` is not NULL, labels and the number of classes. Images are (N,H,W),
  * (N,H,W,C) or (N,C,H,W) with C 1 or 3: bytes, integers from 0 to 255, or floats on [0, 1] (times 255, rounded) or

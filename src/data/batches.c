@@ -9,6 +9,11 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/random.h"
+#include "weft/base/task.h"
+
 enum { STEP_BITS = 40 }; /* epochs are added to a stream's label: they must stay below its lowest bit */
 
 typedef struct Slot {

@@ -9,6 +9,12 @@
 #include <string.h>
 
 #include "data/dataset.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
+#include "weft/base/task.h"
+#include "weft/base/text.h"
 #include "weft/format.h"
 
 enum { AREA = 32 * 32, PIXELS = 3 * AREA, ROWS_AT_ONCE = 64 };

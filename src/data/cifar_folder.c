@@ -1,6 +1,9 @@
 /* cifar_folder -- CIFAR-10 and CIFAR-100 from a folder of batches (Krizhevsky, 2009): the binary version's where there
  * is one of them, else the Python version's, whose names lack the ".bin". */
 #include "data/dataset.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/text.h"
 #include "weft/format.h"
 
 #include <string.h>

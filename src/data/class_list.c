@@ -6,6 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
+#include "weft/base/text.h"
+
 enum { FILE_MOST = 16 << 20, CLASSES_MOST = UINT16_MAX + 1 };
 
 /* ---- building ---------------------------------------------------------------------------------------------------- */

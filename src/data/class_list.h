@@ -2,7 +2,10 @@
 #ifndef WEFT_DATA_CLASS_LIST_H
 #define WEFT_DATA_CLASS_LIST_H
 
-#include "weft/base.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "weft/base/error.h"
 
 typedef struct ClassEntry {
     char *folder; /* owned */

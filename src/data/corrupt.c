@@ -4,6 +4,12 @@
 #include <string.h>
 
 #include "data/dataset.h"
+#include "weft/base/error.h"
+#include "weft/base/map.h"
+#include "weft/base/memory.h"
+#include "weft/base/random.h"
+#include "weft/base/task.h"
+#include "weft/base/text.h"
 
 /* Images of one piece of work: their memory is taken once. */
 enum { TOGETHER = 32 };

@@ -7,6 +7,8 @@
 #ifndef WEFT_DATA_CORRUPT_H
 #define WEFT_DATA_CORRUPT_H
 
+#include "weft/base/error.h"
+#include "weft/base/random.h"
 #include "weft/data.h"
 
 enum { SPARE_PLANES = 6 };

@@ -5,6 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "weft/base/random.h"
+
 static void smooth(Studio *studio, double sigma) {
     for (unsigned c = 0; c < studio->channels; c++)
         filter_gaussian(studio->picture + c * studio->area, studio->spare, studio->height, studio->width, sigma, 4,

@@ -5,6 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "weft/base/random.h"
+
 /* ---- colours ----------------------------------------------------------------------------------------------------- */
 
 typedef struct Hsv {

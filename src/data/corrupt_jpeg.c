@@ -9,6 +9,9 @@
 #include <setjmp.h>
 #include <stdlib.h>
 
+#include "weft/base/error.h"
+#include "weft/base/random.h"
+
 /* libjpeg calls this instead of returning; its own would end the process. */
 typedef struct Failure {
     struct jpeg_error_mgr manager;

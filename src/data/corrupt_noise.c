@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "weft/base/random.h"
+
 void corrupt_gaussian_noise(Studio *studio, unsigned severity, Rng *rng) {
     static const double deviation[SEVERITIES] = {0.04, 0.06, 0.08, 0.09, 0.10};
     for (size_t i = 0; i < studio->channels * studio->area; i++)

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "weft/base/random.h"
+
 static const struct Spatter {
     double mean, deviation, sigma, threshold, strength;
     bool mud;

@@ -4,6 +4,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "weft/base/random.h"
+#include "weft/base/spread.h"
+
 /* ---- snow -------------------------------------------------------------------------------------------------------- */
 
 static const struct Snow {

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "weft/base/random.h"
+
 /* One block of random numbers an image. The high part of a 32-bit product favours no offset by more than 2^-28. */
 Crop crop_draw(uint64_t seed, uint64_t epoch, uint64_t image) {
     uint32_t words[4];

@@ -8,6 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "weft/base/error.h"
+#include "weft/base/hash.h"
+#include "weft/base/memory.h"
+#include "weft/base/text.h"
+
 #define KIND(name, form, loader, help) {name, form, help},
 static const DatasetKind kinds[] = {
 #include "data/kinds.def"

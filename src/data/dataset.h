@@ -3,6 +3,9 @@
 #ifndef WEFT_DATA_DATASET_H
 #define WEFT_DATA_DATASET_H
 
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/text.h"
 #include "weft/data.h"
 #include "weft/format.h"
 

@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 
 #include "data/dataset.h"
+#include "weft/base/error.h"
+#include "weft/base/text.h"
 
 /* Whether FOLDER, or FOLDER/NAME, has one of the files. */
 static bool has_one(const char *folder, const char *name, const char *const *files) {

@@ -13,6 +13,12 @@
 #include <strings.h>
 #include <sys/stat.h>
 
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/memory.h"
+#include "weft/base/task.h"
+#include "weft/base/text.h"
+
 typedef struct Waiting {
     size_t path, parent; /* parent: in the list */
     unsigned class, depth;

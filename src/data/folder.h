@@ -2,7 +2,8 @@
 #ifndef WEFT_DATA_FOLDER_H
 #define WEFT_DATA_FOLDER_H
 
-#include "weft/base.h"
+#include "weft/base/error.h"
+#include "weft/base/text.h"
 
 enum { FOLDER_FILES_MOST = 1000000, FOLDER_CLASSES_MOST = UINT16_MAX + 1, FOLDER_DEPTH = 16 };
 

@@ -3,6 +3,10 @@
 
 #include <string.h>
 
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+
 /* Takes the images over from `array`: u8, N x H x W or N x C x H x W, at least one pixel. */
 static bool take_images(const char *path, IdxArray *array, Dataset *out, Error *err) {
     bool planes = array->rank == 4;

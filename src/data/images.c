@@ -11,6 +11,13 @@
 #include "data/dataset.h"
 #include "data/folder.h"
 #include "data/resize.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/map.h"
+#include "weft/base/memory.h"
+#include "weft/base/pool.h"
+#include "weft/base/size.h"
+#include "weft/base/text.h"
 
 enum { DECODED = 9 /* bytes a pixel at most: a progressive JPEG's coefficients beside its colours */ };
 

@@ -2,7 +2,7 @@
 #ifndef WEFT_DATA_IMAGES_H
 #define WEFT_DATA_IMAGES_H
 
-#include "weft/base.h"
+#include "weft/base/error.h"
 
 enum { IMAGES_SIDE_MOST = 4096 };
 

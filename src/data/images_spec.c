@@ -9,6 +9,8 @@
 
 #include "data/dataset.h"
 #include "data/folder.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
 
 /* ---- sizes ------------------------------------------------------------------------------------------------------- */
 

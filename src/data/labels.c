@@ -1,5 +1,8 @@
 /* labels -- the labels of images from an array of integers. */
 #include "data/dataset.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
 
 enum { USUAL_CLASSES = 10, LABEL_MAX = UINT16_MAX };
 

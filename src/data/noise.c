@@ -1,5 +1,7 @@
 /* noise -- images without data: uniform on [-1, 1) where a network's input is normalised (data-free distillation). */
 #include "data/dataset.h"
+#include "weft/base/error.h"
+#include "weft/base/random.h"
 
 /* "weft noi": no user's seed, so its streams are free to be the numbers of the images. */
 static const uint64_t NOISE_SEED = UINT64_C(0x77656674206e6f69);

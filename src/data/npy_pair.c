@@ -2,6 +2,9 @@
 #include <string.h>
 
 #include "data/arrays.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/text.h"
 
 static bool load_pair(const char *images, const char *labels, uint64_t limit, Dataset *out, Error *err) {
     IdxArray pixels = {0}, classes = {0};

@@ -10,6 +10,11 @@
 
 #include "data/arrays.h"
 #include "data/folder.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/size.h"
+#include "weft/base/text.h"
 
 enum { NAME_MOST = 64 };
 

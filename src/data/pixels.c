@@ -1,5 +1,8 @@
 /* pixels -- an image as a table. */
 #include "weft/data.h"
+#include "weft/base/error.h"
+#include "weft/base/table.h"
+#include "weft/base/text.h"
 
 static void add_channels(Table *table, unsigned channels) {
     static const char *const colours[3] = {"red", "green", "blue"};

@@ -6,6 +6,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+
 enum { PRECISION = 32 - 8 - 2 }; /* bits behind the point: 255 times a sum of weights fits into 32 */
 
 /* How one axis is scaled: output i is the sum of `count[i]` inputs from `first[i]` on, times weight[i * most + k]. */

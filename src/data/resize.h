@@ -2,6 +2,7 @@
 #ifndef WEFT_DATA_RESIZE_H
 #define WEFT_DATA_RESIZE_H
 
+#include "weft/base/error.h"
 #include "weft/format.h"
 
 /* Planes of height x width, as many as the picture has channels, into `out`. Both axes are scaled on their own, by

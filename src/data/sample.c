@@ -5,6 +5,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "weft/base/error.h"
+#include "weft/base/text.h"
+
 /* Adds FOLDER/FILE to `out` where it exists; `out` fails where memory did. */
 static bool found_in(const char *folder, const char *file, Str *out) {
     Str path = {0};

@@ -1,5 +1,9 @@
 /* stl10_folder -- STL-10 from a folder of its binary version. */
 #include "data/dataset.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
+#include "weft/base/text.h"
 #include "weft/format.h"
 
 #include <string.h>

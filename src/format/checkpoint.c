@@ -9,6 +9,13 @@
 #include <sys/stat.h>
 
 #include "format/zip.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
+#include "weft/base/size.h"
+#include "weft/base/tensor.h"
+#include "weft/base/text.h"
 
 /* Names and dimensions are small and many: they live in blocks that are freed together. */
 struct Pool {

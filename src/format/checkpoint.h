@@ -6,6 +6,10 @@
 #ifndef WEFT_FORMAT_CHECKPOINT_H
 #define WEFT_FORMAT_CHECKPOINT_H
 
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/text.h"
 #include "weft/format.h"
 
 enum {

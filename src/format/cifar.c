@@ -11,6 +11,12 @@
 
 #include <string.h>
 
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
+#include "weft/base/size.h"
+#include "weft/base/task.h"
+
 enum { PIXELS = CIFAR_PIXELS, RECORDS_AT_ONCE = 16, PICKLE_PROTO = 0x80 };
 
 static bool check_size(const File *file, bool fine, uint64_t *records, Error *err) {

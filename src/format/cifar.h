@@ -2,6 +2,8 @@
 #ifndef WEFT_FORMAT_CIFAR_H
 #define WEFT_FORMAT_CIFAR_H
 
+#include "weft/base/error.h"
+#include "weft/base/file.h"
 #include "weft/format.h"
 
 enum { CIFAR_PIXELS = 3 * 32 * 32, CIFAR_CLASSES = 10, CIFAR_FINE_CLASSES = 100, CIFAR_COARSE_CLASSES = 20 };

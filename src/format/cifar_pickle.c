@@ -12,6 +12,9 @@
  */
 #include "format/cifar.h"
 #include "format/pickle.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/task.h"
 
 #include <string.h>
 

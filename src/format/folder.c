@@ -4,6 +4,9 @@
 #include <string.h>
 
 #include "format/checkpoint.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/text.h"
 
 enum { CAP_ENTRIES = 100000, TOLD_MOST = 4 };
 

@@ -12,6 +12,13 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
+#include "weft/base/save.h"
+#include "weft/base/size.h"
+#include "weft/base/task.h"
+
 enum { CHUNK = 64 * 1024, LARGEST_RATIO = 1032, GZIP_WINDOW = 15 + 16 };
 
 bool gzip_recognise(const File *file) {

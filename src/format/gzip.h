@@ -6,7 +6,9 @@
 #ifndef WEFT_FORMAT_GZIP_H
 #define WEFT_FORMAT_GZIP_H
 
-#include "weft/base.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/save.h"
 
 /* True where the file starts with the two bytes of a gzip member. */
 bool gzip_recognise(const File *file);

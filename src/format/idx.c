@@ -6,6 +6,13 @@
  * Source: "The IDX file format", http://yann.lecun.com/exdb/mnist/.
  */
 #include "format/gzip.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
+#include "weft/base/save.h"
+#include "weft/base/size.h"
+#include "weft/base/text.h"
 #include "weft/format.h"
 
 #include <string.h>

@@ -17,6 +17,9 @@
 #include <jerror.h>
 
 #include "format/picture.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
 
 enum { PIECE = 16384, SCANS_MOST = 100, BITS = 8, COEFFICIENT = sizeof(JCOEF), BLOCKS_PER_BYTE = 8 };
 

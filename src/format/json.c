@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "format/checkpoint.h"
+#include "weft/base/error.h"
+#include "weft/base/text.h"
 
 #define INTEGER_LIMIT (UINT64_C(1) << 48) /* of safetensors' published schema */
 

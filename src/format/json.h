@@ -7,7 +7,11 @@
 #ifndef WEFT_FORMAT_JSON_H
 #define WEFT_FORMAT_JSON_H
 
-#include "weft/base.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weft/base/error.h"
 
 typedef struct Json {
     char *start, *at, *end;

@@ -5,6 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/text.h"
+
 const char *const LINEAGE_NAMES[2] = {"what", "command"};
 
 /* Lists hold no capacity: it is 8 or else the next power of two, so they grow whenever their count is one. */

@@ -5,6 +5,13 @@
 
 #include "format/checkpoint.h"
 #include "format/zip.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
+#include "weft/base/size.h"
+#include "weft/base/tensor.h"
+#include "weft/base/text.h"
 
 /* ---- data -------------------------------------------------------------------------------------------------------- */
 

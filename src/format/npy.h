@@ -6,6 +6,8 @@
 #ifndef WEFT_FORMAT_NPY_H
 #define WEFT_FORMAT_NPY_H
 
+#include "weft/base/error.h"
+#include "weft/base/text.h"
 #include "weft/format.h"
 
 #define NPY_OBJECTS "Python objects" /* NpyHeader.unread of an array of these */

@@ -6,6 +6,12 @@
 
 #include "format/bytes.h"
 #include "format/checkpoint.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/size.h"
+#include "weft/base/tensor.h"
+#include "weft/base/text.h"
 
 /* NumPy's names of our types. */
 static const struct {

@@ -12,6 +12,13 @@
 
 #include <string.h>
 
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
+#include "weft/base/size.h"
+#include "weft/base/text.h"
+
 /* ---- blocks ------------------------------------------------------------------------------------------------------ */
 
 struct OnnxBlock {

@@ -4,7 +4,9 @@
 
 #include "format/checkpoint.h"
 #include "format/protobuf.h"
-#include "weft/onnx.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/format/onnx.h"
 
 enum {
     CAP_ONNX_GRAPH = 48 << 20, /* bytes of texts and lists */

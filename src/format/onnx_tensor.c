@@ -12,6 +12,13 @@
 #include <string.h>
 
 #include "format/bytes.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
+#include "weft/base/size.h"
+#include "weft/base/tensor.h"
+#include "weft/base/text.h"
 
 /* TensorProto.DataType: what it is here, and the field of its elements where they are not raw. */
 static const struct {

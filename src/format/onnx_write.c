@@ -1,9 +1,16 @@
 /* onnx_write -- an ONNX model, written node by node; tensors as raw_data, straight from their memory into the file. */
-#include "weft/onnx.h"
+#include "weft/format/onnx.h"
 
 #include <string.h>
 
 #include "format/protobuf.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/save.h"
+#include "weft/base/size.h"
+#include "weft/base/text.h"
+#include "weft/base/version.h"
 
 enum { IR_VERSION = 8, TYPE_FLOAT = 1 };
 

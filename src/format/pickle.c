@@ -8,6 +8,10 @@
 #include <string.h>
 
 #include "format/pickle_machine.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
+#include "weft/base/size.h"
 
 enum { BLOCK = 65536 };
 

@@ -10,7 +10,10 @@
 #ifndef WEFT_FORMAT_PICKLE_H
 #define WEFT_FORMAT_PICKLE_H
 
-#include "weft/base.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/text.h"
 
 enum {
     PICKLE_CAP_WORK = 200000000,   /* comparisons and copies that shared parts ask for again and again */

@@ -5,6 +5,9 @@
 #include <string.h>
 
 #include "format/pickle_machine.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/size.h"
 
 enum { COPIES = 16 << 20 };
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "format/pickle.h"
+#include "weft/base/dtype.h"
 
 #define TORCH_STORAGE(name, type) \
     { "torch", name "Storage", PICKLE_STORAGE, DTYPE_##type, NULL }

@@ -3,6 +3,8 @@
 #define WEFT_FORMAT_PICKLE_MACHINE_H
 
 #include "format/pickle.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
 
 enum {
     PICKLE_WINDOW = 65536, /* bytes of the stream that stand in memory at a time */

@@ -8,6 +8,9 @@
 
 #include "format/bytes.h"
 #include "format/pickle_machine.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/text.h"
 
 /* ---- arguments and the stack ------------------------------------------------------------------------------------- */
 

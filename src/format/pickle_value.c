@@ -10,6 +10,9 @@
 
 #include "format/bytes.h"
 #include "format/pickle.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/text.h"
 
 const PickleNode *pickle_item(const PickleNode *node, uint32_t index) {
     if (node->type != PICKLE_LIST && node->type != PICKLE_TUPLE) return NULL;

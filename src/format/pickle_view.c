@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "format/pickle_machine.h"
+#include "weft/base/error.h"
+#include "weft/base/size.h"
 
 /* The list of items behind a shape that is not PICKLE_MODULE's. */
 static const PickleNode *listed(const PickleNode *node) {

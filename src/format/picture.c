@@ -3,6 +3,10 @@
 
 #include <string.h>
 
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
+
 enum { HEAD = 16 };
 
 /* What is met under an image's name and is none of ours. */

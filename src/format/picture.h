@@ -2,6 +2,8 @@
 #ifndef WEFT_FORMAT_PICTURE_H
 #define WEFT_FORMAT_PICTURE_H
 
+#include "weft/base/error.h"
+#include "weft/base/file.h"
 #include "weft/format.h"
 
 /* The image's size and channels and, where `whole`, its pixels. */

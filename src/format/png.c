@@ -16,6 +16,9 @@
 
 #include "format/gzip.h"
 #include "format/picture.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
 
 enum { HEADER = 8 + 8 + 13, COLOUR_AT = 25, ALPHA_MOST = 255 };
 

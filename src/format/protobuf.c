@@ -4,6 +4,9 @@
 #include <string.h>
 
 #include "format/bytes.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/text.h"
 
 bool proto_fail(uint64_t at, Error *err, const char *what) {
     return error_set(err, STATUS_BAD_INPUT, "protobuf: %s at byte %llu", what, (unsigned long long)at);

@@ -12,7 +12,9 @@
 #ifndef WEFT_FORMAT_PROTOBUF_H
 #define WEFT_FORMAT_PROTOBUF_H
 
-#include "weft/base.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/text.h"
 
 enum { PROTO_WINDOW = 32768 };
 

@@ -4,6 +4,10 @@
 #include <string.h>
 
 #include "format/torch.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
 
 /* In an npy: _reconstruct(...), then the state (1, (), dtype('O'), False, [object]). */
 static const PickleNode *lone_object(const PickleNode *root) {

@@ -14,6 +14,12 @@
 
 #include "format/bytes.h"
 #include "format/json.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
+#include "weft/base/tensor.h"
+#include "weft/base/text.h"
 
 typedef struct Range {
     uint64_t begin, end;

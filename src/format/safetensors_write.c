@@ -6,6 +6,13 @@
 
 #include "format/bytes.h"
 #include "format/checkpoint.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/save.h"
+#include "weft/base/size.h"
+#include "weft/base/tensor.h"
+#include "weft/base/text.h"
 
 static void add_json_string(Str *json, const char *text) {
     str_add(json, "\"");

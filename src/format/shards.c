@@ -11,6 +11,10 @@
 #include <string.h>
 
 #include "format/json.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
+#include "weft/base/text.h"
 
 enum { CAP_SHARDS = 1000 };
 

@@ -6,6 +6,10 @@
 
 #include "format/bytes.h"
 #include "format/checkpoint.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
+#include "weft/base/text.h"
 
 enum { SNIFF_SIZE = 65536, TAR_MAGIC_AT = 257 };
 

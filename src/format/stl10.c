@@ -6,6 +6,10 @@
  * There is no header. Source: https://cs.stanford.edu/~acoates/stl10/.
  */
 #include "weft/format.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
+#include "weft/base/task.h"
 
 enum { SIDE = 96, PLANE = SIDE * SIDE, PIXELS = 3 * PLANE, CLASSES = 10 };
 

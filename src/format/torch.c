@@ -10,6 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
+#include "weft/base/size.h"
+#include "weft/base/text.h"
+
 enum { NAME_BYTES = 32 << 20, NAME_BYTES_EACH = 8, CAP_METADATA = 1000 };
 
 /* ---- storages ---------------------------------------------------------------------------------------------------- */

@@ -9,6 +9,11 @@
 #include "format/checkpoint.h"
 #include "format/pickle.h"
 #include "format/zip.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/tensor.h"
+#include "weft/base/text.h"
 
 typedef struct TorchStorage {
     const PickleNode *key; /* a short text; NULL in tar files */

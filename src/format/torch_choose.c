@@ -11,6 +11,10 @@
 #include <string.h>
 
 #include "format/torch.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/size.h"
+#include "weft/base/text.h"
 
 enum { CANDIDATES_MOST = 8, LEFT_OUT_MOST = 12, COUNTED_MOST = 100000 };
 

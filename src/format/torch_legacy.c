@@ -13,6 +13,9 @@
 
 #include "format/bytes.h"
 #include "format/torch.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
 
 enum { PROTOCOL = 1001 };
 

@@ -15,6 +15,13 @@
 
 #include "format/bytes.h"
 #include "format/torch.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
+#include "weft/base/size.h"
+#include "weft/base/tensor.h"
+#include "weft/base/text.h"
 
 enum {
     BLOCK = 512,

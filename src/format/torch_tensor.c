@@ -10,6 +10,11 @@
 #include <string.h>
 
 #include "format/torch.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/size.h"
+#include "weft/base/tensor.h"
 
 static bool fault(Error *err, const char *name, const char *reason) {
     return error_set(err, STATUS_BAD_INPUT, "tensor \"%s\": %s", name, reason);

@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "format/torch.h"
+#include "weft/base/error.h"
+#include "weft/base/text.h"
 
 bool torch_is_script(const PickleNode *node) {
     const char *name = node->type == PICKLE_OBJECT ? node->object->name->text : NULL;

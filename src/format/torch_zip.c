@@ -11,6 +11,10 @@
 #include <string.h>
 
 #include "format/torch.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
+#include "weft/base/text.h"
 
 enum { VERSION_MAX = 10, PICKLE_RATIO = 64 };
 

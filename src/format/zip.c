@@ -18,6 +18,11 @@
 
 #include "format/bytes.h"
 #include "format/checkpoint.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
+#include "weft/base/size.h"
+#include "weft/base/text.h"
 
 enum {
     END_SIZE = 22,

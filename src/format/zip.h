@@ -7,6 +7,8 @@
 #ifndef WEFT_FORMAT_ZIP_H
 #define WEFT_FORMAT_ZIP_H
 
+#include "weft/base/error.h"
+#include "weft/base/file.h"
 #include "weft/format.h"
 
 typedef struct ZipMember {

@@ -4,6 +4,10 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
+
 enum { INPUT_SIZE = 65536, METHOD_DEFLATE = 8 };
 
 struct ZipStream {

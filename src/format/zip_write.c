@@ -11,6 +11,11 @@
 
 #include "format/bytes.h"
 #include "format/checkpoint.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/save.h"
+#include "weft/base/size.h"
+#include "weft/base/text.h"
 
 enum {
     LOCAL_SIZE = 30,

@@ -8,6 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
+#include "weft/base/text.h"
+
 enum { FILES_MAX = 100, FILE_SIZE_MAX = 1 << 20 };
 
 static char own_folder[4096];

@@ -3,6 +3,8 @@
 #define WEFT_NET_ARCHITECTURE_H
 
 #include "net/arch/arch.h"
+#include "weft/base/error.h"
+#include "weft/base/text.h"
 
 typedef struct LibraryEntry {
     Definitions *definitions;

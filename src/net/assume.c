@@ -6,6 +6,10 @@
 #include <math.h>
 #include <string.h>
 
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/tensor.h"
+
 enum { CHANNELS = sizeof((Normalisation *)0)->mean / sizeof(float), LARGE_INPUT = 160, DEPTH = 2 };
 
 /* ---- tensors ----------------------------------------------------------------------------------------------------- */

@@ -5,6 +5,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/random.h"
+#include "weft/base/size.h"
+#include "weft/base/tensor.h"
+#include "weft/base/text.h"
+
 /* Each tensor has a stream of its own, by its position. */
 static const uint64_t STREAM_WEIGHTS = UINT64_C(0x6e6574) << 40;
 

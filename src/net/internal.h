@@ -3,6 +3,9 @@
 #ifndef WEFT_NET_INTERNAL_H
 #define WEFT_NET_INTERNAL_H
 
+#include "weft/base/error.h"
+#include "weft/base/tensor.h"
+#include "weft/base/text.h"
 #include "weft/net.h"
 
 /* ---- graphs ------------------------------------------------------------------------------------------------------ */

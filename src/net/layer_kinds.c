@@ -21,6 +21,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "weft/base/tensor.h"
+
 static const struct {
     const char *name;
     unsigned axes;

@@ -4,6 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/tensor.h"
+#include "weft/base/text.h"
+
 /* ---- listing ----------------------------------------------------------------------------------------------------- */
 
 static bool is_digits(const char *text, size_t length) {

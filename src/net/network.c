@@ -3,7 +3,10 @@
 
 #include <string.h>
 
-#include "weft/onnx.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/text.h"
+#include "weft/format/onnx.h"
 
 bool network_add_note(Network *network, const char *key, Str *text, Error *err) {
     const bool ok = str_ok(text, err) && key_value_add(&network->notes, &network->note_count, key, str_text(text), err);

@@ -13,6 +13,14 @@
 #include <string.h>
 #include <strings.h>
 
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/hash.h"
+#include "weft/base/memory.h"
+#include "weft/base/run.h"
+#include "weft/base/tensor.h"
+#include "weft/base/text.h"
+
 /* ---- tensors ----------------------------------------------------------------------------------------------------- */
 
 /* What a file is for: every bit of the network (a run), or a network to pass on. */

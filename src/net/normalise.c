@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "weft/base/error.h"
+#include "weft/base/text.h"
+
 enum { CHANNELS = sizeof((Normalisation *)0)->mean / sizeof(float) };
 
 static const struct {

@@ -17,6 +17,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/tensor.h"
+#include "weft/base/text.h"
+
 enum { PASSES = 8, NAME_ROOM = 1024 };
 
 typedef struct Folding {

@@ -11,6 +11,10 @@
 #include <math.h>
 #include <string.h>
 
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/text.h"
+
 static const char quantisers_key[] = "weft.quantisers", bits_key[] = "weft.bits";
 static const char *const quantiser_names[2] = {"after", "levels"}, *const bits_names[2] = {"layer", "bits"};
 

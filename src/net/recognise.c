@@ -5,6 +5,9 @@
 #include <string.h>
 
 #include "net/architecture.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/text.h"
 
 enum { TENSORS_MIN = 4 /* that a network under a prefix has at least */ };
 

@@ -1,5 +1,7 @@
 /* runnable -- whether a network can run: a graph whose operations fit one another, the images, and their tensors. */
 #include "net/internal.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
 
 /* Tensor `index` exists and has the `rank` dimensions given. */
 static bool has_shape(const Network *network, const Op *op, int index, unsigned rank, const uint64_t *dim, Error *err) {

@@ -9,6 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/size.h"
+#include "weft/base/tensor.h"
+#include "weft/base/text.h"
+
 /* ---- stored bytes ------------------------------------------------------------------------------------------------ */
 
 struct StoredBytes {

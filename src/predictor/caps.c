@@ -4,6 +4,10 @@
 #include <math.h>
 #include <string.h>
 
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/pool.h"
+
 enum {
     LANES = 16,
     CAP_ITEMS = 128, /* in a cap, on average */

@@ -9,7 +9,11 @@
 #ifndef WEFT_PREDICTOR_CAPS_H
 #define WEFT_PREDICTOR_CAPS_H
 
-#include "weft/base.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weft/base/error.h"
 
 /* Always in the same order of sums: equal pairs are equally similar. */
 double rows_dot(const double *a, const double *b, size_t size);

@@ -9,6 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/text.h"
+
 enum {
     VERSION = 1,
     CAP_TEXT = 1 << 20,  /* bytes; a layer takes about 60 */

@@ -6,6 +6,10 @@
  */
 #include "predictor/caps.h"
 #include "predictor/internal.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/pool.h"
+#include "weft/base/task.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -2,6 +2,10 @@
 #ifndef WEFT_PREDICTOR_INTERNAL_H
 #define WEFT_PREDICTOR_INTERNAL_H
 
+#include "weft/base/error.h"
+#include "weft/base/task.h"
+#include "weft/base/tensor.h"
+#include "weft/base/text.h"
 #include "weft/predictor.h"
 
 enum {

@@ -10,6 +10,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/hash.h"
+#include "weft/base/memory.h"
+#include "weft/base/task.h"
+#include "weft/base/tensor.h"
+#include "weft/base/text.h"
+
 #define FINAL "final_linear_layer."
 
 /* One file being read. */

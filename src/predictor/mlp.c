@@ -14,6 +14,13 @@
 #include <assert.h>
 #include <string.h>
 
+#include "weft/base/error.h"
+#include "weft/base/gemm.h"
+#include "weft/base/memory.h"
+#include "weft/base/pool.h"
+#include "weft/base/size.h"
+#include "weft/base/tiles.h"
+
 enum {
     ROWS = 512,       /* of a block: OpenBLAS is at its best, and a worker's block stays in its second-level cache */
     GROUPS_MOST = 16, /* as many gradients are summed; */

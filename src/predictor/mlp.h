@@ -2,6 +2,7 @@
 #ifndef WEFT_PREDICTOR_MLP_H
 #define WEFT_PREDICTOR_MLP_H
 
+#include "weft/base/tiles.h"
 #include "weft/predictor.h"
 
 enum { LANES = 16, VECTOR = 4 }; /* widths are multiples of LANES; loops go by vectors that every CPU has */

@@ -9,6 +9,12 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "weft/base/error.h"
+#include "weft/base/map.h"
+#include "weft/base/memory.h"
+#include "weft/base/task.h"
+#include "weft/base/tensor.h"
+
 /* ---- orders of a layer ------------------------------------------------------------------------------------------- */
 
 static void unit_row(const float *kernel, unsigned taps, double *out) {

@@ -4,6 +4,14 @@
 #include <math.h>
 #include <string.h>
 
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/random.h"
+#include "weft/base/size.h"
+#include "weft/base/table.h"
+#include "weft/base/task.h"
+#include "weft/base/tensor.h"
+
 #define STREAM_PARAMETERS UINT64_C(0x70617261) /* of a predictor's first parameters */
 
 /* ---- configuration ----------------------------------------------------------------------------------------------- */

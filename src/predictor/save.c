@@ -12,6 +12,11 @@
 #include <string.h>
 #include <strings.h>
 
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/text.h"
+
 const char *const predictor_note_names[2] = {"key", "value"};
 
 /* What the tensors' names and shapes point to. */

@@ -3,6 +3,13 @@
 
 #include <string.h>
 
+#include "weft/base/error.h"
+#include "weft/base/hash.h"
+#include "weft/base/memory.h"
+#include "weft/base/size.h"
+#include "weft/base/tensor.h"
+#include "weft/base/text.h"
+
 /* ---- weights ----------------------------------------------------------------------------------------------------- */
 
 const Tensor *predictor_weight(const PredictedLayer *layer, const Network *network, size_t *tensor, Error *err) {

@@ -3,6 +3,11 @@
 
 #include <math.h>
 
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/table.h"
+#include "weft/base/text.h"
+
 /* The sum of (prediction - weight)^2 of each layer, within its kernels. */
 static bool layer_squares(const Predictor *p, double *squares, Error *err) {
     float *targets = predictor_targets(p, p->source, err), *predictions = targets ? predictor_predict(p, err) : NULL;

@@ -6,6 +6,10 @@
  * them rather than 85.
  */
 #include "probe/evaluate.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/table.h"
+#include "weft/base/task.h"
 
 static const double GRADIENT_SCALE = 0x1p64;
 

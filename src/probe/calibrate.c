@@ -6,6 +6,11 @@
  */
 #include "probe/evaluate.h"
 #include "probe/quantise.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/pool.h"
+#include "weft/base/task.h"
+#include "weft/base/text.h"
 
 #include <float.h>
 #include <math.h>

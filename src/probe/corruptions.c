@@ -3,6 +3,9 @@
 #include <math.h>
 
 #include "weft/probe.h"
+#include "weft/base/error.h"
+#include "weft/base/table.h"
+#include "weft/base/task.h"
 
 /* Progress of one evaluation as a part of the whole table's. */
 typedef struct Part {

@@ -9,6 +9,12 @@
 
 #include <math.h>
 
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/table.h"
+#include "weft/base/task.h"
+#include "weft/base/text.h"
+
 /* Images that run together: enough to keep every core busy, few enough for large images to fit in memory. */
 enum { BATCH_IMAGES = 128, BATCH_PIXELS = 1 << 19 };
 

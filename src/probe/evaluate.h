@@ -4,6 +4,10 @@
 #ifndef WEFT_PROBE_EVALUATE_H
 #define WEFT_PROBE_EVALUATE_H
 
+#include "weft/base/error.h"
+#include "weft/base/table.h"
+#include "weft/base/task.h"
+#include "weft/base/text.h"
 #include "weft/probe.h"
 
 /* Images that run together; a function of the dataset alone, so that results are the same for any number of threads. */

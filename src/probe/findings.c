@@ -1,9 +1,15 @@
 /* findings -- the numbers of a survey: kept, told, and put into tables. */
-#include "weft/survey.h"
+#include "weft/probe/survey.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/table.h"
+#include "weft/base/task.h"
+#include "weft/base/text.h"
 
 bool findings_begin(const Survey *survey, Findings *out, Error *err) {
     *out = (Findings){.points = survey->points, .values = survey_values(survey)};

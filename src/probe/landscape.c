@@ -3,6 +3,10 @@
 
 #include <math.h>
 
+#include "weft/base/error.h"
+#include "weft/base/table.h"
+#include "weft/base/text.h"
+
 static double grid_at(const Landscape *l, int axis, size_t i) {
     if (l->grid == 1) return l->low[axis] / 2 + l->high[axis] / 2;
     return points_evenly(l->low[axis], l->high[axis], l->grid, i);

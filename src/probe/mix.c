@@ -4,6 +4,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "weft/base/error.h"
+#include "weft/base/tensor.h"
+
 bool blend_float(const Network *network, size_t tensor) {
     return !network_integer(network, tensor);
 }

@@ -6,6 +6,10 @@
 #include <math.h>
 
 #include "probe/evaluate.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/tensor.h"
+#include "weft/base/text.h"
 
 /* Values of a tensor that no layer can work with. */
 typedef struct Fault {

@@ -3,6 +3,12 @@
 
 #include <math.h>
 
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/table.h"
+#include "weft/base/task.h"
+#include "weft/base/text.h"
+
 double points_evenly(double from, double to, size_t points, size_t point) {
     const double steps = (double)points - 1, at = (double)point;
     if (point == 0) return from;

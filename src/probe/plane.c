@@ -8,6 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/random.h"
+#include "weft/base/tensor.h"
+
 /* Of a direction that is less than this share of what it was before the projection, rounding is all that is left. */
 #define LINE_SHARE 1e-5
 

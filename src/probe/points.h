@@ -2,7 +2,8 @@
 #ifndef WEFT_PROBE_POINTS_H
 #define WEFT_PROBE_POINTS_H
 
-#include "weft/survey.h"
+#include "weft/base/error.h"
+#include "weft/probe/survey.h"
 
 /* Number `point` of `points` from one number to another, both included. Those in between are weighted means, so that
  * whole numbers and the middle come out exactly. */

@@ -9,6 +9,11 @@
 #include <math.h>
 #include <string.h>
 
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/task.h"
+#include "weft/base/tensor.h"
+
 bool bits_check(unsigned bits, const char *what, Error *err) {
     if (bits >= QUANTISER_BITS_MIN && bits <= QUANTISER_BITS_MAX) return true;
     return error_set(err, STATUS_USAGE, "%u bits for %s: there can be %d to %d", bits, what, QUANTISER_BITS_MIN,

@@ -2,6 +2,9 @@
 #ifndef WEFT_PROBE_QUANTISE_H
 #define WEFT_PROBE_QUANTISE_H
 
+#include "weft/base/error.h"
+#include "weft/base/table.h"
+#include "weft/base/task.h"
 #include "weft/probe.h"
 
 bool bits_check(unsigned bits, const char *what, Error *err); /* STATUS_USAGE outside 2 .. 8 */

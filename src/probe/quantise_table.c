@@ -6,6 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/table.h"
+#include "weft/base/task.h"
+#include "weft/base/tensor.h"
+
 static int worst_first(const void *a, const void *b) {
     const double x = fidelity_sqnr(&((const QuantisedRow *)a)->weights);
     const double y = fidelity_sqnr(&((const QuantisedRow *)b)->weights);

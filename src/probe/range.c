@@ -1,8 +1,12 @@
 /* range -- lists and ranges of numbers, "1,2,4" and "MIN:MAX:COUNT[:log]". */
-#include "weft/survey.h"
+#include "weft/probe/survey.h"
 
 #include <math.h>
 #include <string.h>
+
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/text.h"
 
 /* What is read, and how. */
 typedef struct Reader {

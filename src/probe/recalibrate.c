@@ -9,6 +9,11 @@
 
 #include <math.h>
 
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/task.h"
+#include "weft/base/tensor.h"
+
 /* The sums of one network; both arrays have network->tensor_count entries, NULL for what is no running statistic. */
 typedef struct Sums {
     const Network *network;

@@ -9,6 +9,9 @@
 
 #include <math.h>
 
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+
 enum { COARSE = 4 /* patches a side to begin with, at least */, AXES = 2, ENDS = 3 };
 
 static const double least_loss = 1e-30; /* what a loss of nought counts as */

@@ -2,7 +2,8 @@
 #ifndef WEFT_PROBE_REFINE_H
 #define WEFT_PROBE_REFINE_H
 
-#include "weft/survey.h"
+#include "weft/base/error.h"
+#include "weft/probe/survey.h"
 
 /* Measures the points that are not marked in `done`, and marks them. */
 typedef bool RefineMeasure(void *context, bool *done, Error *err);

@@ -11,8 +11,17 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "weft/base/error.h"
+#include "weft/base/map.h"
+#include "weft/base/memory.h"
+#include "weft/base/pool.h"
+#include "weft/base/run.h"
+#include "weft/base/size.h"
+#include "weft/base/spread.h"
+#include "weft/base/task.h"
+#include "weft/base/tensor.h"
 #include "weft/spectral.h"
-#include "weft/survey.h"
+#include "weft/probe/survey.h"
 
 enum { STEM_PART = 8 /* of the memory budget */ };
 

@@ -1,8 +1,13 @@
 /* sweep -- networks made from one network over one or two numbers, measured: all layers at once, or part by part. */
-#include "weft/survey.h"
+#include "weft/probe/survey.h"
 
 #include <math.h>
 #include <string.h>
+
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/table.h"
+#include "weft/base/text.h"
 
 const char *sweep_part_name(SweepPart part) {
     static const char *const names[SWEEP_PART_COUNT] = {

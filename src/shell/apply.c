@@ -2,6 +2,11 @@
 #include <math.h>
 
 #include "session.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/table.h"
+#include "weft/base/tensor.h"
+#include "weft/base/text.h"
 
 bool run_apply(Session *session, const Args *args, Result *result, Error *err) {
     const Network *network = args->values[0].object->network;

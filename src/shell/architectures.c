@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "session.h"
+#include "weft/base/error.h"
+#include "weft/base/text.h"
 
 void architecture_folder_set(void) {
     const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");

@@ -4,6 +4,9 @@
 #include <string.h>
 
 #include "session.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/text.h"
 
 static size_t spec_count(const ArgSpec *specs) {
     size_t count = 0;

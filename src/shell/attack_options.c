@@ -5,6 +5,9 @@
 #include <string.h>
 
 #include "train_options.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/text.h"
 
 /* A number, or a fraction A/B, from 0 to 1: what --eps and --step take. */
 static bool read_pixels(const char *option, const char *text, double *out, Error *err) {

@@ -3,6 +3,7 @@
 #define WEFT_SHELL_ATTACK_OPTIONS_H
 
 #include "session.h"
+#include "weft/base/error.h"
 #include "weft/probe.h"
 
 /* The attacks that --attack and --eps ask for, one for each eps, an allocation (mem_free); without --attack none, and

@@ -12,6 +12,10 @@
 #include <unistd.h>
 
 #include "session.h"
+#include "weft/base/error.h"
+#include "weft/base/run.h"
+#include "weft/base/task.h"
+#include "weft/base/text.h"
 
 /* What the child needs, all of it made before the fork: after it only async-signal-safe calls are allowed. */
 typedef struct Launch {

@@ -7,6 +7,10 @@
 #include <string.h>
 #include <strings.h>
 
+#include "weft/base/error.h"
+#include "weft/base/table.h"
+#include "weft/base/text.h"
+
 const char *options_chart_given(const Args *args) {
     static const ArgSpec specs[] = {OPTIONS_CHART, {0}};
     for (const ArgSpec *spec = specs; spec->name; spec++)

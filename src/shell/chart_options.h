@@ -3,6 +3,7 @@
 #define WEFT_SHELL_CHART_OPTIONS_H
 
 #include "session.h"
+#include "weft/base/error.h"
 
 #define OPTIONS_CHART                                                                                                 \
     {.name = "kind",                                                                                                  \

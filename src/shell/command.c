@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+#include "weft/base/error.h"
+#include "weft/base/text.h"
+
 #define COMMAND(name) extern const Command command_##name;
 #include "commands.def"
 #undef COMMAND

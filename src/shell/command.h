@@ -6,6 +6,10 @@
 #ifndef WEFT_SHELL_COMMAND_H
 #define WEFT_SHELL_COMMAND_H
 
+#include "weft/base/error.h"
+#include "weft/base/table.h"
+#include "weft/base/task.h"
+#include "weft/base/text.h"
 #include "weft/chart.h"
 #include "weft/data.h"
 #include "weft/net.h"

@@ -7,6 +7,9 @@
 #include <sys/stat.h>
 
 #include "session.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/text.h"
 
 /* ---- collecting candidates --------------------------------------------------------------------------------------- */
 

@@ -2,6 +2,13 @@
 #include <string.h>
 
 #include "session.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/random.h"
+#include "weft/base/table.h"
+#include "weft/base/task.h"
+#include "weft/base/text.h"
+#include "weft/base/version.h"
 
 void result_chart(Result *result, ChartKind kind, const char *x, const char *y, const char *title, ...) {
     result->encoding = encoding_new(kind);

@@ -1,5 +1,8 @@
 /* explore -- see explore.h. */
 #include "explore.h"
+#include "weft/base/error.h"
+#include "weft/base/run.h"
+#include "weft/base/text.h"
 
 /* Of an interruption, or a log that could not be written: what is done is worth something. */
 static bool keep_partial(const Findings *findings, const char *folder, Result *result, const Error *failure) {

@@ -8,7 +8,9 @@
 #define WEFT_SHELL_EXPLORE_H
 
 #include "session.h"
-#include "weft/survey.h"
+#include "weft/base/error.h"
+#include "weft/base/run.h"
+#include "weft/probe/survey.h"
 
 /* Runs the survey, in the folder of --run where it is given. An interrupted survey gives the points that are done, and
  * result->afterwards says that it was interrupted; false where none is done, and for other failures. With --background

@@ -6,6 +6,16 @@
 #include <unistd.h>
 
 #include "explore.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/hash.h"
+#include "weft/base/machine.h"
+#include "weft/base/memory.h"
+#include "weft/base/pool.h"
+#include "weft/base/run.h"
+#include "weft/base/save.h"
+#include "weft/base/text.h"
+#include "weft/base/version.h"
 
 enum { CONFIG_LIMIT = 1 << 20 };
 static const char config_name[] = "config.json", kind_name[] = "points";

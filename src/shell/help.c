@@ -4,6 +4,8 @@
 #include <strings.h>
 
 #include "session.h"
+#include "weft/base/error.h"
+#include "weft/base/text.h"
 
 /* ---- topics ------------------------------------------------------------------------------------------------------ */
 

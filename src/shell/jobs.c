@@ -9,6 +9,13 @@
 #include <unistd.h>
 
 #include "session.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
+#include "weft/base/run.h"
+#include "weft/base/save.h"
+#include "weft/base/table.h"
+#include "weft/base/text.h"
 #include "weft/format.h"
 
 enum { PARTS_MOST = 10000, LIST_LIMIT = 1 << 22, CONFIG_LIMIT = 1 << 20, ERROR_LIMIT = 1 << 20 }; /* bytes */

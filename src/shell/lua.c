@@ -7,6 +7,11 @@
 #include <string.h>
 
 #include "session.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/table.h"
+#include "weft/base/task.h"
+#include "weft/base/text.h"
 
 Session *lua_session(lua_State *lua) {
     return *(Session **)lua_getextraspace(lua);

@@ -6,6 +6,11 @@
 #include <string.h>
 
 #include "session.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/table.h"
+#include "weft/base/text.h"
+#include "weft/base/version.h"
 
 /* ---- commands as functions --------------------------------------------------------------------------------------- */
 

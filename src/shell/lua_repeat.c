@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "session.h"
+#include "weft/base/random.h"
 
 static int random_function(lua_State *lua) {
     Rng *random = &lua_session(lua)->random;

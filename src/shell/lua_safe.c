@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "session.h"
+#include "weft/base/error.h"
 
 /* io.open and its kin, for reading anywhere and writing below the working folder; upvalue 1 is Lua's own function. */
 static int checked_open(lua_State *lua) {

@@ -5,6 +5,9 @@
 #include <string.h>
 
 #include "session.h"
+#include "weft/base/error.h"
+#include "weft/base/table.h"
+#include "weft/base/text.h"
 
 static Table *check_table(lua_State *lua) {
     Table *table = *(Table **)luaL_checkudata(lua, 1, "weft.table");

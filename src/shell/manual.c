@@ -13,6 +13,9 @@
 #include <jpeglib.h> /* needs stdio.h before it */
 
 #include "session.h"
+#include "weft/base/pool.h"
+#include "weft/base/text.h"
+#include "weft/base/version.h"
 #include "weft/shell.h"
 
 /* " (libjpeg-turbo 2.1.5)", where it is that one. */

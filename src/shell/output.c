@@ -10,6 +10,10 @@
 #include <unistd.h>
 
 #include "session.h"
+#include "weft/base/error.h"
+#include "weft/base/table.h"
+#include "weft/base/task.h"
+#include "weft/base/text.h"
 
 static bool set_and_true(const char *name) {
     const char *value = getenv(name);

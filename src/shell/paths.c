@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include "session.h"
+#include "weft/base/error.h"
+#include "weft/base/text.h"
 
 bool safe_to_write(const Session *session, const char *path, Error *err) {
     if (!session->options.safe) return true;

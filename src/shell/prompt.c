@@ -9,6 +9,10 @@
 #include <unistd.h>
 
 #include "session.h"
+#include "weft/base/error.h"
+#include "weft/base/task.h"
+#include "weft/base/text.h"
+#include "weft/base/version.h"
 
 enum { HISTORY_LINES = 10000 };
 

@@ -4,6 +4,9 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "weft/base/error.h"
+#include "weft/base/table.h"
+#include "weft/base/task.h"
 #include "weft/probe.h"
 
 /* What the paper's attacks fit to, see the help of evaluate; steps as those of the attack's own defaults. */

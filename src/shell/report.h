@@ -3,6 +3,9 @@
 #define WEFT_SHELL_REPORT_H
 
 #include "session.h"
+#include "weft/base/error.h"
+#include "weft/base/table.h"
+#include "weft/base/task.h"
 
 enum { REPORT_VALUES = 3 };
 

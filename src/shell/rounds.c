@@ -3,6 +3,11 @@
 
 #include <math.h>
 
+#include "weft/base/error.h"
+#include "weft/base/table.h"
+#include "weft/base/task.h"
+#include "weft/base/text.h"
+
 static void add_row(Table *table, const ProgressiveResults *results, size_t number, const double *full) {
     const ProgressiveRound *r = &results->round[number];
     Str trials = {0};

@@ -3,6 +3,7 @@
 #define WEFT_SHELL_ROUNDS_H
 
 #include "training.h"
+#include "weft/base/error.h"
 
 /* Runs the job (`again`: goes on with its folder) and fills the command's result: the best network as `name`. */
 bool rounds_run(Session *session, const char *name, bool monitor, ProgressiveJob *job, bool again, const Report *report,

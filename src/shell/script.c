@@ -3,6 +3,10 @@
 #include <string.h>
 
 #include "session.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/save.h"
+#include "weft/base/text.h"
 
 static size_t word_length(const char *text) {
     if (!isalpha((unsigned char)*text) && *text != '_') return 0;

@@ -5,6 +5,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
+#include "weft/base/random.h"
+#include "weft/base/save.h"
+#include "weft/base/task.h"
+#include "weft/base/text.h"
+
 enum { SCRIPT_LIMIT = 16 << 20 }; /* bytes */
 
 static bool safe_save(void *session, const char *path, Error *err) {

@@ -6,6 +6,11 @@
 #include <stdio.h>
 
 #include "command.h"
+#include "weft/base/error.h"
+#include "weft/base/random.h"
+#include "weft/base/table.h"
+#include "weft/base/task.h"
+#include "weft/base/text.h"
 #include "weft/shell.h"
 
 typedef struct Words {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "session.h"
+#include "weft/base/task.h"
 #include "weft/tui.h"
 
 static volatile sig_atomic_t ending;

@@ -3,6 +3,10 @@
 
 #include <string.h>
 
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/size.h"
+
 #define X(name, text) "|" text
 const char choices_optimisers[] = OPTIMISERS(X), choices_schedules[] = SCHEDULES(X), choices_samplings[] = SAMPLINGS(X),
            choices_losses[] = RECON_FORMS(X), choices_activations[] = PREDICTOR_ACTIVATIONS(X),

@@ -5,6 +5,7 @@
 
 #include "report.h"
 #include "session.h"
+#include "weft/base/error.h"
 #include "weft/train.h"
 
 enum { COUNT_MOST = 1000000000 };

@@ -5,6 +5,13 @@
 #include <signal.h>
 #include <string.h>
 
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/spread.h"
+#include "weft/base/table.h"
+#include "weft/base/task.h"
+#include "weft/base/text.h"
+
 /* ---- watching ---------------------------------------------------------------------------------------------------- */
 
 bool training_open(Training *training, Session *session, const char *name, uint64_t steps, const char *rate_of,

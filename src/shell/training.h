@@ -4,6 +4,8 @@
 
 #include "report.h"
 #include "session.h"
+#include "weft/base/error.h"
+#include "weft/base/text.h"
 #include "weft/train.h"
 #include "weft/tui.h"
 

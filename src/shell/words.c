@@ -3,6 +3,9 @@
 #include <string.h>
 
 #include "session.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/text.h"
 
 bool words_add(Words *words, const char *text, Error *err) {
     if (!mem_grow(&words->word, &words->capacity, words->count + 1, sizeof(char *), err)) return false;

@@ -4,6 +4,10 @@
 #include <string.h>
 
 #include "session.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/table.h"
+#include "weft/base/text.h"
 
 const char *object_kind_name(ObjectKind kind) {
     static const char *const names[] = {"network", "predictor", "dataset", "table"};

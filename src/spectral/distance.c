@@ -4,6 +4,11 @@
 #include <math.h>
 
 #include "spectral/layers.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/table.h"
+#include "weft/base/tensor.h"
+#include "weft/base/text.h"
 
 /* Sums over pairs of weights (w, v), in double. */
 typedef struct Sums {

@@ -10,6 +10,10 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/size.h"
+
 enum {
     BATCH_ELEMENTS = 4096,  /* reals per execution: two buffers of this fit into the first-level cache */
     ELEMENTS_MAX = 1 << 24, /* of one array */

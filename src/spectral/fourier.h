@@ -2,7 +2,10 @@
 #ifndef WEFT_SPECTRAL_FOURIER_H
 #define WEFT_SPECTRAL_FOURIER_H
 
-#include "weft/base.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "weft/base/error.h"
 
 /* A workspace for `batch` arrays of size[0] x size[1] x size[2] reals at a time (1 for axes that they lack: the last
  * ones are theirs). `real` holds them one after the other; `spectrum` their size[0] x size[1] x (size[2] / 2 + 1)

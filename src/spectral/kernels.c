@@ -2,6 +2,9 @@
 #include "weft/spectral.h"
 
 #include "spectral/layers.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/table.h"
 
 Table *kernels_table(const Network *network, size_t layer, Error *err) {
     const Layer *chosen = &network->layers[layer];

@@ -12,6 +12,9 @@
 #include <limits.h>
 #include <pthread.h>
 
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+
 /* dgesdd's workspace, about 4 K^2 + 7 K numbers, is counted in 32 bits. */
 enum { SIDE_MAX = 16384 };
 

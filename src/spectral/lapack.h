@@ -2,7 +2,10 @@
 #ifndef WEFT_SPECTRAL_LAPACK_H
 #define WEFT_SPECTRAL_LAPACK_H
 
-#include "weft/base.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "weft/base/error.h"
 
 /* STATUS_LIMIT where a rows x columns matrix is larger than LAPACK's 32-bit sizes allow. */
 bool lapack_admits(size_t rows, size_t columns, Error *err);

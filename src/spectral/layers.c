@@ -6,6 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "weft/base/error.h"
+#include "weft/base/map.h"
+#include "weft/base/memory.h"
+#include "weft/base/task.h"
+#include "weft/base/tensor.h"
+#include "weft/base/text.h"
+
 size_t *layers_chosen(const Network *network, const bool *chosen, bool convolutions_only, size_t *count, Error *err) {
     size_t *layers = mem_alloc(network->layer_count, sizeof *layers, err), found = 0;
     if (!layers) return NULL;

@@ -2,7 +2,10 @@
 #ifndef WEFT_SPECTRAL_LAYERS_H
 #define WEFT_SPECTRAL_LAYERS_H
 
-#include "weft/base.h"
+#include "weft/base/error.h"
+#include "weft/base/task.h"
+#include "weft/base/tensor.h"
+#include "weft/base/text.h"
 #include "weft/net.h"
 
 /* The indices of the layers that `chosen` marks, in network order. STATUS_USAGE where there is none, and where another

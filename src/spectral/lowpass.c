@@ -20,6 +20,10 @@
 
 #include "spectral/fourier.h"
 #include "spectral/layers.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/task.h"
+#include "weft/base/tensor.h"
 
 static double gaussian(double frequency, double cutoff) {
     double x = frequency / cutoff;

@@ -14,6 +14,11 @@
 
 #include "spectral/fourier.h"
 #include "spectral/layers.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/table.h"
+#include "weft/base/tensor.h"
+#include "weft/base/text.h"
 
 /* ---- singular values --------------------------------------------------------------------------------------------- */
 

@@ -12,6 +12,12 @@
 
 #include "spectral/lapack.h"
 #include "spectral/layers.h"
+#include "weft/base/error.h"
+#include "weft/base/map.h"
+#include "weft/base/memory.h"
+#include "weft/base/table.h"
+#include "weft/base/task.h"
+#include "weft/base/text.h"
 
 bool spectral_singular_values(const float *matrix, size_t rows, size_t columns, double *sigma, Error *err) {
     uint64_t count = (uint64_t)rows * columns;

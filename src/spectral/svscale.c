@@ -12,6 +12,10 @@
 
 #include "spectral/lapack.h"
 #include "spectral/layers.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/task.h"
+#include "weft/base/tensor.h"
 
 typedef struct Modulation {
     double factor;

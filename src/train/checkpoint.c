@@ -19,6 +19,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/hash.h"
+#include "weft/base/memory.h"
+#include "weft/base/run.h"
+#include "weft/base/text.h"
+
 enum { VERSION = 1, METADATA_NAME = 128 };
 #define LAST "last.safetensors"
 #define NEXT "next.safetensors"

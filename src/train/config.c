@@ -5,6 +5,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "weft/base/error.h"
+#include "weft/base/text.h"
+
 TrainConfig train_config(void) {
     return (TrainConfig){.scheme = SCHEME_RECON,
                          .predictor = predictor_config(),

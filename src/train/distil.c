@@ -8,6 +8,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+
 struct Distil {
     const TrainConfig *config;
     const Predictor *predictor;

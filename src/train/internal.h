@@ -5,6 +5,11 @@
 #include <assert.h>
 #include <jansson.h>
 
+#include "weft/base/error.h"
+#include "weft/base/hash.h"
+#include "weft/base/run.h"
+#include "weft/base/table.h"
+#include "weft/base/text.h"
 #include "weft/train.h"
 
 /* ---- config.c ---------------------------------------------------------------------------------------------------- */

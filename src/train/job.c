@@ -6,6 +6,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/pool.h"
+#include "weft/base/run.h"
+#include "weft/base/task.h"
+#include "weft/base/text.h"
+
 void train_result_done(TrainResult *result) {
     predictor_free(result->predictor);
     network_free(result->network);

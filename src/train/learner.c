@@ -1,6 +1,9 @@
 /* learner -- what every learner shares, and which one a scheme has. */
 #include "train/internal.h"
 
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/task.h"
 #include "weft/probe.h"
 
 /* ---- what fits together ------------------------------------------------------------------------------------------ */

@@ -6,6 +6,13 @@
 #include <math.h>
 #include <string.h>
 
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/run.h"
+#include "weft/base/table.h"
+#include "weft/base/task.h"
+#include "weft/base/text.h"
+
 const char loop_heading[] =
     "step,epoch,loss,recon,kd,fmd,cross_entropy,learning_rate,gradient_norm,accuracy (%),rate (1/s),seconds (s)";
 

@@ -8,6 +8,11 @@
 #include <math.h>
 #include <string.h>
 
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/pool.h"
+#include "weft/base/size.h"
+
 enum { PIECE_FLOATS = 8192 };
 
 /* Whole rows of one block. */

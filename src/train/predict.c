@@ -9,6 +9,11 @@
 #include <math.h>
 #include <string.h>
 
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/table.h"
+
 /* How much larger the batch's error may be than that of all kernels when it was last evaluated. Batches by magnitude
  * hold the kernels that are harder. */
 #define SUDDEN 2.0

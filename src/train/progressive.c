@@ -10,6 +10,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/run.h"
+#include "weft/base/spread.h"
+#include "weft/base/table.h"
+#include "weft/base/text.h"
 #include "weft/probe.h"
 #include "weft/spectral.h"
 

@@ -4,6 +4,11 @@
 #include <math.h>
 #include <string.h>
 
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/run.h"
+#include "weft/base/table.h"
+#include "weft/base/text.h"
 #include "weft/probe.h"
 
 /* What a run in progress is made of. */

@@ -5,6 +5,10 @@
 #include <math.h>
 #include <string.h>
 
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/random.h"
+
 /* Label of this use of random numbers; the low 40 bits count steps. */
 static const uint64_t STREAM_BATCH = UINT64_C(0x53616d) << 40;
 

@@ -3,6 +3,11 @@
  * The computation calls monitor_update between its steps, so nothing here waits while it runs, and drawing is rationed.
  * The bottom line is written from the table of keys. */
 #include "tui/terminal.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/table.h"
+#include "weft/base/task.h"
+#include "weft/base/text.h"
 #include "weft/tui.h"
 
 #include <curses.h>

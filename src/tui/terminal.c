@@ -4,6 +4,8 @@
  * behind after the view, are replaced: by what was there before (INT, TERM), by flags that terminal_event looks at
  * (WINCH, TSTP). */
 #include "tui/terminal.h"
+#include "weft/base/error.h"
+#include "weft/base/text.h"
 #include "weft/tui.h"
 
 #include <curses.h>

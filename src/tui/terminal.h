@@ -2,6 +2,7 @@
 #ifndef WEFT_TUI_TERMINAL_H
 #define WEFT_TUI_TERMINAL_H
 
+#include "weft/base/error.h"
 #include "weft/chart.h"
 
 #include <wchar.h>

@@ -1,6 +1,9 @@
 /* viewer -- a chart on the whole screen: cursor, zoom, pan, log axes, saving. The table of keys is all there is to know
  * about them: the ? screen is written from it. */
 #include "tui/terminal.h"
+#include "weft/base/error.h"
+#include "weft/base/task.h"
+#include "weft/base/text.h"
 #include "weft/tui.h"
 
 #include <curses.h>

@@ -13,7 +13,10 @@
 #include "../support/bytes.h"
 #include "../support/disk.h"
 #include "base/io.h"
-#include "weft/base.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
+#include "weft/base/save.h"
 
 enum { LENGTH = 200000, RANDOM = 6 };
 static char root[300], crashed[300], old_text[] = "old", new_text[LENGTH];

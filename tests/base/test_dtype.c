@@ -1,5 +1,7 @@
 /* test_dtype -- every small float against its formula, and rounding against a search for the nearest. */
-#include "weft/base.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/tensor.h"
 #include "weft/format.h"
 
 #include <math.h>

@@ -1,5 +1,6 @@
 /* test_error -- one line of text, safe for a terminal, whatever goes into it. */
-#include "weft/base.h"
+#include "weft/base/error.h"
+#include "weft/base/text.h"
 
 #include <stdio.h>
 #include <string.h>

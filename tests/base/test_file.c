@@ -1,5 +1,8 @@
 /* test_file -- reading files that may be anything. */
-#include "weft/base.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* test_hash -- XXH3-128 against values that come from elsewhere. */
-#include "weft/base.h"
+#include "weft/base/hash.h"
 
 #include <string.h>
 

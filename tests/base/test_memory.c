@@ -1,5 +1,4 @@
 /* test_memory -- allocation, its refusals, and the budget. */
-#include "weft/base.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +13,10 @@
 #include <cmocka.h>
 
 #include "base/memory.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/memory.h"
+#include "weft/base/size.h"
 
 static void allocations_are_zeroed_and_aligned(void **state) {
     (void)state;

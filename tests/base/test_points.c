@@ -10,7 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "weft/base.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/map.h"
+#include "weft/base/pool.h"
+#include "weft/base/run.h"
+#include "weft/base/table.h"
+#include "weft/base/task.h"
 
 enum { COUNT = 40, VALUES = 3 };
 static const char *const names[VALUES] = {"a", "b (%)", "c"};

@@ -1,5 +1,10 @@
 /* test_pool -- pieces, points, progress and cancellation: each once, the same whatever the number of threads. */
-#include "weft/base.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/map.h"
+#include "weft/base/pool.h"
+#include "weft/base/random.h"
+#include "weft/base/task.h"
 
 #include <math.h>
 #include <pthread.h>

@@ -1,9 +1,10 @@
 /* test_random -- Philox against the published answers of Random123, and the distributions made of it. */
-#include "weft/base.h"
+#include "weft/base/random.h"
 
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>

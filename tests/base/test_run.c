@@ -1,6 +1,12 @@
 /* test_run -- run folders: one writer, and a log that keeps whole rows whatever fails. The logs are compared with texts
  * written out here, by plain reading of the file. */
-#include "weft/base.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
+#include "weft/base/run.h"
+#include "weft/base/save.h"
+#include "weft/base/table.h"
 
 #include <math.h>
 #include <signal.h>

@@ -1,5 +1,9 @@
 /* test_save -- a save is all or nothing, whatever fails and whenever. */
-#include "weft/base.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
+#include "weft/base/save.h"
 
 #include <dirent.h>
 #include <signal.h>

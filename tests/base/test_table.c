@@ -1,5 +1,8 @@
 /* test_table -- building, reading and copying tables; running out of memory at every step of it. */
-#include "weft/base.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/table.h"
+#include "weft/base/text.h"
 
 #include <math.h>
 #include <string.h>

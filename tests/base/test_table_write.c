@@ -1,5 +1,8 @@
 /* test_table_write -- what people and programs read: exact texts, and jansson and strtod as witnesses. */
-#include "weft/base.h"
+#include "weft/base/error.h"
+#include "weft/base/random.h"
+#include "weft/base/table.h"
+#include "weft/base/text.h"
 
 #include <jansson.h>
 #include <math.h>

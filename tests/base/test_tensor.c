@@ -1,5 +1,10 @@
 /* test_tensor -- tensors and the matrix product. */
-#include "weft/base.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/gemm.h"
+#include "weft/base/pool.h"
+#include "weft/base/random.h"
+#include "weft/base/tensor.h"
 
 #include <cblas.h>
 #include <math.h>

@@ -1,5 +1,7 @@
 /* test_text -- growing strings, widths, patterns, near misses, numbers. */
-#include "weft/base.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/text.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,5 +1,9 @@
 /* The matrix unit's products against plain sums in double, beside OpenBLAS's. */
-#include "weft/base.h"
+#include "weft/base/error.h"
+#include "weft/base/gemm.h"
+#include "weft/base/memory.h"
+#include "weft/base/random.h"
+#include "weft/base/tiles.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -20,6 +20,16 @@
  * by a thread of its own, and waited the share of all the time that steps stood still for it.
  */
 #include "train/internal.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/gemm.h"
+#include "weft/base/machine.h"
+#include "weft/base/memory.h"
+#include "weft/base/pool.h"
+#include "weft/base/random.h"
+#include "weft/base/task.h"
+#include "weft/base/tensor.h"
+#include "weft/base/version.h"
 #include "weft/probe.h"
 
 #include <cblas.h>

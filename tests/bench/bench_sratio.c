@@ -4,6 +4,11 @@
  *   bench_sratio NETWORK [ROUNDS]          prints the median time of one sratio_table, in seconds
  *   bench_sratio NETWORK --weights FILE.npz   writes the network for the peer to read
  */
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/table.h"
+#include "weft/base/task.h"
+#include "weft/base/text.h"
 #include "weft/spectral.h"
 
 #include <stdio.h>

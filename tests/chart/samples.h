@@ -2,6 +2,8 @@
 #ifndef WEFT_TESTS_CHART_SAMPLES_H
 #define WEFT_TESTS_CHART_SAMPLES_H
 
+#include "weft/base/error.h"
+#include "weft/base/table.h"
 #include "weft/chart.h"
 
 #include <math.h>

@@ -1,6 +1,12 @@
 /* test_contour -- contour lines against closed forms, gaps, saddles, logarithms; the second axis; marks. */
 #include "chart/model.h"
 #include "samples.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
+#include "weft/base/table.h"
+#include "weft/base/text.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

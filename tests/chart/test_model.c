@@ -1,5 +1,11 @@
 /* test_model -- encodings, degenerate tables, places of lines and bars, cursor, zoom and pan. */
 #include "samples.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
+#include "weft/base/random.h"
+#include "weft/base/table.h"
+#include "weft/base/text.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,8 @@
 /* test_picture -- images in cells: which glyphs and colours stand where, making smaller, sizes. */
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/table.h"
+#include "weft/base/text.h"
 #include "weft/chart.h"
 
 #include <setjmp.h>

@@ -1,6 +1,7 @@
 /* test_scales -- ticks, scales and colours hold what they promise over every magnitude. */
 #include "chart/palette.h"
 #include "chart/scales.h"
+#include "weft/base/random.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -1,6 +1,13 @@
 /* test_text -- text charts: golden files, and what must hold whatever they look like. WEFT_GOLDEN=update writes the
  * golden files anew. */
 #include "samples.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
+#include "weft/base/save.h"
+#include "weft/base/table.h"
+#include "weft/base/text.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

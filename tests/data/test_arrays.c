@@ -2,6 +2,9 @@
 #include "../support/bytes.h"
 #include "../support/datasets.h"
 #include "../support/cifar_pickle.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/memory.h"
 #include "weft/data.h"
 
 #include <setjmp.h>

@@ -1,4 +1,7 @@
 /* test_batches -- batches of images: which images, in which order, with which pixels, whatever was asked before. */
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/random.h"
 #include "weft/data.h"
 
 #include <dlfcn.h>

@@ -1,6 +1,11 @@
 /* test_corrupt -- the corruptions: their statistics against other people's libraries
  * (tests/fixtures/make_corruptions.py), what they promise about seeds, threads, sizes and channels, what they refuse.
  */
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/memory.h"
+#include "weft/base/pool.h"
+#include "weft/base/task.h"
 #include "weft/data.h"
 
 #include <math.h>

@@ -1,6 +1,10 @@
 /* test_dataset -- dataset specifications: what each kind loads, what its errors say, where files are looked for. */
 #include "../support/bytes.h"
 #include "../support/datasets.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/task.h"
+#include "weft/base/text.h"
 #include "weft/data.h"
 
 #include <math.h>

@@ -3,6 +3,11 @@
 #include "../support/bytes.h"
 #include "../support/datasets.h"
 #include "data/resize.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
+#include "weft/base/pool.h"
 #include "weft/data.h"
 #include "weft/format.h"
 

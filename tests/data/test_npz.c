@@ -2,6 +2,9 @@
  * files are those of tests/fixtures/npz, by NumPy. */
 #include "../support/bytes.h"
 #include "../support/datasets.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/memory.h"
 #include "weft/data.h"
 
 #include <math.h>

@@ -1,6 +1,11 @@
 /* test_checkpoint -- what files are taken for, DataParallel's prefix, the memory budget, indexes and their shards. */
 #include "../support/bytes.h"
 #include "../support/describe.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
+#include "weft/base/tensor.h"
 #include "weft/format.h"
 
 #include <setjmp.h>

@@ -1,5 +1,9 @@
 /* test_cifar -- CIFAR-10 and CIFAR-100 binary batches. */
 #include "../support/bytes.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
 #include "weft/format.h"
 
 #include <setjmp.h>

@@ -3,6 +3,10 @@
  */
 #include "../support/bytes.h"
 #include "../support/cifar_pickle.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
 #include "weft/format.h"
 
 #include <setjmp.h>

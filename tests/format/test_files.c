@@ -1,6 +1,10 @@
 /* test_files -- one network in every kind of file that people save: each reads as NumPy's arrays of it, value by value
  * (tests/fixtures/make_files.py); which state dict is taken, what is said to be left out. */
 #include "../support/bytes.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/tensor.h"
 #include "weft/format.h"
 
 #include <setjmp.h>

@@ -2,6 +2,13 @@
  * meant it, bit for bit; and any one allocation or read that fails on the
  * way is a plain error. */
 #include "../support/describe.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
+#include "weft/base/tensor.h"
+#include "weft/base/text.h"
 #include "weft/format.h"
 
 #include <dirent.h>

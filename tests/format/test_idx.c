@@ -1,5 +1,11 @@
 /* test_idx -- IDX files, plain and inside gzip: what is read, what is refused, what is written. */
 #include "../support/bytes.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
+#include "weft/base/task.h"
 #include "weft/format.h"
 
 #include <setjmp.h>

@@ -8,6 +8,9 @@
 
 #include "../support/pickle_text.h"
 #include "format/pickle.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/text.h"
 
 static Error err;
 

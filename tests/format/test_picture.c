@@ -1,6 +1,10 @@
 /* test_picture -- PNG and JPEG files: the pixels that Pillow and NumPy say they have (tests/fixtures/pictures/make.py),
  * damage at every byte, failing reads and allocations. */
 #include "../support/bytes.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
 #include "weft/format.h"
 
 #include <dirent.h>

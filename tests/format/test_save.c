@@ -4,6 +4,13 @@
 #include "../support/bytes.h"
 #include "../support/describe.h"
 #include "format/zip.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
+#include "weft/base/random.h"
+#include "weft/base/text.h"
 #include "weft/format.h"
 
 #include <setjmp.h>

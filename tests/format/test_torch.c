@@ -12,6 +12,11 @@
 
 #include "../support/hostile.h"
 #include "../support/pickle_text.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/tensor.h"
+#include "weft/base/text.h"
 #include "weft/format.h"
 
 #define SHARED "../shared/data/"

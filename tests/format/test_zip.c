@@ -2,6 +2,8 @@
  * tests/support/hostile_npy.c and hostile_torch.c. */
 #include "../support/bytes.h"
 #include "format/zip.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
 #include "weft/format.h"
 
 #include <setjmp.h>

@@ -2,6 +2,9 @@
 #ifndef WEFT_TESTS_FUZZ_H
 #define WEFT_TESTS_FUZZ_H
 
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/tensor.h"
 #include "weft/format.h"
 
 enum { FUZZ_BUDGET = 64 << 20 };

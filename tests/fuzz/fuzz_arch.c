@@ -3,6 +3,8 @@
  */
 #include "fuzz.h"
 #include "net/architecture.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
 
 static const char *const layers[] = {"conv1",          "layer1.0.conv1", "layer1.0.conv2", "layer2.0.conv1",
                                      "layer2.0.conv2", "layer3.0.conv1", "layer3.0.conv2"};

@@ -1,5 +1,8 @@
 /* fuzz_checkpoint -- any bytes as a checkpoint of whatever format they look like. */
 #include "fuzz.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
     Error err;

@@ -4,6 +4,12 @@
 
 #include "fuzz.h"
 #include "net/internal.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/table.h"
+#include "weft/base/tensor.h"
+#include "weft/base/text.h"
 
 static Network *make_network(Error *err) {
     static const uint64_t shapes[4][4] = {{4, 3, 3, 3}, {4}, {10, 4}, {10}};

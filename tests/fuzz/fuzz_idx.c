@@ -1,5 +1,8 @@
 /* fuzz_idx -- any bytes as an IDX file (plain or gzip), an npy and as CIFAR batches, binary or pickled: a clean
  * verdict, whatever they are. */
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
 #include "weft/format.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);

@@ -1,6 +1,9 @@
 /* fuzz_npy -- any bytes as a NumPy array, whatever they look like. */
 #include "format/checkpoint.h"
 #include "fuzz.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
     Error err;

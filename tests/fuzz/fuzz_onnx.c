@@ -2,6 +2,9 @@
  * file that is saved of it. */
 #include "format/checkpoint.h"
 #include "fuzz.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
 #include "weft/net.h"
 
 #include <string.h>

@@ -2,6 +2,9 @@
 #include <string.h>
 
 #include "fuzz.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
 
 static void read_as(const uint8_t *bytes, size_t length) {
     Error err;

@@ -2,6 +2,10 @@
  * understood is laid out within the budget and described again. */
 #include "fuzz.h"
 #include "predictor/internal.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
+#include "weft/base/text.h"
 
 static void describe(const uint8_t *bytes, size_t length) {
     Error err;

@@ -1,6 +1,9 @@
 /* fuzz_protobuf -- any bytes as a protobuf message: every field is within its message, and its bytes are there. */
 #include "format/protobuf.h"
 #include "fuzz.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
 
 #include <stdlib.h>
 

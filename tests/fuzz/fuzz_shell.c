@@ -10,6 +10,11 @@
 #include <unistd.h>
 
 #include "shell/session.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
+#include "weft/base/pool.h"
+#include "weft/base/task.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 

@@ -1,6 +1,9 @@
 /* fuzz_tar -- any bytes as the members of PyTorch's tar layout. The archive around them is made here, because no
  * mutation finds its checksums: two lengths (u16le), then the members pickle, tensors, storages. */
 #include "fuzz.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>

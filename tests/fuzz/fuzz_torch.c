@@ -1,6 +1,10 @@
 /* fuzz_torch -- any bytes as a checkpoint (seed it with PyTorch files) and as a bare pickle: a clean verdict, whatever
  * they are. */
 #include "format/pickle.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
 #include "weft/format.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);

@@ -2,6 +2,9 @@
 #include "format/checkpoint.h"
 #include "format/zip.h"
 #include "fuzz.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
 
 static void read_members(Zip *zip) {
     Error err;

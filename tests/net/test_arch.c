@@ -13,6 +13,12 @@
 
 #include "net/architecture.h"
 #include "../support/bytes.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/memory.h"
+#include "weft/base/task.h"
+#include "weft/base/text.h"
 
 #define SAMPLE "samples/fashion-resnet8.safetensors"
 

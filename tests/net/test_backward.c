@@ -13,6 +13,12 @@
 #include "net/engine/kernels/kernels.h"
 
 #include "../support/trial.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/memory.h"
+#include "weft/base/pool.h"
+#include "weft/base/random.h"
+#include "weft/base/tensor.h"
 
 static const Loss plain = {.cross_entropy = 1};
 

@@ -9,6 +9,11 @@
 
 #include "net/internal.h"
 #include "../support/bytes.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/memory.h"
+#include "weft/base/tensor.h"
 
 static ArchitectureRequest request_of(const char *architecture, unsigned channels, unsigned classes) {
     ArchitectureRequest request = {.architecture = architecture, .in_channels = channels, .classes = classes};

@@ -1,4 +1,7 @@
 /* test_dense -- dense layers on packed weights against plain loops in double. */
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/random.h"
 #include "weft/net.h"
 
 #include <math.h>

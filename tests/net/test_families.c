@@ -1,6 +1,9 @@
 /* test_families -- small networks in the naming of public repositories are recognised from names and shapes alone, and
  * give PyTorch's logits (tests/fixtures/families.list, by make_families.py, whose rule for weights is repeated here).
  */
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
 #include "weft/net.h"
 
 #include <math.h>

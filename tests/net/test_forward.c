@@ -14,6 +14,11 @@
 #include <unistd.h>
 
 #include "net/engine/plan.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/pool.h"
+#include "weft/base/tensor.h"
 
 #define SHARED "../shared/"
 #define RESNET20 SHARED "data/checkpoints/resnet20-12fca82f.th"

@@ -16,6 +16,8 @@
 #include "net/engine/kernels/kernels.h"
 
 #include "../support/trial.h"
+#include "weft/base/random.h"
+#include "weft/base/tensor.h"
 
 static const Loss plain = {.cross_entropy = 1};
 

@@ -15,6 +15,11 @@
 
 #include "../support/graphs.h"
 #include "../support/trial.h"
+#include "weft/base/error.h"
+#include "weft/base/random.h"
+#include "weft/base/table.h"
+#include "weft/base/tensor.h"
+#include "weft/base/text.h"
 
 /* ---- round trips ------------------------------------------------------------------------------------------------- */
 

@@ -4,6 +4,12 @@
 
 #include "../support/bytes.h"
 #include "../support/resnet.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/memory.h"
+#include "weft/base/tensor.h"
+#include "weft/base/text.h"
 
 #include <math.h>
 #include <setjmp.h>

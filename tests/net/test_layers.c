@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "weft/base/error.h"
 #include "weft/net.h"
 #include "../support/bytes.h"
 #include "../support/handmade.h"

@@ -13,6 +13,9 @@
 
 #include "net/engine/kernels/kernels.h"
 #include "net/internal.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/tensor.h"
 
 enum { IMAGES = 5, CLASSES = 7, TENSORS_MOST = 64 };
 

@@ -12,6 +12,12 @@
 #include "net/internal.h"
 #include "../support/bytes.h"
 #include "../support/resnet.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/memory.h"
+#include "weft/base/tensor.h"
+#include "weft/base/text.h"
 
 #define SHARED "../shared/data/"
 

@@ -4,6 +4,11 @@
 #include "../support/bytes.h"
 #include "../support/resnet.h"
 #include "net/internal.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/tensor.h"
+#include "weft/base/text.h"
 
 #include <math.h>
 #include <setjmp.h>

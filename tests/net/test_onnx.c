@@ -1,8 +1,13 @@
 /* test_onnx -- ONNX files: the logits that onnxruntime gives (tests/fixtures/make_onnx.py), saving and reading back,
  * the graph of one file over the weights of another, and graphs that make no sense. */
 #include "../support/bytes.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/memory.h"
+#include "weft/base/tensor.h"
 #include "weft/net.h"
-#include "weft/onnx.h"
+#include "weft/format/onnx.h"
 
 #include <dirent.h>
 #include <math.h>

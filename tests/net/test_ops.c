@@ -14,6 +14,10 @@
 #include "net/engine/kernels/kernels.h"
 
 #include "../support/graphs.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/random.h"
+#include "weft/base/tensor.h"
 
 #define FIXTURES "tests/fixtures/"
 

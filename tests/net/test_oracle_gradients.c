@@ -13,6 +13,9 @@
 #include <unistd.h>
 
 #include "net/internal.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/tensor.h"
 #include "weft/spectral.h"
 
 #define SHARED "../shared/"

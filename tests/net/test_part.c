@@ -7,6 +7,11 @@
 #include <string.h>
 
 #include "net/engine/engine.h"
+#include "weft/base/error.h"
+#include "weft/base/hash.h"
+#include "weft/base/memory.h"
+#include "weft/base/pool.h"
+#include "weft/base/tensor.h"
 #include "weft/data.h"
 
 enum { IMAGES = 7, CLASSES = 10 };

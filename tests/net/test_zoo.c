@@ -17,6 +17,8 @@
 #include <unistd.h>
 
 #include "../support/oracle.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
 
 #define ZOO SHARED "cases/zoo/"
 enum { IMAGES = 2 };

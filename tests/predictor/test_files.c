@@ -10,6 +10,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/memory.h"
+#include "weft/base/tensor.h"
 #include "weft/predictor.h"
 #include "../support/bytes.h"
 #include "../support/handmade.h"

@@ -14,6 +14,12 @@
 #include "../support/handmade.h"
 #include "../support/oracle.h"
 #include "../support/plain_mlp.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/memory.h"
+#include "weft/base/pool.h"
+#include "weft/base/random.h"
+#include "weft/base/tensor.h"
 
 /* ---- the oracle -------------------------------------------------------------------------------------------------- */
 

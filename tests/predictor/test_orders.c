@@ -11,6 +11,13 @@
 
 #include "predictor/internal.h"
 #include "../support/oracle.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/memory.h"
+#include "weft/base/pool.h"
+#include "weft/base/random.h"
+#include "weft/base/task.h"
 
 static void *allocate(size_t count, size_t size) {
     Error err;

@@ -12,6 +12,10 @@
 #include "predictor/internal.h"
 #include "../support/handmade.h"
 #include "../support/oracle.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/memory.h"
+#include "weft/base/tensor.h"
 
 /* Kernels of 3x3, 1x1 and 2x3, a linear layer between. */
 static const HandmadeLayer mixed[] = {

@@ -14,6 +14,13 @@
 
 #include "../support/oracle.h"
 #include "../support/trial.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/pool.h"
+#include "weft/base/random.h"
+#include "weft/base/table.h"
+#include "weft/base/task.h"
+#include "weft/base/tensor.h"
 
 #define CIFAR "cifar10:" SHARED "data/cifar10-subset:test"
 

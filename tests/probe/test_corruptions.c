@@ -1,4 +1,9 @@
 /* test_corruptions -- accuracy on corrupted images: the table against evaluations one by one, its means, cancelling. */
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/table.h"
+#include "weft/base/task.h"
+#include "weft/base/text.h"
 #include "weft/probe.h"
 
 #include <math.h>

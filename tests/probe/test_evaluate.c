@@ -1,4 +1,10 @@
 /* test_evaluate -- accuracy and loss: closed forms on a network of one linear layer, PyTorch's numbers on real ones. */
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/table.h"
+#include "weft/base/task.h"
+#include "weft/base/tensor.h"
 #include "weft/probe.h"
 
 #include <math.h>

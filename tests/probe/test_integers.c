@@ -20,6 +20,9 @@
 
 #include "../support/images.h"
 #include "../support/integers.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/tensor.h"
 
 static Network *quantised(const Network *network, const Dataset *images) {
     Error err;

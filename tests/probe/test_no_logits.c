@@ -13,6 +13,10 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/table.h"
+#include "weft/base/tensor.h"
 #include "weft/probe.h"
 #include "weft/spectral.h"
 

@@ -15,6 +15,13 @@
 #include <cmocka.h>
 
 #include "../support/images.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/pool.h"
+#include "weft/base/table.h"
+#include "weft/base/tensor.h"
+#include "weft/base/text.h"
 
 static const QuantiseOptions weights_only = {.bits = 8, .activation_bits = 8};
 

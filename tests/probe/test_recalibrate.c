@@ -13,6 +13,11 @@
 #include <cmocka.h>
 
 #include "../support/images.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/pool.h"
+#include "weft/base/task.h"
+#include "weft/base/tensor.h"
 
 static size_t tensor_named(const Network *network, const char *name) {
     for (size_t i = 0; i < network->tensor_count; i++)

@@ -9,7 +9,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "weft/base.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
 
 enum { SIDE = 33, VALUES = 3 /* accuracy, loss, recomputed */ };
 

@@ -1,7 +1,7 @@
 /* test_survey -- many networks on the same images: interpolation and planes against the numeric oracle
  * (../shared/oracle, PyTorch in float64); what is shared, kept or run side by side changes no bit.
  */
-#include "weft/survey.h"
+#include "weft/probe/survey.h"
 #include "weft/spectral.h"
 
 #include <math.h>
@@ -16,6 +16,12 @@
 #include <cmocka.h>
 
 #include "../support/oracle.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/memory.h"
+#include "weft/base/pool.h"
+#include "weft/base/table.h"
+#include "weft/base/tensor.h"
 
 #define IMAGES "../shared/data/cifar10-subset"
 enum { LAYERS_MOST = 64 };

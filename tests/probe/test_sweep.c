@@ -1,5 +1,5 @@
 /* test_sweep -- ranges of numbers, and sweeps: every value reaches the callback to the bit, parts are the network's. */
-#include "weft/survey.h"
+#include "weft/probe/survey.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -9,6 +9,9 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/table.h"
 #include "weft/spectral.h"
 
 static Network *network;

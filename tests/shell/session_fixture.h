@@ -11,6 +11,8 @@
 #include <string.h>
 
 #include "shell/session.h"
+#include "weft/base/error.h"
+#include "weft/base/text.h"
 
 /* Runs the prelude of the examples: networks base and smooth, dataset test. */
 static inline Session *fixture_session(bool loaded) {

@@ -8,6 +8,13 @@
 
 #include "../support/bytes.h"
 #include "session_fixture.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
+#include "weft/base/run.h"
+#include "weft/base/table.h"
+#include "weft/base/text.h"
 
 /* ---- the process in the background ------------------------------------------------------------------------------- */
 

@@ -4,6 +4,9 @@
 #include <unistd.h>
 
 #include "session_fixture.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/text.h"
 
 static void test_records(void **state) {
     (void)state;

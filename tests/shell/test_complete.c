@@ -1,5 +1,6 @@
 /* Completion: what is offered where. */
 #include "session_fixture.h"
+#include "weft/base/text.h"
 
 /* All candidates for the word at the end of `line`, with spaces between. */
 static const char *offers(const char *line) {

@@ -4,6 +4,11 @@
 #include <unistd.h>
 
 #include "session_fixture.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/table.h"
+#include "weft/base/task.h"
+#include "weft/base/text.h"
 
 static void test_rule(void **state) {
     (void)state;

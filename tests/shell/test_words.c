@@ -1,5 +1,7 @@
 /* Cutting command lines into words, and putting them together again. */
 #include "session_fixture.h"
+#include "weft/base/error.h"
+#include "weft/base/text.h"
 
 static void check(const char *line, size_t count, const char *const *expected) {
     Words words;

@@ -1,5 +1,10 @@
 /* test_kinds -- layers of every kind in the analyses: S_ratio, low-pass filter and singular-value modulation against
  * NumPy (tests/fixtures/make_layers.py), and the tables of kernels and frequencies. */
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/table.h"
+#include "weft/base/tensor.h"
+#include "weft/base/text.h"
 #include "weft/spectral.h"
 
 #include <math.h>

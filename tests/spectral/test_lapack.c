@@ -1,5 +1,8 @@
 /* test_lapack -- decompositions against their definitions and closed forms, and how LAPACK's refusals come back. */
 #include "spectral/lapack.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/random.h"
 #include "weft/spectral.h"
 
 #include <float.h>

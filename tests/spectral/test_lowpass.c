@@ -3,6 +3,11 @@
 #include "weft/spectral.h"
 
 #include "../support/handmade.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/pool.h"
+#include "weft/base/random.h"
+#include "weft/base/tensor.h"
 
 #include <complex.h>
 #include <float.h>

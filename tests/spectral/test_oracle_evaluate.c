@@ -1,6 +1,10 @@
 /* test_oracle_evaluate -- what smoothing does to ResNet20's answers, against the numeric oracle (../shared/oracle,
  * PyTorch in float64): low-pass and singular-value modulation of one stage, of all three, and of everything; the number
  * of correct images equal, the loss within 2e-5 or 1e-6 of itself, and the change of S_ratio. */
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/table.h"
+#include "weft/base/text.h"
 #include "weft/probe.h"
 #include "weft/spectral.h"
 

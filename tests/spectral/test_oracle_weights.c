@@ -1,5 +1,11 @@
 /* test_oracle_weights -- S_ratio, low-pass and singular-value modulation of trained ResNets against the numeric oracle
  * (../shared/oracle: NumPy in float64), and S_ratio's fast way against whole decompositions. */
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/table.h"
+#include "weft/base/tensor.h"
+#include "weft/base/text.h"
 #include "weft/spectral.h"
 
 #include <jansson.h>

@@ -2,6 +2,14 @@
 #include "weft/spectral.h"
 
 #include "../support/handmade.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/memory.h"
+#include "weft/base/pool.h"
+#include "weft/base/random.h"
+#include "weft/base/table.h"
+#include "weft/base/task.h"
+#include "weft/base/text.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -2,6 +2,11 @@
 #include "weft/spectral.h"
 
 #include "../support/handmade.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/memory.h"
+#include "weft/base/pool.h"
+#include "weft/base/tensor.h"
 
 #include <float.h>
 #include <math.h>

@@ -3,6 +3,7 @@
 #include "weft/spectral.h"
 
 #include "../support/handmade.h"
+#include "weft/base/error.h"
 
 #include <jansson.h>
 #include <math.h>

@@ -3,6 +3,12 @@
 
 #include "../support/handmade.h"
 #include "spectral/fourier.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/memory.h"
+#include "weft/base/random.h"
+#include "weft/base/table.h"
+#include "weft/base/text.h"
 
 #include <math.h>
 #include <setjmp.h>

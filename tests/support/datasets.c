@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "bytes.h"
+#include "weft/base/error.h"
 
 Dataset *dataset_given(const char *spec, uint64_t limit) {
     Error err = {0};

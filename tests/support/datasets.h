@@ -2,6 +2,7 @@
 #ifndef WEFT_TESTS_DATASETS_H
 #define WEFT_TESTS_DATASETS_H
 
+#include "weft/base/error.h"
 #include "weft/data.h"
 
 Dataset *dataset_given(const char *spec, uint64_t limit); /* fails the test where it cannot be loaded */

@@ -1,5 +1,11 @@
 /* describe -- a checkpoint as text. */
 #include "describe.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
+#include "weft/base/tensor.h"
+#include "weft/base/text.h"
 
 static void add_line(const CheckpointTensor *tensor, const uint8_t *data, uint64_t bytes, Str *out) {
     str_addf(out, "%s\t%s\t[", tensor->name, dtype_name(tensor->dtype));

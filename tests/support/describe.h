@@ -2,6 +2,9 @@
 #ifndef WEFT_TESTS_DESCRIBE_H
 #define WEFT_TESTS_DESCRIBE_H
 
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/text.h"
 #include "weft/format.h"
 
 /* One line a tensor: name, type, shape, its bytes in hexadecimal, separated by tabs. */

@@ -15,7 +15,12 @@
 
 #include "base/io.h"
 #include "bytes.h"
-#include "weft/base.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/hash.h"
+#include "weft/base/memory.h"
+#include "weft/base/random.h"
+#include "weft/base/text.h"
 
 enum { NAME_SIZE = 64, PATH_SIZE = 512, FDS = 1024, ROOT = 0, ALL_SUBSETS = 4 };
 static const size_t nowhere = SIZE_MAX, never = SIZE_MAX;

@@ -7,6 +7,11 @@
 #include <stdio.h>
 
 #include "graphs.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/random.h"
+#include "weft/base/tensor.h"
 
 /* ---- by hand ----------------------------------------------------------------------------------------------------- */
 

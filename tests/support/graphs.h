@@ -5,6 +5,7 @@
 #define WEFT_TESTS_GRAPHS_H
 
 #include "net/internal.h"
+#include "weft/base/tensor.h"
 
 /* A network of three input channels, without normalisation, that is being made. */
 typedef struct Making {

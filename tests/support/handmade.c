@@ -1,5 +1,11 @@
 /* handmade -- small networks made without a file. */
 #include "handmade.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/random.h"
+#include "weft/base/tensor.h"
+#include "weft/base/text.h"
 
 #include <assert.h>
 

@@ -2,7 +2,7 @@
  * (Graphs that make no sense are in tests/net/test_onnx.c: their weights load.) */
 #include "bytes.h"
 #include "hostile.h"
-#include "weft/base.h"
+#include "weft/base/text.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,9 @@
 /* images -- the network and images of tests/fixtures/make_quantise.py. */
 #include "images.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/tensor.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,6 +2,7 @@
 #ifndef WEFT_TESTS_IMAGES_H
 #define WEFT_TESTS_IMAGES_H
 
+#include "weft/base/tensor.h"
 #include "weft/data.h"
 #include "weft/net.h"
 

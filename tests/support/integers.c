@@ -1,5 +1,7 @@
 /* integers -- true integer arithmetic, plainly. */
 #include "integers.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -1,5 +1,7 @@
 /* oracle -- reading ../shared/oracle in tests. */
 #include "oracle.h"
+#include "weft/base/error.h"
+#include "weft/base/tensor.h"
 
 #include <math.h>
 #include <setjmp.h>

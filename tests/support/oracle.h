@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 
+#include "weft/base/tensor.h"
 #include "weft/format.h"
 #include "weft/net.h"
 

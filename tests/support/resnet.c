@@ -4,6 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/random.h"
 #include "weft/format.h"
 
 enum { TENSORS_MAX = 400 };

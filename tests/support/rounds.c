@@ -1,5 +1,6 @@
 /* rounds -- small progressive runs, for tests. */
 #include "rounds.h"
+#include "weft/base/error.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

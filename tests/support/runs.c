@@ -1,5 +1,11 @@
 /* runs -- small training runs and their folders, for tests. */
 #include "runs.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/pool.h"
+#include "weft/base/random.h"
+#include "weft/base/run.h"
+#include "weft/base/table.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -2,6 +2,8 @@
 #ifndef WEFT_TESTS_RUNS_H
 #define WEFT_TESTS_RUNS_H
 
+#include "weft/base/error.h"
+#include "weft/base/table.h"
 #include "weft/train.h"
 
 extern Network *runs_network; /* the sample's */

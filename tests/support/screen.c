@@ -16,7 +16,9 @@
 #include <utmp.h>
 #include <cmocka.h>
 
-#include "weft/base.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/task.h"
 
 Screen screen_start(const char *program, const char *how, const char *term, unsigned short rows,
                     unsigned short columns) {

@@ -10,6 +10,10 @@
 #include "net/engine/kernels/kernels.h"
 
 #include "trial.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/random.h"
+#include "weft/base/tensor.h"
 
 Error trial_error;
 

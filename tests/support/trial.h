@@ -6,6 +6,7 @@
 
 #include "graphs.h"
 #include "witness.h"
+#include "weft/base/error.h"
 
 enum { IMAGES = 3, CLASSES = 9, MANY_IMAGES = 70 }; /* many: more than one block in a piece of a pass */
 

@@ -7,6 +7,9 @@
 #include <string.h>
 
 #include "witness.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/tensor.h"
 
 static Error witness_error;
 

@@ -16,6 +16,9 @@
 #include <cmocka.h>
 
 #include "../support/disk.h"
+#include "weft/base/error.h"
+#include "weft/base/pool.h"
+#include "weft/base/table.h"
 
 enum { STEPS = 8, SAVE_EVERY = 3, RANDOM = 6 };
 static const char run_name[] = "runs/p"; /* below the disk's root: "runs" is made by the run, too */

@@ -16,6 +16,11 @@
 #include "../support/plain_mlp.h"
 #include "../support/runs.h"
 #include "../support/witness.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/pool.h"
+#include "weft/base/random.h"
+#include "weft/base/table.h"
 
 static Error test_error;
 

@@ -16,6 +16,13 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/memory.h"
+#include "weft/base/pool.h"
+#include "weft/base/random.h"
+#include "weft/base/run.h"
+#include "weft/base/table.h"
 #include "weft/probe.h"
 #include "../support/runs.h"
 #include "../support/witness.h"

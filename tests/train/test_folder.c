@@ -18,6 +18,10 @@
 
 #include "../support/handmade.h"
 #include "../support/runs.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/run.h"
+#include "weft/base/text.h"
 
 /* ---- damage and changes ------------------------------------------------------------------------------------------ */
 

@@ -12,6 +12,12 @@
 #include <cmocka.h>
 
 #include "../support/oracle.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/memory.h"
+#include "weft/base/pool.h"
+#include "weft/base/random.h"
+#include "weft/base/tensor.h"
 
 enum { ROWS = 5, COLUMNS = 7, WEIGHTS = ROWS * COLUMNS, COUNT = WEIGHTS + ROWS, STEPS = 30 };
 static const ParameterBlock blocks[] = {{0, ROWS, COLUMNS}, {WEIGHTS, ROWS, 1}};

@@ -15,6 +15,12 @@
 
 #include "../support/rounds.h"
 #include "train/internal.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
+#include "weft/base/pool.h"
+#include "weft/base/random.h"
+#include "weft/base/tensor.h"
 #include "weft/probe.h"
 #include "weft/spectral.h"
 

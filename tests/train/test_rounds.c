@@ -14,6 +14,10 @@
 
 #include "../support/rounds.h"
 #include "train/internal.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/pool.h"
+#include "weft/base/text.h"
 
 /* ---- who watches ------------------------------------------------------------------------------------------------- */
 

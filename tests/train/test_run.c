@@ -18,6 +18,12 @@
 
 #include "../support/handmade.h"
 #include "../support/runs.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/pool.h"
+#include "weft/base/table.h"
+#include "weft/base/task.h"
+#include "weft/base/tensor.h"
 
 /* ---- resuming ---------------------------------------------------------------------------------------------------- */
 

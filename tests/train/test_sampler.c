@@ -11,6 +11,9 @@
 #include <cmocka.h>
 
 #include "../support/handmade.h"
+#include "weft/base/error.h"
+#include "weft/base/fault.h"
+#include "weft/base/memory.h"
 
 enum { KERNELS = 24 * 10 + 8 * 24 };
 

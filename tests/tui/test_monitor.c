@@ -17,6 +17,9 @@
 #include <cmocka.h>
 
 #include "../support/screen.h"
+#include "weft/base/error.h"
+#include "weft/base/table.h"
+#include "weft/base/task.h"
 
 /* ---- the process that trains ------------------------------------------------------------------------------------- */
 

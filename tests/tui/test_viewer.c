@@ -21,6 +21,11 @@
 #include <cmocka.h>
 
 #include "../support/screen.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
+#include "weft/base/table.h"
+#include "weft/base/task.h"
 
 /* ---- the viewer's process ---------------------------------------------------------------------------------------- */
 

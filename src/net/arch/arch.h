@@ -5,6 +5,8 @@
 #define WEFT_NET_ARCH_H
 
 #include "net/internal.h"
+#include "weft/base/error.h"
+#include "weft/base/text.h"
 
 /* ---- names ------------------------------------------------------------------------------------------------------- */
 

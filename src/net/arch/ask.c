@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "net/arch/state.h"
+#include "weft/base/tensor.h"
+#include "weft/base/text.h"
 
 enum { NAME_MAX_LENGTH = 256 };
 

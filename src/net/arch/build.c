@@ -8,6 +8,9 @@
 #include <string.h>
 
 #include "net/arch/state.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/tensor.h"
 
 enum { OPS_MAX = 20000, OPTION_MAX = 1 << 16, CHANNELS_MAX = 1 << 20, NAME_MAX_LENGTH = 256 };
 

@@ -9,6 +9,11 @@
 #include <string.h>
 
 #include "net/arch/state.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/run.h"
+#include "weft/base/task.h"
+#include "weft/base/text.h"
 
 enum {
     MEMORY_MAX = 16 << 20,

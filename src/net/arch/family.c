@@ -3,6 +3,9 @@
 #include <string.h>
 
 #include "net/arch/state.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/text.h"
 
 /* ---- keeping ----------------------------------------------------------------------------------------------------- */
 

@@ -5,6 +5,9 @@
 #include <string.h>
 
 #include "net/arch/arch.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/text.h"
 
 /* ---- sorted names ------------------------------------------------------------------------------------------------ */
 

@@ -6,6 +6,9 @@
 #include <lua.h>
 
 #include "net/arch/arch.h"
+#include "weft/base/error.h"
+#include "weft/base/tensor.h"
+#include "weft/base/text.h"
 
 /* One run of a definition's forward. */
 typedef struct Build {

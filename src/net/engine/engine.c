@@ -3,6 +3,11 @@
 
 #include <string.h>
 
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/pool.h"
+#include "weft/base/size.h"
+
 /* ---- making ------------------------------------------------------------------------------------------------------ */
 
 /* Images whose maps share a worker's cache in an engine that keeps them. */

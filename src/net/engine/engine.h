@@ -11,6 +11,7 @@
 #define WEFT_NET_ENGINE_H
 
 #include "net/engine/plan.h"
+#include "weft/base/error.h"
 
 enum { PIECES_MAX = 16 };
 

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "weft/base/pool.h"
+
 /* ---- maps -------------------------------------------------------------------------------------------------------- */
 
 void view_clear_border(const View *view) {

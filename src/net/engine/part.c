@@ -5,6 +5,9 @@
 
 #include <string.h>
 
+#include "weft/base/error.h"
+#include "weft/base/tensor.h"
+
 /* ---- where networks differ --------------------------------------------------------------------------------------- */
 
 static bool same_tensor(const Network *a, int in_a, const Network *b, int in_b) {

@@ -1,5 +1,7 @@
 /* pass -- a whole backward pass: forward, losses and gradients piece by piece, then the pieces' sums. */
 #include "net/engine/engine.h"
+#include "weft/base/error.h"
+#include "weft/base/pool.h"
 
 /* ---- pieces ------------------------------------------------------------------------------------------------------ */
 

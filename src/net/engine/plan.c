@@ -3,6 +3,10 @@
 
 #include <string.h>
 
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/size.h"
+
 /* The graph as the planner sees it; arrays have one entry per operation. */
 typedef struct Planner {
     const Graph *graph;

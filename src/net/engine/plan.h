@@ -13,6 +13,7 @@
 
 #include "net/internal.h"
 #include "net/engine/kernels/kernels.h"
+#include "weft/base/error.h"
 
 typedef enum StepKind {
     STEP_INPUT,

@@ -1,5 +1,7 @@
 /* plan_backward -- which gradients a backward pass needs, in what order they come together, and where they lie. */
 #include "net/engine/plan.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
 
 /* ---- windows ----------------------------------------------------------------------------------------------------- */
 

@@ -3,6 +3,10 @@
 
 #include <math.h>
 
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/size.h"
+
 /* What one operation works on; maps are channels x height x width. */
 typedef struct Work {
     const Network *network;

@@ -13,6 +13,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "weft/base/pool.h"
+
 size_t stage_end(const Plan *plan, size_t first) {
     size_t end = first + 1;
     while (end < plan->step_count && !plan->steps[end].training) end++;

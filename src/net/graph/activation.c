@@ -1,7 +1,7 @@
 /* activation -- the functions of one value, and their derivatives, as PyTorch defines them. */
 #include <math.h>
 
-#include "weft/graph.h"
+#include "weft/net/graph.h"
 
 static double sigmoid(double x) {
     return x >= 0 ? 1 / (1 + exp(-x)) : exp(x) / (1 + exp(x));

@@ -1,9 +1,12 @@
 /* graph -- operations over named tensors: the table of operations, building, sharing, comparing. */
-#include "weft/graph.h"
+#include "weft/net/graph.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
 
 /* ---- the table --------------------------------------------------------------------------------------------------- */
 
@@ -13,7 +16,7 @@ static const struct {
     OpClass class;
 } kinds[OP_COUNT] = {
 #define X(name, text, inputs, class) {text, inputs, CLASS_##class},
-#include "weft/ops.def"
+#include "weft/net/ops.def"
 #undef X
 };
 

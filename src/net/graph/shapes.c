@@ -1,5 +1,10 @@
 /* shapes -- what each operation makes of the maps it is given. */
-#include "weft/graph.h"
+#include "weft/base/error.h"
+#include "weft/net/graph.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 /* The largest height or width of a map, and the most channels: far beyond any network here, and small enough that the
  * product of two sizes fits 64 bits with room to spare. */

@@ -1,5 +1,9 @@
 /* table -- a graph as a table: what each operation does, gives and costs. */
 #include "net/internal.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/table.h"
+#include "weft/base/text.h"
 
 /* ---- cells ------------------------------------------------------------------------------------------------------- */
 

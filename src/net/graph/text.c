@@ -14,6 +14,9 @@
 #include <string.h>
 
 #include "net/internal.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/text.h"
 
 enum { OPS_MOST = 1 << 16, WORD_MOST = 3 * 4096 + 64 /* a tensor's name, escaped */ };
 

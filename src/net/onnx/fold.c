@@ -5,6 +5,10 @@
 #include <math.h>
 #include <string.h>
 
+#include "weft/base/dtype.h"
+#include "weft/base/memory.h"
+#include "weft/base/tensor.h"
+
 static bool is(const OnnxNode *node, const char *type) {
     return strcmp(node->type, type) == 0;
 }

@@ -5,6 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/size.h"
+#include "weft/base/tensor.h"
+#include "weft/base/text.h"
+
 static bool is(const OnnxNode *node, const char *type) {
     return strcmp(node->type, type) == 0;
 }

@@ -10,6 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/tensor.h"
+#include "weft/base/text.h"
+
 /* ---- what is needed, and its order ------------------------------------------------------------------------------- */
 
 enum { NEW, OPEN, DONE };

@@ -11,6 +11,12 @@
 #include <math.h>
 #include <string.h>
 
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/tensor.h"
+#include "weft/base/text.h"
+
 typedef struct Match {
     Network *network;     /* whose tensors are used */
     const Network *model; /* the ONNX file: its graph, its own tensors */

@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "weft/base/memory.h"
+#include "weft/base/text.h"
+
 /* ---- modules ----------------------------------------------------------------------------------------------------- */
 
 static void copy_part(char out[OP_NAME_SIZE], size_t *length, const char *part, size_t size) {

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "weft/base/dtype.h"
+
 static bool is(const OnnxNode *node, const char *type) {
     return strcmp(node->type, type) == 0;
 }

@@ -8,7 +8,9 @@
 #define WEFT_NET_ONNX_H
 
 #include "net/internal.h"
-#include "weft/onnx.h"
+#include "weft/base/error.h"
+#include "weft/base/tensor.h"
+#include "weft/format/onnx.h"
 
 enum {
     SAMPLES = 48,       /* points at which a function of one value is known */

@@ -3,7 +3,10 @@
  * takes the images as they were normalised.
  */
 #include "net/internal.h"
-#include "weft/onnx.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/format/onnx.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -5,6 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/text.h"
+
 bool converter_take(Converter *c, uint64_t bytes) {
     c->taken += bytes;
     return c->taken <= c->room ||

@@ -1,5 +1,7 @@
 /* apropos -- searches all help. */
 #include "../session.h"
+#include "weft/base/error.h"
+#include "weft/base/text.h"
 
 static bool run(Session *session, const Args *args, Result *result, Error *err) {
     (void)session;

@@ -2,6 +2,9 @@
 #include <signal.h>
 
 #include "../session.h"
+#include "weft/base/error.h"
+#include "weft/base/task.h"
+#include "weft/base/text.h"
 #include "weft/tui.h"
 
 enum { WAIT = 1000 /* ms */ };

@@ -1,5 +1,7 @@
 /* distance -- how far two networks are apart, per layer. */
 #include "../session.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
 #include "weft/spectral.h"
 
 static bool run(Session *session, const Args *args, Result *result, Error *err) {

@@ -4,6 +4,10 @@
 
 #include "../attack_options.h"
 #include "../report.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/table.h"
+#include "weft/base/text.h"
 #include "weft/probe.h"
 
 /* ---- running ----------------------------------------------------------------------------------------------------- */

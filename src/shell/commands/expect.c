@@ -1,5 +1,7 @@
 /* expect -- a check in a script: ends it where a Lua expression is false. */
 #include "../session.h"
+#include "weft/base/error.h"
+#include "weft/base/text.h"
 
 static bool run(Session *session, const Args *args, Result *result, Error *err) {
     (void)result;

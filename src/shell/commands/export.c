@@ -2,6 +2,10 @@
 #include <string.h>
 
 #include "../chart_options.h"
+#include "weft/base/error.h"
+#include "weft/base/save.h"
+#include "weft/base/table.h"
+#include "weft/base/text.h"
 
 static const struct {
     const char *extension;

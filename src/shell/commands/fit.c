@@ -3,6 +3,8 @@
 
 #include "../train_options.h"
 #include "../training.h"
+#include "weft/base/error.h"
+#include "weft/base/text.h"
 
 /* Channels of the stages: W,W,..., or W for W, 2W, 4W, ..., of which a family takes as many as it has stages. */
 static bool parse_widths(const char *text, ArchitectureRequest *request, Error *err) {

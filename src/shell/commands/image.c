@@ -3,6 +3,10 @@
 #include <math.h>
 
 #include "../attack_options.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/table.h"
+#include "weft/base/text.h"
 #include "weft/probe.h"
 
 /* The image as a network sees it, and as bytes. */

@@ -2,6 +2,8 @@
 #include <math.h>
 
 #include "../explore.h"
+#include "weft/base/error.h"
+#include "weft/base/text.h"
 
 static bool read_path(const Session *session, const Args *args, Path *path, Error *err) {
     *path = (Path){.points = (size_t)args_integer(args, "points"),

@@ -1,5 +1,8 @@
 /* jobs -- the runs that were started in the background. */
 #include "../session.h"
+#include "weft/base/error.h"
+#include "weft/base/table.h"
+#include "weft/base/text.h"
 
 static bool add_job(Table *table, int64_t number, const char *folder, Error *err) {
     Job job;

@@ -1,5 +1,6 @@
 /* kernels -- the filters of a layer. */
 #include "../session.h"
+#include "weft/base/error.h"
 #include "weft/spectral.h"
 
 static bool run(Session *session, const Args *args, Result *result, Error *err) {

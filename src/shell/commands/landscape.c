@@ -1,5 +1,7 @@
 /* landscape -- loss and error around a network, or on the plane through three. */
 #include "../explore.h"
+#include "weft/base/error.h"
+#include "weft/base/text.h"
 
 static bool through_networks(const Session *session, const Args *args, Landscape *landscape, Error *err) {
     _Static_assert((int)LANDSCAPE_MARKS_MOST <= (int)CHART_MARKS_MAX, "a chart has room for all networks");

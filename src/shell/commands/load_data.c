@@ -2,6 +2,9 @@
 #include <string.h>
 
 #include "../session.h"
+#include "weft/base/error.h"
+#include "weft/base/table.h"
+#include "weft/base/text.h"
 
 /* The flags belong to the specification: so a run that opens its data again does it in the same way. */
 static bool full_spec(const Args *args, Str *out, Error *err) {

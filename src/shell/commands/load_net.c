@@ -1,5 +1,8 @@
 /* load net -- a checkpoint into the workspace. */
 #include "../session.h"
+#include "weft/base/error.h"
+#include "weft/base/table.h"
+#include "weft/base/text.h"
 
 static Table *network_summary(const char *name, const Network *network, Error *err) {
     size_t convolutions = 0;

@@ -2,6 +2,10 @@
 #include <string.h>
 
 #include "../session.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/table.h"
+#include "weft/base/text.h"
 
 static Table *summary(const char *name, const Predictor *p, Error *err) {
     Table *table = table_new(err);

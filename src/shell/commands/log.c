@@ -3,6 +3,10 @@
 #include <string.h>
 
 #include "../session.h"
+#include "weft/base/error.h"
+#include "weft/base/run.h"
+#include "weft/base/table.h"
+#include "weft/base/text.h"
 
 /* What the command shows of a log, which it takes over: columns with values; with --accuracy the evaluations. */
 static bool take_log(const Args *args, Table *log, Result *result, Error *err) {

@@ -1,5 +1,7 @@
 /* lowpass -- Gaussian low-pass of convolution kernels. */
 #include "../session.h"
+#include "weft/base/error.h"
+#include "weft/base/task.h"
 #include "weft/spectral.h"
 
 static Network *apply(const Network *network, const Args *args, const bool *chosen, const Task *task, Error *err) {

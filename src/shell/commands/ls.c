@@ -1,5 +1,8 @@
 /* ls -- the objects of the workspace. */
 #include "../session.h"
+#include "weft/base/error.h"
+#include "weft/base/table.h"
+#include "weft/base/text.h"
 
 static void describe(const Object *object, Table *table) {
     Str what = {0};

@@ -1,5 +1,7 @@
 /* mix -- a network between two others. */
 #include "../session.h"
+#include "weft/base/error.h"
+#include "weft/base/task.h"
 #include "weft/probe.h"
 
 /* Everything, or with layers chosen, by the user or by a sweep, only those. */

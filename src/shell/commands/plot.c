@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include "../chart_options.h"
+#include "weft/base/error.h"
+#include "weft/base/task.h"
 #include "weft/tui.h"
 
 static bool show_inline(Session *session, const Args *args, const Chart *chart) {

@@ -1,6 +1,8 @@
 /* progressive -- rounds of reconstruction, each of the best reconstruction of the one before. */
 #include "../rounds.h"
 #include "../train_options.h"
+#include "weft/base/error.h"
+#include "weft/base/text.h"
 
 static bool set_config(Session *session, const Args *args, TrainConfig *config, Error *err) {
     uint64_t kernels;

@@ -1,5 +1,8 @@
 /* quantise -- integers for the weights of a network or predictor, and levels for a network's activations. */
 #include "../session.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/task.h"
 #include "weft/probe.h"
 
 static Network *apply(const Network *network, const Args *args, const bool *chosen, const Task *task, Error *err) {

@@ -2,6 +2,8 @@
 #include <math.h>
 
 #include "../session.h"
+#include "weft/base/error.h"
+#include "weft/base/table.h"
 #include "weft/probe.h"
 
 /* How far the statistics moved: the root mean square over all channels, of the mean in units of the old deviation, and

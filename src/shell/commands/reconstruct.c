@@ -3,6 +3,9 @@
 #include <string.h>
 
 #include "../session.h"
+#include "weft/base/error.h"
+#include "weft/base/table.h"
+#include "weft/base/tensor.h"
 
 /* Squares of what was and of what changed, over the predicted layers. */
 static void measure(const Network *source, const Network *made, double *change, double *size) {

@@ -2,6 +2,10 @@
 #include <string.h>
 
 #include "../session.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/save.h"
+#include "weft/base/text.h"
 
 static bool run(Session *session, const Args *args, Result *result, Error *err) {
     Str path = {0}, text = {0};

@@ -1,5 +1,6 @@
 /* rename -- another name for an object. */
 #include "../session.h"
+#include "weft/base/error.h"
 
 static bool run(Session *session, const Args *args, Result *result, Error *err) {
     (void)result;

@@ -1,6 +1,9 @@
 /* resume -- goes on with a training run from its folder. */
 #include "../explore.h"
 #include "../rounds.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/text.h"
 
 static bool in_background(Session *session, const Args *args, const char *folder, Result *result, Error *err) {
     TrainAbout about = {0};

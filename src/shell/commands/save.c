@@ -3,6 +3,9 @@
 #include <sys/stat.h>
 
 #include "../session.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/text.h"
 
 static bool save(const Object *object, const char *path, const Args *args, Error *err) {
     static const DType dtypes[] = {DTYPE_F32, DTYPE_F16, DTYPE_BF16};

@@ -3,6 +3,12 @@
 #include <string.h>
 
 #include "../session.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/table.h"
+#include "weft/base/tensor.h"
+#include "weft/base/text.h"
 
 static void shape_text(unsigned rank, const uint64_t *dim, Str *out) {
     for (unsigned i = 0; i < rank; i++) str_addf(out, "%s%llu", i ? "x" : "", (unsigned long long)dim[i]);

@@ -1,5 +1,6 @@
 /* spectrum -- singular values or frequencies of one layer. */
 #include "../session.h"
+#include "weft/base/error.h"
 #include "weft/spectral.h"
 
 static bool run(Session *session, const Args *args, Result *result, Error *err) {

@@ -1,5 +1,7 @@
 /* sratio -- share of energy in the larger half of the singular values. */
 #include "../session.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
 #include "weft/spectral.h"
 
 static bool run(Session *session, const Args *args, Result *result, Error *err) {

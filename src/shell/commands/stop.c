@@ -6,6 +6,10 @@
 #include <unistd.h>
 
 #include "../session.h"
+#include "weft/base/error.h"
+#include "weft/base/run.h"
+#include "weft/base/task.h"
+#include "weft/base/text.h"
 
 enum { PATIENCE = 15 /* s */ };
 

@@ -2,6 +2,10 @@
 #include <string.h>
 
 #include "../explore.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/task.h"
+#include "weft/base/text.h"
 
 /* A sweep of a command. */
 typedef struct Swept {

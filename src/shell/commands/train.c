@@ -1,6 +1,7 @@
 /* train -- a weight predictor for a network. */
 #include "../train_options.h"
 #include "../training.h"
+#include "weft/base/error.h"
 
 /* ---- configuration ----------------------------------------------------------------------------------------------- */
 

@@ -6,6 +6,9 @@
 #ifndef WEFT_ONNX_H
 #define WEFT_ONNX_H
 
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/text.h"
 #include "weft/format.h"
 
 typedef enum OnnxPlace { ONNX_RAW, ONNX_TYPED, ONNX_EXTERNAL } OnnxPlace;

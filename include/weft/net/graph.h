@@ -7,11 +7,14 @@
 #ifndef WEFT_GRAPH_H
 #define WEFT_GRAPH_H
 
-#include "weft/base.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "weft/base/error.h"
 
 typedef enum OpKind {
 #define X(name, text, inputs, class) OP_##name,
-#include "weft/ops.def"
+#include "weft/net/ops.def"
 #undef X
     OP_COUNT
 } OpKind;

@@ -7,6 +7,11 @@
 #ifndef WEFT_SURVEY_H
 #define WEFT_SURVEY_H
 
+#include "weft/base/error.h"
+#include "weft/base/run.h"
+#include "weft/base/table.h"
+#include "weft/base/task.h"
+#include "weft/base/text.h"
 #include "weft/probe.h"
 
 /* ---- surveys ----------------------------------------------------------------------------------------------------- */

@@ -1,0 +1,26 @@
+/* file -- files to read at any offset. */
+#ifndef WEFT_FILE_H
+#define WEFT_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weft/base/error.h"
+
+/* A file, or a block of memory in the place of one. Only regular files open. They are opened O_CLOEXEC|O_NONBLOCK and
+ * read with pread, never mapped. */
+typedef struct File File;
+File *file_open(const char *path, Error *err); /* STATUS_BAD_INPUT names the path */
+File *file_open_in(const char *folder, const char *basename, Error *err);
+File *file_memory(const char *name, const void *bytes, uint64_t size, Error *err); /* borrows `bytes` */
+void file_close(File *file);
+const char *file_name(const File *file); /* the path as the user gave it */
+uint64_t file_size(const File *file);
+/* Reads exactly `length` bytes from `offset`. STATUS_BAD_INPUT beyond the end and after a short read; its text starts
+ * with the name. */
+bool file_read(const File *file, uint64_t offset, void *out, uint64_t length, Error *err);
+/* The whole file as a NUL-terminated allocation of at most `limit` bytes (STATUS_LIMIT). */
+char *file_read_all(const char *path, uint64_t limit, size_t *length, Error *err);
+
+#endif

@@ -1,0 +1,43 @@
+/* map -- one function over independent points, and points whose numbers a run folder keeps. */
+#ifndef WEFT_MAP_H
+#define WEFT_MAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "weft/base/error.h"
+#include "weft/base/pool.h"
+#include "weft/base/run.h"
+#include "weft/base/task.h"
+
+/* Runs independent pieces. pool_run spreads the threads across the pieces. run_in_turn takes one piece after the other
+ * on the calling thread, each with all threads to itself. Other machines would be one more function of this kind. */
+typedef void Executor(size_t pieces, PieceFunction *piece, void *context);
+Executor run_in_turn;
+
+/* Evaluates every point, in parallel and expensive ones first (`cost` may be NULL), with progress. Stops at the first
+ * failure or cancellation. Of several failures it reports that of the point that comes first in this order (equal
+ * costs: the lower point), whatever the number of threads. A failure goes before a cancellation. */
+typedef bool PointFunction(void *context, size_t point, Error *err);
+bool map_points(size_t points, const double *cost, PointFunction *point, void *context, const char *what,
+                const Task *task, Error *err);
+
+/* Points that give numbers, which a run folder keeps as they come. */
+typedef struct Points {
+    size_t count, values;     /* points; numbers that each gives, at least 1 */
+    const char *const *names; /* of the numbers, "name (unit)" where there is one: the log's heading */
+    const double *cost;       /* relative; NULL: all equal */
+    bool (*evaluate)(void *context, size_t point, double *values, Error *err); /* from several threads at once */
+    void *context;
+    const char *what;   /* for progress */
+    Executor *executor; /* NULL: pool_run */
+} Points;
+/* Evaluates the points that are missing. `results` has count x values numbers, `done` has count marks. The caller fills
+ * both; marked points are left alone. With `run` (the caller's, locked), the points in its log.csv are taken from
+ * there, and every other point is added to it as soon as it is known. On failure or cancellation the finished points
+ * are marked and kept. The points that are running when a first cancellation comes are finished. STATUS_WRITE where all
+ * points went well but the log could not be written (every point tries again); STATUS_BAD_INPUT for another run's log.
+ */
+bool points_run(const Points *points, Run *run, double *results, bool *done, const Task *task, Error *err);
+
+#endif

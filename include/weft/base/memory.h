@@ -1,0 +1,37 @@
+/* memory -- every allocation of weft, and the limit on what one load may take.
+ *
+ * Ownership in the whole library: the results of X_new, X_open and X_load are freed with X_free or X_close, which
+ * accept NULL. Values that X_init prepares end with X_done. A `const` pointer that an accessor returns is borrowed: it
+ * lives as long as its owner.
+ */
+#ifndef WEFT_MEMORY_H
+#define WEFT_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weft/base/error.h"
+
+/* `count` zeroed objects of `size` bytes, 64-byte aligned. NULL and STATUS_LIMIT where the product overflows or memory
+ * is short. count == 0 gives a valid, empty allocation. Free with mem_free. */
+void *mem_alloc(uint64_t count, size_t size, Error *err);
+void mem_free(void *memory);
+
+/* Makes *array hold at least `need` objects of `size` bytes; it was allocated here or is NULL. It grows by half at
+ * least, and new room is zeroed. On failure *array and *capacity are unchanged. */
+bool mem_grow(void *array_address, size_t *capacity, uint64_t need, size_t size, Error *err);
+
+/* A copy of `text`, or of `length` bytes, NUL-terminated. */
+char *mem_copy_text(const char *text, Error *err);
+char *mem_copy_bytes(const void *bytes, size_t length, Error *err);
+
+/* The most that one load may take: the user's limit. Without one it is 75 % of the RAM or of the control group's limit,
+ * whichever is less. */
+uint64_t mem_budget(void);
+void mem_set_budget(uint64_t bytes); /* 0: back to the default */
+
+/* STATUS_LIMIT "loading WHAT needs 37.0 GiB, limit 16.0 GiB (set --max-memory)" where `bytes` is over the budget. */
+bool mem_admit(uint64_t bytes, const char *what, Error *err);
+
+#endif
