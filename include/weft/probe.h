@@ -143,12 +143,26 @@ void attack_notes(Table *table, const Attack *attack);
 
 /* ---- corruptions ------------------------------------------------------------------------------------------------- */
 
-/* One row for each kind and severity of `choice`: corruption, severity, images, correct, accuracy (%), top5 (%; where
- * there are more than 10 classes), loss; of dataset_corrupt(clean, kind, severity, seed). Where there are several rows,
- * notes: ood_accuracy, the mean accuracy (%) over all rows, and each kind's mean accuracy by its name. One corrupted
- * dataset at a time is in memory. Fails as evaluate_run and dataset_corrupt do. */
+/* What corrupted images leave of a network. */
+typedef struct CorruptionScores {
+    CorruptionChoice choice;
+    unsigned classes;
+    Evaluation *evaluations; /* of each kind, each severity: kind by kind */
+    size_t count;
+    double kind_accuracy[CORRUPTION_COUNT]; /* of the chosen kinds: the mean (%) over the severities */
+    double accuracy; /* OOD accuracy, the mean (%) over all kinds and severities; NaN where images have no logits */
+} CorruptionScores;
+/* Runs `network` on dataset_corrupt(clean, kind, severity, seed) for each kind and severity of `choice`. One corrupted
+ * dataset at a time is in memory. Fails as evaluate_run and dataset_corrupt do; free with corruption_scores_done. */
+bool corruption_run(const Network *network, const Dataset *clean, const CorruptionChoice *choice, uint64_t seed,
+                    const Task *task, CorruptionScores *out, Error *err);
+void corruption_scores_done(CorruptionScores *scores);
+/* corruption_run as a table, one row for each kind and severity: corruption, severity, images, correct, accuracy (%),
+ * top5 (%; where there are more than 10 classes), loss. Where there are several rows, notes: ood_accuracy, and each
+ * kind's mean accuracy by its name. */
 Table *corruption_table(const Network *network, const Dataset *clean, const CorruptionChoice *choice, uint64_t seed,
                         const Task *task, Error *err);
+
 /* ---- quantisation ------------------------------------------------------------------------------------------------ */
 
 /* How the range of an activation is found: all of it; between the 0.01th and 99.99th percentile; the part of it, scaled

@@ -2,6 +2,7 @@
  * modulation, distances.
  *
  * A layer's weight is taken as the matrix of layer_matrix: c_out rows by c_in/groups*k*k columns for a convolution.
+ * An analysis fills a struct, which other code reads; its *_table is made of that struct.
  * Every *_table returns a finished Table with no "command" note (the shell adds that); every *_apply returns a new
  * network and changes nothing. `chosen` marks layers as layer_select does (network->layer_count entries).
  */
@@ -23,14 +24,44 @@ bool spectral_singular_values(const float *matrix, size_t rows, size_t columns, 
  * for an all-zero matrix or K < 2. STATUS_BAD_INPUT where a weight is not finite. */
 bool spectral_sratio(const float *matrix, size_t rows, size_t columns, double *ratio, double *energy, Error *err);
 
-/* One network: columns layer, rows, columns, K, s_ratio, energy; notes "layers" (their number), "mean",
- * "mean_last_half" (over the layers from floor(L/2) on). The means count the convolutions among the chosen layers, as
- * the paper does, which a note "means" says; all layers where none of them is one. With `versus`: matched by layer
- * name: layer, s_ratio, s_ratio_vs, difference (versus - network); the same means, also with "_vs" and "_difference"
- * behind their names, and "mean_last_half_paper_difference" (2/L times the sum over the last half, as the paper has
- * it); layers found in one network only, or with another shape, are named in the note "unmatched". Layers without a
- * ratio (NaN) are left out of L and the means and named in the note "skipped", those with weights that are not finite
- * among them. STATUS_USAGE where no layer is chosen or matched. */
+/* What S_ratio is of one layer, or of a layer in two networks. */
+typedef struct SratioLayer {
+    const char *name;     /* borrowed from the first network */
+    size_t rows, columns; /* of its matrix */
+    double ratio, energy; /* NaN where there is none */
+    double ratio_vs;      /* in the second network; NaN where there is none */
+    const char *fault;    /* why a ratio is missing; NULL where none is */
+    bool counted;         /* for the means, where no ratio is missing */
+} SratioLayer;
+/* Over the L layers that count; NaN where none does. */
+typedef struct SratioMeans {
+    double all, last_half;  /* the last half: from floor(L/2) on */
+    double last_half_paper; /* 2/L times the sum over the last half, as the paper has it */
+} SratioMeans;
+typedef struct Sratio {
+    SratioLayer *layers;
+    size_t count, convolutions; /* of these so many are convolutions */
+    bool versus;                /* of two networks */
+    SratioMeans mean;
+    SratioMeans mean_vs, difference; /* with `versus`; difference: versus - network */
+    Str unmatched;                   /* layers of one network only, or with another shape; "" where there are none */
+} Sratio;
+/* The chosen layers of `network` or, where `versus` is not NULL, those matched by name in both. The means count the
+ * convolutions among them, as the paper does; all layers where none of them is one. With `versus` all three means are
+ * over the same layers. STATUS_USAGE where no layer is chosen or matched. Borrows the network's names; free with
+ * sratio_done. */
+bool sratio_measure(const Network *network, const Network *versus, const bool *chosen, const Task *task, Sratio *out,
+                    Error *err);
+void sratio_done(Sratio *sratio);
+double sratio_difference(const SratioLayer *layer); /* ratio_vs - ratio */
+/* sratio_measure as a table. One network: columns layer, rows, columns, K, s_ratio, energy; notes "layers" (their
+ * number), "mean", "mean_last_half" (over the layers from floor(L/2) on). The means count the convolutions among the
+ * chosen layers, as the paper does, which a note "means" says; all layers where none of them is one. With `versus`:
+ * matched by layer name: layer, s_ratio, s_ratio_vs, difference (versus - network); the same means, also with "_vs" and
+ * "_difference" behind their names, and "mean_last_half_paper_difference" (2/L times the sum over the last half, as the
+ * paper has it); layers found in one network only, or with another shape, are named in the note "unmatched". Layers
+ * without a ratio (NaN) are left out of L and the means and named in the note "skipped", those with weights that are
+ * not finite among them. STATUS_USAGE where no layer is chosen or matched. */
 Table *sratio_table(const Network *network, const Network *versus, const bool *chosen, const Task *task, Error *err);
 
 /* fft == false: index (from 1), sigma, energy_fraction (cumulative); notes rows, columns, energy, s_ratio. fft: mode,
@@ -58,9 +89,28 @@ Network *lowpass_apply(const Network *network, double cutoff, LowpassMode mode, 
 Network *svscale_apply(const Network *network, double factor, unsigned last, const bool *chosen, const char *command,
                        const Task *task, Error *err);
 
-/* Per layer matched by name: layer, mean_abs (mean |w - v|), rms, relative (||w-v||_F / ||w||_F), cosine; last row
- * "all". Layers with weights that are not finite have no row and are named in the note "skipped". Layers in one only,
- * or with other shapes, are named in the note "unmatched" with the reason. */
+/* How far two tensors' weights w and v are apart; NaN where there are none. */
+typedef struct WeightDistance {
+    double mean_abs, rms; /* of w - v */
+    double relative;      /* ||w - v||_F / ||w||_F; NaN where w is zero */
+    double cosine;        /* NaN where one is zero */
+} WeightDistance;
+typedef struct LayerDistance {
+    const char *name; /* borrowed from the first network */
+    WeightDistance distance;
+} LayerDistance;
+typedef struct WeightDistances {
+    LayerDistance *layers; /* those whose weights are all finite */
+    size_t count, matched; /* matched: with the others */
+    WeightDistance all;    /* over all weights of `layers` */
+    Str skipped;           /* layers with weights that are not finite, and why; "" where there are none */
+    Str unmatched;         /* as in Sratio */
+} WeightDistances;
+/* The chosen layers of `a`, matched by name in both. STATUS_USAGE where none is. Free with distances_done. */
+bool distance_measure(const Network *a, const Network *b, const bool *chosen, WeightDistances *out, Error *err);
+void distances_done(WeightDistances *distances);
+/* distance_measure as a table: layer, mean_abs, rms, relative, cosine; last row "all". Notes: layers (matched),
+ * skipped, unmatched. */
 Table *distance_table(const Network *a, const Network *b, const bool *chosen, Error *err);
 
 /* The filters of one layer: filter (output), channel, row, column, weight (one row per weight). The kernels of a layer

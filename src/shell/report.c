@@ -1,9 +1,6 @@
 /* report -- see report.h. */
 #include "report.h"
 
-#include <math.h>
-#include <stdlib.h>
-
 #include "weft/base/error.h"
 #include "weft/base/table.h"
 #include "weft/base/task.h"
@@ -27,11 +24,10 @@ bool report_measure(const Network *network, const Dataset *data, uint64_t seed, 
                     double values[REPORT_VALUES], Error *err) {
     CorruptionChoice all;
     if (!corruption_choose("all", &all, err)) return false;
-    Table *corrupted = corruption_table(network, data, &all, seed, task, err);
-    if (!corrupted) return false;
-    const char *ood = table_get_note(corrupted, "ood_accuracy");
-    values[0] = ood ? strtod(ood, NULL) : NAN;
-    table_free(corrupted);
+    CorruptionScores corrupted;
+    if (!corruption_run(network, data, &all, seed, task, &corrupted, err)) return false;
+    values[0] = corrupted.accuracy;
+    corruption_scores_done(&corrupted);
     for (int kind = 0; kind < ATTACK_COUNT; kind++) {
         const Attack attack = {.kind = (AttackKind)kind, .epsilon = REPORT_EPS, .steps = REPORT_STEPS};
         Evaluation evaluation;

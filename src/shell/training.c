@@ -117,17 +117,26 @@ static void add_row(Table *table, const char *name, const TrainResults *results,
     table_real(table, r->seconds);
 }
 
-/* Mean and sample standard deviation of the trials, as the paper's tables have them. */
-static void add_statistics(Table *table, const char *column, const TrainResults *results) {
-    Spread spread = {0};
+static void note_spread(Table *table, const char *column, const Spread *spread) {
     char key[64];
-    for (size_t i = 0; i < results->count; i++)
-        if (!results->trial[i].partial) spread_add(&spread, table_number(table, column, i));
-    if (spread.count < 1 || isnan(spread.mean)) return;
+    if (spread->count < 1 || isnan(spread->mean)) return;
     snprintf(key, sizeof key, "%s_mean", column);
-    table_note(table, key, "%.9g", spread.mean);
+    table_note(table, key, "%.9g", spread->mean);
     snprintf(key, sizeof key, "%s_std", column);
-    table_note(table, key, "%.9g", spread_deviation(&spread));
+    table_note(table, key, "%.9g", spread_deviation(spread));
+}
+
+/* Mean and sample standard deviation of the trials, as the paper's tables have them. */
+static void add_statistics(Table *table, const TrainResults *results) {
+    Spread accuracy = {0}, recon = {0};
+    for (size_t i = 0; i < results->count; i++) {
+        const TrainResult *trial = &results->trial[i];
+        if (trial->partial) continue;
+        spread_add(&accuracy, trial->accuracy);
+        spread_add(&recon, trial->predictor ? trial->recon : (double)NAN);
+    }
+    note_spread(table, "accuracy", &accuracy);
+    note_spread(table, "l_recon", &recon);
 }
 
 /* What --report full says of each trial, an allocation. */
@@ -167,8 +176,7 @@ static Table *results_table(const char *name, const TrainResults *results, const
     const TrainResult *best = &results->trial[results->best];
     if (results->trials > 1) {
         table_note(table, "best_trial", "%zu", results->best + 1);
-        add_statistics(table, "accuracy", results);
-        add_statistics(table, "l_recon", results);
+        add_statistics(table, results);
     }
     if (!isnan(best->best_accuracy)) table_note(table, "best_accuracy", "%.9g", best->best_accuracy);
     if (p) table_note(table, "cr_predicted", "%.9g", share((double)p->parameter_count, (double)p->weight_count));

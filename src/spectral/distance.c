@@ -37,57 +37,85 @@ static void sums_add(Sums *total, const Sums *sums) {
     total->product += sums->product;
 }
 
-static void add_row(Table *table, const char *name, const Sums *sums) {
-    double cosine = sums->product / (sqrt(sums->first) * sqrt(sums->second)); /* NaN for a zero vector */
-    table_text(table, name);
-    table_real(table, sums->absolute / sums->count);
-    table_real(table, sqrt(sums->square / sums->count));
-    table_real(table, sums->first > 0 ? sqrt(sums->square / sums->first) : NAN);
-    table_real(table, cosine > 1 ? 1 : cosine < -1 ? -1 : cosine);
+static WeightDistance distance_of(const Sums *sums) {
+    const double cosine = sums->product / (sqrt(sums->first) * sqrt(sums->second)); /* NaN for a zero vector */
+    return (WeightDistance){.mean_abs = sums->absolute / sums->count,
+                            .rms = sqrt(sums->square / sums->count),
+                            .relative = sums->first > 0 ? sqrt(sums->square / sums->first) : NAN,
+                            .cosine = cosine > 1    ? 1
+                                      : cosine < -1 ? -1
+                                                    : cosine};
 }
 
-/* Adds the rows; layers with weights that are not finite have none, and are listed. */
-static void add_rows(Table *table, const Network *a, const Network *b, const LayerPair *pairs, size_t count,
-                     Str *skipped) {
+/* Layers with weights that are not finite have no distance, and are listed. */
+static bool measure_pairs(const Network *a, const Network *b, const LayerPair *pairs, WeightDistances *out,
+                          Error *err) {
     Sums total = {0};
-    for (size_t i = 0; i < count; i++) {
+    if (!(out->layers = mem_alloc(out->matched, sizeof *out->layers, err))) return false;
+    for (size_t i = 0; i < out->matched; i++) {
         const char *name = a->layers[pairs[i].a].name;
         const Tensor *first = layer_weight(a, &a->layers[pairs[i].a]);
         const Tensor *second = layer_weight(b, &b->layers[pairs[i].b]);
         const char *fault = layers_fault(first), *other = layers_fault(second);
         if (fault || other) {
-            layers_list(skipped, name, fault ? fault : other);
+            layers_list(&out->skipped, name, fault ? fault : other);
             continue;
         }
-        Sums sums = sums_of(first->data, second->data, first->count);
-        add_row(table, name, &sums);
+        const Sums sums = sums_of(first->data, second->data, first->count);
+        out->layers[out->count++] = (LayerDistance){name, distance_of(&sums)};
         sums_add(&total, &sums);
     }
-    add_row(table, "all", &total);
+    out->all = distance_of(&total);
+    return str_ok(&out->skipped, err);
 }
 
-Table *distance_table(const Network *a, const Network *b, const bool *chosen, Error *err) {
-    size_t count = 0;
-    Str unmatched = {0}, skipped = {0};
-    Table *table = NULL;
-    LayerPair *pairs = layers_match(a, b, chosen, false, &count, &unmatched, err);
-    if (!pairs) goto out;
-    table = table_new(err);
-    if (!table) goto out;
+bool distance_measure(const Network *a, const Network *b, const bool *chosen, WeightDistances *out, Error *err) {
+    *out = (WeightDistances){0};
+    LayerPair *pairs = layers_match(a, b, chosen, false, &out->matched, &out->unmatched, err);
+    const bool done = pairs && measure_pairs(a, b, pairs, out, err);
+    mem_free(pairs);
+    if (!done) distances_done(out);
+    return done;
+}
+
+void distances_done(WeightDistances *distances) {
+    mem_free(distances->layers);
+    str_done(&distances->skipped);
+    str_done(&distances->unmatched);
+    *distances = (WeightDistances){0};
+}
+
+/* ---- the table --------------------------------------------------------------------------------------------------- */
+
+static void add_row(Table *table, const char *name, const WeightDistance *distance) {
+    table_text(table, name);
+    table_real(table, distance->mean_abs);
+    table_real(table, distance->rms);
+    table_real(table, distance->relative);
+    table_real(table, distance->cosine);
+}
+
+static Table *table_of(const WeightDistances *distances, Error *err) {
+    Table *table = table_new(err);
+    if (!table) return NULL;
     table_column(table, "layer", "", COLUMN_TEXT);
     table_column(table, "mean_abs", "", COLUMN_REAL);
     table_column(table, "rms", "", COLUMN_REAL);
     table_column(table, "relative", "", COLUMN_REAL);
     table_column(table, "cosine", "", COLUMN_REAL);
-    add_rows(table, a, b, pairs, count, &skipped);
-    if (skipped.failed) table->failed = true;
-    table_note(table, "layers", "%zu", count);
-    if (skipped.length > 0) table_note(table, "skipped", "%s", str_text(&skipped));
-    if (unmatched.length > 0) table_note(table, "unmatched", "%s", str_text(&unmatched));
-    table = table_finish(table, err);
-out:
-    mem_free(pairs);
-    str_done(&unmatched);
-    str_done(&skipped);
+    for (size_t i = 0; i < distances->count; i++)
+        add_row(table, distances->layers[i].name, &distances->layers[i].distance);
+    add_row(table, "all", &distances->all);
+    table_note(table, "layers", "%zu", distances->matched);
+    if (distances->skipped.length > 0) table_note(table, "skipped", "%s", str_text(&distances->skipped));
+    if (distances->unmatched.length > 0) table_note(table, "unmatched", "%s", str_text(&distances->unmatched));
+    return table_finish(table, err);
+}
+
+Table *distance_table(const Network *a, const Network *b, const bool *chosen, Error *err) {
+    WeightDistances distances;
+    if (!distance_measure(a, b, chosen, &distances, err)) return NULL;
+    Table *table = table_of(&distances, err);
+    distances_done(&distances);
     return table;
 }

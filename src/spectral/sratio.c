@@ -57,7 +57,7 @@ out:
     return done;
 }
 
-/* ---- the tables -------------------------------------------------------------------------------------------------- */
+/* ---- a network's layers, or two networks' ------------------------------------------------------------------------ */
 
 typedef struct Measure {
     const Network *network;
@@ -99,171 +99,112 @@ static const char *why_no_ratio(const Measure *measure) {
     return measure->rows < 2 || measure->columns < 2 ? "fewer than 2 singular values" : "all weights are zero";
 }
 
-/* Notes mean and mean_last_half, each with `suffix`, over the L values that are numbers; the last half are those from
- * floor(L/2) on. `paper`: also mean_last_half_paper, for which the paper multiplies their sum by 2/L, also where L is
- * odd; a share would then come out above 1, so it is for differences only. */
-static void note_means(Table *table, const char *suffix, bool paper, const double *values, size_t count) {
-    double sum = 0, last_sum = 0;
-    size_t numbers = 0, seen = 0, last = 0;
-    Str key = {0};
-    for (size_t i = 0; i < count; i++) numbers += isnan(values[i]) ? 0 : 1;
-    for (size_t i = 0; i < count; i++) {
-        if (isnan(values[i])) continue;
-        sum += values[i];
-        if (seen++ < numbers / 2) continue;
-        last_sum += values[i];
-        last++;
-    }
-    const struct {
-        const char *name;
-        double value;
-    } means[] = {{"mean", sum / (double)numbers},
-                 {"mean_last_half", last_sum / (double)last},
-                 {"mean_last_half_paper", 2 * last_sum / (double)numbers}};
-    for (size_t i = 0; numbers > 0 && i < (paper ? 3 : 2); i++) {
-        key.length = 0;
-        str_addf(&key, "%s%s", means[i].name, suffix);
-        table_note(table, str_text(&key), "%.9g", means[i].value);
-    }
-    if (key.failed && table) table->failed = true;
-    str_done(&key);
+/* The layers whose ratios are all there and count for the means. */
+static bool complete(const Sratio *sratio, const SratioLayer *layer) {
+    return layer->counted && !isnan(layer->ratio) && (!sratio->versus || !isnan(layer->ratio_vs));
 }
 
-static void note_list(Table *table, const char *key, Str *list) {
-    if (list->length > 0) table_note(table, key, "%s", str_text(list));
-    if (list->failed && table) table->failed = true;
-    str_done(list);
+static double first_of(const SratioLayer *layer) {
+    return layer->ratio;
+}
+
+static double second_of(const SratioLayer *layer) {
+    return layer->ratio_vs;
+}
+
+double sratio_difference(const SratioLayer *layer) {
+    return layer->ratio_vs - layer->ratio;
+}
+
+/* Over the L complete layers; the last half are those from floor(L/2) on. */
+static SratioMeans means_of(const Sratio *sratio, double (*value)(const SratioLayer *)) {
+    double sum = 0, last_sum = 0;
+    size_t numbers = 0, seen = 0, last = 0;
+    for (size_t i = 0; i < sratio->count; i++) numbers += complete(sratio, &sratio->layers[i]);
+    if (numbers == 0) return (SratioMeans){NAN, NAN, NAN};
+    for (size_t i = 0; i < sratio->count; i++) {
+        const SratioLayer *layer = &sratio->layers[i];
+        if (!complete(sratio, layer)) continue;
+        sum += value(layer);
+        if (seen++ < numbers / 2) continue;
+        last_sum += value(layer);
+        last++;
+    }
+    return (SratioMeans){sum / (double)numbers, last_sum / (double)last, 2 * last_sum / (double)numbers};
 }
 
 /* The means count convolutions, as the paper's do; all layers where none of them is one. `step`: from one measure of a
- * layer to that of the next. Notes it where layers are not counted. */
-static bool *counted(Table *table, const Measure *measures, size_t step, size_t count, Error *err) {
+ * layer to that of the next. */
+static void count_convolutions(Sratio *sratio, const Measure *measures, size_t step) {
     size_t some = 0;
-    bool *marks = mem_alloc(count, sizeof *marks, err);
-    if (!marks) return NULL;
+    for (size_t i = 0; i < sratio->count; i++) {
+        sratio->layers[i].counted = layers_convolution(measures[i * step].network, measures[i * step].layer);
+        some += sratio->layers[i].counted;
+    }
+    for (size_t i = 0; some == 0 && i < sratio->count; i++) sratio->layers[i].counted = true;
+    sratio->convolutions = some;
+}
+
+/* `measures` holds a layer after the other, or pairs: network, versus, network, versus ... */
+static bool collect(Sratio *sratio, const Measure *measures, size_t count, Error *err) {
+    const size_t step = sratio->versus ? 2 : 1;
+    if (!(sratio->layers = mem_alloc(count, sizeof *sratio->layers, err))) return false;
+    sratio->count = count;
     for (size_t i = 0; i < count; i++) {
-        marks[i] = layers_convolution(measures[i * step].network, measures[i * step].layer);
-        some += marks[i];
+        const Measure *a = &measures[i * step], *b = a + step - 1;
+        sratio->layers[i] = (SratioLayer){.name = a->network->layers[a->layer].name,
+                                          .rows = a->rows,
+                                          .columns = a->columns,
+                                          .ratio = a->ratio,
+                                          .energy = a->energy,
+                                          .ratio_vs = sratio->versus ? b->ratio : (double)NAN,
+                                          .fault = why_no_ratio(isnan(a->ratio) ? a : b)};
     }
-    for (size_t i = 0; some == 0 && i < count; i++) marks[i] = true;
-    if (some > 0 && some < count) table_note(table, "means", "over the %zu convolutions", some);
-    return marks;
+    count_convolutions(sratio, measures, step);
+    sratio->mean = means_of(sratio, first_of);
+    sratio->mean_vs = means_of(sratio, second_of);
+    sratio->difference = means_of(sratio, sratio_difference);
+    return true;
 }
 
-static Table *one_table(const Measure *measures, size_t count, double *ratios, Error *err) {
-    Table *table = table_new(err);
-    Str skipped = {0};
-    bool *means = counted(table, measures, 1, count, err);
-    if (!means) {
-        table_free(table);
-        return NULL;
-    }
-    table_column(table, "layer", "", COLUMN_TEXT);
-    table_column(table, "rows", "", COLUMN_INTEGER);
-    table_column(table, "columns", "", COLUMN_INTEGER);
-    table_column(table, "K", "", COLUMN_INTEGER);
-    table_column(table, "s_ratio", "", COLUMN_REAL);
-    table_column(table, "energy", "", COLUMN_REAL);
-    for (size_t i = 0; i < count; i++) {
-        const Measure *measure = &measures[i];
-        const char *name = measure->network->layers[measure->layer].name;
-        size_t values = measure->rows < measure->columns ? measure->rows : measure->columns;
-        table_text(table, name);
-        table_integer(table, (int64_t)measure->rows);
-        table_integer(table, (int64_t)measure->columns);
-        table_integer(table, (int64_t)values);
-        table_real(table, measure->ratio);
-        table_real(table, measure->energy);
-        ratios[i] = means[i] ? measure->ratio : NAN;
-        if (isnan(measure->ratio)) layers_list(&skipped, name, why_no_ratio(measure));
-    }
-    table_note(table, "layers", "%zu", count);
-    mem_free(means);
-    note_means(table, "", false, ratios, count);
-    note_list(table, "skipped", &skipped);
-    return table_finish(table, err);
-}
-
-/* `measures` holds the pairs one after the other: network, versus, network, versus ... */
-static Table *versus_table(const Measure *measures, size_t pairs, Str *unmatched, double *ratios, Error *err) {
-    Table *table = table_new(err);
-    Str skipped = {0};
-    double *first = ratios, *second = ratios + pairs, *difference = ratios + 2 * pairs;
-    bool *means = counted(table, measures, 2, pairs, err);
-    if (!means) {
-        table_free(table);
-        return NULL;
-    }
-    table_column(table, "layer", "", COLUMN_TEXT);
-    table_column(table, "s_ratio", "", COLUMN_REAL);
-    table_column(table, "s_ratio_vs", "", COLUMN_REAL);
-    table_column(table, "difference", "", COLUMN_REAL);
-    for (size_t i = 0; i < pairs; i++) {
-        const Measure *a = &measures[2 * i], *b = a + 1;
-        const char *name = a->network->layers[a->layer].name;
-        difference[i] = b->ratio - a->ratio;
-        table_text(table, name);
-        table_real(table, a->ratio);
-        table_real(table, b->ratio);
-        table_real(table, difference[i]);
-        bool both = !isnan(difference[i]); /* all means are over the same layers */
-        if (!means[i]) difference[i] = NAN;
-        first[i] = both && means[i] ? a->ratio : NAN;
-        second[i] = both && means[i] ? b->ratio : NAN;
-        if (!both) layers_list(&skipped, name, why_no_ratio(isnan(a->ratio) ? a : b));
-    }
-    table_note(table, "layers", "%zu", pairs);
-    mem_free(means);
-    note_means(table, "", false, first, pairs);
-    note_means(table, "_vs", false, second, pairs);
-    note_means(table, "_difference", true, difference, pairs);
-    note_list(table, "skipped", &skipped);
-    note_list(table, "unmatched", unmatched);
-    return table_finish(table, err);
-}
-
-static Table *measure_one_network(const Network *network, const bool *chosen, const Task *task, Error *err) {
+static bool measure_network(const Network *network, const bool *chosen, const Task *task, Sratio *out, Error *err) {
     size_t count = 0;
-    Table *table = NULL;
-    Measure *measures = NULL;
-    double *ratios = NULL;
     size_t *layers = layers_chosen(network, chosen, false, &count, err);
-    if (layers) measures = mem_alloc(count, sizeof *measures, err);
-    if (measures) ratios = mem_alloc(count, sizeof *ratios, err);
-    if (!ratios) goto out;
-    for (size_t i = 0; i < count; i++) measures[i] = (Measure){.network = network, .whose = "", .layer = layers[i]};
-    if (measure_all(measures, count, task, err)) table = one_table(measures, count, ratios, err);
-out:
-    mem_free(ratios);
+    Measure *measures = layers ? mem_alloc(count, sizeof *measures, err) : NULL;
+    for (size_t i = 0; measures && i < count; i++)
+        measures[i] = (Measure){.network = network, .whose = "", .layer = layers[i]};
+    const bool done = measures && measure_all(measures, count, task, err) && collect(out, measures, count, err);
     mem_free(measures);
     mem_free(layers);
-    return table;
+    return done;
 }
 
-static Table *measure_both(const Network *network, const Network *versus, const bool *chosen, const Task *task,
-                           Error *err) {
+static bool measure_both(const Network *network, const Network *versus, const bool *chosen, const Task *task,
+                         Sratio *out, Error *err) {
     size_t count = 0;
-    Str unmatched = {0};
-    Table *table = NULL;
-    Measure *measures = NULL;
-    double *ratios = NULL;
-    LayerPair *pairs = layers_match(network, versus, chosen, false, &count, &unmatched, err);
-    if (pairs) measures = mem_alloc(2 * (uint64_t)count, sizeof *measures, err);
-    if (measures) ratios = mem_alloc(3 * (uint64_t)count, sizeof *ratios, err);
-    if (!ratios) goto out;
-    for (size_t i = 0; i < count; i++) {
+    LayerPair *pairs = layers_match(network, versus, chosen, false, &count, &out->unmatched, err);
+    Measure *measures = pairs ? mem_alloc(2 * (uint64_t)count, sizeof *measures, err) : NULL;
+    for (size_t i = 0; measures && i < count; i++) {
         measures[2 * i] = (Measure){.network = network, .whose = "", .layer = pairs[i].a};
         measures[2 * i + 1] = (Measure){.network = versus, .whose = " of the second network", .layer = pairs[i].b};
     }
-    if (measure_all(measures, 2 * count, task, err)) table = versus_table(measures, count, &unmatched, ratios, err);
-out:
-    mem_free(ratios);
+    const bool done = measures && measure_all(measures, 2 * count, task, err) && collect(out, measures, count, err);
     mem_free(measures);
     mem_free(pairs);
-    str_done(&unmatched);
-    return table;
+    return done;
 }
 
-Table *sratio_table(const Network *network, const Network *versus, const bool *chosen, const Task *task, Error *err) {
-    return versus ? measure_both(network, versus, chosen, task, err) : measure_one_network(network, chosen, task, err);
+bool sratio_measure(const Network *network, const Network *versus, const bool *chosen, const Task *task, Sratio *out,
+                    Error *err) {
+    *out = (Sratio){.versus = versus != NULL};
+    const bool done = versus ? measure_both(network, versus, chosen, task, out, err)
+                             : measure_network(network, chosen, task, out, err);
+    if (!done) sratio_done(out);
+    return done;
+}
+
+void sratio_done(Sratio *sratio) {
+    mem_free(sratio->layers);
+    str_done(&sratio->unmatched);
+    *sratio = (Sratio){0};
 }

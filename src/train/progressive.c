@@ -67,18 +67,20 @@ static bool compare(const Network *first, const Predictor *p, ProgressiveRound *
     for (size_t i = 0; i < first->layer_count; i++)
         for (size_t j = 0; j < p->layer_count; j++)
             if (strcmp(first->layers[i].name, p->layers[j].name) == 0) chosen[i] = true;
-    Table *ratios = sratio_table(first, round->network, chosen, NULL, err);
-    Table *distances = ratios ? distance_table(first, round->network, chosen, err) : NULL;
-    mem_free(chosen);
-    const char *change = ratios ? table_get_note(ratios, "mean_last_half_paper_difference") : NULL;
-    if (!change || !text_to_double(change, &round->sratio_change)) round->sratio_change = NAN;
-    if (distances) {
-        round->distance = table_latest(distances, "mean_abs"); /* of the last row, all layers */
-        round->recon_original = table_latest(distances, "rms");
+    Sratio ratios;
+    WeightDistances distances;
+    bool done = sratio_measure(first, round->network, chosen, NULL, &ratios, err);
+    if (done) {
+        round->sratio_change = ratios.difference.last_half_paper;
+        sratio_done(&ratios);
+        done = distance_measure(first, round->network, chosen, &distances, err);
     }
-    bool done = distances != NULL;
-    table_free(ratios);
-    table_free(distances);
+    if (done) {
+        round->distance = distances.all.mean_abs;
+        round->recon_original = distances.all.rms;
+        distances_done(&distances);
+    }
+    mem_free(chosen);
     return done;
 }
 
