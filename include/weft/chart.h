@@ -14,13 +14,25 @@ typedef enum ChartKind {
     CHART_KERNELS, /* a grid of k x k heat maps: columns filter, channel, row, column, weight */
 } ChartKind;
 
-enum { CHART_SERIES_MAX = 12, CHART_NAME_MAX = 64, CHART_MARKS_MAX = 8, CHART_CONTOURS_MAX = 20 };
+enum {
+    CHART_SERIES_MAX = 12,
+    CHART_NAME_MAX = 64,
+    CHART_MARKS_MAX = 8,
+    CHART_REFERENCES_MAX = 2,
+    CHART_CONTOURS_MAX = 20
+};
 
 /* A point marked and labelled, in data units (categories: index from 0). */
 typedef struct ChartMark {
     double x, y;
     char label[CHART_NAME_MAX];
 } ChartMark;
+
+/* The height of the dotted line where `column` is the one drawn. */
+typedef struct ChartReference {
+    char column[CHART_NAME_MAX];
+    double value;
+} ChartReference;
 
 /* How a table becomes a chart: column names. Copyable; empty strings mean "none" or "by default". */
 typedef struct Encoding {
@@ -44,7 +56,9 @@ typedef struct Encoding {
                                                                says which */
     double reference;                                       /* dotted line at this y; NaN: none */
     char reference_label[CHART_NAME_MAX];
-    ChartMark marks[CHART_MARKS_MAX]; /* HEATMAP, LINES (left axis); those outside the view are left out */
+    ChartReference
+        references[CHART_REFERENCES_MAX]; /* for columns that may be drawn later; up to the first empty one */
+    ChartMark marks[CHART_MARKS_MAX];     /* HEATMAP, LINES (left axis); those outside the view are left out */
     unsigned mark_count;
 } Encoding;
 /* Everything off: no names, reference NaN. */

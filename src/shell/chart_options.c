@@ -29,19 +29,16 @@ static void retitle(Encoding *encoding, const char *before, const char *now) {
     if (capital) *encoding->title = (char)toupper((unsigned char)*encoding->title);
 }
 
-/* What a dotted line stands for is known of the column that it was drawn for, and of those with a note,
- * "loss_unchanged".
- */
-static void refer(const Table *table, Encoding *encoding) {
-    char note[CHART_NAME_MAX + 16];
+/* The dotted line of the column that is drawn now. */
+static void refer(Encoding *encoding) {
     encoding->reference = NAN;
-    snprintf(note, sizeof note, "%s_unchanged", encoding->y[0]);
-    const char *text = table_get_note(table, note);
-    if (text && !text_to_double(text, &encoding->reference)) encoding->reference = NAN;
+    for (size_t i = 0; i < CHART_REFERENCES_MAX; i++)
+        if (*encoding->references[i].column && strcmp(encoding->references[i].column, encoding->y[0]) == 0)
+            encoding->reference = encoding->references[i].value;
 }
 
 /* Other columns: what was said of the old ones need not hold. */
-static void choose_y(const char *columns, const Table *table, Encoding *encoding) {
+static void choose_y(const char *columns, Encoding *encoding) {
     char before[CHART_NAME_MAX];
     snprintf(before, sizeof before, "%s", encoding->y[0]);
     memset(encoding->y, 0, sizeof encoding->y);
@@ -54,7 +51,7 @@ static void choose_y(const char *columns, const Table *table, Encoding *encoding
     encoding->log_y = encoding->log_value = encoding->diverging = false;
     encoding->contours = encoding->mark_count = 0;
     *encoding->y2 = '\0';
-    refer(table, encoding);
+    refer(encoding);
     if (encoding->kind != CHART_HEATMAP) retitle(encoding, before, encoding->y[0]);
 }
 
@@ -83,13 +80,13 @@ static void choose_x(const char *column, Encoding *encoding) {
     snprintf(encoding->x, sizeof encoding->x, "%s", column);
 }
 
-static bool choose_columns(const Args *args, const Table *table, Encoding *out, Error *err) {
+static bool choose_columns(const Args *args, Encoding *out, Error *err) {
     const char *value;
     if (args_text(args, "kind")) out->kind = (ChartKind)args_choice(args, "kind");
     if ((value = args_text(args, "x"))) choose_x(value, out);
     if ((value = args_text(args, "series"))) snprintf(out->series, sizeof out->series, "%s", value);
     if ((value = args_text(args, "value"))) choose_value(value, out);
-    if ((value = args_text(args, "y"))) choose_y(value, table, out);
+    if ((value = args_text(args, "y"))) choose_y(value, out);
     if ((value = args_text(args, "y2"))) snprintf(out->y2, sizeof out->y2, "%s", value);
     if ((value = args_text(args, "title"))) snprintf(out->title, sizeof out->title, "%s", value);
     if (args_text(args, "y") && *out->series && *out->y[1] && (out->kind == CHART_LINES || out->kind == CHART_BARS))
@@ -119,7 +116,7 @@ bool options_chart(const Args *args, const Object *object, Encoding *out, Error 
     *out = object->encoding;
     if (!object->plots && !encoding_guess(object->table, out))
         return error_set(err, STATUS_USAGE, "'%s' has no numbers to draw", object->name);
-    if (!choose_columns(args, object->table, out, err) || !check_kind(args, out, err)) return false;
+    if (!choose_columns(args, out, err) || !check_kind(args, out, err)) return false;
     if (args_flag(args, "linear")) out->log_x = out->log_y = out->log_value = false;
     out->log_x = out->log_x || args_flag(args, "log-x");
     out->log_y = out->log_y || args_flag(args, "log-y");

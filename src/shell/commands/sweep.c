@@ -162,8 +162,12 @@ static void draw(const Swept *swept, const Survey *survey, const Findings *findi
         snprintf(encoding->where_text, CHART_NAME_MAX, "%s", sweep->series[0].label);
     }
     if (sweep->part && !grid) snprintf(encoding->series, CHART_NAME_MAX, "%s", sweep->part);
-    if (grid || !survey->data_count || !findings->done[survey->points - 1]) return;
-    encoding->reference = sweep_facts(sweep, findings, survey).accuracy;
+    if (!survey->data_count || !findings->done[survey->points - 1]) return;
+    const SweepFacts facts = sweep_facts(sweep, findings, survey);
+    encoding->references[0] = (ChartReference){"accuracy", facts.accuracy};
+    encoding->references[1] = (ChartReference){"loss", facts.loss};
+    if (grid) return;
+    encoding->reference = facts.accuracy;
     snprintf(encoding->reference_label, CHART_NAME_MAX, "%s", name);
 }
 
