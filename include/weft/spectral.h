@@ -12,6 +12,7 @@
 #include "weft/base/error.h"
 #include "weft/base/table.h"
 #include "weft/base/task.h"
+#include "weft/base/text.h"
 #include "weft/net.h"
 
 /* Singular values of a row-major rows x columns matrix, descending, min(rows, columns) of them, by LAPACKE (dgesdd, in

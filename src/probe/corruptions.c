@@ -4,6 +4,7 @@
 
 #include "weft/probe.h"
 #include "weft/base/error.h"
+#include "weft/base/memory.h"
 #include "weft/base/table.h"
 #include "weft/base/task.h"
 

@@ -15,7 +15,6 @@
 #include "weft/base/error.h"
 #include "weft/base/map.h"
 #include "weft/base/memory.h"
-#include "weft/base/table.h"
 #include "weft/base/task.h"
 #include "weft/base/text.h"
 

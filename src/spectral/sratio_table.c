@@ -4,6 +4,9 @@
 #include <math.h>
 
 #include "spectral/layers.h"
+#include "weft/base/error.h"
+#include "weft/base/table.h"
+#include "weft/base/text.h"
 
 /* Notes mean and mean_last_half, each with `suffix`. `paper`: also mean_last_half_paper, for which the paper multiplies
  * the sum by 2/L, also where L is odd; a share would then come out above 1, so it is for differences only. */

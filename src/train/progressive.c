@@ -15,7 +15,6 @@
 #include "weft/base/memory.h"
 #include "weft/base/run.h"
 #include "weft/base/spread.h"
-#include "weft/base/table.h"
 #include "weft/base/text.h"
 #include "weft/probe.h"
 #include "weft/spectral.h"

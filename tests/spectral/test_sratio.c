@@ -188,6 +188,18 @@ static void last_half_of_an_odd_number(void **state) {
     network_free(network);
 }
 
+/* `expected`: the mean of the first network, of the second, and the paper's of the last half of the differences. */
+static void check_struct(const Network *network, const Network *versus, const bool *chosen, const Table *table,
+                         const double expected[3]) {
+    Error err;
+    Sratio sratio;
+    assert_true(sratio_measure(network, versus, chosen, NULL, &sratio, &err));
+    assert_true(fabs(sratio.mean.all - expected[0]) < 1e-15 && fabs(sratio.mean_vs.all - expected[1]) < 1e-15);
+    assert_true(fabs(sratio.difference.last_half_paper - expected[2]) < 1e-15);
+    assert_int_equal(sratio.count, table->rows);
+    sratio_done(&sratio);
+}
+
 static void table_of_two_networks(void **state) {
     (void)state;
     Error err;
@@ -233,12 +245,7 @@ static void table_of_two_networks(void **state) {
     assert_null(table_get_note(table, "mean_last_half_paper_vs"));
     double last = table_number(table, "difference", 4) + table_number(table, "difference", 5); /* of L = 4 */
     assert_true(fabs(note(table, "mean_last_half_paper_difference") - last * 2 / 4) < 1e-9);
-    Sratio sratio;
-    assert_true(sratio_measure(network, versus, chosen, NULL, &sratio, &err));
-    assert_true(fabs(sratio.mean.all - means[0]) < 1e-15 && fabs(sratio.mean_vs.all - means[1]) < 1e-15);
-    assert_true(fabs(sratio.difference.last_half_paper - last * 2 / 4) < 1e-15);
-    assert_int_equal(sratio.count, table->rows);
-    sratio_done(&sratio);
+    check_struct(network, versus, chosen, table, (const double[]){means[0], means[1], last * 2 / 4});
     assert_string_equal(table_get_note(table, "unmatched"),
                         "body.1 (only in the first network), other (12x6x3x3 against 9x6x3x3), "
                         "new (only in the second network)");
