@@ -19,7 +19,9 @@ static bool is_digits(const char *text, size_t length) {
     return digits;
 }
 
-/* A leading word "layerN" or "stageN" is a stage; the first part of the name that is a number is the block. */
+/* Only for networks whose graph says nothing of stages: those without an architecture, ONNX files, and definitions that
+ * call no stage(). A leading word "layerN" or "stageN" is a stage; the first part of the name that is a number is the
+ * block. */
 static void stage_and_block(const char *name, int *stage, int *block) {
     *stage = *block = -1;
     bool first = true;
