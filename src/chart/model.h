@@ -46,7 +46,7 @@ struct Chart {
     size_t colourless; /* HEATMAP: finite values that the log scale of colours has no colour for */
 };
 
-/* ---- building (names.c, model.c, model_grid.c) ------------------------------------------------------------------- */
+/* ---- building (names.c, axes.c, model.c, model_grid.c) ----------------------------------------------------------- */
 
 /* Texts and their order of first appearance. */
 typedef struct Names {
@@ -64,7 +64,10 @@ bool model_kernels(Chart *chart, const Table *table, Error *err); /* KERNELS */
 /* STATUS_USAGE where there is no such column, or (numeric) it holds text. */
 const Column *model_column(const Table *table, const char *name, bool numeric, Error *err);
 double column_number(const Column *column, size_t row); /* NaN for text */
+/* "name (unit)", either of which may be empty. */
+char *joined_label(const char *name, const char *unit, Error *err);
 bool axis_label(Axis *axis, const Column *column, Error *err);
+void axis_done(Axis *axis);
 void axis_note(Axis *axis, double value);       /* widens the range by a finite value */
 char *clean_text(const char *text, Error *err); /* a copy that is safe on a terminal */
 bool count_gap(Chart *chart, double value);     /* true (and counted) where the value is not finite */

@@ -103,10 +103,6 @@ Scale value_scale(const Chart *chart) {
     return scale_sane(low, high, false, 1);
 }
 
-bool chart_takes_contours(const Chart *chart) {
-    return chart->encoding.kind == CHART_HEATMAP && !chart->x.category && !chart->y.category;
-}
-
 bool mark_place(const Chart *chart, const ChartView *view, unsigned mark, double *x, double *y) {
     const ChartMark *place = &chart->encoding.marks[mark];
     bool downwards = chart->encoding.kind == CHART_HEATMAP && chart->y.category;
