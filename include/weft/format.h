@@ -39,7 +39,7 @@ bool file_kind(const File *file, FileKind *out, Error *err);
 /* ---- checkpoints ------------------------------------------------------------------------------------------------- */
 
 typedef struct CheckpointTensor {
-    const char *name; /* as stored, less a "module." that every name carried */
+    const char *name; /* as stored */
     DType dtype;
     unsigned rank;
     const uint64_t *dim;

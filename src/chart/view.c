@@ -2,7 +2,6 @@
 #include "chart/model.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "weft/base/text.h"

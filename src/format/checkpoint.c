@@ -1,14 +1,9 @@
-/* checkpoint -- named tensors whatever file they come from: opening by content, looking up, reading.
- *
- * Readers may leave the file's name out of their errors; it is put in front here, once, where it is missing.
- */
+/* checkpoint -- named tensors whatever file they come from: filled by a reader, looked up, read. */
 #include "format/checkpoint.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "format/zip.h"
 #include "weft/base/dtype.h"
 #include "weft/base/error.h"
 #include "weft/base/file.h"
@@ -135,6 +130,13 @@ bool checkpoint_add_note(Checkpoint *checkpoint, Error *err, const char *format,
     return text != NULL;
 }
 
+bool checkpoint_name_file(Error *err, const char *path) {
+    Error head; /* the path as error_set escapes it */
+    error_set(&head, STATUS_OK, "%s: ", path);
+    if (strncmp(err->text, head.text, strlen(head.text)) == 0) return false;
+    return error_prefix(err, "%s", path);
+}
+
 static int compare_names(const void *a, const void *b) {
     return strcmp((*(const CheckpointTensor *const *)a)->name, (*(const CheckpointTensor *const *)b)->name);
 }
@@ -150,179 +152,6 @@ bool checkpoint_seal(Checkpoint *checkpoint, Error *err) {
         if (strcmp(names[i - 1]->name, names[i]->name) == 0)
             return error_set(err, STATUS_BAD_INPUT, "tensor \"%s\" appears twice", names[i]->name);
     return true;
-}
-
-/* ---- opening ----------------------------------------------------------------------------------------------------- */
-
-/* Puts "PATH: " in front of an error that does not begin with it; always false. */
-static bool name_file(Error *err, const char *path) {
-    Error head; /* the path as error_set escapes it */
-    error_set(&head, STATUS_OK, "%s: ", path);
-    if (strncmp(err->text, head.text, strlen(head.text)) == 0) return false;
-    return error_prefix(err, "%s", path);
-}
-
-static bool is_beside(const char *name) { /* what desktops put into archives */
-    const char *slash = strrchr(name, '/'), *last = slash ? slash + 1 : name;
-    return !*last || strncmp(name, "__MACOSX/", 9) == 0 || strncmp(last, "._", 2) == 0 ||
-           strcmp(last, ".DS_Store") == 0;
-}
-
-static Checkpoint *refuse_zip(Zip *zip, Error *err) {
-    const char *first = NULL;
-    bool keras = false;
-    size_t members = 0;
-    for (size_t i = 0; i < zip_count(zip); i++) {
-        const char *name = zip_member(zip, i)->name;
-        keras = keras || strcmp(name, "model.weights.h5") == 0;
-        if (is_beside(name)) continue;
-        members++;
-        if (!first) first = name;
-    }
-    if (!first)
-        error_set(err, STATUS_BAD_INPUT, "an empty zip archive");
-    else if (keras)
-        error_set(err, STATUS_BAD_INPUT, "a Keras archive; convert its weights to safetensors or npz");
-    else
-        error_set(err, STATUS_BAD_INPUT,
-                  "a zip archive of \"%s\"%s, but neither PyTorch's (no data.pkl) nor NumPy's (no .npy members); "
-                  "extract it and open what is in it",
-                  first, members > 1 ? " and more" : "");
-    zip_close(zip);
-    return NULL;
-}
-
-/* The records decide: PyTorch's data.pkl, or NumPy's arrays. */
-static Checkpoint *open_zip(File *file, const char *key, Error *err) {
-    Zip *zip = zip_open(file, err);
-    if (!zip) return NULL;
-    size_t arrays = 0, count = zip_count(zip);
-    for (size_t i = 0; i < count; i++) {
-        const char *name = zip_member(zip, i)->name;
-        if (strcmp(name, "data.pkl") == 0 || text_ends_with(name, "/data.pkl")) return torch_zip_open(zip, key, err);
-        arrays += text_ends_with(name, ".npy");
-    }
-    return arrays > 0 ? npz_open(zip, err) : refuse_zip(zip, err);
-}
-
-static Checkpoint *refuse(File *file, Error *err, const char *reason) {
-    error_set(err, STATUS_BAD_INPUT, "%s", reason);
-    file_close(file);
-    return NULL;
-}
-
-/* Text that stands where a checkpoint was to be often says why: its beginning. */
-static Checkpoint *refuse_text(File *file, Error *err) {
-    char text[81] = {0};
-    const size_t length = file_size(file) < sizeof text - 1 ? (size_t)file_size(file) : sizeof text - 1;
-    if (file_read(file, 0, text, length, err)) {
-        text[strcspn(text, "\r\n")] = '\0';
-        const size_t columns = text_fit(text, 60);
-        error_set(err, STATUS_BAD_INPUT, "text, not a checkpoint: \"%.*s%s\"", (int)columns, text,
-                  columns < file_size(file) ? "..." : "");
-    }
-    file_close(file);
-    return NULL;
-}
-
-/* The name may tell what the content does not. */
-static Checkpoint *refuse_unknown(File *file, Error *err) {
-    static const struct {
-        const char *end, *what;
-    } names[] = {
-        {".pb", "a TensorFlow graph; convert it to ONNX (tf2onnx) or its weights to npz"},
-        {".tflite", "a TFLite file; convert the network it was made from"},
-        {".mlmodel", "a Core ML model; convert the network it was made from"},
-        {".msgpack", "a Flax file; save its arrays as safetensors"},
-        {".ckpt.index", "the index of a TensorFlow checkpoint; save its variables as npz"},
-        {".data-00000-of-00001", "the data of a TensorFlow checkpoint; save its variables as npz"},
-        {".weights", "Darknet weights; convert them to a PyTorch state_dict"},
-        {".caffemodel", "a Caffe model; convert it to ONNX or its weights to npz"},
-        {".params", "an MXNet file; save its arrays as npz"},
-        {".pdparams", "a PaddlePaddle file; save its arrays as npz"},
-        {".engine", "a TensorRT engine; convert the network it was made from"},
-        {".bin", "raw data; if a network's, it needs the file that describes it"},
-    };
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        if (!text_ends_with(file_name(file), names[i].end)) continue;
-        error_set(err, STATUS_BAD_INPUT, "not a checkpoint of any known format; by its name %s", names[i].what);
-        file_close(file);
-        return NULL;
-    }
-    return refuse(file, err, "not a checkpoint of any known format");
-}
-
-static Checkpoint *open_kind(File *file, FileKind kind, const char *key, bool shard, Error *err) {
-    switch (kind) {
-    case FILE_SAFETENSORS:
-        return safetensors_open(file, err);
-    case FILE_SHARD_INDEX:
-        return shard ? refuse(file, err, "an index, not a shard") : shards_open(file, err);
-    case FILE_TORCH_LEGACY:
-        return torch_legacy_open(file, key, err);
-    case FILE_TAR:
-        return torch_tar_open(file, key, err);
-    case FILE_ZIP:
-        return open_zip(file, key, err);
-    case FILE_NPY:
-        return npy_open(file, key, err);
-    case FILE_ONNX:
-        return onnx_open(file, err);
-    case FILE_GZIP:
-        return refuse(file, err, "gzip data, not a checkpoint; gunzip it and open what is in it");
-    case FILE_IDX:
-        return refuse(file, err, "an IDX image file, not a checkpoint");
-    case FILE_PICKLE:
-        return python_pickle_open(file, 0, false, key, err);
-    case FILE_PICTURE:
-        return refuse(file, err, "an image, not a checkpoint (load data NAME images:FOLDER reads a folder of them)");
-    case FILE_TEXT:
-        return refuse_text(file, err);
-    case FILE_UNKNOWN:
-        break;
-    }
-    return refuse_unknown(file, err);
-}
-
-Checkpoint *checkpoint_open_file(File *file, const char *key, bool shard, Error *err) {
-    FileKind kind;
-    Checkpoint *checkpoint = NULL;
-    char *path = mem_copy_text(file_name(file), err);
-    if (!path || !file_kind(file, &kind, err)) {
-        name_file(err, file_name(file));
-        file_close(file);
-        goto out;
-    }
-    checkpoint = open_kind(file, kind, key, shard, err);
-    if (checkpoint && key && !checkpoint->nested) {
-        error_set(err, STATUS_USAGE, "--key %s: %s has no dicts within dicts to choose from", key, checkpoint->format);
-        checkpoint_close(checkpoint);
-        checkpoint = NULL;
-    }
-    if (!checkpoint) name_file(err, path);
-out:
-    mem_free(path);
-    return checkpoint;
-}
-
-Checkpoint *checkpoint_parse(File *file, Error *err) {
-    return checkpoint_open_file(file, NULL, false, err);
-}
-
-Checkpoint *checkpoint_open_key(const char *path, const char *key, Error *err) {
-    struct stat about;
-    if (stat(path, &about) == 0 && S_ISDIR(about.st_mode)) {
-        folder_refuse(path, err);
-        return NULL;
-    }
-    File *file = file_open(path, err);
-    if (file) return checkpoint_open_file(file, key, false, err);
-    name_file(err, path);
-    return NULL;
-}
-
-Checkpoint *checkpoint_open(const char *path, Error *err) {
-    return checkpoint_open_key(path, NULL, err);
 }
 
 void checkpoint_close(Checkpoint *checkpoint) {
@@ -403,7 +232,7 @@ const char *checkpoint_note(const Checkpoint *checkpoint, size_t index) {
 }
 
 bool checkpoint_read(Checkpoint *checkpoint, size_t index, void *out, Error *err) {
-    return checkpoint->read(checkpoint, index, out, err) || name_file(err, checkpoint->path);
+    return checkpoint->read(checkpoint, index, out, err) || checkpoint_name_file(err, checkpoint->path);
 }
 
 /* What converting needs: the stored bytes (none of them for F32, which is read in place) and the float32 values. */
@@ -433,6 +262,6 @@ Tensor *checkpoint_read_tensor(Checkpoint *checkpoint, size_t index, Error *err)
     mem_free(raw);
     if (ok) return tensor;
     tensor_release(tensor);
-    name_file(err, checkpoint->path);
+    checkpoint_name_file(err, checkpoint->path);
     return NULL;
 }

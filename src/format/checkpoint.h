@@ -1,11 +1,12 @@
-/* checkpoint -- what a reader of one checkpoint format gives to checkpoint.c, and what checkpoint.c gives it.
+/* checkpoint -- what a reader of one checkpoint format is, and what checkpoint.c gives it. Private to src/format.
  *
  * A reader checks the whole header, then fills a Checkpoint through checkpoint_new / checkpoint_add and sets `read`.
- * Its errors may leave the file's name out: checkpoint.c puts it in front where it is missing. Private to src/format.
+ * Its errors may leave the file's name out: readers.c puts it in front where it is missing.
  */
 #ifndef WEFT_FORMAT_CHECKPOINT_H
 #define WEFT_FORMAT_CHECKPOINT_H
 
+#include "format/sniff.h"
 #include "weft/base/dtype.h"
 #include "weft/base/error.h"
 #include "weft/base/file.h"
@@ -47,31 +48,43 @@ bool checkpoint_add(Checkpoint *checkpoint, const char *name, size_t name_length
 bool checkpoint_add_metadata(Checkpoint *checkpoint, const char *key, const char *value, Error *err);
 bool checkpoint_add_note(Checkpoint *checkpoint, Error *err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* After the last tensor: refuses duplicate names and builds the search index. (A "module." that every name carries is
- * stripped, with a note, when checkpoint_parse hands the checkpoint out.) */
+/* After the last tensor: refuses duplicate names and builds the search index. */
 bool checkpoint_seal(Checkpoint *checkpoint, Error *err);
+
+/* Puts "PATH: " in front of an error that does not begin with it; always false. */
+bool checkpoint_name_file(Error *err, const char *path);
 
 /* Zeroed memory that lives as long as the checkpoint. */
 void *checkpoint_alloc(Checkpoint *checkpoint, size_t size, Error *err);
 uint64_t checkpoint_tensor_bytes(const CheckpointTensor *tensor);         /* dense, in the stored dtype */
 void checkpoint_shape_text(unsigned rank, const uint64_t *dim, Str *out); /* "[32,8]" */
 
-/* The readers. Each takes `file` over, also on failure. `key`: checkpoint_open_key's, or NULL. */
-Checkpoint *safetensors_open(File *file, Error *err);
-Checkpoint *shards_open(File *file, Error *err);
-Checkpoint *torch_legacy_open(File *file, const char *key, Error *err);
-Checkpoint *torch_tar_open(File *file, const char *key, Error *err);
-Checkpoint *npy_open(File *file, const char *key, Error *err);
-Checkpoint *onnx_open(File *file, Error *err);
-/* A pickle of NumPy arrays from `offset` on; `npy`: as the object of an npy. */
+/* ---- readers ----------------------------------------------------------------------------------------------------- */
+
+/* How a file is to be opened. */
+typedef struct CheckpointOpening {
+    const char *key; /* checkpoint_open_key's, or NULL */
+    /* Opens a file that an index names; NULL where this file is named by one itself. */
+    Checkpoint *(*open_shard)(File *file, Error *err);
+} CheckpointOpening;
+
+/* One reader, as the table in readers.c lists it. */
+typedef struct CheckpointReader {
+    FileKind kind;
+    bool (*sniff)(const Head *head); /* whether the file is one of these */
+    /* Takes `file` over, also on failure. */
+    Checkpoint *(*open)(File *file, const CheckpointOpening *opening, Error *err);
+} CheckpointReader;
+extern const CheckpointReader safetensors_reader, damaged_safetensors_reader, shards_reader, torch_legacy_reader,
+    torch_tar_reader, zip_reader, npy_reader, onnx_reader, python_pickle_reader;
+
+/* A pickle of NumPy arrays from `offset` on; `npy`: as the object of an npy. Takes `file` over. */
 Checkpoint *python_pickle_open(File *file, uint64_t offset, bool npy, const char *key, Error *err);
-/* The same by content, of whatever format, a shard index apart where `shard`; a "module." stays where it is. */
-Checkpoint *checkpoint_open_file(File *file, const char *key, bool shard, Error *err);
 /* What a folder that was given instead of a file is, and which file to open: STATUS_BAD_INPUT; always false. */
 bool folder_refuse(const char *path, Error *err);
 
 struct Zip;
-/* `zip` (which owns its file) is taken over, also on failure. */
+/* What a zip archive may hold. `zip` (which owns its file) is taken over, also on failure. */
 Checkpoint *torch_zip_open(struct Zip *zip, const char *key, Error *err);
 Checkpoint *npz_open(struct Zip *zip, Error *err);
 

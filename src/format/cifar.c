@@ -13,8 +13,6 @@
 
 #include "weft/base/error.h"
 #include "weft/base/file.h"
-#include "weft/base/memory.h"
-#include "weft/base/size.h"
 #include "weft/base/task.h"
 
 enum { PIXELS = CIFAR_PIXELS, RECORDS_AT_ONCE = 16, PICKLE_PROTO = 0x80 };
@@ -62,15 +60,6 @@ static bool read_records(const File *file, bool fine, uint64_t records, ImageRec
     return true;
 }
 
-bool cifar_make_room(const File *file, uint64_t records, ImageRecords *out, Error *err) {
-    uint64_t total, bytes;
-    if (!size_add(out->count, records, &total) || !size_mul(total, PIXELS + sizeof *out->labels, &bytes))
-        return error_set(err, STATUS_LIMIT, "%s: too many records", file_name(file));
-    return mem_admit(bytes, file_name(file), err) &&
-           mem_grow(&out->pixels, &out->pixel_capacity, total * PIXELS, 1, err) &&
-           mem_grow(&out->labels, &out->label_capacity, total, sizeof *out->labels, err);
-}
-
 /* Every pickle of protocol 2 and later begins so, and no label or coarse label is as large. */
 static bool is_pickle(const File *file, bool *out, Error *err) {
     uint8_t first = 0;
@@ -96,10 +85,4 @@ bool cifar_read(const char *path, bool fine, uint64_t limit, ImageRecords *out, 
     bool ok = file && cifar_parse(file, fine, limit, out, err);
     file_close(file);
     return ok;
-}
-
-void image_records_done(ImageRecords *records) {
-    mem_free(records->pixels);
-    mem_free(records->labels);
-    *records = (ImageRecords){0};
 }

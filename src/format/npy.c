@@ -5,80 +5,17 @@
 
 #include "format/checkpoint.h"
 #include "format/zip.h"
-#include "weft/base/dtype.h"
 #include "weft/base/error.h"
 #include "weft/base/file.h"
 #include "weft/base/memory.h"
-#include "weft/base/size.h"
-#include "weft/base/tensor.h"
 #include "weft/base/text.h"
-
-/* ---- data -------------------------------------------------------------------------------------------------------- */
-
-static void swap_bytes(uint8_t *bytes, uint64_t length, unsigned size) {
-    for (uint64_t at = 0; at < length; at += size)
-        for (unsigned i = 0; i < size / 2; i++) {
-            uint8_t low = bytes[at + i];
-            bytes[at + i] = bytes[at + size - 1 - i];
-            bytes[at + size - 1 - i] = low;
-        }
-}
-
-/* Column-major `in` to row-major `out`: an odometer over the output, whose last index runs fastest. */
-static void transpose(const NpyHeader *header, const uint8_t *in, uint8_t *out) {
-    uint64_t index[TENSOR_RANK_MAX] = {0}, stride[TENSOR_RANK_MAX], step = dtype_bits(header->dtype) / 8, from = 0;
-    const uint64_t size = step;
-    for (unsigned i = 0; i < header->rank; i++) {
-        stride[i] = step;
-        step *= header->dim[i];
-    }
-    for (uint64_t to = 0; to < header->bytes; to += size) {
-        memcpy(out + to, in + from, size);
-        for (unsigned i = header->rank; i-- > 0;) {
-            from += stride[i];
-            if (++index[i] < header->dim[i]) break;
-            from -= stride[i] * header->dim[i];
-            index[i] = 0;
-        }
-    }
-}
-
-static bool in_columns(const NpyHeader *header) {
-    return header->fortran && header->rank > 1;
-}
-
-bool npy_read_data(NpyFill *fill, void *context, const NpyHeader *header, void *out, Error *err) {
-    bool columns = in_columns(header);
-    unsigned bits = dtype_bits(header->dtype), complex = header->dtype == DTYPE_C64 || header->dtype == DTYPE_C128;
-    void *stored = out;
-    if (columns && !(mem_admit(header->bytes, "an array in column order", err) &&
-                     (stored = mem_alloc(header->bytes, 1, err)) != NULL))
-        return false;
-    bool ok = fill(context, stored, header->bytes, err);
-    if (ok && header->big_endian) swap_bytes(stored, header->bytes, complex ? bits / 16 : bits / 8);
-    if (ok && columns) transpose(header, stored, out);
-    if (columns) mem_free(stored);
-    return ok;
-}
 
 /* ---- npy --------------------------------------------------------------------------------------------------------- */
 
-typedef struct FileCursor {
-    const File *file;
-    uint64_t at;
-} FileCursor;
-
-static bool fill_from_file(void *context, void *out, uint64_t length, Error *err) {
-    FileCursor *cursor = context;
-    if (!file_read(cursor->file, cursor->at, out, length, err)) return false;
-    cursor->at += length;
-    return true;
-}
-
 static bool read_npy(Checkpoint *checkpoint, size_t index, void *out, Error *err) {
     const NpyHeader *header = (const NpyHeader *)checkpoint->reader + index;
-    FileCursor cursor = {checkpoint->file, header->offset};
-    return npy_read_data(fill_from_file, &cursor, header, out, err);
+    NpyCursor cursor = {checkpoint->file, header->offset};
+    return npy_read_data(npy_fill_from_file, &cursor, header, out, err);
 }
 
 /* The name less its ".npy", if it ends so and is more than that. */
@@ -88,7 +25,7 @@ static size_t stem_length(const char *name) {
 }
 
 static bool open_npy(Checkpoint *checkpoint, Error *err) {
-    FileCursor cursor = {checkpoint->file, 0};
+    NpyCursor cursor = {checkpoint->file, 0};
     NpyHeader *header = mem_alloc(1, sizeof *header, err);
     if (!header) return false;
     checkpoint->reader = header;
@@ -100,12 +37,12 @@ static bool open_npy(Checkpoint *checkpoint, Error *err) {
         name = "array";
         length = strlen(name);
     }
-    return npy_read_header(fill_from_file, &cursor, file_size(checkpoint->file), header, err) &&
+    return npy_read_header(npy_fill_from_file, &cursor, file_size(checkpoint->file), header, err) &&
            checkpoint_add(checkpoint, name, length, header->dtype, header->rank, header->dim, err) &&
            checkpoint_seal(checkpoint, err);
 }
 
-Checkpoint *npy_open(File *file, const char *key, Error *err) {
+static Checkpoint *open_array(File *file, const CheckpointOpening *opening, Error *err) {
     Checkpoint *checkpoint = checkpoint_new(file, file_name(file), "npy", err);
     if (!checkpoint || open_npy(checkpoint, err)) return checkpoint;
     const NpyHeader *header = checkpoint->reader;
@@ -113,77 +50,14 @@ Checkpoint *npy_open(File *file, const char *key, Error *err) {
     const uint64_t offset = object ? header->offset : 0;
     if (object) checkpoint->file = NULL;
     checkpoint_close(checkpoint);
-    return object ? python_pickle_open(file, offset, true, key, err) : NULL;
+    return object ? python_pickle_open(file, offset, true, opening->key, err) : NULL;
 }
 
-/* ---- rows -------------------------------------------------------------------------------------------------------- */
-
-/* Errors about an npy's header do not name its file, those about reading do. */
-static bool named(const File *file, Error *err) {
-    return strstr(err->text, file_name(file)) ? false : error_prefix(err, "%s", file_name(file));
+static bool sniff(const Head *head) {
+    return head_holds(head, 0, "\223NUMPY", 6);
 }
 
-bool npy_open_rows(const File *file, NpyHeader *out, Error *err) {
-    FileKind kind;
-    FileCursor cursor = {file, 0};
-    if (!file_kind(file, &kind, err)) return named(file, err);
-    if (kind != FILE_NPY) return error_set(err, STATUS_BAD_INPUT, "%s: is no NumPy array (.npy)", file_name(file));
-    return npy_read_header(fill_from_file, &cursor, file_size(file), out, err) || named(file, err);
-}
-
-bool npy_read_rows(const File *file, const NpyHeader *header, uint64_t first, uint64_t rows, void *out, Error *err) {
-    if (in_columns(header))
-        return error_set(err, STATUS_BAD_INPUT, "%s: the array is in column order, which has no rows to read",
-                         file_name(file));
-    if (rows == 0) return true;
-    const uint64_t row = header->bytes / header->dim[0];
-    NpyHeader part = *header;
-    FileCursor cursor = {file, header->offset + first * row};
-    part.dim[0] = rows;
-    part.bytes = rows * row;
-    return npy_read_data(fill_from_file, &cursor, &part, out, err) || named(file, err);
-}
-
-/* ---- whole arrays ------------------------------------------------------------------------------------------------ */
-
-enum { ARRAY_RANK = sizeof((IdxArray *)0)->dim / sizeof(uint64_t) };
-
-/* The header, cut to `limit` entries where the array's order allows to read only these. */
-static bool read_array(const File *file, uint64_t limit, IdxArray *array, Error *err) {
-    FileCursor cursor = {file, 0};
-    NpyHeader header;
-    if (!npy_read_header(fill_from_file, &cursor, file_size(file), &header, err)) return false;
-    if (header.rank < 1 || header.rank > ARRAY_RANK)
-        return error_set(err, STATUS_BAD_INPUT, "npy: rank %u is not between 1 and %d", header.rank, ARRAY_RANK);
-    array->dtype = header.dtype;
-    array->rank = header.rank;
-    array->entries = header.dim[0];
-    memcpy(array->dim, header.dim, header.rank * sizeof *header.dim);
-    if (limit > 0 && limit < array->entries) array->dim[0] = limit;
-    size_product(array->dim, array->rank, &array->count); /* no more than the whole, which is counted */
-    /* An array in column order is read as a whole: its first entries are everywhere. */
-    const uint64_t bytes = in_columns(&header) ? header.bytes : array->count * (dtype_bits(header.dtype) / 8);
-    if (!mem_admit(bytes, file_name(file), err) || !(array->data = mem_alloc(bytes, 1, err))) return false;
-    if (!in_columns(&header)) return npy_read_rows(file, &header, 0, array->dim[0], array->data, err);
-    return npy_read_data(fill_from_file, &(FileCursor){file, header.offset}, &header, array->data, err);
-}
-
-bool npy_parse(const File *file, uint64_t limit, IdxArray *out, Error *err) {
-    IdxArray array = {0};
-    if (!read_array(file, limit, &array, err)) {
-        idx_done(&array);
-        return named(file, err);
-    }
-    *out = array;
-    return true;
-}
-
-bool npy_read(const char *path, uint64_t limit, IdxArray *out, Error *err) {
-    File *file = file_open(path, err);
-    bool ok = file && npy_parse(file, limit, out, err);
-    file_close(file);
-    return ok;
-}
+const CheckpointReader npy_reader = {FILE_NPY, sniff, open_array};
 
 /* ---- npz --------------------------------------------------------------------------------------------------------- */
 

@@ -16,99 +16,9 @@
 #include "weft/base/error.h"
 #include "weft/base/file.h"
 #include "weft/base/memory.h"
-#include "weft/base/size.h"
 #include "weft/base/text.h"
 
-/* ---- blocks ------------------------------------------------------------------------------------------------------ */
-
-struct OnnxBlock {
-    struct OnnxBlock *next;
-    size_t used, size;
-    _Alignas(8) char bytes[];
-};
-
-enum { BLOCK_SIZE = 65536 - sizeof(struct OnnxBlock) };
-
-void *onnx_room(OnnxReader *reader, uint64_t count, size_t size, Error *err) {
-    struct OnnxBlock *block = reader->blocks;
-    uint64_t bytes;
-    if (!size_mul(count, size, &bytes) || bytes > CAP_ONNX_GRAPH || reader->taken + bytes > CAP_ONNX_GRAPH) {
-        error_set(err, STATUS_LIMIT, "the graph needs more than %d MiB", CAP_ONNX_GRAPH >> 20);
-        return NULL;
-    }
-    bytes = (bytes + 7) & ~(uint64_t)7;
-    if (!block || bytes > block->size - block->used) {
-        const size_t room = bytes > BLOCK_SIZE ? (size_t)bytes : BLOCK_SIZE;
-        block = mem_alloc(1, sizeof *block + room, err);
-        if (!block) return NULL;
-        *block = (struct OnnxBlock){.next = reader->blocks, .size = room};
-        reader->blocks = block;
-    }
-    reader->taken += bytes;
-    block->used += (size_t)bytes;
-    return block->bytes + block->used - bytes;
-}
-
-bool onnx_text(OnnxReader *reader, const ProtoField *field, const char *what, const char **out, Error *err) {
-    if (!proto_is(field, PROTO_BYTES, what, err)) return false;
-    if (field->length > CAP_ONNX_TEXT)
-        return error_set(err, STATUS_LIMIT, "%s has %llu bytes, limit %d", what, (unsigned long long)field->length,
-                         CAP_ONNX_TEXT);
-    char *text = onnx_room(reader, field->length + 1, 1, err);
-    if (!text || !proto_read(&reader->source, field, text, err)) return false;
-    text[field->length] = '\0';
-    *out = text;
-    if (!memchr(text, '\0', field->length) && text_valid_utf8(text, field->length)) return true;
-    return error_set(err, STATUS_BAD_INPUT, "%s \"%.80s\" is not UTF-8 text", what, text);
-}
-
-Proto onnx_message(OnnxReader *reader, const ProtoField *field) {
-    return proto_message(&reader->source, field->at, field->length);
-}
-
-bool onnx_count_fields(Proto message, uint64_t *counts, Error *err) {
-    bool more = true;
-    ProtoField field;
-    memset(counts, 0, ONNX_FIELDS * sizeof *counts);
-    while (proto_next(&message, &field, &more, err)) {
-        if (!more) return true;
-        if (field.number < ONNX_FIELDS) counts[field.number]++;
-    }
-    return false;
-}
-
 /* ---- lists of numbers -------------------------------------------------------------------------------------------- */
-
-bool onnx_integers(OnnxReader *reader, Proto message, uint32_t number, const int64_t **out, size_t *count, Error *err) {
-    uint64_t total = 0, some, value;
-    ProtoField field;
-    bool more;
-    for (Proto look = message;;) {
-        if (!proto_next(&look, &field, &more, err)) return false;
-        if (!more) break;
-        if (field.number != number) continue;
-        some = 1;
-        if (field.wire == PROTO_BYTES ? !proto_count_varints(&reader->source, &field, &some, err)
-                                      : !proto_is(&field, PROTO_VARINT, "a list of integers", err))
-            return false;
-        total += some;
-    }
-    int64_t *list = onnx_room(reader, total, sizeof *list, err);
-    if (!list) return false;
-    for (size_t i = 0; i < total;) {
-        if (!proto_next(&message, &field, &more, err)) return false;
-        if (field.number != number) continue;
-        if (field.wire == PROTO_VARINT) list[i++] = (int64_t)field.value;
-        Proto packed = onnx_message(reader, &field);
-        while (field.wire == PROTO_BYTES && packed.at < packed.end) {
-            if (!proto_varint(&packed, &value, err)) return false;
-            list[i++] = (int64_t)value;
-        }
-    }
-    *out = list;
-    *count = (size_t)total;
-    return true;
-}
 
 static bool read_floats(OnnxReader *reader, Proto message, uint32_t number, OnnxAttribute *out, Error *err) {
     uint64_t total = 0;
@@ -473,16 +383,14 @@ bool onnx_read_listed(Checkpoint *checkpoint, size_t index, void *out, Error *er
 static void free_reader(void *opaque) {
     OnnxReader *reader = opaque;
     for (size_t i = 0; i < reader->external_count; i++) file_close(reader->external[i].file);
-    for (struct OnnxBlock *block = reader->blocks, *next; block; block = next) {
-        next = block->next;
-        mem_free(block);
-    }
+    onnx_free_room(reader);
     mem_free(reader->external);
     mem_free(reader->listed);
     mem_free(reader);
 }
 
-Checkpoint *onnx_open(File *file, Error *err) {
+static Checkpoint *open_onnx(File *file, const CheckpointOpening *opening, Error *err) {
+    (void)opening;
     Checkpoint *checkpoint = checkpoint_new(file, file_name(file), "ONNX", err);
     if (!checkpoint) return NULL;
     OnnxReader *reader = mem_alloc(1, sizeof *reader, err);
@@ -497,3 +405,37 @@ Checkpoint *onnx_open(File *file, Error *err) {
     checkpoint_close(checkpoint);
     return NULL;
 }
+
+/* A varint of the head; false where it does not end there. */
+static bool head_varint(const Head *head, size_t *at, uint64_t *value) {
+    *value = 0;
+    for (unsigned shift = 0; shift < 64 && *at < head->length; shift += 7) {
+        const uint8_t byte = head->bytes[(*at)++];
+        *value |= (uint64_t)(byte & 0x7F) << shift;
+        if (byte < 0x80) return true;
+    }
+    return false;
+}
+
+/* protobuf has no magic. An ONNX model is fields of ModelProto: ir_version (1) and model_version (5) are numbers, the
+ * producer's texts (2, 3, 4, 6) are text, and there is a graph (7), an operator set (8) or the end of the head. */
+static bool sniff(const Head *head) {
+    size_t fields = 0;
+    for (size_t at = 0; at < head->length; fields++) {
+        uint64_t tag, value;
+        if (!head_varint(head, &at, &tag) || !head_varint(head, &at, &value)) return false;
+        const bool text = tag == 0x12 || tag == 0x1a || tag == 0x22 || tag == 0x32;
+        if (tag == 0x3a) return fields > 0;
+        if (tag == 0x42) return value > 0 && at < head->length && (head->bytes[at] == 0x0a || head->bytes[at] == 0x10);
+        if (tag == 0x08 || tag == 0x28) continue;
+        if (!text || value > head->file_size) return false;
+        if (value > head->length - at) return fields > 0 && tag == 0x32; /* a long doc_string */
+        if (!text_valid_utf8((const char *)head->bytes + at, (size_t)value)) return false;
+        for (uint64_t i = 0; i < value && tag != 0x32; i++)
+            if (head->bytes[at + i] < ' ') return false;
+        at += (size_t)value;
+    }
+    return false;
+}
+
+const CheckpointReader onnx_reader = {FILE_ONNX, sniff, open_onnx};

@@ -1,4 +1,4 @@
-/* onnx_reader -- what the two files of the ONNX reader share. Private to src/format. */
+/* onnx_reader -- what the files of the ONNX reader share. Private to src/format. */
 #ifndef WEFT_FORMAT_ONNX_READER_H
 #define WEFT_FORMAT_ONNX_READER_H
 
@@ -32,8 +32,9 @@ typedef struct OnnxReader {
     size_t listed_capacity;
 } OnnxReader;
 
-/* Zeroed memory that lives as long as the reader. */
+/* Zeroed memory that lives until onnx_free_room. */
 void *onnx_room(OnnxReader *reader, uint64_t count, size_t size, Error *err);
+void onnx_free_room(OnnxReader *reader);
 bool onnx_text(OnnxReader *reader, const ProtoField *field, const char *what, const char **out, Error *err);
 Proto onnx_message(OnnxReader *reader, const ProtoField *field);
 /* How often each field below ONNX_FIELDS comes. */

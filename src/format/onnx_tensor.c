@@ -11,7 +11,6 @@
 
 #include <string.h>
 
-#include "format/bytes.h"
 #include "weft/base/dtype.h"
 #include "weft/base/error.h"
 #include "weft/base/file.h"

@@ -1,12 +1,10 @@
 /* pickle_call -- names, what a stream calls, and the objects that come of it. Nothing is called: a call whose meaning
  * the table tells is kept with its arguments, any other makes an inert object.
  */
-#include <inttypes.h>
 #include <string.h>
 
 #include "format/pickle_machine.h"
 #include "weft/base/error.h"
-#include "weft/base/file.h"
 #include "weft/base/size.h"
 
 enum { COPIES = 16 << 20 };
@@ -19,12 +17,6 @@ static char *copy_room(PickleMachine *m, uint64_t length, Error *err) {
         return NULL;
     }
     return pickle_arena(m->pickle, (size_t)length + 1, err);
-}
-
-bool pickle_refuse_name(PickleMachine *m, const char *module, const char *name, Error *err) {
-    return error_set(err, STATUS_BAD_INPUT,
-                     "%s: global %s.%s is not a tensor type; file may be malicious, nothing was run",
-                     file_name(m->file), module, name);
 }
 
 /* ---- names ------------------------------------------------------------------------------------------------------- */
@@ -48,20 +40,6 @@ static PickleNode *make_name(PickleMachine *m, const char *module, const char *n
     node->text = text;
     node->count = (uint32_t)(first + 1 + second);
     return node;
-}
-
-bool pickle_line(PickleMachine *m, char line[PICKLE_LINE], size_t *length, Error *err) {
-    for (size_t i = 0; i < PICKLE_LINE; i++) {
-        const uint8_t *byte = m->at < m->end ? pickle_take(m, 1, err) : NULL;
-        if (!byte) return m->at < m->end ? false : pickle_fault(m, err, "global name without its newline");
-        if (*byte == '\n') {
-            line[i] = '\0';
-            *length = i;
-            return true;
-        }
-        line[i] = (char)*byte;
-    }
-    return pickle_fault(m, err, "global name longer than %d bytes", PICKLE_LINE - 1);
 }
 
 bool pickle_op_global(PickleMachine *m, Error *err) {

@@ -1,4 +1,4 @@
-/* pickle_machine -- the stack machine between pickle.c, which runs it, and pickle_opcodes.c, its instructions. */
+/* pickle_machine -- the stack machine that pickle.c runs and pickle_opcodes.c instructs. */
 #ifndef WEFT_FORMAT_PICKLE_MACHINE_H
 #define WEFT_FORMAT_PICKLE_MACHINE_H
 
@@ -73,8 +73,12 @@ bool pickle_refuse_name(PickleMachine *m, const char *module, const char *name, 
 PickleNode *pickle_set(PickleMachine *m, const char *name, Error *err); /* an empty object of this builtin class */
 /* The part of an object that takes its entries or items, made where it is not there yet. */
 PickleNode *pickle_part(PickleMachine *m, PickleNode *object, PickleType type, Error *err);
-/* How the finished node is walked, its parts being finished; counts the tensors in it. (pickle_view.c) */
+/* How the finished node is walked, its parts being finished; counts the tensors in it (pickle_finish.c). */
 bool pickle_finish(PickleMachine *m, PickleNode *node, Error *err);
+/* The list of items behind a shape that is not PICKLE_MODULE's. */
+static inline const PickleNode *pickle_listed(const PickleNode *node) {
+    return node->type == PICKLE_OBJECT ? node->object->walked[0] : node;
+}
 
 typedef bool PickleOpcode(PickleMachine *m, Error *err);
 /* pickle_call.c: names, what is called, objects and their state. */

@@ -41,24 +41,6 @@ static bool after_mark(PickleMachine *m, size_t *out, Error *err) {
     return pickle_fault(m, err, "opcode 0x%02x finds no MARK (stack underflow)", m->opcode);
 }
 
-/* Depths are exact for what was complete when it was added, and too small where it grew later: check_graph finds these.
- */
-bool pickle_link(PickleMachine *m, PickleNode *container, PickleNode *child, Error *err) {
-    if (child->depth >= PICKLE_DEPTH) return pickle_fault(m, err, "values nested deeper than %d", PICKLE_DEPTH);
-    PickleItem *item = pickle_arena(m->pickle, sizeof *item, err);
-    if (!item) return false;
-    item->node = child;
-    if (container->last) {
-        container->last->next = item;
-    } else {
-        container->first = item;
-    }
-    container->last = item;
-    container->count++;
-    if (child->depth >= container->depth) container->depth = (uint8_t)(child->depth + 1);
-    return true;
-}
-
 /* A new container of the stack's values from `from` on replaces them. */
 static bool gather(PickleMachine *m, PickleType type, size_t from, size_t drop, Error *err) {
     PickleNode *node = pickle_node(m, type, err);

@@ -60,3 +60,9 @@ Checkpoint *python_pickle_open(File *file, uint64_t offset, bool npy, const char
     checkpoint_close(checkpoint);
     return NULL;
 }
+
+static Checkpoint *open_pickle(File *file, const CheckpointOpening *opening, Error *err) {
+    return python_pickle_open(file, 0, false, opening->key, err);
+}
+
+const CheckpointReader python_pickle_reader = {FILE_PICKLE, head_is_pickle, open_pickle};

@@ -244,9 +244,28 @@ static bool read_header(Checkpoint *checkpoint, Error *err) {
            check_cover(checkpoint, reader->range, file_size(checkpoint->file) - reader->data, err);
 }
 
-Checkpoint *safetensors_open(File *file, Error *err) {
+static Checkpoint *open_safetensors(File *file, const CheckpointOpening *opening, Error *err) {
+    (void)opening;
     Checkpoint *checkpoint = checkpoint_new(file, file_name(file), "safetensors", err);
     if (!checkpoint || read_header(checkpoint, err)) return checkpoint;
     checkpoint_close(checkpoint);
     return NULL;
 }
+
+/* u64le N, then JSON, and N can be right. Asked before the short magics: a header of 0x0280 bytes begins as a pickle
+ * does. */
+static bool sniff(const Head *head) {
+    if (head->length < 9) return false;
+    uint64_t length = get_le64(head->bytes);
+    int first = head_first_visible(head, 8);
+    return length > 0 && length <= head->file_size - 8 && length <= CAP_JSON_HEADER &&
+           (first == '{' || first == '[' || first == -1);
+}
+
+/* N cannot be right, but an object follows it: the reader can say what is wrong. */
+static bool sniff_damaged(const Head *head) {
+    return head->length >= 9 && head_first_visible(head, 8) == '{';
+}
+
+const CheckpointReader safetensors_reader = {FILE_SAFETENSORS, sniff, open_safetensors};
+const CheckpointReader damaged_safetensors_reader = {FILE_SAFETENSORS, sniff_damaged, open_safetensors};

@@ -145,7 +145,7 @@ static bool number_shards(Index *index, Reader *reader, Error *err) {
 }
 
 /* Opens every shard; those that are missing are named in one line. */
-static bool open_shards(const char *path, Reader *reader, Error *err) {
+static bool open_shards(const char *path, Reader *reader, const CheckpointOpening *opening, Error *err) {
     const char *slash = strrchr(path, '/');
     char *folder = slash ? mem_copy_bytes(path, (size_t)(slash - path) + 1, err) : mem_copy_text("", err);
     Str missing = {0};
@@ -157,7 +157,7 @@ static bool open_shards(const char *path, Reader *reader, Error *err) {
             str_addf(&missing, missing.length ? ", %s" : "%s", reader->shard[i].file);
             continue;
         }
-        if (file) reader->shard[i].checkpoint = checkpoint_open_file(file, NULL, true, &why);
+        if (file) reader->shard[i].checkpoint = opening->open_shard(file, &why);
         ok = reader->shard[i].checkpoint != NULL;
         if (!ok) {
             *err = why;
@@ -205,9 +205,9 @@ static bool check_shards(Checkpoint *checkpoint, Error *err) {
                                                 (unsigned long long)unmapped);
 }
 
-static bool build(Checkpoint *checkpoint, Index *index, Error *err) {
+static bool build(Checkpoint *checkpoint, Index *index, const CheckpointOpening *opening, Error *err) {
     Reader *reader = checkpoint->reader;
-    if (!number_shards(index, reader, err) || !open_shards(checkpoint->path, reader, err)) return false;
+    if (!number_shards(index, reader, err) || !open_shards(checkpoint->path, reader, opening, err)) return false;
     reader->source = mem_alloc(index->count, sizeof *reader->source, err);
     if (!reader->source) return false;
     for (size_t i = 0; i < index->count; i++)
@@ -233,7 +233,7 @@ static bool read_data(Checkpoint *checkpoint, size_t index, void *out, Error *er
     return checkpoint_read(reader->shard[source->shard].checkpoint, source->index, out, err);
 }
 
-static bool read_index(Checkpoint *checkpoint, Error *err) {
+static bool read_index(Checkpoint *checkpoint, const CheckpointOpening *opening, Error *err) {
     Json json;
     Index index = {0};
     uint64_t size = file_size(checkpoint->file);
@@ -250,7 +250,7 @@ static bool read_index(Checkpoint *checkpoint, Error *err) {
     }
     ok = mem_admit(size, "the index", err) && (text = mem_alloc(size, 1, err)) != NULL &&
          file_read(checkpoint->file, 0, text, size, err) && json_pull_begin(&json, text, size, 0, err) &&
-         parse_index(&json, &index, err) && build(checkpoint, &index, err);
+         parse_index(&json, &index, err) && build(checkpoint, &index, opening, err);
 out:
     mem_free(index.entry);
     mem_free(text);
@@ -270,12 +270,24 @@ static const char *format_of(const Checkpoint *checkpoint) {
     return safe ? "safetensors index" : torch ? "PyTorch index" : "index of mixed shards";
 }
 
-Checkpoint *shards_open(File *file, Error *err) {
+static Checkpoint *open_index(File *file, const CheckpointOpening *opening, Error *err) {
+    if (!opening->open_shard) {
+        error_set(err, STATUS_BAD_INPUT, "an index, not a shard");
+        file_close(file);
+        return NULL;
+    }
     Checkpoint *checkpoint = checkpoint_new(file, file_name(file), "index", err);
-    if (checkpoint && read_index(checkpoint, err)) {
+    if (checkpoint && read_index(checkpoint, opening, err)) {
         checkpoint->format = format_of(checkpoint);
         return checkpoint;
     }
     checkpoint_close(checkpoint);
     return NULL;
 }
+
+static bool sniff(const Head *head) {
+    return head_is_text(head) && head_first_visible(head, 0) == '{' &&
+           memmem(head->bytes, head->length, "\"weight_map\"", 12);
+}
+
+const CheckpointReader shards_reader = {FILE_SHARD_INDEX, sniff, open_index};

@@ -59,20 +59,22 @@ struct Torch {
     size_t cached;
     /* Bytes [from, from + length) of a storage. */
     bool (*fetch)(Torch *torch, const TorchStorage *storage, uint64_t from, uint64_t length, void *out, Error *err);
+    /* Tar: the record of the tensor whose persistent id is its key as a text; NULL in files of other formats. */
+    bool (*record)(const Torch *torch, const PickleNode *id, const char *name, TorchTensor *out, TorchShape *shape,
+                   Error *err);
 
     struct TarTensor *tar; /* the tensors of a tar file by their keys (torch_tar.c); else NULL */
     size_t tar_count;
 };
 
-/* The record of a tensor of a tar file, whose persistent id is its key as a text. */
-bool torch_tar_tensor(const Torch *torch, const PickleNode *id, const char *name, TorchTensor *out, TorchShape *shape,
-                      Error *err);
-
-/* Lists the storages of the pickle's persistent ids, which must have `items_min` to `items_max` items. */
+/* torch_storage.c: lists the storages of the pickle's persistent ids, which must have `items_min` to `items_max` items.
+ */
 bool torch_list_storages(Torch *torch, uint32_t items_min, uint32_t items_max, Error *err);
 TorchStorage *torch_find_storage(const Torch *torch, const PickleNode *key);
-/* Finds the state dict (`key`: the dotted path to it, or NULL), adds its tensors and the scalars beside it, and seals
- * the checkpoint, whose `reader` is a Torch. STATUS_USAGE for a key that is not there. */
+bool torch_is_short_text(const PickleNode *node); /* as keys are, without NUL */
+
+/* torch.c: finds the state dict (`key`: the dotted path to it, or NULL), adds its tensors and the scalars beside it,
+ * and seals the checkpoint, whose `reader` is a Torch. STATUS_USAGE for a key that is not there. */
 bool torch_add_tensors(Checkpoint *checkpoint, const char *key, Error *err);
 void torch_free(void *torch);
 

@@ -128,9 +128,18 @@ static bool open_all(Checkpoint *checkpoint, const char *key, Error *err) {
            torch_add_tensors(checkpoint, key, err);
 }
 
-Checkpoint *torch_legacy_open(File *file, const char *key, Error *err) {
+static Checkpoint *open_legacy(File *file, const CheckpointOpening *opening, Error *err) {
     Checkpoint *checkpoint = checkpoint_new(file, file_name(file), "PyTorch legacy", err);
-    if (!checkpoint || open_all(checkpoint, key, err)) return checkpoint;
+    if (!checkpoint || open_all(checkpoint, opening->key, err)) return checkpoint;
     checkpoint_close(checkpoint);
     return NULL;
 }
+
+/* The number 0x1950a86a20f9469cfc6c as the first of five pickles, behind PROTO and, from protocol 4 on, FRAME. */
+static bool sniff(const Head *head) {
+    static const char magic[] = "\212\012\154\374\234\106\371\040\152\250\120\031.";
+    return head_is_pickle(head) &&
+           (head_holds(head, 2, magic, sizeof magic - 1) || head_holds(head, 11, magic, sizeof magic - 1));
+}
+
+const CheckpointReader torch_legacy_reader = {FILE_TORCH_LEGACY, sniff, open_legacy};

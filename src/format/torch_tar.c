@@ -25,6 +25,7 @@
 
 enum {
     BLOCK = 512,
+    MAGIC_AT = 257,
     CAP_MEMBERS = 10000,
     CAP_RECORDS = 100000, /* storages, tensors */
     SMALL_PICKLE = 2048,  /* of one key, location and kind */
@@ -375,8 +376,8 @@ static bool read_tensors(Tar *tar, Error *err) {
     return at_end(part, "tensors", err);
 }
 
-bool torch_tar_tensor(const Torch *torch, const PickleNode *id, const char *name, TorchTensor *out, TorchShape *shape,
-                      Error *err) {
+static bool find_record(const Torch *torch, const PickleNode *id, const char *name, TorchTensor *out, TorchShape *shape,
+                        Error *err) {
     uint64_t number = 0;
     const char *text = id->text ? id->text : "";
     const bool minus = *text == '-';
@@ -409,6 +410,7 @@ static bool open_all(Checkpoint *checkpoint, const char *key, Error *err) {
     checkpoint->free_reader = torch_free;
     torch->file = torch->text = checkpoint->file;
     torch->fetch = fetch;
+    torch->record = find_record;
     tar.torch = torch;
     bool ok = find_parts(&tar, err) && read_system(&tar, err) && read_storages(&tar, err) && read_tensors(&tar, err) &&
               (torch->pickle = next_pickle(&tar, &tar.part[PICKLE], PICKLE_CAP_STREAM, err)) &&
@@ -417,9 +419,15 @@ static bool open_all(Checkpoint *checkpoint, const char *key, Error *err) {
     return ok;
 }
 
-Checkpoint *torch_tar_open(File *file, const char *key, Error *err) {
+static Checkpoint *open_tar(File *file, const CheckpointOpening *opening, Error *err) {
     Checkpoint *checkpoint = checkpoint_new(file, file_name(file), "PyTorch tar", err);
-    if (!checkpoint || open_all(checkpoint, key, err)) return checkpoint;
+    if (!checkpoint || open_all(checkpoint, opening->key, err)) return checkpoint;
     checkpoint_close(checkpoint);
     return NULL;
 }
+
+static bool sniff(const Head *head) {
+    return head_holds(head, MAGIC_AT, "ustar", 5);
+}
+
+const CheckpointReader torch_tar_reader = {FILE_TAR, sniff, open_tar};

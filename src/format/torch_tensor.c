@@ -177,7 +177,10 @@ bool torch_tensor_parse(const Torch *torch, const PickleNode *node, const char *
         return torch_array_parse(within, name, shape, err);
     }
     if (within && within->type == PICKLE_PERSISTENT) {
-        if (!torch_tar_tensor(torch, within->id, name, out, shape, err)) return false;
+        if (!torch->record)
+            return error_set(err, STATUS_BAD_INPUT, "tensor \"%s\": there is no tensor '%.32s' in the file", name,
+                             within->id->text ? within->id->text : "");
+        if (!torch->record(torch, within->id, name, out, shape, err)) return false;
         uint64_t elements = torch->storages[out->storage].elements;
         if (!check_reach(name, out->offset, shape->rank, shape->dim, shape->stride, elements, err)) return false;
     } else {

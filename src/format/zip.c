@@ -374,11 +374,3 @@ void zip_ignore_crc(Zip *zip, bool ignore) {
 bool zip_crc_ignored(const Zip *zip) {
     return zip->ignore_crc;
 }
-
-bool zip_read(Zip *zip, size_t index, void *out, Error *err) {
-    ZipStream *stream = zip_stream_open(zip, index, err);
-    bool ok =
-        stream && zip_stream_read(stream, out, zip_member(zip, index)->size, err) && zip_stream_finish(stream, err);
-    zip_stream_close(stream);
-    return ok;
-}

@@ -1,7 +1,6 @@
 /* zip_stream -- the bytes of one zip member, stored or inflated on the way, never more than the directory declares. */
 #include "format/zip.h"
 
-#include <string.h>
 #include <zlib.h>
 
 #include "weft/base/error.h"
@@ -123,4 +122,12 @@ bool zip_stream_finish(ZipStream *stream, Error *err) {
         return error_set(err, STATUS_BAD_INPUT, "zip: member \"%s\": CRC %08x, the directory says %08x", member->name,
                          stream->crc, member->crc);
     return true;
+}
+
+bool zip_read(Zip *zip, size_t index, void *out, Error *err) {
+    ZipStream *stream = zip_stream_open(zip, index, err);
+    bool ok =
+        stream && zip_stream_read(stream, out, zip_member(zip, index)->size, err) && zip_stream_finish(stream, err);
+    zip_stream_close(stream);
+    return ok;
 }

@@ -8,8 +8,6 @@
 #include <strings.h>
 
 #include "weft/base/error.h"
-#include "weft/base/table.h"
-#include "weft/base/text.h"
 
 const char *options_chart_given(const Args *args) {
     static const ArgSpec specs[] = {OPTIONS_CHART, {0}};

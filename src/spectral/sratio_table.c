@@ -6,6 +6,7 @@
 #include "spectral/layers.h"
 #include "weft/base/error.h"
 #include "weft/base/table.h"
+#include "weft/base/task.h"
 #include "weft/base/text.h"
 
 /* Notes mean and mean_last_half, each with `suffix`. `paper`: also mean_last_half_paper, for which the paper multiplies

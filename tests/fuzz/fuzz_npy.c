@@ -9,6 +9,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
     Error err;
     mem_set_budget(FUZZ_BUDGET);
     File *file = file_memory("/nowhere/input.npy", bytes, length, &err);
-    if (file) fuzz_read(npy_open(file, &err));
+    if (file) fuzz_read(npy_reader.open(file, &(CheckpointOpening){0}, &err));
     return 0;
 }

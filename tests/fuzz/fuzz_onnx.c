@@ -29,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
     Error err;
     mem_set_budget(FUZZ_BUDGET);
     File *file = file_memory("/nowhere/input", bytes, length, &err);
-    Checkpoint *checkpoint = file ? onnx_open(file, &err) : NULL;
+    Checkpoint *checkpoint = file ? onnx_reader.open(file, &(CheckpointOpening){0}, &err) : NULL;
     Network *network = NULL;
     if (checkpoint && mem_admit(checkpoint_bytes(checkpoint), "the input", &err))
         network = network_from_checkpoint(checkpoint, &options, &err);

@@ -8,9 +8,10 @@
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
     Error err;
     mem_set_budget(FUZZ_BUDGET);
+    const CheckpointOpening opening = {.open_shard = checkpoint_parse};
     File *file = file_memory("/nowhere/input", bytes, length, &err);
-    if (file) fuzz_read(safetensors_open(file, &err));
+    if (file) fuzz_read(safetensors_reader.open(file, &opening, &err));
     file = file_memory("/nowhere/input", bytes, length, &err);
-    if (file) fuzz_read(safetensors_index_open(file, &err));
+    if (file) fuzz_read(shards_reader.open(file, &opening, &err));
     return 0;
 }
