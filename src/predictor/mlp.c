@@ -1,4 +1,4 @@
-/* mlp -- the predictor's MLP at the machine's speed: blocks of rows go through all layers while they are in cache.
+/* mlp -- passes of the predictor's MLP: blocks of rows go through all layers while they are in cache.
  *
  * Widths are padded to a multiple of LANES (zero weights, zero activations), so that vectors have no tails. Weights are
  * packed once a step, for the forward and for the backward products (net's dense layers); OpenBLAS has the gradients of
@@ -14,257 +14,30 @@
 #include <assert.h>
 #include <string.h>
 
-#include "weft/base/error.h"
 #include "weft/base/gemm.h"
-#include "weft/base/memory.h"
 #include "weft/base/pool.h"
-#include "weft/base/size.h"
 #include "weft/base/tiles.h"
 
-enum {
-    ROWS = 512,       /* of a block: OpenBLAS is at its best, and a worker's block stays in its second-level cache */
-    GROUPS_MOST = 16, /* as many gradients are summed; */
-    GROUPS_WIDE = 8,  /* fewer where they are */
-    GRADIENT_WIDE = 1 << 20, /* numbers, or more */
-    TILES_WIDTH = 256,       /* from this width on the matrix unit gains more than packing for it costs */
-    CACHED = 192 << 10       /* activations that stay in the second-level cache beside what is packed of them */
-};
-
-/* ---- making ------------------------------------------------------------------------------------------------------ */
-
-static unsigned padded(unsigned width) {
-    return (width + LANES - 1) / LANES * LANES;
-}
-
-/* The value that an index is encoded as, after the configured normalisation. */
-static double normalised(const Predictor *p, unsigned which, size_t layer, uint32_t index, const uint32_t largest[3]) {
-    const PredictedLayer *l = &p->layers[layer];
-    const double local[3] = {(double)p->layer_count, l->filters, l->channels};
-    if (p->config.normalisation == INDEX_LOCAL) return index / local[which];
-    if (p->config.normalisation == INDEX_GLOBAL) return (double)index / largest[which];
-    return index;
-}
-
-/* Rows of the encoding of one index: one for every value it can have, or for every (layer, value) where the encoding
- * depends on the layer. Counts them where `mlp->encoding[which]` is not made yet. */
-static size_t encode_index(Mlp *mlp, unsigned which, const uint32_t largest[3]) {
-    const Predictor *p = mlp->predictor;
-    const bool by_layer = p->config.normalisation == INDEX_LOCAL && which > 0;
-    const unsigned width = 2 * p->config.levels;
-    size_t rows = 0;
-    for (size_t layer = 0; layer < p->layer_count; layer++) {
-        const uint32_t own[3] = {0, p->layers[layer].filters, p->layers[layer].channels};
-        const uint32_t values = by_layer ? own[which] : largest[which];
-        mlp->first_row[which][layer] = by_layer ? rows : 0;
-        if (!by_layer && layer > 0) continue;
-        for (uint32_t value = 0; mlp->encoding[which] && value < values; value++)
-            encoding_row(p->config.base, p->config.levels, normalised(p, which, layer, value, largest),
-                         mlp->encoding[which] + (rows + value) * width);
-        rows += values;
-    }
-    return rows;
-}
-
-static bool make_encodings(Mlp *mlp, Error *err) {
-    const Predictor *p = mlp->predictor;
-    uint32_t largest[3] = {(uint32_t)p->layer_count, 0, 0};
-    for (size_t layer = 0; layer < p->layer_count; layer++) {
-        if (p->layers[layer].filters > largest[1]) largest[1] = p->layers[layer].filters;
-        if (p->layers[layer].channels > largest[2]) largest[2] = p->layers[layer].channels;
-    }
-    for (unsigned which = 0; which < 3; which++) {
-        mlp->first_row[which] = mem_alloc(p->layer_count, sizeof *mlp->first_row[which], err);
-        if (!mlp->first_row[which]) return false;
-        mlp->rows[which] = encode_index(mlp, which, largest);
-        mlp->encoding[which] = mem_alloc(mlp->rows[which] * 2 * p->config.levels, sizeof(float), err);
-        if (!mlp->encoding[which]) return false;
-        encode_index(mlp, which, largest);
-        mlp->table_rows += mlp->rows[which];
-    }
-    mlp->row = mem_alloc(p->kernel_count, sizeof *mlp->row, err);
-    for (size_t k = 0; mlp->row && k < p->kernel_count; k++) {
-        const KernelIndex *index = &p->index[k];
-        const size_t layer = index->layer;
-        mlp->row[k].at[0] = (uint32_t)(mlp->first_row[0][layer] + index->layer);
-        mlp->row[k].at[1] = (uint32_t)(mlp->rows[0] + mlp->first_row[1][layer] + index->filter);
-        mlp->row[k].at[2] = (uint32_t)(mlp->rows[0] + mlp->rows[1] + mlp->first_row[2][layer] + index->channel);
-    }
-    return mlp->row != NULL;
-}
-
-/* Where each linear layer's padded weights and gradients lie. */
-static void place_layers(Mlp *mlp) {
-    const Predictor *p = mlp->predictor;
-    mlp->linear = p->config.linear;
-    mlp->width = padded(p->config.hidden);
-    mlp->last = padded(p->outputs);
-    mlp->gradient_size = mlp->table_rows * mlp->width;
-    for (unsigned i = 1; i < mlp->linear; i++) {
-        MlpPlace *place = &mlp->place[i];
-        place->out = i + 1 < mlp->linear ? mlp->width : mlp->last;
-        place->weight = mlp->weight_size;
-        mlp->weight_size += (size_t)place->out * mlp->width;
-        place->bias = (size_t)i * (mlp->width > mlp->last ? mlp->width : mlp->last);
-        place->weight_gradient = mlp->gradient_size;
-        mlp->gradient_size += (size_t)place->out * mlp->width;
-        place->bias_gradient = mlp->gradient_size;
-        mlp->gradient_size += place->out;
-        place->forward = mlp->tiles_size;
-        mlp->tiles_size += tiles_size(place->out, p->mlp[i].in);
-        place->backward = mlp->tiles_size;
-        mlp->tiles_size += tiles_size(mlp->width, p->mlp[i].out);
-    }
-}
-
-static size_t groups_most(const Mlp *mlp) {
-    return mlp->gradient_size < GRADIENT_WIDE ? GROUPS_MOST : GROUPS_WIDE;
-}
-
-/* The weights and, for the matrix unit, a block's rows, packed for the products of a pass. */
-static bool make_packed(Mlp *mlp, Error *err) {
-    if (mlp->packed_size == 0)
-        return (mlp->forward = mem_alloc(mlp->weight_size, sizeof(float), err)) &&
-               (mlp->backward = mem_alloc(mlp->weight_size, sizeof(float), err));
-    return (mlp->tiles = mem_alloc(mlp->tiles_size, sizeof *mlp->tiles, err)) &&
-           (mlp->packed = mem_alloc(2 * mlp->packed_size * mlp->workers, sizeof *mlp->packed, err));
-}
-
-static bool make_buffers(Mlp *mlp, Error *err) {
-    const size_t block = (size_t)ROWS * mlp->width, widest = mlp->width > mlp->last ? mlp->width : mlp->last;
-    const bool sums = mlp->predictor->config.activation != PREDICTOR_RELU; /* the derivative needs them */
-    mlp->workers = pool_threads();
-    mlp->worker_size = block * (mlp->linear - 1) * (sums ? 2 : 1) + 2 * block + 2 * (size_t)ROWS * mlp->last;
-    mlp->sums = sums ? block * (mlp->linear - 1) : 0;
-    if (mlp->width >= TILES_WIDTH && tiles_available()) {
-        const size_t of_rows = tiles_size(ROWS, widest), of_columns = tiles_size(widest, ROWS);
-        mlp->packed_size = of_rows > of_columns ? of_rows : of_columns;
-    }
-    const size_t blocks = mlp->predictor->kernel_count / ROWS + 1, pieces = blocks + 2 * GROUPS_MOST;
-    const size_t groups = blocks < groups_most(mlp) ? blocks : groups_most(mlp);
-    uint64_t gradients = 0, scratch = 0, total;
-    if (!size_mul(mlp->gradient_size, groups, &gradients) || !size_mul(mlp->worker_size, mlp->workers, &scratch) ||
-        !size_add(gradients, scratch, &total) || !size_add(total, mlp->packed_size * mlp->workers, &total) ||
-        !size_mul(total, sizeof(float), &total))
-        total = UINT64_MAX;
-    return mem_admit(total, "a predictor this large", err) &&
-           (mlp->table = mem_alloc(mlp->table_rows * mlp->width, sizeof(float), err)) && make_packed(mlp, err) &&
-           (mlp->bias = mem_alloc(widest * mlp->linear, sizeof(float), err)) &&
-           (mlp->scratch = mem_alloc(scratch, sizeof(float), err)) &&
-           (mlp->gradients = mem_alloc(gradients, sizeof(float), err)) &&
-           (mlp->squares = mem_alloc(pieces, sizeof *mlp->squares, err)) &&
-           (mlp->rest = mem_alloc(mlp->predictor->kernel_count, sizeof *mlp->rest, err)) &&
-           (mlp->mask = mem_alloc(mlp->predictor->layer_count * mlp->predictor->outputs, sizeof(float), err));
-}
-
-Mlp *mlp_new(const Predictor *predictor, Error *err) {
-    Mlp *mlp = mem_alloc(1, sizeof *mlp, err);
-    if (!mlp) return NULL;
-    mlp->predictor = predictor;
-    bool done = make_encodings(mlp, err);
-    if (done) place_layers(mlp);
-    if (!done || !make_buffers(mlp, err)) {
-        mlp_free(mlp);
-        return NULL;
-    }
-    for (size_t layer = 0; layer < predictor->layer_count; layer++)
-        predictor_mask(predictor, layer, mlp->mask + layer * predictor->outputs);
-    mlp_set(mlp, predictor->parameters);
-    return mlp;
-}
-
-void mlp_free(Mlp *mlp) {
-    if (!mlp) return;
-    for (unsigned which = 0; which < 3; which++) {
-        mem_free(mlp->first_row[which]);
-        mem_free(mlp->encoding[which]);
-    }
-    mem_free(mlp->row);
-    mem_free(mlp->table);
-    mem_free(mlp->forward);
-    mem_free(mlp->backward);
-    mem_free(mlp->tiles);
-    mem_free(mlp->packed);
-    mem_free(mlp->bias);
-    mem_free(mlp->scratch);
-    mem_free(mlp->gradients);
-    mem_free(mlp->squares);
-    mem_free(mlp->rest);
-    mem_free(mlp->mask);
-    mem_free(mlp);
-}
-
-double mlp_operations(const Predictor *predictor, size_t forward, size_t backward) {
-    double inner = 0;
-    for (unsigned i = 1; i < predictor->config.linear; i++)
-        inner += 2.0 * (double)predictor->mlp[i].in * (double)predictor->mlp[i].out;
-    return inner * ((double)forward + 2 * (double)backward);
-}
-
-/* ---- parameters -------------------------------------------------------------------------------------------------- */
-
-static void set_layer(Mlp *mlp, unsigned i) {
-    const MlpLayer *layer = &mlp->predictor->mlp[i];
-    const MlpPlace *place = &mlp->place[i];
-    const float *weight = mlp->parameters + layer->weight;
-    if (mlp->tiles) {
-        const TilesSource forward = {weight, layer->in, layer->out, layer->in, true, false};
-        const TilesSource backward = {weight, layer->in, layer->in, layer->out, false, false};
-        tiles_pack(&forward, TILES_RIGHT, mlp->tiles + place->forward);
-        tiles_pack(&backward, TILES_RIGHT, mlp->tiles + place->backward);
-    } else {
-        dense_pack(weight, 1, layer->in, layer->in, layer->out, mlp->forward + place->weight);
-        dense_pack(weight, layer->in, 1, layer->out, layer->in, mlp->backward + place->weight);
-    }
-    memcpy(mlp->bias + place->bias, mlp->parameters + layer->bias, layer->out * sizeof(float));
-}
-
-/* T = E W^T of each index; the bias goes into the layer's table, of which every kernel takes one row. */
-static void set_tables(Mlp *mlp) {
-    const Predictor *p = mlp->predictor;
-    const MlpLayer *first = &p->mlp[0];
-    const unsigned width = 2 * p->config.levels;
-    float *table = mlp->table;
-    for (unsigned which = 0; which < 3; which++) {
-        gemm_f32(false, true, mlp->rows[which], first->out, width, 1, mlp->encoding[which], width,
-                 mlp->parameters + first->weight + (size_t)which * width, first->in, 0, table, mlp->width);
-        for (size_t row = 0; which == 0 && row < mlp->rows[0]; row++)
-            for (unsigned i = 0; i < first->out; i++) table[row * mlp->width + i] += mlp->parameters[first->bias + i];
-        table += mlp->rows[which] * mlp->width;
-    }
-}
-
-static void set_piece(void *context, size_t piece, unsigned worker) {
-    (void)worker;
-    Mlp *mlp = context;
-    if (piece == 0)
-        set_tables(mlp);
-    else
-        set_layer(mlp, (unsigned)piece);
-}
-
-void mlp_set(Mlp *mlp, const float *parameters) {
-    mlp->parameters = parameters;
-    pool_run(mlp->linear, set_piece, mlp);
-}
+enum { CACHED = 192 << 10 }; /* activations that stay in the second-level cache beside what is packed of them */
 
 /* ---- a block ----------------------------------------------------------------------------------------------------- */
 
-/* What one worker computes on: `count` <= ROWS kernels. */
+/* What one worker computes on: `count` <= MLP_ROWS kernels. */
 typedef struct Block {
     const Mlp *mlp;
     const uint32_t *kernels; /* NULL: first, first + 1, ... */
     size_t first, count;
-    float *activation;         /* of each hidden layer, ROWS x width */
+    float *activation;         /* of each hidden layer, MLP_ROWS x width */
     bool keep;                 /* all of them are needed afterwards; else two take turns and stay in cache */
     bool rough;                /* only a sum over many kernels is wanted: 2^-15 is near enough for each */
     float *sum;                /* before the activation, the same; NULL for ReLU */
-    float *delta[2];           /* ROWS x width */
-    float *prediction, *error; /* ROWS x last */
+    float *delta[2];           /* MLP_ROWS x width */
+    float *prediction, *error; /* MLP_ROWS x last */
     uint16_t *packed[2];       /* rows packed for the matrix unit */
 } Block;
 
 static Block block_of(const Mlp *mlp, unsigned worker) {
-    const size_t block = (size_t)ROWS * mlp->width;
+    const size_t block = (size_t)MLP_ROWS * mlp->width;
     float *at = mlp->scratch + worker * mlp->worker_size;
     assert(worker < mlp->workers);
     Block b = {.mlp = mlp, .activation = at};
@@ -274,7 +47,7 @@ static Block block_of(const Mlp *mlp, unsigned worker) {
     b.delta[0] = at;
     b.delta[1] = at + block;
     b.prediction = at + 2 * block;
-    b.error = b.prediction + (size_t)ROWS * mlp->last;
+    b.error = b.prediction + (size_t)MLP_ROWS * mlp->last;
     for (unsigned i = 0; mlp->tiles && i < 2; i++) b.packed[i] = mlp->packed + (2 * worker + i) * mlp->packed_size;
     return b;
 }
@@ -285,7 +58,7 @@ static size_t kernel_at(const Block *block, size_t row) {
 
 /* The activations (or sums) of hidden layer i. */
 static float *hidden_at(const Block *block, float *of, unsigned i) {
-    return of + (size_t)(block->keep ? i : i % 2) * ROWS * block->mlp->width;
+    return of + (size_t)(block->keep ? i : i % 2) * MLP_ROWS * block->mlp->width;
 }
 
 static void first_layer(const Block *block) {
@@ -349,7 +122,7 @@ static void forward(const Block *block) {
 static void layer_gradient(const Block *block, unsigned i, const float *delta, float *gradient) {
     const Mlp *mlp = block->mlp;
     const MlpPlace *place = &mlp->place[i];
-    const float *activation = block->activation + (size_t)(i - 1) * ROWS * mlp->width;
+    const float *activation = block->activation + (size_t)(i - 1) * MLP_ROWS * mlp->width;
     float *to = gradient + place->weight_gradient;
     if (mlp->tiles) {
         const TilesSource left = {delta, place->out, place->out, block->count, false, false};
@@ -388,7 +161,7 @@ static void first_layer_gradient(const Block *block, const float *delta, float *
 /* From block->error, d loss / d prediction, into the group's gradient. */
 static void backward(const Block *block, float *gradient) {
     const Mlp *mlp = block->mlp;
-    const size_t size = (size_t)ROWS * mlp->width;
+    const size_t size = (size_t)MLP_ROWS * mlp->width;
     const float *delta = block->error;
     for (unsigned i = mlp->linear - 1; i > 0; i--) {
         float *next = block->delta[i % 2];
@@ -450,10 +223,10 @@ static void run_group(const Pass *pass, size_t group, unsigned worker) {
     block.keep = true;
     memset(gradient, 0, mlp->gradient_size * sizeof *gradient);
     mlp->squares[group] = 0;
-    memset(block.error, 0, (size_t)ROWS * mlp->last * sizeof *block.error);
-    for (size_t first = begin; first < end; first += ROWS) {
+    memset(block.error, 0, (size_t)MLP_ROWS * mlp->last * sizeof *block.error);
+    for (size_t first = begin; first < end; first += MLP_ROWS) {
         block.first = first;
-        block.count = end - first < ROWS ? end - first : ROWS;
+        block.count = end - first < MLP_ROWS ? end - first : MLP_ROWS;
         block.kernels = pass->kernels ? pass->kernels + first : NULL;
         forward(&block);
         if (pass->delta)
@@ -484,9 +257,9 @@ static void run_piece(void *context, size_t piece, unsigned worker) {
         return;
     }
     const Mlp *mlp = pass->mlp;
-    const size_t begin = (piece - pass->groups) * ROWS, left = pass->rest_count - begin;
-    const size_t end = left < ROWS ? pass->rest_count : begin + ROWS;
-    size_t rows = ROWS;
+    const size_t begin = (piece - pass->groups) * MLP_ROWS, left = pass->rest_count - begin;
+    const size_t end = left < MLP_ROWS ? pass->rest_count : begin + MLP_ROWS;
+    size_t rows = MLP_ROWS;
     while (mlp->tiles && rows > 1 && rows * mlp->width > CACHED) rows /= 2;
     Block block = block_of(mlp, worker);
     block.rough = pass->targets && !pass->out;
@@ -497,12 +270,12 @@ static void run_piece(void *context, size_t piece, unsigned worker) {
 
 void mlp_predict(Mlp *mlp, const uint32_t *kernels, size_t count, float *out) {
     Pass pass = {.mlp = mlp, .rest = kernels, .rest_count = kernels ? count : mlp->predictor->kernel_count, .out = out};
-    pool_run((pass.rest_count + ROWS - 1) / ROWS, run_piece, &pass);
+    pool_run((pass.rest_count + MLP_ROWS - 1) / MLP_ROWS, run_piece, &pass);
 }
 
 double mlp_squares(Mlp *mlp, const float *targets, float *out) {
     Pass pass = {.mlp = mlp, .rest_count = mlp->predictor->kernel_count, .targets = targets, .out = out};
-    const size_t pieces = (pass.rest_count + ROWS - 1) / ROWS;
+    const size_t pieces = (pass.rest_count + MLP_ROWS - 1) / MLP_ROWS;
     double squares = 0;
     pool_run(pieces, run_piece, &pass);
     for (size_t i = 0; i < pieces; i++) squares += mlp->squares[i];
@@ -561,11 +334,11 @@ static void collect(Mlp *mlp, size_t groups, float *gradient) {
     }
 }
 
-/* Groups of whole blocks, as few as groups_most says. */
+/* Groups of whole blocks, as few as mlp_groups_most says. */
 static void cut(Pass *pass) {
-    const size_t blocks = (pass->count + ROWS - 1) / ROWS, most = groups_most(pass->mlp);
+    const size_t blocks = (pass->count + MLP_ROWS - 1) / MLP_ROWS, most = mlp_groups_most(pass->mlp);
     const size_t each = (blocks + most - 1) / most;
-    pass->group_rows = each * ROWS;
+    pass->group_rows = each * MLP_ROWS;
     pass->groups = blocks ? (blocks + each - 1) / each : 0;
 }
 
@@ -590,7 +363,7 @@ void mlp_reconstruction(Mlp *mlp, const float *targets, const uint32_t *kernels,
         pass.rest = mlp->rest;
         pass.rest_count = list_rest(mlp, kernels, count);
     }
-    const size_t pieces = pass.groups + (pass.rest_count + ROWS - 1) / ROWS;
+    const size_t pieces = pass.groups + (pass.rest_count + MLP_ROWS - 1) / MLP_ROWS;
     pool_run(pieces, run_piece, &pass);
     *batch_squares = 0;
     if (rest_squares) *rest_squares = 0;

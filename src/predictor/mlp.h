@@ -1,4 +1,4 @@
-/* mlp -- what mlp.c and activation.c share. Private to src/predictor and its tests. */
+/* mlp -- what mlp.c, mlp_new.c and activation.c share. Private to src/predictor and its tests. */
 #ifndef WEFT_PREDICTOR_MLP_H
 #define WEFT_PREDICTOR_MLP_H
 
@@ -6,6 +6,10 @@
 #include "weft/predictor.h"
 
 enum { LANES = 16, VECTOR = 4 }; /* widths are multiples of LANES; loops go by vectors that every CPU has */
+enum {
+    MLP_ROWS = 512,      /* of a block: OpenBLAS is at its best, and a worker's block stays in its second-level cache */
+    MLP_GROUPS_MOST = 16 /* as many gradients are summed, fewer where they are wide */
+};
 typedef float Vector __attribute__((vector_size(4 * VECTOR), may_alias));
 typedef int VectorMask __attribute__((vector_size(4 * VECTOR)));
 
@@ -49,6 +53,7 @@ struct Mlp {
     float *mask;      /* layer_count x outputs */
 };
 
+size_t mlp_groups_most(const Mlp *mlp);
 void mlp_activate(const Mlp *mlp, size_t rows, const float *sum, float *out); /* of what is no ReLU */
 /* delta *= activation'(sum); for ReLU `sum` is the activation itself. */
 void mlp_activate_backward(const Mlp *mlp, size_t rows, const float *sum, float *delta);

@@ -128,15 +128,6 @@ bool predictor_keep_source(Predictor *p, const Network *source, Error *err) {
     return true;
 }
 
-bool predictor_attach(Predictor *p, const Network *source, Error *err) {
-    char fingerprint[FINGERPRINT_MAX];
-    if (!predictor_fingerprint(source, p->layers, p->layer_count, fingerprint, err)) return false;
-    const bool same = !p->fingerprint[0] || strcmp(p->fingerprint, fingerprint) == 0;
-    return predictor_note(p, "source", same ? NULL : "its predicted weights are not those the predictor was made for",
-                          err) &&
-           predictor_keep_source(p, source, err);
-}
-
 /* ---- reconstruction ---------------------------------------------------------------------------------------------- */
 
 /* The lineage of a reconstruction: the source's, then the steps of the predictor that are not the source's own. */
