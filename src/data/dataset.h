@@ -65,6 +65,7 @@ bool find_plain_or_gz(const char *folder, const char *name, Str *out);
 bool find_usual(const char *folder, const char *const *usual, const char *const *files, Str *out, Error *err);
 /* The same, and any folder in it, the first by name, before FOLDER itself. */
 bool find_folder(const char *folder, const char *const *usual, const char *const *files, Str *out, Error *err);
+const DatasetKind *find_kind(const char *name, size_t length); /* NULL where there is none */
 /* STATUS_USAGE: "idx:FOO does not have the form idx:IMAGES,LABELS". */
 bool bad_form(const char *kind, const char *rest, Error *err);
 

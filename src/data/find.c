@@ -1,13 +1,36 @@
-/* find -- where the files of a collection are: in a folder, or one folder down. */
+/* find -- paths, and where the files of a collection are: in a folder, or one folder down. */
 #include <dirent.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "data/dataset.h"
 #include "weft/base/error.h"
 #include "weft/base/text.h"
+
+bool path_exists(const char *path) {
+    return access(path, F_OK) == 0;
+}
+
+const char *path_basename(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+bool find_plain_or_gz(const char *folder, const char *name, Str *out) {
+    static const char *const endings[] = {"", ".gz"};
+    for (size_t i = 0; i < 2; i++) {
+        Str path = {0};
+        str_addf(&path, "%s/%s%s", folder, name, endings[i]);
+        bool found = !path.failed && path_exists(str_text(&path));
+        if (found) str_add(out, str_text(&path));
+        str_done(&path);
+        if (found) return true;
+    }
+    return false;
+}
 
 /* Whether FOLDER, or FOLDER/NAME, has one of the files. */
 static bool has_one(const char *folder, const char *name, const char *const *files) {
