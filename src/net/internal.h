@@ -54,12 +54,17 @@ bool architecture_recognise(Network *network, const NetworkOptions *options, Err
 /* Sets architecture or why_unknown, graph and notes of a network whose tensors come from an ONNX file (src/net/onnx);
  * tensors that no layer reads are dropped. False only where memory ran out. */
 bool onnx_recognise(Network *network, Checkpoint *checkpoint, Error *err);
-/* Gives the network, whose tensors come from another file, the graph of the ONNX file `path`. Batch norm that an
- * exporter folded is put back where the network has it. STATUS_BAD_INPUT, naming the layer, where they do not fit. */
-bool onnx_take_graph(Network *network, const char *path, Error *err);
+/* Gives the network, whose tensors come from another file, the graph of `model`, which the ONNX file `path` holds.
+ * Batch norm that an exporter folded is put back where the network has it. STATUS_BAD_INPUT, naming the layer, where
+ * they do not fit. */
+bool onnx_take_graph(Network *network, const Network *model, const char *path, Error *err);
 /* Saves the network as float32. STATUS_USAGE where it has no graph, or an operation that
  * ONNX does not have. */
 bool onnx_save_network(const Network *network, const char *path, bool overwrite, Error *err);
+
+/* What a file is for: every bit of the network (a run), or a network to pass on. */
+typedef enum SaveForm { FORM_KEPT, FORM_SAFETENSORS, FORM_NPZ } SaveForm;
+bool network_parts_of(const Network *network, SaveForm form, FileParts *out, Error *err);
 
 /* ---- engine ------------------------------------------------------------------------------------------------------ */
 

@@ -1,7 +1,6 @@
 /* recognise -- which definition fits a network's names and shapes: all of them, or those under a prefix that wrappers
  * put before them.
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "net/architecture.h"

@@ -25,10 +25,6 @@ enum {
     REP_MAX = 1000,
 };
 
-Definitions *definitions_of(lua_State *lua) {
-    return *(Definitions **)lua_getextraspace(lua);
-}
-
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
 
 static void *take_block(Definitions *definitions, size_t size) {
@@ -307,52 +303,17 @@ static void push_net(lua_State *lua, const Build *build) {
     lua_setfield(lua, -2, "channels");
 }
 
-/* A pattern's numbers, pushed unless `lua` is NULL; how many, or -1 where the name is another. */
-static int push_numbers(lua_State *lua, const char *pattern, const char *name) {
-    int count = 0;
-    for (; *pattern; pattern++) {
-        const char kind = pattern[0] == '%' ? pattern[1] : '\0';
-        if (kind != 'd' && kind != 'g') {
-            if (*pattern != *name++) return -1;
-            continue;
-        }
-        const size_t length = strspn(name, kind == 'd' ? "0123456789" : "0123456789.");
-        char word[20];
-        double number;
-        if (length == 0 || length >= sizeof word || (length > 1 && name[0] == '0' && name[1] != '.')) return -1;
-        memcpy(word, name, length);
-        word[length] = '\0';
-        if (!text_to_double(word, &number)) return -1;
-        count++;
-        if (lua && kind == 'd') lua_pushinteger(lua, (lua_Integer)number);
-        if (lua && kind == 'g') lua_pushnumber(lua, number);
-        name += length;
-        pattern++;
-    }
-    return *name ? -1 : count;
-}
-
-bool family_preset(const Family *family, const char *name, bool *exact) {
-    bool found = false;
-    *exact = false;
-    for (size_t i = 0; i < family->preset_count; i++) {
-        *exact = *exact || strcmp(family->presets[i].name, name) == 0;
-        found = found || *exact || push_numbers(NULL, family->presets[i].name, name) > 0;
-    }
-    return found;
-}
-
 /* The preset's values, or an empty table where the family's own name was asked for. */
 static void push_preset(lua_State *lua, const Family *family, const char *name) {
     for (int exact = 1; name && exact >= 0; exact--)
         for (size_t i = 0; i < family->preset_count; i++) {
             const Preset *preset = &family->presets[i];
-            const int numbers = exact ? -1 : push_numbers(NULL, preset->name, name);
+            const int numbers = exact ? -1 : preset_numbers(NULL, preset->name, name);
             if (exact ? strcmp(preset->name, name) != 0 : numbers <= 0) continue;
             lua_rawgeti(lua, LUA_REGISTRYINDEX, preset->values);
             if (lua_istable(lua, -1)) return;
             luaL_checkstack(lua, numbers + 2, NULL);
-            lua_call(lua, push_numbers(lua, preset->name, name), 2);
+            lua_call(lua, preset_numbers(lua, preset->name, name), 2);
             if (!lua_istable(lua, -2)) misfit(lua, "%s", lua_isstring(lua, -1) ? lua_tostring(lua, -1) : "no such one");
             lua_pop(lua, 1);
             return;

@@ -271,6 +271,40 @@ void open_family(lua_State *lua) {
 
 /* ---- asking ------------------------------------------------------------------------------------------------------ */
 
+int preset_numbers(lua_State *lua, const char *pattern, const char *name) {
+    int count = 0;
+    for (; *pattern; pattern++) {
+        const char kind = pattern[0] == '%' ? pattern[1] : '\0';
+        if (kind != 'd' && kind != 'g') {
+            if (*pattern != *name++) return -1;
+            continue;
+        }
+        const size_t length = strspn(name, kind == 'd' ? "0123456789" : "0123456789.");
+        char word[20];
+        double number;
+        if (length == 0 || length >= sizeof word || (length > 1 && name[0] == '0' && name[1] != '.')) return -1;
+        memcpy(word, name, length);
+        word[length] = '\0';
+        if (!text_to_double(word, &number)) return -1;
+        count++;
+        if (lua && kind == 'd') lua_pushinteger(lua, (lua_Integer)number);
+        if (lua && kind == 'g') lua_pushnumber(lua, number);
+        name += length;
+        pattern++;
+    }
+    return *name ? -1 : count;
+}
+
+bool family_preset(const Family *family, const char *name, bool *exact) {
+    bool found = false;
+    *exact = false;
+    for (size_t i = 0; i < family->preset_count; i++) {
+        *exact = *exact || strcmp(family->presets[i].name, name) == 0;
+        found = found || *exact || preset_numbers(NULL, family->presets[i].name, name) > 0;
+    }
+    return found;
+}
+
 bool family_variants(const Family *family, const char *text, Variants *out, Error *err) {
     *out = (Variants){0};
     for (const char *at = text; at && *at;) {

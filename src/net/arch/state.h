@@ -61,7 +61,9 @@ struct Definitions {
 /* Calls `function` with `context` under the limits. STATUS_BAD_INPUT with Lua's message, STATUS_LIMIT where memory ran
  * out. */
 bool definitions_call(Definitions *definitions, lua_CFunction function, void *context, Error *err);
-Definitions *definitions_of(lua_State *lua);
+static inline Definitions *definitions_of(lua_State *lua) {
+    return *(Definitions **)lua_getextraspace(lua);
+}
 
 /* Puts the functions that build (conv, bn, ...) and that ask (has, shape, ...) among the globals. */
 void open_building(lua_State *lua);
@@ -77,6 +79,9 @@ int misfit(lua_State *lua, const char *format, ...) __attribute__((format(printf
 /* The tensor NAME of `rank` dimensions (0: any size), taken from the view, or made. Its index in the network. */
 int take_tensor(lua_State *lua, unsigned rank, const uint64_t *dim, const char *name);
 bool tensor_there(const Build *build, const char *name, const Tensor **tensor); /* in the view */
+
+/* The numbers of a preset's pattern, pushed unless `lua` is NULL; how many, or -1 where the name is another. */
+int preset_numbers(lua_State *lua, const char *pattern, const char *name);
 
 /* A text that lives as long as the state. */
 const char *keep_text(lua_State *lua, int index, const char *what);

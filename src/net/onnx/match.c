@@ -334,7 +334,7 @@ static bool build(Match *m) {
                m->assumed);
 }
 
-static bool take_from(Network *network, const Network *model, const char *path, Error *err) {
+bool onnx_take_graph(Network *network, const Network *model, const char *path, Error *err) {
     Match m = {.network = network,
                .model = model,
                .path = path,
@@ -352,24 +352,5 @@ static bool take_from(Network *network, const Network *model, const char *path, 
     mem_free(m.place);
     mem_free(m.used);
     mem_free(m.at);
-    return ok;
-}
-
-bool onnx_take_graph(Network *network, const char *path, Error *err) {
-    const NetworkOptions own = {.own = true};
-    Checkpoint *checkpoint = checkpoint_open(path, err);
-    Network *model = NULL;
-    bool ok = false;
-    if (checkpoint && !checkpoint_onnx(checkpoint))
-        error_set(err, STATUS_BAD_INPUT, "%s: %s, not ONNX: --graph takes an ONNX file", path,
-                  checkpoint_format(checkpoint));
-    else if (checkpoint)
-        model = network_from_checkpoint(checkpoint, &own, err);
-    if (model && !model->graph)
-        error_set(err, STATUS_BAD_INPUT, "%s: %s", path, model->why_unknown);
-    else if (model)
-        ok = take_from(network, model, path, err);
-    network_free(model);
-    checkpoint_close(checkpoint);
     return ok;
 }

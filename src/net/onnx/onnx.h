@@ -108,35 +108,39 @@ double *node_give(Converter *c, const OnnxNode *node, unsigned rank, const doubl
 
 bool fold_node(Converter *c, const OnnxNode *node, bool *folded); /* a node of constants, or Shape */
 
-/* ---- views.c ----------------------------------------------------------------------------------------------------- */
+/* ---- maps.c ------------------------------------------------------------------------------------------------------ */
 
 View view_of_map(const Converter *c, int op);
-double view_size(const Converter *c, const Value *value, unsigned dim); /* NaN for the batch */
-bool view_plain(const Converter *c, const Value *value);                /* B C H W */
-void view_merge(View *view, unsigned dim);                              /* GE is C again */
-bool move_node(Converter *c, const OnnxNode *node, bool *done);         /* Reshape, Flatten, Transpose, ... */
-
-/* ---- functions.c ------------------------------------------------------------------------------------------------- */
-
-bool value_settle(Converter *c, Value *value); /* its function becomes an operation */
-bool value_is_zero(const Value *value);        /* a function that is 0 everywhere */
-bool function_node(Converter *c, const OnnxNode *node, bool *done);
-
-/* ---- layers.c, nodes.c ------------------------------------------------------------------------------------------- */
-
+double axis_size(const Converter *c, const Value *value, const View *view, char axis); /* NaN for B */
+double view_size(const Converter *c, const Value *value, unsigned dim);                /* NaN for the batch */
+bool view_plain(const Converter *c, const Value *value);                               /* B C H W */
+void view_merge(View *view, unsigned dim);                                             /* GE is C again */
 /* Adds an operation for the node and checks its shape; -1 with *err set where that fails. */
 int converter_add(Converter *c, const OnnxNode *node, Op op);
-bool give_map(Converter *c, const OnnxNode *node, size_t output, int op);       /* B C H W */
-Value *map_input(Converter *c, const OnnxNode *node, size_t index, bool plain); /* settled; NULL with *err set */
+bool give_map(Converter *c, const OnnxNode *node, size_t output, int op); /* B C H W */
 /* x * scale + shift, of one factor or one for each channel. */
 int add_affine(Converter *c, const OnnxNode *node, int from, const double *scale, const double *shift, size_t count);
-bool layer_node(Converter *c, const OnnxNode *node, bool *done); /* Conv, Gemm, MatMul, BatchNormalization, pools */
-bool add_bias(Converter *c, const OnnxNode *node, Value *map, Value *constant, bool *done);
-bool graph_node(Converter *c, const OnnxNode *node); /* any node that is not folded */
 /* The tensor's index in the network; a new tensor (taken over) where `derived` is given. */
 int tensor_index(Converter *c, Value *constant, Tensor *derived);
 int tensor_derived(Converter *c, const char *name, Tensor *derived);
 Tensor *constant_tensor(Converter *c, Value *constant); /* a reference to be released; NULL with *err set */
+
+/* ---- settle.c ---------------------------------------------------------------------------------------------------- */
+
+bool close_to(double a, double b);             /* as near as float32 numbers of one function are */
+double function_point(size_t i);               /* where sample i of a function lies */
+bool value_settle(Converter *c, Value *value); /* its function becomes an operation */
+bool value_is_zero(const Value *value);        /* a function that is 0 everywhere */
+bool value_is_activation(const Value *value);  /* a function that an operation of the kind has */
+Value *map_input(Converter *c, const OnnxNode *node, size_t index, bool plain); /* settled; NULL with *err set */
+
+/* ---- nodes: views.c, functions.c, layers.c, nodes.c -------------------------------------------------------------- */
+
+bool move_node(Converter *c, const OnnxNode *node, bool *done); /* Reshape, Flatten, Transpose, ... */
+bool function_node(Converter *c, const OnnxNode *node, bool *done);
+bool layer_node(Converter *c, const OnnxNode *node, bool *done); /* Conv, Gemm, MatMul, BatchNormalization, pools */
+bool add_bias(Converter *c, const OnnxNode *node, Value *map, Value *constant, bool *done);
+bool graph_node(Converter *c, const OnnxNode *node); /* any node that is not folded */
 
 /* ---- names.c ----------------------------------------------------------------------------------------------------- */
 

@@ -1,7 +1,6 @@
 /* values -- names and what they stand for; constants, folded. */
 #include "net/onnx/onnx.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 

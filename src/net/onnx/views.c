@@ -5,54 +5,6 @@
 #include <math.h>
 #include <string.h>
 
-static double axis_size(const Converter *c, const Value *value, const View *view, char axis) {
-    const Shape shape = c->shapes[value->op];
-    switch (axis) {
-    case 'B':
-        return NAN;
-    case 'C':
-        return shape.channels;
-    case 'H':
-        return shape.height;
-    case 'W':
-        return shape.width;
-    case 'G':
-        return view->groups;
-    default:
-        return view->groups > 0 ? shape.channels / view->groups : 0;
-    }
-}
-
-View view_of_map(const Converter *c, int op) {
-    const Shape shape = c->shapes[op];
-    View view = {.rank = 4, .dim = {"B"}};
-    if (shape.channels > 1) strcpy(view.dim[1], "C");
-    if (shape.height > 1) strcpy(view.dim[2], "H");
-    if (shape.width > 1) strcpy(view.dim[3], "W");
-    return view;
-}
-
-double view_size(const Converter *c, const Value *value, unsigned dim) {
-    double size = 1;
-    for (const char *axis = value->view.dim[dim]; *axis; axis++) size *= axis_size(c, value, &value->view, *axis);
-    return size;
-}
-
-bool view_plain(const Converter *c, const Value *value) {
-    const View plain = view_of_map(c, value->op);
-    bool same = value->view.rank == plain.rank;
-    for (unsigned i = 0; same && i < plain.rank; i++) same = strcmp(value->view.dim[i], plain.dim[i]) == 0;
-    return same;
-}
-
-void view_merge(View *view, unsigned dim) {
-    char *both = strstr(view->dim[dim], "GE");
-    if (!both) return;
-    *both = 'C';
-    memmove(both + 1, both + 2, strlen(both + 2) + 1);
-    view->groups = 0;
-}
-
 static void append(char *word, char axis) {
     const size_t length = strlen(word);
     if (length + 1 >= AXES_MAX) return; /* there are six axes */
