@@ -1,4 +1,4 @@
-/* memory -- what memory.c shows to its neighbours and its test (inside base). */
+/* memory -- what memory.c and budget.c show to each other and to their test (inside base). */
 #ifndef WEFT_BASE_MEMORY_H
 #define WEFT_BASE_MEMORY_H
 

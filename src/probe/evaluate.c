@@ -72,10 +72,6 @@ unsigned evaluate_batch(const Dataset *dataset) {
     return batch ? (unsigned)batch : 1;
 }
 
-uint64_t evaluate_pixels(const Dataset *dataset) {
-    return (uint64_t)dataset->channels * dataset->height * dataset->width;
-}
-
 /* ---- counting ---------------------------------------------------------------------------------------------------- */
 
 bool evaluation_begin(Evaluation *evaluation, const Dataset *dataset, Error *err) {

@@ -13,7 +13,9 @@
 /* Images that run together; a function of the dataset alone, so that results are the same for any number of threads. */
 unsigned evaluate_batch(const Dataset *dataset);
 /* Pixels of all channels of one image. */
-uint64_t evaluate_pixels(const Dataset *dataset);
+static inline uint64_t evaluate_pixels(const Dataset *dataset) {
+    return (uint64_t)dataset->channels * dataset->height * dataset->width;
+}
 
 /* The images from `first` on, `batch` of them or what is left, into `pixels`; how many. */
 unsigned evaluate_take(const Dataset *dataset, uint64_t first, unsigned batch, float *pixels);

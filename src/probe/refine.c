@@ -180,8 +180,9 @@ static bool run_levels(Refiner *r, RefineMeasure *measure, void *context, bool *
     return true;
 }
 
-bool refine_grid(const Survey *survey, RefineMeasure *measure, void *context, double *results, bool *done, Error *err) {
-    Refiner r = {.survey = survey, .columns = survey->columns, .values = survey_values(survey), .results = results};
+bool refine_grid(const Survey *survey, size_t values, RefineMeasure *measure, void *context, double *results,
+                 bool *done, Error *err) {
+    Refiner r = {.survey = survey, .columns = survey->columns, .values = values, .results = results};
     const bool ok = (r.measured = mem_alloc(survey->points, sizeof *r.measured, err)) &&
                     (r.wanted = mem_alloc(survey->points, sizeof *r.wanted, err)) &&
                     run_levels(&r, measure, context, done, err);

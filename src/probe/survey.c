@@ -405,8 +405,9 @@ static bool run_missing(void *context, bool *done, Error *err) {
 
 static bool run_all(Surveyor *surveyor, Run *run, double *results, bool *done, const Task *task, Error *err) {
     Round round = {.surveyor = surveyor, .run = run, .results = results, .task = task};
-    return surveyor->survey->tolerance > 0 ? refine_grid(surveyor->survey, run_missing, &round, results, done, err)
-                                           : run_missing(&round, done, err);
+    return surveyor->survey->tolerance > 0
+               ? refine_grid(surveyor->survey, survey_values(surveyor->survey), run_missing, &round, results, done, err)
+               : run_missing(&round, done, err);
 }
 
 bool survey_run(const Survey *survey, Run *run, double *results, bool *done, const Task *task, Error *err) {

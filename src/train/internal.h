@@ -59,7 +59,7 @@ void learner_done(Learner *learner);
 /* STATUS_USAGE where images or teacher are missing or do not fit the network: what can be said before a folder is made.
  */
 bool learner_check(const TrainConfig *config, const TrainJob *job, Error *err);
-/* Accuracy (per cent) of a network on data, and the mean cross-entropy (`loss` may be NULL). */
+/* measure.c: accuracy (per cent) of a network on data, and the mean cross-entropy (`loss` may be NULL). */
 bool learner_evaluate(const Network *network, const Dataset *data, double *accuracy, double *loss, Error *err);
 
 /* predict.c: a weight predictor, on L_recon and losses on images. */

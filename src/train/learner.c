@@ -3,7 +3,6 @@
 
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
-#include "weft/base/task.h"
 #include "weft/probe.h"
 
 /* ---- what fits together ------------------------------------------------------------------------------------------ */
@@ -56,14 +55,4 @@ void learner_done(Learner *learner) {
     if (learner->context) learner->done(learner);
     mem_free(learner->blocks);
     *learner = (Learner){0};
-}
-
-bool learner_evaluate(const Network *network, const Dataset *data, double *accuracy, double *loss, Error *err) {
-    const Task patient = {.patient = true}; /* an evaluation belongs to its step */
-    Evaluation evaluation;
-    if (!evaluate_run(network, data, NULL, &evaluation, &patient, err)) return false;
-    *accuracy = evaluation_accuracy(&evaluation);
-    if (loss) *loss = evaluation.loss;
-    evaluation_done(&evaluation);
-    return true;
 }

@@ -55,7 +55,7 @@ static bool refine(Surface *surface, size_t columns, size_t rows, double toleran
     const Survey survey = {
         .data_count = 1, .points = columns * rows, .series_count = 1, .tolerance = tolerance, .columns = columns};
     assert_int_equal(survey_values(&survey), VALUES);
-    return refine_grid(&survey, measure, NULL, grid.results, grid.done, err);
+    return refine_grid(&survey, VALUES, measure, NULL, grid.results, grid.done, err);
 }
 
 static size_t measured(void) {

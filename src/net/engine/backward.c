@@ -3,8 +3,6 @@
  */
 #include "net/engine/engine.h"
 
-#include <string.h>
-
 /* ---- weights ----------------------------------------------------------------------------------------------------- */
 
 static void weight_step(const Pass *pass, const Block *block, const Step *step, float *arena, bool add) {
@@ -299,14 +297,6 @@ static void input_back(const Pass *pass, size_t image, const Step *step, float *
 }
 
 /* ---- blocks ------------------------------------------------------------------------------------------------------ */
-
-/* The gradient of the step's result is complete but for this. */
-void gradient_begin(const Pass *pass, const Block *block, size_t image, const Step *step) {
-    const Engine *engine = pass->engine;
-    const View gradient = gradient_view(engine, block->arenas + image * engine->plan.arena, step->result);
-    if (step->unread) view_clear(&gradient);
-    if (pass->loss->fmd > 0) feature_add(pass, block, image, step->result);
-}
 
 void backward_steps(const Pass *pass, const Block *block, size_t first, size_t end) {
     const Engine *engine = pass->engine;

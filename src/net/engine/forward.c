@@ -5,25 +5,6 @@
 
 #include "weft/base/pool.h"
 
-/* ---- maps -------------------------------------------------------------------------------------------------------- */
-
-void view_clear_border(const View *view) {
-    const size_t edge = view->border * view->row, side = view->border * view->pixel;
-    if (view->border == 0) return;
-    float *first = view->at - side; /* of row 0 */
-    memset(first - edge, 0, edge * sizeof *first);
-    for (size_t y = 0; y < view->shape.height; y++) {
-        memset(first + y * view->row, 0, side * sizeof *first);
-        memset(first + (y + 1) * view->row - side, 0, side * sizeof *first);
-    }
-    memset(first + view->shape.height * view->row, 0, edge * sizeof *first);
-}
-
-void view_clear(const View *view) {
-    const size_t rows = view->shape.height + 2 * (size_t)view->border;
-    memset(view->at - view->border * (view->row + view->pixel), 0, rows * view->row * sizeof *view->at);
-}
-
 /* ---- steps ------------------------------------------------------------------------------------------------------- */
 
 /* Channel planes on [0, 1] to normalised pixels. */
@@ -99,44 +80,6 @@ static void run_shortcut(const Engine *engine, float *arena, const Step *step, c
     engine->kernels->depthwise(&copy);
 }
 
-Pool step_pool(const Engine *engine, const Step *step, const View *in, const View *out) {
-    const Op *op = &engine->graph->ops[step->op];
-    return (Pool){
-        .in = in->at,
-        .in_row = in->row,
-        .in_pixel = in->pixel,
-        .in_height = in->shape.height,
-        .in_width = in->shape.width,
-        .kernel = {step->kernel[0], step->kernel[1]},
-        .stride = {step->stride[0], step->stride[1]},
-        .padding = {step->padding[0], step->padding[1], step->padding[2], step->padding[3]},
-        .adaptive = op->kind == OP_ADAPTIVE_POOL,
-        .exclude_padding = op->exclude_padding,
-        .out = out->at,
-        .out_row = out->row,
-        .out_pixel = out->pixel,
-        .out_height = out->shape.height,
-        .out_width = out->shape.width,
-        .channels = out->shape.channels,
-    };
-}
-
-Levels step_levels(const Step *step, const View *in, const View *out) {
-    const Quantiser *q = &step->quantiser;
-    return (Levels){
-        .in = in->at,
-        .in_row = in->row,
-        .out = out->at,
-        .out_row = out->row,
-        .rows = out->shape.height,
-        .run = (size_t)out->shape.width * out->shape.channels,
-        .scale = q->scale,
-        .inverse = 1.0f / q->scale,
-        .low = (float)-q->zero_point,
-        .high = (float)((1 << q->bits) - 1 - q->zero_point),
-    };
-}
-
 static void run_quantise(const Engine *engine, const Step *step, const View *in, const View *out) {
     const Levels levels = step_levels(step, in, out);
     if (step->quantiser.bits > 0)
@@ -200,15 +143,6 @@ static void run_step(const Engine *engine, float *arena, const Step *step, const
 }
 
 /* ---- blocks ------------------------------------------------------------------------------------------------------ */
-
-Block block_at(const Engine *engine, size_t first, size_t end, unsigned worker) {
-    const size_t left = end - first, arena = engine->training ? first : (size_t)worker * engine->block;
-    return (Block){.first = first,
-                   .count = left < engine->block ? left : engine->block,
-                   .arenas = engine->arenas + arena * engine->plan.arena,
-                   .arena = arena,
-                   .worker = worker};
-}
 
 void forward_steps(const Pass *pass, const Block *block, size_t first, size_t end) {
     const Engine *engine = pass->engine;

@@ -65,39 +65,6 @@ double engine_tail_share(const Engine *engine, size_t cut) {
     return all > 0 ? tail / all : 1;
 }
 
-/* ---- states ------------------------------------------------------------------------------------------------------ */
-
-/* Whether the result of step `i`, before the cut, is read behind it. The last step's is read as the logits. */
-static bool crosses(const Plan *plan, size_t i, size_t cut) {
-    const int map = plan->steps[i].result;
-    for (size_t reader = cut; reader < plan->step_count; reader++)
-        if (plan->steps[reader].input == map || plan->steps[reader].residual == map) return true;
-    return i + 1 == plan->step_count;
-}
-
-static size_t map_floats(const Map *map) {
-    return ((size_t)map->shape.height + 2 * map->border) * ((size_t)map->shape.width + 2 * map->border) *
-           map->shape.channels;
-}
-
-uint64_t engine_state(const Engine *engine, size_t cut) {
-    uint64_t total = 0;
-    for (size_t i = 0; i < cut; i++)
-        if (crosses(&engine->plan, i, cut)) total += map_floats(&engine->plan.maps[engine->plan.steps[i].result]);
-    return total;
-}
-
-void state_copy(const Engine *engine, size_t cut, float *arena, float *state, bool keep) {
-    for (size_t i = 0; i < cut; i++) {
-        const Map *map = &engine->plan.maps[engine->plan.steps[i].result];
-        if (!crosses(&engine->plan, i, cut)) continue;
-        const size_t count = map_floats(map);
-        float *to = keep ? state : arena + map->offset;
-        memcpy(to, keep ? arena + map->offset : state, count * sizeof *to);
-        state += count;
-    }
-}
-
 /* ---- the two parts ----------------------------------------------------------------------------------------------- */
 
 static bool check(const Engine *engine, size_t cut, Error *err) {

@@ -174,12 +174,6 @@ bool engine_backward(Engine *engine, const float *pixels, const uint16_t *labels
     return true;
 }
 
-double step_work(const Engine *engine, const Step *step) {
-    if (step->kind != STEP_CONVOLUTION && step->kind != STEP_DEPTHWISE) return 0;
-    const Shape out = engine->plan.maps[step->op].shape;
-    return (double)engine->tensor_sizes[engine->graph->ops[step->op].weight] * (double)out.height * (double)out.width;
-}
-
 EngineOperations engine_operations(const Engine *engine) {
     EngineOperations operations = {0};
     for (size_t i = 0; i < engine->plan.step_count; i++) {

@@ -5,7 +5,6 @@
 
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
-#include "weft/base/size.h"
 
 /* The graph as the planner sees it; arrays have one entry per operation. */
 typedef struct Planner {
@@ -169,16 +168,6 @@ static void make_steps(const Planner *planner) {
 
 /* ---- places ------------------------------------------------------------------------------------------------------ */
 
-bool size_place(size_t *total, uint64_t a, uint64_t b, uint64_t c) {
-    const uint64_t dim[3] = {a, b, c};
-    uint64_t size, sum;
-    if (!size_product(dim, 3, &size) || !size_add(size, 15, &size) || !size_add(*total, size & ~(uint64_t)15, &sum) ||
-        sum > SIZE_MAX / sizeof(float))
-        return false;
-    *total = (size_t)sum;
-    return true;
-}
-
 /* Where each step's folded weights and biases lie. */
 static bool place_parameters(const Planner *planner) {
     Plan *plan = planner->plan;
@@ -212,29 +201,6 @@ static void find_lives(const Planner *planner) {
             if (step->padding[side] > in->border) in->border = step->padding[side];
     }
     planner->last_use[planner->graph->count - 1] = (int)plan->step_count;
-}
-
-bool map_place(size_t *total, const Map *map) {
-    return size_place(total, (uint64_t)map->shape.height + 2 * map->border,
-                      (uint64_t)map->shape.width + 2 * map->border, map->shape.channels);
-}
-
-/* The smallest free slot that is large enough; else the largest free one, which then grows; else a new one. */
-Slot *slot_choose(Slot *slots, size_t *count, size_t size) {
-    Slot *best = NULL;
-    for (size_t i = 0; i < *count; i++) {
-        Slot *slot = &slots[i];
-        if (slot->map >= 0) continue;
-        bool better = !best || (slot->size >= size ? best->size < size || slot->size < best->size
-                                                   : best->size < size && slot->size > best->size);
-        if (better) best = slot;
-    }
-    if (!best) {
-        best = &slots[(*count)++];
-        best->size = 0;
-    }
-    if (best->size < size) best->size = size;
-    return best;
 }
 
 /* Gives every result a slot for its life, then the slots their offsets. `slot_of`: one entry per operation. */

@@ -11,7 +11,6 @@
 #include "net/engine/engine.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "weft/base/pool.h"
 
