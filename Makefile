@@ -31,9 +31,10 @@ LDFLAGS_asan := -fsanitize=address,undefined
 CFLAGS_fuzz := $(CFLAGS_asan) -fsanitize=fuzzer-no-link
 LDFLAGS_fuzz := $(LDFLAGS_asan)
 
-WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wvla -Werror
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wvla
+WERROR ?= -Werror
 CPPFLAGS += -D_GNU_SOURCE -Iinclude -Isrc -DWEFT_DATADIR='"$(PREFIX)/share/weft"' -DWEFT_BUILD_MODE='"$(MODE)"'
-ALL_CFLAGS = -std=gnu11 $(WARNINGS) $(CFLAGS_$(MODE)) $(CPPFLAGS) $(PACKAGE_CFLAGS) $(CFLAGS) -MMD -MP
+ALL_CFLAGS = -std=gnu11 $(WARNINGS) $(WERROR) $(CFLAGS_$(MODE)) $(CPPFLAGS) $(PACKAGE_CFLAGS) $(CFLAGS) -MMD -MP
 ALL_LIBS = $(LDFLAGS_$(MODE)) $(LDFLAGS) $(PACKAGE_LIBS) -lm -lpthread
 
 Q := $(if $(V),,@)
@@ -48,7 +49,7 @@ TEST_SOURCES := $(sort $(wildcard tests/*/test_*.c))
 TESTS := $(TEST_SOURCES:%.c=$(BUILD)/%)
 TEST_HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
 
-.PHONY: all tests check format check-units sample-data bench man fuzz run-fuzzers install uninstall clean
+.PHONY: all tests check format release check-units sample-data bench man fuzz run-fuzzers install uninstall clean FORCE
 .SECONDARY:
 all: $(BUILD)/weft
 
@@ -59,6 +60,11 @@ $(BUILD)/weft: $(BUILD)/src/main.o $(BUILD)/libweft.a
 $(BUILD)/libweft.a: $(OBJECTS)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) qcs $@ $^
+
+# Where the samples are installed is compiled in: another PREFIX compiles this file again.
+$(BUILD)/src/data/sample.o: $(BUILD)/prefix
+$(BUILD)/prefix: FORCE
+	$(Q)mkdir -p $(@D) && { echo '$(PREFIX)' | cmp -s - $@ || echo '$(PREFIX)' > $@; }
 
 $(BUILD)/%.o: %.c Makefile
 	$(call say,CC,$<)
@@ -95,7 +101,7 @@ check-units: $(if $(ONLY),$(filter $(BUILD)/tests/$(ONLY)/%,$(TESTS)),$(TESTS))
 tests: $(TESTS)
 
 # What does not run the program is checked once, in the release mode.
-CHECKED_ONCE := tests/floors.sh tests/style.sh
+CHECKED_ONCE := tests/floors.sh tests/style.sh tests/release.sh
 SHELL_TESTS := $(sort $(wildcard tests/*.sh tests/shell/*.sh))
 check: $(BUILD)/weft $(TESTS)
 	$(Q)WEFT=$(BUILD)/weft BUILD=$(BUILD) MODE=$(MODE) scripts/tap $(TESTS) \
@@ -140,17 +146,26 @@ man: $(BUILD)/weft
 
 PAPER := $(sort $(wildcard samples/paper/*))
 SAMPLES := $(sort $(wildcard samples/*.weft samples/*.safetensors samples/*.gz samples/*.md))
+BASH_COMPLETIONS ?= $(PREFIX)/share/bash-completion/completions
+ZSH_COMPLETIONS ?= $(PREFIX)/share/zsh/site-functions
 install: $(BUILD)/weft
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/weft/samples
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/weft/samples/paper \
+		$(DESTDIR)$(BASH_COMPLETIONS) $(DESTDIR)$(ZSH_COMPLETIONS)
 	install -m 755 $(BUILD)/weft $(DESTDIR)$(PREFIX)/bin/weft
 	install -m 644 man/weft.1 $(DESTDIR)$(PREFIX)/share/man/man1/weft.1
 	install -m 644 $(SAMPLES) $(DESTDIR)$(PREFIX)/share/weft/samples
-	install -d $(DESTDIR)$(PREFIX)/share/weft/samples/paper
 	install -m 644 $(PAPER) $(DESTDIR)$(PREFIX)/share/weft/samples/paper
+	install -m 644 completions/weft.bash $(DESTDIR)$(BASH_COMPLETIONS)/weft
+	install -m 644 completions/_weft $(DESTDIR)$(ZSH_COMPLETIONS)/_weft
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/weft $(DESTDIR)$(PREFIX)/share/man/man1/weft.1
+	rm -f $(DESTDIR)$(PREFIX)/bin/weft $(DESTDIR)$(PREFIX)/share/man/man1/weft.1 \
+		$(DESTDIR)$(BASH_COMPLETIONS)/weft $(DESTDIR)$(ZSH_COMPLETIONS)/_weft
 	rm -rf $(DESTDIR)$(PREFIX)/share/weft
+
+# Source tarball and Debian package, in build/release-VERSION.
+release:
+	$(Q)scripts/release
 
 clean:
 	rm -rf build

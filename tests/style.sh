@@ -2,7 +2,7 @@
 # The tree is as clang-format 14 writes it, shellcheck finds nothing in the shell scripts, functions and files stay short.
 . "$(dirname "$0")/support/tap.sh"
 mapfile -t sources < <(find src include tests scripts -name '*.[ch]')
-mapfile -t scripts < <(grep -rlE '^#!.*[/ ](ba)?sh$' scripts tests .ci)
+mapfile -t scripts < <(grep -rlE '^(#!.*[/ ](ba)?sh|# shellcheck shell=bash)$' scripts tests .ci completions)
 if command -v clang-format-14 >/dev/null; then
     check "the tree is formatted (make format)" clang-format-14 --dry-run -Werror "${sources[@]}"
 else

@@ -88,25 +88,25 @@ Table *pixels_table(const uint8_t *pixels, unsigned channels, unsigned height, u
 
 /* The 19 corruptions of CIFAR-10-C (Hendrycks and Dietterich, "Benchmarking Neural Network Robustness to Common
  * Corruptions and Perturbations", 2019), four groups: X(name, help). Names are those of the published files. */
-#define CORRUPTIONS(X)                                                             \
-    X(gaussian_noise, "normal noise on every value")                               \
-    X(shot_noise, "Poisson noise, as with few photons")                            \
-    X(impulse_noise, "single values set to black or white")                        \
-    X(speckle_noise, "normal noise in proportion to the value")                    \
-    X(gaussian_blur, "Gaussian blur")                                              \
-    X(defocus_blur, "blur with a disk")                                            \
+#define CORRUPTIONS(X)                                                            \
+    X(gaussian_noise, "normal noise on every value")                              \
+    X(shot_noise, "Poisson noise, as with few photons")                           \
+    X(impulse_noise, "single values set to black or white")                       \
+    X(speckle_noise, "normal noise in proportion to the value")                   \
+    X(gaussian_blur, "Gaussian blur")                                             \
+    X(defocus_blur, "blur with a disk")                                           \
     X(glass_blur, "pixels copied from random neighbours, as through rough glass") \
-    X(motion_blur, "a motion trail at a random angle")                             \
-    X(zoom_blur, "mean of several enlargements")                                   \
-    X(snow, "streaks of snow in a lighter scene")                                  \
-    X(frost, "a drawn sheet of ice crystals (the original overlays photographs)")  \
-    X(fog, "an overlaid plasma fractal")                                           \
-    X(brightness, "a higher HSV value")                                            \
-    X(contrast, "values closer to their mean")                                     \
-    X(saturate, "less, then more HSV saturation")                                  \
-    X(spatter, "drops of water, or of mud from severity 4")                        \
-    X(elastic_transform, "a random affine map, then small random shifts")          \
-    X(pixelate, "fewer pixels, enlarged again")                                    \
+    X(motion_blur, "a motion trail at a random angle")                            \
+    X(zoom_blur, "mean of several enlargements")                                  \
+    X(snow, "streaks of snow in a lighter scene")                                 \
+    X(frost, "a drawn sheet of ice crystals (the original overlays photographs)") \
+    X(fog, "an overlaid plasma fractal")                                          \
+    X(brightness, "a higher HSV value")                                           \
+    X(contrast, "values closer to their mean")                                    \
+    X(saturate, "less, then more HSV saturation")                                 \
+    X(spatter, "drops of water, or of mud from severity 4")                       \
+    X(elastic_transform, "a random affine map, then small random shifts")         \
+    X(pixelate, "fewer pixels, enlarged again")                                   \
     X(jpeg_compression, "JPEG at quality 80 to 40")
 typedef enum CorruptionKind {
 #define X(name, help) CORRUPTION_##name,

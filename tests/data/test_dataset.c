@@ -63,7 +63,8 @@ static void test_kinds(void **state) {
         dataset_refused(kind->name, STATUS_USAGE, kind->form);
     }
     assert_int_equal(count, 12);
-    dataset_refused("bogus:x", STATUS_USAGE, "unknown kind of dataset 'bogus'; one of: fashion-mnist, cifar10, cifar100");
+    dataset_refused("bogus:x", STATUS_USAGE,
+                    "unknown kind of dataset 'bogus'; one of: fashion-mnist, cifar10, cifar100");
     dataset_refused("cifar-10:x:test", STATUS_USAGE, "did you mean cifar10?");
     dataset_refused("", STATUS_USAGE, "unknown kind of dataset ''");
     dataset_refused("cifar10:x:tests", STATUS_USAGE, "cifar10:DIR:train|test");

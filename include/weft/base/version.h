@@ -1,7 +1,8 @@
-/* version -- the number of this version of weft. */
+/* version -- the number of this version. It stands here alone: scripts/release and the man page read it,
+ * tests/release.sh compares debian/changelog and CHANGELOG.md with it. */
 #ifndef WEFT_VERSION_H
 #define WEFT_VERSION_H
 
-#define WEFT_VERSION "0.1.0"
+#define WEFT_VERSION "0.2.0"
 
 #endif
