@@ -52,7 +52,7 @@ File *file_open(const char *path, Error *err) {
 
 File *file_open_in(const char *folder, const char *basename, Error *err) {
     if (!*basename || strchr(basename, '/') || strcmp(basename, ".") == 0 || strcmp(basename, "..") == 0) {
-        error_set(err, STATUS_BAD_INPUT, "'%s' is not the name of a file in %s", basename, folder);
+        error_set(err, STATUS_BAD_INPUT, "'%s' is not a file name in %s", basename, folder);
         return NULL;
     }
     Str path = {0};

@@ -24,13 +24,13 @@ void *mem_alloc(uint64_t count, size_t size, Error *err) {
     uint64_t bytes;
     void *memory = NULL;
     if (!size_mul(count, size, &bytes) || bytes > PTRDIFF_MAX) {
-        error_set(err, STATUS_LIMIT, "%" PRIu64 " objects of %zu bytes are more than memory can hold", count, size);
+        error_set(err, STATUS_LIMIT, "%" PRIu64 " objects of %zu bytes do not fit into memory", count, size);
         return NULL;
     }
     if (fault_hit(FAULT_ALLOC) || posix_memalign(&memory, ALIGNMENT, bytes > 0 ? bytes : 1) != 0) {
         char text[MEMORY_SIZE_TEXT];
         memory_size_text(bytes, text);
-        error_set(err, STATUS_LIMIT, "out of memory (%s asked for)", text);
+        error_set(err, STATUS_LIMIT, "out of memory (%s requested)", text);
         return NULL;
     }
     return memset(memory, 0, bytes);

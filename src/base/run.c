@@ -141,7 +141,7 @@ bool run_vacant(const char *folder, Error *err) {
     }
     closedir(listing);
     return empty || lock ||
-           error_set(err, STATUS_WRITE, "%s: is not empty and holds no run; choose another folder", folder);
+           error_set(err, STATUS_WRITE, "%s: is not empty and does not hold a run; choose another folder", folder);
 }
 
 Run *run_open(const char *folder, Error *err) {
@@ -297,7 +297,7 @@ bool run_log_open(Run *run, const char *heading, uint64_t last_step, Error *err)
     text = file_read_all(str_text(&path), LOG_LIMIT, &length, err);
     if (!text) goto out;
     if (!log_keep(text, length, heading, last_step, &run->end)) {
-        error_set(err, STATUS_BAD_INPUT, "%s: is the log of another kind of run", str_text(&path));
+        error_set(err, STATUS_BAD_INPUT, "%s: belongs to another kind of run", str_text(&path));
         goto out;
     }
     run->torn = run->end != length;
@@ -376,7 +376,7 @@ static bool add_row(Table *table, char *line, const char *path, size_t number, E
         double value = NAN;
         bool first = table->filled == table->column_count || table->rows == 0;
         bool sound = first ? text_to_u64(field, &step) && step <= INT64_MAX : !*field || text_to_double(field, &value);
-        if (!sound) return error_set(err, STATUS_BAD_INPUT, "%s: line %zu: '%s' is no number", path, number, field);
+        if (!sound) return error_set(err, STATUS_BAD_INPUT, "%s: line %zu: '%s' is not a number", path, number, field);
         if (first)
             table_integer(table, (int64_t)step);
         else
@@ -390,7 +390,7 @@ static Table *parse_log(char *text, const char *path, Error *err) {
     Table *table = NULL;
     char *line = text, *line_end = strchr(text, '\n');
     if (!line_end) {
-        error_set(err, STATUS_BAD_INPUT, "%s: has no whole line", path);
+        error_set(err, STATUS_BAD_INPUT, "%s: has no complete line", path);
         return NULL;
     }
     table = table_new(err);

@@ -13,7 +13,7 @@ Tensor *tensor_new(unsigned rank, const uint64_t *dim, Error *err) {
         return NULL;
     }
     if (!size_product(dim, rank, &count)) {
-        error_set(err, STATUS_LIMIT, "a tensor with more elements than can be counted");
+        error_set(err, STATUS_LIMIT, "a tensor with too many elements");
         return NULL;
     }
     Tensor *tensor = mem_alloc(1, sizeof *tensor, err);

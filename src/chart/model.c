@@ -87,11 +87,11 @@ static const char *cell_name(const Column *column, size_t row) {
 static bool source_open_right(Source *source, const Encoding *encoding, Error *err) {
     if (encoding->kind != CHART_LINES || !*encoding->y2) return true;
     if (*encoding->series) {
-        return error_set(err, STATUS_USAGE, "chart: a second axis ('%s') and series split by '%s' do not go together",
+        return error_set(err, STATUS_USAGE, "chart: a second axis ('%s') cannot be combined with series split by '%s'",
                          encoding->y2, encoding->series);
     }
     if (source->y_count == CHART_SERIES_MAX) {
-        return error_set(err, STATUS_USAGE, "chart: '%s' would be one series more than the %d that can be told apart",
+        return error_set(err, STATUS_USAGE, "chart: '%s' is too many: at most %d series can be distinguished",
                          encoding->y2, CHART_SERIES_MAX);
     }
     source->right = model_column(source->table, encoding->y2, true, err);
@@ -115,7 +115,7 @@ static bool source_open(Source *source, const Chart *chart, const Table *table, 
     source->split = model_column(table, encoding->series, false, err);
     if (!source->split) return false;
     if (source->split->type != COLUMN_TEXT) {
-        return error_set(err, STATUS_USAGE, "chart: column '%s', which names the series, holds numbers",
+        return error_set(err, STATUS_USAGE, "chart: column '%s', which names the series, must hold text, not numbers",
                          encoding->series);
     }
     for (size_t row = 0; row < table->rows; row++) {
@@ -123,7 +123,7 @@ static bool source_open(Source *source, const Chart *chart, const Table *table, 
         if (!names_add(&source->series, cell_name(source->split, row), &index, err)) return false;
     }
     if (source->series.count > CHART_SERIES_MAX) {
-        return error_set(err, STATUS_USAGE, "chart: column '%s' names %zu series, at most %d can be told apart",
+        return error_set(err, STATUS_USAGE, "chart: column '%s' names %zu series; at most %d can be distinguished",
                          encoding->series, source->series.count, CHART_SERIES_MAX);
     }
     return true;
@@ -311,16 +311,16 @@ static bool model_lines(Chart *chart, const Table *table, Error *err) {
 /* What of an encoding can be refused without a look at the table. */
 static bool check_encoding(const Encoding *encoding, Error *err) {
     if (encoding->mark_count > CHART_MARKS_MAX) {
-        return error_set(err, STATUS_USAGE, "chart: %u marks, at most %d are drawn", encoding->mark_count,
+        return error_set(err, STATUS_USAGE, "chart: %u marks; at most %d can be drawn", encoding->mark_count,
                          CHART_MARKS_MAX);
     }
     if (encoding->kind != CHART_HEATMAP) return true;
     if (encoding->contours > CHART_CONTOURS_MAX) {
-        return error_set(err, STATUS_USAGE, "chart: %u contours, at most %d are drawn", encoding->contours,
+        return error_set(err, STATUS_USAGE, "chart: %u contours; at most %d can be drawn", encoding->contours,
                          CHART_CONTOURS_MAX);
     }
     if (encoding->log_value && encoding->diverging) {
-        return error_set(err, STATUS_USAGE, "chart: colours centred on 0 have no log scale");
+        return error_set(err, STATUS_USAGE, "chart: colours centred on 0 cannot be on a log scale");
     }
     return true;
 }
@@ -370,7 +370,7 @@ static Chart *chart_of(const Table *table, const Encoding *encoding, Error *err)
             ok = model_kernels(chart, table, err);
             break;
         default:
-            ok = error_set(err, STATUS_USAGE, "chart: there is no kind %d", (int)encoding->kind);
+            ok = error_set(err, STATUS_USAGE, "chart: unknown kind %d", (int)encoding->kind);
         }
     }
     if (ok) return chart;

@@ -210,7 +210,8 @@ static bool kernel_sizes(const Column *const columns[PARTS], size_t rows, size_t
         for (size_t row = 0; row < rows; row++) {
             double index = column_number(columns[part], row);
             if (!(index >= 0 && index < GRID_MAX) || index != floor(index)) {
-                return error_set(err, STATUS_USAGE, "chart: row %zu: '%s' is no index", row + 1, columns[part]->name);
+                return error_set(err, STATUS_USAGE, "chart: row %zu: '%s' is not an index", row + 1,
+                                 columns[part]->name);
             }
             if ((size_t)index >= sizes[part]) sizes[part] = (size_t)index + 1;
         }

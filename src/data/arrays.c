@@ -34,7 +34,7 @@ static bool find_channels(const char *path, const IdxArray *array, unsigned *axi
     if (array->rank == 3) return true;
     const bool first = is_channels(array->dim[1]), last = is_channels(array->dim[3]);
     if (first && last)
-        return bad_shape(path, array, "either (N,H,W,C) or (N,C,H,W): only one of the two may be 1 or 3", err);
+        return bad_shape(path, array, "ambiguous: only one of axes 1 and 3 may have 1 or 3 channels", err);
     if (!first && !last) return bad_shape(path, array, "neither axis 1 nor axis 3 has 1 or 3 channels", err);
     *axis = first ? 1 : 3;
     return true;
@@ -106,10 +106,10 @@ static bool convert(const IdxArray *array, double scale, uint8_t *out, double *r
 static bool bad_range(const char *path, const IdxArray *array, const Range *range, Error *err) {
     if (!range->finite)
         return error_set(err, STATUS_BAD_INPUT,
-                         "%s: a value is no finite number: images are bytes, or floats on [0, 1]", path);
-    return error_set(
-        err, STATUS_BAD_INPUT, "%s: values of %s from %.4g to %.4g: images are bytes, or floats on [0, 1]%s", path,
-        dtype_name(array->dtype), range->least, range->most, range->least < 0 ? "; normalised ones are no pixels" : "");
+                         "%s: a value is not a finite number; images are bytes, or floats in [0, 1]", path);
+    return error_set(err, STATUS_BAD_INPUT, "%s: %s values from %.4g to %.4g; images are bytes, or floats in [0, 1]%s",
+                     path, dtype_name(array->dtype), range->least, range->most,
+                     range->least < 0 ? ", not normalised values" : "");
 }
 
 /* The array's elements become bytes, in the same order. */

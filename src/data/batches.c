@@ -186,12 +186,12 @@ static void give_memory_back(Batches *b) {
 
 Batches *batches_new(const Dataset *dataset, const BatchOptions *options, Error *err) {
     if (options->batch == 0 || dataset->count == 0) {
-        error_set(err, STATUS_USAGE, "%s: a batch of %u of %llu images: at least 1", dataset->spec, options->batch,
-                  (unsigned long long)dataset->count);
+        error_set(err, STATUS_USAGE, "%s: a batch of %u of %llu images must have at least 1", dataset->spec,
+                  options->batch, (unsigned long long)dataset->count);
         return NULL;
     }
     if (options->shuffle && dataset->count > UINT32_MAX) {
-        error_set(err, STATUS_LIMIT, "%s: %llu images, at most %u are shuffled", dataset->spec,
+        error_set(err, STATUS_LIMIT, "%s: %llu images; at most %u can be shuffled", dataset->spec,
                   (unsigned long long)dataset->count, UINT32_MAX);
         return NULL;
     }

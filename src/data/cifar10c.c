@@ -40,14 +40,14 @@ static File *open_array(const char *folder, const char *name, NpyHeader *header,
 
 static bool check_images(const File *file, const NpyHeader *header, Error *err) {
     if (header->dtype != DTYPE_U8 || header->rank != 4)
-        return error_set(err, STATUS_BAD_INPUT, "%s: images are rank 4 of U8, these are rank %u of %s", file_name(file),
-                         header->rank, dtype_name(header->dtype));
+        return error_set(err, STATUS_BAD_INPUT, "%s: images must have rank 4 and type U8, not rank %u and type %s",
+                         file_name(file), header->rank, dtype_name(header->dtype));
     if (header->dim[1] != 32 || header->dim[2] != 32 || header->dim[3] != 3)
-        return error_set(err, STATUS_BAD_INPUT, "%s: images are 32x32x3, these are %llux%llux%llu", file_name(file),
+        return error_set(err, STATUS_BAD_INPUT, "%s: images must be 32x32x3, not %llux%llux%llu", file_name(file),
                          (unsigned long long)header->dim[1], (unsigned long long)header->dim[2],
                          (unsigned long long)header->dim[3]);
     if (header->dim[0] == 0 || header->dim[0] % SEVERITIES)
-        return error_set(err, STATUS_BAD_INPUT, "%s: %llu images are not as many for each of %d severities",
+        return error_set(err, STATUS_BAD_INPUT, "%s: %llu images cannot be divided equally among %d severities",
                          file_name(file), (unsigned long long)header->dim[0], SEVERITIES);
     return true;
 }
@@ -135,7 +135,8 @@ static bool load_corrupted(const Corrupted *about, const char *rest, uint64_t li
     if (!colon || colon == rest || *colon != ':') return bad_form(about->kind, rest, err);
     if (!corruption_choose(colon + 1, &choice, err)) return false;
     if (!corruption_single(&choice))
-        return error_set(err, STATUS_USAGE, "%s: holds images of one kind each, not of '%s'", about->kind, colon + 1);
+        return error_set(err, STATUS_USAGE, "%s: each file holds a single kind of corruption, not '%s'", about->kind,
+                         colon + 1);
     char *folder = mem_copy_bytes(rest, (size_t)(colon - rest), err);
     Str found = {0};
     const bool ok = folder && find_usual(folder, about->folders, labels, &found, err) &&

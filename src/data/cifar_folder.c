@@ -95,7 +95,7 @@ static bool append(const Source *source, const char *path, ImageRecords *records
     Str missing = {0};
     const size_t count = list_missing(source->part, source->folder, source->ending, &missing);
     if (str_ok(&missing, err))
-        error_set(err, STATUS_BAD_INPUT, "%s: %s %s missing (--partial takes the others)", source->folder,
+        error_set(err, STATUS_BAD_INPUT, "%s: %s %s missing (--partial uses the others)", source->folder,
                   str_text(&missing), count == 1 ? "is" : "are");
     str_done(&missing);
     return false;
@@ -113,10 +113,10 @@ static bool no_files(const Source *source, Error *err) {
         if (path_exists(str_text(&path))) archive = archives[i];
         str_done(&path);
     }
-    return error_set(err, STATUS_BAD_INPUT, "%s: no %s.bin%s%s%s in it, nor without the .bin (Python's)%s%s",
-                     source->folder, part->files[0], part->files[1] ? " to " : "",
-                     part->files[1] ? part->files[FILES - 1] : "", part->files[1] ? ".bin" : "",
-                     archive ? "; unpack first: tar xf " : "", archive ? archive : "");
+    return error_set(err, STATUS_BAD_INPUT,
+                     "%s: has no %s.bin%s%s%s, nor these files without .bin (Python version)%s%s", source->folder,
+                     part->files[0], part->files[1] ? " to " : "", part->files[1] ? part->files[FILES - 1] : "",
+                     part->files[1] ? ".bin" : "", archive ? "; unpack it first: tar xf " : "", archive ? archive : "");
 }
 
 static bool read_files(Source *source, ImageRecords *records, Error *err) {

@@ -25,8 +25,8 @@ static bool reach(ClassList *list, unsigned label, Error *err) {
 /* `name`: to show; the first that a class is given stays. */
 static bool add(ClassList *list, const char *folder, const char *name, uint64_t label, Error *err) {
     if (label >= CLASSES_MOST)
-        return error_set(err, STATUS_BAD_INPUT, "class %llu of '%s' is not below %d", (unsigned long long)label, folder,
-                         CLASSES_MOST);
+        return error_set(err, STATUS_BAD_INPUT, "class %llu of '%s' must be below %d", (unsigned long long)label,
+                         folder, CLASSES_MOST);
     if (!*folder) return error_set(err, STATUS_BAD_INPUT, "class %llu has no name", (unsigned long long)label);
     if (!reach(list, (unsigned)label, err) ||
         !mem_grow(&list->entries, &list->capacity, list->count + 1, sizeof *list->entries, err))
@@ -44,11 +44,11 @@ static int by_folder(const void *a, const void *b) {
 
 /* Sorts; no folder twice; a class that no line names is shown by its number. */
 static bool finish(ClassList *list, Error *err) {
-    if (list->count == 0) return error_set(err, STATUS_BAD_INPUT, "no classes in it");
+    if (list->count == 0) return error_set(err, STATUS_BAD_INPUT, "it has no classes");
     qsort(list->entries, list->count, sizeof *list->entries, by_folder);
     for (size_t i = 1; i < list->count; i++)
         if (strcmp(list->entries[i - 1].folder, list->entries[i].folder) == 0)
-            return error_set(err, STATUS_BAD_INPUT, "'%s' stands twice in it", list->entries[i].folder);
+            return error_set(err, STATUS_BAD_INPUT, "'%s' appears twice", list->entries[i].folder);
     for (size_t i = 0; i < list->classes; i++) {
         Str number = {0};
         str_addf(&number, "%zu", i);
@@ -73,8 +73,7 @@ static bool is_wordnet(const char *text, size_t length) {
 static bool add_line(ClassList *list, char *line, size_t number, Error *err) {
     line += strspn(line, " \t");
     for (size_t length = strlen(line); length > 0 && strchr(" \t\r", line[length - 1]);) line[--length] = '\0';
-    if (!*line)
-        return error_set(err, STATUS_BAD_INPUT, "line %zu is empty; line by line, they are the classes", number);
+    if (!*line) return error_set(err, STATUS_BAD_INPUT, "line %zu is empty; each line must name a class", number);
     const size_t first = strcspn(line, " \t,");
     char *name = line;
     if (line[first] && is_wordnet(line, first)) {
@@ -124,7 +123,7 @@ static bool read_json(ClassList *list, const char *bytes, size_t length, Error *
     bool ok = root || error_set(err, STATUS_BAD_INPUT, "JSON, line %d: %s", why.line, why.text);
     for (size_t i = 0; ok && i < json_array_size(root); i++) {
         const char *folder = json_string_value(json_array_get(root, i));
-        ok = folder ? add(list, folder, folder, i, err) : error_set(err, STATUS_BAD_INPUT, "entry %zu is no text", i);
+        ok = folder ? add(list, folder, folder, i, err) : error_set(err, STATUS_BAD_INPUT, "entry %zu is not text", i);
     }
     void *at = ok ? json_object_iter(root) : NULL;
     for (; ok && at; at = json_object_iter_next(root, at))
@@ -141,7 +140,7 @@ bool class_list_read(const char *path, ClassList *out, Error *err) {
     if (!text) return false;
     const size_t start = strspn(text, " \t\r\n");
     const bool json = text[start] == '[' || text[start] == '{';
-    bool ok = strlen(text) == length || error_set(err, STATUS_BAD_INPUT, "a NUL byte: this is no text");
+    bool ok = strlen(text) == length || error_set(err, STATUS_BAD_INPUT, "it has a NUL byte, so it is not text");
     ok = ok && (json ? read_json(out, text, length, err) : read_text(out, text, err)) && finish(out, err);
     mem_free(text);
     return ok || error_prefix(err, "%s", path);

@@ -44,7 +44,7 @@ static bool unknown(const char *text, size_t length, Error *err) {
         if (nearest)
             error_set(err, STATUS_USAGE, "no corruption '%s'; did you mean %s?", str_text(&word), nearest);
         else
-            error_set(err, STATUS_USAGE, "no corruption '%s'; there are all%s", str_text(&word), str_text(&known));
+            error_set(err, STATUS_USAGE, "no corruption '%s'; one of: all%s", str_text(&word), str_text(&known));
     }
     str_done(&known);
     str_done(&word);
@@ -61,7 +61,7 @@ bool corruption_choose(const char *text, CorruptionChoice *out, Error *err) {
         kind++;
     if (kind == CORRUPTION_COUNT) return unknown(text, length, err);
     if (digit && (digit[0] < '1' || digit[0] > '0' + SEVERITIES || digit[1]))
-        return error_set(err, STATUS_USAGE, "%s: a severity is 1 to %d", text, SEVERITIES);
+        return error_set(err, STATUS_USAGE, "%s: the severity must be 1 to %d", text, SEVERITIES);
     const unsigned severity = digit ? (unsigned)(digit[0] - '0') : 0;
     *out = (CorruptionChoice){(CorruptionKind)kind, (CorruptionKind)(all ? CORRUPTION_COUNT : kind + 1),
                               digit ? severity : 1, digit ? severity : SEVERITIES};
@@ -160,10 +160,11 @@ static bool corrupt_some(void *context, size_t point, Error *err) {
 }
 
 static bool check(const Dataset *clean, unsigned severity, Error *err) {
-    if (severity < 1 || severity > SEVERITIES) return error_set(err, STATUS_USAGE, "a severity is 1 to %d", SEVERITIES);
+    if (severity < 1 || severity > SEVERITIES)
+        return error_set(err, STATUS_USAGE, "the severity must be 1 to %d", SEVERITIES);
     if (!clean->pixels) return error_set(err, STATUS_USAGE, "'%s' has no pixels to corrupt", clean->spec);
     if (clean->channels != 1 && clean->channels != 3)
-        return error_set(err, STATUS_USAGE, "corruptions are for images of 1 or 3 channels, '%s' has %u", clean->spec,
+        return error_set(err, STATUS_USAGE, "corruptions need images with 1 or 3 channels; '%s' has %u", clean->spec,
                          clean->channels);
     return true;
 }

@@ -69,7 +69,7 @@ bool load_fashion_mnist(const char *rest, uint64_t limit, Dataset *out, Error *e
               load_idx_pair(str_text(&images), str_text(&labels), limit, out, err) &&
               dataset_set_title(out, train ? "Fashion-MNIST train" : "Fashion-MNIST test", err);
     if (ok && out->classes > 10)
-        ok = error_set(err, STATUS_BAD_INPUT, "%s: label %u, Fashion-MNIST's end at 9", str_text(&labels),
+        ok = error_set(err, STATUS_BAD_INPUT, "%s: label %u; Fashion-MNIST's labels are 0 to 9", str_text(&labels),
                        out->classes - 1);
     out->class_names = FASHION_MNIST_CLASSES;
     str_done(&images);

@@ -101,7 +101,7 @@ static bool add_folder(Walk *walk, const char *name, const struct stat *about, E
     if (walk->count > FOLDER_FILES_MOST) return fault(walk, path, STATUS_LIMIT, "more than 1000000 folders", err);
     for (size_t up = walk->reading;; up = walk->folders[up].parent) {
         if (walk->folders[up].device == folder.device && walk->folders[up].inode == folder.inode)
-            return fault(walk, path, STATUS_BAD_INPUT, "links back to a folder above it", err);
+            return fault(walk, path, STATUS_BAD_INPUT, "it links back to a parent folder", err);
         if (up == 0) break;
     }
     if (!mem_grow(&walk->folders, &walk->capacity, walk->count + 1, sizeof folder, err)) return false;
@@ -192,8 +192,8 @@ static bool check_parts(const Walk *walk, Error *err) {
         str_addf(&names, "%s%s", i > 1 ? ", " : "", name);
     }
     if (parts && str_ok(&names, err))
-        error_set(err, STATUS_BAD_INPUT, "%s: holds %s, which are no classes: images:%s:%s takes one", tree->root,
-                  str_text(&names), tree->root, tree->text + walk->folders[1].path);
+        error_set(err, STATUS_BAD_INPUT, "%s: holds %s, which are not classes; choose one with images:%s:%s",
+                  tree->root, str_text(&names), tree->root, tree->text + walk->folders[1].path);
     const bool ok = !parts && str_ok(&names, err);
     str_done(&names);
     return ok;
@@ -206,9 +206,10 @@ static bool make_classes(Walk *walk, Error *err) {
     bool numbers = true;
     if (classes > 0 && tree->count > 0)
         return fault(walk, tree->text + tree->files[0].path, STATUS_BAD_INPUT,
-                     "an image beside the folders of the classes; which class is it?", err);
+                     "the image is beside the class folders, so its class is unknown", err);
     if (classes > FOLDER_CLASSES_MOST)
-        return error_set(err, STATUS_LIMIT, "%s: %zu classes, at most %d", tree->root, classes, FOLDER_CLASSES_MOST);
+        return error_set(err, STATUS_LIMIT, "%s: %zu classes; at most %d are possible", tree->root, classes,
+                         FOLDER_CLASSES_MOST);
     for (size_t i = 1; i <= classes; i++) {
         const char *name = tree->text + walk->folders[i].path;
         numbers = numbers && !name[strspn(name, "0123456789")];
@@ -231,7 +232,7 @@ static bool drop_empty(FolderTree *tree, Error *err) {
     unsigned kept = 0;
     if (tree->count == 0)
         return error_set(err, STATUS_BAD_INPUT, "%s: no PNG or JPEG files %s", tree->root,
-                         tree->class_count > 0 ? "in the folders in it" : "and no folders of them in it");
+                         tree->class_count > 0 ? "in its subfolders" : "and no subfolders with such files");
     for (unsigned c = 0; c < tree->class_count; c++) {
         if (file == tree->count || tree->files[file].class != c) {
             tree->empty[tree->empty_count++] = tree->classes[c];

@@ -11,8 +11,8 @@
 static bool take_images(const char *path, IdxArray *array, Dataset *out, Error *err) {
     bool planes = array->rank == 4;
     if (array->dtype != DTYPE_U8 || (array->rank != 3 && !planes))
-        return error_set(err, STATUS_BAD_INPUT, "%s: images are rank 3 or 4 of U8, these are rank %u of %s", path,
-                         array->rank, dtype_name(array->dtype));
+        return error_set(err, STATUS_BAD_INPUT, "%s: images must have rank 3 or 4 and type U8, not rank %u and type %s",
+                         path, array->rank, dtype_name(array->dtype));
     if (array->count == 0) return error_set(err, STATUS_BAD_INPUT, "%s: no images", path);
     out->count = array->dim[0];
     out->channels = planes ? (unsigned)array->dim[1] : 1;

@@ -73,7 +73,7 @@ static bool leave_out(Images *images, size_t index, bool ok, Error *err) {
     if (ok || err->status != STATUS_BAD_INPUT) return ok;
     if (images->spec.skip_broken) return images->broken[index] = true;
     Error why = *err;
-    return error_set(err, why.status, "%s (--skip-broken leaves such files out)", why.text);
+    return error_set(err, why.status, "%s (--skip-broken skips such files)", why.text);
 }
 
 /* ---- headers ----------------------------------------------------------------------------------------------------- */
@@ -92,9 +92,10 @@ static bool other_size(const Images *images, size_t first, size_t index, Error *
     folder_path(&images->tree, images->chosen[index], &path);
     folder_path(&images->tree, images->chosen[first], &path_of_first);
     if (str_ok(&path, err) && str_ok(&path_of_first, err))
-        error_set(err, STATUS_BAD_INPUT,
-                  "%s: %u x %u pixels, but %u x %u in %s; images:DIR:WxH scales them, resize=N,crop=N cuts them too",
-                  str_text(&path), other->width, other->height, one->width, one->height, str_text(&path_of_first));
+        error_set(
+            err, STATUS_BAD_INPUT,
+            "%s: %u x %u pixels, but %u x %u in %s; images:DIR:WxH scales all images, resize=N,crop=N also crops them",
+            str_text(&path), other->width, other->height, one->width, one->height, str_text(&path_of_first));
     str_done(&path);
     str_done(&path_of_first);
     return false;
@@ -133,7 +134,7 @@ static bool decide_shape(Images *images, Error *err) {
     out->channels = images->grey == sound ? 1 : 3;
     if (!size_product((uint64_t[]){images->count, out->channels, out->height, out->width}, 4, &all) ||
         !size_add(all, one * pool_threads(), &all))
-        return error_set(err, STATUS_LIMIT, "%s: more bytes than can be counted", images->tree.root);
+        return error_set(err, STATUS_LIMIT, "%s: too many bytes", images->tree.root);
     return mem_admit(all, images->tree.root, err);
 }
 
@@ -230,7 +231,7 @@ static bool read_classes(Images *images, unsigned *labels, Error *err) {
         const char *folder = tree->text + tree->classes[c];
         labels[c] = c;
         if (images->spec.classes && !class_list_find(&images->list, folder, &labels[c]))
-            return error_set(err, STATUS_BAD_INPUT, "%s/%s: %s has no class of this name", tree->root, folder,
+            return error_set(err, STATUS_BAD_INPUT, "%s/%s: %s has no class with this name", tree->root, folder,
                              images->spec.classes);
     }
     return true;
@@ -256,7 +257,7 @@ static bool take_labels(const Images *images, const unsigned *labels, Error *err
     out->count = images->count;
     if (tree->class_count == 0)
         return !images->spec.classes ||
-               error_set(err, STATUS_USAGE, "%s: images without folders have no classes", tree->root);
+               error_set(err, STATUS_USAGE, "%s: images without class folders have no classes", tree->root);
     if (!(out->labels = mem_alloc(images->count, sizeof *out->labels, err))) return false;
     for (size_t i = 0; i < images->count; i++) out->labels[i] = (uint16_t)labels[tree->files[images->chosen[i]].class];
     return take_names(images, err);

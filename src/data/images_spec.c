@@ -107,10 +107,10 @@ static bool read_option(const char *text, size_t *length, ImagesSpec *out, Error
     }
     if (size == strlen("skip-broken") && after(text, "skip-broken")) return out->skip_broken = true;
     if (begins_option(text)) return read_resize(text, size, out, err);
-    return error_set(err, STATUS_USAGE,
-                     "images: '%.*s' is no option; there are resize=N, resize=WxH, crop=N, crop=WxH, skip-broken, "
-                     "classes=FILE",
-                     (int)size, text);
+    return error_set(
+        err, STATUS_USAGE,
+        "images: unknown option '%.*s'; one of: resize=N, resize=WxH, crop=N, crop=WxH, skip-broken, classes=FILE",
+        (int)size, text);
 }
 
 static bool read_options(const char *text, ImagesSpec *out, Error *err) {

@@ -19,8 +19,8 @@ int64_t label_at(const IdxArray *array, uint64_t index) {
 
 bool labels_check(const char *path, unsigned rank, DType dtype, Error *err) {
     return (rank == 1 && dtype_integer(dtype)) ||
-           error_set(err, STATUS_BAD_INPUT, "%s: labels are integers of rank 1, these are rank %u of %s", path, rank,
-                     dtype_name(dtype));
+           error_set(err, STATUS_BAD_INPUT, "%s: labels must be integers of rank 1, not rank %u and type %s", path,
+                     rank, dtype_name(dtype));
 }
 
 bool dataset_take_labels(const char *path, const IdxArray *array, Dataset *out, Error *err) {

@@ -36,7 +36,7 @@ static bool parse(const char *rest, uint64_t value[NUMBERS], Error *err) {
     if (*at) return bad_form("noise", rest, err);
     const uint64_t values = value[1] * value[2] * value[3];
     if (values > VALUES_MOST)
-        return error_set(err, STATUS_USAGE, "noise:%s: %llu values an image, at most %d", rest,
+        return error_set(err, STATUS_USAGE, "noise:%s: %llu values per image; at most %d are possible", rest,
                          (unsigned long long)values, VALUES_MOST);
     return true;
 }

@@ -105,7 +105,7 @@ static bool no_pair(const Checkpoint *file, const char *part, Error *err) {
     list_arrays(file, &names);
     if (str_ok(&names, err))
         error_set(err, STATUS_BAD_INPUT,
-                  "%s: which arrays are images and labels%s%s? It has %s; npz:FILE:IMAGES,LABELS says",
+                  "%s: cannot tell images and labels%s%s among %s; name them: npz:FILE:IMAGES,LABELS",
                   checkpoint_path(file), *part ? " of " : "", part, str_text(&names));
     str_done(&names);
     return false;
@@ -125,7 +125,7 @@ static bool choose_pair(const Checkpoint *file, const char *part, Found *out, Er
     }
     bool ok = count == 1;
     if (count > 1 && str_ok(&several, err))
-        error_set(err, STATUS_BAD_INPUT, "%s: holds %s: npz:FILE:PART takes one", checkpoint_path(file),
+        error_set(err, STATUS_BAD_INPUT, "%s: holds %s; choose one with npz:FILE:PART", checkpoint_path(file),
                   str_text(&several));
     else if (count == 0)
         ok = find_by_shape(file, out) || no_pair(file, "", err);
@@ -201,7 +201,7 @@ bool load_npz(const char *rest, uint64_t limit, Dataset *out, Error *err) {
     Found found;
     bool ok = file != NULL;
     if (ok && strcmp(checkpoint_format(file), "npz") != 0)
-        ok = error_set(err, STATUS_BAD_INPUT, "%s: %s, no npz", path, checkpoint_format(file));
+        ok = error_set(err, STATUS_BAD_INPUT, "%s: %s, not an npz file", path, checkpoint_format(file));
     ok = ok &&
          (strchr(choice, ',') ? choose_names(file, choice, &found, err) : choose_pair(file, choice, &found, err)) &&
          take(file, &found, limit, out, err);

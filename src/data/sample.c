@@ -44,7 +44,7 @@ static bool find_sample(const char *name, const char *ending, Str *out, Error *e
     str_addf(&file, "%s%s", name, ending);
     bool ok = str_ok(&file, err);
     if (ok && !sample_path(str_text(&file), out) && (ok = str_ok(out, err)))
-        ok = error_set(err, STATUS_BAD_INPUT, "no sample %s: looked for %s in %s, above the program and in ./samples",
+        ok = error_set(err, STATUS_BAD_INPUT, "no sample %s: %s is not in %s, nor above the program, nor in ./samples",
                        name, str_text(&file),
                        getenv("WEFT_SAMPLES") ? "$WEFT_SAMPLES, " WEFT_DATADIR "/samples" : WEFT_DATADIR "/samples");
     str_done(&file);

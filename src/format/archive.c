@@ -31,10 +31,10 @@ static Checkpoint *refuse_zip(Zip *zip, Error *err) {
     else if (keras)
         error_set(err, STATUS_BAD_INPUT, "a Keras archive; convert its weights to safetensors or npz");
     else
-        error_set(err, STATUS_BAD_INPUT,
-                  "a zip archive of \"%s\"%s, but neither PyTorch's (no data.pkl) nor NumPy's (no .npy members); "
-                  "extract it and open what is in it",
-                  first, members > 1 ? " and more" : "");
+        error_set(
+            err, STATUS_BAD_INPUT,
+            "a zip archive of \"%s\"%s, but neither PyTorch's (no data.pkl) nor NumPy's (no .npy members); extract it and open its contents",
+            first, members > 1 ? " and more" : "");
     zip_close(zip);
     return NULL;
 }

@@ -62,8 +62,8 @@ void checkpoint_shape_text(unsigned rank, const uint64_t *dim, Str *out) {
 static bool too_large(const char *name, size_t name_length, unsigned rank, const uint64_t *dim, Error *err) {
     Str shape = {0};
     checkpoint_shape_text(rank, dim, &shape);
-    error_set(err, STATUS_BAD_INPUT, "tensor \"%.*s\": shape %s has more bytes than can be counted", (int)name_length,
-              name, str_text(&shape));
+    error_set(err, STATUS_BAD_INPUT, "tensor \"%.*s\": shape %s has too many bytes", (int)name_length, name,
+              str_text(&shape));
     str_done(&shape);
     return false;
 }

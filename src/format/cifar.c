@@ -21,9 +21,9 @@ static bool check_size(const File *file, bool fine, uint64_t *records, Error *er
     uint64_t size = file_size(file), record = PIXELS + (fine ? 2 : 1), other = PIXELS + (fine ? 1 : 2);
     if (size == 0) return error_set(err, STATUS_BAD_INPUT, "%s: the file is empty", file_name(file));
     if (size % record)
-        return error_set(err, STATUS_BAD_INPUT, "%s: %llu bytes are not a multiple of CIFAR-%s's records of %llu%s%s",
+        return error_set(err, STATUS_BAD_INPUT, "%s: %llu bytes are not a multiple of CIFAR-%s's record size %llu%s%s",
                          file_name(file), (unsigned long long)size, fine ? "100" : "10", (unsigned long long)record,
-                         size % other ? "" : ", but of those of CIFAR-", size % other ? "" : (fine ? "10" : "100"));
+                         size % other ? "" : ", but of that of CIFAR-", size % other ? "" : (fine ? "10" : "100"));
     *records = size / record;
     return true;
 }
@@ -37,7 +37,7 @@ static bool check_labels(const File *file, bool fine, const uint8_t *bytes, uint
         bound = CIFAR_FINE_CLASSES;
     }
     return label < bound ||
-           error_set(err, STATUS_BAD_INPUT, "%s: record %llu has %s %u, CIFAR-%s's end at %u", file_name(file),
+           error_set(err, STATUS_BAD_INPUT, "%s: record %llu has %s %u; CIFAR-%s's highest is %u", file_name(file),
                      (unsigned long long)record, what, label, fine ? "100" : "10", bound - 1);
 }
 

@@ -49,9 +49,10 @@ static bool check_dtype(const Batch *batch, const PickleNode *dtype, Error *err)
     char kind;
     unsigned size;
     bool big;
-    if (!pickle_numpy_type(dtype, &kind, &size, &big)) return bad(batch, err, "data has no dtype of numbers");
+    if (!pickle_numpy_type(dtype, &kind, &size, &big)) return bad(batch, err, "data does not have a numeric dtype");
     return (kind == 'u' && size == 1) ||
-           error_set(err, STATUS_BAD_INPUT, "%s: data has dtype %c%u, u1 is read", file_name(batch->file), kind, size);
+           error_set(err, STATUS_BAD_INPUT, "%s: data has dtype %c%u; only u1 is supported", file_name(batch->file),
+                     kind, size);
 }
 
 static bool check_shape(Batch *batch, const PickleNode *shape, Error *err) {
@@ -132,7 +133,7 @@ static bool copy_labels(const Batch *batch, uint64_t records, uint16_t *out, Err
                              (unsigned long long)i);
         const int64_t label = item->node->integer;
         if (label < 0 || label >= bound)
-            return error_set(err, STATUS_BAD_INPUT, "%s: record %llu has %slabel %lld, CIFAR-%s's end at %lld",
+            return error_set(err, STATUS_BAD_INPUT, "%s: record %llu has %slabel %lld; CIFAR-%s's highest is %lld",
                              file_name(batch->file), (unsigned long long)i, batch->fine ? "fine " : "",
                              (long long)label, batch->fine ? "100" : "10", (long long)bound - 1);
         if (i < records) out[i] = (uint16_t)label;
@@ -156,7 +157,7 @@ bool cifar_pickle_parse(const File *file, bool fine, uint64_t limit, ImageRecord
     Batch batch = {.file = file, .fine = fine};
     const PickleNode *root = pickle_root(pickle);
     const uint64_t after = file_size(file) - pickle_end(pickle);
-    bool ok = root->type == PICKLE_DICT || bad(&batch, err, "a pickle, but not of a dict: no CIFAR batch");
+    bool ok = root->type == PICKLE_DICT || bad(&batch, err, "a pickle, but not of a dict, so it is not a CIFAR batch");
     if (ok && after > 0)
         ok = error_set(err, STATUS_BAD_INPUT, "%s: %llu bytes after the pickle", file_name(file),
                        (unsigned long long)after);

@@ -28,7 +28,7 @@ static const struct {
     {"data.pkl", false, "an unpacked PyTorch file; zip it again (zip -0 -r FILE.pth FOLDER)"},
     {"manifest.ocdbt", false, "an Orbax checkpoint (Flax); save its arrays as safetensors or npz"},
     {".metadata", false,
-     "a distributed PyTorch checkpoint; torch.distributed.checkpoint.format_utils makes one file of it"},
+     "a distributed PyTorch checkpoint; convert it to one file with torch.distributed.checkpoint.format_utils"},
     {"checkpoint", false, "a folder of TensorFlow checkpoints; save their variables as npz"},
     {".zarray", false, "a Zarr array; save it as npy"},
     {".zgroup", false, "a Zarr group; save its arrays as npz"},
@@ -92,7 +92,7 @@ bool folder_refuse(const char *path, Error *err) {
     } else if (which < KNOWN && list.count == 0) {
         str_add(&text, known[which].what);
     } else if (list.count > 0) {
-        str_add(&text, list.count == 1 ? "a folder; open the file in it: " : "a folder; open one of its files: ");
+        str_add(&text, list.count == 1 ? "a folder; open the file inside: " : "a folder; open one of its files: ");
         for (size_t i = 0; i < TOLD_MOST && list.first[i]; i++) str_addf(&text, i > 0 ? ", %s" : "%s", list.first[i]);
         if (list.count > TOLD_MOST) str_addf(&text, " and %zu more", list.count - TOLD_MOST);
     } else {

@@ -101,9 +101,9 @@ static bool fail(const GzipReader *reader, int code, Error *err) {
     const char *said = reader->stream.msg ? reader->stream.msg : "damaged";
     if (code == Z_MEM_ERROR) return error_set(err, STATUS_LIMIT, "%s: no memory to inflate", file_name(reader->file));
     if (strcmp(said, "incorrect data check") == 0)
-        said = "its CRC-32 is not that of the data";
+        said = "its CRC-32 does not match the data";
     else if (strcmp(said, "incorrect length check") == 0)
-        said = "its length is not that of the data";
+        said = "its length does not match the data";
     else if (strcmp(said, "header crc mismatch") == 0)
         said = "its header's CRC-16 is wrong";
     return error_set(err, STATUS_BAD_INPUT, "%s: gzip member %llu: %s (byte %llu)", file_name(reader->file),
@@ -125,7 +125,7 @@ static bool next_member(GzipReader *reader, bool *more, Error *err) {
         reader->stream.avail_in--;
     }
     if (padding || *reader->stream.next_in != 0x1f)
-        return error_set(err, STATUS_BAD_INPUT, "%s: %llu bytes that are no gzip member follow at byte %llu",
+        return error_set(err, STATUS_BAD_INPUT, "%s: %llu bytes that are not a gzip member follow at byte %llu",
                          file_name(reader->file), (unsigned long long)packed_left(reader),
                          (unsigned long long)packed_position(reader));
     int code = inflateReset(&reader->stream);
@@ -148,7 +148,7 @@ static bool inflate_some(GzipReader *reader, uint8_t *out, uInt room, uInt *got,
         }
         if (!fetch(reader, err)) return false;
         if (stream->avail_in == 0)
-            return error_set(err, STATUS_BAD_INPUT, "%s: gzip member %llu is cut off at byte %llu",
+            return error_set(err, STATUS_BAD_INPUT, "%s: gzip member %llu is truncated at byte %llu",
                              file_name(reader->file), (unsigned long long)reader->member,
                              (unsigned long long)reader->position);
         int code = inflate(stream, Z_NO_FLUSH);
@@ -169,7 +169,7 @@ bool gzip_reader_read(GzipReader *reader, void *out, uint64_t length, Error *err
             !inflate_some(reader, out ? (uint8_t *)out + done : dropped, room, &got, err))
             return false;
         if (got < room)
-            return error_set(err, STATUS_BAD_INPUT, "%s: unpacks to %llu bytes, %llu more are needed",
+            return error_set(err, STATUS_BAD_INPUT, "%s: unpacks to %llu bytes; %llu more are needed",
                              file_name(reader->file), (unsigned long long)reader->unpacked,
                              (unsigned long long)(length - done - got));
         done += got;
@@ -182,7 +182,7 @@ bool gzip_reader_finish(GzipReader *reader, Error *err) {
     uint8_t one;
     uInt got;
     if (!inflate_some(reader, &one, 1, &got, err)) return false;
-    return got == 0 || error_set(err, STATUS_BAD_INPUT, "%s: unpacks to more than the %llu bytes that its header tells",
+    return got == 0 || error_set(err, STATUS_BAD_INPUT, "%s: unpacks to more than the %llu bytes stated in its header",
                                  file_name(reader->file), (unsigned long long)expected);
 }
 

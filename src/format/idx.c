@@ -191,8 +191,8 @@ bool idx_save(const char *path, bool overwrite, bool gzip, const IdxArray *array
     uint8_t header[HEADER_MAX];
     size_t header_length = make_header(array, header);
     if (header_length == 0)
-        return error_set(err, STATUS_USAGE, "%s: IDX holds no array of rank %u and type %s with these dimensions", path,
-                         array->rank, dtype_name(array->dtype));
+        return error_set(err, STATUS_USAGE, "%s: IDX cannot hold an array of rank %u and type %s with these dimensions",
+                         path, array->rank, dtype_name(array->dtype));
     Sink sink = {.save = save_begin(path, overwrite, err)};
     if (!sink.save) return false;
     bool ok = !gzip || (sink.gzip = gzip_writer_begin(sink.save, err));

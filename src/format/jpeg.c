@@ -63,7 +63,7 @@ static void do_nothing(j_decompress_ptr info) {
 static boolean next_piece(j_decompress_ptr info) {
     Reader *r = (Reader *)info;
     const uint64_t left = file_size(r->file) - r->at, length = left < PIECE ? left : PIECE;
-    if (length == 0) fail(r, STATUS_BAD_INPUT, "the file is cut off");
+    if (length == 0) fail(r, STATUS_BAD_INPUT, "the file is truncated");
     if (!file_read(r->file, r->at, r->piece, length, &r->failure)) longjmp(r->back, 1);
     r->at += length;
     r->source.next_input_byte = r->piece;
@@ -95,8 +95,8 @@ static void watch_scans(j_common_ptr info) {
 static void check_kind(Reader *r) {
     struct jpeg_decompress_struct *info = &r->info;
     if (!picture_check_size(r->file, "JPEG", info->image_width, info->image_height, &r->failure)) longjmp(r->back, 1);
-    if (info->data_precision != BITS) fail(r, STATUS_BAD_INPUT, "not 8 bits a sample");
-    if (info->arith_code) fail(r, STATUS_BAD_INPUT, "arithmetic coding is not read");
+    if (info->data_precision != BITS) fail(r, STATUS_BAD_INPUT, "not 8 bits per sample");
+    if (info->arith_code) fail(r, STATUS_BAD_INPUT, "arithmetic coding is not supported");
     if (info->num_components == 4) fail(r, STATUS_BAD_INPUT, "CMYK colours; convert it to RGB");
     if (info->num_components != 1 && info->num_components != 3) fail(r, STATUS_BAD_INPUT, "neither grey nor colour");
     *r->out = (Picture){.width = info->image_width, .height = info->image_height};
@@ -111,7 +111,7 @@ static void take_pixels(Reader *r) {
     for (int i = 0; i < r->info.num_components; i++)
         blocks += (uint64_t)r->info.comp_info[i].width_in_blocks * r->info.comp_info[i].height_in_blocks;
     if (blocks / BLOCKS_PER_BYTE > file_size(r->file)) {
-        error_set(&r->failure, STATUS_BAD_INPUT, "%s: JPEG of %u x %u pixels, more than %llu bytes can hold",
+        error_set(&r->failure, STATUS_BAD_INPUT, "%s: JPEG of %u x %u pixels, which do not fit into %llu bytes",
                   file_name(r->file), out->width, out->height, (unsigned long long)file_size(r->file));
         longjmp(r->back, 1);
     }

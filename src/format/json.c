@@ -37,7 +37,7 @@ bool json_pull_expect(Json *json, char character, Error *err) {
 
 bool json_pull_end(Json *json, Error *err) {
     json_pull_peek(json);
-    return json->at == json->end || json_pull_fail(json, err, "something behind the last brace");
+    return json->at == json->end || json_pull_fail(json, err, "text after the last brace");
 }
 
 /* ---- strings ----------------------------------------------------------------------------------------------------- */
@@ -114,7 +114,7 @@ bool json_pull_string(Json *json, char **text, size_t *length, Error *err) {
         else if (!unescape(json, &out, err))
             return false;
     }
-    return json_pull_fail(json, err, "string without an end");
+    return json_pull_fail(json, err, "unterminated string");
 }
 
 /* ---- numbers and structure --------------------------------------------------------------------------------------- */

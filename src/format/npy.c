@@ -119,10 +119,10 @@ static bool open_npz(Checkpoint *checkpoint, const Zip *zip, Error *err) {
     }
     if (count > TOLD_MOST) str_addf(&left_out, " and %zu more", count - TOLD_MOST);
     if (ok && checkpoint->count == 0)
-        ok = error_set(err, STATUS_BAD_INPUT, "npz without an array of numbers: %s", str_text(&left_out));
+        ok = error_set(err, STATUS_BAD_INPUT, "npz without a numeric array: %s", str_text(&left_out));
     ok = ok && str_ok(&left_out, err) &&
-         (count == 0 ||
-          checkpoint_add_note(checkpoint, err, "left out, not being arrays of numbers: %s", str_text(&left_out))) &&
+         (count == 0 || checkpoint_add_note(checkpoint, err, "left out, because they are not numeric arrays: %s",
+                                            str_text(&left_out))) &&
          checkpoint_seal(checkpoint, err);
     str_done(&left_out);
     return ok;

@@ -60,7 +60,7 @@ static bool take_quoted(Text *text, char *out, size_t room, Error *err) {
     if (quote != '\'' && quote != '"') return bad(err, "expected a quoted text in the header");
     const char *first = ++text->at, *last = memchr(first, quote, (size_t)(text->end - first));
     if (!last || memchr(first, '\\', (size_t)(last - first)) || (size_t)(last - first) >= room)
-        return bad(err, "a quoted text in the header has no end, an escape, or is too long");
+        return bad(err, "a quoted text in the header is unterminated, has an escape, or is too long");
     memcpy(out, first, (size_t)(last - first));
     out[last - first] = '\0';
     text->at = last + 1;
@@ -71,12 +71,13 @@ static bool take_descr(Text *text, NpyHeader *header, Error *err) {
     char descr[32];
     if (peek(text) == '[') {
         header->unread = "records";
-        return bad(err, "a structured dtype; only plain arrays are read");
+        return bad(err, "a structured dtype; only plain arrays are supported");
     }
     if (!take_quoted(text, descr, sizeof descr, err)) return false;
     if (descr[0] && descr[1] == 'O') {
         header->unread = NPY_OBJECTS;
-        return bad(err, "dtype 'O' holds Python objects (a pickle), which are not read; save arrays with numpy.savez");
+        return bad(err,
+                   "dtype 'O' holds Python objects (a pickle), which are not supported; save arrays with numpy.savez");
     }
     for (size_t i = 0; i < TYPE_COUNT && *descr && strchr("<>|=", *descr); i++) {
         if (strcmp(types[i].name, descr + 1) != 0) continue;
@@ -96,7 +97,7 @@ static bool take_descr(Text *text, NpyHeader *header, Error *err) {
 static bool take_dimension(Text *text, uint64_t *value, Error *err) {
     char c = peek(text);
     *value = 0;
-    if (c < '0' || c > '9') return bad(err, "a shape is a tuple of sizes");
+    if (c < '0' || c > '9') return bad(err, "the shape is not a tuple of sizes");
     for (; text->at < text->end && *text->at >= '0' && *text->at <= '9'; text->at++)
         if (!size_mul(*value, 10, value) || !size_add(*value, (uint64_t)(*text->at - '0'), value))
             return bad(err, "a size in the shape is too large");
@@ -107,16 +108,16 @@ static bool take_dimension(Text *text, uint64_t *value, Error *err) {
 static bool take_shape(Text *text, NpyHeader *header, Error *err) {
     bool comma = true;
     header->rank = 0;
-    if (!take(text, '(')) return bad(err, "a shape is a tuple of sizes");
+    if (!take(text, '(')) return bad(err, "the shape is not a tuple of sizes");
     while (!take(text, ')')) {
-        if (!comma) return bad(err, "a shape is a tuple of sizes");
+        if (!comma) return bad(err, "the shape is not a tuple of sizes");
         if (header->rank == TENSOR_RANK_MAX)
             return error_set(err, STATUS_LIMIT, "npy: more than %d dimensions", TENSOR_RANK_MAX);
         if (!take_dimension(text, &header->dim[header->rank++], err)) return false;
         comma = take(text, ',');
     }
     /* (3) is a number to Python, not a tuple. */
-    return header->rank != 1 || comma || bad(err, "a shape is a tuple of sizes");
+    return header->rank != 1 || comma || bad(err, "the shape is not a tuple of sizes");
 }
 
 static bool parse_dict(Text *text, NpyHeader *header, Error *err) {
@@ -146,7 +147,7 @@ static bool parse_dict(Text *text, NpyHeader *header, Error *err) {
     }
     if (!seen[0] || !seen[1] || !seen[2]) return bad(err, "the header needs descr, fortran_order and shape");
     peek(text);
-    return text->at == text->end || bad(err, "something behind the header's dict");
+    return text->at == text->end || bad(err, "text after the header's dict");
 }
 
 /* The data that the shape asks for against the bytes that are there. */
@@ -161,7 +162,7 @@ static bool check_data(NpyHeader *header, uint64_t remain, Error *err) {
         error_set(err, STATUS_BAD_INPUT, "npy: shape %s %s needs %llu bytes, %llu follow the header", str_text(&shape),
                   dtype_name(header->dtype), (unsigned long long)header->bytes, (unsigned long long)remain);
     else
-        error_set(err, STATUS_BAD_INPUT, "npy: shape %s has more bytes than can be counted", str_text(&shape));
+        error_set(err, STATUS_BAD_INPUT, "npy: shape %s has too many bytes", str_text(&shape));
     str_done(&shape);
     return false;
 }
@@ -171,7 +172,7 @@ bool npy_read_header(NpyFill *fill, void *context, uint64_t size, NpyHeader *out
     *out = (NpyHeader){0};
     if (size < 10) return bad(err, "too short");
     if (!fill(context, start, 10, err)) return false;
-    if (memcmp(start, "\223NUMPY", 6) != 0) return bad(err, "no \\x93NUMPY in front");
+    if (memcmp(start, "\223NUMPY", 6) != 0) return bad(err, "does not begin with \\x93NUMPY");
     if (start[6] < 1 || start[6] > 3 || start[7] != 0)
         return error_set(err, STATUS_BAD_INPUT, "npy: unknown version %u.%u", start[6], start[7]);
     uint64_t length = get_le16(start + 8), begin = 10;
@@ -182,10 +183,10 @@ bool npy_read_header(NpyFill *fill, void *context, uint64_t size, NpyHeader *out
         begin = 12;
     }
     if (length > size - begin)
-        return error_set(err, STATUS_BAD_INPUT, "npy: a header of %llu bytes, but only %llu follow",
+        return error_set(err, STATUS_BAD_INPUT, "npy: the header has %llu bytes, but only %llu follow",
                          (unsigned long long)length, (unsigned long long)(size - begin));
     if (length > CAP_NPY_HEADER)
-        return error_set(err, STATUS_LIMIT, "npy: a header of %llu bytes, limit %d", (unsigned long long)length,
+        return error_set(err, STATUS_LIMIT, "npy: the header has %llu bytes, limit %d", (unsigned long long)length,
                          CAP_NPY_HEADER);
     char *bytes = mem_alloc(length, 1, err);
     Text text = {bytes, bytes ? bytes + length : NULL};

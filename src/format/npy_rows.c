@@ -19,13 +19,13 @@ bool npy_open_rows(const File *file, NpyHeader *out, Error *err) {
     FileKind kind;
     NpyCursor cursor = {file, 0};
     if (!file_kind(file, &kind, err)) return named(file, err);
-    if (kind != FILE_NPY) return error_set(err, STATUS_BAD_INPUT, "%s: is no NumPy array (.npy)", file_name(file));
+    if (kind != FILE_NPY) return error_set(err, STATUS_BAD_INPUT, "%s: is not a NumPy array (.npy)", file_name(file));
     return npy_read_header(npy_fill_from_file, &cursor, file_size(file), out, err) || named(file, err);
 }
 
 bool npy_read_rows(const File *file, const NpyHeader *header, uint64_t first, uint64_t rows, void *out, Error *err) {
     if (npy_in_columns(header))
-        return error_set(err, STATUS_BAD_INPUT, "%s: the array is in column order, which has no rows to read",
+        return error_set(err, STATUS_BAD_INPUT, "%s: the array is in column order; only row order can be read by rows",
                          file_name(file));
     if (rows == 0) return true;
     const uint64_t row = header->bytes / header->dim[0];

@@ -29,7 +29,7 @@ static bool read_floats(OnnxReader *reader, Proto message, uint32_t number, Onnx
         if (!more) break;
         if (field.number != number) continue;
         if (field.wire != PROTO_BYTES && !proto_is(&field, PROTO_FIXED32, "a list of numbers", err)) return false;
-        if (field.length % 4 != 0) return proto_fail(field.at, err, "numbers that are no multiple of 4 bytes");
+        if (field.length % 4 != 0) return proto_fail(field.at, err, "numbers that are not a multiple of 4 bytes");
         total += field.wire == PROTO_BYTES ? field.length / 4 : 1;
     }
     float *list = onnx_room(reader, total, sizeof *list, err);
@@ -242,7 +242,7 @@ static bool read_part(OnnxReader *reader, const ProtoField *field, Lists *lists,
         return proto_is(field, PROTO_BYTES, "an output", err) &&
                read_value(reader, message, &lists->outputs[model->output_count++], err);
     case 15:
-        return error_set(err, STATUS_BAD_INPUT, "sparse initialisers are not read; export dense ones");
+        return error_set(err, STATUS_BAD_INPUT, "sparse initialisers are not supported; export dense ones");
     default:
         return true;
     }
@@ -350,8 +350,8 @@ static bool add_tensor(OnnxReader *reader, Checkpoint *checkpoint, const OnnxTen
                        Error *err) {
     if (!*name) return error_set(err, STATUS_BAD_INPUT, "an initialiser without a name");
     if (!tensor->number)
-        return checkpoint_add_note(checkpoint, err,
-                                   "tensor '%s' left out: its elements are texts or of an unknown type", name);
+        return checkpoint_add_note(checkpoint, err, "tensor '%s' left out: its elements are text or of an unknown type",
+                                   name);
     if (!mem_grow(&reader->listed, &reader->listed_capacity, checkpoint->count + 1, sizeof *reader->listed, err))
         return false;
     reader->listed[checkpoint->count] = tensor;

@@ -69,7 +69,8 @@ static bool read_entry(OnnxReader *reader, Proto message, const OnnxTensor *tens
     }
     uint64_t *number = strcmp(key, "offset") == 0 ? &found->offset : strcmp(key, "length") == 0 ? &found->length : NULL;
     if (number == &found->length) found->has_length = true;
-    return !number || text_to_u64(value, number) || fail(tensor, err, "offset or length of external data is no number");
+    return !number || text_to_u64(value, number) ||
+           fail(tensor, err, "offset or length of external data is not a number");
 }
 
 /* The file `location` beside the model, opened once. */
@@ -96,10 +97,10 @@ static bool find_external(OnnxReader *reader, const OnnxTensor *tensor, const ch
     mem_free(folder);
     if (!file && why.status != STATUS_BAD_INPUT) return error_set(err, why.status, "%s", why.text);
     if (!file)
-        return error_set(err, STATUS_BAD_INPUT,
-                         "the weights are in \"%s\", which cannot be read beside the model: put both files into one "
-                         "folder (%s)",
-                         location, why.text);
+        return error_set(
+            err, STATUS_BAD_INPUT,
+            "the weights are in \"%s\", which cannot be read beside the model; put both files into one folder (%s)",
+            location, why.text);
     reader->external[reader->external_count++] = (OnnxExternal){location, file};
     return true;
 }
@@ -107,7 +108,7 @@ static bool find_external(OnnxReader *reader, const OnnxTensor *tensor, const ch
 static bool take_external(OnnxReader *reader, const Found *found, OnnxTensor *tensor, Error *err) {
     if (!found->has_location) return fail(tensor, err, "external data without a location");
     if (found->has_length && found->length != found->bytes)
-        return error_set(err, STATUS_BAD_INPUT, "tensor \"%s\": external data of %llu bytes, its shape needs %llu",
+        return error_set(err, STATUS_BAD_INPUT, "tensor \"%s\": external data has %llu bytes; its shape needs %llu",
                          tensor->name, (unsigned long long)found->length, (unsigned long long)found->bytes);
     if (!find_external(reader, tensor, found->location, &tensor->external, err)) return false;
     const uint64_t size = file_size(reader->external[tensor->external].file);
@@ -195,7 +196,7 @@ static bool read_field(OnnxReader *reader, const ProtoField *field, OnnxTensor *
         found->type = field->value;
         return proto_is(field, PROTO_VARINT, "a tensor's type", err);
     case 3:
-        return error_set(err, STATUS_BAD_INPUT, "a tensor in segments; not read");
+        return error_set(err, STATUS_BAD_INPUT, "a tensor in segments, which is not supported");
     case 8:
         return onnx_text(reader, field, "a tensor's name", &out->name, err);
     case 9:
@@ -228,7 +229,7 @@ static bool check_shape(OnnxTensor *out, const int64_t *dim, size_t rank, Found 
     if (out->number) out->dtype = types[found->type].dtype;
     if (!size_product(out->dim, out->rank, &out->count) ||
         !size_mul(out->count, out->number ? dtype_bits(out->dtype) : 8, &bits))
-        return fail(out, err, "its shape has more bytes than can be counted");
+        return fail(out, err, "its shape has too many bytes");
     found->bytes = bits / 8;
     return true;
 }
@@ -243,7 +244,7 @@ static bool find_elements(OnnxReader *reader, Proto message, const Found *found,
         out->at = found->raw.at;
         out->length = found->raw.length;
         return found->raw.length == found->bytes ||
-               error_set(err, STATUS_BAD_INPUT, "tensor \"%s\": raw_data of %llu bytes, its shape needs %llu",
+               error_set(err, STATUS_BAD_INPUT, "tensor \"%s\": raw_data has %llu bytes; its shape needs %llu",
                          out->name, (unsigned long long)found->raw.length, (unsigned long long)found->bytes);
     }
     if (out->dtype == DTYPE_C64 || out->dtype == DTYPE_C128) needed *= 2; /* found->bytes did not overflow */
@@ -251,7 +252,7 @@ static bool find_elements(OnnxReader *reader, Proto message, const Found *found,
     out->at = message.at;
     out->length = message.end - message.at;
     return count_typed(reader, message, types[found->type].field, &count, err) &&
-           (count == needed || error_set(err, STATUS_BAD_INPUT, "tensor \"%s\": %llu elements, its shape needs %llu",
+           (count == needed || error_set(err, STATUS_BAD_INPUT, "tensor \"%s\": %llu elements; its shape needs %llu",
                                          out->name, (unsigned long long)count, (unsigned long long)needed));
 }
 
@@ -279,7 +280,7 @@ static unsigned typed_field(DType dtype) {
 
 bool onnx_read(Checkpoint *checkpoint, const OnnxTensor *tensor, void *out, Error *err) {
     OnnxReader *reader = checkpoint->reader;
-    if (!tensor->number) return fail(tensor, err, "its elements are no numbers");
+    if (!tensor->number) return fail(tensor, err, "its elements are not numbers");
     const uint64_t bytes = tensor->count * dtype_bits(tensor->dtype) / 8;
     if (tensor->place == ONNX_TYPED) return read_typed(reader, tensor, typed_field(tensor->dtype), out, err);
     const File *file = tensor->place == ONNX_EXTERNAL ? reader->external[tensor->external].file : checkpoint->file;

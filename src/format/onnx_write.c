@@ -141,8 +141,7 @@ static bool build_model(OnnxWriter *writer, const KeyValue *metadata, size_t met
     size += writer->nodes.length + writer->values.length;
     if (size > INT32_MAX)
         return error_set(err, STATUS_LIMIT,
-                         "the network has %llu bytes, an ONNX file at most 2 GiB; save it as "
-                         ".safetensors",
+                         "the network has %llu bytes, but an ONNX file holds at most 2 GiB; save it as .safetensors",
                          (unsigned long long)size);
     proto_put_integer(before, 1, IR_VERSION);
     proto_put_text(before, 2, "weft");

@@ -47,7 +47,7 @@ bool pickle_op_global(PickleMachine *m, Error *err) {
     size_t module_length, name_length;
     if (!pickle_line(m, module, &module_length, err) || !pickle_line(m, name, &name_length, err)) return false;
     if (strlen(module) != module_length || strlen(name) != name_length)
-        return pickle_fault(m, err, "a global's name holds a NUL");
+        return pickle_fault(m, err, "a global's name contains a NUL");
     return pickle_push(m, make_name(m, module, name, err), err);
 }
 
@@ -201,7 +201,7 @@ static bool new_object(PickleMachine *m, PickleNode *callee, PickleNode *argumen
     const bool class = meaning == PICKLE_FOREIGN || meaning == PICKLE_UNREAD || meaning == PICKLE_ORDERED_DICT ||
                        meaning == PICKLE_PARAMETER;
     if (!class || arguments->type != PICKLE_TUPLE)
-        return pickle_fault(m, err, "NEWOBJ of something that is not kept as an inert object");
+        return pickle_fault(m, err, "NEWOBJ of something that is not an inert object");
     return pickle_push(m, call(m, callee, arguments, err), err);
 }
 

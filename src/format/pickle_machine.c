@@ -31,7 +31,7 @@ bool pickle_work(PickleMachine *m, uint64_t amount, Error *err) {
 
 bool pickle_refuse_name(PickleMachine *m, const char *module, const char *name, Error *err) {
     return error_set(err, STATUS_BAD_INPUT,
-                     "%s: global %s.%s is not a tensor type; file may be malicious, nothing was run",
+                     "%s: global %s.%s is not a tensor type; the file may be malicious; nothing was executed",
                      file_name(m->file), module, name);
 }
 
@@ -108,7 +108,7 @@ const uint8_t *pickle_take(PickleMachine *m, uint64_t length, Error *err) {
 bool pickle_line(PickleMachine *m, char line[PICKLE_LINE], size_t *length, Error *err) {
     for (size_t i = 0; i < PICKLE_LINE; i++) {
         const uint8_t *byte = m->at < m->end ? pickle_take(m, 1, err) : NULL;
-        if (!byte) return m->at < m->end ? false : pickle_fault(m, err, "global name without its newline");
+        if (!byte) return m->at < m->end ? false : pickle_fault(m, err, "a global's name without a newline");
         if (*byte == '\n') {
             line[i] = '\0';
             *length = i;

@@ -122,7 +122,7 @@ static bool op_int_line(PickleMachine *m, Error *err) {
     const bool minus = line[0] == '-';
     uint64_t value;
     if (!text_to_u64(line + minus, &value) || value > INT64_MAX)
-        return pickle_fault(m, err, "an integer's text is not one");
+        return pickle_fault(m, err, "the text of an integer is not an integer");
     return push_integer(m, minus ? -(int64_t)value : (int64_t)value, err);
 }
 
@@ -355,7 +355,7 @@ static bool op_protocol(PickleMachine *m, Error *err) {
     uint64_t version;
     if (!take_u8(m, &version, err)) return false;
     return (version >= 2 && version <= 5) ||
-           pickle_fault(m, err, "pickle protocol %" PRIu64 ", 2 to 5 are read,", version);
+           pickle_fault(m, err, "pickle protocol %" PRIu64 "; 2 to 5 are supported,", version);
 }
 
 static bool op_frame(PickleMachine *m, Error *err) {

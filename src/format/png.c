@@ -53,7 +53,7 @@ static void warning_raised(png_structp png, png_const_charp reason) {
 static void read_bytes(png_structp png, png_bytep out, size_t length) {
     Reader *reader = png_get_io_ptr(png);
     const uint64_t left = file_size(reader->file) - reader->at;
-    if (length > left) png_error(png, "the file is cut off");
+    if (length > left) png_error(png, "the file is truncated");
     if (!file_read(reader->file, reader->at, out, length, &reader->failure)) {
         reader->failed = true;
         png_error(png, "");
@@ -92,7 +92,7 @@ static void lay_over_black(Picture *picture) {
 static void check_packed(Reader *r) {
     const uint64_t row = png_get_rowbytes(r->png, r->info), size = file_size(r->file);
     if (row * r->out->height <= gzip_most_unpacked(size)) return;
-    error_set(&r->failure, STATUS_BAD_INPUT, "%s: PNG of %u x %u pixels, more than %llu bytes can hold",
+    error_set(&r->failure, STATUS_BAD_INPUT, "%s: PNG of %u x %u pixels, which do not fit into %llu bytes",
               file_name(r->file), r->out->width, r->out->height, (unsigned long long)size);
     r->failed = true;
     longjmp(r->back, 1);
@@ -146,10 +146,10 @@ static bool run(Reader *r) {
 static bool read_header(const File *file, Picture *out, Error *err) {
     uint8_t head[HEADER];
     if (file_size(file) < sizeof head)
-        return error_set(err, STATUS_BAD_INPUT, "%s: PNG: the file is cut off", file_name(file));
+        return error_set(err, STATUS_BAD_INPUT, "%s: PNG: the file is truncated", file_name(file));
     if (!file_read(file, 0, head, sizeof head, err)) return false;
     if (be32(head + 8) != 13 || memcmp(head + 12, "IHDR", 4) != 0)
-        return error_set(err, STATUS_BAD_INPUT, "%s: PNG: does not begin with its header", file_name(file));
+        return error_set(err, STATUS_BAD_INPUT, "%s: PNG: does not begin with a header", file_name(file));
     if (!picture_check_size(file, "PNG", be32(head + 16), be32(head + 20), err)) return false;
     *out = (Picture){.width = be32(head + 16), .height = be32(head + 20)};
     out->channels = head[COLOUR_AT] & PNG_COLOR_MASK_COLOR ? 3 : 1;

@@ -29,7 +29,8 @@ static bool look(ProtoSource *source, uint64_t at, Error *err) {
 }
 
 static bool get_bytes(Proto *proto, size_t count, uint8_t *out, Error *err) {
-    if (proto->end - proto->at < count) return proto_fail(proto->at, err, "a number runs over its message's end");
+    if (proto->end - proto->at < count)
+        return proto_fail(proto->at, err, "a number extends beyond the end of its message");
     for (size_t i = 0; i < count; i++, proto->at++) {
         if (!look(proto->source, proto->at, err)) return false;
         out[i] = proto->source->window[proto->at - proto->source->at];

@@ -36,11 +36,11 @@ static bool open_all(Checkpoint *checkpoint, uint64_t offset, bool npy, const ch
     if (pickle_end(torch->pickle) != file_size(file))
         return error_set(err, STATUS_BAD_INPUT, "%llu bytes after the pickle",
                          (unsigned long long)(file_size(file) - pickle_end(torch->pickle)));
-    if (pickle_last_persistent(torch->pickle)) return error_set(err, STATUS_BAD_INPUT, "it refers to data elsewhere");
+    if (pickle_last_persistent(torch->pickle)) return error_set(err, STATUS_BAD_INPUT, "it refers to external data");
     const PickleNode *object = npy ? lone_object(pickle_root(torch->pickle)) : pickle_root(torch->pickle);
     if (!object) return error_set(err, STATUS_BAD_INPUT, "an array of several objects");
     pickle_set_root(torch->pickle, object);
-    if (pickle_root(torch->pickle)->tensors == 0) return error_set(err, STATUS_BAD_INPUT, "no array of numbers in it");
+    if (pickle_root(torch->pickle)->tensors == 0) return error_set(err, STATUS_BAD_INPUT, "it has no numeric array");
     return torch_add_tensors(checkpoint, key, err) &&
            (has_reals(checkpoint) || error_set(err, STATUS_BAD_INPUT, "arrays of integers only"));
 }
@@ -53,7 +53,7 @@ Checkpoint *python_pickle_open(File *file, uint64_t offset, bool npy, const char
         const size_t length = strlen(checkpoint->path);
         const bool named = strncmp(err->text, checkpoint->path, length) == 0 && err->text[length] == ':';
         const Error why = *err;
-        error_set(err, STATUS_BAD_INPUT, "a Python pickle, but not PyTorch's, and no arrays (%s); save %s",
+        error_set(err, STATUS_BAD_INPUT, "a Python pickle without PyTorch tensors or arrays (%s); save %s",
                   why.text + (named ? length + 2 : 0),
                   npy ? "arrays with numpy.savez" : "a state_dict with torch.save");
     }

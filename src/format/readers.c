@@ -25,7 +25,7 @@ static bool sniff_gzip(const Head *head) {
 }
 static Checkpoint *refuse_gzip(File *file, const CheckpointOpening *opening, Error *err) {
     (void)opening;
-    return refuse(file, err, "gzip data, not a checkpoint; gunzip it and open what is in it");
+    return refuse(file, err, "gzip data, not a checkpoint; gunzip it and open its contents");
 }
 
 static bool sniff_picture(const Head *head) {
@@ -78,11 +78,11 @@ static Checkpoint *refuse_unknown(File *file, const CheckpointOpening *opening, 
         {".params", "an MXNet file; save its arrays as npz"},
         {".pdparams", "a PaddlePaddle file; save its arrays as npz"},
         {".engine", "a TensorRT engine; convert the network it was made from"},
-        {".bin", "raw data; if a network's, it needs the file that describes it"},
+        {".bin", "raw data; if it belongs to a network, open the file that describes it"},
     };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (!text_ends_with(file_name(file), names[i].end)) continue;
-        error_set(err, STATUS_BAD_INPUT, "not a checkpoint of any known format; by its name %s", names[i].what);
+        error_set(err, STATUS_BAD_INPUT, "not a checkpoint of any known format; its name suggests %s", names[i].what);
         file_close(file);
         return NULL;
     }
@@ -156,7 +156,7 @@ static Checkpoint *open_file(File *file, const CheckpointOpening *opening, Error
     }
     checkpoint = reader->open(file, opening, err);
     if (checkpoint && opening->key && !checkpoint->nested) {
-        error_set(err, STATUS_USAGE, "--key %s: %s has no dicts within dicts to choose from", opening->key,
+        error_set(err, STATUS_USAGE, "--key %s: %s has no nested dicts to choose from", opening->key,
                   checkpoint->format);
         checkpoint_close(checkpoint);
         checkpoint = NULL;

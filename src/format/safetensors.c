@@ -146,8 +146,8 @@ static bool parse_metadata(Json *json, Checkpoint *checkpoint, Error *err) {
     if (!json_pull_expect(json, '{', err)) return error_prefix(err, "__metadata__");
     while (json_pull_next_key(json, &first, &more, &key, &length, err) && more) {
         if (json_pull_peek(json) != '"')
-            return error_set(err, STATUS_BAD_INPUT, "metadata \"%s\": its value is no text (the format has texts only)",
-                             key);
+            return error_set(err, STATUS_BAD_INPUT,
+                             "metadata \"%s\": its value is not a string (the format allows only strings)", key);
         if (!json_pull_string(json, &value, &length, err) || !checkpoint_add_metadata(checkpoint, key, value, err))
             return false;
     }
@@ -192,12 +192,12 @@ static bool check_cover(const Checkpoint *checkpoint, const Range *range, uint64
         if (sorted[i].begin != end)
             ok = error_set(err, STATUS_BAD_INPUT, "tensor \"%s\": data begins at %llu, %s %llu", name,
                            (unsigned long long)sorted[i].begin,
-                           sorted[i].begin > end ? "behind a hole from" : "inside another tensor's, which ends at",
+                           sorted[i].begin > end ? "after a gap from" : "inside another tensor's, which ends at",
                            (unsigned long long)end);
         end = sorted[i].end;
     }
     if (ok && end != data_size)
-        ok = error_set(err, STATUS_BAD_INPUT, "the tensors need %llu bytes of data, the file holds %llu",
+        ok = error_set(err, STATUS_BAD_INPUT, "the tensors need %llu bytes of data; the file holds %llu",
                        (unsigned long long)end, (unsigned long long)data_size);
     mem_free(sorted);
     return ok;
@@ -218,7 +218,7 @@ static bool read_length(const File *file, uint64_t *length, Error *err) {
     if (!file_read(file, 0, bytes, sizeof bytes, err)) return false;
     *length = get_le64(bytes);
     if (*length > CAP_JSON_HEADER)
-        return error_set(err, STATUS_BAD_INPUT, "safetensors: header length %llu, the format allows %d",
+        return error_set(err, STATUS_BAD_INPUT, "safetensors: header length %llu; the format allows %d",
                          (unsigned long long)*length, CAP_JSON_HEADER);
     if (*length > size - sizeof bytes)
         return error_set(err, STATUS_BAD_INPUT, "safetensors: header length %llu, but only %llu bytes follow",

@@ -97,7 +97,7 @@ static bool build_header(const TensorOut *tensors, size_t count, const KeyValue 
     }
     for (size_t i = 0; i < count; i++, begin = end) {
         if (!tensor_size(&tensors[i], &bytes, err)) return false;
-        if (!size_add(begin, bytes, &end)) return error_set(err, STATUS_LIMIT, "more data than can be counted");
+        if (!size_add(begin, bytes, &end)) return error_set(err, STATUS_LIMIT, "too much data");
         if (i > 0) str_add(json, ",");
         add_json_string(json, tensors[i].name);
         str_addf(json, ":{\"dtype\":\"%s\",\"shape\":", dtype_name(tensors[i].dtype));
@@ -108,7 +108,7 @@ static bool build_header(const TensorOut *tensors, size_t count, const KeyValue 
     while (json->length % 8 != 0 && !json->failed) str_add(json, " ");
     if (!str_ok(json, err)) return false;
     if (json->length > CAP_JSON_HEADER)
-        return error_set(err, STATUS_LIMIT, "a header of %zu bytes, the format allows %d", json->length,
+        return error_set(err, STATUS_LIMIT, "a header of %zu bytes; the format allows %d", json->length,
                          CAP_JSON_HEADER);
     return true;
 }

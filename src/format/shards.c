@@ -223,7 +223,7 @@ static bool build(Checkpoint *checkpoint, Index *index, const CheckpointOpening 
                 return false;
     uint64_t bytes = checkpoint_bytes(checkpoint);
     if (!index->has_total_size || index->total_size == bytes) return true;
-    return checkpoint_add_note(checkpoint, err, "total_size says %llu bytes, the tensors have %llu",
+    return checkpoint_add_note(checkpoint, err, "total_size is %llu bytes, but the tensors have %llu",
                                (unsigned long long)index->total_size, (unsigned long long)bytes);
 }
 

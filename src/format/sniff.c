@@ -44,19 +44,19 @@ static const struct {
     {0, 4, "tjgg", "a GGML file; convert it to safetensors"},
     {0, 4, "fmgg", "a GGML file; convert it to safetensors"},
     {0, 8, "\211HDF\r\n\032\n", "an HDF5 file (Keras, MATLAB); convert it to safetensors or npz"},
-    {0, 8, "PYTORCH1", "a PYTORCH1 file of a PyTorch before 1.0; save it again with a later one"},
+    {0, 8, "PYTORCH1", "a PYTORCH1 file from a PyTorch before 1.0; save it again with a later version"},
     {0, 24, "version https://git-lfs.", "a git-LFS pointer, not the file itself; run git lfs pull"},
-    {4, 4, "TFL3", "a TFLite file, whose weights are made for running; convert the network it was made from"},
+    {4, 4, "TFL3", "a TFLite file, which is meant for inference; convert the network it was made from"},
     {4, 4, "ET12", "an ExecuTorch program; save the state_dict of the network it was made from"},
     {0, 6, "MATLAB", "a MATLAB file; save its arrays as npz (scipy.io.loadmat, numpy.savez)"},
     {0, 16, "\4\0\0\0\1\0\0\0\3\0\0\0V 1\0", "a Torch7 file (Lua); convert it to safetensors or a PyTorch state_dict"},
     {0, 15, "\4\0\0\0\1\0\0\0\3\0\0\0V 1", "a Torch7 file (Lua); convert it to safetensors or a PyTorch state_dict"},
-    {0, 4, "\050\265\057\375", "zstd-compressed data; decompress it (unzstd) and open what is in it"},
-    {0, 6, "\3757zXZ\0", "xz-compressed data; decompress it (unxz) and open what is in it"},
-    {0, 3, "BZh", "bzip2-compressed data; decompress it (bunzip2) and open what is in it"},
-    {0, 4, "\004\042\115\030", "lz4-compressed data (joblib's, or other); decompress it and open what is in it"},
-    {0, 6, "7z\274\257\047\034", "a 7-Zip archive; extract it and open what is in it"},
-    {0, 4, "Rar!", "a RAR archive; extract it and open what is in it"},
+    {0, 4, "\050\265\057\375", "zstd-compressed data; decompress it (unzstd) and open its contents"},
+    {0, 6, "\3757zXZ\0", "xz-compressed data; decompress it (unxz) and open its contents"},
+    {0, 3, "BZh", "bzip2-compressed data; decompress it (bunzip2) and open its contents"},
+    {0, 4, "\004\042\115\030", "lz4-compressed data (from joblib or elsewhere); decompress it and open its contents"},
+    {0, 6, "7z\274\257\047\034", "a 7-Zip archive; extract it and open its contents"},
+    {0, 4, "Rar!", "a RAR archive; extract it and open its contents"},
     {0, 4, "ftrt", "a TensorRT engine; convert the network it was made from"},
 };
 
@@ -136,12 +136,12 @@ static bool is_html(const Head *head) {
 
 const char *head_recognised(const Head *head) {
     static const uint8_t table_magic[8] = {0x57, 0xfb, 0x80, 0x8b, 0x24, 0x75, 0x47, 0xdb};
-    if (is_html(head)) return "an HTML page, not the file itself: the download was answered by a web page";
+    if (is_html(head)) return "an HTML page, not the file itself; the download returned a web page";
     if (head->length >= 2 && head->bytes[0] == 0x80 && head->bytes[1] >= 2 && head->bytes[1] <= 5 &&
         mentions(head, "joblib.numpy_pickle"))
         return "a joblib file; save a state_dict with torch.save, or arrays with numpy.savez";
     if (is_msgpack(head)) return "a msgpack file (Flax); save its arrays as safetensors (safetensors.flax.save_file)";
-    if (is_zlib(head)) return "zlib-compressed data (joblib's, or other); save it uncompressed";
+    if (is_zlib(head)) return "zlib-compressed data (from joblib or elsewhere); save it uncompressed";
     if (head->length == head->file_size && head->length > 48 &&
         memcmp(head->bytes + head->length - 8, table_magic, 8) == 0)
         return "the index of a TensorFlow checkpoint; save its variables as npz";

@@ -17,7 +17,7 @@ static bool check_sizes(const File *images, const File *labels, uint64_t *count,
     const uint64_t size = file_size(images);
     if (size == 0) return error_set(err, STATUS_BAD_INPUT, "%s: the file is empty", file_name(images));
     if (size % PIXELS)
-        return error_set(err, STATUS_BAD_INPUT, "%s: %llu bytes are not a multiple of STL-10's images of %d",
+        return error_set(err, STATUS_BAD_INPUT, "%s: %llu bytes are not a multiple of STL-10's image size %d",
                          file_name(images), (unsigned long long)size, PIXELS);
     *count = size / PIXELS;
     if (labels && file_size(labels) != *count)
@@ -33,7 +33,7 @@ static bool read_labels(const File *file, uint64_t count, uint16_t *out, Error *
         if (!file_read(file, done, bytes, some, err)) return false;
         for (uint64_t i = 0; i < some; i++, done++) {
             if (bytes[i] < 1 || bytes[i] > CLASSES)
-                return error_set(err, STATUS_BAD_INPUT, "%s: label %u of image %llu, STL-10's are 1 to %d",
+                return error_set(err, STATUS_BAD_INPUT, "%s: label %u of image %llu; STL-10's labels are 1 to %d",
                                  file_name(file), bytes[i], (unsigned long long)done, CLASSES);
             out[done] = (uint16_t)(bytes[i] - 1);
         }

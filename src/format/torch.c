@@ -61,7 +61,8 @@ static bool add_tensor(Checkpoint *checkpoint, const PickleNode *node, const Str
 /* An optimiser beside the tensors of a state dict is no layer of it. */
 static bool leave_aside(Checkpoint *checkpoint, TorchWalk *walk, const PickleNode *node, Error *err) {
     torch_walk_leave(walk);
-    return checkpoint_add_note(checkpoint, err, "left out: \"%s\", %" PRIu32 " tensor%s of training (--key chooses it)",
+    return checkpoint_add_note(checkpoint, err,
+                               "left out: \"%s\", %" PRIu32 " tensor%s for training (--key selects it)",
                                str_text(&walk->name), node->tensors, node->tensors == 1 ? "" : "s");
 }
 

@@ -40,13 +40,13 @@ static bool find_dtype(char kind, unsigned size, DType *out) {
 }
 
 static bool read_shape(const PickleNode *node, const char *name, TorchShape *shape, Error *err) {
-    if (node->type != PICKLE_TUPLE) return fault(err, name, "its shape is no tuple");
+    if (node->type != PICKLE_TUPLE) return fault(err, name, "its shape is not a tuple");
     if (node->count > TENSOR_RANK_MAX)
         return error_set(err, STATUS_BAD_INPUT, "tensor \"%s\": rank %" PRIu32 ", limit %d", name, node->count,
                          TENSOR_RANK_MAX);
     for (const PickleItem *item = node->first; item; item = item->next) {
         if (item->node->type != PICKLE_INTEGER || item->node->integer < 0)
-            return fault(err, name, "its shape is not of counts");
+            return fault(err, name, "its shape has invalid sizes");
         shape->dim[shape->rank++] = (uint64_t)item->node->integer;
     }
     return true;
@@ -68,7 +68,7 @@ static bool parse_list(const PickleNode *node, const char *name, TorchShape *sha
     }
     /* Lists that are shared are larger dense than in the file. */
     if (!size_product(shape->dim, shape->rank, &count) || !size_mul(count, 8, &bytes))
-        return fault(err, name, "its lists have more bytes than can be counted");
+        return fault(err, name, "its lists have too many bytes");
     return mem_admit(bytes, name, err);
 }
 
@@ -109,10 +109,10 @@ bool torch_array_parse(const PickleNode *node, const char *name, TorchShape *sha
     if (pickle_is_list_tensor(node)) return parse_list(node, name, shape, err);
     if (!pickle_array_parts(node, part) || !pickle_numpy_type(part[1], &kind, &size, &big) ||
         !find_dtype(kind, size, &shape->dtype))
-        return fault(err, name, "a NumPy array whose type is not of numbers");
+        return fault(err, name, "a NumPy array whose type is not numeric");
     if (!read_shape(part[0], name, shape, err)) return false;
     if (!size_product(shape->dim, shape->rank, &count) || !size_mul(count, size, &bytes))
-        return fault(err, name, "its shape has more bytes than can be counted");
+        return fault(err, name, "its shape has too many bytes");
     const PickleNode *data = part[3];
     if (data->type == PICKLE_LATIN1) return bytes <= data->count || fault(err, name, "its data is too short");
     if (data->type != PICKLE_BYTES && data->type != PICKLE_TEXT) return fault(err, name, "its data is not bytes");
@@ -139,7 +139,7 @@ static bool fill(void *context, void *out, uint64_t length, Error *err) {
         memcpy(out, data->text, length); /* as long as the shape asks for: torch_array_parse has seen it */
         return true;
     }
-    if (!source->file) return error_set(err, STATUS_BAD_INPUT, "the array's data is not at hand");
+    if (!source->file) return error_set(err, STATUS_BAD_INPUT, "the array's data is missing");
     if (data->type != PICKLE_LATIN1) return file_read(source->file, data->offset, out, length, err);
     for (uint64_t at = 0, size; at < data->count; at += size) {
         size = data->count - at < PIECE ? data->count - at : PIECE;

@@ -250,7 +250,7 @@ static bool note_choice(Checkpoint *checkpoint, const Way *way, Error *err) {
                  ? checkpoint_add_note(checkpoint, err, "the state dict is \"%s\"", str_text(&way->path))
                  : checkpoint_add_note(checkpoint, err,
                                        "the state dict is \"%s\": %" PRIu32 " of the file's %" PRIu32 " tensors%s%s%s",
-                                       str_text(&way->path), chosen->tensors, all, count > 0 ? "; --key chooses " : "",
+                                       str_text(&way->path), chosen->tensors, all, count > 0 ? "; --key selects " : "",
                                        count > 1 ? "among " : "", str_text(&others));
     }
     str_done(&others);
@@ -259,7 +259,7 @@ static bool note_choice(Checkpoint *checkpoint, const Way *way, Error *err) {
     pickle_name_text(chosen, &class);
     ok = str_ok(&class, err) &&
          checkpoint_add_note(checkpoint, err,
-                             "a whole module, %s: its parameters and buffers are read, nothing of it is run",
+                             "a whole module, %s: its parameters and buffers are read; none of its code is executed",
                              str_text(&class));
     str_done(&class);
     return ok;
@@ -319,7 +319,7 @@ const PickleNode *torch_choose(Checkpoint *checkpoint, const char *key, Str *pat
     if (ok && key && strcmp(key, ".") != 0) {
         ok = follow(&way, key, &rest, err) && (!*rest || refuse_key(checkpoint, key, &way, rest, err));
         if (ok && way.at[way.length - 1]->tensors == 0)
-            ok = error_set(err, STATUS_USAGE, "--key %s: there is no tensor in it", key);
+            ok = error_set(err, STATUS_USAGE, "--key %s: it has no tensors", key);
     }
     /* A key may stop at a wrapper; "." is the root as it is. */
     if (ok && (!key || way.length > 1)) ok = descend(&way, err);
@@ -353,8 +353,7 @@ static bool describe(const PickleNode *node, bool within, Str *out) {
             const PickleNode *data = pickle_item(node->arguments, 0);
             return data && data->type == PICKLE_OBJECT && describe(data, within, out);
         }
-        str_add(out,
-                global->meaning == PICKLE_NUMPY_RECONSTRUCT ? "a NumPy array that is not of numbers" : global->name);
+        str_add(out, global->meaning == PICKLE_NUMPY_RECONSTRUCT ? "a NumPy array that is not numeric" : global->name);
         return true;
     case PICKLE_PERSISTENT:
         str_add(out, "a storage without a tensor");
@@ -423,7 +422,8 @@ bool torch_note_left_out(Checkpoint *checkpoint, const PickleNode *chosen, Error
     if (count > LEFT_OUT_MOST) str_addf(&list, " and %u more", count - LEFT_OUT_MOST);
     ok = ok && str_ok(&list, err) &&
          (count == 0 ||
-          checkpoint_add_note(checkpoint, err, "left out, not being tensors or plain values: %s", str_text(&list)));
+          checkpoint_add_note(checkpoint, err, "left out, because they are neither tensors nor plain values: %s",
+                              str_text(&list)));
     str_done(&list);
     str_done(&what);
     str_done(&walk.name);

@@ -44,7 +44,8 @@ static bool check_protocol(const File *file, uint64_t *at, Error *err) {
     const PickleNode *root = pickle_root(pickle);
     bool ok = root->type == PICKLE_INTEGER && root->integer == PROTOCOL;
     if (!ok && root->type == PICKLE_INTEGER) {
-        error_set(err, STATUS_BAD_INPUT, "PyTorch legacy protocol %" PRId64 ", %d is read", root->integer, PROTOCOL);
+        error_set(err, STATUS_BAD_INPUT, "PyTorch legacy protocol %" PRId64 "; only %d is supported", root->integer,
+                  PROTOCOL);
     } else if (!ok) {
         error_set(err, STATUS_BAD_INPUT, "PyTorch legacy protocol is not a number");
     }
@@ -72,7 +73,7 @@ static bool place_storage(const File *file, TorchStorage *storage, uint64_t *at,
     if (!file_read(file, *at, count, sizeof count, err)) return false;
     *at += sizeof count;
     if (get_le64(count) != storage->elements)
-        return error_set(err, STATUS_BAD_INPUT, "storage '%s' declares %" PRIu64 " elements, its data says %" PRId64,
+        return error_set(err, STATUS_BAD_INPUT, "storage '%s' declares %" PRIu64 " elements; its data says %" PRId64,
                          key, storage->elements, (int64_t)get_le64(count));
     if (storage->bytes > file_size(file) - *at)
         return error_set(err, STATUS_BAD_INPUT,

@@ -46,20 +46,19 @@ static bool list_storage(Torch *torch, const PickleNode *id, uint32_t items_min,
     for (uint32_t i = 0; i < 6; i++) item[i] = pickle_item(id, i);
     if (id->type != PICKLE_TUPLE || id->count < items_min || id->count > items_max ||
         !pickle_is_text(item[0], "storage"))
-        return error_set(err, STATUS_BAD_INPUT, "a persistent id is not a storage's");
+        return error_set(err, STATUS_BAD_INPUT, "a persistent id does not describe a storage");
     const PickleGlobal *kind = pickle_global(item[1]);
     if (item[1]->type != PICKLE_NAME || (kind->meaning != PICKLE_STORAGE && kind->meaning != PICKLE_STORAGE_UNTYPED))
-        return error_set(err, STATUS_BAD_INPUT, "a storage's type is not one");
+        return error_set(err, STATUS_BAD_INPUT, "a storage's type is invalid");
     if (!torch_is_short_text(item[2])) return error_set(err, STATUS_BAD_INPUT, "a storage's key is not a short text");
     TorchStorage storage = {.key = item[2], .kind = kind};
     if (item[4]->type != PICKLE_INTEGER || item[4]->integer < 0)
-        return error_set(err, STATUS_BAD_INPUT, "storage '%s': its number of elements is not a count",
+        return error_set(err, STATUS_BAD_INPUT, "storage '%s': its number of elements is not a valid count",
                          storage.key->text);
     storage.elements = (uint64_t)item[4]->integer;
     if (!size_mul(storage.elements, dtype_bits(kind->dtype) / 8, &storage.bytes))
-        return error_set(err, STATUS_BAD_INPUT,
-                         "storage '%s': %" PRIu64 " elements have more bytes than can be counted", storage.key->text,
-                         storage.elements);
+        return error_set(err, STATUS_BAD_INPUT, "storage '%s': %" PRIu64 " elements have too many bytes",
+                         storage.key->text, storage.elements);
     uint32_t *slot = find_slot(torch, storage.key);
     if (*slot == 0) {
         torch->storages[torch->storage_count++] = storage;
@@ -70,7 +69,7 @@ static bool list_storage(Torch *torch, const PickleNode *id, uint32_t items_min,
     if (known->kind->meaning == kind->meaning && known->kind->dtype == kind->dtype &&
         known->elements == storage.elements)
         return true;
-    return error_set(err, STATUS_BAD_INPUT, "storage '%s' is declared twice and differently", storage.key->text);
+    return error_set(err, STATUS_BAD_INPUT, "storage '%s' is declared twice with different sizes", storage.key->text);
 }
 
 bool torch_list_storages(Torch *torch, uint32_t items_min, uint32_t items_max, Error *err) {

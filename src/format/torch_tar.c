@@ -141,10 +141,10 @@ static bool find_parts(Tar *tar, Error *err) {
     unsigned count = 0;
     bool ok = list_members(tar, &names, &count, err) && str_ok(&names, err);
     if (ok && !(tar->part[STORAGES].found && tar->part[TENSORS].found && tar->part[PICKLE].found))
-        ok = error_set(err, STATUS_BAD_INPUT,
-                       "a tar archive%s%s%s, not a checkpoint (PyTorch's first format has storages, tensors, pickle); "
-                       "extract it and open what is in it",
-                       count > 0 ? " of " : "", str_text(&names), count > TOLD_MOST ? " and more" : "");
+        ok = error_set(
+            err, STATUS_BAD_INPUT,
+            "a tar archive%s%s%s, not a checkpoint (PyTorch's first format has storages, tensors, pickle); extract it and open its contents",
+            count > 0 ? " of " : "", str_text(&names), count > TOLD_MOST ? " and more" : "");
     str_done(&names);
     return ok;
 }
@@ -165,7 +165,7 @@ static bool read_count(const Tar *tar, Part *part, const char *what, uint64_t *c
     bool ok = root->type == PICKLE_INTEGER && root->integer >= 0;
     *count = ok ? (uint64_t)root->integer : 0;
     pickle_free(pickle);
-    if (!ok) return error_set(err, STATUS_BAD_INPUT, "the number of %s is not a count", what);
+    if (!ok) return error_set(err, STATUS_BAD_INPUT, "the number of %s is invalid", what);
     return *count <= CAP_RECORDS || error_set(err, STATUS_LIMIT, "more than %d %s", CAP_RECORDS, what);
 }
 
@@ -250,7 +250,7 @@ static bool read_storage(Tar *tar, Part *part, Error *err) {
     const PickleGlobal *kind = item[2]->type == PICKLE_NAME ? pickle_global(item[2]) : NULL;
     pickle_free(pickle);
     if (!kind || kind->meaning != PICKLE_STORAGE)
-        return error_set(err, STATUS_BAD_INPUT, "storage %" PRId64 ": its type is not one", key);
+        return error_set(err, STATUS_BAD_INPUT, "storage %" PRId64 ": its type is invalid", key);
     if (!read_integer(tar, part, &elements, "a storage", err)) return false;
     TorchStorage storage = {.kind = kind, .elements = (uint64_t)elements, .offset = part->at};
     if (elements < 0 || !size_mul(storage.elements, dtype_bits(kind->dtype) / 8, &storage.bytes) ||
@@ -328,7 +328,7 @@ static bool read_tensor(Tar *tar, Part *part, struct TarTensor *out, Error *err)
     out->key = item[0]->integer;
     const bool known = item[1]->type == PICKLE_INTEGER && find_storage(tar, item[1]->integer, &out->storage);
     pickle_free(pickle);
-    if (!known) return error_set(err, STATUS_BAD_INPUT, "tensor %" PRId64 ": its storage is not there", out->key);
+    if (!known) return error_set(err, STATUS_BAD_INPUT, "tensor %" PRId64 ": its storage is missing", out->key);
     if (!read_bytes(tar, part, rank, sizeof rank, "a tensor", err)) return false;
     if (get_le32(rank) > TENSOR_RANK_MAX)
         return error_set(err, STATUS_BAD_INPUT, "tensor %" PRId64 ": rank %d, limit %d", out->key,

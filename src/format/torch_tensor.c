@@ -25,7 +25,7 @@ static bool fault(Error *err, const char *name, const char *reason) {
 /* The storage of a persistent id, and the part of it that a view takes (in elements of the storage). */
 static bool find_storage(const Torch *torch, const PickleNode *node, const char *name, size_t *storage, uint64_t *from,
                          uint64_t *elements, Error *err) {
-    if (node->type != PICKLE_PERSISTENT) return fault(err, name, "its storage is not one");
+    if (node->type != PICKLE_PERSISTENT) return fault(err, name, "its storage is invalid");
     const TorchStorage *found = torch_find_storage(torch, pickle_item(node->id, 2));
     if (!found) return fault(err, name, "its storage is not listed");
     *storage = (size_t)(found - torch->storages);
@@ -51,13 +51,13 @@ static bool find_storage(const Torch *torch, const PickleNode *node, const char 
 static bool read_counts(const PickleNode *node, const char *name, const char *what, uint64_t out[TENSOR_RANK_MAX],
                         Error *err) {
     if (node->type != PICKLE_TUPLE)
-        return error_set(err, STATUS_BAD_INPUT, "tensor \"%s\": its %s is no tuple", name, what);
+        return error_set(err, STATUS_BAD_INPUT, "tensor \"%s\": its %s is not a tuple", name, what);
     if (node->count > TENSOR_RANK_MAX)
         return error_set(err, STATUS_BAD_INPUT, "tensor \"%s\": rank %" PRIu32 ", limit %d", name, node->count,
                          TENSOR_RANK_MAX);
     for (const PickleItem *item = node->first; item; item = item->next, out++) {
         if (item->node->type != PICKLE_INTEGER)
-            return error_set(err, STATUS_BAD_INPUT, "tensor \"%s\": its %s is not of integers", name, what);
+            return error_set(err, STATUS_BAD_INPUT, "tensor \"%s\": its %s does not hold integers", name, what);
         if (item->node->integer < 0)
             return error_set(err, STATUS_BAD_INPUT, "tensor \"%s\": negative %s %" PRId64, name, what,
                              item->node->integer);
@@ -74,7 +74,7 @@ static bool check_reach(const char *name, uint64_t offset, unsigned rank, const 
     for (unsigned i = 0; i < rank; i++) empty = empty || dim[i] == 0;
     for (unsigned i = 0; i < rank && !empty; i++)
         counted = counted && size_mul(dim[i] - 1, stride[i], &step) && size_add(last, step, &last);
-    if (!counted) return fault(err, name, "size and stride reach beyond what can be counted");
+    if (!counted) return fault(err, name, "size and stride overflow");
     if (empty ? offset <= elements : last < elements) return true;
     return error_set(err, STATUS_BAD_INPUT, "tensor \"%s\": reaches element %" PRIu64 " of a storage of %" PRIu64, name,
                      last, elements);
@@ -142,7 +142,7 @@ static bool parse_call(const Torch *torch, const PickleNode *node, const char *n
         return error_set(err, STATUS_BAD_INPUT, "tensor \"%s\": size has %" PRIu32 " dimensions, stride %" PRIu32, name,
                          item[2]->count, item[3]->count);
     if (item[1]->type != PICKLE_INTEGER || item[1]->integer < 0)
-        return fault(err, name, "its storage offset is no count (negative or not an integer)");
+        return fault(err, name, "its storage offset is invalid (negative or not an integer)");
     const PickleGlobal *kind = torch->storages[out->storage].kind;
     bool untyped = kind->meaning == PICKLE_STORAGE_UNTYPED;
     if (kind->reason) return fault(err, name, kind->reason);
@@ -153,7 +153,7 @@ static bool parse_call(const Torch *torch, const PickleNode *node, const char *n
     shape->dtype = kind->dtype;
     if (untyped) {
         if (item[6]->type != PICKLE_NAME || pickle_global(item[6])->meaning != PICKLE_TORCH_DTYPE)
-            return fault(err, name, "its element type is not one that can be read");
+            return fault(err, name, "its element type is not supported");
         shape->dtype = pickle_global(item[6])->dtype;
         unsigned size = dtype_bits(shape->dtype) / 8;
         if (from % size != 0) return fault(err, name, "its storage's view begins within an element");

@@ -36,7 +36,7 @@ static bool find_root(const Zip *zip, Place *place, Error *err) {
         found++;
         place->pickle = i;
         place->root = (size_t)(slash - name);
-        if (!*slash) return error_set(err, STATUS_BAD_INPUT, "data.pkl does not stand in a folder");
+        if (!*slash) return error_set(err, STATUS_BAD_INPUT, "data.pkl is not in a folder");
     }
     place->folder = "data";
     if (found == 1) return true;

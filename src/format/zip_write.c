@@ -148,7 +148,7 @@ bool zip_writer_add(ZipWriter *writer, const char *name, const void *const *piec
     uint64_t size = 0, local = writer->offset;
     uLong crc = crc32(0, NULL, 0);
     for (size_t i = 0; i < pieces; i++) {
-        if (!size_add(size, length[i], &size)) return error_set(err, STATUS_LIMIT, "more data than can be counted");
+        if (!size_add(size, length[i], &size)) return error_set(err, STATUS_LIMIT, "too much data");
         if (length[i] > 0) crc = crc32_z(crc, piece[i], length[i]);
     }
     if (!keep_name(writer, name, err)) return false;

@@ -64,7 +64,7 @@ Network *network_load_kept(const char *folder, const char *file, const char *has
     str_done(&path);
     if (network && network_hash(network, found, err)) {
         if (strcmp(found, hash) == 0) return network;
-        error_set(err, STATUS_BAD_INPUT, "%s: %s is not the %s the run began with", folder, file, what);
+        error_set(err, STATUS_BAD_INPUT, "%s: %s is not the %s the run started with", folder, file, what);
     }
     network_free(network);
     return NULL;

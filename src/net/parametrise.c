@@ -82,7 +82,7 @@ static char *folded_name(Folding *folding, const char *prefix, size_t prefix_len
     str_add_bytes(&text, end, end_length);
     char *name = NULL;
     if (str_ok(&text, err) && tensor_names_find(&folding->names, str_text(&text), &ignored))
-        name_list_add(&folding->both, str_text(&text), "its parts are no layers");
+        name_list_add(&folding->both, str_text(&text), "its parts are not layers");
     else if (!text.failed)
         name = mem_copy_text(str_text(&text), err);
     str_done(&text);
@@ -375,11 +375,11 @@ bool network_fold(Network *network, Error *err) {
         .weight_norm = {.head = "Weight norm was folded, weight = g v / |v|"},
         .spectral_norm = {.head = "Spectral norm was folded, weight = original / sigma with sigma = u' W v as stored"},
         .pruning = {.head = "Pruning was folded, weight = original times mask"},
-        .both = {.head = "These weights stand beside parts that they could be folded from; the weights are taken"},
-        .unknown = {.head = "These parametrisations are not known; the weights that the network works with are not in "
-                            "the file"},
-        .lora = {.head = "These low-rank pairs (LoRA) are layers of their own, not merged into their base weights: the "
-                         "scale alpha / rank is not known"},
+        .both = {.head = "These weights are stored both whole and in parts; the whole weights are used"},
+        .unknown = {.head = "These parametrisations are unknown; the effective weights are not in the file"},
+        .lora =
+            {.head =
+                 "These low-rank pairs (LoRA) remain separate layers and are not merged into their base weights, because the scale alpha / rank is unknown"},
     };
     bool done = true;
     err->status = STATUS_OK;

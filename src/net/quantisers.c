@@ -192,10 +192,11 @@ static bool put_list(Network *network, KeyValue *list, size_t count, Error *err)
         places[i] = strcmp(graph->ops[i].name, list[put].key) == 0;
         if (!places[i]) continue;
         done = parse_levels(list[put].value, &quantisers[put]) ||
-               error_set(err, STATUS_BAD_INPUT, "'%s' are no levels of '%s'", list[put].value, list[put].key);
+               error_set(err, STATUS_BAD_INPUT, "'%s' are not valid levels of '%s'", list[put].value, list[put].key);
         put++;
     }
-    if (done && put < count) done = error_set(err, STATUS_BAD_INPUT, "no operation '%s' in its place", list[put].key);
+    if (done && put < count)
+        done = error_set(err, STATUS_BAD_INPUT, "operation '%s' is not where it should be", list[put].key);
     done = done && network_put_quantisers(network, places, quantisers, err);
     mem_free(places);
     mem_free(quantisers);
@@ -208,9 +209,9 @@ static bool put_bits(Network *network, KeyValue *list, size_t count, Error *err)
         uint64_t bits;
         while (layer < network->layer_count && strcmp(network->layers[layer].name, list[i].key) != 0) layer++;
         if (layer == network->layer_count)
-            return error_set(err, STATUS_BAD_INPUT, "no layer '%s' in its place", list[i].key);
+            return error_set(err, STATUS_BAD_INPUT, "layer '%s' is not where it should be", list[i].key);
         if (!text_to_u64(list[i].value, &bits) || bits > QUANTISER_BITS_MAX || !bits_sound((unsigned)bits))
-            return error_set(err, STATUS_BAD_INPUT, "'%s' are no bits of '%s'", list[i].value, list[i].key);
+            return error_set(err, STATUS_BAD_INPUT, "'%s' are not valid bits of '%s'", list[i].value, list[i].key);
         network->layers[layer].bits = (unsigned)bits;
     }
     return true;
@@ -234,7 +235,7 @@ static bool read_list(Network *network, const Checkpoint *checkpoint, const char
 /* A network that cannot run has no use for quantisers; it is told that they are gone. */
 bool quantisers_read(Network *network, const Checkpoint *checkpoint, Error *err) {
     if (!network->graph && checkpoint_metadata_find(checkpoint, quantisers_key))
-        return network_note(network, err, "its quantisers were left out: its architecture is not known") &&
+        return network_note(network, err, "its quantisers were left out, because its architecture is unknown") &&
                read_list(network, checkpoint, bits_key, bits_names, put_bits, err);
     return read_list(network, checkpoint, quantisers_key, quantiser_names, put_list, err) &&
            read_list(network, checkpoint, bits_key, bits_names, put_bits, err);

@@ -134,18 +134,18 @@ static bool note_assumed(Network *network, const Search *search, const Variants 
     for (size_t i = 0; i < family->variant_count; i++)
         if (!variants->chosen[i])
             str_addf(&text, others++ ? "%.0s|%s" : "; --arch %s:%s", family->name, family->variants[i].name);
-    if (others > 0) str_add(&text, " chooses otherwise (help architectures)");
+    if (others > 0) str_add(&text, " selects another (help architectures)");
     return network_add_note(network, "assumed", &text, err);
 }
 
 static bool note_rest(Network *network, const Search *search, Error *err) {
     Str text = {0};
     if (search->fit.left.length > 0) {
-        str_addf(&text, "no part of the network: %s", search->fit.left.text);
+        str_addf(&text, "not part of the network: %s", search->fit.left.text);
         if (!network_add_note(network, "note", &text, err)) return false;
     }
     if (search->other_count == 0) return true;
-    str_add(&text, "there are more networks in the file (--prefix chooses):");
+    str_add(&text, "the file holds several networks (select one with --prefix):");
     for (size_t i = 0; i < search->other_count && i < 10; i++) {
         const View *view = &search->others[i];
         str_add(&text, i > 0 ? ", " : " ");
@@ -173,7 +173,7 @@ static bool refuse(Network *network, Search *search, const View *view, bool forc
         str_addf(&why, search->nearest->family->own ? "not %s (%s): %s" : "not %s%.0s: %s",
                  search->nearest->family->name, search->nearest->family->file, str_text(&search->why));
     else
-        str_add(&why, "its names are those of no architecture (help architectures)");
+        str_add(&why, "its tensor names match no known architecture (help architectures)");
     bool done = str_ok(&why, err);
     if (done && forced) done = error_set(err, STATUS_BAD_INPUT, "%s", why.text);
     if (done) {
@@ -204,7 +204,7 @@ static bool resolve(Search *search, const char *name, const char *rest, Error *e
         search->asked = library_find(&search->library, rest, length);
         if (search->asked) search->variants = rest[length] ? rest + length + 1 : NULL;
         if (!search->asked && search->library.count == 1) search->asked = &search->library.entries[0];
-        return search->asked || error_set(err, STATUS_USAGE, "%s: no family '%s' in it", name, rest);
+        return search->asked || error_set(err, STATUS_USAGE, "%s: it has no family '%s'", name, rest);
     }
     const size_t length = strcspn(name, ":");
     search->asked = library_find(&search->library, name, length);
@@ -222,7 +222,7 @@ static bool choose_prefix(Search *search, const char *prefix, View *view, Error 
     str_done(&dotted);
     if (view->count == 0) *view = name_index_under(&search->names, prefix, length);
     if (view->count > 0) return true;
-    return error_set(err, STATUS_USAGE, "--prefix '%s': no tensor's name begins so; the first is '%s'", prefix,
+    return error_set(err, STATUS_USAGE, "--prefix '%s': no tensor name begins with it; the first is '%s'", prefix,
                      search->names.network->tensors[0].name);
 }
 

@@ -37,14 +37,15 @@ bool graph_tensors_fit(const Graph *graph, const Network *network, const Shape *
 Shape *graph_shapes(const Network *network, unsigned height, unsigned width, Error *err) {
     const Graph *graph = network->graph;
     if (!graph) {
-        error_set(err, STATUS_FAILED, "the architecture is not known: %s",
-                  network->why_unknown ? network->why_unknown : "nothing tells it");
+        error_set(err, STATUS_FAILED, "the architecture is unknown: %s",
+                  network->why_unknown ? network->why_unknown : "nothing in the file tells");
         return NULL;
     }
     if (network->normalisation.channels != graph->in_channels) {
-        error_set(err, STATUS_FAILED,
-                  "the input normalisation of %u channels, %u classes is not known: --normalise MEAN/STD says it",
-                  graph->in_channels, graph->classes);
+        error_set(
+            err, STATUS_FAILED,
+            "the input normalisation for %u channels and %u classes is unknown; give it with --normalise MEAN/STD",
+            graph->in_channels, graph->classes);
         return NULL;
     }
     Shape *shapes = mem_alloc(graph->count, sizeof *shapes, err);

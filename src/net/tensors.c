@@ -114,7 +114,7 @@ static bool load_carried(Network *network, Checkpoint *checkpoint, size_t index,
 }
 
 static bool note_carried(Network *network, Error *err) {
-    NameList list = {.head = "These tensors are no numbers to work with; save carries them over"};
+    NameList list = {.head = "weft cannot compute with these tensors; save copies them"};
     for (size_t i = 0; i < network->carried_count; i++)
         name_list_add(&list, network->carried[i].name, "%s", dtype_name(network->carried[i].dtype));
     return name_list_note(&list, network, err);
@@ -143,7 +143,7 @@ static bool admit(const Checkpoint *checkpoint, size_t *carried, Error *err) {
 
 static bool none_usable(const Network *network, const Checkpoint *checkpoint, Error *err) {
     if (network->carried_count == 0)
-        return error_set(err, STATUS_BAD_INPUT, "%s: holds no tensors", checkpoint_path(checkpoint));
+        return error_set(err, STATUS_BAD_INPUT, "%s: has no tensors", checkpoint_path(checkpoint));
     return error_set(err, STATUS_BAD_INPUT, "%s: no tensor can be used: '%s': %s values cannot be used as numbers",
                      checkpoint_path(checkpoint), network->carried[0].name, dtype_name(network->carried[0].dtype));
 }

@@ -90,7 +90,7 @@ static bool get_number(const json_t *object, const char *name, uint64_t most, un
     const json_t *value = json_object_get(object, name);
     const json_int_t number = json_integer_value(value);
     if (!json_is_integer(value) || number < 1 || (uint64_t)number > most)
-        return error_set(err, STATUS_BAD_INPUT, "'%s' is no whole number within 1..%llu", name,
+        return error_set(err, STATUS_BAD_INPUT, "'%s' is not a whole number from 1 to %llu", name,
                          (unsigned long long)most);
     *out = (unsigned)number;
     return true;
@@ -110,7 +110,7 @@ static bool get_choice(const json_t *object, const char *name, const char *const
 static bool get_config(const json_t *object, PredictorConfig *c, Error *err) {
     const json_t *base = json_object_get(object, "base");
     unsigned activation, normalisation, permutation;
-    if (!json_is_number(base)) return error_set(err, STATUS_BAD_INPUT, "'base' is no number");
+    if (!json_is_number(base)) return error_set(err, STATUS_BAD_INPUT, "'base' is not a number");
     c->base = json_number_value(base);
     if (!get_number(object, "levels", PREDICTOR_LEVELS_MAX, &c->levels, err) ||
         !get_number(object, "hidden", PREDICTOR_HIDDEN_MAX, &c->hidden, err) ||
@@ -139,8 +139,8 @@ static bool get_layer(const json_t *object, size_t number, PredictedLayer *layer
         const json_t *value = json_array_get(shape, d);
         const json_int_t most = d < 2 ? INT32_MAX : PREDICTOR_KERNEL_MAX, number_here = json_integer_value(value);
         if (!json_is_integer(value) || number_here < 1 || number_here > most)
-            return error_set(err, STATUS_BAD_INPUT, "layer %s: dimension %zu is no whole number within 1..%lld", name,
-                             d, (long long)most);
+            return error_set(err, STATUS_BAD_INPUT, "layer %s: dimension %zu is not a whole number from 1 to %lld",
+                             name, d, (long long)most);
         *dims[d] = (unsigned)number_here;
     }
     layer->name = mem_copy_text(name, err);
@@ -166,7 +166,7 @@ static bool check_names(const Predictor *p, Error *err) {
 
 static bool get_layers(const json_t *layers, Predictor *p, Error *err) {
     const size_t count = json_array_size(layers);
-    if (count < 1 || count > CAP_LAYERS) return error_set(err, STATUS_BAD_INPUT, "'layers' is no list of layers");
+    if (count < 1 || count > CAP_LAYERS) return error_set(err, STATUS_BAD_INPUT, "'layers' is not a list of layers");
     p->layers = mem_alloc(count, sizeof *p->layers, err);
     for (size_t i = 0; p->layers && i < count; i++, p->layer_count++)
         if (!get_layer(json_array_get(layers, i), i, &p->layers[i], err)) return false;

@@ -26,16 +26,16 @@ PermutationKind predictor_usual_order(uint64_t weights) {
 
 bool predictor_check_config(const PredictorConfig *config, Error *err) {
     if (config->levels < 1 || config->levels > PREDICTOR_LEVELS_MAX)
-        return error_set(err, STATUS_USAGE, "levels %u is not within 1..%d", config->levels, PREDICTOR_LEVELS_MAX);
+        return error_set(err, STATUS_USAGE, "levels %u is not from 1 to %d", config->levels, PREDICTOR_LEVELS_MAX);
     /* The largest angle must be a number, or its sine is none. */
     const double angle = M_PI * pow(config->base, config->levels - 1) * UINT32_MAX;
     if (!(config->base > 0) || !isfinite(config->base) || !isfinite(angle))
         return error_set(err, STATUS_USAGE, "base %g is not a positive number whose powers up to %u are finite",
                          config->base, config->levels - 1);
     if (config->hidden < 1 || config->hidden > PREDICTOR_HIDDEN_MAX)
-        return error_set(err, STATUS_USAGE, "hidden size %u is not within 1..%d", config->hidden, PREDICTOR_HIDDEN_MAX);
+        return error_set(err, STATUS_USAGE, "hidden size %u is not from 1 to %d", config->hidden, PREDICTOR_HIDDEN_MAX);
     if (config->linear < 2 || config->linear > MLP_LAYERS_MAX)
-        return error_set(err, STATUS_USAGE, "%u linear layers are not within 2..%d", config->linear, MLP_LAYERS_MAX);
+        return error_set(err, STATUS_USAGE, "%u linear layers are not from 2 to %d", config->linear, MLP_LAYERS_MAX);
     if ((unsigned)config->normalisation >= INDEX_NORMALISATION_COUNT ||
         (unsigned)config->permutation >= PERMUTATION_COUNT ||
         (unsigned)config->activation >= PREDICTOR_ACTIVATION_COUNT)
@@ -80,7 +80,7 @@ static void place_parameters(Predictor *p) {
 }
 
 bool predictor_measure(Predictor *p, Error *err) {
-    if (!number_kernels(p)) return error_set(err, STATUS_LIMIT, "more kernels than can be predicted");
+    if (!number_kernels(p)) return error_set(err, STATUS_LIMIT, "too many kernels to predict");
     p->outputs = p->size * p->size;
     place_parameters(p);
     return true;
@@ -106,7 +106,7 @@ bool predictor_choose(Predictor *p, const Network *network, const bool *chosen, 
         if (chosen ? !chosen[i] : !layer->predicted) continue;
         if (layer->kind != LAYER_CONV || weight->count == 0)
             return error_set(err, STATUS_USAGE,
-                             "%s is no two-dimensional convolution (its kind is %s): it cannot be predicted",
+                             "%s is not a two-dimensional convolution (its kind is %s), so it cannot be predicted",
                              layer->name, layer_kind_name(layer->kind));
         for (unsigned d = 0; d < 4; d++)
             if (weight->dim[d] > UINT32_MAX)
@@ -121,7 +121,7 @@ bool predictor_choose(Predictor *p, const Network *network, const bool *chosen, 
     }
     if (p->layer_count > 0) return true;
     return error_set(err, STATUS_USAGE, "no layer to predict: %s",
-                     chosen ? "none is chosen" : "the architecture names none (--layers chooses)");
+                     chosen ? "none is selected" : "the architecture names none (select layers with --layers)");
 }
 
 void predictor_count(const Network *network, const bool *chosen, uint64_t *kernels, uint64_t *weights) {

@@ -78,8 +78,8 @@ static bool find_tensors(Reading *r, Error *err) {
             r->order[channel] = i;
             ordered[channel] = true;
         } else if (strncmp(name, "state.", 6) != 0) {
-            return error_set(err, STATUS_BAD_INPUT, "tensor '%s' is none of a predictor with %u linear layers", name,
-                             linear);
+            return error_set(err, STATUS_BAD_INPUT, "tensor '%s' does not belong to a predictor with %u linear layers",
+                             name, linear);
         }
     }
     for (unsigned number = 0; number < 2 * linear; number++) {
@@ -91,7 +91,7 @@ static bool find_tensors(Reading *r, Error *err) {
     for (int channel = 0; channel < 2; channel++)
         if (ordered[channel] != permuted)
             return error_set(err, STATUS_BAD_INPUT, "tensor '%s' %s", channel ? ORDER_CHANNEL : ORDER_FILTER,
-                             permuted ? "is missing" : "does not go with a predictor whose kernels are not permuted");
+                             permuted ? "is missing" : "does not belong to a predictor without a permutation");
     return true;
 }
 
@@ -124,7 +124,7 @@ static bool check_tensors(const Reading *r, Error *err) {
         const uint64_t dim[2] = {layer->out, layer->in};
         if (!check_shape(tensor, number % 2 ? 1 : 2, dim, err)) return false;
         if (!is_float(tensor->dtype))
-            return error_set(err, STATUS_BAD_INPUT, "tensor '%s' is %s, not of real numbers", tensor->name,
+            return error_set(err, STATUS_BAD_INPUT, "tensor '%s' is %s, not real numbers", tensor->name,
                              dtype_name(tensor->dtype));
     }
     if (!checkpoint_metadata_find(r->checkpoint, "weft.kind") || p->config.permutation == PERMUTATION_NONE) return true;
@@ -178,7 +178,7 @@ static bool check_order(const Predictor *p, const PredictedLayer *layer, Error *
                              filter ? ORDER_FILTER : ORDER_CHANNEL, filter ? index->filter : index->channel, k,
                              layer->name, filter ? layer->filters : layer->channels, filter ? "filters" : "channels");
         } else if (seen[(size_t)index->filter * layer->channels + index->channel]) {
-            done = error_set(err, STATUS_BAD_INPUT, "tensors '%s' and '%s': layer %s has the place %u, %u twice",
+            done = error_set(err, STATUS_BAD_INPUT, "tensors '%s' and '%s': layer %s has the position %u, %u twice",
                              ORDER_FILTER, ORDER_CHANNEL, layer->name, index->filter, index->channel);
         } else {
             seen[(size_t)index->filter * layer->channels + index->channel] = true;
@@ -215,7 +215,7 @@ static bool read_list(const Reading *r, const char *key, const char *const names
     const char *text = checkpoint_metadata_find(r->checkpoint, key);
     bool understood = true;
     if (text && !key_value_read(list, count, names, text, &understood, err)) return false;
-    return understood || error_set(err, STATUS_BAD_INPUT, "metadata %s is not understood", key);
+    return understood || error_set(err, STATUS_BAD_INPUT, "metadata %s is invalid", key);
 }
 
 static bool read_facts(const Reading *r, Error *err) {
@@ -228,7 +228,7 @@ static bool read_facts(const Reading *r, Error *err) {
         memcpy(p->fingerprint, fingerprint, HASH_HEX);
     }
     if (parameters && !text_to_u64(parameters, &p->source_parameters))
-        return error_set(err, STATUS_BAD_INPUT, "metadata weft.source_parameters is no number");
+        return error_set(err, STATUS_BAD_INPUT, "metadata weft.source_parameters is not a number");
     return read_list(r, "weft.lineage", LINEAGE_NAMES, &p->lineage, &p->lineage_count, err) &&
            read_list(r, "weft.notes", predictor_note_names, &p->notes, &p->note_count, err);
 }
@@ -283,7 +283,7 @@ static bool read_reference(Reading *r, size_t final, const PredictorOptions *opt
     Predictor *p = r->p;
     if (!options->source)
         return error_set(err, STATUS_USAGE,
-                         "holds the weights of a predictor alone: --for NET says of which network's layers");
+                         "holds only the weights of a predictor; --for NET tells which network's layers it predicts");
     p->config = options->config ? *options->config : predictor_config();
     if (!options->config || options->usual_order) {
         uint64_t kernels, weights;
@@ -310,7 +310,7 @@ Predictor *predictor_from_checkpoint(Checkpoint *checkpoint, const PredictorOpti
     if (!options) options = &none;
     if (kind && strcmp(kind, "predictor") == 0) {
         if (options->config || options->chosen)
-            error_set(err, STATUS_USAGE, "says itself which layers it predicts and how: no settings are needed");
+            error_set(err, STATUS_USAGE, "is self-describing; leave out the settings");
         else
             done = read_ours(&r, err) && (!options->source || predictor_attach(r.p, options->source, err));
     } else if (!kind && find_final(&r, &final)) {

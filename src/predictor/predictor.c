@@ -108,7 +108,7 @@ bool predictor_attach(Predictor *p, const Network *source, Error *err) {
     char fingerprint[FINGERPRINT_MAX];
     if (!predictor_fingerprint(source, p->layers, p->layer_count, fingerprint, err)) return false;
     const bool same = !p->fingerprint[0] || strcmp(p->fingerprint, fingerprint) == 0;
-    return predictor_note(p, "source", same ? NULL : "its predicted weights are not those the predictor was made for",
-                          err) &&
+    return predictor_note(p, "source",
+                          same ? NULL : "its predicted weights differ from those the predictor was made for", err) &&
            predictor_keep_source(p, source, err);
 }

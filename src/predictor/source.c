@@ -22,11 +22,11 @@ const Tensor *predictor_weight(const PredictedLayer *layer, const Network *netwo
             if (tensor) *tensor = own->tensor;
             return weight;
         }
-        error_set(err, STATUS_USAGE, "layer %s is not %ux%ux%ux%u in this network: the predictor was made for another",
+        error_set(err, STATUS_USAGE, "layer %s is not %ux%ux%ux%u in this network; the predictor was made for another",
                   layer->name, layer->filters, layer->channels, layer->kernel[0], layer->kernel[1]);
         return NULL;
     }
-    error_set(err, STATUS_USAGE, "no layer %s in this network: the predictor was made for another", layer->name);
+    error_set(err, STATUS_USAGE, "no layer %s in this network; the predictor was made for another", layer->name);
     return NULL;
 }
 
@@ -181,6 +181,6 @@ Network *predictor_reconstruct_in(const Predictor *p, const Network *source, con
 
 Network *predictor_reconstruct(const Predictor *p, const float *predictions, const char *command, Error *err) {
     if (p->source) return predictor_reconstruct_in(p, p->source, predictions, command, err);
-    error_set(err, STATUS_FAILED, "its source network is not known: load predictor NAME FILE --for NET");
+    error_set(err, STATUS_FAILED, "its source network is unknown; give it with load predictor NAME FILE --for NET");
     return NULL;
 }

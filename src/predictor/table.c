@@ -67,7 +67,7 @@ static void add_notes(Table *table, const Predictor *p, const double *squares) {
                predictor_normalisation_name(c->normalisation));
     table_note(table, "permutation", "%s", predictor_permutation_name(c->permutation));
     if (p->fingerprint[0]) table_note(table, "fingerprint", "%s", p->fingerprint);
-    if (!p->source) table_note(table, "source_network", "not known (load predictor NAME FILE --for NET)");
+    if (!p->source) table_note(table, "source_network", "unknown (load predictor NAME FILE --for NET)");
 }
 
 Table *predictor_table(const Predictor *p, Error *err) {

@@ -42,7 +42,7 @@ bool attack_check(const Attack *attack, Error *err) {
     if (attack->kind == ATTACK_FGSM) return true;
     if (!(attack->step >= 0 && attack->step <= 1))
         return error_set(err, STATUS_USAGE, "the step of an attack must be from 0 to 1, not %g", attack->step);
-    return attack->steps > 0 || error_set(err, STATUS_USAGE, "an attack takes at least one step");
+    return attack->steps > 0 || error_set(err, STATUS_USAGE, "an attack needs at least one step");
 }
 
 /* ---- one batch --------------------------------------------------------------------------------------------------- */
@@ -187,7 +187,7 @@ bool attack_image(const Network *network, const Dataset *dataset, uint64_t index
     Attacker attacker = {0};
     if (!evaluate_check(network, dataset, err) || !attack_check(attack, err)) return false;
     if (index >= dataset->count)
-        return error_set(err, STATUS_USAGE, "%s has %llu images, no image %llu", dataset->spec,
+        return error_set(err, STATUS_USAGE, "%s has %llu images, so there is no image %llu", dataset->spec,
                          (unsigned long long)dataset->count, (unsigned long long)index);
     bool ok = attacker_init(&attacker, network, dataset, 1, NULL, err) &&
               begin_batch(&attacker, dataset, index, 1, attack_steps(attack) > 0, err) &&

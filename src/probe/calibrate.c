@@ -191,8 +191,8 @@ static bool spoilt(const Network *prepared, const char *name, const Dataset *ima
     Str cause = {0};
     const bool found = no_logits_parameters(prepared, &cause);
     if (str_ok(&cause, err))
-        error_set(err, STATUS_FAILED, "%s: not all of its results on %s are finite numbers%s%s", name, images->spec,
-                  found ? "; the first layer that makes such: " : "", str_text(&cause));
+        error_set(err, STATUS_FAILED, "%s: some of its results on %s are not finite%s%s", name, images->spec,
+                  found ? "; the first such layer: " : "", str_text(&cause));
     str_done(&cause);
     return false;
 }

@@ -48,7 +48,7 @@ bool evaluate_takes(const Network *network, const Dataset *dataset, Error *err) 
         return error_set(err, STATUS_FAILED, "the network cannot run: %s",
                          network->why_unknown ? network->why_unknown : "its architecture is unknown");
     if (graph->in_channels != dataset->channels)
-        return error_set(err, STATUS_USAGE, "the network takes %u input channel%s, %s has %u", graph->in_channels,
+        return error_set(err, STATUS_USAGE, "the network takes %u input channel%s, but %s has %u", graph->in_channels,
                          graph->in_channels == 1 ? "" : "s", dataset->spec, dataset->channels);
     return true;
 }
@@ -59,8 +59,8 @@ bool evaluate_check(const Network *network, const Dataset *dataset, Error *err) 
     if (!dataset->labels) return error_set(err, STATUS_USAGE, "'%s' has no labels to measure against", dataset->spec);
     /* Without class names the number of classes is only a guess from the labels: a network may know more. */
     if (dataset->classes > graph->classes || (dataset->class_names && dataset->classes != graph->classes))
-        return error_set(err, STATUS_USAGE, "the network tells %u classes apart, %s has %u", graph->classes,
-                         dataset->spec, dataset->classes);
+        return error_set(err, STATUS_USAGE, "the network has %u classes, %s has %u", graph->classes, dataset->spec,
+                         dataset->classes);
     return true;
 }
 
@@ -249,8 +249,7 @@ void evaluation_note(Table *table, const Evaluation *evaluation) {
     if (evaluation->no_logits == 0) return;
     table_note(
         table, "no_logits",
-        "%llu of %llu images have none (NaN or infinite), so there is no accuracy; the first layer that makes them: "
-        "%s",
+        "%llu of %llu images have none (NaN or infinite), so accuracy is undefined; first layer with such values: %s",
         (unsigned long long)evaluation->no_logits, (unsigned long long)evaluation->images, evaluation->cause);
 }
 

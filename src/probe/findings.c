@@ -45,8 +45,7 @@ static void say_cause(const Survey *survey, size_t point, Str *out) {
         if (evaluation.no_logits)
             str_addf(
                 out,
-                "no logits: at the first of these points %llu of %llu images have none (NaN or infinite); the first "
-                "layer that makes them: %s\n",
+                "no logits: at the first of these points %llu of %llu images have none (NaN or infinite); first layer with such values: %s\n",
                 (unsigned long long)evaluation.no_logits, (unsigned long long)evaluation.images, evaluation.cause);
         evaluation_done(&evaluation);
     }
@@ -62,10 +61,10 @@ void findings_undefined(const Findings *findings, const Survey *survey, Str *out
             first = i;
         }
     if (undefined == 0) return;
-    str_addf(out,
-             "%zu of %zu points have no accuracy and loss: their logits are no numbers (beyond networks that were "
-             "trained apart, batch norm's variances can fall below 0; recalibrate takes them anew)\n",
-             undefined, findings->points);
+    str_addf(
+        out,
+        "%zu of %zu points have no accuracy and loss, because their logits are not numbers (beyond separately trained networks, batch-norm variances can fall below 0; recalibrate recomputes them)\n",
+        undefined, findings->points);
     say_cause(survey, first, out);
 }
 

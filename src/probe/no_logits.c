@@ -33,7 +33,7 @@ static void add_fault(const Tensor *tensor, const char *what, const Fault *fault
         str_addf(out, " (%s: %llu of %llu values %s %s)", what, (unsigned long long)bad,
                  (unsigned long long)tensor->count, bad == 1 ? "is" : "are", fault->nans ? "NaN" : "infinite");
     else
-        str_addf(out, " (%s: %g in channel %llu, %llu of %llu not above 0)", what,
+        str_addf(out, " (%s: %g in channel %llu; %llu of %llu are not above 0)", what,
                  (double)tensor->data[fault->first_negative], (unsigned long long)fault->first_negative,
                  (unsigned long long)fault->negative, (unsigned long long)tensor->count);
 }
@@ -99,7 +99,7 @@ static bool add_overflow(const Network *network, const Dataset *data, const floa
     }
     const char *name = ok ? layer_of(network, engine, bad - 1) : NULL;
     if (!name) name = network->graph->ops[network->graph->count - 1].name;
-    if (ok) str_addf(out, "%s (values beyond float32, though its parameters are finite)", name);
+    if (ok) str_addf(out, "%s (values exceed float32, although its parameters are finite)", name);
     engine_free(engine);
     return ok;
 }

@@ -132,18 +132,16 @@ static bool span(Plane *plane, Error *err) {
     const Products before = products(plane);
     if (!isfinite(before.uu) || !isfinite(before.vv))
         return error_set(err, STATUS_BAD_INPUT, "the networks' weights are too far apart");
-    if (before.uu == 0)
-        return error_set(err, STATUS_USAGE, "the first two networks have the same weights, where these are finite");
+    if (before.uu == 0) return error_set(err, STATUS_USAGE, "the first two networks have the same finite weights");
     if (before.vv == 0)
-        return error_set(err, STATUS_USAGE,
-                         "the first and the third network have the same weights, where these are finite");
+        return error_set(err, STATUS_USAGE, "the first and the third network have the same finite weights");
     orthogonalise(plane, before.uv / before.uu);
     const Products after = products(plane);
     plane->norm_u = sqrt(after.uu);
     plane->norm_v = sqrt(after.vv);
     return plane->norm_v > LINE_SHARE * sqrt(before.vv) ||
            error_set(err, STATUS_USAGE,
-                     "the three networks lie on one line: they span no plane (interpolate draws it)");
+                     "the three networks lie on one line, so they do not span a plane (interpolate draws the line)");
 }
 
 Plane *plane_through(const Network *w1, const Network *w2, const Network *w3, Error *err) {

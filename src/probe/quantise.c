@@ -16,7 +16,7 @@
 
 bool bits_check(unsigned bits, const char *what, Error *err) {
     if (bits >= QUANTISER_BITS_MIN && bits <= QUANTISER_BITS_MAX) return true;
-    return error_set(err, STATUS_USAGE, "%u bits for %s: there can be %d to %d", bits, what, QUANTISER_BITS_MIN,
+    return error_set(err, STATUS_USAGE, "%u bits for %s must be %d to %d", bits, what, QUANTISER_BITS_MIN,
                      QUANTISER_BITS_MAX);
 }
 
@@ -29,7 +29,7 @@ static bool row_largest(const float *in, size_t columns, float *largest, Error *
         const float size = fabsf(in[i]);
         if (!(size <= FLT_MAX / 2))
             return error_set(err, STATUS_BAD_INPUT, "a weight is %g, %s", (double)in[i],
-                             isfinite(in[i]) ? "too large to work with" : "not a finite number");
+                             isfinite(in[i]) ? "too large" : "not a finite number");
         *largest = fmaxf(*largest, size);
     }
     return true;
@@ -60,7 +60,7 @@ static bool check_layers(const Network *network, const bool *chosen, Error *err)
             return error_set(err, STATUS_USAGE, "layer '%s' is quantised already, to %u bits", layer->name,
                              layer->bits);
     }
-    return count > 0 || error_set(err, STATUS_USAGE, "no layer is chosen");
+    return count > 0 || error_set(err, STATUS_USAGE, "no layer is selected");
 }
 
 static bool check_calibration(const Network *network, const Dataset *images, Error *err) {

@@ -47,11 +47,10 @@ static bool read_bounds(const Reader *reader, const char *text, Bounds *bounds, 
                       isfinite(bounds->low) && isfinite(bounds->high);
     mem_free(copy);
     if (!read)
-        return error_set(err, STATUS_USAGE, "%s=%s: a list (1,2,4) or MIN:MAX:COUNT[:log] is meant", reader->what,
-                         text);
+        return error_set(err, STATUS_USAGE, "%s=%s must be a list (1,2,4) or MIN:MAX:COUNT[:log]", reader->what, text);
     if (bounds->count == 0 || (bounds->count == 1 && bounds->low != bounds->high))
-        return error_set(err, STATUS_USAGE, "%s=%s: from %g to %g takes at least two values", reader->what, text,
-                         bounds->low, bounds->high);
+        return error_set(err, STATUS_USAGE, "%s=%s: a range from %g to %g needs at least two values", reader->what,
+                         text, bounds->low, bounds->high);
     if (bounds->count > RANGE_MOST)
         return error_set(err, STATUS_LIMIT, "%s=%s: more than %d values", reader->what, text, RANGE_MOST);
     return !log || (bounds->low > 0 && bounds->high > 0) ||
@@ -78,9 +77,9 @@ static bool add_word(const Reader *reader, const char *text, Error *err) {
     double value;
     if (strchr(text, ':')) return add_range(reader, text, err);
     if (!text_to_double(text, &value) || !isfinite(value))
-        return error_set(err, STATUS_USAGE, "%s: '%s' is no number", reader->what, text);
+        return error_set(err, STATUS_USAGE, "%s: '%s' is not a number", reader->what, text);
     if (reader->whole && value != floor(value))
-        return error_set(err, STATUS_USAGE, "%s: '%s' is no whole number", reader->what, text);
+        return error_set(err, STATUS_USAGE, "%s: '%s' is not a whole number", reader->what, text);
     return add_value(reader, value, err);
 }
 

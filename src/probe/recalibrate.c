@@ -35,7 +35,7 @@ static bool sums_begin(Sums *sums, Error *err) {
             if (!sums->of[tensors[j]] && !(sums->of[tensors[j]] = mem_alloc(op->out_channels, sizeof **sums->of, err)))
                 return false;
     }
-    return any || error_set(err, STATUS_USAGE, "the network has no batch norm: nothing to recalibrate");
+    return any || error_set(err, STATUS_USAGE, "the network has no batch norm to recalibrate");
 }
 
 static void sums_done(Sums *sums) {
@@ -54,8 +54,8 @@ static bool add_batch(void *context, const Engine *engine, unsigned images, Erro
         engine_batch_statistics(engine, i, &mean, &variance);
         const double values = (double)images * (double)engine_map_pixels(engine, i);
         if (values < 2)
-            return error_set(err, STATUS_USAGE, "%s has one value a channel in a batch of one image: no variance",
-                             op->name);
+            return error_set(err, STATUS_USAGE,
+                             "%s has one value per channel in a batch of one image, so it has no variance", op->name);
         for (unsigned c = 0; c < op->out_channels; c++) {
             sums->of[op->mean][c] += (double)mean[c];
             sums->of[op->variance][c] += (double)variance[c] * values / (values - 1);
@@ -92,7 +92,7 @@ Network *recalibrate_in_batches(const Network *network, const Dataset *dataset, 
     Sums sums = {.network = network};
     if (!evaluate_takes(network, dataset, err)) return NULL;
     if (batch == 0 || dataset->count == 0) {
-        error_set(err, STATUS_USAGE, "%s: a batch of %u of %llu images: at least 1", dataset->spec, batch,
+        error_set(err, STATUS_USAGE, "%s: a batch of %u of %llu images must have at least 1", dataset->spec, batch,
                   (unsigned long long)dataset->count);
         return NULL;
     }

@@ -82,9 +82,8 @@ bool sweep_split(Sweep *sweep, SweepPart part, const bool *chosen, Error *err) {
             if (strcmp(sweep->series[s].label, str_text(&label)) == 0) sweep->series[s].layers[i] = true;
         str_done(&label);
     }
-    return ok &&
-           (sweep->series_count > 0 ||
-            error_set(err, STATUS_USAGE, "the network has no stages and blocks to take one by one: --each layer"));
+    return ok && (sweep->series_count > 0 ||
+                  error_set(err, STATUS_USAGE, "the network has no stages or blocks; use --each layer"));
 }
 
 /* ---- points ------------------------------------------------------------------------------------------------------ */

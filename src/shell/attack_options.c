@@ -16,15 +16,15 @@ static bool read_pixels(const char *option, const char *text, double *out, Error
     const size_t length = slash ? (size_t)(slash - text) : strlen(text);
     double value = 0, below = 1;
     snprintf(above, sizeof above, "%.*s", (int)(length < sizeof above ? length : sizeof above), text);
-    if (!*text) return error_set(err, STATUS_USAGE, "--%s has an empty place in its list", option);
+    if (!*text) return error_set(err, STATUS_USAGE, "--%s has an empty entry in its list", option);
     if (length >= sizeof above || !text_to_double(above, &value) || (slash && !text_to_double(slash + 1, &below)) ||
         !isfinite(value) || !isfinite(below))
         return error_set(err, STATUS_USAGE, "--%s needs a number or a fraction such as 2/255, not '%s'", option, text);
     if (below == 0) return error_set(err, STATUS_USAGE, "--%s: '%s' divides by 0", option, text);
     value = value / below + 0.0; /* -0 becomes 0 */
     if (!(value >= 0 && value <= 1))
-        return error_set(err, STATUS_USAGE, "--%s must be from 0 to 1, as pixels are, not %s%s", option, text,
-                         !slash && value > 1 && value <= 255 ? " (steps of 8 bits are written 2/255)" : "");
+        return error_set(err, STATUS_USAGE, "--%s must be from 0 to 1, like pixels, not %s%s", option, text,
+                         !slash && value > 1 && value <= 255 ? " (write 8-bit levels as 2/255)" : "");
     *out = value;
     return true;
 }

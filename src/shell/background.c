@@ -38,7 +38,7 @@ static void exec_child(const Launch *launch) {
     if (error > STDERR_FILENO) close(error);
     if (fcntl(launch->alive, F_SETFD, 0) < 0) _exit(FAILED);
     execv("/proc/self/exe", (char *const *)arguments);
-    static const char words[] = "weft: the program could not be started again\n";
+    static const char words[] = "weft: the program could not be restarted\n";
     if (write(STDERR_FILENO, words, sizeof words - 1) < 0) _exit(FAILED);
     _exit(FAILED);
 }
@@ -47,7 +47,7 @@ static void exec_child(const Launch *launch) {
 static int launch_child(Launch *launch, Error *err) {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) {
-        error_set(err, STATUS_FAILED, "no process could be started: %s", strerror(errno));
+        error_set(err, STATUS_FAILED, "cannot start a process: %s", strerror(errno));
         return -1;
     }
     launch->alive = ends[1];
@@ -66,7 +66,7 @@ static int launch_child(Launch *launch, Error *err) {
         reason = EAGAIN;
     }
     close(ends[0]);
-    error_set(err, STATUS_FAILED, "no process could be started: %s", strerror(reason));
+    error_set(err, STATUS_FAILED, "cannot start a process: %s", strerror(reason));
     return -1;
 }
 
@@ -130,8 +130,8 @@ bool background_resume(Session *session, const char *name, const char *folder, R
     const bool done = background_start(session, folder, words, 2, err);
     free(whole);
     if (done)
-        str_addf(&result->message, "%s runs in the background: jobs, attach %s, stop %s, resume %s\n", name, folder,
-                 folder, folder);
+        str_addf(&result->message, "%s runs in the background; manage it with: jobs, attach %s, stop %s, resume %s\n",
+                 name, folder, folder, folder);
     return done;
 }
 
@@ -142,8 +142,8 @@ void background_farewell(Session *session) {
     if (!running) return;
     Str text = {0};
     str_addf(&text,
-             running == 1 ? "a run goes on in the background (weft -c jobs)"
-                          : "%zu runs go on in the background (weft -c jobs)",
+             running == 1 ? "a run continues in the background (weft -c jobs)"
+                          : "%zu runs continue in the background (weft -c jobs)",
              running);
     output_message(session, str_text(&text));
     str_done(&text);

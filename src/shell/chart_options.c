@@ -88,7 +88,7 @@ static bool choose_columns(const Args *args, Encoding *out, Error *err) {
     if ((value = args_text(args, "y2"))) snprintf(out->y2, sizeof out->y2, "%s", value);
     if ((value = args_text(args, "title"))) snprintf(out->title, sizeof out->title, "%s", value);
     if (args_text(args, "y") && *out->series && *out->y[1] && (out->kind == CHART_LINES || out->kind == CHART_BARS))
-        return error_set(err, STATUS_USAGE, "--y: a chart with a series for each %s draws one column", out->series);
+        return error_set(err, STATUS_USAGE, "--y: a chart with one series per %s draws only one column", out->series);
     return !args_text(args, "where") || choose_rows(args_text(args, "where"), out, err);
 }
 
@@ -97,14 +97,14 @@ static bool check_kind(const Args *args, const Encoding *encoding, Error *err) {
     if (heat && (!*encoding->x || !*encoding->y[0] || !*encoding->value))
         return error_set(err, STATUS_USAGE, "a heat map needs three columns: --x, --y and --value");
     if (args_text(args, "y2") && !lines)
-        return error_set(err, STATUS_USAGE, "--y2: only lines have a second axis (--kind lines)");
+        return error_set(err, STATUS_USAGE, "--y2: only line charts have a second axis (--kind lines)");
     if (args_text(args, "value") && !heat)
         return error_set(err, STATUS_USAGE,
-                         "--value: only heat maps colour a column (--kind heatmap); others take --y");
+                         "--value: only heat maps colour a column (--kind heatmap); other charts use --y");
     if (args_text(args, "reference-label") && !args_text(args, "reference"))
-        return error_set(err, STATUS_USAGE, "--reference-label goes with --reference");
+        return error_set(err, STATUS_USAGE, "--reference-label needs --reference");
     if (args_flag(args, "log-value") && !heat)
-        return error_set(err, STATUS_USAGE, "--log-value: only heat maps have a scale of colours (--kind heatmap)");
+        return error_set(err, STATUS_USAGE, "--log-value: only heat maps have a colour scale (--kind heatmap)");
     if (args_text(args, "contours") && !heat)
         return error_set(err, STATUS_USAGE, "--contours: only heat maps have contour lines (--kind heatmap)");
     return true;

@@ -12,8 +12,8 @@ static bool keep_partial(const Findings *findings, const char *folder, Result *r
         result->afterwards = *failure;
     else
         error_set(&result->afterwards, STATUS_CANCELLED, "stopped after %zu of %zu points; %s%s%s", count,
-                  findings->points, folder ? "resume " : "--run FOLDER would have kept them", folder ? folder : "",
-                  folder ? " goes on" : "");
+                  findings->points, folder ? "resume " : "--run FOLDER would have saved them", folder ? folder : "",
+                  folder ? " continues" : "");
     return true;
 }
 
@@ -21,7 +21,7 @@ static bool keep_partial(const Findings *findings, const char *folder, Result *r
 static bool in_background(Session *session, const Args *args, const char *folder, const Survey *survey, Result *result,
                           Error *err) {
     if (!background_allowed(session, err)) return false;
-    if (!folder) return error_set(err, STATUS_USAGE, "--background keeps what it finds in a folder: --run FOLDER");
+    if (!folder) return error_set(err, STATUS_USAGE, "--background needs --run FOLDER for its results");
     if (!survey_check(survey, err)) return false;
     Run *run = explore_open(session, args, folder, survey->points, err);
     run_close(run);

@@ -80,8 +80,8 @@ static bool add_object(json_t *objects, const Object *object, Error *err) {
                                                    : NULL;
     if (one && json_array_append_new(objects, one) == 0) return true;
     return err->status != STATUS_OK ||
-           error_set(err, STATUS_USAGE, "'%s' cannot be kept with a run (its name or specification is not UTF-8)",
-                     object->name);
+           error_set(err, STATUS_USAGE,
+                     "'%s' cannot be saved with a run, because its name or specification is not UTF-8", object->name);
 }
 
 static json_t *objects_json(const Session *session, const Args *args, Error *err) {
@@ -200,7 +200,7 @@ static const char *difference(const json_t *config, size_t points, const json_t 
     if (!same_objects(json_object_get(config, "objects"), json_object_get(identity, "objects")))
         return "the same command on other networks or data";
     if (json_integer_value(json_object_get(config, "points")) != (json_int_t)points)
-        return "the same command of a weft that takes other points";
+        return "the same command from a weft version that uses other points";
     return NULL;
 }
 
@@ -227,8 +227,7 @@ Run *explore_open(Session *session, const Args *args, const char *folder, size_t
 /* ---- resuming ---------------------------------------------------------------------------------------------------- */
 
 static bool bad_config(const char *folder, const char *field, Error *err) {
-    return error_set(err, STATUS_BAD_INPUT, "%s/%s: field '%s' does not hold what it should", folder, config_name,
-                     field);
+    return error_set(err, STATUS_BAD_INPUT, "%s/%s: field '%s' is invalid", folder, config_name, field);
 }
 
 static Network *load_network(const char *folder, const char *name, const char *hash, Error *err) {
@@ -252,7 +251,7 @@ static Dataset *load_data(const char *run, const json_t *one, const char *expect
     if (!data) return NULL;
     dataset_hash(data, hash);
     if (strcmp(hash, expected) == 0) return data;
-    error_set(err, STATUS_BAD_INPUT, "%s: %s does not hold the images the run began with", run, spec);
+    error_set(err, STATUS_BAD_INPUT, "%s: %s does not hold the images the run started with", run, spec);
     dataset_free(data);
     return NULL;
 }

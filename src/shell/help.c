@@ -227,7 +227,7 @@ static bool no_help(const char *topic, Error *err) {
     for (const HelpTopic *each = help_topics; each->name && count < 160; each++) names[count++] = each->name;
     const char *near = text_nearest(topic, names, count);
     if (near) return error_set(err, STATUS_USAGE, "no help on '%s'; did you mean %s?", topic, near);
-    return error_set(err, STATUS_USAGE, "no help on '%s' (apropos %s searches all help)", topic, topic);
+    return error_set(err, STATUS_USAGE, "no help on '%s' (try apropos %s)", topic, topic);
 }
 
 bool help_text(const char *topic, Str *out, Error *err) {

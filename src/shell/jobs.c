@@ -74,7 +74,7 @@ bool jobs_add(const char *folder, Error *err) {
     char *whole = realpath(folder, NULL);
     if (!whole || strchr(whole, '\n')) {
         error_set(err, STATUS_FAILED, "%s: cannot be a job: %s", folder,
-                  whole ? "its name has two lines" : strerror(errno));
+                  whole ? "its name contains a line break" : strerror(errno));
         goto out;
     }
     if (!jobs_list(&folders, err)) goto out;
@@ -213,7 +213,7 @@ static bool job_named(const char *name, Str *folder, Error *err) {
     words_done(&folders);
     if (folder->failed) return str_ok(folder, err);
     return folder->length > 0 ||
-           error_set(err, STATUS_BAD_INPUT, "%s: no folder of a run, and no job of this name (jobs lists them)", name);
+           error_set(err, STATUS_BAD_INPUT, "%s: neither a run folder nor the name of a job (jobs lists them)", name);
 }
 
 bool job_find(const char *word, Str *folder, Error *err) {

@@ -287,7 +287,7 @@ LuaState lua_chunk(Session *session, const char *text, int line, Error *err) {
         str_add_bytes(&word, text + strspn(text, " \t\r\n"), length);
         const Object *object = workspace_find(session, str_text(&word));
         if (object)
-            error_set(err, STATUS_USAGE, "'%s' is a %s; show %s tells of it", object->name,
+            error_set(err, STATUS_USAGE, "'%s' is a %s; show %s describes it", object->name,
                       object_kind_name(object->kind), object->name);
         else
             command_unknown(str_text(&word), err);
@@ -296,7 +296,7 @@ LuaState lua_chunk(Session *session, const char *text, int line, Error *err) {
     }
     if (expression && lua_gettop(lua) && strncmp(text + strspn(text, " \t\r\n"), "expect", 6) == 0) {
         lua_settop(lua, 0); /* `expect (a) == b` must not pass for what it does not check */
-        error_set(err, STATUS_USAGE, "expect(...) checks what is in the brackets: put the whole condition there");
+        error_set(err, STATUS_USAGE, "expect(...) checks the expression in brackets; put the whole condition there");
         return LUA_CHUNK_FAILED;
     }
     if (expression) print_values(session, lua, lua_gettop(lua));
@@ -325,7 +325,7 @@ bool lua_value_text(Session *session, const char *expression, Str *out, Error *e
     int top = lua_gettop(lua);
     bool ok = evaluate(session, expression, 1, err);
     if (ok && lua_isnil(lua, -1))
-        ok = error_set(err, STATUS_USAGE, "$%s: there is no such Lua value", expression);
+        ok = error_set(err, STATUS_USAGE, "$%s: no such Lua value", expression);
     else if (ok)
         ok = lua_argument_text(lua, -1, out, err);
     lua_settop(lua, top);

@@ -51,7 +51,7 @@ bool lua_argument_text(lua_State *lua, int index, Str *out, Error *err) {
             lua_rawgeti(lua, index, i);
             bool plain = lua_type(lua, -1) == LUA_TNUMBER || lua_type(lua, -1) == LUA_TSTRING;
             bool ok = plain ? lua_argument_text(lua, -1, out, err)
-                            : error_set(err, STATUS_USAGE, "a list may hold numbers and strings only");
+                            : error_set(err, STATUS_USAGE, "a list may hold only numbers and strings");
             lua_pop(lua, 1);
             if (!ok) return false;
         }
@@ -164,11 +164,11 @@ static int run_function(lua_State *lua) {
     lua_call(lua, lua_gettop(lua) - 1, 1);
     size_t used = 0, length;
     const char *line = lua_tolstring(lua, -1, &length);
-    luaL_argcheck(lua, strlen(line) == length, 1, "the command holds a NUL byte");
+    luaL_argcheck(lua, strlen(line) == length, 1, "the command contains a NUL byte");
     Table **place = lua_push_table(lua);
     bool ok = words_split(session, line, &call.words, &used, &err);
     if (ok && (line[used] || call.words.count == 0 || call.words.count > 256))
-        ok = error_set(&err, STATUS_USAGE, "run takes one command, not '%s'", line);
+        ok = error_set(&err, STATUS_USAGE, "run takes a single command, not '%s'", line);
     return finish_call(lua, place, &call, ok, &err);
 }
 

@@ -194,7 +194,7 @@ void output_table(Session *session, const Table *table, TableFormat format) {
     bool cut = session->out_terminal && format == TABLE_TEXT && table->rows > ROWS_MOST;
     if (cut) shown.rows = ROWS_SHOWN;
     table_write(&shown, format, session->out_terminal ? output_columns() : 0, &out);
-    if (cut) str_addf(&out, "... and %zu rows more (export writes them all)\n", table->rows - shown.rows);
+    if (cut) str_addf(&out, "... and %zu more rows (export writes them all)\n", table->rows - shown.rows);
     if (format == TABLE_TEXT) {
         add_notes(table, output_columns(), &out);
         if (!session->options.interactive) str_add(&out, "\n"); /* results of a script stand apart */

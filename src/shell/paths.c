@@ -27,7 +27,7 @@ bool safe_to_write(const Session *session, const char *path, Error *err) {
     struct stat status;
     if (ok && lstat(path, &status) == 0) /* an existing target may be a link to somewhere else, or to nothing yet */
         ok = realpath(path, target) && strncmp(target, here, size) == 0 && (target[size] == '/' || size == 1);
-    return ok || error_set(err, STATUS_USAGE, "%s: --safe allows writing below the working folder only", path);
+    return ok || error_set(err, STATUS_USAGE, "%s: --safe allows writing only below the working folder", path);
 }
 
 bool path_expand(const char *path, Str *out, Error *err) {
@@ -48,7 +48,7 @@ bool path_find(const char *text, Str *out, Error *err) {
         bool whole = str_ok(&file, err) && str_ok(out, err);
         str_done(&file);
         if (!whole) return false;
-        return found || error_set(err, STATUS_BAD_INPUT, "%s: no such sample (WEFT_SAMPLES names the folder)", text);
+        return found || error_set(err, STATUS_BAD_INPUT, "%s: no such sample (set WEFT_SAMPLES to their folder)", text);
     }
     if (!path_expand(text, out, err)) return false;
     if (strchr(text, '/') || access(str_text(out), F_OK) == 0) return true;

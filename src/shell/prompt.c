@@ -75,8 +75,10 @@ static int read_key(FILE *stream) {
 
 static void welcome(const Session *session) {
     if (session->options.quiet) return;
-    fprintf(stderr, "weft " WEFT_VERSION ": a workbench for the weights of neural networks.\n"
-                    "help lists the commands, Tab completes, quit leaves.\n");
+    fprintf(
+        stderr,
+        "weft " WEFT_VERSION
+        ": a workbench for the weights of neural networks.\nType help for a list of commands, Tab to complete, quit to exit.\n");
 }
 
 Status session_prompt(Session *session) {
@@ -95,7 +97,7 @@ Status session_prompt(Session *session) {
         cancel_clear();
         char *line = readline(reader.pending.length ? "  ... " : "weft> ");
         bool unfinished = !line && reader.pending.length > 0;
-        if (unfinished && !signals_ending()) fputs("\nweft: what was begun is dropped\n", stderr);
+        if (unfinished && !signals_ending()) fputs("\nweft: unfinished input discarded\n", stderr);
         if (cancel_level() || unfinished) { /* what was begun is dropped */
             str_done(&reader.pending);
             str_done(&whole);

@@ -40,5 +40,5 @@ bool report_measure(const Network *network, const Dataset *data, uint64_t seed, 
 
 bool report_wanted(const Args *args, const Dataset *data, bool *wanted, Error *err) {
     *wanted = args_choice(args, "report") == 1;
-    return !*wanted || data || error_set(err, STATUS_USAGE, "--report full measures on images: --on DATA");
+    return !*wanted || data || error_set(err, STATUS_USAGE, "--report full needs images: --on DATA");
 }

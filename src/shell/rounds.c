@@ -62,10 +62,10 @@ static void say_afterwards(const ProgressiveJob *job, const ProgressiveResults *
     Str text = {0};
     str_add(&result->message, str_text(&results->notes));
     if (results->count > 0 && results->best == results->count && !results->partial)
-        str_add(&result->message, "no round beat the network it began with, which the result is a copy of\n");
+        str_add(&result->message, "no round beat the network it started from; the result is a copy of it\n");
     if (results->partial) {
         str_addf(&text, "stopped in round %u of %u", results->round_now, job->rounds);
-        if (job->train.folder) str_addf(&text, "; resume %s goes on", job->train.folder);
+        if (job->train.folder) str_addf(&text, "; resume %s continues", job->train.folder);
         if (results->stopped.status != STATUS_OK && results->stopped.status != STATUS_CANCELLED)
             error_set(&result->afterwards, results->stopped.status, "%s: %s", str_text(&text), results->stopped.text);
         else if (cancel_level())
@@ -74,7 +74,7 @@ static void say_afterwards(const ProgressiveJob *job, const ProgressiveResults *
             str_addf(&result->message, "%s\n", str_text(&text));
     }
     if (results->saved != STATUS_OK)
-        error_set(&result->afterwards, results->saved, "the run's last save failed: %s", results->save_error.text);
+        error_set(&result->afterwards, results->saved, "the last save of the run failed: %s", results->save_error.text);
     str_done(&text);
 }
 

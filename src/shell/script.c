@@ -56,7 +56,7 @@ static void hint_at_command(const char *text, Error *err) {
         str_add_bytes(&word, at, length);
         char was[sizeof err->text];
         memcpy(was, err->text, sizeof was);
-        error_set(err, STATUS_USAGE, "%s (in Lua a command is a function: %s{...}; see help lua)", was,
+        error_set(err, STATUS_USAGE, "%s (in Lua, a command is a function: %s{...}; see help lua)", was,
                   str_text(&word));
         str_done(&word);
         return;
@@ -68,7 +68,7 @@ static bool run_lua(Session *session, Reader *reader, bool *more, Error *err) {
     *more = false;
     session->line = reader->first_line;
     if (begins_with_local(text))
-        return error_set(err, STATUS_USAGE, "a top-level local is lost on the next line; leave out `local`");
+        return error_set(err, STATUS_USAGE, "a top-level local would be lost on the next line; remove `local`");
     LuaState state = lua_chunk(session, text, reader->first_line, err);
     *more = state == LUA_CHUNK_MORE;
     if (state == LUA_CHUNK_FAILED && err->status == STATUS_USAGE) hint_at_command(text, err);
@@ -163,7 +163,7 @@ bool script_end(Session *session, Reader *reader, Error *err) {
     session->line = reader->first_line;
     bool command = script_command_line(str_text(&reader->pending));
     ReaderState state = command ? script_feed(session, reader, "", reader->first_line, err) : READER_FAILED;
-    if (!command) error_set(err, STATUS_USAGE, "the Lua chunk that begins here does not end");
+    if (!command) error_set(err, STATUS_USAGE, "the Lua chunk that starts here does not end");
     str_done(&reader->pending);
     reader->pending = (Str){0};
     return state == READER_DONE;

@@ -22,7 +22,7 @@ enum { PATIENCE_SECOND = 1, PATIENCE_END = 8 }; /* seconds that a step gets afte
 /* A step that did not end: nothing is left but to leave. Saves are atomic, so no file is harmed. */
 static void on_alarm(int number) {
     (void)number;
-    static const char words[] = "weft: the step did not end; left at once\n";
+    static const char words[] = "weft: the step did not end; quitting at once\n";
     if (!ending && cancel_level() < 2) return; /* it ended, and what runs now is something else */
     tui_emergency_restore();
     if (ending != SIGHUP && write(STDERR_FILENO, words, sizeof words - 1) < 0) _exit(128 + SIGINT);

@@ -56,7 +56,7 @@ static void tell_warning(Training *training, const char *warning) {
     if (strncmp(training->warned, warning, sizeof training->warned - 1) == 0) return;
     snprintf(training->warned, sizeof training->warned, "%s", warning);
     Str text = {0};
-    str_addf(&text, "not saved, tried again later: %s", warning);
+    str_addf(&text, "not saved, will retry later: %s", warning);
     output_progress_clear(training->session);
     output_message(training->session, str_text(&text));
     str_done(&text);
@@ -64,7 +64,7 @@ static void tell_warning(Training *training, const char *warning) {
 
 /* What the monitor says beside the title. */
 static void describe(Training *training, const TrainStatus *s) {
-    char saved[48] = "not kept: no --run";
+    char saved[48] = "not saved: no --run";
     if (s->kept) snprintf(saved, sizeof saved, "saved at step %llu", (unsigned long long)s->saved);
     snprintf(training->saved, sizeof training->saved, "%s%s%s", s->part ? s->part : "", s->part ? "; " : "", saved);
 }
@@ -194,12 +194,12 @@ static void say_afterwards(const char *name, const char *folder, const TrainResu
         str_addf(&text, "stopped at step %llu of %llu", (unsigned long long)results->trial[partial].step,
                  (unsigned long long)results->config.steps);
         if (folder)
-            str_addf(&text, "; resume %s goes on", folder);
+            str_addf(&text, "; resume %s continues", folder);
         else if (newest->predictor)
-            str_addf(&text, "; train NEW --from %s goes on from its weights (--run FOLDER would have kept the run)",
+            str_addf(&text, "; train NEW --from %s continues from its weights (--run FOLDER would have saved the run)",
                      name);
         else
-            str_add(&text, "; --run FOLDER would have kept the run");
+            str_add(&text, "; --run FOLDER would have saved the run");
         if (cancel_level())
             error_set(&result->afterwards, STATUS_CANCELLED, "%s", str_text(&text));
         else
@@ -209,7 +209,7 @@ static void say_afterwards(const char *name, const char *folder, const TrainResu
         error_set(&result->afterwards, results->stopped.status, "%zu of %u trials are done: %s", results->count,
                   results->trials, results->stopped.text);
     if (newest->saved != STATUS_OK)
-        error_set(&result->afterwards, newest->saved, "the run's last save failed: %s", newest->save_error.text);
+        error_set(&result->afterwards, newest->saved, "the last save of the run failed: %s", newest->save_error.text);
     str_done(&text);
 }
 
@@ -264,10 +264,10 @@ bool training_place(const Session *session, const Args *args, const char *name, 
     *background = args_flag(args, "background");
     if (*background && !background_allowed(session, err)) return false;
     if (*background && args_flag(args, "monitor"))
-        return error_set(err, STATUS_USAGE, "--background leaves the prompt free; attach shows the monitor");
+        return error_set(err, STATUS_USAGE, "--background cannot be combined with --monitor; use attach");
     if (*background && args_choice(args, "report") == 1)
         return error_set(err, STATUS_USAGE,
-                         "--report full is not for --background: evaluate --report full measures afterwards");
+                         "--report full cannot be combined with --background; run evaluate --report full afterwards");
     if (args_text(args, "run")) return path_expand(args_text(args, "run"), folder, err);
     if (*background) str_addf(folder, "runs/%s", name);
     return str_ok(folder, err);

@@ -84,7 +84,7 @@ static const char *one_word(Session *session, const char *at, Str *word, Error *
         }
     }
     if (quote) {
-        error_set(err, STATUS_USAGE, "a quote (%c) is not closed", quote);
+        error_set(err, STATUS_USAGE, "unclosed quote (%c)", quote);
         return NULL;
     }
     return at;

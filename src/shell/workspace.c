@@ -53,7 +53,7 @@ Object *workspace_any(const Session *session, const char *name, Error *err) {
     if (near)
         error_set(err, STATUS_USAGE, "no object '%s'; did you mean %s?", name, near);
     else
-        error_set(err, STATUS_USAGE, "no object '%s' (ls lists what there is)", name);
+        error_set(err, STATUS_USAGE, "no object '%s' (ls lists the objects)", name);
     return NULL;
 }
 
@@ -63,7 +63,7 @@ Object *workspace_need(const Session *session, const char *name, ObjectKind kind
     const char *near = nearest(session, name, (int)kind);
     const char *wanted = object_kind_name(kind);
     if (object)
-        error_set(err, STATUS_USAGE, "'%s' is a %s; a %s is needed", name, object_kind_name(object->kind), wanted);
+        error_set(err, STATUS_USAGE, "'%s' is a %s, not a %s", name, object_kind_name(object->kind), wanted);
     else if (near)
         error_set(err, STATUS_USAGE, "no %s '%s'; did you mean %s?", wanted, name, near);
     else if (kind == OBJECT_TABLE)
@@ -84,17 +84,18 @@ bool workspace_name_check(const Session *session, const char *name, Error *err) 
     bool good = length > 0 && length <= 64 && (isalpha((unsigned char)name[0]) || name[0] == '_');
     for (size_t i = 0; good && i < length; i++) good = isalnum((unsigned char)name[i]) || strchr("_.-", name[i]);
     if (!good)
-        return error_set(err, STATUS_USAGE,
-                         "'%s' cannot be a name: a letter, then letters, digits, _ . or -, at most 64 in all", name);
+        return error_set(
+            err, STATUS_USAGE,
+            "'%s' is not a valid name: use a letter, then letters, digits, _ . or -, at most 64 characters", name);
     return true;
 }
 
 bool workspace_accepts(const Session *session, const char *name, ObjectKind kind, Error *err) {
     const Object *object = workspace_find(session, name);
     if (kind != OBJECT_TABLE && strcmp(name, "last") == 0)
-        return error_set(err, STATUS_USAGE, "'last' is the name of the last table; choose another name");
+        return error_set(err, STATUS_USAGE, "'last' is reserved for the last table; choose another name");
     if (!object || object->kind == kind) return true;
-    return error_set(err, STATUS_USAGE, "'%s' is a %s already; rm it first or choose another name", name,
+    return error_set(err, STATUS_USAGE, "'%s' is already a %s; rm it first or choose another name", name,
                      object_kind_name(object->kind));
 }
 
@@ -154,7 +155,7 @@ bool workspace_rename(Session *session, Object *object, const char *name, Error 
     if (!workspace_name_check(session, name, err)) return false;
     const Object *other = workspace_find(session, name);
     if (other && other != object)
-        return error_set(err, STATUS_USAGE, "'%s' exists already (a %s)", name, object_kind_name(other->kind));
+        return error_set(err, STATUS_USAGE, "'%s' already exists (a %s)", name, object_kind_name(other->kind));
     char *copy = mem_copy_text(name, err);
     if (!copy) return false;
     mem_free(object->name);

@@ -49,7 +49,7 @@ static FourierPlan *plan_new(const Fourier *fourier, Error *err) {
     plan->inverse = fftwf_plan_many_dft_c2r(rank, shape, batch, fourier->spectrum, NULL, 1, bins, fourier->real, NULL,
                                             1, elements, flags);
     if (plan->forward && plan->inverse) return plan;
-    error_set(err, STATUS_LIMIT, "FFTW has no plan for %zu x %zu x %zu arrays", fourier->size[0], fourier->size[1],
+    error_set(err, STATUS_LIMIT, "FFTW cannot plan %zu x %zu x %zu arrays", fourier->size[0], fourier->size[1],
               fourier->size[2]);
     plan_free(plan);
     return NULL;
@@ -72,8 +72,8 @@ bool fourier_init(Fourier *fourier, const size_t size[3], Error *err) {
     *fourier = (Fourier){.size = {size[0], size[1], size[2]}};
     if (!size_product((const uint64_t[]){size[0], size[1], size[2]}, 3, &elements) || elements > ELEMENTS_MAX ||
         elements == 0) {
-        return error_set(err, STATUS_LIMIT, "kernels of %zu x %zu x %zu; up to %d elements can be transformed", size[0],
-                         size[1], size[2], ELEMENTS_MAX);
+        return error_set(err, STATUS_LIMIT, "kernels of %zu x %zu x %zu; at most %d elements can be transformed",
+                         size[0], size[1], size[2], ELEMENTS_MAX);
     }
     fourier->elements = (size_t)elements;
     fourier->bins = size[0] * size[1] * (size[2] / 2 + 1);

@@ -34,7 +34,7 @@ Table *kernels_table(const Network *network, size_t layer, Error *err) {
     mem_free(copy);
     table_note(table, "layer", "%s", chosen->name);
     if (kernel.axes == 3)
-        table_note(table, "kernel", "%zux%zux%zu: the planes' rows one under another", kernel.size[0], kernel.size[1],
+        table_note(table, "kernel", "%zux%zux%zu: the rows of all planes, stacked", kernel.size[0], kernel.size[1],
                    kernel.size[2]);
     return table_finish(table, err);
 }

@@ -31,7 +31,7 @@ static void prepare(void) {
 bool lapack_admits(size_t rows, size_t columns, Error *err) {
     size_t smaller = rows < columns ? rows : columns, larger = rows < columns ? columns : rows;
     if (smaller <= SIDE_MAX && larger <= INT_MAX) return true;
-    return error_set(err, STATUS_LIMIT, "a %zu x %zu matrix; the smaller side may have %d at most", rows, columns,
+    return error_set(err, STATUS_LIMIT, "a %zu x %zu matrix; the smaller side may have at most %d", rows, columns,
                      SIDE_MAX);
 }
 

@@ -26,7 +26,7 @@ size_t *layers_chosen(const Network *network, const bool *chosen, bool convoluti
         layers[found++] = i;
     }
     if (found == 0) {
-        error_set(err, STATUS_USAGE, "no %s is chosen", convolutions_only ? "convolution" : "layer");
+        error_set(err, STATUS_USAGE, "no %s is selected", convolutions_only ? "convolution" : "layer");
         goto failed;
     }
     *count = found;
@@ -111,7 +111,7 @@ LayerPair *layers_match(const Network *a, const Network *b, const bool *chosen, 
     }
     if (!str_ok(unmatched, err)) goto out;
     if (found == 0) {
-        error_set(err, STATUS_USAGE, "the networks have no layer in common: %s", str_text(unmatched));
+        error_set(err, STATUS_USAGE, "the networks have no common layers: %s", str_text(unmatched));
         goto out;
     }
     result = pairs;
@@ -156,7 +156,7 @@ bool layers_check_weights(const float *weights, uint64_t count, float largest, E
     for (uint64_t i = 0; i < count; i++) {
         while (count - i >= 16 && all_within(weights + i, largest)) i += 16;
         if (i == count || fabsf(weights[i]) <= largest) continue;
-        const char *why = isfinite(weights[i]) ? "too large to work with" : "not a finite number";
+        const char *why = isfinite(weights[i]) ? "too large" : "not a finite number";
         return error_set(err, STATUS_BAD_INPUT, "weight %llu is %g, %s", (unsigned long long)i, (double)weights[i],
                          why);
     }
@@ -167,7 +167,7 @@ const char *layers_fault(const Tensor *weight) {
     Error ignored;
     if (layers_check_weights(weight->data, weight->count, FLT_MAX, &ignored)) return NULL;
     for (uint64_t i = 0; i < weight->count; i++)
-        if (isnan(weight->data[i])) return "NaN among its weights";
+        if (isnan(weight->data[i])) return "NaN weights";
     return "infinite weights";
 }
 
@@ -206,7 +206,7 @@ static bool take_made(Application *work, size_t count, Network *result, Error *e
         work->made[i] = NULL;
     }
     const bool ok = str_ok(&left, err) && (left.length == 0 || key_value_add(&result->notes, &result->note_count,
-                                                                             "left as they are", str_text(&left), err));
+                                                                             "unchanged", str_text(&left), err));
     str_done(&left);
     return ok;
 }

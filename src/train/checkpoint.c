@@ -183,7 +183,7 @@ static json_t *description(Checkpoint *checkpoint, Error *err) {
     uint64_t version = 0;
     bool done = object && json_is_object(hashes) && get_count(object, "version", &version);
     if (!done)
-        error_set(err, STATUS_BAD_INPUT, "%s: what it says of its run is not what was saved", path);
+        error_set(err, STATUS_BAD_INPUT, "%s: its description of the run is not what was saved", path);
     else if (version != VERSION)
         done = error_set(err, STATUS_BAD_INPUT, "%s: made by a newer weft (version %llu of checkpoints)", path,
                          (unsigned long long)version);
@@ -204,13 +204,13 @@ static Checkpoint *open_whole(const char *path, const TrainConfig *config, Progr
     json_t *object = checkpoint ? description(checkpoint, err) : NULL;
     bool done = object != NULL;
     if (done && !read_progress(object, progress, scalar))
-        done = error_set(err, STATUS_BAD_INPUT, "%s: what it says of its run is not understood", path);
+        done = error_set(err, STATUS_BAD_INPUT, "%s: its description of the run is invalid", path);
     TrainConfig own;
     if (done && config && !train_config_from_json(json_object_get(object, "config"), &own, err))
         done = error_prefix(err, "%s", path);
     const char *difference = done && config ? train_config_difference(config, &own) : NULL;
     if (difference)
-        done = error_set(err, STATUS_BAD_INPUT, "%s: field '%s' is not what config.json says", path, difference);
+        done = error_set(err, STATUS_BAD_INPUT, "%s: field '%s' differs from config.json", path, difference);
     json_decref(object);
     if (done) return checkpoint;
     checkpoint_close(checkpoint);
@@ -242,7 +242,7 @@ Checkpoint *checkpoint_newest(const char *folder, const TrainConfig *config, Pro
                               Str *notes, Error *err) {
     static const char *const names[] = {NEXT, LAST, PREVIOUS};
     Checkpoint *checkpoint = NULL;
-    error_set(err, STATUS_BAD_INPUT, "%s: no run that could go on: it holds no " LAST, folder);
+    error_set(err, STATUS_BAD_INPUT, "%s: no run to continue: it has no " LAST, folder);
     for (size_t i = 0; !checkpoint && i < sizeof names / sizeof *names; i++) {
         Str path = {0};
         Error problem;

@@ -276,13 +276,13 @@ bool train_config_from_json(const json_t *object, TrainConfig *out, Error *err) 
         const json_t *given = json_object_get(object, fields[i].name);
         if (!given) return error_set(err, STATUS_BAD_INPUT, "field '%s' is missing", fields[i].name);
         if (!set_field(&config, &fields[i], given))
-            return error_set(err, STATUS_BAD_INPUT, "field '%s' does not hold what it should", fields[i].name);
+            return error_set(err, STATUS_BAD_INPUT, "field '%s' is invalid", fields[i].name);
     }
     json_object_foreach((json_t *)(uintptr_t)object, name, value) {
         bool known = false;
         for (size_t i = 0; i < FIELDS && !known; i++)
             known = strcmp(name, fields[i].name) == 0 && concerns(&fields[i], config.scheme);
-        if (!known) return error_set(err, STATUS_BAD_INPUT, "field '%s' is not known", name);
+        if (!known) return error_set(err, STATUS_BAD_INPUT, "field '%s' is unknown", name);
     }
     if (!train_config_check(&config, err)) {
         err->status = STATUS_BAD_INPUT;

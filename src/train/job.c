@@ -56,7 +56,7 @@ static bool continue_trial(const TrainJob *job, const char *folder, uint64_t see
     const char *difference = train_config_difference(&trial.config, &own.config);
     stored_done(&own);
     if (difference)
-        return error_set(err, STATUS_BAD_INPUT, "%s: field '%s' is not what the config.json above it says", folder,
+        return error_set(err, STATUS_BAD_INPUT, "%s: field '%s' differs from the config.json above it", folder,
                          difference);
     return run_continue(&trial, folder, result, err);
 }
@@ -200,7 +200,7 @@ bool train_run(const TrainJob *job, TrainResults *out, Error *err) {
         done = run_begin(job, job->folder, job->config.seed, &out->trial[0], err);
         out->count = done && !job->prepare;
     } else if (done && job->from) {
-        done = error_set(err, STATUS_USAGE, "--trials would start alike from a predictor that is given with --from");
+        done = error_set(err, STATUS_USAGE, "--trials cannot be combined with --from: all trials would start alike");
     } else if (done) {
         done = train_config_check(&job->config, err) && open_above(job, &run, err) && trials_run(job, out, err);
         run_close(run);
@@ -219,7 +219,7 @@ static bool resume_trials(const TrainJob *job, const Stored *above, TrainResults
     stored_trial(job->folder, 1, &first);
     bool done = run && str_ok(&first, err);
     if (done && !stored_here(str_text(&first)))
-        done = error_set(err, STATUS_BAD_INPUT, "%s: no run: its first trial had not begun", job->folder);
+        done = error_set(err, STATUS_BAD_INPUT, "%s: no run: its first trial had not started", job->folder);
     done = done && stored_read(str_text(&first), &stored, err) && stored_load(str_text(&first), &stored, err);
     if (done) {
         TrainJob again = stored_job(job, &stored);

@@ -11,7 +11,7 @@
 static bool check_images(const TrainConfig *config, const Network *network, const Dataset *images, Error *err) {
     const bool labels = config->images.cross_entropy > 0;
     if (!images) return error_set(err, STATUS_USAGE, "losses on images need images: --data DATA");
-    if (labels && !images->labels) return error_set(err, STATUS_USAGE, "%s has no labels to learn", images->spec);
+    if (labels && !images->labels) return error_set(err, STATUS_USAGE, "%s has no labels to train on", images->spec);
     return labels ? evaluate_check(network, images, err) : evaluate_takes(network, images, err);
 }
 
@@ -21,14 +21,13 @@ static bool check_teacher(const TrainConfig *config, const Network *student, con
         return error_set(err, STATUS_FAILED, "the teacher cannot run: %s",
                          teacher->why_unknown ? teacher->why_unknown : "its architecture is unknown");
     if (teacher->graph->classes != student->graph->classes)
-        return error_set(err, STATUS_USAGE, "the teacher tells %u classes apart, the network %u",
-                         teacher->graph->classes, student->graph->classes);
+        return error_set(err, STATUS_USAGE, "the teacher has %u classes, the network has %u", teacher->graph->classes,
+                         student->graph->classes);
     if (teacher->graph->in_channels != student->graph->in_channels)
-        return error_set(err, STATUS_USAGE, "the teacher takes %u input channels, the network %u",
+        return error_set(err, STATUS_USAGE, "the teacher takes %u input channels, the network takes %u",
                          teacher->graph->in_channels, student->graph->in_channels);
     if (config->images.fmd > 0 && !graph_equal(teacher->graph, student->graph))
-        return error_set(err, STATUS_USAGE,
-                         "feature maps (--beta) are distilled only from a teacher of the network's own architecture");
+        return error_set(err, STATUS_USAGE, "feature maps (--beta) need a teacher of the network's own architecture");
     return true;
 }
 
@@ -37,8 +36,7 @@ bool learner_check(const TrainConfig *config, const TrainJob *job, Error *err) {
     if (!fit && !train_on_images(config)) return true;
     if (!check_images(config, job->source, job->images, err)) return false;
     if (!(config->images.kd > 0) && !(config->images.fmd > 0)) return true;
-    if (fit && !job->teacher)
-        return error_set(err, STATUS_USAGE, "a network that is fitted learns from another one: --teacher NET");
+    if (fit && !job->teacher) return error_set(err, STATUS_USAGE, "distillation needs a teacher: --teacher NET");
     return check_teacher(config, job->source, job->teacher ? job->teacher : job->source, err);
 }
 

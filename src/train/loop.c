@@ -142,7 +142,7 @@ static bool save_best(Loop *loop) {
 
 static bool diverged(const Loop *loop, uint64_t step, Error *err) {
     const Loss *images = &loop->config->images;
-    return error_set(err, STATUS_FAILED, "the weights are no longer finite numbers at step %llu; %s may help",
+    return error_set(err, STATUS_FAILED, "the weights are no longer finite at step %llu; try %s",
                      (unsigned long long)step,
                      images->kd > 0 && images->kd_form == KD_PLAIN ? "--kd stable, or a smaller --lr or --clip,"
                                                                    : "a smaller --lr or --clip");

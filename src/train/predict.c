@@ -196,7 +196,7 @@ static Predictor *kept_predictor(Checkpoint *checkpoint, const TrainJob *job, Er
     bool done = p && predictor_fingerprint(job->source, p->layers, p->layer_count, fingerprint, err);
     if (done && strcmp(fingerprint, p->fingerprint) == 0) return p;
     if (done)
-        error_set(err, STATUS_BAD_INPUT, "%s: source.safetensors is not the network the run began with", job->folder);
+        error_set(err, STATUS_BAD_INPUT, "%s: source.safetensors is not the network the run started with", job->folder);
     predictor_free(p);
     return NULL;
 }
@@ -205,7 +205,7 @@ static Predictor *kept_predictor(Checkpoint *checkpoint, const TrainJob *job, Er
 static bool check_targets(const Predictor *p, const float *targets, Error *err) {
     for (size_t i = 0; i < p->kernel_count * p->outputs; i++)
         if (!isfinite(targets[i]))
-            return error_set(err, STATUS_BAD_INPUT, "layer %s holds weights that are no finite numbers",
+            return error_set(err, STATUS_BAD_INPUT, "layer %s has weights that are not finite",
                              p->layers[predictor_layer_of(p, i / p->outputs)].name);
     return true;
 }

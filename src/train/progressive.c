@@ -225,9 +225,9 @@ static bool run_rounds(const ProgressiveJob *job, ProgressiveResults *out, Error
 }
 
 static bool check(const ProgressiveJob *job, Error *err) {
-    if (!job->train.data) return error_set(err, STATUS_USAGE, "rounds are chosen by accuracy: --on DATA");
+    if (!job->train.data) return error_set(err, STATUS_USAGE, "rounds are selected by accuracy, which needs --on DATA");
     if (train_on_images(&job->train.config))
-        return error_set(err, STATUS_USAGE, "progressive rounds are trained on L_recon alone");
+        return error_set(err, STATUS_USAGE, "progressive rounds train on L_recon only");
     return train_config_check(&job->train.config, err) && evaluate_check(job->train.source, job->train.data, err) &&
            (!job->select || evaluate_check(job->train.source, job->select, err));
 }
@@ -256,7 +256,7 @@ bool progressive_resume(const ProgressiveJob *job, ProgressiveResults *out, Erro
     Run *run = NULL;
     *out = (ProgressiveResults){0};
     if (!stored_read(folder, &stored, err)) return false;
-    bool done = stored.rounds > 0 || error_set(err, STATUS_USAGE, "%s: no progressive run", folder);
+    bool done = stored.rounds > 0 || error_set(err, STATUS_USAGE, "%s: not a progressive run", folder);
     done = done && (run = run_open(folder, err)) && stored_load(folder, &stored, err);
     if (done && stored_problem(&stored)) { /* its figures are taken anew: it needs the images to its end */
         *err = *stored_problem(&stored);

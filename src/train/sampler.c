@@ -32,8 +32,9 @@ Sampler *sampler_new(const Predictor *predictor, const float *targets, SamplingK
                      double magnitude_share, uint64_t seed, Error *err) {
     const size_t count = predictor->kernel_count, outputs = predictor->outputs;
     if (kind == SAMPLING_MAGNITUDE && batch / REPEATS_MOST > count) {
-        error_set(err, STATUS_USAGE, "a batch of %zu kernels by magnitude: at most %d times the %zu there are", batch,
-                  REPEATS_MOST, count);
+        error_set(err, STATUS_USAGE,
+                  "a batch of %zu kernels by magnitude; at most %d times the number of kernels (%zu) is possible",
+                  batch, REPEATS_MOST, count);
         return NULL;
     }
     Sampler *s = mem_alloc(1, sizeof *s, err);

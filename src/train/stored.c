@@ -45,7 +45,7 @@ static json_t *data_json(const Dataset *data) {
 
 static bool check_spec(const Dataset *data, Error *err) {
     return !data || text_valid_utf8(data->spec, strlen(data->spec)) ||
-           error_set(err, STATUS_USAGE, "%s: a run keeps the data's specification, and this one is not UTF-8",
+           error_set(err, STATUS_USAGE, "%s: a run saves the data's specification, but this one is not UTF-8",
                      data->spec);
 }
 
@@ -127,13 +127,13 @@ Run *stored_claim(const char *folder, unsigned trials, Error *err) {
     Run *run = run_vacant(folder, err) ? run_open(folder, err) : NULL;
     if (!run || !holds_run(folder, trials)) return run;
     run_close(run);
-    error_set(err, STATUS_FAILED, "%s: holds a run already (resume %s goes on with it)", folder, folder);
+    error_set(err, STATUS_FAILED, "%s: already holds a run (resume %s continues it)", folder, folder);
     return NULL;
 }
 
 static bool take_text(const json_t *object, const char *name, char **out, Error *err) {
     const char *text = json_string_value(json_object_get(object, name));
-    if (!text) return error_set(err, STATUS_BAD_INPUT, "field '%s' does not hold what it should", name);
+    if (!text) return error_set(err, STATUS_BAD_INPUT, "field '%s' is invalid", name);
     *out = mem_copy_text(text, err);
     return *out != NULL;
 }
@@ -151,7 +151,7 @@ static bool take_data(const json_t *object, const char *name, StoredData *out, E
     if (json_is_null(data)) return true;
     if (!spec || !json_is_integer(images) || json_integer_value(images) < 0 ||
         !copy_text(data, "hash", out->hash, sizeof out->hash))
-        return error_set(err, STATUS_BAD_INPUT, "field '%s' does not hold what it should", name);
+        return error_set(err, STATUS_BAD_INPUT, "field '%s' is invalid", name);
     out->limit = (uint64_t)json_integer_value(images);
     out->spec = mem_copy_text(spec, err);
     return out->spec != NULL;
@@ -161,7 +161,7 @@ static bool take_small(const json_t *object, const char *name, unsigned *out, Er
     const json_t *value = json_object_get(object, name);
     *out = (unsigned)json_integer_value(value);
     return (json_is_integer(value) && json_integer_value(value) >= 0 && json_integer_value(value) <= UINT16_MAX) ||
-           error_set(err, STATUS_BAD_INPUT, "field '%s' does not hold what it should", name);
+           error_set(err, STATUS_BAD_INPUT, "field '%s' is invalid", name);
 }
 
 static bool take(const json_t *object, Stored *out, Error *err) {
@@ -169,7 +169,7 @@ static bool take(const json_t *object, Stored *out, Error *err) {
     if (!copy_text(object, "name", out->name, sizeof out->name) || !json_is_object(config) ||
         !copy_text(object, "source", out->source_hash, sizeof out->source_hash) ||
         !copy_text(object, "teacher", out->teacher_hash, sizeof out->teacher_hash))
-        return error_set(err, STATUS_BAD_INPUT, "not what a run's configuration is");
+        return error_set(err, STATUS_BAD_INPUT, "not the configuration of a run");
     return take_small(object, "trials", &out->trials, err) && take_small(object, "rounds", &out->rounds, err) &&
            take_small(object, "patience", &out->patience, err) && take_text(object, "command", &out->command, err) &&
            take_text(object, "folder", &out->folder, err) && train_config_from_json(config, &out->config, err) &&
@@ -185,12 +185,12 @@ bool stored_read(const char *folder, Stored *out, Error *err) {
     json_t *object = NULL;
     bool done = false;
     *out = (Stored){0};
-    if (!stored_here(folder)) return error_set(err, STATUS_BAD_INPUT, "%s: no run: it holds no config.json", folder);
+    if (!stored_here(folder)) return error_set(err, STATUS_BAD_INPUT, "%s: not a run: it has no config.json", folder);
     run_path(folder, "config.json", &path);
     if (!str_ok(&path, err) || !(text = file_read_all(str_text(&path), CONFIG_LIMIT, &length, err))) goto out;
     object = json_loads(text, JSON_REJECT_DUPLICATES, &problem);
     if (!json_is_object(object)) {
-        error_set(err, STATUS_BAD_INPUT, "%s: %s", str_text(&path), object ? "no JSON object" : problem.text);
+        error_set(err, STATUS_BAD_INPUT, "%s: %s", str_text(&path), object ? "not a JSON object" : problem.text);
         goto out;
     }
     done = take(object, out, err) || error_prefix(err, "%s", str_text(&path));
@@ -211,7 +211,7 @@ static void load_data(const char *run, const char *began, const char *field, Sto
     dataset_hash(stored->data, hash);
     if (strcmp(hash, stored->hash) == 0) return;
     error_set(&stored->problem, STATUS_BAD_INPUT,
-              "%s: field '%s' differs: %s does not hold the images the run began with", run, field, stored->spec);
+              "%s: field '%s' differs: %s does not hold the images the run started with", run, field, stored->spec);
     dataset_free(stored->data);
     stored->data = NULL;
 }

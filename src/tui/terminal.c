@@ -81,13 +81,12 @@ static bool terminal_able(Error *err) {
     int found = 0;
     const char *name = getenv("TERM");
     if (setupterm(NULL, STDOUT_FILENO, &found) != OK) {
-        return error_set(err, STATUS_FAILED, "full screen: terminal type '%s' is not known", name ? name : "");
+        return error_set(err, STATUS_FAILED, "full screen: unknown terminal type '%s'", name ? name : "");
     }
     const char *cup = tigetstr("cup");
     bool able = cup && cup != (char *)-1;
     del_curterm(cur_term);
-    if (!able)
-        return error_set(err, STATUS_FAILED, "full screen: a terminal of type '%s' cannot do it", name ? name : "");
+    if (!able) return error_set(err, STATUS_FAILED, "full screen: terminal type '%s' cannot do it", name ? name : "");
     return true;
 }
 
@@ -102,7 +101,7 @@ static void adopt_size(void) {
 bool terminal_enter(Error *err) {
     if (taken) return error_set(err, STATUS_FAILED, "full screen: another view is open");
     if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) || tcgetattr(STDIN_FILENO, &modes_before) != 0) {
-        return error_set(err, STATUS_FAILED, "full screen: standard input or output is no terminal");
+        return error_set(err, STATUS_FAILED, "full screen: standard input or output is not a terminal");
     }
     if (!terminal_able(err)) return false;
     for (int i = 0; i < HANDLERS; i++) sigaction(signals[i], NULL, &state.handlers[i]);

@@ -257,7 +257,7 @@ static void logs_that_do_not_fit(void **state) {
         assert_int_equal(run_log_open(run, heading, 5, &err), torn_heading);
         if (torn_heading) continue;
         assert_int_equal(err.status, STATUS_BAD_INPUT);
-        assert_string_equal(err.text, "a/log.csv: is the log of another kind of run");
+        assert_string_equal(err.text, "a/log.csv: belongs to another kind of run");
         assert_true(holds("a/log.csv", others[i]));
     }
     static const char damaged[] = "step,loss,accuracy (%)\n1,2,3\n\0\0\0\0\n3,4,5\n";
@@ -402,14 +402,14 @@ static void logs_that_are_no_tables(void **state) {
     (void)state;
     bad_table(NULL, "a/log.csv: No such file or directory");
     assert_int_equal(mkdir("a", 0755), 0);
-    bad_table("", "a/log.csv: has no whole line");
-    bad_table("step,lo", "a/log.csv: has no whole line");
+    bad_table("", "a/log.csv: has no complete line");
+    bad_table("step,lo", "a/log.csv: has no complete line");
     bad_table("step,loss\n1,2\n1\n", "a/log.csv: line 3 has 1 values for 2 columns");
     bad_table("step,loss\n1,2,3\n", "a/log.csv: line 2 has 3 values for 2 columns");
-    bad_table("step,loss\n1,2\nx,1\n", "a/log.csv: line 3: 'x' is no number");
-    bad_table("step,loss\n,1\n", "a/log.csv: line 2: '' is no number");
-    bad_table("step,loss\n1,2x\n", "a/log.csv: line 2: '2x' is no number");
-    bad_table("step,loss\n18446744073709551615,2\n", "a/log.csv: line 2: '18446744073709551615' is no number");
+    bad_table("step,loss\n1,2\nx,1\n", "a/log.csv: line 3: 'x' is not a number");
+    bad_table("step,loss\n,1\n", "a/log.csv: line 2: '' is not a number");
+    bad_table("step,loss\n1,2x\n", "a/log.csv: line 2: '2x' is not a number");
+    bad_table("step,loss\n18446744073709551615,2\n", "a/log.csv: line 2: '18446744073709551615' is not a number");
 }
 
 static void tables_out_of_memory(void **state) {

@@ -355,9 +355,13 @@ static void what_does_not_go_together_is_refused(void **state) {
     table_real(table, 1);
     table_real(table, 2);
     table = table_finish(table, &err);
-    static const char *const reasons[] = {
-        "21 contours",       "no log scale", "'name' holds text", "do not go together", "no column 'nowhere'",
-        "'name' holds text", "9 marks"};
+    static const char *const reasons[] = {"21 contours",
+                                          "cannot be on a log scale",
+                                          "'name' holds text",
+                                          "cannot be combined",
+                                          "no column 'nowhere'",
+                                          "'name' holds text",
+                                          "9 marks"};
     for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
         Encoding encoding = sample_encoding(i < 3 ? CHART_HEATMAP : CHART_LINES, "", i == 2 ? "name" : "x", "y");
         strcpy(encoding.value, "y");

@@ -284,7 +284,7 @@ static void kernels_refuse_what_is_no_index(void **state) {
         Encoding encoding = encoding_new(CHART_KERNELS);
         assert_null(chart_new(table, &encoding, &err));
         assert_int_equal(err.status, STATUS_USAGE);
-        assert_non_null(strstr(err.text, "'row' is no index"));
+        assert_non_null(strstr(err.text, ": 'row' is not an index"));
         table_free(table);
     }
 }

@@ -93,7 +93,8 @@ static void test_stl10(void **state) {
     dataset = dataset_given(text_of("stl10:%s:train", folder), 1);
     assert_string_equal(dataset->class_names[dataset->labels[0]], "airplane");
     dataset_free(dataset);
-    dataset_refused(text_of("stl10:%s:train", folder), STATUS_BAD_INPUT, "label 0 of image 1, STL-10's are 1 to 10");
+    dataset_refused(text_of("stl10:%s:train", folder), STATUS_BAD_INPUT,
+                    "label 0 of image 1; STL-10's labels are 1 to 10");
 }
 
 /* ---- CIFAR ------------------------------------------------------------------------------------------------------- */
@@ -112,7 +113,7 @@ static void test_python_folders(void **state) {
     put_batch(folder, "test_batch", 1, false);
     put_batch(folder, "train", 2, true);
     dataset_refused(text_of("cifar10:%s:train", folder), STATUS_BAD_INPUT,
-                    "python: data_batch_1, data_batch_3, data_batch_4 are missing (--partial takes the others)");
+                    "python: data_batch_1, data_batch_3, data_batch_4 are missing (--partial uses the others)");
     Dataset *dataset = dataset_given(text_of("cifar10:%s:train:partial", folder), 0);
     assert_string_equal(dataset->title, "CIFAR-10 train (without data_batch_1, data_batch_3, data_batch_4), 33 images");
     assert_int_equal(dataset->labels[32], 29 % 10);
@@ -130,7 +131,8 @@ static void test_python_folders(void **state) {
     assert_int_equal(dataset->classes, 100);
     assert_string_equal(dataset->class_names[dataset->labels[1]], "aquarium_fish");
     dataset_free(dataset);
-    dataset_refused(text_of("cifar100:%s:test", folder), STATUS_BAD_INPUT, "no test.bin in it, nor without the .bin");
+    dataset_refused(text_of("cifar100:%s:test", folder), STATUS_BAD_INPUT,
+                    "has no test.bin, nor these files without .bin (Python version)");
 
     Bytes bytes = {0}; /* the binary version goes first, and the two do not mix */
     bytes_cifar(&bytes, 7, -1, 0);
@@ -238,8 +240,8 @@ static void test_npy_labels(void **state) {
         {"<i8", {1, 0, 0, 0, 0, 0, 0, 0x80}, 16, "label -9223372036854775807 of image 0"},
         {"<u8", {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x80}, 16, "label 9223372036854775807 of image 1"},
         {"<u4", {0, 0, 1, 0, 7}, 8, "label 65536 of image 0"},
-        {"<f4", {0}, 8, "labels are integers of rank 1, these are rank 1 of F32"},
-        {"|b1", {1, 1}, 2, "labels are integers of rank 1, these are rank 1 of BOOL"}};
+        {"<f4", {0}, 8, "labels must be integers of rank 1, not rank 1 and type F32"},
+        {"|b1", {1, 1}, 2, "labels must be integers of rank 1, not rank 1 and type BOOL"}};
     put_npy("images.npy", "|u1", false, "2, 3, 4", 24);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         put_labels(cases[i].descr, cases[i].bytes, cases[i].length, "2,");
@@ -255,7 +257,7 @@ static void test_npy_labels(void **state) {
         dataset_free(dataset);
     }
     put_labels("|u1", "\1\2", 2, "1, 2");
-    dataset_refused(npy_spec(), STATUS_BAD_INPUT, "labels are integers of rank 1, these are rank 2");
+    dataset_refused(npy_spec(), STATUS_BAD_INPUT, "labels must be integers of rank 1, not rank 2 and type");
     put_labels("|u1", "\5\2", 2, "2, 1"); /* a column */
     Dataset *column = dataset_given(npy_spec(), 0);
     assert_int_equal(column->labels[0], 5);
@@ -273,8 +275,8 @@ static void test_npy_images(void **state) {
     } cases[] = {{"<f4", "2, 3", "shape (2,3) of F32: images are (N,H,W), (N,H,W,C) or (N,C,H,W)", 24},
                  {"|u1", "2, 12", "shape (2,12) of U8: images are", 24},
                  {"|u1", "2, 1, 1, 3, 4", "shape (2,1,1,3,4) of U8: images are", 24},
-                 {"|u1", "2, 3, 4, 1", "either (N,H,W,C) or (N,C,H,W): only one of the two may be 1 or 3", 24},
-                 {"|u1", "1, 3, 5, 3", "either (N,H,W,C) or (N,C,H,W)", 45},
+                 {"|u1", "2, 3, 4, 1", "ambiguous: only one of axes 1 and 3 may have 1 or 3 channels", 24},
+                 {"|u1", "1, 3, 5, 3", "ambiguous: only one of axes 1 and 3 may have 1 or 3 channels", 45},
                  {"|u1", "2, 2, 3, 2", "neither axis 1 nor axis 3 has 1 or 3 channels", 24},
                  {"|u1", "0, 3, 4", "no images", 0},
                  {"|u1", "2, 0, 4, 3", "no images", 0},

@@ -369,14 +369,14 @@ static void test_choices(void **state) {
     assert_true(corruption_single(&choice));
     assert_true(corruption_choose("all:2", &choice, &err));
     assert_true(choice.first == 0 && choice.end == CORRUPTION_COUNT && choice.low == 2 && choice.high == 2);
-    refused_choice("all:6", "all:6: a severity is 1 to 5");
-    refused_choice("", "there are all, gaussian_noise, shot_noise");
+    refused_choice("all:6", "all:6: the severity must be 1 to 5");
+    refused_choice("", "one of: all, gaussian_noise, shot_noise");
     refused_choice("fogg", "no corruption 'fogg'; did you mean fog?");
-    refused_choice("fog:", "a severity is 1 to 5");
-    refused_choice("fog:0", "a severity is 1 to 5");
-    refused_choice("fog:6", "fog:6: a severity is 1 to 5");
-    refused_choice("fog:33", "a severity is 1 to 5");
-    refused_choice("fog:3:3", "a severity is 1 to 5");
+    refused_choice("fog:", "the severity must be 1 to 5");
+    refused_choice("fog:0", "the severity must be 1 to 5");
+    refused_choice("fog:6", "fog:6: the severity must be 1 to 5");
+    refused_choice("fog:33", "the severity must be 1 to 5");
+    refused_choice("fog:3:3", "the severity must be 1 to 5");
 }
 
 static void refused(const char *spec, unsigned channels, unsigned severity, const char *reason) {
@@ -392,9 +392,9 @@ static void refused(const char *spec, unsigned channels, unsigned severity, cons
 static void test_refused(void **state) {
     (void)state;
     refused("noise:5", 0, 3, "'noise:5' has no pixels to corrupt");
-    refused("sample:fashion-test", 2, 3, "1 or 3 channels, 'sample:fashion-test' has 2");
-    refused("sample:fashion-test", 0, 0, "a severity is 1 to 5");
-    refused("sample:fashion-test", 0, 6, "a severity is 1 to 5");
+    refused("sample:fashion-test", 2, 3, "corruptions need images with 1 or 3 channels; 'sample:fashion-test' has 2");
+    refused("sample:fashion-test", 0, 0, "the severity must be 1 to 5");
+    refused("sample:fashion-test", 0, 6, "the severity must be 1 to 5");
 }
 
 static void test_failures(void **state) {

@@ -74,8 +74,8 @@ static void test_kinds(void **state) {
     dataset_refused("cifar10c:fog:3", STATUS_USAGE, "cifar10c:DIR:KIND:SEVERITY");
     dataset_refused("cifar10c::fog:3", STATUS_USAGE, "cifar10c:DIR:KIND:SEVERITY");
     dataset_refused("cifar10c:x:frots:3", STATUS_USAGE, "no corruption 'frots'; did you mean frost?");
-    dataset_refused("cifar10c:x:fog:9", STATUS_USAGE, "fog:9: a severity is 1 to 5");
-    dataset_refused("cifar10c:x:all:1", STATUS_USAGE, "one kind each, not of 'all:1'");
+    dataset_refused("cifar10c:x:fog:9", STATUS_USAGE, "fog:9: the severity must be 1 to 5");
+    dataset_refused("cifar10c:x:all:1", STATUS_USAGE, "each file holds a single kind of corruption, not 'all:1'");
     dataset_refused("idx:one", STATUS_USAGE, "idx:IMAGES,LABELS");
     dataset_refused("sample:../x", STATUS_USAGE, "sample:NAME");
     dataset_refused("stl10:x:tests", STATUS_USAGE, "stl10:DIR:train|test|unlabeled");
@@ -119,8 +119,8 @@ static void test_idx(void **state) {
     write_labels(labels, (uint8_t[]){4, 10}, 2);
     dataset_refused(spec, STATUS_BAD_INPUT, "3 images, but 2 labels in");
     dataset_refused(text_of("idx:%s,%s", labels, labels), STATUS_BAD_INPUT,
-                    "images are rank 3 or 4 of U8, these are rank 1");
-    dataset_refused(text_of("idx:%s,%s", images, images), STATUS_BAD_INPUT, "labels are integers of rank 1");
+                    "images must have rank 3 or 4 and type U8, not rank 1 and type");
+    dataset_refused(text_of("idx:%s,%s", images, images), STATUS_BAD_INPUT, "labels must be integers of rank 1");
     write_images(images, 0, false);
     write_labels(labels, NULL, 0);
     dataset_refused(spec, STATUS_BAD_INPUT, "no images");
@@ -139,7 +139,7 @@ static void test_wide_labels(void **state) {
                  {0x09, {0xff, 7}, 2, "label -1 of image 0"},
                  {0x0B, {0, 7, 0xff, 0xfe}, 4, "label -2 of image 1"},
                  {0x0C, {0, 1, 0, 0, 0, 0, 0, 7}, 8, "label 65536 of image 0"},
-                 {0x0D, {0}, 8, "labels are integers"}};
+                 {0x0D, {0}, 8, "labels must be integers of rank 1"}};
     const char *images = scratch_path("wide-images"), *labels = scratch_path("wide-labels");
     const char *spec = text_of("idx:%s,%s", images, labels);
     write_images(images, 2, false);
@@ -165,7 +165,7 @@ static void test_cifar_folders(void **state) {
     (void)state;
     const char *folder = folder_given("a:b"); /* a folder's name may hold colons */
     dataset_refused(text_of("cifar10:%s:train", folder), STATUS_BAD_INPUT,
-                    "no data_batch_1.bin to data_batch_5.bin in it, nor");
+                    "has no data_batch_1.bin to data_batch_5.bin, nor");
     dataset_refused(text_of("cifar10:%s:test", folder), STATUS_BAD_INPUT, "no test_batch.bin");
     dataset_refused(text_of("cifar100:%s:test", folder), STATUS_BAD_INPUT, "no test.bin");
     write_batch(text_of("%s/data_batch_4.bin", folder), 2, false, 7);
@@ -204,11 +204,11 @@ static void test_cifar_batches(void **state) {
     const char *spec = text_of("cifar10:%s:train", above);
     folder_given("cifar/.hidden");
     folder_given("cifar/other");
-    dataset_refused(spec, STATUS_BAD_INPUT, "cifar: no data_batch_1.bin to data_batch_5.bin in it, nor");
+    dataset_refused(spec, STATUS_BAD_INPUT, "cifar: has no data_batch_1.bin to data_batch_5.bin, nor");
     for (unsigned i = 1; i <= 5; i++)
         if (i != 3) write_batch(text_of("%s/data_batch_%u.bin", folder, i), 2, false, i);
     dataset_refused(spec, STATUS_BAD_INPUT,
-                    "cifar/cifar-10-batches-bin: data_batch_3.bin is missing (--partial takes the others)");
+                    "cifar/cifar-10-batches-bin: data_batch_3.bin is missing (--partial uses the others)");
     Dataset *dataset = dataset_given(spec, 4);
     assert_int_equal(dataset->labels[3], 3);
     assert_string_equal(dataset->title, "CIFAR-10 train, 4 images");
@@ -230,7 +230,7 @@ static void test_cifar_batches(void **state) {
     dataset_free(dataset);
     assert_true(write_bytes(scratch_path("cifar/other/cifar-10-python.tar.gz"), "x", 1));
     dataset_refused(text_of("cifar10:%s:test", scratch_path("cifar/other")), STATUS_BAD_INPUT,
-                    "unpack first: tar xf cifar-10-python.tar.gz");
+                    "unpack it first: tar xf cifar-10-python.tar.gz");
 }
 
 /* "~" where a path begins, and nowhere else. */
@@ -384,7 +384,7 @@ static void test_fashion_folders(void **state) {
     if (access(FASHION, R_OK) != 0)
         dataset_refused("fashion-mnist:train", STATUS_BAD_INPUT, "install dataset-fashion-mnist");
     write_labels(text_of("%s/t10k-labels-idx1-ubyte", folder), (uint8_t[]){1, 10}, 2);
-    dataset_refused("fashion-mnist:test", STATUS_BAD_INPUT, "label 10, Fashion-MNIST's end at 9");
+    dataset_refused("fashion-mnist:test", STATUS_BAD_INPUT, "label 10; Fashion-MNIST's labels are 0 to 9");
     unsetenv("WEFT_DATA");
 }
 
@@ -393,7 +393,7 @@ static void test_samples(void **state) {
     Str path = {0};
     assert_false(sample_path("no-such-file", &path));
     assert_string_equal(str_text(&path), "");
-    dataset_refused("sample:nothing", STATUS_BAD_INPUT, "looked for nothing-images-idx3-ubyte.gz in");
+    dataset_refused("sample:nothing", STATUS_BAD_INPUT, "nothing-images-idx3-ubyte.gz is not in");
     assert_true(sample_path("README.md", &path)); /* in the source tree, above this test */
     assert_int_equal(access(str_text(&path), R_OK), 0);
     str_done(&path);
@@ -460,7 +460,7 @@ static void test_noise(void **state) {
     dataset_refused("noise:7:1025x2x2", STATUS_USAGE, "the number of channels must be 1 to 1024");
     dataset_refused("noise:7:1x4097x2", STATUS_USAGE, "the height must be 1 to 4096");
     dataset_refused("noise:7:1x2x0", STATUS_USAGE, "the width must be 1 to 4096");
-    dataset_refused("noise:7:1024x129x128", STATUS_USAGE, "16908288 values an image, at most 16777216");
+    dataset_refused("noise:7:1024x129x128", STATUS_USAGE, "16908288 values per image; at most 16777216 are possible");
 }
 
 static void test_faults(void **state) {

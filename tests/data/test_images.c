@@ -210,14 +210,16 @@ static void test_sizes(void **state) {
     }
     static const struct {
         const char *options, *reason;
-    } bad[] = {{"resize=", "resize= is neither N nor WxH"},
-               {"resize=8x", "resize=8x is neither N nor WxH"},
-               {"crop=0", "crop=0: width and height must be 1"},
-               {"resize=5000", "must be 1 to 4096"},
-               {"resize=8,crop=-1", "crop=-1 is neither"},
-               {"resize=8,colour", "'colour' is no option; there are resize=N"},
+    } bad[] = {
+        {"resize=", "resize= is neither N nor WxH"},
+        {"resize=8x", "resize=8x is neither N nor WxH"},
+        {"crop=0", "crop=0: width and height must be 1"},
+        {"resize=5000", "must be 1 to 4096"},
+        {"resize=8,crop=-1", "crop=-1 is neither"},
+        {"resize=8,colour",
+         "images: unknown option 'colour'; one of: resize=N, resize=WxH, crop=N, crop=WxH, skip-broken, classes=FILE"},
 
-               {"classes=", "classes= needs a file"}};
+        {"classes=", "classes= needs a file"}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         dataset_refused(text_of("%s:%s", spec_of("sizes"), bad[i].options), STATUS_USAGE, bad[i].reason);
 }
@@ -303,7 +305,8 @@ static void test_parts(void **state) {
     copy("rgb8.png", "parts/train/a/1.png");
     copy("rgb8.png", "parts/train/b/1.png");
     copy("grey8.png", "parts/val/a/1.png");
-    dataset_refused(spec_of("parts"), STATUS_BAD_INPUT, "parts: holds train, val, which are no classes: images:");
+    dataset_refused(spec_of("parts"), STATUS_BAD_INPUT,
+                    "parts: holds train, val, which are not classes; choose one with images:");
     dataset_refused(text_of("%s:test", spec_of("parts")), STATUS_BAD_INPUT, "parts/test: No such file");
     Dataset *dataset = dataset_given(text_of("%s:train", spec_of("parts")), 0);
     assert_int_equal(dataset->count, 2);
@@ -379,16 +382,16 @@ static void test_bad_class_lists(void **state) {
     (void)state;
     static const struct {
         const char *text, *reason;
-    } cases[] = {{"", "list: no classes in it"},
-                 {"\n\n", "list: no classes in it"},
+    } cases[] = {{"", "list: it has no classes"},
+                 {"\n\n", "list: it has no classes"},
                  {"a b\n\nn00000001\n", "line 2 is empty"},
-                 {"a b\na b\n", "'a b' stands twice in it"},
+                 {"a b\na b\n", "'a b' appears twice"},
                  {"a b\nn00000001\n", "n00000002: "},
-                 {"[\"a b\", 3]", "entry 1 is no text"},
+                 {"[\"a b\", 3]", "entry 1 is not text"},
                  {"[\"a b\"", "JSON, line 1"},
                  {"{\"a b\": -1}", "'a b': neither FOLDER: NUMBER"},
-                 {"{\"a b\": 65536}", "class 65536 of 'a b' is not below 65536"},
-                 {"{\"99999999999999999999999\": \"a b\"}", "is not below 65536"},
+                 {"{\"a b\": 65536}", "class 65536 of 'a b' must be below 65536"},
+                 {"{\"99999999999999999999999\": \"a b\"}", "must be below 65536"},
                  {"{\"a b\": {}}", "'a b': neither"},
                  {"{\"x\": \"a b\"}", "'x': neither"},
                  {"{\"0\": []}", "'0': neither"},
@@ -403,7 +406,7 @@ static void test_bad_class_lists(void **state) {
     dataset_refused(text_of("%s:classes=/nowhere", spec_of("listed")), STATUS_BAD_INPUT, "/nowhere: No such file");
     write_list("a");
     dataset_refused(text_of("%s:classes=%s", spec_of("listed/a b"), scratch_path("list")), STATUS_USAGE,
-                    "images without folders have no classes");
+                    "images without class folders have no classes");
 }
 
 /* ---- broken files ------------------------------------------------------------------------------------------------ */
@@ -423,12 +426,12 @@ static void test_broken(void **state) {
     const struct {
         size_t length;
         const char *reason;
-    } cuts[] = {{length / 2, "cut off"}, {20, ""}, {4, ""}, {0, "empty"}};
+    } cuts[] = {{length / 2, "truncated"}, {20, ""}, {4, ""}, {0, "empty"}};
     for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++) {
         assert_true(write_bytes(scratch_path("broken/a/1.png"), bytes, cuts[i].length));
         dataset_refused(spec_of("broken"), STATUS_BAD_INPUT, "broken/a/1.png: ");
         dataset_refused(spec_of("broken"), STATUS_BAD_INPUT, cuts[i].reason);
-        dataset_refused(spec_of("broken"), STATUS_BAD_INPUT, "(--skip-broken leaves such files out)");
+        dataset_refused(spec_of("broken"), STATUS_BAD_INPUT, "(--skip-broken skips such files)");
         Dataset *dataset = dataset_given(text_of("%s:skip-broken", spec_of("broken")), 0);
         assert_string_equal(dataset->title, "broken (1 broken file left out: a/1.png), 5 images");
         static const char *const names[] = {"rgb8.png", "rgb8.png", "palette8.png", "palette8.png", "palette8.png"};
@@ -461,22 +464,22 @@ static void test_broken(void **state) {
 static void test_refused(void **state) {
     (void)state;
     folder_given("r");
-    dataset_refused(spec_of("r"), STATUS_BAD_INPUT, "r: no PNG or JPEG files and no folders of them in it");
+    dataset_refused(spec_of("r"), STATUS_BAD_INPUT, "r: no PNG or JPEG files and no subfolders with such files");
     dataset_refused(spec_of("r/nowhere"), STATUS_BAD_INPUT, "r/nowhere: No such file or directory");
     folder_given("r/a");
     folder_given("r/b");
-    dataset_refused(spec_of("r"), STATUS_BAD_INPUT, "r: no PNG or JPEG files in the folders in it");
+    dataset_refused(spec_of("r"), STATUS_BAD_INPUT, "r: no PNG or JPEG files in its subfolders");
     copy("rgb8.png", "r/b/1.png");
     copy("420.jpg", "r/a/1.jpg");
     dataset_refused(spec_of("r"), STATUS_BAD_INPUT, "r/b/1.png: 13 x 9 pixels, but 37 x 21 in ");
     dataset_free(dataset_given(text_of("%s:8x8", spec_of("r")), 0));
     copy("rgb8.png", "r/c.png");
     dataset_refused(spec_of("r"), STATUS_BAD_INPUT,
-                    "r/c.png: an image beside the folders of the classes; which class is it?");
+                    "r/c.png: the image is beside the class folders, so its class is unknown");
     assert_int_equal(unlink(scratch_path("r/c.png")), 0);
     dataset_refused(spec_of("r/a/1.jpg"), STATUS_BAD_INPUT, "1.jpg: Not a directory");
     assert_int_equal(symlink("..", scratch_path("r/b/loop")), 0);
-    dataset_refused(spec_of("r"), STATUS_BAD_INPUT, "r/b/loop: links back to a folder above it");
+    dataset_refused(spec_of("r"), STATUS_BAD_INPUT, "r/b/loop: it links back to a parent folder");
     assert_int_equal(unlink(scratch_path("r/b/loop")), 0);
     assert_int_equal(symlink("nowhere", scratch_path("r/b/2.png")), 0);
     dataset_refused(text_of("%s:8x8", spec_of("r")), STATUS_BAD_INPUT, "r/b/2.png: No such file");

@@ -65,16 +65,16 @@ static void test_arrays_are_found(void **state) {
 
 static void test_refused(void **state) {
     (void)state;
-    dataset_refused(NPZ "keras.npz", STATUS_BAD_INPUT, "keras.npz: holds train, test: npz:FILE:PART takes one");
+    dataset_refused(NPZ "keras.npz", STATUS_BAD_INPUT, "keras.npz: holds train, test; choose one with npz:FILE:PART");
     dataset_refused(NPZ "keras.npz:val", STATUS_BAD_INPUT,
-                    "which arrays are images and labels of val? It has x_train, y_train, x_test, y_test");
-    dataset_refused(NPZ "unknown.npz", STATUS_BAD_INPUT, "which arrays are images and labels? It has a, b, c");
+                    "cannot tell images and labels of val among x_train, y_train, x_test, y_test");
+    dataset_refused(NPZ "unknown.npz", STATUS_BAD_INPUT, "cannot tell images and labels among a, b, c");
     dataset_refused(NPZ "unknown.npz:a,d", STATUS_BAD_INPUT, "unknown.npz: no array 'd'");
     dataset_refused(NPZ "unknown.npz:c,a", STATUS_BAD_INPUT, "shape (3) of I64: images are");
-    dataset_refused(NPZ "unknown.npz:a,b", STATUS_BAD_INPUT, "labels are integers of rank 1, these are rank 3");
+    dataset_refused(NPZ "unknown.npz:a,b", STATUS_BAD_INPUT, "labels must be integers of rank 1, not rank 3 and type");
     dataset_refused(NPZ "keras.npz:x_test,y_train", STATUS_BAD_INPUT, "x_test: 3 images, but 2 labels in y_train");
     dataset_refused(NPZ "nothing.npz", STATUS_BAD_INPUT, "nothing.npz: No such file");
-    dataset_refused("npz:tests/fixtures/v1.npy", STATUS_BAD_INPUT, "v1.npy: npy, no npz");
+    dataset_refused("npz:tests/fixtures/v1.npy", STATUS_BAD_INPUT, "v1.npy: npy, not an npz file");
     mem_set_budget(50);
     dataset_refused(NPZ "keras.npz:test", STATUS_LIMIT, "limit 50 bytes");
     mem_set_budget(0);
@@ -102,11 +102,11 @@ static void test_numbers(void **state) {
         {{1, 1, 0, 0}, {255, 255}, NULL},
         {{0.00195, 0.00197, 0.998, 0.999}, {0, 1, 254, 255}, NULL}, /* halves lie at 1/510 and 509/510 */
         {{0, 255, 2, 17}, {0, 255, 2, 17}, NULL},
-        {{0, 1.5, 0, 0}, {0}, "values of F64 from 0 to 1.5: images are bytes, or floats on [0, 1]"},
-        {{0, 256, 0, 0}, {0}, "values of F64 from 0 to 256"},
-        {{-0.5, 1, 0, 0}, {0}, "values of F64 from -0.5 to 1: images are bytes, or floats on [0, 1]; normalised"},
-        {{0, (double)NAN, 0, 0}, {0}, "a value is no finite number"},
-        {{0, (double)INFINITY, 0, 0}, {0}, "a value is no finite number"}};
+        {{0, 1.5, 0, 0}, {0}, "F64 values from 0 to 1.5; images are bytes, or floats in [0, 1]"},
+        {{0, 256, 0, 0}, {0}, "F64 values from 0 to 256; images are bytes, or floats in [0, 1]"},
+        {{-0.5, 1, 0, 0}, {0}, "F64 values from -0.5 to 1; images are bytes, or floats in [0, 1], not normalised"},
+        {{0, (double)NAN, 0, 0}, {0}, "a value is not a finite number; images are bytes, or floats in [0, 1]"},
+        {{0, (double)INFINITY, 0, 0}, {0}, "a value is not a finite number; images are bytes, or floats in [0, 1]"}};
     put("labels.npy", "|u1", "1,", "\3", 1);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const char *spec = text_of("npy:%s,%s", scratch_path("images.npy"), scratch_path("labels.npy"));
@@ -129,7 +129,8 @@ static void test_numbers(void **state) {
     assert_memory_equal(dataset->pixels, ((uint8_t[]){0, 255, 1, 7}), 4);
     dataset_free(dataset);
     put("images.npy", "<i2", "1, 2, 2", (int16_t[]){0, 255, -1, 7}, 8);
-    dataset_refused(spec, STATUS_BAD_INPUT, "images.npy: values of I16 from -1 to 255");
+    dataset_refused(spec, STATUS_BAD_INPUT,
+                    "images.npy: I16 values from -1 to 255; images are bytes, or floats in [0, 1]");
     put("images.npy", "<c8", "1, 2, 1", (float[]){0, 1, 0, 1}, 16);
     dataset_refused(spec, STATUS_BAD_INPUT, "C64 values cannot be used as numbers");
 }

@@ -65,7 +65,7 @@ static void test_refusals(void **state) {
     Bytes bytes = {0};
     refuse(&bytes, false, "empty");
     batch(&bytes, true, 2);
-    refuse(&bytes, false, "not a multiple of CIFAR-10's records of 3073, but of those of CIFAR-100");
+    refuse(&bytes, false, "bytes are not a multiple of CIFAR-10's record size 3073, but of that of CIFAR-100");
     bytes.data[3074] = 20;
     refuse(&bytes, true, "record 1 has coarse label 20");
     bytes.data[3074] = 19;
@@ -74,7 +74,7 @@ static void test_refusals(void **state) {
     bytes_done(&bytes);
 
     batch(&bytes, false, 2);
-    refuse(&bytes, true, "but of those of CIFAR-10");
+    refuse(&bytes, true, "but of that of CIFAR-10");
     for (size_t length = 0; length < bytes.length; length++)
         if (length != 3073) refuse(&(Bytes){bytes.data, length}, false, length ? "not a multiple" : "empty");
     bytes.data[3073] = 10;

@@ -106,14 +106,14 @@ static void test_made(void **state) {
 static void test_refusals(void **state) {
     (void)state;
     refuse_made((CifarPickle){.labels = 2}, "3 images, but 2 labels");
-    refuse_made((CifarPickle){.label_0 = 10}, "record 0 has label 10, CIFAR-10's end at 9");
+    refuse_made((CifarPickle){.label_0 = 10}, "record 0 has label 10; CIFAR-10's highest is 9");
     refuse_made((CifarPickle){.label_0 = -1}, "record 0 has label -1");
-    refuse_made((CifarPickle){.label_0 = 100, .fine = true}, "record 0 has fine label 100, CIFAR-100's end at 99");
+    refuse_made((CifarPickle){.label_0 = 100, .fine = true}, "record 0 has fine label 100; CIFAR-100's highest is 99");
     refuse_made((CifarPickle){.labels_as = "'labels"}, "labels is not a list");
     refuse_made((CifarPickle){.labels_as = "] ( N N N e"}, "label 0 is not an integer");
     refuse_made((CifarPickle){.labels_as = "] ( 1 2 T e"}, "label 2 is not an integer");
-    refuse_made((CifarPickle){.dtype = "f8"}, "data has dtype f8, u1 is read");
-    refuse_made((CifarPickle){.dtype = "O8"}, "data has no dtype of numbers");
+    refuse_made((CifarPickle){.dtype = "f8"}, "data has dtype f8; only u1 is supported");
+    refuse_made((CifarPickle){.dtype = "O8"}, "data does not have a numeric dtype");
     refuse_made((CifarPickle){.dtype = "i1"}, "data has dtype i1");
     refuse_made((CifarPickle){.columns = true}, "data is in column order");
     refuse_made((CifarPickle){.shape = "( 3 3071 t"}, "data's shape is not (images, 3072)");

@@ -260,7 +260,7 @@ static void dangerous_names(void **state) {
         "@copyreg._reconstructor ( @os.system t R .",
     };
     for (size_t i = 0; i < sizeof programs / sizeof *programs; i++)
-        refused(programs[i], STATUS_BAD_INPUT, "file may be malicious, nothing was run");
+        refused(programs[i], STATUS_BAD_INPUT, "is not a tensor type; the file may be malicious; nothing was executed");
 }
 
 static void integers(void **state) {
@@ -286,7 +286,7 @@ static void integers(void **state) {
     }
     refused("#8b #ff #ff #ff #ff .", STATUS_BAD_INPUT, "integer of negative length");
     refused("#8b #ff #ff #ff #7f .", STATUS_BAD_INPUT, "2147483647 bytes needed");
-    refused("#49 #78 #0a .", STATUS_BAD_INPUT, "an integer's text is not one");
+    refused("#49 #78 #0a .", STATUS_BAD_INPUT, "the text of an integer is not an integer");
     refused("#30 .", STATUS_BAD_INPUT, "stack underflow");
     refused("N #31 .", STATUS_BAD_INPUT, "finds no MARK");
 }

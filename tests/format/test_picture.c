@@ -160,8 +160,8 @@ static void test_what_it_is_not(void **state) {
                  {"RIFF....WEBP", "a WebP image", 12},
                  {"II*", "a TIFF image", 3},
                  {"version https://git-lfs", "a git-LFS pointer", 23},
-                 {"\x89PNG\r\n\x1a\n", "PNG: the file is cut off", 8},
-                 {"\xff\xd8\xff", "JPEG: the file is cut off", 3},
+                 {"\x89PNG\r\n\x1a\n", "PNG: the file is truncated", 8},
+                 {"\xff\xd8\xff", "JPEG: the file is truncated", 3},
                  {"\xff\xd8\xff\xd9", "JPEG: JPEG datastream contains no image", 4}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         Bytes bytes = {0};
@@ -196,15 +196,16 @@ static void test_sizes(void **state) {
         uint32_t width, height;
         Status status;
         const char *reason;
-    } cases[] = {{0, 9, STATUS_BAD_INPUT, "PNG of 0 x 9 pixels"},
-                 {13, 0, STATUS_BAD_INPUT, "PNG of 13 x 0 pixels"},
-                 {0x7fffffff, 0x7fffffff, STATUS_LIMIT, "PNG of 2147483647 x 2147483647 pixels, at most 16384 a side"},
-                 {0xffffffff, 9, STATUS_LIMIT, "at most 16384 a side"},
-                 {13, 16385, STATUS_LIMIT, "at most 16384 a side"},
-                 {16384, 16384, STATUS_BAD_INPUT, "PNG of 16384 x 16384 pixels, more than 469 bytes can hold"},
-                 {13, 8, STATUS_OK, ""},
-                 {13, 10, STATUS_BAD_INPUT, "PNG: Not enough image data"},
-                 {14, 9, STATUS_BAD_INPUT, "PNG: "}};
+    } cases[] = {
+        {0, 9, STATUS_BAD_INPUT, "PNG of 0 x 9 pixels"},
+        {13, 0, STATUS_BAD_INPUT, "PNG of 13 x 0 pixels"},
+        {0x7fffffff, 0x7fffffff, STATUS_LIMIT, "PNG of 2147483647 x 2147483647 pixels; at most 16384 per side"},
+        {0xffffffff, 9, STATUS_LIMIT, "pixels; at most 16384 per side"},
+        {13, 16385, STATUS_LIMIT, "pixels; at most 16384 per side"},
+        {16384, 16384, STATUS_BAD_INPUT, "PNG of 16384 x 16384 pixels, which do not fit into 469 bytes"},
+        {13, 8, STATUS_OK, ""},
+        {13, 10, STATUS_BAD_INPUT, "PNG: Not enough image data"},
+        {14, 9, STATUS_BAD_INPUT, "PNG: "}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         Bytes png = png_of_size(cases[i].width, cases[i].height);
         Picture picture = {0};
@@ -218,7 +219,7 @@ static void test_sizes(void **state) {
     Bytes png = fixture("rgb8.png");
     memcpy(png.data + 12, "IDAT", 4);
     mend_chunk(&png, 8);
-    refuse(&png, STATUS_BAD_INPUT, "PNG: does not begin with its header");
+    refuse(&png, STATUS_BAD_INPUT, "PNG: does not begin with a header");
     bytes_done(&png);
     png = fixture("rgb8.png");
     mem_set_budget(13 * 9 * 3 - 1);
@@ -245,13 +246,23 @@ static void test_jpeg_frames(void **state) {
         Status status;
         const char *reason;
     } cases[] = {
-        {"420.jpg", 5, {0xff, 0xdc, 0xff, 0xdc}, 4, STATUS_LIMIT, "JPEG of 65500 x 65500 pixels, at most 16384"},
-        {"420.jpg", 5, {0x40, 0, 0x40, 0}, 4, STATUS_BAD_INPUT, "16384 x 16384 pixels, more than 1044 bytes can"},
+        {"420.jpg",
+         5,
+         {0xff, 0xdc, 0xff, 0xdc},
+         4,
+         STATUS_LIMIT,
+         "JPEG of 65500 x 65500 pixels; at most 16384 per side"},
+        {"420.jpg",
+         5,
+         {0x40, 0, 0x40, 0},
+         4,
+         STATUS_BAD_INPUT,
+         "JPEG of 16384 x 16384 pixels, which do not fit into 1044 bytes"},
         {"420.jpg", 5, {0, 0, 0, 37}, 4, STATUS_BAD_INPUT, "JPEG: "},
         {"420.jpg", 5, {0, 200, 0, 37}, 4, STATUS_BAD_INPUT, "JPEG: "},
         {"420.jpg", 4, {12}, 1, STATUS_BAD_INPUT, "JPEG: Unsupported JPEG data precision 12"},
         {"420.jpg", 1, {0xc9}, 1, STATUS_BAD_INPUT, "JPEG: "},
-        {"progressive.jpg", 5, {0x40, 0, 0x40, 0}, 4, STATUS_BAD_INPUT, "more than 964 bytes can hold"}};
+        {"progressive.jpg", 5, {0x40, 0, 0x40, 0}, 4, STATUS_BAD_INPUT, "pixels, which do not fit into 964 bytes"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         Bytes jpeg = fixture(cases[i].name);
         memcpy(frame_of(&jpeg) + cases[i].at, cases[i].value, cases[i].count);

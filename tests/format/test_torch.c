@@ -176,9 +176,9 @@ static void trained_state(void **state) {
         assert_int_equal(checkpoint_note_count(net), 2);
         assert_string_equal(checkpoint_note(net, 0),
                             "the state dict is \"state_dict\": 2 of the file's 4 tensors; --key "
-                            "chooses \"optimizer.state\" (2 tensors, 8 elements)");
+                            "selects \"optimizer.state\" (2 tensors, 8 elements)");
         assert_string_equal(checkpoint_note(net, 1),
-                            "left out, not being tensors or plain values: \"device\" (torch.device)");
+                            "left out, because they are neither tensors nor plain values: \"device\" (torch.device)");
         checkpoint_close(net);
     }
 }
@@ -227,10 +227,10 @@ static void choices(void **state) {
     (void)state;
     check_choice(PAIR ".", "w b", NULL);
     check_choice("} 'net " ONE "s 'ema " PAIR "s .", "v",
-                 "the state dict is \"net\": 1 of the file's 3 tensors; --key chooses \"ema\" (2 tensors, 8 elements)");
+                 "the state dict is \"net\": 1 of the file's 3 tensors; --key selects \"ema\" (2 tensors, 8 elements)");
     check_choice(
         "} 'ema " PAIR "s 'model " ONE "s .", "v",
-        "the state dict is \"model\": 1 of the file's 3 tensors; --key chooses \"ema\" (2 tensors, 8 elements)");
+        "the state dict is \"model\": 1 of the file's 3 tensors; --key selects \"ema\" (2 tensors, 8 elements)");
     check_choice("} 'model N s 'params " PAIR "s .", "w b", "the state dict is \"params\"");
     check_choice("} 'x } 'y ] " PAIR "a s s 'z " ONE "s .", "x.y.0.w x.y.0.b z.v", NULL);
     check_choice("} 'model } 'encoder " ONE "s 'head " PAIR "s s .", "encoder.v head.w head.b",
@@ -238,7 +238,7 @@ static void choices(void **state) {
     check_choice("} 'a " GOOD "s 'optimizer } 'state } 0 } 'momentum_buffer " GOOD "s s s s .",
                  "a optimizer.state.0.momentum_buffer", NULL);
     check_choice("} 'a.w " GOOD "s 'optimizer } 'state } 0 } 'momentum_buffer " GOOD "s s s s .", "a.w",
-                 "left out: \"optimizer\", 1 tensor of training (--key chooses it)");
+                 "left out: \"optimizer\", 1 tensor for training (--key selects it)");
     check_choice("@torch._utils._rebuild_parameter ( " GOOD "T N t R .", "tensor", NULL);
     check_choice("( " GOOD ONE "t .", "0 1.v", NULL);
 }

@@ -223,7 +223,7 @@ static void prefixes_by_hand(void **state) {
         } else {
             assert_null(network);
             assert_int_equal(err.status, STATUS_USAGE);
-            assert_non_null(strstr(err.text, "--prefix 'nothing': no tensor's name begins so"));
+            assert_non_null(strstr(err.text, "--prefix 'nothing': no tensor name begins with it"));
         }
         network_free(network);
     }
@@ -251,7 +251,7 @@ static void several_networks(void **state) {
     assert_non_null(network);
     check_sample(network);
     assert_non_null(note_with(network, "names began with \"student.\""));
-    assert_non_null(note_with(network, "more networks in the file (--prefix chooses): a_teacher."));
+    assert_non_null(note_with(network, "several networks (select one with --prefix): a_teacher."));
     network_free(network);
     network_free(sample);
 }
@@ -343,9 +343,9 @@ static void own_files(void **state) {
     if (!network) fail_msg("%s", err.text);
     assert_non_null(network->graph);
     assert_string_equal(network->architecture, "mine, 100%");
-    assert_non_null(note_with(network, "no part of the network: the other head (aux)"));
+    assert_non_null(note_with(network, "not part of the network: the other head (aux)"));
     assert_non_null(
-        note_with(network, "no pools; input 3x8x8; --arch mine:a|b|half|must chooses otherwise (help architectures)"));
+        note_with(network, "no pools; input 3x8x8; --arch mine:a|b|half|must selects another (help architectures)"));
     assert_int_equal(network->layer_count, 3);
     assert_int_equal(network->layers[1].stage, 1);
     assert_int_equal(network->layers[1].block, 1);

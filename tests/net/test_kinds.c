@@ -188,7 +188,7 @@ static void folded(void **state) {
     assert_null(tensor_of(network, "sn_new.parametrizations.weight.0._u"));
     assert_non_null(strstr(note_with(network, "Weight norm"), "'wn_second.weight' (norms along axis 1)"));
     assert_non_null(strstr(note_with(network, "Pruning"), "'wn_pruned.weight_v' (54 of 135 weights are 0)"));
-    note_with(network, "parametrisations are not known");
+    note_with(network, "These parametrisations are unknown; the effective weights are not in the file");
     assert_non_null(strstr(note_with(network, "LoRA"), "'adapted.lora_A.default.weight' (rank 2)"));
     checkpoint_close(wanted);
     network_free(network);

@@ -158,9 +158,9 @@ static void refuses_bad_settings(void **state) {
     Network *network = handmade_network(mixed, MIXED, 1);
     const bool none[MIXED] = {false}, linear[MIXED] = {true, false, true, false};
     PredictorConfig config = small_config();
-    check_refused(network, none, &config, "none is chosen");
-    check_refused(network, NULL, &config, "--layers chooses");
-    check_refused(network, linear, &config, "c is no two-dimensional convolution");
+    check_refused(network, none, &config, "none is selected");
+    check_refused(network, NULL, &config, "the architecture names none (select layers with --layers)");
+    check_refused(network, linear, &config, "c is not a two-dimensional convolution");
     config.levels = 0;
     check_refused(network, mixed_chosen, &config, "levels 0");
     config = small_config();
@@ -176,7 +176,7 @@ static void refuses_bad_settings(void **state) {
     config.linear = 1;
     check_refused(network, mixed_chosen, &config, "1 linear layers");
     config.linear = MLP_LAYERS_MAX + 1;
-    check_refused(network, mixed_chosen, &config, "linear layers are not within");
+    check_refused(network, mixed_chosen, &config, "linear layers are not from 2 to");
     network_free(network);
 }
 
@@ -330,7 +330,7 @@ static void knows_its_source(void **state) {
     assert_true(predictor_fingerprint(kept, p->layers, p->layer_count, fingerprint, &err));
     assert_string_equal(fingerprint, p->fingerprint);
     assert_true(predictor_attach(p, other, &err));
-    assert_non_null(strstr(note_of(p, "source"), "not those"));
+    assert_non_null(strstr(note_of(p, "source"), "differ from those"));
     assert_string_equal(fingerprint, p->fingerprint);
     assert_true(predictor_attach(p, kept, &err));
     assert_null(note_of(p, "source"));

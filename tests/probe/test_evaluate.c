@@ -196,14 +196,14 @@ static void test_mismatch(void **state) {
     Tiny tiny;
     tiny_init(&tiny, 12, zero, zero);
     images_init(&images, 13);
-    refuse(&tiny.network, &images.dataset, STATUS_USAGE, "the network tells 12 classes apart, idx:a,b has 13");
+    refuse(&tiny.network, &images.dataset, STATUS_USAGE, "the network has 12 classes, idx:a,b has 13");
     images_init(&images, 10); /* a guess from the labels: fits */
     Evaluation evaluation = evaluate(&tiny.network, &images.dataset, NULL);
     evaluation_done(&evaluation);
     images.dataset.class_names = names; /* ten, and known to be ten */
-    refuse(&tiny.network, &images.dataset, STATUS_USAGE, "12 classes apart, idx:a,b has 10");
+    refuse(&tiny.network, &images.dataset, STATUS_USAGE, "the network has 12 classes, idx:a,b has 10");
     images.dataset.channels = 3;
-    refuse(&tiny.network, &images.dataset, STATUS_USAGE, "the network takes 1 input channel, idx:a,b has 3");
+    refuse(&tiny.network, &images.dataset, STATUS_USAGE, "the network takes 1 input channel, but idx:a,b has 3");
     images.dataset = (Dataset){.spec = (char *)(uintptr_t) "noise:9", .count = 9, .channels = 1, .noise = true};
     refuse(&tiny.network, &images.dataset, STATUS_USAGE, "'noise:9' has no labels to measure against");
     tiny.network.graph = NULL;

@@ -54,7 +54,7 @@ static const struct {
     {"layer2.0.conv1.weight", FIRST, INFINITY, "layer2.0.conv1 (weight: 1 of 4608 values is infinite)", 0},
     {"layer2.0.conv1.weight", FIRST, -INFINITY, "layer2.0.conv1 (weight: 1 of 4608 values is infinite)", 0},
     {"bn1.running_var", FIRST, NAN, "bn1 (running variance: 1 of 16 values is NaN)", 0},
-    {"bn1.running_var", FIRST, -1, "bn1 (running variance: -1 in channel 0, 1 of 16 not above 0)", 0},
+    {"bn1.running_var", FIRST, -1, "bn1 (running variance: -1 in channel 0; 1 of 16 are not above 0)", 0},
     {"bn1.running_mean", FIRST, NAN, "bn1 (running mean: 1 of 16 values is NaN)", 0},
     {"layer3.0.bn2.bias", FIRST, NAN, "layer3.0.bn2 (bias: 1 of 64 values is NaN)", 0},
     {"linear.bias", FIRST, NAN, "linear (bias: 1 of 10 values is NaN)", 0},
@@ -99,7 +99,7 @@ static void overflow(void **state) {
         Network *network = sample();
         char name[64], cause[160];
         snprintf(name, sizeof name, "%s.weight", layers[i]);
-        snprintf(cause, sizeof cause, "%s (values beyond float32, though its parameters are finite)", layers[i]);
+        snprintf(cause, sizeof cause, "%s (values exceed float32, although its parameters are finite)", layers[i]);
         change(network, name, ALL, FLT_MAX / 4); /* even the smallest map overflows */
         if (!evaluate_run(network, data, NULL, &evaluation, NULL, &err)) fail_msg("%s", err.text);
         assert_int_equal(evaluation.no_logits, IMAGES);
@@ -128,9 +128,8 @@ static void some_images(void **state) {
     Table *table = evaluate_class_table(&evaluation, &dataset, &err);
     assert_true(isnan(table_number(table, "accuracy", 0)));
     assert_true(table_number(table, "accuracy", 1) == 100);
-    static const char note[] =
-        "1 of 7 images have none (NaN or infinite), so there is no accuracy; the first layer that "
-        "makes them: conv1 (weight: 1 of 9 values is NaN)";
+    static const char note[] = "1 of 7 images have none (NaN or infinite), so accuracy is undefined; first layer with "
+                               "such values: conv1 (weight: 1 of 9 values is NaN)";
     assert_string_equal(table_get_note(table, "no_logits"), note);
     table_free(table);
     table = evaluate_table(&evaluation, &err);
@@ -156,7 +155,7 @@ static void attacked_and_corrupted(void **state) {
         evaluation_done(&evaluations[i]);
     }
     assert_non_null(strstr(table_get_note(table, "no_logits"), "20 of 20 images have none"));
-    assert_non_null(strstr(table_get_note(table, "no_logits"), "bn1 (running variance: -1 in channel 0"));
+    assert_non_null(strstr(table_get_note(table, "no_logits"), "bn1 (running variance: -1 in channel 0;"));
     table_free(table);
     CorruptionChoice choice;
     assert_true(corruption_choose("fog", &choice, &err));
@@ -176,7 +175,7 @@ static void attacked_and_corrupted(void **state) {
     bool *all = mem_alloc(network->layer_count, sizeof *all, &err);
     assert_true(layer_select(network, NULL, false, all, &err));
     assert_null(quantise_apply(network, &options, all, "quantise", NULL, &err));
-    assert_non_null(strstr(err.text, "the first layer that makes such: bn1 (running variance: -1 in channel 0"));
+    assert_non_null(strstr(err.text, "the first such layer: bn1 (running variance: -1 in channel 0;"));
     Network *again = recalibrate_apply(network, few, "recalibrate", NULL, &err); /* takes the variance anew */
     assert_non_null(again);
     Evaluation evaluation;

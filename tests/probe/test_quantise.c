@@ -386,28 +386,28 @@ static void hostile_metadata(void **state) {
         {"weft.quantisers", "{}", "not a list"},
         {"weft.quantisers", "[1]", "not a list"},
         {"weft.quantisers", "[{\"after\":\"relu\"}]", "not a list"},
-        {"weft.quantisers", "[{\"after\":\"rel\",\"levels\":\"1 0 8\"}]", "no operation 'rel'"},
+        {"weft.quantisers", "[{\"after\":\"rel\",\"levels\":\"1 0 8\"}]", "operation 'rel' is not where it should be"},
         {"weft.quantisers", "[{\"after\":\"relu\",\"levels\":\"1 0 8\"},{\"after\":\"conv1\",\"levels\":\"1 0 8\"}]",
-         "no operation 'conv1' in its place"},
+         "operation 'conv1' is not where it should be"},
         {"weft.quantisers", "[{\"after\":\"relu\",\"levels\":\"1 0 8\"},{\"after\":\"relu\",\"levels\":\"1 0 8\"}]",
-         "no operation 'relu' in its place"},
-        {"weft.quantisers", "[{\"after\":\"relu\",\"levels\":\"nan 0 8\"}]", "are no levels of 'relu'"},
-        {"weft.quantisers", "[{\"after\":\"relu\",\"levels\":\"0 0 8\"}]", "are no levels"},
-        {"weft.quantisers", "[{\"after\":\"relu\",\"levels\":\"-1 0 8\"}]", "are no levels"},
-        {"weft.quantisers", "[{\"after\":\"relu\",\"levels\":\"1e39 0 8\"}]", "are no levels"},
-        {"weft.quantisers", "[{\"after\":\"relu\",\"levels\":\"1 256 8\"}]", "are no levels"},
-        {"weft.quantisers", "[{\"after\":\"relu\",\"levels\":\"1 16 4\"}]", "are no levels"},
-        {"weft.quantisers", "[{\"after\":\"relu\",\"levels\":\"1 0 9\"}]", "are no levels"},
-        {"weft.quantisers", "[{\"after\":\"relu\",\"levels\":\"1 0 0\"}]", "are no levels"},
-        {"weft.quantisers", "[{\"after\":\"relu\",\"levels\":\"1 0 0.5\"}]", "are no levels"},
-        {"weft.quantisers", "[{\"after\":\"relu\",\"levels\":\"1 0.5 8\"}]", "are no levels"},
-        {"weft.quantisers", "[{\"after\":\"relu\",\"levels\":\"1 0\"}]", "are no levels"},
-        {"weft.quantisers", "[{\"after\":\"relu\",\"levels\":\"1 0 8 8\"}]", "are no levels"},
-        {"weft.quantisers", "[{\"after\":\"relu\",\"levels\":\"\"}]", "are no levels"},
-        {"weft.bits", "[{\"layer\":\"conv2\",\"bits\":\"8\"}]", "no layer 'conv2'"},
-        {"weft.bits", "[{\"layer\":\"conv1\",\"bits\":\"9\"}]", "'9' are no bits of 'conv1'"},
-        {"weft.bits", "[{\"layer\":\"conv1\",\"bits\":\"4294967298\"}]", "are no bits"},
-        {"weft.bits", "[{\"layer\":\"conv1\",\"bits\":\"x\"}]", "are no bits"},
+         "operation 'relu' is not where it should be"},
+        {"weft.quantisers", "[{\"after\":\"relu\",\"levels\":\"nan 0 8\"}]", "are not valid levels of 'relu'"},
+        {"weft.quantisers", "[{\"after\":\"relu\",\"levels\":\"0 0 8\"}]", "are not valid levels of"},
+        {"weft.quantisers", "[{\"after\":\"relu\",\"levels\":\"-1 0 8\"}]", "are not valid levels of"},
+        {"weft.quantisers", "[{\"after\":\"relu\",\"levels\":\"1e39 0 8\"}]", "are not valid levels of"},
+        {"weft.quantisers", "[{\"after\":\"relu\",\"levels\":\"1 256 8\"}]", "are not valid levels of"},
+        {"weft.quantisers", "[{\"after\":\"relu\",\"levels\":\"1 16 4\"}]", "are not valid levels of"},
+        {"weft.quantisers", "[{\"after\":\"relu\",\"levels\":\"1 0 9\"}]", "are not valid levels of"},
+        {"weft.quantisers", "[{\"after\":\"relu\",\"levels\":\"1 0 0\"}]", "are not valid levels of"},
+        {"weft.quantisers", "[{\"after\":\"relu\",\"levels\":\"1 0 0.5\"}]", "are not valid levels of"},
+        {"weft.quantisers", "[{\"after\":\"relu\",\"levels\":\"1 0.5 8\"}]", "are not valid levels of"},
+        {"weft.quantisers", "[{\"after\":\"relu\",\"levels\":\"1 0\"}]", "are not valid levels of"},
+        {"weft.quantisers", "[{\"after\":\"relu\",\"levels\":\"1 0 8 8\"}]", "are not valid levels of"},
+        {"weft.quantisers", "[{\"after\":\"relu\",\"levels\":\"\"}]", "are not valid levels of"},
+        {"weft.bits", "[{\"layer\":\"conv2\",\"bits\":\"8\"}]", "layer 'conv2' is not where it should be"},
+        {"weft.bits", "[{\"layer\":\"conv1\",\"bits\":\"9\"}]", "'9' are not valid bits of 'conv1'"},
+        {"weft.bits", "[{\"layer\":\"conv1\",\"bits\":\"4294967298\"}]", "are not valid bits of"},
+        {"weft.bits", "[{\"layer\":\"conv1\",\"bits\":\"x\"}]", "are not valid bits of"},
     };
     Network *network = images_network();
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -495,14 +495,14 @@ static void refused(void **state) {
     refuses(made, options, STATUS_USAGE, "activations are quantised already");
     network_free(made);
     options.bits = 9;
-    refuses(network, options, STATUS_USAGE, "9 bits for weights: there can be 2 to 8");
+    refuses(network, options, STATUS_USAGE, "9 bits for weights must be 2 to 8");
     options = calibrated(&images.dataset);
     options.activation_bits = 1;
-    refuses(network, options, STATUS_USAGE, "1 bits for activations");
+    refuses(network, options, STATUS_USAGE, "1 bits for activations must be");
     bool none[32] = {false};
     options = weights_only;
     assert_null(quantise_apply(network, &options, none, "quantise", NULL, &err));
-    assert_string_equal(err.text, "no layer is chosen");
+    assert_string_equal(err.text, "no layer is selected");
     Dataset *noise = dataset_load("noise:2:1x8x8", 0, &err);
     refuses(network, calibrated(noise), STATUS_USAGE, "the network takes 3 input channels");
     dataset_free(noise);
@@ -530,7 +530,7 @@ static void refused(void **state) {
     for (size_t i = 0; i < network->tensor_count; i++)
         if (strcmp(network->tensors[i].name, "layer2.0.bn1.bias") == 0) network->tensors[i].tensor->data[0] = INFINITY;
     refuses(network, calibrated(&images.dataset), STATUS_FAILED,
-            "layer2.0.relu1: not all of its results on idx:images");
+            "layer2.0.relu1: some of its results on idx:images are not finite");
     images_done(&images);
 }
 

@@ -134,7 +134,8 @@ static void refused(void **state) {
     refuses(network, &images.dataset, 0, STATUS_USAGE, "at least 1");
     dataset_free(noise);
     noise = dataset_load("noise:2:3x1x1", 0, &err);
-    refuses(network, noise, 1, STATUS_USAGE, "one value a channel in a batch of one image");
+    refuses(network, noise, 1, STATUS_USAGE,
+            "has one value per channel in a batch of one image, so it has no variance");
     Network *made = recalibrate_in_batches(network, noise, 2, "recalibrate", NULL, &err);
     assert_non_null(made); /* two values have a variance */
     network_free(made);

@@ -69,10 +69,10 @@ static void refuse_range(const char *text, bool whole, Status status, const char
 
 static void no_ranges(void **state) {
     (void)state;
-    refuse_range("", false, STATUS_USAGE, "is no number");
-    refuse_range("1,,2", false, STATUS_USAGE, "is no number");
-    refuse_range("nan", false, STATUS_USAGE, "is no number");
-    refuse_range("1.5", true, STATUS_USAGE, "is no whole number");
+    refuse_range("", false, STATUS_USAGE, "is not a number");
+    refuse_range("1,,2", false, STATUS_USAGE, "is not a number");
+    refuse_range("nan", false, STATUS_USAGE, "is not a number");
+    refuse_range("1.5", true, STATUS_USAGE, "is not a whole number");
     refuse_range("1:2", false, STATUS_USAGE, "MIN:MAX:COUNT");
     refuse_range("1:2:3:lin", false, STATUS_USAGE, "MIN:MAX:COUNT");
     refuse_range("1:inf:3", false, STATUS_USAGE, "MIN:MAX:COUNT");

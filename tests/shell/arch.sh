@@ -48,7 +48,7 @@ refused "a file that is not there" 3 'load net a sample:fashion-resnet8 --arch .
 refused "widths that cannot be chosen" 2 "$load; fit a --arch tiny5 --widths 4 --data test" "its widths cannot be chosen"
 
 # Prefixes.
-refused "a prefix that there is not" 2 'load net a sample:fashion-resnet8 --prefix x' "--prefix 'x': no tensor's name begins so"
+refused "a prefix that there is not" 2 'load net a sample:fashion-resnet8 --prefix x' "--prefix 'x': no tensor name begins with it"
 equal "a prefix by hand" 0 "$(status "$weft" -c 'load net a sample:fashion-resnet8 --prefix layer1; show a')"
 contains "  leaves the rest out" "$(both)" 'tensors outside "layer1." left out: conv1.weight'
 finish

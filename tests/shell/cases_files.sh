@@ -7,7 +7,7 @@ run() { "$weft" -c "$1" 2>&1; }
 status() { "$weft" -c "$1" >"$work/out" 2>"$work/err" </dev/null; echo $?; }
 
 text=$("$weft" --format table -c "show $files/ema.pth" 2>&1)
-contains "show FILE lists the candidates with their sizes" "$text" '--key chooses among "state_dict_ema" (9 tensors, 38 elements), "optimizer.state.0" (1 tensor, 2 elements)'
+contains "show FILE lists the candidates with their sizes" "$text" '--key selects among "state_dict_ema" (9 tensors, 38 elements), "optimizer.state.0" (1 tensor, 2 elements)'
 contains "show FILE --key shows that one" "$("$weft" --format table -c "show $files/folds.pth --key fold1" 2>&1)" 'the state dict is "fold1.model"'
 contains "load net --key takes it" "$(run "load net n $files/ema.pth --key state_dict_ema")" 'the state dict is "state_dict_ema": 9 of the file'
 equal "and its values" "0" "$("$weft" -q -c "load net a $files/ema.pth --key state_dict_ema; load net b $files/plain.npz" \
@@ -16,7 +16,7 @@ equal "an unknown key is a usage error" 2 "$(status "load net n $files/ema.pth -
 contains "that says what was meant" "$(cat "$work/err")" "did you mean state_dict_ema"
 contains "and what there is" "$(cat "$work/err")" '"state_dict_ema" (9 tensors, 38 elements)'
 equal "--key needs a file" 2 "$(status "load net n $files/ema.pth; show n --key x")"
-contains "a whole module" "$(run "load net n $files/module.pth")" "a whole module, home.models.Net: its parameters and buffers are read, nothing of it is run"
+contains "a whole module" "$(run "load net n $files/module.pth")" "a whole module, home.models.Net: its parameters and buffers are read; none of its code is executed"
 contains "what is left out is named" "$(run "load net n $files/objects.pth")" '"datetime" (datetime.datetime)'
 contains "integer weights are noted" "$(run "load net n $files/dtypes.pth")" "These weights are integers, and no layers: "
 contains "members of an npz that are left out are named" "$(run "load net n $files/mixed.npz")" '"text" (text), "objects" (Python objects)'

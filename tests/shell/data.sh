@@ -13,7 +13,7 @@ cp $pictures/grey8.png "$work/home/set/train/cat"
 printf 'dog\ncat\nemu\n' >"$work/home/list.txt"
 export HOME=$work/home
 equal "a parent of parts is refused" 3 "$(status "$weft" -c 'load data x images:~/set')"
-contains "  and lists them" "$(cat "$work/err")" "holds train, val, which are no classes"
+contains "  and lists them" "$(cat "$work/err")" "holds train, val, which are not classes; choose one with images:"
 equal "one part, cut as torchvision does" 0 "$(status "$weft" -c 'load data x images:~/set:val:resize=9,crop=8 --classes ~/list.txt; show x')"
 contains "  in one size" "$(cat "$work/out")" "1x8x8"
 contains "  with the file's classes" "$(cat "$work/out")" "$(printf '0\tdog\t2\n1\tcat\t2\n2\temu\t0')"
@@ -53,15 +53,15 @@ for line in 'evaluate bad t' 'evaluate bad t --per-class' 'evaluate bad t --atta
 done
 equal "a negative variance" 0 "$(status "$weft" -c "$load" -c 'evaluate odd t --format json')"
 contains "  in JSON: null and a note" "$(cat "$work/out")" '"accuracy":null'
-contains "  which names the layer" "$(cat "$work/out")" "bn1 (running variance: -1 in channel 0"
+contains "  which names the layer" "$(cat "$work/out")" "bn1 (running variance: -1 in channel 0;"
 equal "  is no reason not to calibrate but a message" 5 "$(s=$(status "$weft" -c "$load" -c 'quantise odd --calibrate t --into q'); [ "$s" -ne 0 ] && echo 5)"
 contains "  which names the layer" "$(cat "$work/err")" "bn1 (running variance"
 for line in 'sratio bad' 'sratio good --vs bad' 'distance good bad'; do
     equal "$line" 0 "$(status "$weft" -c "$load" -c "$line")"
-    contains "  skips the layer" "$(cat "$work/err")" "skipped: layer2.0.conv1 (NaN among its weights)"
+    contains "  skips the layer" "$(cat "$work/err")" "skipped: layer2.0.conv1 (NaN weights)"
 done
 equal "lowpass" 0 "$(status "$weft" -c "$load" -c 'lowpass bad --cutoff 1 --into s')"
-contains "  leaves it as it is" "$(cat "$work/err")" "left as they are: layer2.0.conv1 (NaN among its weights)"
+contains "  leaves it as it is" "$(cat "$work/err")" "unchanged: layer2.0.conv1 (NaN weights)"
 equal "image" 0 "$(status "$weft" -c "$load" -c 'image t 0 --net bad')"
 contains "  has nothing to say" "$(cat "$work/out")" "bad has no logits for it"
 

@@ -138,7 +138,7 @@ refused "no tolerance of nought" "$line --adaptive 0" 2 "--adaptive must be grea
 
 # In the background, the prompt left: the same file.
 equal "in the background" 0 "$(run "$wide --run $work/back --background")"
-contains "it says what can be done" "$(cat "$work/err")" "landscape runs in the background: jobs, attach $work/back, stop"
+contains "it says what can be done" "$(cat "$work/err")" "landscape runs in the background; manage it with: jobs, attach $work/back, stop"
 await sh -c "'$weft' --format csv -c jobs 2>/dev/null | grep -q '\"back, landscape\",done,$((grid * grid)),$((grid * grid)),'"
 equal "attach is a line" "$work/back: done, point $((grid * grid)) of $((grid * grid))" "$("$weft" -c "attach $work/back" </dev/null)"
 "$weft" -q -c "resume $work/back --as whole; export whole $work/back.csv" 2>/dev/null
@@ -157,7 +157,7 @@ refused "nor do other images" "load data test sample:fashion-test --limit 20 --q
 refused "nor does a training run" "train p --net base --hidden 8 --steps 5 --run $work/run-INT" 1 "$work/run-INT"
 sed -i 's/"hash"/"hash"/; s/"data": "./"data": "x/' "$work/run-INT/config.json"
 equal "changed data are told" 3 "$(status "$weft" -c "resume $work/run-INT")"
-contains "with the reason" "$(cat "$work/err")" "does not hold the images the run began with"
+contains "with the reason" "$(cat "$work/err")" "does not hold the images the run started with"
 echo '{"kind": "points", "command": "landscape", "words": 5, "seed": 1, "objects": []}' >"$work/run-KILL/config.json"
 equal "a damaged configuration is told" 3 "$(status "$weft" -c "resume $work/run-KILL")"
 
@@ -167,13 +167,13 @@ await test -s "$work/numbered/1/done"; check "and is its own" test -s "$work/num
 equal "~ is the home folder" 0 "$(HOME=$work/home run "sweep lowpass base --over cutoff=1,2 --on test --run ~/kept")"
 check "as for training" test -s "$work/home/kept/done"
 run "$wide --run $work/older" >/dev/null; sed -i '/"points":/d' "$work/older/config.json"
-refused "points that were counted otherwise are not taken" "$wide --run $work/older" 1 "takes other points"
+refused "points that were counted otherwise are not taken" "$wide --run $work/older" 1 "the same command from a weft version that uses other points"
 
 # Bad input.
 refused "no such command" 'sweep evaluate base --over x=1' 2 "sweep runs over commands that make networks: lowpass"
 refused "no such number" 'sweep lowpass base --over factor=1' 2 "it has cutoff"
 refused "a value out of its range" 'sweep lowpass base --over cutoff=0:4:3' 2 "--cutoff must be greater than 0"
-refused "NaN" 'sweep mix base smooth --over alpha=nan' 2 "'nan' is no number"
+refused "NaN" 'sweep mix base smooth --over alpha=nan' 2 ": 'nan' is not a number"
 refused "a choice is no number" 'sweep lowpass base --over mode=1 --cutoff 1' 2 "no number called 'mode'"
 refused "an unknown option" 'sweep lowpass base --over cutoff=1 --fctor 2' 2 "neither sweep nor lowpass has an option --fctor"
 refused "a range without a count" 'sweep lowpass base --over cutoff=1:4' 2 "MIN:MAX:COUNT"
@@ -185,7 +185,7 @@ refused "an alpha that is NaN" 'mix base smooth --alpha nan --into m' 2 "--alpha
 refused "a way of no length" 'interpolate base smooth --from 1 --to 1' 2 "no way between"
 refused "another architecture" 'fit deep --arch resnet14 --data test --steps 1 --quiet; interpolate base deep --on test' 2 "base and deep: only the second network has"
 refused "collinear networks" 'mix base smooth --alpha 0.5 --into half --quiet; landscape base smooth half --on test' 2 "one line"
-refused "equal networks" 'landscape base base smooth --on test' 2 "first two networks have the same weights"
+refused "equal networks" 'landscape base base smooth --on test' 2 "the first two networks have the same finite weights"
 refused "two networks span no plane" 'landscape base smooth --on test' 2 "three networks"
 refused "no images" 'landscape base smooth third' 2 "--on DATA"
 refused "a span of nought" 'landscape base --random 2 --span 0 --on test' 2 "--span must be greater than 0"

@@ -53,7 +53,7 @@ for widths in 4,5 4,x,6 0 -4 4,4,4,4 '4,' ',4' 70000 4.5; do
     refused "fit n --arch resnet8 --widths $widths --data test --steps 1" "--widths"
 done
 refused "fit n --arch resnet9 --data test --steps 1" "resnet9"
-refused "fit n --arch resnet8 --widths 4 --data noise --steps 1" "no labels to learn"
+refused "fit n --arch resnet8 --widths 4 --data noise --steps 1" "no labels to train on"
 refused "$fit --alpha 1 --steps 1" "--alpha has a meaning only with --teacher NET"
 refused "$fit --temperature 2 --steps 1" "--temperature has a meaning only with --teacher NET"
 refused "$fit --beta1 0.9 --steps 1" "--beta1 has a meaning only with an adaptive --optimiser"

@@ -46,7 +46,7 @@ equal "attach without a terminal is one line" "$work/going: running (process $ho
 contains "attach takes a folder, too" "$("$weft" -c 'attach broken' </dev/null)" "broken: failed: disk full, step 10 of 1000"
 contains "attach takes a name, of several trials, too" "$(cd / && "$weft" -c 'attach many' </dev/null)" "$work/many: stopped, step 30 of 1000"
 contains "an unknown number" "$(message 'attach 9')" "no job 9"
-contains "a folder of something else" "$(message 'attach state')" "state: no folder of a run"
+contains "a folder of something else" "$(message 'attach state')" "state: neither a run folder nor the name of a job (jobs lists them)"
 "$weft" -c 'attach state' 2>/dev/null; equal "is bad input" 3 $?
 
 equal "log: the rows" "1 250" "$("$weft" -c 'log going' | tail -n +2 | cut -f1 | xargs)"

@@ -18,7 +18,7 @@ equal "three rounds" 0 "$(status "$weft" -c "$load" -c "progressive base --round
 equal "its columns" "round accuracy_mean accuracy_std accuracy best_trial trials l_recon l_recon_original sratio_change distance won seconds" \
     "$(head -1 "$work/out" | sed 's/ ([^)]*)//g' | tr '\t' ' ' | sed 's/ *$//')"
 equal "a row a round" "1 2 3" "$(tail -n +2 "$work/out" | cut -f1 | xargs)"
-contains "none won: it says so" "$(cat "$work/err")" "no round beat the network it began with"
+contains "none won: it says so" "$(cat "$work/err")" "no round beat the network it started from; the result is a copy of it"
 equal "and the table does" "no no no" "$(for r in 1 2 3; do cell won $r; done | xargs)"
 check "mean and standard deviation are those of the trials" python3 - "$(cell trials 1)" "$(cell accuracy_mean 1)" "$(cell accuracy_std 1)" "$(cell accuracy 1)" <<'PY'
 import statistics, sys
@@ -54,7 +54,7 @@ for pair in INT:130 TERM:143; do
     await test -s run/round-1/trial-1/config.json; sleep 0.2
     kill -s "$signal" "$pid"; wait "$pid"
     equal "SIG$signal ends it" "${pair#*:}" $?
-    [ "$signal" = INT ] && contains "and it says how to go on" "$(cat "$work/err")" "of 2; resume run goes on"
+    [ "$signal" = INT ] && contains "and it says how to go on" "$(cat "$work/err")" "of 2; resume run continues"
     equal "the folder is not taken again" 1 "$(status "$weft" -q -c "$load" -c "$command")"
     cd / || exit 1
     equal "it resumes, from anywhere" 0 "$(status "$weft" -c "resume $work/$signal/run")"
@@ -70,7 +70,7 @@ check "it comes to its end" sh -c "'$weft' -c jobs | grep -q 'p, round 2 of 2, t
 figures() { status "$weft" -c "resume $1" >/dev/null; rev "$work/out" | cut -f2- | rev; } # all but the seconds
 equal "with the same figures" "$(figures "$work/whole/run")" "$(figures "$work/back")"
 check "the last network is kept as well" test -s "$work/back/network.safetensors"
-contains "a full report is for later" "$("$weft" -c "$load" -c "progressive base $long --on test --into p --report full --background" 2>&1 >/dev/null)" "measures afterwards"
+contains "a full report is for later" "$("$weft" -c "$load" -c "progressive base $long --on test --into p --report full --background" 2>&1 >/dev/null)" "--report full cannot be combined with --background; run evaluate --report full afterwards"
 check "without --run there is nothing to go on with" bash -c "setsid '$weft' -q -c '$load' -c 'progressive base --steps 100000 --hidden 8 --on test --into p' 2>'$work/err' & sleep 1; kill -s INT \$!; wait \$!; [ \$? = 130 ] && ! grep resume '$work/err'"
 
 # What is refused.

@@ -105,5 +105,5 @@ equal "a recorded session runs again" 0 $?
 (cd "$work" && "$weft" --safe -c 'load net a sample:fashion-resnet8; save a here.npz' >/dev/null 2>&1)
 check "--safe writes below the working folder" test -s "$work/here.npz"
 (cd "$work" && "$weft" --safe -c 'load net a sample:fashion-resnet8; save a ../there.npz' >/dev/null 2>"$work/err")
-equal "and nowhere else" "weft: ../there.npz: --safe allows writing below the working folder only" "$(cat "$work/err")"
+equal "and nowhere else" "weft: ../there.npz: --safe allows writing only below the working folder" "$(cat "$work/err")"
 finish

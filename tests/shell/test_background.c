@@ -109,7 +109,7 @@ static void test_goes_on_alone(void **state) {
     assert_int_equal(err.status, STATUS_FAILED);
     assert_non_null(strstr(err.text, "in use by process"));
     char *said = farewell(), line[1200];
-    assert_string_equal(said, "a run goes on in the background (weft -c jobs)\n");
+    assert_string_equal(said, "a run continues in the background (weft -c jobs)\n");
     mem_free(said);
     snprintf(line, sizeof line, "stop %s", folder);
     fixture_works(session, line);
@@ -188,7 +188,8 @@ static void test_refused(void **state) {
     assert_int_not_equal(access(folder_named("safe-run"), F_OK), 0);
     fixture_fails(session, "attach 999", STATUS_USAGE, "no job 999");
     fixture_fails(session, "log 0", STATUS_USAGE, "no job 0");
-    fixture_fails(session, "stop /", STATUS_BAD_INPUT, "/: no folder of a run");
+    fixture_fails(session, "stop /", STATUS_BAD_INPUT,
+                  "/: neither a run folder nor the name of a job (jobs lists them)");
     fixture_fails(session, "log \"\"", STATUS_USAGE, "RUN is empty");
 }
 
@@ -289,7 +290,8 @@ static void test_log_of_a_predictor(void **state) {
     Words offers;
     fixture_works(session, "load net base sample:fashion-resnet8");
     fixture_works(session, "load predictor pre sample:fashion-resnet8-predictor --for base");
-    fixture_fails(session, "log base", STATUS_BAD_INPUT, "base: no folder of a run");
+    fixture_fails(session, "log base", STATUS_BAD_INPUT,
+                  "base: neither a run folder nor the name of a job (jobs lists them)");
     Predictor *predictor = workspace_find(session, "pre")->predictor;
     table_free(predictor->log);
     predictor->log = NULL;

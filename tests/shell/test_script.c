@@ -47,7 +47,8 @@ static void test_errors(void **state) {
     fixture_fails(session, "sration", STATUS_USAGE, "did you mean sratio?");
     fixture_fails(session, "frobnicate everything", STATUS_USAGE, "unknown command 'frobnicate'");
     fixture_fails(session, "load nett base x", STATUS_USAGE, "load of what? load net NAME FILE");
-    fixture_fails(session, "local x = 1", STATUS_USAGE, "a top-level local is lost");
+    fixture_fails(session, "local x = 1", STATUS_USAGE,
+                  "a top-level local would be lost on the next line; remove `local`");
     fixture_fails(session, "x = = 2", STATUS_USAGE, "unexpected symbol");
     fixture_fails(session, "x = (1", STATUS_USAGE, "does not end");
     fixture_fails(session, "error('mine')", STATUS_FAILED, "mine");
@@ -55,7 +56,7 @@ static void test_errors(void **state) {
     fixture_fails(session, "sratio{\"nothing\"}", STATUS_USAGE, "no network 'nothing'");
     fixture_fails(session, "load{\"net\", \"x\", \"/nowhere/y\"}", STATUS_BAD_INPUT, "/nowhere/y");
     fixture_fails(session, "run('sratio %s', 'nothing')", STATUS_USAGE, "no network 'nothing'");
-    fixture_fails(session, "run('ls; ls')", STATUS_USAGE, "run takes one command");
+    fixture_fails(session, "run('ls; ls')", STATUS_USAGE, "run takes a single command");
     fixture_fails(session, "expect 1 + 1 == 3", STATUS_FAILED, "expect 1 + 1 == 3: it is 2 == 3");
     fixture_fails(session, "expect #'ab' > 2", STATUS_FAILED, "it is 2 > 2");
     fixture_fails(session, "expect nil", STATUS_FAILED, "it is false");
@@ -210,7 +211,8 @@ static void test_tabulate(void **state) {
     assert_non_null(object);
     assert_string_equal(object->table->columns[2].unit, "%");
     assert_int_equal(object->table->columns[0].type, COLUMN_INTEGER);
-    fixture_fails(session, "tabulate('base', {'d'}, {{1}})", STATUS_USAGE, "'base' is a network already");
+    fixture_fails(session, "tabulate('base', {'d'}, {{1}})", STATUS_USAGE,
+                  "'base' is already a network; rm it first or choose another name");
     fixture_fails(session, "tabulate('x', {'d'}, {1})", STATUS_FAILED, "row 1 is not a table");
 }
 
@@ -231,14 +233,16 @@ static void test_workspace_unchanged(void **state) {
     size_t count = session->object_count;
     fixture_fails(session, "lowpass base --cutoff 1 --layers nothing --into smooth", STATUS_USAGE, "nothing");
     fixture_fails(session, "lowpass base --cutoff 0 --into smooth", STATUS_USAGE, "greater than 0");
-    fixture_fails(session, "lowpass base --cutoff 1 --into test", STATUS_USAGE, "'test' is a dataset already");
-    fixture_fails(session, "sratio base --as smooth", STATUS_USAGE, "'smooth' is a network already");
+    fixture_fails(session, "lowpass base --cutoff 1 --into test", STATUS_USAGE,
+                  "'test' is already a dataset; rm it first or choose another name");
+    fixture_fails(session, "sratio base --as smooth", STATUS_USAGE,
+                  "'smooth' is already a network; rm it first or choose another name");
     fixture_fails(session, "load net smooth /nowhere", STATUS_BAD_INPUT, "/nowhere");
     fixture_fails(session, "lowpass base --cutoff 1 --into both --as both", STATUS_USAGE, "cannot be both");
     fixture_fails(session, "lowpass base --cutoff 1 --into test --seed 9", STATUS_USAGE, "");
     assert_int_equal(session->seed, 0);
     fixture_fails(session, "rm base nothing", STATUS_USAGE, "no object 'nothing'");
-    fixture_fails(session, "rename base smooth", STATUS_USAGE, "'smooth' exists already");
+    fixture_fails(session, "rename base smooth", STATUS_USAGE, "'smooth' already exists (a");
     assert_ptr_equal(workspace_find(session, "smooth")->network, smooth);
     assert_non_null(workspace_find(session, "base"));
     assert_int_equal(session->object_count, count);
@@ -272,14 +276,14 @@ static void test_safe(void **state) {
     fixture_works(safe, "f, why = load('\\27Lua')");
     fixture_works(safe, "expect f == nil");
     fixture_fails(safe, "io.open('/tmp/x', 'w')", STATUS_USAGE, "--safe");
-    fixture_fails(safe, "record /tmp/x.weft", STATUS_USAGE, "--safe allows writing below the working folder only");
+    fixture_fails(safe, "record /tmp/x.weft", STATUS_USAGE, "--safe allows writing only below the working folder");
     fixture_fails(safe, "record ../x.weft", STATUS_USAGE, "--safe");
     char link[] = "weft-test-link-XXXXXX"; /* a link to a file that is not there yet */
     int made = mkstemp(link);
     assert_true(made >= 0 && close(made) == 0 && unlink(link) == 0 && symlink("/nowhere/x", link) == 0);
     Str line = {0};
     str_addf(&line, "io.open('%s', 'w')", link);
-    fixture_fails(safe, str_text(&line), STATUS_USAGE, "--safe allows writing below the working folder only");
+    fixture_fails(safe, str_text(&line), STATUS_USAGE, "--safe allows writing only below the working folder");
     str_done(&line);
     unlink(link);
     session_free(safe);

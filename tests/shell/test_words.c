@@ -63,9 +63,9 @@ static void test_semicolon(void **state) {
 
 static void test_errors(void **state) {
     (void)state;
-    fixture_fails(session, "show a 'x", STATUS_USAGE, "a quote (') is not closed");
+    fixture_fails(session, "show a 'x", STATUS_USAGE, "unclosed quote (')");
     fixture_fails(session, "show $(1 + ", STATUS_USAGE, "closing bracket");
-    fixture_fails(session, "show $nothing", STATUS_USAGE, "$nothing: there is no such Lua value");
+    fixture_fails(session, "show $nothing", STATUS_USAGE, "$nothing: no such Lua");
     fixture_fails(session, "show $(print)", STATUS_USAGE, "a function cannot be an argument");
 }
 

@@ -216,15 +216,15 @@ static void refused_networks(void **state) {
     assert_ptr_equal(layer_weight(smooth, &smooth->layers[1]), layer_weight(network, &network->layers[1]));
     assert_ptr_not_equal(layer_weight(smooth, &smooth->layers[0]), layer_weight(network, &network->layers[0]));
     assert_int_equal(smooth->note_count, 1);
-    assert_string_equal(smooth->notes[0].key, "left as they are");
-    assert_string_equal(smooth->notes[0].value, "body (NaN among its weights)");
+    assert_string_equal(smooth->notes[0].key, "unchanged");
+    assert_string_equal(smooth->notes[0].value, "body (NaN weights)");
     network_free(smooth);
     chosen[LAYERS - 1] = true;
     assert_null(lowpass_apply(network, 1, LOWPASS_1D, chosen, "", NULL, &err));
     assert_int_equal(err.status, STATUS_USAGE);
     memset(chosen, 0, sizeof chosen);
     assert_null(lowpass_apply(network, 1, LOWPASS_1D, chosen, "", NULL, &err));
-    assert_string_equal(err.text, "no convolution is chosen");
+    assert_string_equal(err.text, "no convolution is selected");
     network_free(network);
 }
 

@@ -289,7 +289,7 @@ static void wrong_selections(void **state) {
     bool chosen[LAYERS] = {false};
     assert_null(sratio_table(network, NULL, chosen, NULL, &err));
     assert_int_equal(err.status, STATUS_USAGE);
-    assert_string_equal(err.text, "no layer is chosen");
+    assert_string_equal(err.text, "no layer is selected");
     network_free(network);
 }
 
@@ -331,7 +331,7 @@ static void weights_without_a_ratio(void **state) {
     table_free(table);
     for (size_t i = 0; i < versus->layer_count; i++) handmade_weights(versus, i)[0] = NAN;
     table = sratio_table(versus, NULL, chosen, NULL, &err); /* nothing to take a mean of */
-    assert_non_null(strstr(table_get_note(table, "skipped"), "body.0 (NaN among its weights)"));
+    assert_non_null(strstr(table_get_note(table, "skipped"), "body.0 (NaN weights)"));
     assert_null(table_get_note(table, "mean"));
     table_free(table);
     mem_free(chosen);

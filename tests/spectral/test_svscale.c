@@ -141,12 +141,12 @@ static void refusals(void **state) {
         Network *same = svscale_apply(network, t, 15, chosen, "", NULL, &err);
         assert_non_null(same);
         assert_ptr_equal(layer_weight(same, &same->layers[0]), layer_weight(network, &network->layers[0]));
-        assert_string_equal(same->notes[0].value, "wide (NaN among its weights)");
+        assert_string_equal(same->notes[0].value, "wide (NaN weights)");
         network_free(same);
     }
     chosen[0] = false;
     assert_null(svscale_apply(network, 0.5, 15, chosen, "", NULL, &err));
-    assert_string_equal(err.text, "no layer is chosen");
+    assert_string_equal(err.text, "no layer is selected");
     network_free(network);
 }
 

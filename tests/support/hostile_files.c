@@ -435,8 +435,8 @@ FILE_OF(zstd, "\x28\xb5\x2f\xfd\x20\x01")
 FILE_OF(gzip_data, "\x1f\x8b\x08\0\0\0\0\0\0\x03\x03\0\0\0\0\0\0\0\0\0")
 FILE_OF(torch7, "\4\0\0\0\1\0\0\0\3\0\0\0V 1\x0d\0\0\0")
 
-#define LEFT_OUT "left out, not being tensors or plain values: "
-#define MALICIOUS " is not a tensor type; file may be malicious, nothing was run"
+#define LEFT_OUT "left out, because they are neither tensors nor plain values: "
+#define MALICIOUS " is not a tensor type; the file may be malicious; nothing was executed"
 
 const HostileCase hostile_files[] = {
     {91, "module-good.pth", "net", module_good, 0, "a whole module, home.Net"},
@@ -460,10 +460,10 @@ const HostileCase hostile_files[] = {
     {49, "huge-integer.pth", "net", huge_integer, 0, LEFT_OUT "\"big\" (an integer over 64 bits)"},
     {74, "array-good.pth", "net", array_good, 0, NULL},
     {74, "array-short.pth", "net", array_short, 3, "tensor \"w\": its shape needs 16 bytes, its data has 4"},
-    {74, "array-wraps.pth", "net", array_wraps, 3, "more bytes than can be counted"},
-    {74, "array-negative.pth", "net", array_negative, 3, "its shape is not of counts"},
-    {74, "array-text-shape.pth", "net", array_text_shape, 3, "its shape is not of counts"},
-    {74, "array-objects.pth", "net", array_objects, 3, "\"w\" (a NumPy array that is not of numbers)"},
+    {74, "array-wraps.pth", "net", array_wraps, 3, "too many bytes"},
+    {74, "array-negative.pth", "net", array_negative, 3, "its shape has invalid sizes"},
+    {74, "array-text-shape.pth", "net", array_text_shape, 3, "its shape has invalid sizes"},
+    {74, "array-objects.pth", "net", array_objects, 3, "\"w\" (a NumPy array that is not numeric)"},
     {74, "array-no-bytes.pth", "net", array_no_bytes, 3, "its data is not bytes"},
     {74, "list-deep.pth", "net", list_doubling, 3, "lists deeper than 32"},
     {74, "list-trebling.pth", "net", list_trebling, 5, "loading a.w needs 6.2 TiB, limit"},
@@ -471,7 +471,7 @@ const HostileCase hostile_files[] = {
     {62, "plain-good.pkl", "net", plain_good, 0, NULL},
     {62, "plain-os.pkl", "net", plain_os, 3, "global os.system" MALICIOUS},
     {62, "plain-text.pkl", "net", plain_text, 3,
-     "a Python pickle, but not PyTorch's, and no arrays (no array of numbers"},
+     "a Python pickle without PyTorch tensors or arrays (it has no numeric array); save"},
     {90, "script-good.pt", "net", script_good, 0, "the graph in code/ is not"},
     {90, "script-frozen.pt", "net", script_frozen, 0, "which are constants here"},
     {90, "script-empty.pt", "net", script_no_constants, 3, "without tensors"},
@@ -484,21 +484,21 @@ const HostileCase hostile_files[] = {
     {93, "tar-view-long.pth", "net", tar_view_long, 3, "a view of 4 elements at 3 of storage 7, which has 6"},
     {93, "tar-view-of-none.pth", "net", tar_view_of_none, 3, "a view of a storage is not"},
     {93, "tar-view-pair.pth", "net", tar_view_pair, 3, "a view of a storage is not"},
-    {93, "tar-count-negative.pth", "net", tar_count_negative, 3, "the number of storages is not a count"},
+    {93, "tar-count-negative.pth", "net", tar_count_negative, 3, "the number of storages is invalid"},
     {93, "tar-count-huge.pth", "net", tar_count_huge, 5, "more than 100000 storages"},
     {93, "tar-elements-negative.pth", "net", tar_elements_negative, 3, "storage 7 declares -1 elements"},
     {93, "tar-elements-huge.pth", "net", tar_elements_huge, 3, "storage 7 declares 2305843009213693952 elements"},
-    {93, "tar-storage-type.pth", "net", tar_storage_type, 3, "storage 7: its type is not one"},
+    {93, "tar-storage-type.pth", "net", tar_storage_type, 3, "storage 7: its type is invalid"},
     {93, "tar-storage-pair.pth", "net", tar_storage_pair, 3, "a record is not (key, location, type)"},
     {93, "tar-same-key.pth", "net", tar_same_key, 3, "two storages have the key 7"},
-    {93, "tar-no-storage.pth", "net", tar_no_storage, 3, "tensor 9: its storage is not there"},
+    {93, "tar-no-storage.pth", "net", tar_no_storage, 3, "tensor 9: its storage is missing"},
     {93, "tar-rank.pth", "net", tar_rank, 3, "tensor 9: rank 33, limit 32"},
     {93, "tar-rank-huge.pth", "net", tar_rank_huge, 3, "rank 2147483647, limit 32"},
     {93, "tar-cut.pth", "net", tar_cut, 3, "truncated: a tensor needs 8 bytes"},
     {93, "tar-long.pth", "net", tar_long, 3, "member \"tensors\" has 8 bytes too many"},
     {93, "tar-size-negative.pth", "net", tar_size_negative, 3, "negative size -6"},
     {93, "tar-past-end.pth", "net", tar_past_end, 3, "reaches element 6 of a storage of 6"},
-    {93, "tar-stride-wraps.pth", "net", tar_stride_wraps, 3, "beyond what can be counted"},
+    {93, "tar-stride-wraps.pth", "net", tar_stride_wraps, 3, "size and stride overflow"},
     {93, "tar-expanded.pth", "net", tar_expanded, 5, "loading w needs 4.0 EiB, limit"},
     {93, "tar-unknown-tensor.pth", "net", tar_unknown_tensor, 3, "there is no tensor '8' in the file"},
     {93, "tar-key-text.pth", "net", tar_key_text, 3, "there is no tensor 'x' in the file"},

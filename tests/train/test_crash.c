@@ -172,7 +172,7 @@ static void check_anew(Case *c, const char *folder, uint64_t promise, const char
     if (promise > 0) fail_msg("promised %llu, and there is no run; %s", (unsigned long long)promise, what);
     if (train_resume(&job, &results, &err)) fail_msg("resumed without a config.json; %s", what);
     if (err.status != STATUS_BAD_INPUT ||
-        !(strstr(err.text, ": no run: it holds no config.json") || strstr(err.text, ": no run: its first trial")))
+        !(strstr(err.text, ": not a run: it has no config.json") || strstr(err.text, ": no run: its first trial")))
         fail_msg("%d: %s; %s", err.status, err.text, what);
     if (!train_run(&job, &results, &err)) fail_msg("not begun anew: %s; %s", err.text, what);
     compare(c, &results, what);

@@ -475,15 +475,15 @@ static void bad_input(void **state) {
     TrainJob job = image_job(NULL, SCHEME_DISTIL);
     assert_non_null(coloured);
     job.teacher = classes;
-    runs_not_run(job, "the teacher tells 7 classes apart, the network 10");
+    runs_not_run(job, "the teacher has 7 classes, the network has 10");
     job.teacher = channels;
-    runs_not_run(job, "the teacher takes 3 input channels, the network 1");
+    runs_not_run(job, "the teacher takes 3 input channels, the network takes 1");
     job.teacher = other;
     job.config.images.fmd = 1;
     runs_not_run(job, "own architecture");
     job = image_job(NULL, SCHEME_DISTIL);
     job.images = coloured;
-    runs_not_run(job, "1 input channel, noise:4:3x28x28 has 3");
+    runs_not_run(job, "the network takes 1 input channel, but noise:4:3x28x28 has 3");
     job.images = NULL;
     runs_not_run(job, "--data");
     static const struct {

@@ -416,16 +416,16 @@ static void bad_input(void **state) {
     job.images = NULL;
     runs_not_run(job, "--data");
     job.images = noise;
-    runs_not_run(job, "no labels to learn");
+    runs_not_run(job, "no labels to train on");
     job = fit_job(NULL);
     job.config.images.kd = 1;
     runs_not_run(job, "--teacher");
     job.teacher = few;
-    runs_not_run(job, "the teacher tells 7 classes apart");
+    runs_not_run(job, "the teacher has 7 classes, the network has");
     job = fit_job(NULL);
     job.data = NULL;
     job.source = few;
-    runs_not_run(job, "the network tells 7 classes apart");
+    runs_not_run(job, "the network has 7 classes,");
     dataset_free(noise);
     network_free(few);
 }

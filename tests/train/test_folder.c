@@ -101,7 +101,7 @@ static void changes(void **state) {
     part.watch_context = &at;
     TrainResults first = runs_run(&part);
     train_results_done(&first);
-    runs_refused(runs_path("nothing"), STATUS_BAD_INPUT, "no run: it holds no config.json");
+    runs_refused(runs_path("nothing"), STATUS_BAD_INPUT, "not a run: it has no config.json");
     runs_copy(runs_path("part"), runs_path("changed"));
     runs_replace(runs_path("changed"), "config.json", "\"batch\": 512", "\"batch\": 513");
     runs_refused(runs_path("changed"), STATUS_BAD_INPUT, "field 'batch'");
@@ -113,12 +113,12 @@ static void changes(void **state) {
     runs_refused(runs_path("changed"), STATUS_BAD_INPUT, "field 'data' differs");
     runs_copy(runs_path("part"), runs_path("changed"));
     runs_flip(runs_path("changed"), "source.safetensors", -5000);
-    runs_refused(runs_path("changed"), STATUS_BAD_INPUT, "not the network the run began with");
+    runs_refused(runs_path("changed"), STATUS_BAD_INPUT, "source.safetensors is not the network the run started with");
     TrainResults none;
     Error err;
     TrainJob again = runs_job(runs_path("part"));
     assert_false(train_run(&again, &none, &err));
-    assert_non_null(strstr(err.text, "holds a run already"));
+    assert_non_null(strstr(err.text, "already holds a run (resume"));
     Run *lock = run_open(runs_path("part"), &err);
     runs_refused(runs_path("part"), STATUS_FAILED, "in use by process");
     run_close(lock);
@@ -289,7 +289,7 @@ static void configurations(void **state) {
     twice.text[twice.length - 2] = ','; /* the closing brace */
     str_add(&twice, "\"more\": 1}");
     assert_false(read_config(str_text(&twice), &back, &err));
-    assert_non_null(strstr(err.text, "'more' is not known"));
+    assert_non_null(strstr(err.text, "field 'more' is unknown"));
     str_done(&text);
     str_done(&twice);
 }

@@ -192,7 +192,7 @@ static void bad_input(void **state) {
     refused(&job, STATUS_USAGE, "has 7");
     job = rounds_job(runs_path("none"));
     job.train.config.images.kd = 1;
-    refused(&job, STATUS_USAGE, "L_recon alone");
+    refused(&job, STATUS_USAGE, "L_recon only");
     assert_int_not_equal(access(runs_path("none"), F_OK), 0);
 }
 
@@ -201,7 +201,7 @@ static void bad_folders(void **state) {
     (void)state;
     static const char *const damages[][3] = {
         {"\"rounds\": 1", "\"rounds\": \"x\"", "field 'rounds'"},
-        {"\"rounds\": 1", "\"rounds\": 0", "no progressive run"},
+        {"\"rounds\": 1", "\"rounds\": 0", "not a progressive run"},
         {"\"trials\": 2", "\"trials\": -2", "config.json"},
         {"\"images\": 60", "\"images\": 59", "field 'data' differs"},
         {"\"hidden\": 20", "\"hidden\": 21", "field 'hidden'"},
@@ -214,7 +214,7 @@ static void bad_folders(void **state) {
     ProgressiveResults results = rounds_train(&job);
     progressive_results_done(&results);
     folder_hash(runs_path("held"), before);
-    refused(&job, STATUS_FAILED, "holds a run already");
+    refused(&job, STATUS_FAILED, "already holds a run (resume");
     runs_refused(runs_path("held"), STATUS_USAGE, "a progressive run");
     folder_hash(runs_path("held"), after);
     assert_string_equal(before, after);
@@ -225,13 +225,13 @@ static void bad_folders(void **state) {
     }
     runs_copy(runs_path("held"), runs_path("damaged"));
     runs_flip(runs_path("damaged"), "source.safetensors", -2000);
-    resume_refused(runs_path("damaged"), "not the network the run began with");
+    resume_refused(runs_path("damaged"), "source.safetensors is not the network the run started with");
     TrainJob plain = runs_job(runs_path("plain"));
     TrainResults trained = runs_run(&plain);
     train_results_done(&trained);
-    resume_refused(runs_path("plain"), "no progressive run");
+    resume_refused(runs_path("plain"), "not a progressive run");
     assert_int_equal(mkdir(runs_path("empty"), 0700), 0);
-    resume_refused(runs_path("empty"), "no run");
+    resume_refused(runs_path("empty"), "not a run");
 }
 
 /* ---- failures ---------------------------------------------------------------------------------------------------- */

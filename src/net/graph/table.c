@@ -122,8 +122,8 @@ static Table *fill(const Network *network, const Shape *shapes, bool *counted, E
 Table *network_graph_table(const Network *network, Error *err) {
     const Graph *graph = network->graph;
     if (!graph) {
-        error_set(err, STATUS_FAILED, "the architecture is not known: %s",
-                  network->why_unknown ? network->why_unknown : "nothing tells it");
+        error_set(err, STATUS_FAILED, "the architecture is unknown: %s",
+                  network->why_unknown ? network->why_unknown : "nothing in the file tells");
         return NULL;
     }
     Shape *shapes = mem_alloc(graph->count, sizeof *shapes, err);

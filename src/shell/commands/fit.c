@@ -41,7 +41,7 @@ static Network *make_network(Session *session, const Args *args, const Dataset *
                                    .variants = args_choice(args, "shortcut") == 1 ? "B" : NULL};
     const char *normalise = args_text(args, "normalise"), *widths = args_text(args, "widths");
     if (!data->labels) {
-        error_set(err, STATUS_USAGE, "%s has no labels to learn", data->spec);
+        error_set(err, STATUS_USAGE, "%s has no labels to train on", data->spec);
         return NULL;
     }
     const bool own = normalise && strcmp(normalise, "data") == 0;
