@@ -42,6 +42,10 @@ int text_width(const char *text) {
     return (int)text_columns(text);
 }
 
+double cells_wide(const char *text) {
+    return text_width(text);
+}
+
 int canvas_text(Canvas *canvas, int x, int y, const char *text, int room, int foreground, bool bold) {
     int width = text_width(text), used = 0, keep = room;
     if (room <= 0) return 0;

@@ -2,6 +2,7 @@
 #ifndef WEFT_CHART_CANVAS_H
 #define WEFT_CHART_CANVAS_H
 
+#include "chart/layout.h"
 #include "chart/model.h"
 #include "chart/palette.h"
 #include "weft/base/error.h"
@@ -29,6 +30,7 @@ int canvas_name(Canvas *canvas, int x, int y, const char *name, int room, bool b
 int canvas_right(Canvas *canvas, int right, int y, const char *text, int room,
                  int foreground); /* ends before `right` */
 int text_width(const char *text);
+TextAdvance cells_wide; /* the same, for layouts */
 
 int canvas_series_colour(const Canvas *canvas, size_t series);
 
@@ -41,7 +43,7 @@ const char *series_fill(const Canvas *canvas, size_t series);
 /* The legend from `x` to the right end of row y, going on in the rows below from column 0; returns the rows used. It
  * uses at most `most` rows and says how many names it left out. */
 int draw_legend(Canvas *canvas, const Chart *chart, const ChartView *view, int x, int y, int most, bool fills);
-int legend_width(const Chart *chart);
+int legend_width(const Canvas *canvas, const Chart *chart); /* in one row */
 
 /* Places along an axis that are labelled. */
 typedef struct Labels {

@@ -1,6 +1,8 @@
 /* figure -- a chart on paper: title, legend and notes, and the kind that draws the rest. */
 #include "chart/figure.h"
 
+#include <limits.h>
+
 #include "weft/base/text.h"
 
 /* ---- legend ------------------------------------------------------------------------------------------------------ */
@@ -22,18 +24,18 @@ static void legend_item(const Figure *figure, size_t s, double x, double y, doub
 
 /* The legend from the left edge on, row by row; returns the height it takes. */
 static double draw_legend(const Figure *figure, double top) {
-    double left = FIGURE_MARGIN, right = FIGURE_WIDTH - FIGURE_MARGIN, x = left, y = top + FIGURE_TICK;
+    const LegendRule rule = {.start = FIGURE_MARGIN,
+                             .left = FIGURE_MARGIN,
+                             .right = FIGURE_WIDTH - FIGURE_MARGIN,
+                             .swatch = SWATCH,
+                             .gap = ITEM_GAP,
+                             .most = UINT_MAX,
+                             .advance = tick_advance};
     if (figure->chart->series_count < 2) return 0;
-    for (size_t s = 0; s < figure->chart->series_count; s++) {
-        double width = SWATCH + text_advance(figure->chart->series[s].name, FIGURE_TICK);
-        if (x > left && x + width > right) {
-            x = left;
-            y += LEGEND_ROW;
-        }
-        legend_item(figure, s, x, y, right - x);
-        x += width + ITEM_GAP;
-    }
-    return y - top + 14;
+    const Legend legend = legend_place(figure->chart, &rule);
+    for (size_t s = 0; s < legend.shown; s++)
+        legend_item(figure, s, legend.x[s], top + FIGURE_TICK + legend.row[s] * LEGEND_ROW, rule.right - legend.x[s]);
+    return FIGURE_TICK + (legend.rows - 1) * LEGEND_ROW + 14;
 }
 
 /* ---- figure ------------------------------------------------------------------------------------------------------ */

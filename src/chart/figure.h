@@ -2,6 +2,7 @@
 #ifndef WEFT_CHART_FIGURE_H
 #define WEFT_CHART_FIGURE_H
 
+#include "chart/layout.h"
 #include "chart/model.h"
 #include "chart/paint.h"
 
@@ -43,7 +44,8 @@ void figure_labels(const Figure *figure, const char *x, const char *y);
 void figure_names_left(const Figure *figure, const Axis *axis, Scale scale, double room);
 void figure_names_below(const Figure *figure, const Axis *axis, Scale scale, bool upwards);
 bool names_fit_below(const Axis *axis, Scale scale, double width);
-double names_width(const Axis *axis, Scale scale, double size);
+double names_width(const Axis *axis, Scale scale, TextAdvance *advance);
+TextAdvance tick_advance, note_advance; /* in the type of ticks, of notes */
 
 double figure_x(const Figure *figure, Scale scale, double value);
 double figure_y(const Figure *figure, Scale scale, double value);

@@ -2,7 +2,6 @@
 #include "chart/figure.h"
 
 #include <math.h>
-#include <string.h>
 
 enum { ROWS_MOST = 32, BAR_WIDEST = 48 };
 
@@ -14,11 +13,6 @@ typedef struct Bars {
     bool rows;
 } Bars;
 
-/* Where bars begin: at 0, or at the edge of a log axis. */
-static double base_of(Scale scale) {
-    return scale.log ? 0 : fmin(fmax(scale_fraction(scale, 0), 0), 1);
-}
-
 static double clamped(Scale scale, double value) {
     return fmin(fmax(scale_fraction(scale, value), 0), 1);
 }
@@ -26,7 +20,7 @@ static double clamped(Scale scale, double value) {
 static Frame bar_frame(const Bars *bars, size_t category, size_t s, double value) {
     const Frame *plot = &bars->figure->plot;
     size_t series = bars->figure->chart->series_count;
-    double base = base_of(bars->values), end = clamped(bars->values, value);
+    double base = bars_base(bars->values), end = clamped(bars->values, value);
     double low = fmin(base, end), high = fmax(base, end);
     double start = ((double)(category - bars->first) + 0.5) * bars->pitch - bars->thick * (double)series / 2 +
                    (double)s * bars->thick;
@@ -80,7 +74,7 @@ static void draw_lines(const Bars *bars) {
     const Figure *figure = bars->figure;
     const Frame *plot = &figure->plot;
     Paint *paint = figure->paint;
-    double base = base_of(bars->values), right = plot->x + plot->width, bottom = plot->y + plot->height;
+    double base = bars_base(bars->values), right = plot->x + plot->width, bottom = plot->y + plot->height;
     double x = plot->x + base * plot->width, y = bottom - base * plot->height;
     if (bars->rows)
         figure_line(figure, x, plot->y, x, bottom, figure_grey, 1);
@@ -125,7 +119,7 @@ static void layout_rows(Bars *bars, Figure *figure) {
     const Chart *chart = figure->chart;
     Frame *plot = &figure->plot;
     Ticks ticks;
-    double names = fmin(names_width(&chart->x, bars->places, FIGURE_TICK), 0.35 * FIGURE_WIDTH);
+    double names = fmin(names_width(&chart->x, bars->places, tick_advance), 0.35 * FIGURE_WIDTH);
     if (isfinite(chart->encoding.reference)) {
         plot->y += 12;
         plot->height -= 12;
@@ -146,7 +140,7 @@ static void layout_columns(Bars *bars, Figure *figure) {
     const Chart *chart = figure->chart;
     Frame *plot = &figure->plot;
     Ticks up;
-    double names = fmin(names_width(&chart->x, bars->places, FIGURE_NOTE), 140);
+    double names = fmin(names_width(&chart->x, bars->places, note_advance), 140);
     figure_ticks_up(bars->values, plot->height - 60, &up);
     double left = ticks_width(&up) + 12 + (*chart->y.label ? FIGURE_LABEL + 12 : 0);
     plot->x += left;
@@ -163,11 +157,10 @@ static void layout_columns(Bars *bars, Figure *figure) {
 
 void figure_bars(Figure *figure) {
     const Chart *chart = figure->chart;
-    Scale places = view_x(chart, figure->view);
     Bars bars = {.figure = figure, .values = view_y(chart, figure->view)};
-    bars.first = (size_t)fmax(ceil(places.low - 1e-9), 0);
-    double last = fmin(floor(places.high + 1e-9), (double)chart->x.count - 1);
-    bars.count = last >= (double)bars.first ? (size_t)last - bars.first + 1 : 0;
+    const Span span = categories_in_view(&chart->x, view_x(chart, figure->view));
+    bars.first = span.first;
+    bars.count = span.count;
     bars.places = (Scale){.low = (double)bars.first - 0.5, .high = (double)(bars.first + bars.count) - 0.5};
     bars.rows = bars.count > 0 && bars.count * chart->series_count <= ROWS_MOST;
     if (bars.count == 0) {

@@ -2,7 +2,6 @@
 #include "chart/figure.h"
 
 #include <math.h>
-#include <stdio.h>
 
 /* Cells reach a little under those drawn after them, so that no viewer shows seams. */
 #define SEAM 0.6
@@ -122,9 +121,9 @@ void figure_heatmap(Figure *figure) {
     Scale x = view_x(chart, figure->view), y = view_y(chart, figure->view), values = value_scale(chart);
     Frame *plot = &figure->plot;
     Ticks across, up, bar;
-    double below = fmin(chart->x.category ? names_width(&chart->x, x, FIGURE_NOTE) : 0, 140);
+    double below = fmin(chart->x.category ? names_width(&chart->x, x, note_advance) : 0, 140);
     figure_ticks_up(y, plot->height - 50, &up);
-    double left = chart->y.category ? fmin(names_width(&chart->y, y, FIGURE_TICK), 300) : ticks_width(&up);
+    double left = chart->y.category ? fmin(names_width(&chart->y, y, tick_advance), 300) : ticks_width(&up);
     double right = chart->colours ? 24 : bar_room(figure, values, &bar), room = left;
     left += 12 + (*chart->y.label ? FIGURE_LABEL + 12 : 0);
     plot->x += left;
@@ -160,16 +159,10 @@ void figure_heatmap(Figure *figure) {
 
 /* ---- kernels ----------------------------------------------------------------------------------------------------- */
 
-static void kernels_in_view(Scale scale, size_t count, size_t *first, size_t *shown) {
-    double from = fmax(floor(scale.low + 0.5 + 1e-9), 0), to = fmin(ceil(scale.high - 0.5 - 1e-9), (double)count - 1);
-    *first = (size_t)from;
-    *shown = to >= from ? (size_t)(to - from) + 1 : 0;
-}
-
 typedef struct Kernels {
     const Figure *figure;
-    size_t first_row, rows, first_column, columns;
-    double dot, gap; /* size of a weight, between kernels */
+    Span rows, columns; /* in view */
+    double dot, gap;    /* size of a weight, between kernels */
     Scale values;
 } Kernels;
 
@@ -202,22 +195,22 @@ static void draw_kernels(const Kernels *kernels) {
     double pitch_x = (double)chart->kernel_columns * kernels->dot + kernels->gap;
     double pitch_y = (double)chart->kernel_rows * kernels->dot + kernels->gap;
     size_t thin_x = (size_t)ceil(30 / pitch_x), thin_y = (size_t)ceil(FIGURE_TICK / pitch_y);
-    for (size_t i = 0; i < kernels->rows; i++) {
+    for (size_t i = 0; i < kernels->rows.count; i++) {
         double y = figure->plot.y + (double)i * pitch_y;
-        for (size_t j = 0; j < kernels->columns; j++) {
+        for (size_t j = 0; j < kernels->columns.count; j++) {
             Point at = {figure->plot.x + (double)j * pitch_x, y};
-            draw_kernel(kernels, kernels->first_row + i, kernels->first_column + j, at);
+            draw_kernel(kernels, kernels->rows.first + i, kernels->columns.first + j, at);
         }
         double middle = y + (pitch_y - kernels->gap) / 2 + 0.35 * FIGURE_TICK;
         if (i % thin_y == 0) {
-            figure_text(figure, figure->plot.x - 9, middle, chart->y.names[kernels->first_row + i], FIGURE_TICK,
+            figure_text(figure, figure->plot.x - 9, middle, chart->y.names[kernels->rows.first + i], FIGURE_TICK,
                         ANCHOR_END, figure_ink);
         }
     }
-    double bottom = figure->plot.y + (double)kernels->rows * pitch_y - kernels->gap + 19;
-    for (size_t j = 0; !chart->wrapped && j < kernels->columns; j += thin_x) {
+    double bottom = figure->plot.y + (double)kernels->rows.count * pitch_y - kernels->gap + 19;
+    for (size_t j = 0; !chart->wrapped && j < kernels->columns.count; j += thin_x) {
         double x = figure->plot.x + (double)j * pitch_x + (pitch_x - kernels->gap) / 2;
-        figure_text(figure, x, bottom, chart->x.names[kernels->first_column + j], FIGURE_TICK, ANCHOR_MIDDLE,
+        figure_text(figure, x, bottom, chart->x.names[kernels->columns.first + j], FIGURE_TICK, ANCHOR_MIDDLE,
                     figure_ink);
     }
 }
@@ -227,9 +220,9 @@ void figure_kernels(Figure *figure) {
     Kernels kernels = {.figure = figure, .values = value_scale(chart)};
     Frame *plot = &figure->plot;
     Ticks bar;
-    kernels_in_view(view_y(chart, figure->view), chart->y.count, &kernels.first_row, &kernels.rows);
-    kernels_in_view(view_x(chart, figure->view), chart->x.count, &kernels.first_column, &kernels.columns);
-    if (kernels.rows == 0 || kernels.columns == 0) return;
+    kernels.rows = kernels_in_view(view_y(chart, figure->view), chart->y.count);
+    kernels.columns = kernels_in_view(view_x(chart, figure->view), chart->x.count);
+    if (kernels.rows.count == 0 || kernels.columns.count == 0) return;
     double right = bar_room(figure, kernels.values, &bar);
     double left = FIGURE_LABEL + 20 + text_advance(chart->y.names[chart->y.count - 1], FIGURE_TICK);
     plot->x += left;
@@ -237,8 +230,8 @@ void figure_kernels(Figure *figure) {
     if (!chart->wrapped) plot->height -= FIGURE_BELOW + FIGURE_LABEL + 4;
     bar_room(figure, kernels.values, &bar);
     /* The gap between kernels is half a weight; weights are square, as large as both sides allow. */
-    double across = (double)(kernels.columns * chart->kernel_columns) + 0.5 * (double)(kernels.columns - 1);
-    double down = (double)(kernels.rows * chart->kernel_rows) + 0.5 * (double)(kernels.rows - 1);
+    double across = (double)(kernels.columns.count * chart->kernel_columns) + 0.5 * (double)(kernels.columns.count - 1);
+    double down = (double)(kernels.rows.count * chart->kernel_rows) + 0.5 * (double)(kernels.rows.count - 1);
     kernels.dot = fmin(fmin(plot->width / across, plot->height / down), 60);
     kernels.gap = kernels.dot / 2;
     draw_kernels(&kernels);

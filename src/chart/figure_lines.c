@@ -2,7 +2,6 @@
 #include "chart/figure.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 enum { PIECE = 512, MARKS_MOST = 60 };
 
@@ -13,10 +12,8 @@ typedef struct Lines {
 
 /* False for gaps. Far outside the plot places are kept within what formats can say. */
 static bool place(const Lines *lines, const Series *series, size_t i, Point *out) {
-    double x = scale_fraction(lines->x, series->x[i]);
-    Scale scale = series->right ? lines->right : lines->y;
-    double y = isfinite(series->y[i]) ? scale_fraction(scale, series->y[i]) : NAN;
-    if (isnan(x) || isnan(y)) return false;
+    double x, y;
+    if (!series_place(series, i, lines->x, series->right ? lines->right : lines->y, &x, &y)) return false;
     const Frame *plot = &lines->figure->plot;
     *out = (Point){plot->x + fmin(fmax(x, -900), 900) * plot->width,
                    plot->y + (1 - fmin(fmax(y, -900), 900)) * plot->height};
@@ -52,21 +49,24 @@ static void draw_path(const Lines *lines, size_t s) {
     if (count > 0) stroke(lines, piece, count, s);
 }
 
-static void draw_marks(const Lines *lines, size_t s) {
-    const Figure *figure = lines->figure;
-    const Series *series = &figure->chart->series[s];
-    size_t visible = 0, total = figure->chart->series_count;
+static bool point_in_view(const void *context, size_t s, size_t i, Place *out) {
+    const Lines *lines = context;
     Point at;
-    for (size_t i = 0; i < series->count; i++) visible += place(lines, series, i, &at) && inside(&figure->plot, at);
-    bool all = visible <= MARKS_MOST;
-    if (!all && total == 1) return;
-    double spacing = figure->plot.width / 10, next = figure->plot.x + (double)s / (double)total * spacing;
-    for (size_t i = 0; i < series->count; i++) {
-        if (!place(lines, series, i, &at) || !inside(&figure->plot, at)) continue;
-        if (!all && at.x < next) continue;
-        next = at.x + spacing;
-        figure_mark(figure, s, at, 4);
-    }
+    if (!place(lines, &lines->figure->chart->series[s], i, &at) || !inside(&lines->figure->plot, at)) return false;
+    *out = (Place){at.x, at.y};
+    return true;
+}
+
+static void put_mark(const void *context, size_t s, Place at) {
+    figure_mark(((const Lines *)context)->figure, s, (Point){at.x, at.y}, 4);
+}
+
+static void draw_marks(const Lines *lines, size_t s) {
+    const Frame *plot = &lines->figure->plot;
+    const Chart *chart = lines->figure->chart;
+    const double spacing = plot->width / 10, start = plot->x + (double)s / (double)chart->series_count * spacing;
+    const MarkRule rule = {MARKS_MOST, spacing, start, point_in_view, put_mark, lines};
+    series_marks(chart, s, &rule);
 }
 
 /* ---- reference --------------------------------------------------------------------------------------------------- */
@@ -91,7 +91,13 @@ static size_t crossings(const Lines *lines, Frame frame) {
     return count;
 }
 
-/* The dotted line, labelled above or below it, right, left or in the middle, where it hides least. */
+static size_t label_hides(const void *context, Spot spot) {
+    const Lines *lines = context;
+    const Frame *plot = &lines->figure->plot;
+    return crossings(lines, (Frame){plot->x + spot.x, plot->y + spot.y, spot.width, spot.height});
+}
+
+/* The dotted line and its label. */
 static void draw_reference(const Lines *lines) {
     const Figure *figure = lines->figure;
     const Frame *plot = &figure->plot;
@@ -102,25 +108,20 @@ static void draw_reference(const Lines *lines) {
     figure->paint->ops->line(figure->paint, (Point){plot->x, y}, (Point){plot->x + plot->width, y}, pen);
     const char *label = figure->chart->reference_label;
     double width = text_advance(label, FIGURE_TICK) + 8;
-    Frame best = {0};
-    size_t least = SIZE_MAX;
     if (!*label || width > plot->width) return;
-    for (int side = 0; side < 3; side++) {
-        for (int below = 0; below < 2; below++) {
-            Frame frame = {plot->x + (plot->width - width) * (2 - side) / 2, below ? y + 3 : y - 20, width, 17};
-            size_t hidden = crossings(lines, frame);
-            if (frame.y < plot->y || frame.y + frame.height > plot->y + plot->height || hidden >= least) continue;
-            least = hidden;
-            best = frame;
-        }
-    }
-    if (least < SIZE_MAX) figure_text(figure, best.x + 4, best.y + 13, label, FIGURE_TICK, ANCHOR_START, figure_ink);
-}
-
-static size_t mark_hides(const void *context, Spot spot) {
-    const Lines *lines = context;
-    const Frame *plot = &lines->figure->plot;
-    return crossings(lines, (Frame){plot->x + spot.x, plot->y + spot.y, spot.width, spot.height});
+    const ReferenceRule rule = {.width = plot->width,
+                                .height = plot->height,
+                                .line = (1 - fraction) * plot->height,
+                                .above = -20,
+                                .below = 3,
+                                .label_width = width,
+                                .label_height = 17,
+                                .hides = label_hides,
+                                .context = lines};
+    Spot spot;
+    size_t hidden;
+    if (!reference_place(&rule, &spot, &hidden)) return;
+    figure_text(figure, plot->x + spot.x + 4, plot->y + spot.y + 13, label, FIGURE_TICK, ANCHOR_START, figure_ink);
 }
 
 void figure_lines(Figure *figure) {
@@ -150,5 +151,5 @@ void figure_lines(Figure *figure) {
     for (size_t s = chart->series_count; s-- > 0;) draw_marks(&lines, s);
     draw_reference(&lines);
     MarkSpot marks[CHART_MARKS_MAX];
-    figure_marks(figure, marks, figure_marks_place(figure, mark_hides, &lines, marks));
+    figure_marks(figure, marks, figure_marks_place(figure, label_hides, &lines, marks));
 }

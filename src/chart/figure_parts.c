@@ -96,18 +96,22 @@ double ticks_width(const Ticks *ticks) {
     return width;
 }
 
+static double half_of(const char *text) {
+    return text_advance(text, FIGURE_TICK) / 2;
+}
+
+static double fraction_of(const void *context, double value) {
+    return scale_fraction(*(const Scale *)context, value);
+}
+
 void figure_ticks_across(Scale scale, double width, Ticks *ticks) {
-    for (size_t most = (size_t)fmin(width / 55 + 1, 11); most > 0; most--) {
-        bool apart = true;
-        ticks_find(scale, most, ticks);
-        for (size_t i = 1; i < ticks->count; i++) {
-            double space = (scale_fraction(scale, ticks->at[i]) - scale_fraction(scale, ticks->at[i - 1])) * width;
-            double half = text_advance(ticks->label[i], FIGURE_TICK) / 2;
-            if (space < half + text_advance(ticks->label[i - 1], FIGURE_TICK) / 2 + 12) apart = false;
-        }
-        if (apart) return;
-    }
-    ticks->count = 0;
+    const TickRule rule = {.most = (size_t)fmin(width / 55 + 1, 11),
+                           .gap = 12,
+                           .half = half_of,
+                           .place = fraction_of,
+                           .context = &scale,
+                           .length = width};
+    ticks_apart(scale, &rule, ticks);
 }
 
 void figure_ticks_up(Scale scale, double height, Ticks *ticks) {
@@ -166,21 +170,20 @@ void figure_labels(const Figure *figure, const char *x, const char *y) {
 
 /* ---- names ------------------------------------------------------------------------------------------------------- */
 
-static void in_view(const Axis *axis, Scale scale, size_t *first, size_t *last) {
-    *first = (size_t)fmax(ceil(scale.low - 1e-9), 0);
-    *last = (size_t)fmax(fmin(floor(scale.high + 1e-9) + 1, (double)axis->count), 0);
+double tick_advance(const char *text) {
+    return text_advance(text, FIGURE_TICK);
 }
 
-double names_width(const Axis *axis, Scale scale, double size) {
-    size_t first, last;
-    double width = 0;
-    in_view(axis, scale, &first, &last);
-    for (size_t i = first; i < last; i++) width = fmax(width, text_advance(axis->names[i], size));
-    return width;
+double note_advance(const char *text) {
+    return text_advance(text, FIGURE_NOTE);
+}
+
+double names_width(const Axis *axis, Scale scale, TextAdvance *advance) {
+    return names_widest(axis, categories_in_view(axis, scale), advance);
 }
 
 bool names_fit_below(const Axis *axis, Scale scale, double width) {
-    return names_width(axis, scale, FIGURE_TICK) + 10 <= width / (scale.high - scale.low);
+    return names_width(axis, scale, tick_advance) + 10 <= width / (scale.high - scale.low);
 }
 
 /* Every how many names there is room for one of `size`. */
@@ -191,10 +194,10 @@ static size_t thinning(Scale scale, double length, double size) {
 
 void figure_names_left(const Figure *figure, const Axis *axis, Scale scale, double room) {
     const Frame *plot = &figure->plot;
-    size_t first, last, step = thinning(scale, plot->height, FIGURE_TICK + 1);
+    const Span span = categories_in_view(axis, scale);
+    size_t step = thinning(scale, plot->height, FIGURE_TICK + 1);
     TextStyle style = {.size = FIGURE_TICK, .colour = figure_ink, .anchor = ANCHOR_END};
-    in_view(axis, scale, &first, &last);
-    for (size_t i = first; i < last; i += step) {
+    for (size_t i = span.first; i < span.first + span.count; i += step) {
         double y = plot->y + scale_fraction(scale, (double)i) * plot->height;
         figure_fitted(figure, plot->x - 9, y + 0.35 * FIGURE_TICK, axis->names[i], room, style);
     }
@@ -203,11 +206,11 @@ void figure_names_left(const Figure *figure, const Axis *axis, Scale scale, doub
 void figure_names_below(const Figure *figure, const Axis *axis, Scale scale, bool upwards) {
     const Frame *plot = &figure->plot;
     double bottom = plot->y + plot->height, size = upwards ? FIGURE_NOTE : FIGURE_TICK;
-    size_t first, last, step = upwards ? thinning(scale, plot->width, size + 1) : 1;
+    const Span span = categories_in_view(axis, scale);
+    size_t step = upwards ? thinning(scale, plot->width, size + 1) : 1;
     TextStyle style = {.size = size, .colour = figure_ink, .anchor = upwards ? ANCHOR_END : ANCHOR_MIDDLE};
     style.upwards = upwards;
-    in_view(axis, scale, &first, &last);
-    for (size_t i = first; i < last; i += step) {
+    for (size_t i = span.first; i < span.first + span.count; i += step) {
         double x = figure_x(figure, scale, (double)i);
         figure_line(figure, x, bottom, x, bottom + 4, figure_grey, 1);
         if (upwards)

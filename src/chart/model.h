@@ -111,7 +111,7 @@ bool kernel_index(double at, size_t size, size_t count, size_t *index);
 /* ---- contours (contour.c) ---------------------------------------------------------------------------------------- */
 
 typedef struct Place {
-    double x, y; /* data units */
+    double x, y; /* data units; of a layout, its own */
 } Place;
 
 /* A line of equal value: places `first` to first + count - 1 joined in turn; closed: the last one is the first one. */

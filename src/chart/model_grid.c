@@ -3,7 +3,6 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "weft/base/error.h"
 #include "weft/base/memory.h"

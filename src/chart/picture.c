@@ -5,7 +5,6 @@
 #include "weft/base/memory.h"
 
 #include <math.h>
-#include <string.h>
 
 /* Larger than any terminal; keeps products of sizes small. */
 enum { SIDE_MOST = 4096 };

@@ -1,8 +1,6 @@
 /* text -- a chart as a grid of character cells. */
 #include "chart/canvas.h"
 
-#include <string.h>
-
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
 #include "weft/base/text.h"

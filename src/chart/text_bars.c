@@ -19,7 +19,7 @@ typedef struct Measure {
 
 /* Shares `cells` out; where both sides have bars, one cell between them is the zero line. */
 static Measure measure(Scale scale, int cells, bool *line) {
-    double zero = scale.log ? 0 : fmin(fmax(scale_fraction(scale, 0), 0), 1);
+    double zero = bars_base(scale);
     Measure measure = {.scale = scale, .base = zero, .positive = cells, .eighths = 8.0 * cells};
     *line = zero > 0;
     if (!*line) return measure;
@@ -87,13 +87,6 @@ static void draw_bar(Canvas *canvas, const Chart *chart, size_t series, int eigh
 
 enum { ROWS_MOST = 40, ROWS_OVERHEAD = 3 };
 
-static void in_view(const Chart *chart, const ChartView *view, size_t *first, size_t *count) {
-    Scale x = view_x(chart, view);
-    double from = fmax(ceil(x.low - 1e-9), 0), to = fmin(floor(x.high + 1e-9), (double)chart->x.count - 1);
-    *first = (size_t)from;
-    *count = to >= from ? (size_t)(to - from) + 1 : 0;
-}
-
 static size_t bar_rows(const Chart *chart, size_t categories) {
     return categories * chart->series_count + (chart->series_count > 1 && categories > 0 ? categories - 1 : 0);
 }
@@ -119,10 +112,9 @@ static void bar_text(double value, int decimals, char out[TICK_TEXT]) {
 static void measure_rows(const Chart *chart, const ChartView *view, size_t first, size_t count, int width, Rows *rows) {
     char text[TICK_TEXT];
     rows->decimals = bar_decimals(chart);
-    rows->names = rows->values = 0;
+    rows->names = (int)names_widest(&chart->x, (Span){first, count}, cells_wide);
+    rows->values = 0;
     for (size_t i = first; i < first + count; i++) {
-        int name = text_width(chart->x.names[i]);
-        if (name > rows->names) rows->names = name;
         for (size_t s = 0; s < chart->series_count; s++) {
             bar_text(chart->series[s].y[i], rows->decimals, text);
             if (text_width(text) > rows->values) rows->values = text_width(text);
@@ -141,27 +133,31 @@ static void measure_rows(const Chart *chart, const ChartView *view, size_t first
     rows->line = left + rows->measure.negative;
 }
 
+static double tick_place(const void *context, double value) {
+    const Rows *rows = context;
+    return rows->line + tick_cell(&rows->measure, value);
+}
+
+static double half_of(const char *text) {
+    return text_width(text) / 2;
+}
+
 static void rows_axis(Canvas *canvas, const Chart *chart, const ChartView *view, const Rows *rows,
                       const Layout *layout) {
-    const Measure *measure = &rows->measure;
-    int left = rows->line - measure->negative, cells = measure->negative + measure->positive + 1;
+    int left = rows->line - rows->measure.negative, cells = rows->measure.negative + rows->measure.positive + 1;
+    const TickRule rule = {.most = (size_t)(cells / 7 + 1 > 11 ? 11 : cells / 7 + 1),
+                           .gap = 2,
+                           .half = half_of,
+                           .place = tick_place,
+                           .context = rows,
+                           .length = 1};
     Ticks ticks;
-    Labels labels = {0};
-    bool apart = false;
-    for (size_t most = (size_t)(cells / 7 + 1 > 11 ? 11 : cells / 7 + 1); most > 0 && !apart; most--) {
-        int end = -1;
-        ticks_find(view_y(chart, view), most, &ticks);
-        apart = true;
-        labels.count = ticks.count;
-        for (size_t i = 0; i < ticks.count; i++) {
-            int half = text_width(ticks.label[i]) / 2;
-            labels.at[i] = rows->line - left + tick_cell(measure, ticks.at[i]);
-            memcpy(labels.text[i], ticks.label[i], TICK_TEXT);
-            apart = apart && (i == 0 || labels.at[i] - half > end + 1);
-            end = labels.at[i] + half;
-        }
+    ticks_apart(view_y(chart, view), &rule, &ticks);
+    Labels labels = {.count = ticks.count};
+    for (size_t i = 0; i < ticks.count; i++) {
+        labels.at[i] = (int)tick_place(rows, ticks.at[i]) - left;
+        memcpy(labels.text[i], ticks.label[i], TICK_TEXT);
     }
-    if (!apart) labels.count = 0;
     draw_axis_across(canvas, &labels, left, layout->axis, cells);
 }
 
@@ -206,7 +202,8 @@ static void draw_rows(Canvas *canvas, const Chart *chart, const ChartView *view,
     if (layout.axis < 0) return;
     rows_axis(canvas, chart, view, &rows, &layout);
     int label = text_width(chart->reference_label);
-    if (label > 0 && layout.header >= 0 && label + text_width(chart->y.label) + legend_width(chart) + 8 < width) {
+    if (label > 0 && layout.header >= 0 &&
+        label + text_width(chart->y.label) + legend_width(canvas, chart) + 8 < width) {
         canvas_put(canvas, width - label - 2, layout.header, "┊", ":", PLAIN);
         canvas_right(canvas, width, layout.header, chart->reference_label, label, PLAIN);
     }
@@ -360,9 +357,9 @@ static void draw_columns(Canvas *canvas, const Chart *chart, const ChartView *vi
 /* ---- chart ------------------------------------------------------------------------------------------------------- */
 
 void text_bars(Canvas *canvas, const Chart *chart, const ChartView *view) {
-    size_t first, count;
-    in_view(chart, view, &first, &count);
-    size_t rows = bar_rows(chart, count), overhead = *chart->title ? ROWS_OVERHEAD + 1 : ROWS_OVERHEAD;
+    const Span span = categories_in_view(&chart->x, view_x(chart, view));
+    size_t first = span.first, count = span.count, rows = bar_rows(chart, count),
+           overhead = *chart->title ? ROWS_OVERHEAD + 1 : ROWS_OVERHEAD;
     Str note = {0};
     chart_footnote(chart, view, &note);
     overhead += note.length > 0;

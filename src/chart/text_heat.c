@@ -363,10 +363,9 @@ bool text_heatmap(Canvas *canvas, const Chart *chart, const ChartView *view, Err
 
 typedef struct KernelPicture {
     const Chart *chart;
-    size_t first_row, first_column; /* the kernel in the top left corner */
-    size_t rows, columns;           /* kernels shown */
-    int dot;                        /* dots of the picture for one weight */
-    int wide;                       /* columns of cells for one dot: 2 where dots are a cell high */
+    Span rows, columns; /* kernels shown */
+    int dot;            /* dots of the picture for one weight */
+    int wide;           /* columns of cells for one dot: 2 where dots are a cell high */
 } KernelPicture;
 
 /* The place of a picture's dot along one side: false in a gap. */
@@ -382,52 +381,46 @@ static double kernel_value(const void *context, int column, int row) {
     const KernelPicture *picture = context;
     const Chart *chart = picture->chart;
     size_t i, j;
-    if (!kernel_cell(row, picture->dot, chart->kernel_rows, picture->first_row, picture->rows, &i) ||
-        !kernel_cell(column / picture->wide, picture->dot, chart->kernel_columns, picture->first_column,
-                     picture->columns, &j)) {
+    if (!kernel_cell(row, picture->dot, chart->kernel_rows, picture->rows.first, picture->rows.count, &i) ||
+        !kernel_cell(column / picture->wide, picture->dot, chart->kernel_columns, picture->columns.first,
+                     picture->columns.count, &j)) {
         return NAN;
     }
     return chart->grid[i * chart->grid_columns + j]; /* NaN stays empty, as a kernel that is not there */
 }
 
-/* Kernels in view along one side, and how many fit into `dots`. */
-static void kernels_in_view(Scale scale, size_t count, size_t *first, size_t *shown) {
-    double from = fmax(floor(scale.low + 0.5 + 1e-9), 0), to = fmin(ceil(scale.high - 0.5 - 1e-9), (double)count - 1);
-    *first = (size_t)from;
-    *shown = to >= from ? (size_t)(to - from) + 1 : 0;
-}
-
+/* How many kernels fit into `dots`. */
 static size_t kernels_fit(int dots, int dot, size_t size) {
     return dots < 0 ? 0 : (size_t)(dots + 1) / (size * (size_t)dot + 1);
 }
 
 /* Chooses the largest dots with which all kernels in view fit, else dots of 1 and as many kernels as fit. */
 static void plan_kernels(const Chart *chart, const ChartView *view, const Box *plot, int half, KernelPicture *picture) {
-    kernels_in_view(view_y(chart, view), chart->y.count, &picture->first_row, &picture->rows);
-    kernels_in_view(view_x(chart, view), chart->x.count, &picture->first_column, &picture->columns);
+    picture->rows = kernels_in_view(view_y(chart, view), chart->y.count);
+    picture->columns = kernels_in_view(view_x(chart, view), chart->x.count);
     int down = plot->height * half, across = plot->width / picture->wide;
     picture->dot = 1;
-    while (picture->dot < 8 && kernels_fit(down, picture->dot + 1, chart->kernel_rows) >= picture->rows &&
-           kernels_fit(across, picture->dot + 1, chart->kernel_columns) >= picture->columns) {
+    while (picture->dot < 8 && kernels_fit(down, picture->dot + 1, chart->kernel_rows) >= picture->rows.count &&
+           kernels_fit(across, picture->dot + 1, chart->kernel_columns) >= picture->columns.count) {
         picture->dot++;
     }
     size_t rows = kernels_fit(down, picture->dot, chart->kernel_rows);
     size_t columns = kernels_fit(across, picture->dot, chart->kernel_columns);
     if (rows < 1) rows = 1;
     if (columns < 1) columns = 1;
-    if (picture->rows > rows) picture->rows = rows;
-    if (picture->columns > columns) picture->columns = columns;
+    if (picture->rows.count > rows) picture->rows.count = rows;
+    if (picture->columns.count > columns) picture->columns.count = columns;
 }
 
 /* "filters 0-15 of 64, channels 0-22 of 64", where not all are shown. */
 static void shown_text(const Chart *chart, const KernelPicture *picture, Str *out) {
-    if (picture->rows < chart->y.count) {
-        str_addf(out, "%s %zu-%zu of %zu", chart->wrapped ? "rows" : "filters", picture->first_row,
-                 picture->first_row + picture->rows - 1, chart->y.count);
+    if (picture->rows.count < chart->y.count) {
+        str_addf(out, "%s %zu-%zu of %zu", chart->wrapped ? "rows" : "filters", picture->rows.first,
+                 picture->rows.first + picture->rows.count - 1, chart->y.count);
     }
-    if (picture->columns < chart->x.count) {
+    if (picture->columns.count < chart->x.count) {
         str_addf(out, "%s%s %zu-%zu of %zu", out->length ? ", " : "", chart->wrapped ? "columns" : "channels",
-                 picture->first_column, picture->first_column + picture->columns - 1, chart->x.count);
+                 picture->columns.first, picture->columns.first + picture->columns.count - 1, chart->x.count);
     }
 }
 
@@ -436,15 +429,15 @@ static void kernel_labels(const Chart *chart, const KernelPicture *picture, cons
     int pitch_y = (int)chart->kernel_rows * picture->dot + 1, pitch_x = (int)chart->kernel_columns * picture->dot + 1;
     int last = -1, end = -1;
     up->count = across->count = 0;
-    for (size_t i = 0; i < picture->rows && up->count < TICKS_MAX; i++) {
+    for (size_t i = 0; i < picture->rows.count && up->count < TICKS_MAX; i++) {
         int row = ((int)i * pitch_y + (pitch_y - 2) / 2) / half;
         if (row <= last || row >= plot->height) continue;
         last = row;
         up->at[up->count] = plot->height - 1 - row;
-        snprintf(up->text[up->count++], TICK_TEXT, "%s", chart->y.names[picture->first_row + i]);
+        snprintf(up->text[up->count++], TICK_TEXT, "%s", chart->y.names[picture->rows.first + i]);
     }
-    for (size_t j = 0; j < picture->columns && across->count < TICKS_MAX; j++) {
-        const char *name = chart->x.names[picture->first_column + j];
+    for (size_t j = 0; j < picture->columns.count && across->count < TICKS_MAX; j++) {
+        const char *name = chart->x.names[picture->columns.first + j];
         int column = ((int)j * pitch_x + (pitch_x - 2) / 2) * picture->wide, width = text_width(name);
         if (column - width / 2 <= end) continue;
         end = column + width / 2 + 1;
@@ -461,13 +454,13 @@ static void kernel_cursor(Canvas *canvas, const Chart *chart, const ChartView *v
         return;
     }
     size_t kernel_y = i / chart->kernel_rows, kernel_x = j / chart->kernel_columns;
-    if (kernel_y < picture->first_row || kernel_y >= picture->first_row + picture->rows ||
-        kernel_x < picture->first_column || kernel_x >= picture->first_column + picture->columns) {
+    if (kernel_y < picture->rows.first || kernel_y >= picture->rows.first + picture->rows.count ||
+        kernel_x < picture->columns.first || kernel_x >= picture->columns.first + picture->columns.count) {
         return;
     }
-    size_t y = (kernel_y - picture->first_row) * (chart->kernel_rows * (size_t)picture->dot + 1) +
+    size_t y = (kernel_y - picture->rows.first) * (chart->kernel_rows * (size_t)picture->dot + 1) +
                i % chart->kernel_rows * (size_t)picture->dot;
-    size_t x = (kernel_x - picture->first_column) * (chart->kernel_columns * (size_t)picture->dot + 1) +
+    size_t x = (kernel_x - picture->columns.first) * (chart->kernel_columns * (size_t)picture->dot + 1) +
                j % chart->kernel_columns * (size_t)picture->dot;
     mark_cursor(canvas, plot->x + (int)x * picture->wide, plot->y + (int)y / half);
 }
@@ -507,7 +500,7 @@ void text_kernels(Canvas *canvas, const Chart *chart, const ChartView *view) {
     kernel_labels(chart, &picture, &layout.plot, half, &up, &across);
     frame(canvas, &layout, &up, &across, left);
     layout_x_label(canvas, &layout, chart->x.label, false);
-    int rows = (int)picture.rows * ((int)chart->kernel_rows * picture.dot + 1) - 1;
+    int rows = (int)picture.rows.count * ((int)chart->kernel_rows * picture.dot + 1) - 1;
     if (rows > layout.plot.height * half) rows = layout.plot.height * half;
     put_picture(&ink, layout.plot, rows, kernel_value, &picture);
     kernel_cursor(canvas, chart, view, &picture, &layout.plot, half);

@@ -7,12 +7,6 @@
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
 
-static bool place(const Pen *pen, const Series *series, size_t i, double *x, double *y) {
-    *x = scale_fraction(pen->x, series->x[i]);
-    *y = isfinite(series->y[i]) ? scale_fraction(pen->y, series->y[i]) : NAN;
-    return !isnan(*x) && !isnan(*y);
-}
-
 static bool inside(double x, double y) {
     return x >= 0 && x <= 1 && y >= 0 && y <= 1;
 }
@@ -22,7 +16,7 @@ static void draw_path(Pen *pen, const Series *series) {
     bool joined = false;
     for (size_t i = 0; i < series->count; i++) {
         double x, y;
-        if (!place(pen, series, i, &x, &y)) {
+        if (!series_place(series, i, pen->x, pen->y, &x, &y)) {
             joined = false;
             continue;
         }
@@ -34,57 +28,50 @@ static void draw_path(Pen *pen, const Series *series) {
     }
 }
 
-/* Marks at the data points in view, all of them or, where these would hide the line, some `spacing` columns apart. */
-static void draw_marks(Pen *pen, const Series *series, int spacing, int offset) {
-    int next = offset;
-    for (size_t i = 0; i < series->count; i++) {
-        double x, y;
-        if (!place(pen, series, i, &x, &y) || !inside(x, y)) continue;
-        int column = pen_x(pen, x) / pen->across, row = pen_y(pen, y) / pen->down;
-        if (spacing > 0 && column < next) continue;
-        next = column + spacing;
-        canvas_put(pen->canvas, pen->plot.x + column, pen->plot.y + row, pen->mark, pen->mark, pen->colour);
-    }
-}
-
-static size_t points_in_view(const Pen *pen, const Series *series) {
-    size_t count = 0;
-    for (size_t i = 0; i < series->count; i++) {
-        double x, y;
-        if (place(pen, series, i, &x, &y) && inside(x, y)) count++;
-    }
-    return count;
-}
-
-/* All paths, then all marks, the first series on top, each against its own axis. */
-static void draw_series(Pen *pen, const Chart *chart, const ChartView *view) {
-    size_t count = chart->series_count, limit = (size_t)(pen->plot.width / 4);
-    for (size_t s = count; s-- > 0;) {
-        pen->colour = canvas_series_colour(pen->canvas, s);
-        pen->mark = series_mark(pen->canvas, s);
-        pen->y = view_series(chart, view, &chart->series[s]);
-        if (count == 1) pen->mark = points_in_view(pen, &chart->series[0]) <= limit ? "." : "*";
-        draw_path(pen, &chart->series[s]);
-    }
-    for (size_t s = count; s-- > 0 && (pen->dots || count == 1);) {
-        int spacing = pen->plot.width / 6 + 1;
-        pen->y = view_series(chart, view, &chart->series[s]);
-        bool few = points_in_view(pen, &chart->series[s]) <= limit;
-        pen->colour = canvas_series_colour(pen->canvas, s);
-        pen->mark = series_mark(pen->canvas, s);
-        if (few)
-            draw_marks(pen, &chart->series[s], 0, 0);
-        else if (count > 1)
-            draw_marks(pen, &chart->series[s], spacing, (int)s * spacing / (int)count);
-    }
-    pen->y = view_y(chart, view);
-}
-
 typedef struct MarkPlot {
     const Pen *pen;
     const Chart *chart;
     const ChartView *view;
 } MarkPlot;
+
+/* The cell of a point of a series, against the pen's axes. */
+static bool point_cell(const void *context, size_t s, size_t i, Place *at) {
+    const MarkPlot *plot = context;
+    const Pen *pen = plot->pen;
+    double x, y;
+    if (!series_place(&plot->chart->series[s], i, pen->x, pen->y, &x, &y) || !inside(x, y)) return false;
+    *at = (Place){pen_x(pen, x) / pen->across, pen_y(pen, y) / pen->down};
+    return true;
+}
+
+static void put_mark(const void *context, size_t s, Place at) {
+    const Pen *pen = ((const MarkPlot *)context)->pen;
+    (void)s;
+    canvas_put(pen->canvas, pen->plot.x + (int)at.x, pen->plot.y + (int)at.y, pen->mark, pen->mark, pen->colour);
+}
+
+/* All paths, then all marks, the first series on top, each against its own axis. */
+static void draw_series(Pen *pen, const Chart *chart, const ChartView *view) {
+    const MarkPlot plot = {pen, chart, view};
+    const int spacing = pen->plot.width / 6 + 1;
+    MarkRule rule = {(size_t)(pen->plot.width / 4), spacing, 0, point_cell, put_mark, &plot};
+    size_t count = chart->series_count;
+    for (size_t s = count; s-- > 0;) {
+        pen->colour = canvas_series_colour(pen->canvas, s);
+        pen->mark = series_mark(pen->canvas, s);
+        pen->y = view_series(chart, view, &chart->series[s]);
+        if (count == 1) pen->mark = points_in_view(chart, 0, &rule) <= rule.most ? "." : "*";
+        draw_path(pen, &chart->series[s]);
+    }
+    for (size_t s = count; s-- > 0 && (pen->dots || count == 1);) {
+        pen->y = view_series(chart, view, &chart->series[s]);
+        pen->colour = canvas_series_colour(pen->canvas, s);
+        pen->mark = series_mark(pen->canvas, s);
+        rule.start = (int)s * spacing / (int)count;
+        series_marks(chart, s, &rule);
+    }
+    pen->y = view_y(chart, view);
+}
 
 /* The cell of a mark is the one that a line would have there. */
 static bool line_mark(const void *context, unsigned mark, int *column, int *row) {
@@ -117,24 +104,33 @@ static int hidden(Canvas *canvas, int x, int y, int width) {
     return count;
 }
 
-/* The reference's label just above or below its line, where it hides least, rather at the right than at the left. */
-static void label_reference(Pen *pen, const Chart *chart) {
+static size_t label_hides(const void *context, Spot spot) {
+    const MarkPlot *plot = context;
+    const Box *box = &plot->pen->plot;
+    int x = box->x + (int)floor(spot.x), y = box->y + (int)floor(spot.y);
+    return (size_t)hidden(plot->pen->canvas, x, y, (int)spot.width);
+}
+
+static void label_reference(Pen *pen, const Chart *chart, const ChartView *view) {
     double fraction = scale_fraction(pen->y, chart->encoding.reference);
-    int width = text_width(chart->reference_label), best = INT32_MAX, best_x = 0, best_y = 0;
+    const int width = text_width(chart->reference_label);
     const Box *plot = &pen->plot;
     if (width == 0 || width > plot->width || !(fraction >= 0 && fraction <= 1)) return;
-    int row = plot->y + pen_y(pen, fraction) / pen->down;
-    for (int side = 0; side < 3; side++) {
-        for (int shift = -1; shift <= 1; shift += 2) {
-            int x = plot->x + (plot->width - width) * (2 - side) / 2, y = row + shift;
-            int cost = 3 * hidden(pen->canvas, x, y, width);
-            if (y < plot->y || y >= plot->y + plot->height || cost >= best) continue;
-            best = cost;
-            best_x = x;
-            best_y = y;
-        }
-    }
-    if (best < 3 * width) canvas_text(pen->canvas, best_x, best_y, chart->reference_label, width, PLAIN, false);
+    const MarkPlot context = {pen, chart, view};
+    const ReferenceRule rule = {.width = plot->width,
+                                .height = plot->height,
+                                .line = pen_y(pen, fraction) / pen->down,
+                                .above = -1,
+                                .below = 1,
+                                .label_width = width,
+                                .label_height = 1,
+                                .hides = label_hides,
+                                .context = &context};
+    Spot spot;
+    size_t hidden;
+    if (!reference_place(&rule, &spot, &hidden) || hidden >= (size_t)width) return;
+    canvas_text(pen->canvas, plot->x + (int)floor(spot.x), plot->y + (int)spot.y, chart->reference_label, width, PLAIN,
+                false);
 }
 
 static void draw_cursor(Pen *pen, const Chart *chart, const ChartView *view) {
@@ -155,13 +151,6 @@ static void draw_cursor(Pen *pen, const Chart *chart, const ChartView *view) {
 }
 
 /* ---- chart ------------------------------------------------------------------------------------------------------- */
-
-static size_t mark_hides(const void *context, Spot spot) {
-    const MarkPlot *plot = context;
-    const Box *box = &plot->pen->plot;
-    int x = box->x + (int)floor(spot.x), y = box->y + (int)floor(spot.y);
-    return (size_t)hidden(plot->pen->canvas, x, y, (int)spot.width);
-}
 
 /* Room for the axes: the left one, and the right one where there is one; 0: they are left out. */
 static void make_room(const Chart *chart, Layout *layout, const Labels *up, const Labels *right, int *left_room,
@@ -208,9 +197,9 @@ bool text_lines(Canvas *canvas, const Chart *chart, const ChartView *view, Error
     draw_axes(canvas, chart, &pen, &layout, &up, &right, left_room, right_room);
     draw_reference(&pen, chart);
     draw_series(&pen, chart, view);
-    label_reference(&pen, chart);
+    label_reference(&pen, chart, view);
     MarkSpot spots[CHART_MARKS_MAX];
-    size_t count = text_marks_place(chart, &pen.plot, line_mark, mark_hides, &(MarkPlot){&pen, chart, view}, spots);
+    size_t count = text_marks_place(chart, &pen.plot, line_mark, label_hides, &(MarkPlot){&pen, chart, view}, spots);
     text_marks(canvas, chart, &pen.plot, spots, count, false);
     draw_cursor(&pen, chart, view);
     mem_free(pen.dots);

@@ -11,39 +11,35 @@
 
 enum { LEGEND_GAP = 3 };
 
-static int item_width(const Chart *chart, size_t series) {
-    return 2 + text_width(chart->series[series].name);
+static LegendRule legend_rule(const Canvas *canvas, int x, int most) {
+    return (LegendRule){.start = x,
+                        .right = canvas->grid.width,
+                        .swatch = 2,
+                        .gap = LEGEND_GAP,
+                        .most = most > 0 ? (unsigned)most : 0,
+                        .advance = cells_wide};
 }
 
-int legend_width(const Chart *chart) {
-    int width = 0;
-    for (size_t s = 0; s < chart->series_count; s++) width += item_width(chart, s) + (s > 0 ? LEGEND_GAP : 0);
-    return width;
+int legend_width(const Canvas *canvas, const Chart *chart) {
+    const LegendRule rule = legend_rule(canvas, 0, 1);
+    return (int)legend_length(chart, &rule);
 }
 
 int draw_legend(Canvas *canvas, const Chart *chart, const ChartView *view, int x, int y, int most, bool fills) {
-    int rows = 1, right = (int)canvas->grid.width;
-    for (size_t s = 0; s < chart->series_count; s++) {
-        int width = item_width(chart, s), left = x;
-        char more[24];
-        snprintf(more, sizeof more, "+%zu more", chart->series_count - s);
-        bool last_row = rows >= most, last = s + 1 == chart->series_count;
-        int reserve = last_row && !last ? text_width(more) + LEGEND_GAP : 0;
-        if (left > 0 && left + width + reserve > right) {
-            if (last_row) {
-                canvas_text(canvas, left, y, more, right - left, PLAIN, false);
-                return rows;
-            }
-            rows++;
-            y++;
-            left = 0;
-        }
+    const LegendRule rule = legend_rule(canvas, x, most);
+    const Legend legend = legend_place(chart, &rule);
+    int right = (int)canvas->grid.width;
+    for (size_t s = 0; s < legend.shown; s++) {
+        int left = (int)legend.x[s], row = y + (int)legend.row[s];
         const char *glyph = fills ? series_fill(canvas, s) : series_mark(canvas, s);
-        canvas_put(canvas, left, y, glyph, glyph, canvas_series_colour(canvas, s));
-        canvas_text(canvas, left + 2, y, chart->series[s].name, right - left - 2, PLAIN, view->series == (int)s);
-        x = left + width + LEGEND_GAP;
+        canvas_put(canvas, left, row, glyph, glyph, canvas_series_colour(canvas, s));
+        canvas_text(canvas, left + 2, row, chart->series[s].name, right - left - 2, PLAIN, view->series == (int)s);
     }
-    return rows;
+    if (legend.shown < chart->series_count) {
+        int left = (int)legend.more_x;
+        canvas_text(canvas, left, y + (int)legend.rows - 1, legend.more, right - left, PLAIN, false);
+    }
+    return (int)legend.rows;
 }
 
 /* ---- labels ------------------------------------------------------------------------------------------------------ */
@@ -80,15 +76,34 @@ static bool apart(const Labels *labels, int gap) {
     return true;
 }
 
+typedef struct Cells {
+    Scale scale;
+    int cells, parts;
+} Cells;
+
+static double place_in_cells(const void *context, double value) {
+    const Cells *cells = context;
+    return cell_of(scale_fraction(cells->scale, value), cells->cells, cells->parts);
+}
+
+static double half_of(const char *text) {
+    return text_width(text) / 2.0;
+}
+
 void labels_across(Scale scale, int cells, int parts, Labels *out) {
+    const Cells context = {scale, cells, parts};
+    const int most = cells / 6 + 1;
+    const TickRule rule = {.most = most > 12  ? 12
+                                   : most > 0 ? (size_t)most
+                                              : 0,
+                           .gap = 2,
+                           .half = half_of,
+                           .place = place_in_cells,
+                           .context = &context,
+                           .length = 1};
     Ticks ticks;
-    int most = cells / 6 + 1;
-    for (most = most > 12 ? 12 : most; most > 0; most--) {
-        ticks_find(scale, (size_t)most, &ticks);
-        from_ticks(&ticks, scale, cells, parts, out);
-        if (apart(out, 2)) return;
-    }
-    out->count = 0;
+    ticks_apart(scale, &rule, &ticks);
+    from_ticks(&ticks, scale, cells, parts, out);
 }
 
 void labels_up(Scale scale, int cells, int parts, Labels *out) {
@@ -188,7 +203,7 @@ static int draw_header(Canvas *canvas, const Chart *chart, const ChartView *view
     if (!legend || chart->series_count < 2) return used > 0 ? 1 : 0;
     if (used > 0) start = used + LEGEND_GAP;
     int right = chart->y2.label ? text_width(chart->y2.label) + LEGEND_GAP : 0;
-    bool one_row = start + legend_width(chart) + right <= width;
+    bool one_row = start + legend_width(canvas, chart) + right <= width;
     bool labelled = right > 0 && (one_row || (most > 1 && start + right <= width));
     if (labelled) canvas_right(canvas, width, y, chart->y2.label, width, PLAIN);
     if ((start > 0 || labelled) && !one_row && most > 1) {
