@@ -1,5 +1,5 @@
-/* test_orders -- the positional encoding and the orders of kernels, against the numeric oracle (../shared/oracle: NumPy
- * and PyTorch in float64) and against plain loops written here. */
+/* test_orders -- the positional encoding and the orders of kernels, against NumPy and PyTorch in float64 (tests/oracle,
+ * ../shared/oracle) and against plain loops written here. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <zlib.h>
 
 #include "predictor/internal.h"
 #include "../support/oracle.h"
@@ -26,37 +27,23 @@ static void *allocate(size_t count, size_t size) {
     return memory;
 }
 
-static size_t found(Checkpoint *checkpoint, const char *name) {
-    size_t index;
-    if (!checkpoint_find(checkpoint, name, &index)) fail_msg("the oracle has no %s", name);
-    return index;
-}
-
-static void *values(Checkpoint *checkpoint, const char *name, DType type, size_t count) {
-    Error err;
-    const size_t index = found(checkpoint, name);
-    assert_int_equal(checkpoint_tensor(checkpoint, index)->dtype, type);
-    assert_int_equal(checkpoint_tensor(checkpoint, index)->count, count);
-    void *out = allocate(count, dtype_bits(type) / 8);
-    assert_true(checkpoint_read(checkpoint, index, out, &err));
-    return out;
-}
-
 /* ---- encoding ---------------------------------------------------------------------------------------------------- */
 
 static void encodes_as_the_oracle(void **state) {
     (void)state;
-    Checkpoint *npz = oracle_arrays("predictor");
-    int32_t *triples = values(npz, "enc.triples", DTYPE_I32, 30);
-    double *expected = values(npz, "enc.f64", DTYPE_F64, 10 * 240);
-    for (size_t row = 0; row < 10; row++) {
-        float encoded[240];
-        for (size_t i = 0; i < 3; i++) encoding_row(0.76, 40, triples[row * 3 + i], encoded + 80 * i);
-        for (size_t i = 0; i < 240; i++) assert_true(fabs((double)encoded[i] - expected[row * 240 + i]) <= 1e-7);
+    for (const Oracle *o = NULL; (o = oracle_next(o));) {
+        Checkpoint *npz = oracle_arrays(o, "predictor");
+        int32_t *triples = oracle_array(npz, "enc.triples", DTYPE_I32, 30);
+        double *expected = oracle_array(npz, "enc.f64", DTYPE_F64, 10 * 240);
+        for (size_t row = 0; row < 10; row++) {
+            float encoded[240];
+            for (size_t i = 0; i < 3; i++) encoding_row(0.76, 40, triples[row * 3 + i], encoded + 80 * i);
+            for (size_t i = 0; i < 240; i++) assert_true(fabs((double)encoded[i] - expected[row * 240 + i]) <= 1e-7);
+        }
+        mem_free(triples);
+        mem_free(expected);
+        checkpoint_close(npz);
     }
-    mem_free(triples);
-    mem_free(expected);
-    checkpoint_close(npz);
 }
 
 /* Closed forms: base 2 at 1/4 is sin pi/4, sin pi/2, sin pi; base 1 repeats itself. */
@@ -89,7 +76,7 @@ static void check_ranks(Checkpoint *npz, const PredictedLayer *layer, const Kern
     const size_t channels = layer->channels, kernels = layer->filters * channels;
     char name[128];
     snprintf(name, sizeof name, "%s.%s", layer->name, cross ? "cross_order" : "filter_order");
-    int16_t *order = values(npz, name, DTYPE_I16, cross ? kernels : layer->filters);
+    int16_t *order = oracle_array(npz, name, DTYPE_I16, cross ? kernels : layer->filters);
     if (cross) {
         for (size_t r = 0; r < kernels; r++)
             if (index[order[r]].filter * channels + index[order[r]].channel != r) fail_msg("%s at rank %zu", name, r);
@@ -99,7 +86,7 @@ static void check_ranks(Checkpoint *npz, const PredictedLayer *layer, const Kern
     for (size_t r = 0; r < layer->filters; r++)
         if (index[(size_t)order[r] * channels].filter != r) fail_msg("%s at rank %zu", name, r);
     snprintf(name, sizeof name, "%s.channel_order", layer->name);
-    int16_t *channel = values(npz, name, DTYPE_I16, kernels);
+    int16_t *channel = oracle_array(npz, name, DTYPE_I16, kernels);
     for (size_t f = 0; f < layer->filters; f++)
         for (size_t r = 0; r < channels; r++)
             if (index[f * channels + (size_t)channel[f * channels + r]].channel != r)
@@ -108,29 +95,59 @@ static void check_ranks(Checkpoint *npz, const PredictedLayer *layer, const Kern
     mem_free(channel);
 }
 
+/* What is encoded of a kernel: its layer, and ranks that exist. */
+static void check_triples(const Predictor *p) {
+    for (size_t i = 0; i < p->layer_count; i++) {
+        const PredictedLayer *layer = &p->layers[i];
+        for (size_t k = 0; k < layer->filters * layer->channels; k++) {
+            const KernelIndex *index = &p->index[layer->first + k];
+            assert_int_equal(index->layer, i);
+            assert_true(index->filter < layer->filters && index->channel < layer->channels);
+        }
+    }
+}
+
 static void orders_as_the_oracle(void **state) {
     (void)state;
-    Network *network = oracle_network(SHARED_RESNET20);
-    Checkpoint *npz = oracle_arrays("permutation");
+    for (const Oracle *o = NULL; (o = oracle_next(o));) {
+        Network *network = oracle_network(o->network);
+        Checkpoint *npz = oracle_arrays(o, "permutation");
+        for (int cross = 0; cross < 2; cross++) {
+            Predictor *p = permuted(network, cross ? PERMUTATION_CROSS_FILTER : PERMUTATION_IN_FILTER);
+            assert_int_equal(p->layer_count, o->own ? 7 : 19);
+            assert_int_equal(p->kernel_count, o->own ? 8208 : 29744);
+            assert_int_equal(p->weight_count, 9 * p->kernel_count);
+            for (size_t i = 0; i < p->layer_count; i++)
+                check_ranks(npz, &p->layers[i], p->index + p->layers[i].first, cross);
+            check_triples(p);
+            predictor_free(p);
+        }
+        checkpoint_close(npz);
+        network_free(network);
+    }
+}
+
+/* Of the deeper sample a checksum of all indices (uint32, little-endian). */
+static void orders_of_the_deep(void **state) {
+    (void)state;
+    const Oracle *oracle = oracle_next(NULL);
+    json_t *values = oracle_values(oracle, "permutation");
+    const json_t *sums = json_object_get(values, "crc32_of_triples");
+    Network *network = oracle_network(oracle->deep);
     for (int cross = 0; cross < 2; cross++) {
         Predictor *p = permuted(network, cross ? PERMUTATION_CROSS_FILTER : PERMUTATION_IN_FILTER);
-        assert_int_equal(p->layer_count, 19);
-        assert_int_equal(p->kernel_count, 29744);
-        assert_int_equal(p->weight_count, 267696);
-        for (size_t i = 0; i < p->layer_count; i++)
-            check_ranks(npz, &p->layers[i], p->index + p->layers[i].first, cross);
-        int16_t *triples =
-            values(npz, cross ? "encode_indices.crossfilter" : "encode_indices.infilter", DTYPE_I16, 3 * 29744);
+        unsigned char *bytes = allocate(p->kernel_count, 12);
         for (size_t k = 0; k < p->kernel_count; k++) {
-            assert_int_equal(p->index[k].layer, triples[3 * k]);
-            assert_int_equal(p->index[k].filter, triples[3 * k + 1]);
-            assert_int_equal(p->index[k].channel, triples[3 * k + 2]);
+            const uint32_t triple[] = {(uint32_t)p->index[k].layer, p->index[k].filter, p->index[k].channel};
+            for (size_t b = 0; b < 12; b++) bytes[12 * k + b] = (unsigned char)(triple[b / 4] >> (8 * (b % 4)));
         }
-        mem_free(triples);
+        const double found = (double)crc32(0, bytes, (unsigned)(12 * p->kernel_count));
+        assert_true(found == oracle_number(sums, cross ? "crossfilter" : "infilter"));
+        mem_free(bytes);
         predictor_free(p);
     }
-    checkpoint_close(npz);
     network_free(network);
+    json_decref(values);
 }
 
 /* ---- orders of made-up kernels ----------------------------------------------------------------------------------- */
@@ -287,10 +304,11 @@ static void survives_lack_of_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(encodes_as_the_oracle), cmocka_unit_test(encodes_closed_forms),
-        cmocka_unit_test(orders_as_the_oracle),  cmocka_unit_test(orders_by_definition),
-        cmocka_unit_test(orders_single_weights), cmocka_unit_test(is_the_same_for_any_threads),
-        cmocka_unit_test(reports_and_stops),     cmocka_unit_test(survives_lack_of_memory),
+        cmocka_unit_test(encodes_as_the_oracle),       cmocka_unit_test(encodes_closed_forms),
+        cmocka_unit_test(orders_as_the_oracle),        cmocka_unit_test(orders_of_the_deep),
+        cmocka_unit_test(orders_by_definition),        cmocka_unit_test(orders_single_weights),
+        cmocka_unit_test(is_the_same_for_any_threads), cmocka_unit_test(reports_and_stops),
+        cmocka_unit_test(survives_lack_of_memory),
     };
     return cmocka_run_group_tests_name("orders", tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* test_predictor -- predictors as objects: sizes, initial values, targets and crops, sources and fingerprints,
- * reconstruction; compression ratios and reconstruction losses against ../shared/oracle. */
+ * reconstruction; compression ratios and reconstruction losses against NumPy (tests/oracle, ../shared/oracle). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -180,30 +180,31 @@ static void refuses_bad_settings(void **state) {
     network_free(network);
 }
 
-/* The published sizes: cr.json has parameters, MB and ratios of ResNet20 and ResNet56. */
-static void counts_as_published(void **state) {
+/* Parameters, MB and ratios of networks that the oracle has rows of; ../shared's are the published sizes. */
+static void counts_as_the_oracle(void **state) {
     (void)state;
-    json_t *cr = oracle_values("cr");
-    Network *network = oracle_network(SHARED_RESNET20);
-    size_t index, seen = 0;
-    json_t *row;
-    json_array_foreach(json_object_get(cr, "rows"), index, row) {
-        if (strcmp(json_string_value(json_object_get(row, "network")), "resnet20") != 0) continue;
-        PredictorConfig config = predictor_config();
-        config.hidden = (unsigned)oracle_number(row, "hidden");
-        config.permutation = PERMUTATION_NONE;
-        Predictor *p = made(network, NULL, &config);
-        const double parameters = (double)p->parameter_count;
-        assert_true(parameters == oracle_number(row, "parameters"));
-        assert_true(fabs(4 * parameters / 1048576 - oracle_number(row, "size_mb")) < 1e-12);
-        assert_true(fabs(parameters / (double)p->source_parameters - oracle_number(row, "cr_total")) < 1e-12);
-        assert_true(fabs(parameters / (double)p->weight_count - oracle_number(row, "cr_conv")) < 1e-12);
-        predictor_free(p);
-        seen++;
+    for (const Oracle *o = NULL; (o = oracle_next(o));) {
+        json_t *cr = oracle_values(o, "cr"), *row;
+        Network *network = oracle_network(o->network);
+        size_t index, seen = 0;
+        json_array_foreach(json_object_get(cr, "rows"), index, row) {
+            if (strcmp(json_string_value(json_object_get(row, "network")), o->name) != 0) continue;
+            PredictorConfig config = predictor_config();
+            config.hidden = (unsigned)oracle_number(row, "hidden");
+            config.permutation = PERMUTATION_NONE;
+            Predictor *p = made(network, NULL, &config);
+            const double parameters = (double)p->parameter_count;
+            assert_true(parameters == oracle_number(row, "parameters"));
+            assert_true(fabs(4 * parameters / 1048576 - oracle_number(row, "size_mb")) < 1e-12);
+            assert_true(fabs(parameters / (double)p->source_parameters - oracle_number(row, "cr_total")) < 1e-12);
+            assert_true(fabs(parameters / (double)p->weight_count - oracle_number(row, "cr_conv")) < 1e-12);
+            predictor_free(p);
+            seen++;
+        }
+        assert_true(seen >= 4);
+        json_decref(cr);
+        network_free(network);
     }
-    assert_true(seen >= 4);
-    json_decref(cr);
-    network_free(network);
 }
 
 /* ---- targets and reconstruction ---------------------------------------------------------------------------------- */
@@ -274,46 +275,68 @@ static void reconstructs(void **state) {
     network_free(network);
 }
 
-/* The loss of the oracle's untrained predictor pins the direction of the permutations. */
-static void reconstructs_as_the_oracle(void **state) {
-    (void)state;
-    static const char *const keys[] = {"none", "infilter", "crossfilter"};
+static void take_parameters(Predictor *p, Checkpoint *npz) {
+    for (unsigned i = 0; i < 5; i++) {
+        char stem[32];
+        snprintf(stem, sizeof stem, i < 4 ? "layers.%u" : "final_linear_layer", i);
+        Tensor *weight = oracle_tensor(npz, "h32.%s.weight", stem), *bias = oracle_tensor(npz, "h32.%s.bias", stem);
+        memcpy(p->parameters + p->mlp[i].weight, weight->data, weight->count * sizeof(float));
+        memcpy(p->parameters + p->mlp[i].bias, bias->data, bias->count * sizeof(float));
+        tensor_release(weight);
+        tensor_release(bias);
+    }
+}
+
+/* Of what the predictor makes of its network. */
+static double reconstruction_loss(const Predictor *p, const Network *network) {
     Error err;
-    json_t *json = oracle_values("permutation");
-    Checkpoint *npz = oracle_arrays("predictor");
-    Network *network = oracle_network(SHARED_RESNET20);
+    double squares = 0;
+    Network *made_of = predictor_reconstruct(p, NULL, "reconstruct", &err);
+    if (!made_of) fail_msg("%s", err.text);
+    for (size_t i = 0; i < network->layer_count; i++) {
+        const Tensor *a = layer_weight(network, &network->layers[i]), *b = layer_weight(made_of, &made_of->layers[i]);
+        for (uint64_t w = 0; w < a->count; w++)
+            squares += ((double)a->data[w] - (double)b->data[w]) * ((double)a->data[w] - (double)b->data[w]);
+    }
+    network_free(made_of);
+    return sqrt(squares / (double)p->weight_count);
+}
+
+/* The loss pins the direction of the permutations: of an untrained predictor, of the sample with each of the orders. */
+static void check_reconstruction(const Oracle *oracle, const json_t *losses, const Predictor *trained) {
+    static const char *const keys[] = {"none", "infilter", "crossfilter"};
+    Checkpoint *npz = oracle_arrays(oracle, "predictor");
+    Network *network = oracle_network(oracle->network);
     for (int kind = 0; kind < PERMUTATION_COUNT; kind++) {
         PredictorConfig config = predictor_config();
-        config.hidden = 32;
+        config.hidden = trained ? trained->config.hidden : 32;
         config.permutation = (PermutationKind)kind;
         Predictor *p = made(network, NULL, &config);
-        for (unsigned i = 0; i < 5; i++) {
-            char stem[32];
-            snprintf(stem, sizeof stem, i < 4 ? "layers.%u" : "final_linear_layer", i);
-            Tensor *weight = oracle_tensor(npz, "h32.%s.weight", stem), *bias = oracle_tensor(npz, "h32.%s.bias", stem);
-            memcpy(p->parameters + p->mlp[i].weight, weight->data, weight->count * sizeof(float));
-            memcpy(p->parameters + p->mlp[i].bias, bias->data, bias->count * sizeof(float));
-            tensor_release(weight);
-            tensor_release(bias);
-        }
-        Network *made_of = predictor_reconstruct(p, NULL, "reconstruct", &err);
-        if (!made_of) fail_msg("%s", err.text);
-        double squares = 0;
-        for (size_t i = 0; i < network->layer_count; i++) {
-            const Tensor *a = layer_weight(network, &network->layers[i]),
-                         *b = layer_weight(made_of, &made_of->layers[i]);
-            for (uint64_t w = 0; w < a->count; w++)
-                squares += ((double)a->data[w] - (double)b->data[w]) * ((double)a->data[w] - (double)b->data[w]);
-        }
-        const double loss = sqrt(squares / (double)p->weight_count);
-        const double expected = oracle_number(json_object_get(json, "recon_loss_of_h32_predictor"), keys[kind]);
-        if (fabs(loss / expected - 1) > 1e-6) fail_msg("%s: %.12g, the oracle has %.12g", keys[kind], loss, expected);
-        network_free(made_of);
+        if (trained)
+            memcpy(p->parameters, trained->parameters, p->parameter_count * sizeof(float));
+        else
+            take_parameters(p, npz);
+        const double loss = reconstruction_loss(p, network), expected = oracle_number(losses, keys[kind]);
+        if (!(fabs(loss / expected - 1) < 1e-6))
+            fail_msg("%s: %.12g, the oracle has %.12g", keys[kind], loss, expected);
         predictor_free(p);
     }
-    json_decref(json);
     checkpoint_close(npz);
     network_free(network);
+}
+
+static void reconstructs_as_the_oracle(void **state) {
+    (void)state;
+    Error err;
+    Predictor *sample = predictor_load("samples/fashion-resnet8-predictor.safetensors", NULL, NULL, &err);
+    if (!sample) fail_msg("%s", err.text);
+    for (const Oracle *o = NULL; (o = oracle_next(o));) {
+        json_t *values = oracle_values(o, "permutation");
+        check_reconstruction(o, json_object_get(values, "recon_loss_of_h32_predictor"), NULL);
+        if (o->own) check_reconstruction(o, json_object_get(values, "recon_loss_of_h64_predictor"), sample);
+        json_decref(values);
+    }
+    predictor_free(sample);
 }
 
 /* ---- sources ----------------------------------------------------------------------------------------------------- */
@@ -422,7 +445,7 @@ int main(void) {
         cmocka_unit_test(measures_as_published),
         cmocka_unit_test(initialises),
         cmocka_unit_test(refuses_bad_settings),
-        cmocka_unit_test(counts_as_published),
+        cmocka_unit_test(counts_as_the_oracle),
         cmocka_unit_test(crops_targets),
         cmocka_unit_test(reconstructs),
         cmocka_unit_test(reconstructs_as_the_oracle),

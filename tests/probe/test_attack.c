@@ -1,5 +1,5 @@
-/* test_attack -- FGSM and I-FGSM: ResNet20 against the numeric oracle (../shared/oracle, PyTorch in float64), a small
- * network against finite differences of plain loops in double, and what must hold for any network. */
+/* test_attack -- FGSM and I-FGSM: ResNets against PyTorch in float64 (tests/oracle, ../shared/oracle), a small network
+ * against finite differences of plain loops in double, and what must hold for any network. */
 #include "weft/probe.h"
 
 #include <math.h>
@@ -21,12 +21,6 @@
 #include "weft/base/table.h"
 #include "weft/base/task.h"
 #include "weft/base/tensor.h"
-
-#define CIFAR "cifar10:" SHARED "data/cifar10-subset:test"
-
-static bool slow_build(void) {
-    return strcmp(WEFT_BUILD_MODE, "asan") == 0;
-}
 
 static Dataset *images_of(const char *spec, uint64_t limit) {
     Error err;
@@ -56,15 +50,30 @@ static size_t size_of(const Dataset *dataset) {
 
 enum { EPSILONS = 6 };
 
-static void within_two(uint64_t found, double expected, const char *what, double eps) {
-    if (fabs((double)found - expected) > 2)
-        fail_msg("%s, eps %g/255: %llu images are correct, not %g", what, eps, (unsigned long long)found, expected);
+/* A row of the oracle's: of all its images, or under AddressSanitizer of the first few. */
+static double number_of(const json_t *row, const char *what, const char *part) {
+    char name[64];
+    snprintf(name, sizeof name, "%s_%s%s", what, part, oracle_slow() ? "_few" : "");
+    return oracle_number(row, name);
 }
 
 /* The loss moves with the few pixels whose gradient has no sign in float32, and in I-FGSM's steps they add up. */
+static void compare_row(const Evaluation *found, const json_t *row, const char *what, double loss_bound) {
+    const double correct = number_of(row, what, "correct"), loss = number_of(row, what, "ce");
+    if (fabs((double)found->correct - correct) > 2)
+        fail_msg("%s: %llu images are correct, not %g", what, (unsigned long long)found->correct, correct);
+    if (!(fabs(found->loss - loss) < loss_bound * loss))
+        fail_msg("%s: the loss is %.9g, not %.9g", what, found->loss, loss);
+}
+
+static Dataset *attacked_images(const Oracle *oracle, const json_t *values) {
+    return oracle_images(oracle, oracle->own ? (uint64_t)oracle_number(values, oracle_slow() ? "few" : "images") : 0);
+}
+
 /* Every `step`-th row: ten steps of each cost ten times as much. */
-static void compare(const json_t *rows, AttackKind kind, size_t step, double loss_bound) {
-    char correct[32], loss[32];
+static void compare(const Oracle *oracle, AttackKind kind, size_t step, double loss_bound) {
+    json_t *values = oracle_values(oracle, "attacks");
+    const json_t *rows = json_object_get(values, "rows");
     Attack attacks[EPSILONS];
     Evaluation found[EPSILONS];
     assert_int_equal(json_array_size(rows), EPSILONS);
@@ -72,81 +81,65 @@ static void compare(const json_t *rows, AttackKind kind, size_t step, double los
     for (size_t i = 0; i < count; i++)
         attacks[i] = (Attack){
             .kind = kind, .epsilon = oracle_number(json_array_get(rows, i * step), "eps_times_255") / 255, .steps = 10};
-    snprintf(correct, sizeof correct, "%s_correct", attack_name(kind));
-    snprintf(loss, sizeof loss, "%s_ce", attack_name(kind));
-    Network *network = oracle_network(SHARED_RESNET20);
-    Dataset *dataset = images_of(CIFAR, 0);
+    Network *network = oracle_network(oracle->network);
+    Dataset *dataset = attacked_images(oracle, values);
     attack(network, dataset, attacks, count, found);
     for (size_t i = 0; i < count; i++) {
-        const json_t *row = json_array_get(rows, i * step);
-        const double expected = oracle_number(row, loss), eps = 255 * attacks[i].epsilon;
-        assert_int_equal(found[i].images, 846);
-        within_two(found[i].correct, oracle_number(row, correct), attack_name(kind), eps);
-        if (!(fabs(found[i].loss - expected) < loss_bound * expected))
-            fail_msg("%s, eps %g/255: the loss is %.9g, not %.9g", attack_name(kind), eps, found[i].loss, expected);
+        assert_int_equal(found[i].images, dataset->count);
+        compare_row(&found[i], json_array_get(rows, i * step), attack_name(kind), loss_bound);
         evaluation_done(&found[i]);
     }
     dataset_free(dataset);
     network_free(network);
+    json_decref(values);
 }
 
 static void oracle_fgsm(void **state) {
     (void)state;
-    if (slow_build()) skip();
-    json_t *oracle = oracle_values("attacks");
-    compare(json_object_get(oracle, "rows"), ATTACK_FGSM, 1, 1e-4);
-    json_decref(oracle);
+    for (const Oracle *o = NULL; (o = oracle_next_quick(o));) compare(o, ATTACK_FGSM, 1, 1e-4);
 }
 
 static void oracle_ifgsm(void **state) {
     (void)state;
-    if (slow_build()) skip();
-    json_t *oracle = oracle_values("attacks");
-    compare(json_object_get(oracle, "rows"), ATTACK_IFGSM, 3, 1e-3);
-    json_decref(oracle);
+    for (const Oracle *o = NULL; (o = oracle_next_quick(o));) compare(o, ATTACK_IFGSM, 3, 1e-3);
 }
 
-/* Other numbers of steps, of other sizes; the oracle has them with PyTorch's float32 gradient only, which at so small
- * an eps is good for 1 image. */
+/* Other numbers of steps, of other sizes. */
 static void oracle_steps(void **state) {
     (void)state;
-    static const struct {
-        const char *name;
-        unsigned steps;
-        double part;
-    } cases[] = {{"ifgsm_5steps_eps_over_5", 5, 0.2}, {"ifgsm_2steps_eps_over_2", 2, .5}};
-    if (slow_build()) skip();
-    json_t *oracle = oracle_values("attacks");
-    const json_t *scan = json_object_get(oracle, "at_crossing_f32");
-    const double eps = oracle_number(scan, "eps_times_255") / 255;
-    Network *network = oracle_network(SHARED_RESNET20);
-    Dataset *dataset = images_of(CIFAR, 0);
-    enum { CASES = sizeof cases / sizeof *cases };
+    enum { CASES = 2 };
+    const Oracle *oracle = oracle_next(NULL);
+    json_t *values = oracle_values(oracle, "attacks");
+    const json_t *rows = json_object_get(values, "other_steps_at_2");
+    const double eps = 2.0 / 255;
+    Network *network = oracle_network(oracle->network);
+    Dataset *dataset = attacked_images(oracle, values);
     Attack attacks[CASES];
     Evaluation found[CASES];
-    for (size_t i = 0; i < CASES; i++)
-        attacks[i] = (Attack){ATTACK_IFGSM, .epsilon = eps, .steps = cases[i].steps, .step = eps * cases[i].part};
+    assert_int_equal(json_array_size(rows), CASES);
+    for (size_t i = 0; i < CASES; i++) {
+        const json_t *row = json_array_get(rows, i);
+        attacks[i] = (Attack){ATTACK_IFGSM, .epsilon = eps, .steps = (unsigned)oracle_number(row, "steps"),
+                              .step = eps * oracle_number(row, "part")};
+    }
     attack(network, dataset, attacks, CASES, found);
     for (size_t i = 0; i < CASES; i++) {
-        const json_t *row = json_object_get(scan, cases[i].name);
-        within_two(found[i].correct, oracle_number(row, "correct"), cases[i].name, 255 * eps);
-        assert_true(fabs(found[i].loss - oracle_number(row, "ce")) < 1e-3);
+        compare_row(&found[i], json_array_get(rows, i), attack_name(ATTACK_IFGSM), 1e-3);
         evaluation_done(&found[i]);
     }
     dataset_free(dataset);
     network_free(network);
-    json_decref(oracle);
+    json_decref(values);
 }
 
-/* The first four images, of which two are recognised with a probability that rounds to 1: every pixel goes the way of
- * the float64 gradient, but for those whose gradient is next to nothing. */
-static void oracle_signs(void **state) {
-    (void)state;
+/* Of the first four images every pixel goes the way of the float64 gradient, but for those whose gradient is next to
+ * nothing. Of ../shared's two are recognised with a probability that rounds to 1. */
+static void check_signs(const Oracle *oracle) {
     Error err;
-    Checkpoint *arrays = oracle_arrays("attacks");
+    Checkpoint *arrays = oracle_arrays(oracle, "attacks");
     Tensor *gradient = oracle_tensor(arrays, "input_grad_first4");
-    Network *network = oracle_network(SHARED_RESNET20);
-    Dataset *dataset = images_of(CIFAR, 4);
+    Network *network = oracle_network(oracle->network);
+    Dataset *dataset = oracle_images(oracle, 4);
     const Attack one = {.kind = ATTACK_FGSM, .epsilon = 2.0 / 255};
     const size_t size = size_of(dataset);
     float clean[3072], pixels[3072];
@@ -166,6 +159,11 @@ static void oracle_signs(void **state) {
     network_free(network);
     tensor_release(gradient);
     checkpoint_close(arrays);
+}
+
+static void oracle_signs(void **state) {
+    (void)state;
+    for (const Oracle *o = NULL; (o = oracle_next(o));) check_signs(o);
 }
 
 /* ---- finite differences ------------------------------------------------------------------------------------------ */
@@ -254,7 +252,7 @@ static unsigned compare_plain(uint64_t seed, Attack attack) {
 
 static void finite_differences(void **state) {
     (void)state;
-    const uint64_t seeds = slow_build() ? 1 : 4;
+    const uint64_t seeds = oracle_slow() ? 1 : 4;
     unsigned compared[3] = {0};
     for (uint64_t seed = 1; seed <= seeds; seed++) {
         compared[0] += compare_plain(seed, (Attack){ATTACK_FGSM, .epsilon = 0.03});
@@ -311,7 +309,7 @@ static void nothing_is_nothing(void **state) {
     (void)state;
     Error err;
     Network *network = sample_network();
-    Dataset *dataset = images_of("sample:fashion-test", slow_build() ? 12 : 300); /* 128, 128, 44 */
+    Dataset *dataset = images_of("sample:fashion-test", oracle_slow() ? 12 : 300); /* 128, 128, 44 */
     Evaluation plain, found[KINDS], alone;
     assert_true(evaluate_run(network, dataset, NULL, &plain, NULL, &err));
     attack(network, dataset, kinds, KINDS, found);
@@ -332,7 +330,7 @@ static void nothing_is_nothing(void **state) {
 static void threads(void **state) {
     (void)state;
     Network *network = sample_network();
-    Dataset *dataset = images_of("sample:fashion-test", slow_build() ? 12 : 300);
+    Dataset *dataset = images_of("sample:fashion-test", oracle_slow() ? 12 : 300);
     Evaluation one[KINDS], more[KINDS];
     pool_set_threads(1);
     attack(network, dataset, kinds, KINDS, one);
@@ -500,7 +498,7 @@ static void memory(void **state) {
     }
     assert_true(ok);
     network_free(network);
-    if (slow_build()) return;
+    if (oracle_slow()) return;
     uint64_t seen[2];
     network = sample_network();
     for (unsigned i = 0; i < 2; i++) {

@@ -18,7 +18,7 @@
 #include <jansson.h>
 #include <cmocka.h>
 
-#define SHARED "../shared/"
+#include "../support/oracle.h"
 
 enum { SIDE = 4, IMAGES = 300 };
 
@@ -311,43 +311,20 @@ static void test_tables(void **state) {
 
 /* ---- real networks ----------------------------------------------------------------------------------------------- */
 
-static double oracle_number(const char *network, const char *key) {
-    json_t *root = json_load_file(SHARED "oracle/forward.json", 0, NULL);
-    json_t *test = json_object_get(json_object_get(root, network), "test");
-    double value = json_number_value(json_object_get(test, key));
-    json_decref(root);
-    return value;
-}
-
-/* A whole array of the oracle's forward.npz, as floats. */
-static Tensor *oracle_array(const char *network, const char *name) {
+/* Predictions and losses image by image, and what is made of them; under AddressSanitizer of the first few images. */
+static void check_network(const Oracle *oracle, const char *name, const char *path) {
     Error err = {0};
-    char full[64];
-    size_t index;
-    snprintf(full, sizeof full, "%s.%s", network, name);
-    Checkpoint *arrays = checkpoint_open(SHARED "oracle/forward.npz", &err);
-    assert_non_null(arrays);
-    assert_true(checkpoint_find(arrays, full, &index));
-    Tensor *tensor = checkpoint_read_tensor(arrays, index, &err);
-    assert_non_null(tensor);
-    checkpoint_close(arrays);
-    return tensor;
-}
-
-static void check_network(const char *name, const char *file) {
-    Error err = {0};
-    char path[256];
-    snprintf(path, sizeof path, SHARED "data/checkpoints/%s", file);
-    Network *network = network_load(path, &(NetworkOptions){0}, &err);
-    if (!network) fail_msg("%s", err.text);
-    Dataset *dataset = dataset_load("cifar10:" SHARED "data/cifar10-subset:test", 0, &err);
-    assert_non_null(dataset);
+    json_t *values = oracle_values(oracle, "forward");
+    const json_t *test = json_object_get(json_object_get(values, name), "test");
+    Checkpoint *arrays = oracle_arrays(oracle, "forward");
+    Network *network = oracle_network(path);
+    Dataset *dataset = oracle_images(oracle, oracle_slow() ? 200 : 0);
+    Tensor *predictions = oracle_tensor(arrays, "%s.predictions", name),
+           *losses = oracle_tensor(arrays, "%s.ce_per_image", name);
     float *logits = malloc(dataset->count * 10 * sizeof *logits);
     Evaluation evaluation = evaluate(network, dataset, logits);
-    assert_int_equal(evaluation.images, (uint64_t)oracle_number(name, "n"));
-    assert_int_equal(evaluation.correct, (uint64_t)oracle_number(name, "correct"));
-    assert_true(fabs(evaluation.loss - oracle_number(name, "ce")) < 2e-5);
-    Tensor *predictions = oracle_array(name, "predictions"), *losses = oracle_array(name, "ce_per_image");
+    uint64_t correct = 0;
+    double mean = 0;
     for (uint64_t i = 0; i < dataset->count; i++) {
         const float *logit = logits + i * 10;
         unsigned best = 0;
@@ -357,9 +334,16 @@ static void check_network(const char *name, const char *file) {
         double loss = log(sum) + (double)logit[best] - (double)logit[dataset->labels[i]];
         assert_int_equal(best, (unsigned)predictions->data[i]);
         assert_true(fabs(loss - (double)losses->data[i]) < 2e-4);
+        correct += (unsigned)predictions->data[i] == dataset->labels[i];
+        mean += (double)losses->data[i] / (double)dataset->count;
     }
+    const bool all = dataset->count == predictions->count;
+    assert_int_equal(evaluation.images, dataset->count);
+    assert_int_equal(evaluation.correct, all ? (uint64_t)oracle_number(test, "correct") : correct);
+    assert_true(fabs(evaluation.loss - (all ? oracle_number(test, "ce") : mean)) < 2e-5);
     Table *table = evaluate_table(&evaluation, &err);
-    assert_true(fabs(table_number(table, "accuracy", 0) - oracle_number(name, "accuracy")) < 1e-9);
+    const double percent = 100.0 * (double)correct / (double)dataset->count;
+    assert_true(fabs(table_number(table, "accuracy", 0) - percent) < 1e-9);
     table_free(table);
     tensor_release(predictions);
     tensor_release(losses);
@@ -367,54 +351,50 @@ static void check_network(const char *name, const char *file) {
     free(logits);
     dataset_free(dataset);
     network_free(network);
+    checkpoint_close(arrays);
+    json_decref(values);
 }
 
-/* The deep networks and whole test sets take minutes under sanitizers; ResNet20 runs there too. */
-static bool slow_build(void) {
-    return strcmp(WEFT_BUILD_MODE, "asan") == 0;
-}
-
-static bool shared_missing(void) {
-    return access(SHARED "oracle/forward.json", R_OK) != 0 || access(SHARED "data/checkpoints", R_OK) != 0;
-}
-
-static void test_resnet20(void **state) {
+static void test_networks(void **state) {
     (void)state;
-    if (shared_missing()) skip();
-    check_network("resnet20", "resnet20-12fca82f.th");
+    for (const Oracle *o = NULL; (o = oracle_next(o));) check_network(o, o->name, o->network);
 }
 
-static void test_resnet32(void **state) {
+static void test_deep_networks(void **state) {
     (void)state;
-    if (slow_build() || shared_missing()) skip();
-    check_network("resnet32", "resnet32-d509ac18.th");
+    for (const Oracle *o = NULL; (o = oracle_next_quick(o));) {
+        check_network(o, o->deep_name, o->deep);
+        if (!o->own) check_network(o, "resnet32", SHARED "data/checkpoints/resnet32-d509ac18.th");
+    }
 }
 
-static void test_resnet56(void **state) {
-    (void)state;
-    if (slow_build() || shared_missing()) skip();
-    check_network("resnet56", "resnet56-4bfd9763.th");
-}
-
-/* The accuracy on the whole test set that PyTorch measured after training. */
+/* Correct images of Fashion-MNIST's whole test set, which begins with the sample images; under AddressSanitizer of
+ * these. */
 static void test_fashion(void **state) {
     (void)state;
-    if (slow_build() || access(SHARED "data/fashion-resnet8.pth", R_OK) != 0 ||
-        access("/usr/share/datasets/fashion-mnist", R_OK) != 0)
+    if (access("/usr/share/datasets/fashion-mnist", R_OK) != 0) {
+        print_message("# skip: Fashion-MNIST is not installed\n");
         skip();
+    }
     Error err = {0};
-    Network *network = network_load(SHARED "data/fashion-resnet8.pth", &(NetworkOptions){0}, &err);
-    if (!network) fail_msg("%s", err.text);
-    Dataset *dataset = dataset_load("fashion-mnist:test", 0, &err);
-    assert_non_null(dataset);
+    const Oracle *oracle = oracle_next(NULL);
+    json_t *values = oracle_values(oracle, "forward");
+    Checkpoint *arrays = oracle_arrays(oracle, "forward");
+    Network *network = oracle_network(oracle->network);
+    Dataset *dataset = dataset_load("fashion-mnist:test", oracle_slow() ? 200 : 0, &err);
+    if (!dataset) fail_msg("%s", err.text);
+    Tensor *predictions = oracle_tensor(arrays, "%s.predictions", oracle->name);
+    uint64_t first = 0;
+    for (size_t i = 0; i < 200; i++) first += (unsigned)predictions->data[i] == dataset->labels[i];
+    const json_t *whole = json_object_get(json_object_get(values, oracle->name), "whole_test_set");
     Evaluation evaluation = evaluate(network, dataset, NULL);
-    json_t *root = json_load_file(SHARED "data/fashion-resnet8.json", 0, NULL);
-    double percent = json_number_value(json_object_get(root, "test_accuracy_percent"));
-    assert_int_equal(evaluation.correct, (uint64_t)lround(percent * 100)); /* of 10,000 images */
-    json_decref(root);
+    assert_int_equal(evaluation.correct, oracle_slow() ? first : (uint64_t)oracle_number(whole, "correct"));
     evaluation_done(&evaluation);
+    tensor_release(predictions);
     dataset_free(dataset);
     network_free(network);
+    checkpoint_close(arrays);
+    json_decref(values);
 }
 
 int main(void) {
@@ -426,9 +406,8 @@ int main(void) {
         cmocka_unit_test(test_progress_and_cancel),
         cmocka_unit_test(test_faults),
         cmocka_unit_test(test_tables),
-        cmocka_unit_test(test_resnet20),
-        cmocka_unit_test(test_resnet32),
-        cmocka_unit_test(test_resnet56),
+        cmocka_unit_test(test_networks),
+        cmocka_unit_test(test_deep_networks),
         cmocka_unit_test(test_fashion),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

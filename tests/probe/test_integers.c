@@ -15,11 +15,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <cmocka.h>
 
 #include "../support/images.h"
 #include "../support/integers.h"
+#include "../support/oracle.h"
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
 #include "weft/base/tensor.h"
@@ -166,7 +166,7 @@ static void as_integers(void **state) {
 static void as_integers_trained(void **state) {
     (void)state;
     Error err;
-    const bool slow = strcmp(WEFT_BUILD_MODE, "asan") == 0;
+    const bool slow = oracle_slow();
     Network *network = network_load("samples/fashion-resnet8.safetensors", NULL, &err);
     Dataset *data = dataset_load("sample:fashion-test", 100, &err);
     assert_true(network && data);
@@ -179,22 +179,15 @@ static void as_integers_trained(void **state) {
 
 /* ---- accuracy ---------------------------------------------------------------------------------------------------- */
 
-#define RESNET20 "../shared/data/checkpoints/resnet20-12fca82f.th"
-#define IMAGES "../shared/data/cifar10-subset"
-
-/* ResNet20 loses less than a point, as the paper's Table 5 has it. */
-static void accuracy_stays(void **state) {
-    (void)state;
+/* A trained network loses less than a point, as the paper's Table 5 has it. */
+static void check_accuracy(const Oracle *oracle) {
     Error err;
-    const bool slow = strcmp(WEFT_BUILD_MODE, "asan") == 0;
-    if (access(RESNET20, R_OK) != 0 || access(IMAGES "/test_batch.bin", R_OK) != 0) {
-        print_message("# skip: %s or %s is not there\n", RESNET20, IMAGES);
-        skip();
-    }
-    Network *network = network_load(RESNET20, NULL, &err);
-    Dataset *train = dataset_load("cifar10:" IMAGES ":train", slow ? 64 : 1000, &err);
-    Dataset *test = dataset_load("cifar10:" IMAGES ":test", slow ? 200 : 0, &err);
-    assert_true(network && train && test);
+    const bool slow = oracle_slow();
+    const char *train_data = oracle->own ? oracle->data : "cifar10:" SHARED "data/cifar10-subset:train";
+    Network *network = oracle_network(oracle->own ? oracle->deep : oracle->network);
+    Dataset *train = dataset_load(train_data, slow ? 64 : 1000, &err);
+    Dataset *test = oracle_images(oracle, slow ? 200 : 0);
+    assert_non_null(train);
     Network *made = quantised(network, train);
     Evaluation before, after;
     assert_true(evaluate_run(network, test, NULL, &before, NULL, &err));
@@ -209,6 +202,11 @@ static void accuracy_stays(void **state) {
     network_free(network);
     dataset_free(train);
     dataset_free(test);
+}
+
+static void accuracy_stays(void **state) {
+    (void)state;
+    for (const Oracle *o = NULL; (o = oracle_next(o));) check_accuracy(o);
 }
 
 int main(void) {

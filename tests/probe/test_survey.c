@@ -1,5 +1,5 @@
-/* test_survey -- many networks on the same images: interpolation and planes against the numeric oracle
- * (../shared/oracle, PyTorch in float64); what is shared, kept or run side by side changes no bit.
+/* test_survey -- many networks on the same images: interpolation and planes against PyTorch in float64 (tests/oracle,
+ * ../shared/oracle); what is shared, kept or run side by side changes no bit.
  */
 #include "weft/probe/survey.h"
 #include "weft/spectral.h"
@@ -23,7 +23,6 @@
 #include "weft/base/table.h"
 #include "weft/base/tensor.h"
 
-#define IMAGES "../shared/data/cifar10-subset"
 enum { LAYERS_MOST = 64 };
 
 static bool slow; /* AddressSanitizer */
@@ -33,7 +32,7 @@ static Dataset *data;
 static int begin(void **state) {
     (void)state;
     Error err;
-    slow = strcmp(WEFT_BUILD_MODE, "asan") == 0;
+    slow = oracle_slow();
     network = network_load("samples/fashion-resnet8.safetensors", NULL, &err);
     data = dataset_load("sample:fashion-test", slow ? 12 : 150, &err);
     return network && data ? 0 : -1;
@@ -75,26 +74,16 @@ static Network *make_between(void *context, size_t point, Error *err) {
     return mix_apply(between->a, between->b, between->alpha[point], NULL, "test", err);
 }
 
-static Dataset *cifar(uint64_t limit) {
-    Error err;
-    oracle_need(IMAGES "/test_batch.bin");
-    Dataset *images = dataset_load("cifar10:" IMAGES ":test", limit, &err);
-    assert_non_null(images);
-    return images;
-}
-
 static void check_loss(double loss, double expected) {
     assert_true(fabs(loss - expected) <= fmax(2e-5, 1e-6 * expected));
 }
 
-static void interpolates_as_the_oracle(void **state) {
-    (void)state;
+static void check_interpolation(const Oracle *oracle) {
     Error err;
-    if (slow) skip(); /* hundreds of images through ResNet20 take minutes there */
-    json_t *oracle = oracle_values("interp");
-    const json_t *rows = json_object_get(oracle, "rows");
-    Network *base = oracle_network(SHARED_RESNET20), *other = lowpassed(base, 1, "stage:2");
-    Dataset *images = cifar(0);
+    json_t *values = oracle_values(oracle, "interp");
+    const json_t *rows = json_object_get(values, "rows");
+    Network *base = oracle_network(oracle->network), *other = lowpassed(base, 1, "stage:2");
+    Dataset *images = oracle_images(oracle, (uint64_t)oracle_number(json_array_get(rows, 0), "n"));
     Between between = {.a = base, .b = other};
     const size_t points = json_array_size(rows);
     for (size_t i = 0; i < points; i++) between.alpha[i] = oracle_number(json_array_get(rows, i), "alpha");
@@ -109,13 +98,14 @@ static void interpolates_as_the_oracle(void **state) {
                            .make = make_between,
                            .context = &between,
                            .what = "test"};
-    const size_t values = survey_values(&survey);
+    const size_t count = survey_values(&survey);
     double results[16 * 8];
     bool done[16] = {0};
+    assert_int_equal(points, 11);
     assert_true(survey_run(&survey, NULL, results, done, NULL, &err));
     for (size_t i = 0; i < points; i++) {
         const json_t *row = json_array_get(rows, i);
-        const double *value = results + i * values;
+        const double *value = results + i * count;
         assert_true(fabs(value[0] - oracle_number(row, "accuracy")) < 1e-9);
         check_loss(value[1], oracle_number(row, "ce"));
         assert_true(fabs(value[4] - oracle_number(row, "distance_rms")) < 1e-8);
@@ -124,7 +114,12 @@ static void interpolates_as_the_oracle(void **state) {
     dataset_free(images);
     network_free(other);
     network_free(base);
-    json_decref(oracle);
+    json_decref(values);
+}
+
+static void interpolates_as_the_oracle(void **state) {
+    (void)state;
+    for (const Oracle *o = NULL; (o = oracle_next_quick(o));) check_interpolation(o);
 }
 
 /* ---- the oracle: planes ------------------------------------------------------------------------------------------ */
@@ -188,19 +183,19 @@ static void check_plane(const json_t *oracle, const Network *const networks[3], 
     plane_free(grid.plane);
 }
 
-static void planes_as_the_oracle(void **state) {
-    (void)state;
+static void check_planes(const Oracle *oracle) {
     Error err;
-    if (slow) skip();
-    json_t *oracle = oracle_values("plane");
-    Network *base = oracle_network(SHARED_RESNET20), *smooth = lowpassed(base, 1, "stage:2"),
+    json_t *values = oracle_values(oracle, "plane");
+    const json_t *first = json_object_get(values, "plane_a"), *second = json_object_get(values, "plane_b");
+    Network *base = oracle_network(oracle->network), *smooth = lowpassed(base, 1, "stage:2"),
             *milder = lowpassed(base, 2, "stage:2");
-    Dataset *images = cifar(200);
+    Dataset *images = oracle_images(oracle, oracle->own ? (uint64_t)oracle_number(values, "images") : 200);
     bool *third = select_layers(base, "stage:3");
     Network *scaled = svscale_apply(base, 0.5, 15, third, "test", NULL, &err),
             *both = svscale_apply(milder, 0.5, 15, third, "test", NULL, &err);
-    check_plane(json_object_get(oracle, "plane_a"), (const Network *const[]){base, smooth, scaled}, images);
-    check_plane(json_object_get(oracle, "plane_b"), (const Network *const[]){base, smooth, both}, images);
+    assert_true(scaled && both);
+    check_plane(first, (const Network *const[]){base, smooth, scaled}, images);
+    check_plane(second, (const Network *const[]){base, smooth, both}, images);
     mem_free(third);
     network_free(both);
     network_free(scaled);
@@ -208,7 +203,12 @@ static void planes_as_the_oracle(void **state) {
     network_free(smooth);
     network_free(base);
     dataset_free(images);
-    json_decref(oracle);
+    json_decref(values);
+}
+
+static void planes_as_the_oracle(void **state) {
+    (void)state;
+    for (const Oracle *o = NULL; (o = oracle_next_quick(o));) check_planes(o);
 }
 
 /* ---- sharing changes nothing ------------------------------------------------------------------------------------- */

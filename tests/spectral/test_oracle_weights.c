@@ -1,5 +1,5 @@
-/* test_oracle_weights -- S_ratio, low-pass and singular-value modulation of trained ResNets against the numeric oracle
- * (../shared/oracle: NumPy in float64), and S_ratio's fast way against whole decompositions. */
+/* test_oracle_weights -- S_ratio, low-pass and singular-value modulation of trained ResNets against NumPy in float64
+ * (tests/oracle, ../shared/oracle), and S_ratio's fast way against whole decompositions. */
 #include "weft/base/dtype.h"
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
@@ -16,29 +16,11 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 #include <cmocka.h>
 
-#define ORACLE "../shared/oracle/"
-#define CHECKPOINTS "../shared/data/checkpoints/"
-#define RESNET20 CHECKPOINTS "resnet20-12fca82f.th"
-#define RESNET32 CHECKPOINTS "resnet32-d509ac18.th"
-#define RESNET56 CHECKPOINTS "resnet56-4bfd9763.th"
+#include "../support/oracle.h"
 
 enum { VALUES_MAX = 64 };
-
-static void need(const char *path) {
-    if (access(path, R_OK) == 0) return;
-    print_message("# skip: %s is not there\n", path);
-    skip();
-}
-
-static Network *load(const char *path) {
-    Error err;
-    Network *network = network_load(path, NULL, &err);
-    if (!network) fail_msg("%s", err.text);
-    return network;
-}
 
 static bool *convolutions_of(const Network *network) {
     Error err;
@@ -46,12 +28,6 @@ static bool *convolutions_of(const Network *network) {
     assert_non_null(chosen);
     assert_true(layer_select(network, NULL, true, chosen, &err));
     return chosen;
-}
-
-static double member(const json_t *object, const char *name) {
-    const json_t *value = json_object_get(object, name);
-    assert_true(json_is_number(value));
-    return json_number_value(value);
 }
 
 static double note(const Table *table, const char *key) {
@@ -64,11 +40,11 @@ static double note(const Table *table, const char *key) {
 static void compare_layer(const Network *network, const json_t *wanted, const Table *table, size_t row) {
     const char *name = json_string_value(json_object_get(wanted, "name"));
     assert_string_equal(table_find(table, "layer")->cells[row].text, name);
-    assert_true(table_number(table, "K", row) == member(wanted, "k"));
-    assert_true(table_number(table, "rows", row) == member(wanted, "n"));
-    assert_true(table_number(table, "columns", row) == member(wanted, "m"));
-    assert_true(fabs(table_number(table, "s_ratio", row) - member(wanted, "s_ratio")) < 1e-13);
-    assert_true(fabs(table_number(table, "energy", row) / member(wanted, "energy") - 1) < 1e-13);
+    assert_true(table_number(table, "K", row) == oracle_number(wanted, "k"));
+    assert_true(table_number(table, "rows", row) == oracle_number(wanted, "n"));
+    assert_true(table_number(table, "columns", row) == oracle_number(wanted, "m"));
+    assert_true(fabs(table_number(table, "s_ratio", row) - oracle_number(wanted, "s_ratio")) < 1e-13);
+    assert_true(fabs(table_number(table, "energy", row) / oracle_number(wanted, "energy") - 1) < 1e-13);
     const json_t *values = json_object_get(wanted, "singular_values");
     if (!values) return;
     Error err;
@@ -85,140 +61,154 @@ static void compare_layer(const Network *network, const json_t *wanted, const Ta
     table_free(spectrum);
 }
 
-static void sratio_of(const char *path, const char *key) {
+static void check_sratio(const json_t *wanted, const char *path) {
     Error err;
-    need(path);
-    need(ORACLE "sratio.json");
-    json_t *oracle = json_load_file(ORACLE "sratio.json", 0, NULL);
-    const json_t *wanted = json_object_get(oracle, key), *layers = json_object_get(wanted, "layers");
-    const json_t *half = json_object_get(wanted, "last_half_average");
-    Network *network = load(path);
+    const json_t *layers = json_object_get(wanted, "layers"), *half = json_object_get(wanted, "last_half_average");
+    Network *network = oracle_network(path);
     bool *chosen = convolutions_of(network);
     Table *table = sratio_table(network, NULL, chosen, NULL, &err);
     assert_non_null(table);
     assert_int_equal(table->rows, json_array_size(layers));
     for (size_t i = 0; i < table->rows; i++) compare_layer(network, json_array_get(layers, i), table, i);
-    assert_true(fabs(note(table, "mean") - member(wanted, "layer_average")) < 1e-9);
-    assert_true(fabs(note(table, "mean_last_half") - member(half, "mean")) < 1e-9);
+    assert_true(fabs(note(table, "mean") - oracle_number(wanted, "layer_average")) < 1e-9);
+    assert_true(fabs(note(table, "mean_last_half") - oracle_number(half, "mean")) < 1e-9);
     table_free(table);
     mem_free(chosen);
     network_free(network);
-    json_decref(oracle);
 }
 
-static void sratio_of_resnet20(void **state) {
+static void sratio(void **state) {
     (void)state;
-    sratio_of(RESNET20, "resnet20");
+    for (const Oracle *o = NULL; (o = oracle_next(o));) {
+        json_t *values = oracle_values(o, "sratio");
+        check_sratio(json_object_get(values, o->name), o->network);
+        check_sratio(json_object_get(values, o->deep_name), o->deep);
+        json_decref(values);
+    }
 }
 
-static void sratio_of_resnet56(void **state) {
-    (void)state;
-    sratio_of(RESNET56, "resnet56");
+/* The largest difference between the Gram matrix's way and the decomposition. */
+static double difference_of_ways(const char *path) {
+    Network *network = oracle_network(path);
+    double worst = 0;
+    for (size_t l = 0; l < network->layer_count; l++) {
+        Error err;
+        size_t rows, columns;
+        double sigma[VALUES_MAX], ratio, energy, upper = 0, sum = 0;
+        const float *weights = layer_weight(network, &network->layers[l])->data;
+        layer_matrix(network, &network->layers[l], &rows, &columns);
+        size_t values = rows < columns ? rows : columns;
+        assert_true(values <= VALUES_MAX);
+        assert_true(spectral_sratio(weights, rows, columns, &ratio, &energy, &err));
+        assert_true(spectral_singular_values(weights, rows, columns, sigma, &err));
+        for (size_t i = 0; i < values; i++) {
+            sum += sigma[i] * sigma[i];
+            if (i < values / 2) upper += sigma[i] * sigma[i];
+        }
+        worst = fmax(worst, fabs(ratio - upper / sum));
+    }
+    network_free(network);
+    return worst;
 }
 
-/* Every convolution of all three: the Gram matrix's way and the decomposition agree far below what is asked. */
+/* Both ways agree far below what is asked. */
 static void fast_way_against_decomposition(void **state) {
     (void)state;
-    static const char *const paths[] = {RESNET20, RESNET32, RESNET56};
     double worst = 0;
-    for (size_t p = 0; p < 3; p++) {
-        need(paths[p]);
-        Network *network = load(paths[p]);
-        for (size_t l = 0; l < network->layer_count; l++) {
-            Error err;
-            size_t rows, columns;
-            double sigma[VALUES_MAX], ratio, energy, upper = 0, sum = 0;
-            const float *weights = layer_weight(network, &network->layers[l])->data;
-            layer_matrix(network, &network->layers[l], &rows, &columns);
-            size_t values = rows < columns ? rows : columns;
-            assert_true(values <= VALUES_MAX);
-            assert_true(spectral_sratio(weights, rows, columns, &ratio, &energy, &err));
-            assert_true(spectral_singular_values(weights, rows, columns, sigma, &err));
-            for (size_t i = 0; i < values; i++) {
-                sum += sigma[i] * sigma[i];
-                if (i < values / 2) upper += sigma[i] * sigma[i];
-            }
-            worst = fmax(worst, fabs(ratio - upper / sum));
-        }
-        network_free(network);
-    }
+    for (const Oracle *o = NULL; (o = oracle_next(o));)
+        worst = fmax(worst, fmax(difference_of_ways(o->network), difference_of_ways(o->deep)));
     print_message("# largest difference %.2g\n", worst);
     assert_true(worst < 1e-13);
 }
 
-/* The array KEY of the npz holds the new weights of `layer`. */
-static void compare_weights(Checkpoint *npz, const char *key, const Network *network, size_t layer, double tolerance) {
+/* The array KEY of the npz holds the new weights of a layer; of the sample networks its first filters, and `norms` the
+ * norm of all. False where the oracle has no such layer. */
+static bool compare_weights(Checkpoint *npz, const json_t *norms, const char *key, const Tensor *made,
+                            double tolerance) {
     Error err;
     size_t index;
-    const Tensor *made = layer_weight(network, &network->layers[layer]);
-    assert_true(checkpoint_find(npz, key, &index));
+    if (!checkpoint_find(npz, key, &index)) return false;
     const CheckpointTensor *entry = checkpoint_tensor(npz, index);
     assert_int_equal(entry->dtype, DTYPE_F64);
-    assert_int_equal(entry->count, made->count);
+    assert_true(entry->count <= made->count && (norms || entry->count == made->count));
     double *wanted = mem_alloc(entry->count, sizeof *wanted, &err), worst = 0;
     assert_non_null(wanted);
     assert_true(checkpoint_read(npz, index, wanted, &err));
-    for (uint64_t i = 0; i < made->count; i++) worst = fmax(worst, fabs((double)made->data[i] - wanted[i]));
+    for (uint64_t i = 0; i < entry->count; i++) worst = fmax(worst, fabs((double)made->data[i] - wanted[i]));
     mem_free(wanted);
-    if (worst > tolerance) fail_msg("%s: off by %g", key, worst);
+    if (!(worst <= tolerance)) fail_msg("%s: off by %g", key, worst);
+    if (!norms) return true;
+    const double norm = euclidean_norm(made->data, made->count), all = oracle_number(norms, key);
+    if (!(fabs(norm / all - 1) <= 1e-7)) fail_msg("%s: the norm is %.12g, not %.12g", key, norm, all);
+    return true;
 }
 
-static void lowpass_of_resnet20(void **state) {
-    (void)state;
-    static const char *const names[] = {"layer1.0.conv1", "layer2.0.conv1"}, *const modes[] = {"1d", "2d", "raw1d"};
+/* Compares every layer of `made` that the oracle has: KEY is LAYER.what. Returns how many these are. */
+static unsigned compare_layers(Checkpoint *npz, const json_t *norms, const Network *made, const char *what,
+                               double tolerance) {
+    unsigned count = 0;
+    for (size_t l = 0; l < made->layer_count; l++) {
+        char key[128];
+        snprintf(key, sizeof key, "%s.%s", made->layers[l].name, what);
+        count += compare_weights(npz, norms, key, layer_weight(made, &made->layers[l]), tolerance);
+    }
+    return count;
+}
+
+static void check_lowpass(const Oracle *oracle) {
+    static const char *const modes[] = {"1d", "2d", "raw1d"};
     static const double cutoffs[] = {0.5, 1, 2, 4, 23.53};
     Error err;
-    need(RESNET20);
-    need(ORACLE "lowpass.npz");
-    Network *network = load(RESNET20);
-    Checkpoint *npz = checkpoint_open(ORACLE "lowpass.npz", &err);
-    assert_non_null(npz);
+    Network *network = oracle_network(oracle->network);
+    Checkpoint *npz = oracle_arrays(oracle, "lowpass");
+    json_t *values = oracle_values(oracle, "lowpass");
     bool *chosen = convolutions_of(network);
     for (unsigned mode = LOWPASS_1D; mode <= LOWPASS_RAW; mode++) {
         for (size_t c = 0; c < sizeof cutoffs / sizeof *cutoffs; c++) {
+            char what[64];
             Network *smooth = lowpass_apply(network, cutoffs[c], (LowpassMode)mode, chosen, "lowpass", NULL, &err);
             assert_non_null(smooth);
-            for (size_t n = 0; n < 2; n++) {
-                char key[64];
-                size_t layer;
-                assert_true(network_find_layer(smooth, names[n], &layer, &err));
-                snprintf(key, sizeof key, "%s.%s.D0=%g", names[n], modes[mode], cutoffs[c]);
-                compare_weights(npz, key, smooth, layer, 5e-7);
-            }
+            snprintf(what, sizeof what, "%s.D0=%g", modes[mode], cutoffs[c]);
+            assert_int_equal(compare_layers(npz, json_object_get(values, "l2"), smooth, what, 5e-7), 2);
             network_free(smooth);
         }
     }
     mem_free(chosen);
+    json_decref(values);
     checkpoint_close(npz);
     network_free(network);
 }
 
-static void modulation_of_resnet20(void **state) {
+static void lowpass(void **state) {
     (void)state;
-    static const char *const names[] = {"layer1.0.conv1", "layer3.0.conv1"};
+    for (const Oracle *o = NULL; (o = oracle_next(o));) check_lowpass(o);
+}
+
+static void check_modulation(const Oracle *oracle) {
     static const double factors[] = {0.5, 0};
     Error err;
-    need(RESNET20);
-    need(ORACLE "svdmod.npz");
-    Network *network = load(RESNET20);
-    Checkpoint *npz = checkpoint_open(ORACLE "svdmod.npz", &err);
-    assert_non_null(npz);
+    Network *network = oracle_network(oracle->network);
+    Checkpoint *npz = oracle_arrays(oracle, "svdmod");
+    json_t *values = oracle_values(oracle, "svdmod");
     bool *chosen = convolutions_of(network);
     for (size_t f = 0; f < 2; f++) {
+        char what[64];
         Network *made = svscale_apply(network, factors[f], 15, chosen, "svscale", NULL, &err);
         assert_non_null(made);
-        for (size_t n = 0; n < 2; n++) {
-            char key[64];
-            size_t layer;
-            assert_true(network_find_layer(made, names[n], &layer, &err));
-            snprintf(key, sizeof key, "%s.factor=%g", names[n], factors[f]);
-            compare_weights(npz, key, made, layer, 1.2e-7); /* half a unit in the last place of a weight below 2 */
-        }
+        snprintf(what, sizeof what, "factor=%g", factors[f]);
+        /* half a unit in the last place of a weight below 2 */
+        assert_int_equal(compare_layers(npz, json_object_get(values, "l2"), made, what, 1.2e-7), 2);
         network_free(made);
     }
     mem_free(chosen);
+    json_decref(values);
     checkpoint_close(npz);
     network_free(network);
+}
+
+static void modulation(void **state) {
+    (void)state;
+    for (const Oracle *o = NULL; (o = oracle_next(o));) check_modulation(o);
 }
 
 static int clean_up(void **state) {
@@ -229,11 +219,10 @@ static int clean_up(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sratio_of_resnet20),
-        cmocka_unit_test(sratio_of_resnet56),
+        cmocka_unit_test(sratio),
         cmocka_unit_test(fast_way_against_decomposition),
-        cmocka_unit_test(lowpass_of_resnet20),
-        cmocka_unit_test(modulation_of_resnet20),
+        cmocka_unit_test(lowpass),
+        cmocka_unit_test(modulation),
     };
     return cmocka_run_group_tests(tests, NULL, clean_up);
 }

@@ -1,8 +1,9 @@
 /* test_synthetic -- S_ratio, low-pass and singular-value modulation against NumPy's values for weights from a formula:
- * ../shared/oracle/synthetic.json (5x2x3x3, 3x4x1x1, 7x1x3x3, 2x3x5x5; float64). */
+ * tests/oracle/synthetic.json (5x2x3x3, 3x4x1x1, 7x1x3x3, 2x3x5x5; float64). */
 #include "weft/spectral.h"
 
 #include "../support/handmade.h"
+#include "../support/oracle.h"
 #include "weft/base/error.h"
 
 #include <jansson.h>
@@ -18,7 +19,7 @@ static json_t *oracle;
 
 static int open_oracle(void **state) {
     (void)state;
-    oracle = json_load_file("../shared/oracle/synthetic.json", 0, NULL);
+    oracle = oracle_values(oracle_next(NULL), "synthetic");
     return 0;
 }
 
@@ -27,12 +28,6 @@ static int close_oracle(void **state) {
     json_decref(oracle);
     spectral_cleanup();
     return 0;
-}
-
-static void need_oracle(void) {
-    if (oracle) return;
-    print_message("# skip: ../shared/oracle/synthetic.json is not there\n");
-    skip();
 }
 
 /* The case's weights as a network of one layer. */
@@ -60,7 +55,6 @@ static void compare(const float *weights, const json_t *wanted, uint64_t count, 
 
 static void sratio_and_singular_values(void **state) {
     (void)state;
-    need_oracle();
     size_t index;
     const json_t *test;
     json_array_foreach(json_object_get(oracle, "cases"), index, test) {
@@ -85,7 +79,6 @@ static void sratio_and_singular_values(void **state) {
 
 static void lowpass_in_three_modes(void **state) {
     (void)state;
-    need_oracle();
     static const char *const keys[] = {"lowpass_1d_D0=1.25", "lowpass_2d_D0=1.25", "lowpass_raw1d_D0=1.25"};
     size_t index;
     const json_t *test;
@@ -106,7 +99,6 @@ static void lowpass_in_three_modes(void **state) {
 
 static void singular_value_modulation(void **state) {
     (void)state;
-    need_oracle();
     static const struct {
         const char *key;
         unsigned last;

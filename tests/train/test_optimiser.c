@@ -1,5 +1,5 @@
-/* test_optimiser -- 30-step trajectories and the 20-step training trace against the oracle (NumPy and torch.optim in
- * float64), schedules against their formulas, threads and faults. */
+/* test_optimiser -- 30-step trajectories and the 20-step training trace against NumPy and torch.optim in float64
+ * (tests/oracle, ../shared/oracle), schedules against their formulas, threads and faults. */
 #include "weft/train.h"
 
 #include <math.h>
@@ -55,9 +55,8 @@ static void compare_trajectory(Checkpoint *arrays, const char *name, OptimiserCo
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) tensor_release(all[i]);
 }
 
-static void trajectories(void **state) {
-    (void)state;
-    Checkpoint *arrays = oracle_arrays("ranger");
+static void check_trajectories(const Oracle *oracle) {
+    Checkpoint *arrays = oracle_arrays(oracle, "ranger");
     OptimiserConfig config = optimiser_config(OPTIMISER_RANGER);
     compare_trajectory(arrays, "ranger_gc", config);
     config.centralise = false;
@@ -87,23 +86,31 @@ static void trajectories(void **state) {
     checkpoint_close(arrays);
 }
 
+static void trajectories(void **state) {
+    (void)state;
+    for (const Oracle *o = NULL; (o = oracle_next(o));) check_trajectories(o);
+}
+
 /* ---- the training trace ------------------------------------------------------------------------------------------ */
 
-enum { TRACE = 20, BATCH = 4096, KERNELS = 29744 };
+enum { TRACE = 20, KERNELS_MOST = 29744 };
 
 typedef struct Trace {
+    const Oracle *oracle;
     Predictor *predictor;
     Network *network;
     Checkpoint *arrays;
     json_t *runs;
 } Trace;
 
+/* `list` has a row of kernels for each step. */
 static size_t batch_of(const Tensor *list, size_t row, uint32_t *kernels, uint16_t *times, bool counted) {
-    static uint16_t seen[KERNELS];
+    static uint16_t seen[KERNELS_MOST];
+    const size_t size = list->dim[1];
     size_t count = 0;
     memset(seen, 0, sizeof seen);
-    for (size_t i = 0; i < BATCH; i++) seen[(size_t)list->data[row * BATCH + i]]++;
-    for (uint32_t k = 0; k < KERNELS; k++) {
+    for (size_t i = 0; i < size; i++) seen[(size_t)list->data[row * size + i]]++;
+    for (uint32_t k = 0; k < KERNELS_MOST; k++) {
         if (!seen[k]) continue;
         kernels[count] = k;
         times[count++] = counted ? seen[k] : 1;
@@ -111,8 +118,8 @@ static size_t batch_of(const Tensor *list, size_t row, uint32_t *kernels, uint16
     return count;
 }
 
-static void take_start(Predictor *p) {
-    Checkpoint *arrays = oracle_arrays("predictor");
+static void take_start(const Oracle *oracle, Predictor *p) {
+    Checkpoint *arrays = oracle_arrays(oracle, "predictor");
     for (unsigned i = 0; i < 5; i++) {
         char layer[32];
         snprintf(layer, sizeof layer, i < 4 ? "layers.%u" : "final_linear_layer", i);
@@ -138,7 +145,7 @@ static void follow(const Trace *trace, const char *name, bool mixed, bool counte
     OptimiserConfig config = optimiser_config(OPTIMISER_RANGER);
     ParameterBlock parts[10];
     config.centralise = centralise;
-    take_start(p);
+    take_start(trace->oracle, p);
     for (unsigned i = 0; i < 5; i++) {
         parts[2 * i] = (ParameterBlock){p->mlp[i].weight, p->mlp[i].out, p->mlp[i].in};
         parts[2 * i + 1] = (ParameterBlock){p->mlp[i].bias, p->mlp[i].out, 1};
@@ -154,8 +161,8 @@ static void follow(const Trace *trace, const char *name, bool mixed, bool counte
     const double weights = (double)p->weight_count;
     double batch, rest;
     for (unsigned step = 0; step < TRACE; step++) {
-        static uint32_t kernels[KERNELS];
-        static uint16_t times[KERNELS];
+        static uint32_t kernels[KERNELS_MOST];
+        static uint16_t times[KERNELS_MOST];
         const bool drawn = mixed && step % 5 == 4;
         const size_t count = batch_of(drawn ? weighted : uniform, drawn ? step / 5 : step, kernels, times, counted);
         mlp_set(mlp, p->parameters);
@@ -176,12 +183,12 @@ static void follow(const Trace *trace, const char *name, bool mixed, bool counte
     optimiser_free(optimiser);
 }
 
-static void training_trace(void **state) {
-    (void)state;
+static void check_trace(const Oracle *oracle) {
     Error err;
     PredictorConfig config = predictor_config();
-    json_t *values = oracle_values("ranger");
-    Trace trace = {.network = oracle_network(SHARED_RESNET20), .arrays = oracle_arrays("ranger")};
+    json_t *values = oracle_values(oracle, "ranger");
+    Trace trace = {
+        .oracle = oracle, .network = oracle_network(oracle->network), .arrays = oracle_arrays(oracle, "ranger")};
     trace.runs = json_object_get(json_object_get(values, "training"), "runs");
     config.hidden = 32;
     config.permutation = PERMUTATION_NONE;
@@ -196,6 +203,11 @@ static void training_trace(void **state) {
     network_free(trace.network);
     checkpoint_close(trace.arrays);
     json_decref(values);
+}
+
+static void training_trace(void **state) {
+    (void)state;
+    for (const Oracle *o = NULL; (o = oracle_next(o));) check_trace(o);
 }
 
 /* ---- the rest ---------------------------------------------------------------------------------------------------- */

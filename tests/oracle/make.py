@@ -1,0 +1,15 @@
+#!/usr/bin/env python3
+"""make -- computes the files of this folder anew: make.py [networks] [weights] [predictors] [files] (all of them)."""
+import sys
+
+import make_files
+import make_networks
+import make_predictors
+import make_weights
+
+PARTS = {"networks": make_networks, "weights": make_weights, "predictors": make_predictors, "files": make_files}
+
+for part in sys.argv[1:] or PARTS:
+    if part not in PARTS:
+        sys.exit(f"make.py: no part {part}; there are {', '.join(PARTS)}")
+    PARTS[part].make()
