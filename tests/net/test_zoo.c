@@ -124,7 +124,10 @@ static const char *find_python(void) {
 
 static void zoo(void **state) {
     (void)state;
-    oracle_need(ZOO "zoo.json");
+    if (access(ZOO "zoo.json", R_OK) != 0) {
+        print_message("# skip: " ZOO "zoo.json is not there; test_families has small networks of all families\n");
+        skip();
+    }
     const char *python = find_python();
     char command[4096], folder[] = "/tmp/weft-zoo-XXXXXX";
     if (!python) {

@@ -1,5 +1,5 @@
 /* test_files -- predictors saved and loaded; checkpoints as the reference implementation writes them, made by PyTorch
- * (tests/fixtures/make_predictor.py) or taken from ../shared/oracle; failing writes, reads and allocations. */
+ * (tests/fixtures/make_predictor.py); failing writes, reads and allocations. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
