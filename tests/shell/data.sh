@@ -66,13 +66,17 @@ equal "image" 0 "$(status "$weft" -c "$load" -c 'image t 0 --net bad')"
 contains "  has nothing to say" "$(cat "$work/out")" "bad has no logits for it"
 
 # Normalisations.
+mkdir "$work/cifar"
+cp tests/fixtures/cifar/cifar10.bin "$work/cifar/test_batch.bin"
+load="load net a tests/oracle/narrow.th; load data t cifar10:$work/cifar:test --quiet"
+equal "an assumed normalisation" 0 "$(status "$weft" -c "$load; evaluate a t --format json")"
+contains "  is said" "$(cat "$work/err")" "normalisation: 0.485,0.456,0.406/0.229,0.224,0.225 (imagenet), assumed: names as in akamaster's"
+contains "  and with every result" "$(cat "$work/out")" '"normalisation":"0.485,0.456,0.406/0.229,0.224,0.225 (imagenet), assumed: names'
+loss=$(sed -E 's/.*"ce":([0-9.]+).*/\1/' tests/oracle/narrow.json)
+equal "  which gives PyTorch's loss" true "$("$weft" -c "$load; print(math.abs(evaluate{'a', 't'}.loss - $loss) < 2e-5)" 2>/dev/null | tail -n 1)"
 if [ -e ../shared/data/checkpoints/resnet20-12fca82f.th ]; then
-    equal "an assumed normalisation" 0 "$(status "$weft" -c 'load net a ../shared/data/checkpoints/resnet20-12fca82f.th; load data t cifar10:../shared/data/cifar10-subset:test; evaluate a t --format json')"
-    contains "  is said" "$(cat "$work/err")" "normalisation: 0.485,0.456,0.406/0.229,0.224,0.225 (imagenet), assumed: names as in akamaster's"
-    contains "  and with every result" "$(cat "$work/out")" '"normalisation":"0.485,0.456,0.406/0.229,0.224,0.225 (imagenet), assumed: names'
+    equal "  also in ../shared" 0 "$(status "$weft" -c 'load net a ../shared/data/checkpoints/resnet20-12fca82f.th; load data t cifar10:../shared/data/cifar10-subset:test; evaluate a t --format json')"
     contains "  which is as right as ever" "$(cat "$work/out")" '"correct":776,"accuracy":91.725'
-else
-    skip "an assumed normalisation" "no ../shared"
 fi
 equal "--normalise takes every name of the list" 0 "$(status "$weft" -c 'for _, name in ipairs{"fashion-mnist", "half", "none"} do load{"net", "x", "sample:fashion-resnet8", normalise = name} end')"
 finish

@@ -10,10 +10,6 @@ for script in "$work"/block-*.weft; do
 done
 awk '/^```sh/ { inside = 1; next } /^```/ { inside = 0 } inside && /^build\/release\/weft / { print }' README.md >"$work/lines"
 while IFS= read -r line; do
-    case $line in
-    *../shared/*) [ -d ../shared/data ] || { skip "$line" "../shared/data is not here"; continue; } ;;
-    esac
-    case ${MODE-}:$line in asan:*cutoff.weft*) skip "$line" "takes minutes under AddressSanitizer; the release tests run it"; continue ;; esac
     if output=$(bash -c "${line//build\/release\/weft/$weft}" 2>&1 </dev/null); then ok "$line"; else not_ok "$line" "$output"; fi
 done <"$work/lines"
 while IFS=: read -r file target; do
