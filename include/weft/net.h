@@ -88,7 +88,7 @@ typedef struct Layer {
     const char *name; /* tensor name less ".weight"; borrowed from the network */
     size_t tensor;    /* index into tensors */
     LayerKind kind;
-    bool predicted;   /* a weight predictor would predict it (METHOD.md section 1) */
+    bool predicted;   /* a weight predictor would predict it (docs/method.md, section 1) */
     int stage, block; /* from names such as layer2.0.conv1 (stage 2, block 0) or features.3 (stage -1); -1 where there
                          is none */
     unsigned bits;    /* its weights are integers of so many bits, times a scale per output channel; 0: they are not.
@@ -330,8 +330,8 @@ void engine_observe(Engine *engine, EngineObserver *observer, void *context); /*
 
 /* ---- losses and gradients ---------------------------------------------------------------------------------------- */
 
-/* METHOD.md section 4. KL(softmax(teacher) || softmax(student)); stable: log(softmax(student) + 1e-4) in the place of
- * the student's log-softmax. */
+/* docs/method.md, section 4. KL(softmax(teacher) || softmax(student)); stable: log(softmax(student) + 1e-4) in the
+ * place of the student's log-softmax. */
 #define KD_FORMS(X) X(PLAIN, "plain") X(STABLE, "stable")
 typedef enum KdForm {
 #define X(name, text) KD_##name,

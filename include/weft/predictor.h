@@ -1,7 +1,7 @@
 /* predictor -- weight predictors (NeRN): a small MLP from the encoded index (layer, filter, channel) to one k x k
  * kernel.
  *
- * Sources: METHOD.md sections 1 to 3; NeRN (Ashkenazi et al., 2022, arXiv:2212.13554).
+ * Sources: docs/method.md, sections 1 to 3; NeRN (Ashkenazi et al., 2022, arXiv:2212.13554).
  *
  * Numbering. Kernels count over the predicted layers in network order, then filters (output channels), then channels
  * (input channels per group): kernel 0 is (0, 0, 0), 1 is (0, 0, 1). Predictions are kernels x outputs, outputs = K*K
@@ -39,7 +39,7 @@ typedef enum IndexNormalisation {
         INDEX_NORMALISATION_COUNT
 } IndexNormalisation;
 
-/* The order of a layer's kernels by which they are encoded: as stored; METHOD.md section 3. */
+/* The order of a layer's kernels by which they are encoded: as stored; docs/method.md, section 3. */
 #define PERMUTATIONS(X) X(NONE, "none") X(IN_FILTER, "in-filter") X(CROSS_FILTER, "cross-filter")
 typedef enum PermutationKind {
 #define X(name, text) PERMUTATION_##name,
@@ -61,10 +61,10 @@ typedef struct PredictorConfig {
     unsigned linear; /* number of linear layers, at least 2; 5 */
     PredictorActivation activation;
 } PredictorConfig;
-PredictorConfig predictor_config(void); /* METHOD.md's values, hidden 140, permutation in-filter */
+PredictorConfig predictor_config(void); /* docs/method.md; hidden 140, in-filter */
 
-/* METHOD.md's values differ for networks of ImageNet's size: those of more predicted weights than this. (CIFAR's
- * ResNets and MobileNet v1 have up to 3.2 million, ResNet18 has 11.) */
+/* The values of docs/method.md, section 5, differ for networks of ImageNet's size: those of more predicted weights than
+ * this. (CIFAR's ResNets and MobileNet v1 have up to 3.2 million, ResNet18 has 11.) */
 enum { LARGE_WEIGHTS = 5000000 };
 PermutationKind predictor_usual_order(uint64_t weights); /* in-filter; cross-filter above LARGE_WEIGHTS */
 /* Of the predictor that predictor_new would make: how many kernels, how many weights in them. */

@@ -65,9 +65,9 @@ Network *mix_apply(const Network *a, const Network *b, double alpha, const bool 
 
 /* A plane (or a line) of weight vectors: origin + a u + b v. */
 typedef struct Plane Plane;
-/* Through three networks: origin w1, u = w2 - w1, v = (w3 - w1) less its projection on u (METHOD.md section 6), over
- * every tensor of floats in which they differ; what all have alike stays. Borrows w1. Fails as mix_check; STATUS_USAGE
- * where two have the same weights or all three lie on one line. */
+/* Through three networks: origin w1, u = w2 - w1, v = (w3 - w1) less its projection on u (docs/method.md, section 6),
+ * over every tensor of floats in which they differ; what all have alike stays. Borrows w1. Fails as mix_check;
+ * STATUS_USAGE where two have the same weights or all three lie on one line. */
 Plane *plane_through(const Network *w1, const Network *w2, const Network *w3, Error *err);
 /* Random directions, one (v = 0) or two, with filter normalisation (Li et al., 2018): normal values for the weights of
  * convolutions and linear layers, each filter scaled to the norm of the network's own; biases and batch norm stay. A
@@ -188,7 +188,7 @@ typedef struct QuantiseOptions {
  * `in`; `scales`: rows, or NULL. STATUS_BAD_INPUT where a value is not finite, or too large to work with. */
 bool quantise_rows(const float *in, size_t rows, size_t columns, unsigned bits, float *out, float *scales, Error *err);
 
-/* Post-training static quantisation (METHOD.md section 6), simulated in float32: a new network (lineage entry
+/* Post-training static quantisation (docs/method.md, section 6), simulated in float32: a new network (lineage entry
  * "quantise" = `command`) whose chosen layers' weights are quantise_rows of the old ones by output channel, and, with
  * calibration, whose maps go through quantisers where an integer network's do (graph_quantiser_places). Averaging pools
  * take the levels of what goes in, as PyTorch's do. Batch norm stays as it is: folded into the weights it only changes

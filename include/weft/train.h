@@ -2,7 +2,7 @@
  * checkpoints, resuming. A run is a folder (base's run folders): config.json, log.csv, last.safetensors,
  * best.safetensors, source.safetensors.
  *
- * Sources: METHOD.md section 5; RELIABILITY.md (c).
+ * Sources: docs/method.md, section 5; docs/reliability.md, section 3.
  */
 #ifndef WEFT_TRAIN_H
 #define WEFT_TRAIN_H
@@ -37,7 +37,7 @@ typedef struct OptimiserConfig {
     double pull;        /* Ranger: how far, 0.5 */
     double threshold;   /* Ranger: N_sma above which the adaptive step is taken, 5 */
 } OptimiserConfig;
-OptimiserConfig optimiser_config(OptimiserKind kind); /* METHOD.md's values for Ranger, torch.optim's for the others */
+OptimiserConfig optimiser_config(OptimiserKind kind); /* Ranger: docs/method.md, section 5; others: torch.optim's */
 
 /* A stretch of the parameters with a shape: rows x columns; columns 1 for what is no matrix. */
 typedef struct ParameterBlock {
@@ -101,8 +101,8 @@ size_t sampler_draw(Sampler *sampler, uint64_t step, const uint32_t **kernels, c
 
 /* ---- configuration ----------------------------------------------------------------------------------------------- */
 
-/* METHOD.md section 5. A scheme says what is trained and names a choice of losses; what a run computes follows from the
- * weights of the losses alone. recon, joint, distil: a weight predictor; fit: a network. */
+/* docs/method.md, section 5. A scheme says what is trained and names a choice of losses; what a run computes follows
+ * from the weights of the losses alone. recon, joint, distil: a weight predictor; fit: a network. */
 #define SCHEMES(X) X(RECON, "recon") X(JOINT, "joint") X(DISTIL, "distil") X(FIT, "fit")
 typedef enum SchemeKind {
 #define X(name, text) SCHEME_##name,
@@ -111,7 +111,7 @@ typedef enum SchemeKind {
         SCHEME_COUNT
 } SchemeKind;
 
-/* L_recon: the root of the mean square (METHOD.md section 4), or the mean square itself. */
+/* L_recon: the root of the mean square (docs/method.md, section 4), or the mean square itself. */
 #define RECON_FORMS(X) X(RMS, "rms") X(MSE, "mse")
 typedef enum ReconForm {
 #define X(name, text) RECON_##name,
@@ -147,10 +147,10 @@ typedef struct TrainConfig {
     uint64_t evaluate_every, save_every, log_every; /* steps; 0: evaluate and save only at the end, log only then */
     uint64_t epoch_steps;                           /* what the log calls an epoch */
 } TrainConfig;
-TrainConfig train_config(void); /* METHOD.md's values, 20,000 steps, L_recon alone */
-/* METHOD.md section 5's values for a scheme, the images it trains on (by their classes: CIFAR-10, STL-10, CIFAR-100,
- * ImageNet; NULL: none) and the number of predicted weights (LARGE_WEIGHTS; 0: no predictor): weights of the losses,
- * batches, order of the kernels. */
+TrainConfig train_config(void); /* docs/method.md, section 5: 20,000 steps, L_recon alone */
+/* The values of docs/method.md, section 5, for a scheme, the images it trains on (by their classes: CIFAR-10, STL-10,
+ * CIFAR-100, ImageNet; NULL: none) and the number of predicted weights (LARGE_WEIGHTS; 0: no predictor): weights of the
+ * losses, batches, order of the kernels. */
 void train_defaults(TrainConfig *config, const Dataset *images, uint64_t weights);
 /* And how many steps it takes, once config->epoch_steps is set. */
 uint64_t train_steps(const TrainConfig *config, const Dataset *images);
@@ -231,8 +231,8 @@ bool train_resume(const TrainJob *job, TrainResults *out, Error *err);
 
 /* ---- progressive reconstruction ---------------------------------------------------------------------------------- */
 
-/* METHOD.md section 5, scheme 3: each round reconstructs the best reconstruction of the one before, by several trials
- * of which the best is kept. */
+/* docs/method.md, section 5, scheme 3: each round reconstructs the best reconstruction of the one before, by several
+ * trials of which the best is kept. */
 typedef struct ProgressiveJob {
     TrainJob train;        /* of a trial; source: the network of round 1; data: to report on; folder: round-N in it */
     const Dataset *select; /* to choose trials and to decide whether a round wins; NULL: train.data */

@@ -70,7 +70,7 @@ function P.sizes(full, quick)
   return #sizes > 0 and sizes or full
 end
 
--- The number of hidden units that gives a compression ratio, of all parameters (METHOD: 240h+h + 3(h^2+h) + 9h+9).
+-- The number of hidden units that gives a compression ratio, of all parameters (docs/method.md, section 1).
 function P.hidden(cr)
   return math.floor((-253 + math.sqrt(253 ^ 2 + 12 * (cr * P.parameters - 9))) / 6 + 0.5)
 end

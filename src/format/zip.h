@@ -1,4 +1,5 @@
-/* zip -- a strict reader of zip directories (RELIABILITY A4) and a writer of stored members. Private to src/format.
+/* zip -- a strict reader of zip directories (docs/reliability.md, section 2) and a writer of stored members. Private to
+ * src/format.
  *
  * The reader takes sizes from the central directory only and refuses everything that two readers could understand
  * differently: duplicate names, overlapping members, local names that differ, flags other than 0x0808, methods other

@@ -1,4 +1,4 @@
-/* encoding -- the positional encoding of one index (METHOD.md section 2). */
+/* encoding -- the positional encoding of one index (docs/method.md, section 2). */
 #include "weft/predictor.h"
 
 #include <math.h>

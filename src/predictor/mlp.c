@@ -4,9 +4,9 @@
  * packed once a step, for the forward and for the backward products (net's dense layers); OpenBLAS has the gradients of
  * weights. Where the CPU has a matrix unit it has all three products of wide predictors.
  *
- * The first linear layer is separable (METHOD.md section 2): the product of an encoding with its weights is the sum of
- * one row of each of three tables. Its weight gradient is the scatter-sum of the deltas into tables of the same shape,
- * then three small products.
+ * The first linear layer is separable (docs/method.md, section 2): the product of an encoding with its weights is the
+ * sum of one row of each of three tables. Its weight gradient is the scatter-sum of the deltas into tables of the same
+ * shape, then three small products.
  *
  * The batch is cut into groups, each with its own gradient, and a group into blocks; neither depends on the threads. */
 #include "predictor/mlp.h"

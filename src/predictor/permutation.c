@@ -1,4 +1,4 @@
-/* permutation -- smooth orders of a layer's kernels (METHOD.md section 3) and the indices they are encoded with.
+/* permutation -- smooth orders of a layer's kernels (docs/method.md, section 3) and the indices they are encoded with.
  *
  * Similarity is the cosine; a kernel of norm zero, or of one that is no finite number, has similarity 0 with every
  * other.

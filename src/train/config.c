@@ -29,7 +29,7 @@ TrainConfig train_config(void) {
                          .epoch_steps = 196};
 }
 
-/* Datasets as METHOD.md's table tells them apart. */
+/* Datasets as the table of docs/method.md, section 5, tells them apart. */
 static bool large(const Dataset *images) {
     return images && images->classes > 100;
 }

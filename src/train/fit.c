@@ -1,5 +1,5 @@
 /* fit -- a network in training: batch norm with the statistics of the batch, cross-entropy with the labels, and perhaps
- * logit distillation from a teacher (METHOD.md section 5, scheme 7).
+ * logit distillation from a teacher (docs/method.md, section 5, scheme 7).
  *
  * The parameters are one array, [learnable tensors in their order | running means and variances]; the running ones
  * follow the batches' as PyTorch's do: momentum 0.1, the variance unbiased.

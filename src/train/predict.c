@@ -1,4 +1,4 @@
-/* predict -- a weight predictor in training (METHOD.md sections 4 and 5).
+/* predict -- a weight predictor in training (docs/method.md, sections 4 and 5).
  *
  * L_recon = sqrt(sum (w^ - w)^2 / |W|), with gradient (w^ - w) / (|W| L_recon) through a batch of kernels. In a step
  * without images the kernels outside the batch matter only through L_recon, a common factor: it is refreshed every so

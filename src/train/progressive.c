@@ -1,4 +1,4 @@
-/* progressive -- rounds of reconstruction (METHOD.md section 5, scheme 3): the best of a round's trials gives the
+/* progressive -- rounds of reconstruction (docs/method.md, section 5, scheme 3): the best of a round's trials gives the
  * network that the next round reconstructs.
  *
  * A round is a job of several trials whose source is the round's target; nothing else is kept of it but its folder,

@@ -171,7 +171,8 @@ static void test_bad_text(void **state) {
     }
 }
 
-/* A public repository holds batches cut at 2,359,296 bytes (RELIABILITY A6); this one has the same layout. */
+/* A public repository holds batches cut at 2,359,296 bytes (docs/reliability.md, section 2); this one has the same
+ * layout. */
 static void test_real_truncation(void **state) {
     (void)state;
     Bytes bytes = {0};

@@ -1,4 +1,4 @@
-/* hostile -- the list of hostile inputs (RELIABILITY (b)), as data. One list a format, in
+/* hostile -- the list of hostile inputs (docs/reliability.md, section 7), as data. One list a format, in
  * tests/support/hostile_FORMAT.c; add a row and every test that walks the list covers it: in process
  * (tests/format/test_hostile.c) and through the program (tests/shell/hostile.sh, which asks `test_hostile --write
  * FOLDER` to write all files and print the list as TSV). */
@@ -8,7 +8,7 @@
 #include <stdbool.h>
 
 typedef struct HostileCase {
-    int row;          /* of RELIABILITY (b) */
+    int row;          /* of docs/reliability.md, section 7 */
     const char *name; /* file (or folder) name to write, unique: "13-header-length.safetensors" */
     const char *load; /* "net", "predictor", "arch" (a definition, asked to recognise a sample), or a DATA SPEC in which
                          every %s is the written path: "idx:%s/images,%s/labels" */

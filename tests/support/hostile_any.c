@@ -1,5 +1,5 @@
-/* hostile_any -- what is hostile whatever the format (RELIABILITY (b), rows 1 to 11). Rows 3, 5, 6, 7 and 10 are tests
- * of their own in tests/format/test_hostile.c. */
+/* hostile_any -- what is hostile whatever the format (docs/reliability.md, section 7, rows 1 to 11). Rows 3, 5, 6, 7
+ * and 10 are tests of their own in tests/format/test_hostile.c. */
 #include "bytes.h"
 #include "hostile.h"
 

@@ -1,4 +1,5 @@
-/* hostile_datasets -- hostile dataset files (RELIABILITY (b), rows 107 to 117). Each case is a folder. */
+/* hostile_datasets -- hostile dataset files (docs/reliability.md, section 7, rows 107 to 117). Each case is a folder.
+ */
 #include "bytes.h"
 #include "cifar_pickle.h"
 #include "hostile.h"

@@ -1,5 +1,5 @@
-/* hostile_npy -- hostile npy and npz files (RELIABILITY (b), rows 95 to 106), and what is hostile in any zip (rows 79
- * to 88), as npz. */
+/* hostile_npy -- hostile npy and npz files (docs/reliability.md, section 7, rows 95 to 106), and what is hostile in any
+ * zip (rows 79 to 88), as npz. */
 #include "bytes.h"
 #include "hostile.h"
 

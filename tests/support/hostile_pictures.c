@@ -1,5 +1,6 @@
-/* hostile_pictures -- folders of images with something hostile in them (RELIABILITY (b), rows 1, 2, 4 and 8 for PNG and
- * JPEG, and damage of their own, as row 121). Each case is a folder of a class "cat" with one good image and a bad one.
+/* hostile_pictures -- folders of images with something hostile in them (docs/reliability.md, section 7, rows 1, 2, 4
+ * and 8 for PNG and JPEG, and damage of their own, as row 121). Each case is a folder of a class "cat" with one good
+ * image and a bad one.
  */
 #include "bytes.h"
 #include "hostile.h"

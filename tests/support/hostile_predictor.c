@@ -1,4 +1,4 @@
-/* hostile_predictor -- files that claim to be weight predictors (RELIABILITY (b), rows 118 to 120). */
+/* hostile_predictor -- files that claim to be weight predictors (docs/reliability.md, section 7, rows 118 to 120). */
 #include "bytes.h"
 #include "hostile.h"
 

@@ -1,4 +1,4 @@
-/* hostile_safetensors -- hostile safetensors files and indexes (RELIABILITY (b), rows 12 to 41). */
+/* hostile_safetensors -- hostile safetensors files and indexes (docs/reliability.md, section 7, rows 12 to 41). */
 #include "bytes.h"
 #include "hostile.h"
 

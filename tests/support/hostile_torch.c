@@ -1,5 +1,5 @@
-/* hostile_torch -- hostile PyTorch files (RELIABILITY (b), rows 42 to 94). What is hostile in any zip (rows 79 to 88)
- * stands also in hostile_npy.c. */
+/* hostile_torch -- hostile PyTorch files (docs/reliability.md, section 7, rows 42 to 94). What is hostile in any zip
+ * (rows 79 to 88) stands also in hostile_npy.c. */
 #include "hostile.h"
 #include "pickle_text.h"
 

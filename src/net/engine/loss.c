@@ -1,5 +1,5 @@
-/* loss -- cross-entropy and logit distillation of one image, in double (METHOD: KL of softmaxes at a temperature), and
- * the loss of a block of images.
+/* loss -- cross-entropy and logit distillation of one image, in double (docs/method.md, section 4), and the
+ * loss of a block of images.
  */
 #include "net/engine/engine.h"
 

@@ -170,8 +170,8 @@ static Graph *finish(Converter *c, const char *output) {
     return graph_finish(&c->builder, shape.channels);
 }
 
-/* METHOD.md section 1: every convolution but the 1x1 ones and a strided stem of 7x7; all of a network with depthwise
- * ones. */
+/* docs/method.md, section 1: every convolution but the 1x1 ones and a strided stem of 7x7; all of a network with
+ * depthwise ones. */
 static void mark_predicted(Graph *graph) {
     bool depthwise = false;
     for (size_t i = 0; i < graph->count; i++)

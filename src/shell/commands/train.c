@@ -5,7 +5,7 @@
 
 /* ---- configuration ----------------------------------------------------------------------------------------------- */
 
-/* An epoch is what passes over the images once (METHOD.md section 5); without images, over the kernels. */
+/* An epoch is what passes over the images once (docs/method.md, section 5); without images, over the kernels. */
 static uint64_t epoch_steps(const Dataset *data, uint64_t kernels, const TrainConfig *config) {
     const uint64_t items = data ? data->count : kernels;
     const uint64_t each = data ? config->image_batch : config->sampling == SAMPLING_ALL ? kernels : config->batch;
