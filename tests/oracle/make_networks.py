@@ -25,12 +25,13 @@ def forward():
         with torch.no_grad():
             network.forward(pixels[:1], maps=maps)
         values[name] = {
-            "test": summary(logits, labels), "whole_test_set": whole_test_set(network),
+            "test": summary(logits, labels),
             "feature_maps_image0": [{"name": key, "shape": list(x.shape[1:]), "l2": norm_of(x),
                                      "first4": x.reshape(-1)[:4]} for key, x in maps.items()]}
         arrays[name + ".logits16"] = logits[:16]
         arrays[name + ".predictions"] = logits.argmax(1).to(torch.uint8)
         arrays[name + ".ce_per_image"] = F.cross_entropy(logits, labels, reduction="none").float()
+    values[SMALL]["whole_test_set"] = whole_test_set(Network(SMALL))
     write_json("forward", values)
     write_arrays("forward", arrays)
 
