@@ -78,7 +78,7 @@ static bool give_filled(Converter *c, const OnnxNode *node, Value *size) {
     if (fill && fill->kind == ONNX_TENSOR) {
         element.stored = fill->tensor;
         element.count = (size_t)fill->tensor->count;
-        if (element.count != 1 || !value_numbers(c, &element)) return node_refuse(c, node, "its value is no number");
+        if (element.count != 1 || !value_numbers(c, &element)) return node_refuse(c, node, "its value is not a number");
         number = element.numbers[0];
     }
     for (size_t i = 0; i < size->count; i++) {

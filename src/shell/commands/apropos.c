@@ -7,7 +7,7 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     (void)session;
     bool found = help_apropos(args_text(args, "WORD"), &result->text);
     if (found || !str_ok(&result->text, err)) return found;
-    return error_set(err, STATUS_FAILED, "nothing in the help speaks of '%s'", args_text(args, "WORD"));
+    return error_set(err, STATUS_FAILED, "no help mentions '%s'", args_text(args, "WORD"));
 }
 
 static const ArgSpec positionals[] = {{.name = "WORD", .kind = ARG_TEXT, .help = "what to look for, in either case"},
