@@ -42,29 +42,29 @@ typedef struct Encoding {
     char y[CHART_SERIES_MAX][CHART_NAME_MAX]; /* columns, up to the first empty one */
     char series[CHART_NAME_MAX];              /* LINES, BARS: text column that splits y[0] into series */
     char value[CHART_NAME_MAX];               /* HEATMAP */
-    char y2[CHART_NAME_MAX];                  /* LINES: one more column, against a linear axis of its own at the right;
-                                                 not together with `series` */
+    char y2[CHART_NAME_MAX]; /* LINES: one more column, against a separate linear axis on the right; cannot be combined
+                                with `series` */
     bool log_x, log_y;
-    bool y_names;   /* HEATMAP: numbers of y are names, running downwards in the table's order (rows of an image) */
-    bool picture;   /* HEATMAP: cells are square pixels, in files in colours of their own: of the columns red, green and
-                       blue, else `value` as grey, all from 0 to 255 */
-    bool diverging; /* colours centred on 0 (differences, weights) */
-    bool log_value; /* HEATMAP: colours on a log scale, values <= 0 are gaps; not together with `diverging` */
+    bool y_names; /* HEATMAP: values of y are names, running downwards in the table's order (rows of an image) */
+    bool picture; /* HEATMAP: cells are square pixels. Files use their own colours: the columns red, green and blue, or
+                     `value` as grey, from 0 to 255 */
+    bool diverging;    /* colours centred on 0 (differences, weights) */
+    bool log_value;    /* HEATMAP: colours on a log scale, values <= 0 are gaps; cannot be combined with `diverging` */
     unsigned contours; /* HEATMAP of two numeric axes: this many levels, evenly spaced strictly between the least and
                           the greatest value (log_value: in the logarithm); 0 to CHART_CONTOURS_MAX, 0: none */
-    char where[CHART_NAME_MAX], where_text[CHART_NAME_MAX]; /* only the rows in which this column reads so; the title
-                                                               says which */
-    double reference;                                       /* dotted line at this y; NaN: none */
+    char where[CHART_NAME_MAX],
+        where_text[CHART_NAME_MAX]; /* only the rows in which this column has this text; the title names it */
+    double reference;               /* dotted line at this y; NaN: none */
     char reference_label[CHART_NAME_MAX];
     ChartReference
         references[CHART_REFERENCES_MAX]; /* for columns that may be drawn later; up to the first empty one */
-    ChartMark marks[CHART_MARKS_MAX];     /* HEATMAP, LINES (left axis); those outside the view are left out */
+    ChartMark marks[CHART_MARKS_MAX];     /* HEATMAP, LINES (left axis); those outside the view are not drawn */
     unsigned mark_count;
 } Encoding;
 /* Everything off: no names, reference NaN. */
 Encoding encoding_new(ChartKind kind);
 /* A sensible encoding for any table: first text column against first numeric ones as bars, or first numeric against the
- * others as lines. false where the table has no numeric column. */
+ * others as lines. false if the table has no numeric column. */
 bool encoding_guess(const Table *table, Encoding *out);
 
 /* The model: series, ranges, ticks, colours. Opaque; it keeps what it needs of the table. STATUS_USAGE names a missing
@@ -92,7 +92,7 @@ const Encoding *chart_encoding(const Chart *chart);
 void chart_cursor_move(const Chart *chart, ChartView *view, int dx, int dy);
 void chart_zoom(const Chart *chart, ChartView *view, double factor);
 void chart_pan(const Chart *chart, ChartView *view, double dx, double dy);
-/* The read-out at the cursor: "layer2.0.conv1  s_ratio 0.8123", and the label of a mark that stands there. */
+/* The read-out at the cursor: "layer2.0.conv1  s_ratio 0.8123", and the label of a mark at this point. */
 void chart_readout(const Chart *chart, const ChartView *view, Str *out);
 
 /* ---- text -------------------------------------------------------------------------------------------------------- */
@@ -109,17 +109,17 @@ typedef struct ChartGrid {
     ChartCell *cells; /* height x width, row-major */
 } ChartGrid;
 /* Draws the chart into width x height cells: title, axes with ticks and units, legend or colour bar. Any size from 1 x
- * 1 works (what does not fit is left out). ascii: only 7-bit glyphs. Without colours, series differ by glyph. */
+ * 1 works; parts that do not fit are omitted. ascii: only 7-bit glyphs. Without colours, series differ by glyph. */
 bool chart_grid(const Chart *chart, const ChartView *view, unsigned width, unsigned height, bool ascii,
                 ChartColours colours, ChartGrid *out, Error *err);
 void chart_grid_done(ChartGrid *grid);
 /* The grid as lines of text with SGR escapes (none for COLOURS_NONE), trailing blanks cut. */
 void chart_grid_text(const ChartGrid *grid, ChartColours colours, Str *out);
 
-/* A picture in cells: `pixels` are channels x height x width bytes; three channels are red, green and blue, of other
- * numbers the mean is drawn as grey. With 256 colours a cell shows two pixels, one above the other (ascii: a pixel is
- * two coloured blanks); else a pixel is two characters of a ramp, denser where it is lighter. A picture that takes more
- * than `columns` is made smaller by averaging, equally in both directions. */
+/* A picture in cells: `pixels` are channels x height x width bytes; three channels are red, green and blue, for other
+ * numbers of channels the mean is drawn as grey. With 256 colours a cell shows two pixels, one above the other (ascii:
+ * a pixel is two coloured blanks); else a pixel is two characters of a ramp, denser where it is lighter. A picture
+ * wider than `columns` is reduced by averaging, equally in both directions. */
 bool picture_grid(const uint8_t *pixels, unsigned channels, unsigned height, unsigned width, unsigned columns,
                   bool ascii, ChartColours colours, ChartGrid *out, Error *err);
 

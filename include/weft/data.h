@@ -15,7 +15,7 @@ typedef struct Dataset {
     unsigned channels, height, width;
     unsigned classes;
     uint8_t *pixels;                /* count x channels x height x width; NULL for noise */
-    uint16_t *labels;               /* count, each < classes; NULL where there are none, and then 0 classes */
+    uint16_t *labels;               /* count, each < classes; NULL if there are none, and then 0 classes */
     const char *const *class_names; /* classes of them, or NULL; static, or `names` */
     char **names;                   /* names that belong to this dataset: classes of them, each owned; or NULL */
     bool noise;                     /* no pixels are kept: dataset_image draws them */
@@ -24,46 +24,38 @@ typedef struct Dataset {
 /* SPEC, `limit` > 0 keeps the first that many images:
  *   fashion-mnist:train|test[:DIR]      DIR (also DIR/raw, DIR/FashionMNIST/raw), else $WEFT_DATA/fashion-mnist, else
  *                                       the Debian package's folder
- *   cifar10:DIR:train|test[:partial]    data_batch_*.bin in order, test_batch.bin; where there is none of them, the
- *                                       Python version's data_batch_*, test_batch; in DIR or one folder down. A missing
- *                                       batch is an error unless `limit` ends before it; `partial` takes the others
- *   cifar100:DIR:train|test             train.bin, test.bin, or Python's train, test; fine labels; DIR likewise
- *   stl10:DIR:train|test|unlabeled      train_X.bin and train_y.bin, ...; unlabeled_X.bin, without labels; 3x96x96
- *   cifar10c:DIR:KIND:SEVERITY          KIND.npy (5 N, 32, 32, 3) of bytes, severity 1 first, and labels.npy (5 N), in
- *   cifar100c:DIR:KIND:SEVERITY         DIR or DIR/CIFAR-10-C, DIR/CIFAR-100-C
- *   idx:IMAGES,LABELS                   u8 images (N,H,W or N,C,H,W), integer labels of rank 1; plain or .gz
- *   npy:IMAGES,LABELS                   images (N,H,W), (N,H,W,C) or (N,C,H,W) with C 1 or 3, where only one of the two
- *                                       can be meant: bytes, whole numbers from 0 to 255, or floats on [0, 1], which
- *                                       become bytes (times 255, rounded; the title says by how much); labels of any
+ *   cifar10:DIR:train|test[:partial]    data_batch_*.bin in order, test_batch.bin; if there are none, the Python
+ * version's data_batch_*, test_batch; in DIR or one folder down. A missing batch is an error unless `limit` ends before
+ * it; `partial` uses the others cifar100:DIR:train|test             train.bin, test.bin, or Python's train, test; fine
+ * labels; DIR likewise stl10:DIR:train|test|unlabeled      train_X.bin and train_y.bin, ...; unlabeled_X.bin, without
+ * labels; 3x96x96 cifar10c:DIR:KIND:SEVERITY          KIND.npy (5 N, 32, 32, 3) of bytes, severity 1 first, and
+ * labels.npy (5 N), in cifar100c:DIR:KIND:SEVERITY         DIR or DIR/CIFAR-10-C, DIR/CIFAR-100-C idx:IMAGES,LABELS u8
+ * images (N,H,W or N,C,H,W), integer labels of rank 1; plain or .gz npy:IMAGES,LABELS                   images (N,H,W),
+ * (N,H,W,C) or (N,C,H,W) with C 1 or 3, if only one of the two is possible: bytes, whole numbers from 0 to 255, or
+ * floats in [0, 1], which become bytes (times 255, rounded; the title gives the largest rounding); labels of any
  *                                       integer type, (N) or (N,1)
  *   npz:FILE[:PART|:IMAGES,LABELS]      two such arrays of an archive: named images and labels, x and y, data and
- *                                       labels, with PART (train, val, test, ...) before or behind them; the only ones
- *                                       that can be; or those that are named. Labels may be missing
- *   images:DIR[:PART][:OPTION,...]      PNG and JPEG files (by name *.png, *.jpg, *.jpeg, whatever the case): below one
- *                                       folder for each class, classes in the order of their names, or of their numbers
- *                                       where all are numbers, and images in that of their paths; or in DIR itself,
- *                                       without labels. PART: DIR/train, DIR/val, ...; a DIR that has only such folders
- *                                       is an error that lists them. Options, after which all must be of one size:
- *                                         WxH, resize=WxH   scale, as Pillow's BILINEAR
- *                                         resize=N          scale the shorter side, as torchvision's Resize
- *                                         crop=N, crop=WxH  cut out the middle, as torchvision's CenterCrop
- *                                         skip-broken       leave out files that cannot be read
- *                                         classes=FILE      the class of each folder: see data/class_list.h
- *                                       One channel where all are grey, else three. Left out, and counted in the title:
- *                                       what begins with a dot, __MACOSX, other files, classes without images. A folder
- *                                       that links back to one above is an error. `limit` takes the first image of each
- *                                       class, then the second, ...
- *   sample:NAME                         NAME-images-idx3-ubyte.gz and NAME-labels-idx1-ubyte.gz in a samples folder
- *   noise:N[:CxHxW]                     N images of noise, uniform on [-1, 1); else 3x32x32; no labels
- * "~" where a path begins is $HOME. A missing file's error lists where was looked. An unknown kind is STATUS_USAGE and
- * lists the kinds. */
+ *                                       labels, with PART (train, val, test, ...) before or after them; the only
+ * possible ones; or those that are named. Labels may be missing images:DIR[:PART][:OPTION,...]      PNG and JPEG files
+ * (by name *.png, *.jpg, *.jpeg, in any case): one folder per class, classes sorted by name, or by number if all names
+ * are numbers, and images by path; or in DIR itself, without labels. PART: DIR/train, DIR/val, ...; a DIR with only
+ * such folders is an error that lists them. Options; after them all images must have one size: WxH, resize=WxH   scale,
+ * as Pillow's BILINEAR resize=N          scale the shorter side, as torchvision's Resize crop=N, crop=WxH  cut out the
+ * centre, as torchvision's CenterCrop skip-broken       skip unreadable files classes=FILE      the class of each
+ * folder: see data/class_list.h One channel if all are grey, otherwise three. Skipped, and counted in the title: names
+ * that begin with a dot, __MACOSX, other files, classes without images. A folder that links back to a parent is an
+ * error. `limit` takes the first image of each class, then the second, ... sample:NAME NAME-images-idx3-ubyte.gz and
+ * NAME-labels-idx1-ubyte.gz in a samples folder noise:N[:CxHxW]                     N images of noise, uniform in [-1,
+ * 1); 3x32x32 by default; no labels
+ * "~" at the start of a path is $HOME. The error for a missing file lists the places searched. An unknown kind is
+ * STATUS_USAGE and lists the kinds. */
 Dataset *dataset_load(const char *spec, uint64_t limit, Error *err);
 void dataset_free(Dataset *dataset);
 
-/* The same where relative names of files begin in `folder`, if that is still there: a run opens its data again. Changes
- * the working folder for a moment. */
+/* The same with relative file names resolved in `folder`, if it still exists: a run opens its data again. Changes the
+ * working folder temporarily. */
 Dataset *dataset_load_from(const char *folder, const char *spec, uint64_t limit, Error *err);
-/* Of the images and their labels; of noise, of its count and shape. */
+/* Hash of the images and their labels; for noise, of its count and shape. */
 void dataset_hash(const Dataset *dataset, char out[HASH_HEX]);
 
 /* The kinds of specification with one line of help each, for completion and help; ends with name NULL. */
@@ -135,19 +127,20 @@ bool corruption_single(const CorruptionChoice *choice);
  * severities. `severity` is 1 to 5. STATUS_USAGE: another severity, noise (it has no pixels), neither 1 nor 3 channels;
  * STATUS_LIMIT; STATUS_CANCELLED. `task` may be NULL. Free with dataset_free.
  *
- * Other sizes: lengths in pixels (sigmas, radii, flakes, crystals) stay as they are for 32 x 32; pixelate and zoom_blur
- * are relative to the image as published, and elastic_transform's shifts and sigmas are shares of the shorter side.
+ * Other sizes: lengths in pixels (sigmas, radii, flakes, crystals) stay those for 32 x 32; pixelate and zoom_blur
+ * are relative to the image as published, and elastic_transform's shifts and sigmas are fractions of the shorter side.
  *
- * One channel: every kind works on it alone, but saturate, frost and spatter, whose result for three equal channels
- * becomes grey again (ITU-R BT.601).
+ * One channel: every kind works on this channel alone, except saturate, frost and spatter: their result for three equal
+ * channels is converted to grey (ITU-R BT.601).
  *
- * Frost: the original lays one of five photographs of frosted glass over, which are not ours to distribute; here a
- * texture of crystals is drawn, with the mean, contrast, correlation and colour of one of those photographs. Accuracy
- * of a ResNet20 (CIFAR-10, 846 images) is 1 to 5 points lower than with the photographs; that of every other kind
- * agrees within the spread of its random numbers. */
+ * Frost: the original overlays one of five photographs of frosted glass, which we may not distribute; here a texture of
+ * crystals is drawn, with the mean, contrast, correlation and colour of one of those photographs. Accuracy of a
+ * ResNet20 (CIFAR-10, 846 images) is 1 to 5 points lower than with the photographs; that of every other kind agrees
+ * within the spread of its random numbers. */
 Dataset *dataset_corrupt(const Dataset *clean, CorruptionKind kind, unsigned severity, uint64_t seed, const Task *task,
                          Error *err);
-/* Image `index` of what dataset_corrupt gives, channels x height x width bytes into `out`, without the others. */
+/* Image `index` of the result of dataset_corrupt, channels x height x width bytes into `out`, without computing the
+ * others. */
 bool dataset_corrupt_image(const Dataset *clean, uint64_t index, CorruptionKind kind, unsigned severity, uint64_t seed,
                            uint8_t *out, Error *err);
 
@@ -156,7 +149,7 @@ bool dataset_corrupt_image(const Dataset *clean, uint64_t index, CorruptionKind 
 typedef struct BatchOptions {
     unsigned batch; /* images of a batch, at least 1; the last of an epoch has what is left */
     bool shuffle;   /* another order in each epoch */
-    bool augment;   /* random crop with padding 4 (zeros), horizontal flip with probability 1/2; noise stays as it is */
+    bool augment;   /* random crop with padding 4 (zeros), horizontal flip with probability 1/2; noise is unchanged */
     uint64_t seed;
     const float *mean, *std; /* channels each: how noise becomes pixels, value * std + mean; needed only for noise,
                                 where NULL is 0 and 1; copied */
@@ -165,7 +158,7 @@ typedef struct BatchOptions {
 typedef struct Batch {
     const float *pixels;    /* images x channels x height x width on [0, 1]; of noise such that the network's
                                normalisation gives the values of dataset_image back */
-    const uint16_t *labels; /* images; NULL where the dataset has none */
+    const uint16_t *labels; /* images; NULL if the dataset has none */
     const uint64_t *index;  /* images: which of the dataset they are */
     unsigned images;
 } Batch;
@@ -179,23 +172,23 @@ void batches_free(Batches *batches);
 uint64_t batches_per_epoch(const Batches *batches); /* ceil(count / batch) */
 
 /* The batch of `step` (from 0; step / batches_per_epoch is its epoch): a function of (dataset, options, step) alone,
- * whatever was asked for before, so that a resumed run repeats exactly. Borrowed until the next call or batches_free.
- * The batch of step + 1 is then prepared by a thread of its own while the caller computes; any other step is prepared
- * when it is asked for. From one thread at a time. STATUS_USAGE: step >= 2^40. */
+ * independent of earlier calls, so that a resumed run repeats exactly. Borrowed until the next call or batches_free.
+ * The batch of step + 1 is then prepared by another thread while the caller computes; any other step is prepared on
+ * request. Call from one thread at a time. STATUS_USAGE: step >= 2^40. */
 bool batches_get(Batches *batches, uint64_t step, Batch *out, Error *err);
 
 /* The same image always comes with the same pixels: no augmentation. */
 bool batches_repeat(const Batches *batches);
 
-/* Seconds that batches_get has waited for batches that were not ready, and seconds that preparing those it gave out
- * has taken, in whichever thread: loading is no bottleneck where the first stays far below the second. */
+/* Seconds that batches_get has waited for batches that were not ready, and seconds spent preparing those it returned,
+ * in any thread. Loading is not a bottleneck while the first is far below the second. */
 double batches_waited(const Batches *batches);
 double batches_prepared(const Batches *batches);
 
 /* ---- samples ----------------------------------------------------------------------------------------------------- */
 
 /* The samples folder that holds `file`: $WEFT_SAMPLES, the installed one, the source tree's. Adds its path to `out`;
- * false where none does. */
+ * false if none does. */
 bool sample_path(const char *file, Str *out);
 
 #endif

@@ -55,10 +55,10 @@ typedef struct KeyValue {
 bool key_value_add(KeyValue **list, size_t *count, const char *key, const char *value, Error *err);
 void key_value_free(KeyValue *list, size_t count);
 bool key_value_copy(KeyValue **list, size_t *count, const KeyValue *from, size_t from_count, Error *err); /* appends */
-/* A list as the JSON text that saved files carry, [{"what":"load","command":"base.th"},...]; `names` are those of the
- * two members: LINEAGE_NAMES for a lineage. Bytes that are no UTF-8 are escaped. */
+/* A list as the JSON text in saved files, [{"what":"load","command":"base.th"},...]; `names` names the two members:
+ * LINEAGE_NAMES for a lineage. Bytes that are not UTF-8 are escaped. */
 bool key_value_write(const KeyValue *list, size_t count, const char *const names[2], Str *out, Error *err);
-/* Appends the entries of such a text, or none where *understood becomes false. False: no memory. */
+/* Appends the entries of such a text, or none if *understood becomes false. False: no memory. */
 bool key_value_read(KeyValue **list, size_t *count, const char *const names[2], const char *text, bool *understood,
                     Error *err);
 extern const char *const LINEAGE_NAMES[2]; /* "what", "command" */
@@ -67,8 +67,8 @@ typedef struct Checkpoint Checkpoint;
 
 /* Opens any checkpoint file: safetensors, PyTorch's tar, legacy and zip files, TorchScript archives (weights only), an
  * index of safetensors or PyTorch shards, ONNX (its initialisers), npz, npy (one tensor named after the file). Reads
- * and checks the header and directory only. A folder is refused with what is in it. Of what a PyTorch file holds beside
- * tensors nothing is made: a note says what was left out, and which of several state dicts was taken. */
+ * and checks the header and directory only. A folder is refused with a list of its contents. Nothing but tensors of a
+ * PyTorch file is turned into objects; a note lists what was left out, and which of several state dicts was chosen. */
 Checkpoint *checkpoint_open(const char *path, Error *err);
 /* The same, taking the state dict at the dotted path `key` of a PyTorch file ("state_dict_ema", "fold1.model"; "." is
  * everything); NULL: chosen by itself. STATUS_USAGE, with what there is, for a key that is not there. */
@@ -85,10 +85,10 @@ const CheckpointTensor *checkpoint_tensor(const Checkpoint *checkpoint, size_t i
 bool checkpoint_find(const Checkpoint *checkpoint, const char *name, size_t *index);
 uint64_t checkpoint_bytes(const Checkpoint *checkpoint); /* dense data bytes of all tensors, for the memory budget */
 
-/* Text metadata: safetensors __metadata__; scalars beside the state dict (epoch, best_prec1, arch) for PyTorch. */
+/* Text metadata: safetensors __metadata__; scalars next to the state dict (epoch, best_prec1, arch) for PyTorch. */
 size_t checkpoint_metadata_count(const Checkpoint *checkpoint);
 const KeyValue *checkpoint_metadata(const Checkpoint *checkpoint, size_t index);
-const char *checkpoint_metadata_find(const Checkpoint *checkpoint, const char *key); /* NULL where absent */
+const char *checkpoint_metadata_find(const Checkpoint *checkpoint, const char *key); /* NULL if absent */
 
 /* What a user should know but need not act on ("every name began with module.; stripped", "total_size is wrong"). */
 size_t checkpoint_note_count(const Checkpoint *checkpoint);
@@ -108,8 +108,8 @@ typedef struct TensorOut {
     const uint64_t *dim;
     const void *data; /* dense, row-major, little-endian */
 } TensorOut;
-/* What an object writes into a file, for a caller that writes more beside it: lists to append to, which grow by
- * mem_grow and key_value_add. Starts as {0}. */
+/* What an object writes into a file, for a caller that adds to it: lists that grow by mem_grow and key_value_add.
+ * Starts as {0}. */
 typedef struct FileParts {
     TensorOut *tensors;
     size_t count;
@@ -133,7 +133,7 @@ typedef struct IdxArray {
     unsigned rank;
     uint64_t dim[8];
     uint64_t count;   /* elements here: the product of the dimensions */
-    uint64_t entries; /* what the file says the first dimension is; more than dim[0] where a limit cut it */
+    uint64_t entries; /* the first dimension according to the file; more than dim[0] if a limit cut it */
     void *data;       /* owned; free with idx_done */
 } IdxArray;
 /* `limit` > 0 reads at most that many entries of the first dimension (dim[0] is cut to it); all headers and sizes are
@@ -153,11 +153,12 @@ typedef struct ImageRecords {
     uint64_t count;
     size_t pixel_capacity, label_capacity;
     uint8_t *pixels;  /* count x channels x height x width; free with image_records_done */
-    uint16_t *labels; /* count; NULL where the images have none */
+    uint16_t *labels; /* count; NULL if the images have none */
 } ImageRecords;
 
-/* CIFAR batches, binary or Python's (a pickle, of which nothing is run): the first byte tells. fine == false: CIFAR-10,
- * labels 0-9; fine: CIFAR-100, the fine label. Appends at most `limit` records (0: all), pixels of 3 x 32 x 32. */
+/* CIFAR batches, binary or Python's (a pickle, of which nothing is executed): the first byte distinguishes them. fine
+ * == false: CIFAR-10, labels 0-9; fine: CIFAR-100, the fine label. Appends at most `limit` records (0: all), pixels of
+ * 3 x 32 x 32. */
 bool cifar_read(const char *path, bool fine, uint64_t limit, ImageRecords *out, Error *err);
 bool cifar_parse(const File *file, bool fine, uint64_t limit, ImageRecords *out, Error *err);
 void image_records_done(ImageRecords *records);
@@ -175,8 +176,8 @@ typedef struct Picture {
 } Picture;
 /* The image's size and channels: its header only. */
 bool picture_look(const File *file, Picture *out, Error *err);
-/* PNG: fewer bits and palettes expanded, 16 bits scaled to 8 and rounded, transparency over black. JPEG: grey, YCbCr or
- * RGB, baseline or progressive; a damaged one is refused, CMYK too. Orientation in EXIF is left alone. */
+/* PNG: fewer bits and palettes expanded, 16 bits scaled to 8 and rounded, transparency composited onto black. JPEG:
+ * grey, YCbCr or RGB, baseline or progressive; a damaged one is refused, CMYK too. EXIF orientation is ignored. */
 bool picture_parse(const File *file, Picture *out, Error *err);
 void picture_done(Picture *picture);
 /* A NumPy array file of which only some entries of the first dimension (rows) are wanted. */
@@ -188,7 +189,7 @@ typedef struct NpyHeader {
     uint64_t offset, bytes; /* of the data: from the start of the npy; its length */
     const char *unread;     /* where reading failed because the array is not of numbers: what it is; else NULL */
 } NpyHeader;
-/* STATUS_BAD_INPUT where the file is no npy, or does not hold exactly the data that its header declares. */
+/* STATUS_BAD_INPUT if the file is not an npy file, or does not hold exactly the data that its header declares. */
 bool npy_open_rows(const File *file, NpyHeader *out, Error *err);
 /* `rows` rows from `first` on (rank 1 at least, first + rows <= dim[0]): dense, row-major, little-endian, their share
  * of header->bytes. STATUS_BAD_INPUT for an array in column order, which has no rows. */

@@ -23,8 +23,8 @@ typedef struct Normalisation {
     float mean[4], std[4];
 } Normalisation;
 /* Known normalisations, X(name, channels, means, deviations); channels 0: one value for any number. Help, completion
- * and parsing follow from this list. cifar10-kuangliu and half are no statistics of images, but what widespread
- * training scripts use; stl10 is of the labelled and the unlabelled training images. */
+ * and parsing follow from this list. cifar10-kuangliu and half are not statistics of images but values in widespread
+ * training scripts; stl10 covers the labelled and the unlabelled training images. */
 #define NORMALISATIONS(X)                                                        \
     X("imagenet", 3, (.485f, .456f, .406f), (.229f, .224f, .225f))               \
     X("cifar10", 3, (.4914f, .4822f, .4465f), (.2470f, .2435f, .2616f))          \
@@ -37,7 +37,7 @@ typedef struct Normalisation {
 /* One of these names, or "M[,M,M]/S[,S,S]" with one value per channel (or one for all). STATUS_USAGE else. */
 bool normalisation_parse(const char *text, unsigned channels, Normalisation *out, Error *err);
 void normalisation_text(const Normalisation *normalisation, Str *out); /* in the form normalisation_parse reads */
-/* The name of exactly this normalisation in the list, NULL where it has none. */
+/* The name of exactly this normalisation in the list, NULL if it has none. */
 const char *normalisation_name(const Normalisation *normalisation);
 
 typedef struct StoredBytes StoredBytes; /* shared by reference, like tensors */
@@ -46,7 +46,7 @@ typedef struct NetTensor {
     Tensor *tensor;
     DType stored;       /* its dtype in the file, in which it is saved */
     StoredBytes *bytes; /* the elements as they were stored, where float32 does not bring them back bit for bit: all
-                           integers, doubles; NULL where it does, and after network_replace */
+                           integers, doubles; NULL if it does, and after network_replace */
     size_t tied;        /* 1 + the index of an earlier tensor that this one is (tied weights): `tensor` is the same one;
                            0: it is its own */
 } NetTensor;
@@ -60,7 +60,7 @@ typedef struct CarriedTensor {
     StoredBytes *bytes;
 } CarriedTensor;
 
-/* Every kind of weight layer: X(NAME, "name", axes), `axes` those of its kernels; 0: it is no convolution. */
+/* Every kind of weight layer: X(NAME, "name", axes), `axes`: number of axes of its kernels; 0: not a convolution. */
 #define LAYER_KINDS(X)                               \
     X(CONV_1D, "convolution 1d", 1)                  \
     X(CONV, "convolution", 2)                        \
@@ -91,8 +91,8 @@ typedef struct Layer {
     bool predicted;   /* a weight predictor would predict it (docs/method.md, section 1) */
     int stage, block; /* from names such as layer2.0.conv1 (stage 2, block 0) or features.3 (stage -1); -1 where there
                          is none */
-    unsigned bits;    /* its weights are integers of so many bits, times a scale per output channel; 0: they are not.
-                         network_replace forgets it */
+    unsigned bits; /* bits of its integer weights, which are multiplied by a scale per output channel; 0: not quantised.
+                      network_replace resets it */
 } Layer;
 
 typedef struct Network {
@@ -102,17 +102,17 @@ typedef struct Network {
     size_t carried_count;
     Layer *layers; /* in graph order where the architecture is known, else in file order */
     size_t layer_count;
-    char *architecture; /* "ResNet20 (CIFAR, option A, widths 16/32/64)"; NULL where not recognised */
-    char *why_unknown;  /* why no architecture fits, for evaluate's message; NULL where one does */
-    Graph *graph;       /* NULL where the architecture is not recognised */
+    char *architecture; /* "ResNet20 (CIFAR, option A, widths 16/32/64)"; NULL if not recognised */
+    char *why_unknown;  /* why no architecture fits, for evaluate's message; NULL if one does */
+    Graph *graph;       /* NULL if the architecture is not recognised */
     Normalisation normalisation;
-    const char *normalise_why; /* why it was assumed, static; NULL where a file or the user says it */
+    const char *normalise_why; /* why it was assumed, static; NULL if a file or the user gave it */
     KeyValue *lineage; /* how it was made, oldest first: key = what ("load", "lowpass"), value = the command or file */
     size_t lineage_count;
-    KeyValue *notes; /* what loading wants to tell (stripped prefix, chosen dict, metadata such as best_prec1) */
+    KeyValue *notes; /* notes from loading (stripped prefix, chosen dict, metadata such as best_prec1) */
     size_t note_count;
-    KeyValue *metadata; /* the file's own, saved again; a derived network keeps what is no number (a licence, not an
-                           accuracy) */
+    KeyValue *metadata; /* the file's own, saved again; a derived network keeps only entries that are not numbers (a
+                           licence, not an accuracy) */
     size_t metadata_count;
 } Network;
 
@@ -120,41 +120,40 @@ typedef struct Network {
 typedef struct NetworkOptions {
     const char *architecture; /* NULL: recognise; else FAMILY[:VARIANT,...] or FILE.lua[:VARIANT,...], refused (naming
                                  the tensor) where it does not fit */
-    const char *prefix;       /* NULL: find it; else the tensors whose names begin so are the network */
+    const char *prefix;       /* NULL: find it; otherwise the network is the tensors with this prefix */
     const char *graph;        /* NULL: the architecture is recognised; else an ONNX file that has it, which is matched
                                  with the tensors by their names, else by order and shape */
     const char *normalise;    /* as normalisation_parse; NULL: from the file's metadata or tensors, else assumed from
                                  the names of the tensors, the channels and the number of classes */
     const char *key;          /* the dotted path of the state dict to take (checkpoint_open_key); NULL: by itself */
-    bool own;                 /* a file of a run: its network goes on as it was, with no "load" in its lineage */
+    bool own;                 /* a file of a run: its network continues as it was, without "load" in its lineage */
 } NetworkOptions;
 
-/* Loads every tensor as float32 (after the memory budget), and folds what stands for a weight in several tensors
- * (weight norm, spectral norm, pruning; a note says which) into that weight. An unknown architecture is no failure. A
- * network saved by weft brings back its lineage and normalisation. A trainer's checkpoint (metadata weft.run) is the
- * network in it: what it keeps of the run, tensors whose names begin with "state.", is left alone. */
+/* Loads every tensor as float32 (after the memory budget), and combines weights stored in several tensors (weight norm,
+ * spectral norm, pruning) into one, with a note. An unknown architecture is not a failure. A network saved by weft
+ * restores its lineage and normalisation. A trainer's checkpoint (metadata weft.run) yields the network in it; tensors
+ * whose names begin with "state." belong to the run and are ignored. */
 Network *network_load(const char *path, const NetworkOptions *options, Error *err);
 Network *network_from_checkpoint(Checkpoint *checkpoint, const NetworkOptions *options,
                                  Error *err); /* checkpoint stays the caller's */
 void network_free(Network *network);
 
-/* The same network once more, sharing tensors and graph, with its lineage but without its notes: for an object that
- * keeps a network of its own. */
+/* A copy that shares tensors and graph, with the lineage but without the notes: for an object that owns a network. */
 Network *network_copy(const Network *network, Error *err);
-/* A new network that shares all tensors and the graph, its lineage one entry longer; what a file's notes told (such as
- * an accuracy) need not hold for it, so it has none. */
+/* A new network that shares all tensors and the graph, its lineage one entry longer. It has no notes, because those of
+ * the file (such as an accuracy) need not hold for it. */
 Network *network_derive(const Network *network, const char *what, const char *command, Error *err);
-/* "0.485,0.456,0.406/0.229,0.224,0.225", and where it was assumed " (imagenet), assumed: WHY"; nothing where it is not
+/* "0.485,0.456,0.406/0.229,0.224,0.225", and where it was assumed " (imagenet), assumed: WHY"; nothing if it is not
  * known. */
 void network_normalisation(const Network *network, Str *out);
-/* Puts `tensor` (taken over) in the place of tensors[index], and of those tied to it; same shape (asserted). It is
- * saved in the dtype of the old one, F32 where that was no float type. Only on a network nobody else has seen yet. */
+/* Replaces tensors[index], and those tied to it, by `tensor` (taken over); same shape (asserted). It is saved in the
+ * dtype of the old one, or F32 if that was not a float type. Only for a network that is not shared yet. */
 void network_replace(Network *network, size_t index, Tensor *tensor);
 
 /* Atomic save by extension: .safetensors (lineage, normalisation, architecture, quantisers and the file's own metadata
- * with it), .onnx (needs a graph; float32, lineage and normalisation as metadata) or .npz, which has no place for
- * quantisers. STATUS_USAGE where that is not so, and for others. Every tensor in the
- * dtype of its file, those that were not changed bit for bit; tied ones once (an npz, which cannot say so, has each).
+ * with it), .onnx (needs a graph; float32, lineage and normalisation as metadata) or .npz, which cannot hold
+ * quantisers. STATUS_USAGE if these conditions do not hold, and for other extensions. Every tensor is saved in the
+ * dtype of its file, unchanged ones bit for bit; tied ones once (in an npz, which cannot express ties, each).
  */
 bool network_save(const Network *network, const char *path, bool overwrite, Error *err);
 /* A line for each thing that such a file does not hold as the network does: what was rounded to its former dtype, what
@@ -168,11 +167,11 @@ bool network_keep(const Network *network, const char *path, bool overwrite, Erro
 bool network_graph_text(const Network *network, Str *out, Error *err);
 /* A row for each operation: number, name, kind, numbers of its inputs, settings, shape of the result for images of the
  * size the graph was made for, stage and block, learnable parameters, and multiply-adds per image (of convolutions and
- * linear layers); notes "input", "parameters" and "multiply_adds" have the totals. STATUS_FAILED with why_unknown where
+ * linear layers); notes "input", "parameters" and "multiply_adds" have the totals. STATUS_FAILED with why_unknown if
  * there is no graph. */
 Table *network_graph_table(const Network *network, Error *err);
-/* What a .safetensors of network_keep holds, for a caller that writes more beside it: the tensors that are not tied to
- * an earlier one, in order, then the carried ones. Points into the network; file_parts_done. */
+/* What a .safetensors of network_keep holds, for a caller that adds to it: the tensors that are not tied to an earlier
+ * one, in order, then the carried ones. Points into the network; file_parts_done. */
 bool network_parts(const Network *network, FileParts *out, Error *err);
 
 /* FOLDER/FILE, a network that a run keeps (NetworkOptions.own), if it is the one of this network_hash: else
@@ -188,11 +187,11 @@ bool network_integer(const Network *network, size_t tensor); /* integers or bool
 uint64_t network_parameters(const Network *network); /* elements of all learnable tensors, tied ones counted once */
 const Tensor *layer_weight(const Network *network, const Layer *layer);
 /* The layer's weight as a matrix: its first axis by all the others: c_out by c_in/groups * kh * kw for a convolution,
- * entries by width for an embedding, the gates' rows one under another for a recurrent layer. Of a transposed
- * convolution, stored as c_in x c_out/groups x ..., the first two axes are exchanged before. */
+ * entries by width for an embedding, the stacked rows of the gates for a recurrent layer. For a transposed convolution,
+ * stored as c_in x c_out/groups x ..., the first two axes are exchanged before. */
 void layer_matrix(const Network *network, const Layer *layer, size_t *rows, size_t *columns);
 /* Its elements: the tensor's own where it is stored so, else a copy that *copy receives too (mem_free; NULL else). NULL
- * where memory ran out. */
+ * if memory ran out. */
 const float *layer_matrix_values(const Network *network, const Layer *layer, float **copy, Error *err);
 /* The way back: a matrix to the order of the tensor. `matrix` and `weight` must not overlap. */
 void layer_matrix_store(const Network *network, const Layer *layer, const float *matrix, float *weight);
@@ -217,9 +216,9 @@ typedef enum LayerChoice {
     CHOOSE_ANY,          /* every layer, but convolutions where no layer is named and the network has some */
 } LayerChoice;
 /* Marks the layers that SEL names: comma-separated names or globs, index ranges (`0-6`), `stage:N`, `block:S.B`,
- * `convolutions`, `all`, `-NAME` to leave out (a selector that only leaves out starts from what NULL means). NULL: all
- * that `choice` says. `chosen` has layer_count entries. An entry that matches nothing is STATUS_USAGE and names the
- * nearest layer. */
+ * `convolutions`, `all`, `-NAME` to exclude (a selector that only excludes starts from the meaning of NULL). NULL:
+ * everything that `choice` allows. `chosen` has layer_count entries. An entry without a match is STATUS_USAGE and names
+ * the nearest layer. */
 bool layer_select(const Network *network, const char *selector, LayerChoice choice, bool *chosen, Error *err);
 
 /* ---- architectures ----------------------------------------------------------------------------------------------- */
@@ -235,7 +234,7 @@ typedef struct ArchitectureInfo {
     bool own;                 /* the user's, not one of weft's */
     const ArchitectureVariant *variants;
     size_t variant_count;
-    const char **presets; /* what network_create makes of it: "resnet18"; examples where any number will do */
+    const char **presets; /* names that network_create accepts: "resnet18"; examples if any number is possible */
     size_t preset_count;
 } ArchitectureInfo;
 /* The families known, for --arch and help. Free with architecture_list_free. */
@@ -266,10 +265,10 @@ typedef struct ArchitectureRequest {
     Normalisation normalisation; /* of as many channels; 0 channels: that of the dataset that has such images */
     Normalisation otherwise;     /* where no such dataset is known */
 } ArchitectureRequest;
-/* A network with the weights that training begins with, a function of the request and the seed: He et al.'s
+/* A network with initial weights for training, a function of the request and the seed: He et al.'s
  * initialisation (normal, variance 2 / fan-in) of convolutions and linear layers, biases U(-1/sqrt(fan-in),
  * 1/sqrt(fan-in)); batch norm with gamma 1, beta 0, mean 0, variance 1. Its lineage begins with "fit" = `command`.
- * STATUS_USAGE for a request that makes no sense; STATUS_LIMIT over the memory budget. */
+ * STATUS_USAGE for an impossible request; STATUS_LIMIT over the memory budget. */
 Network *network_create(const ArchitectureRequest *request, uint64_t seed, const char *command, Error *err);
 
 /* ---- engine ------------------------------------------------------------------------------------------------------ */
@@ -297,8 +296,8 @@ Engine *engine_new(const Network *network, unsigned batch, unsigned height, unsi
 void engine_free(Engine *engine);
 /* Takes (and folds) the weights of another network with the same graph: the sweeps' way. */
 bool engine_set_network(Engine *engine, const Network *network, Error *err);
-/* Takes one weight tensor anew (same shape as the network's tensors[tensor]) and folds it: the trainer's way, each
- * step. No allocation. */
+/* Takes a new version of one weight tensor (same shape as the network's tensors[tensor]) and folds it, as the trainer
+ * does in each step. No allocation. */
 void engine_set_tensor(Engine *engine, size_t tensor, const float *values);
 /* `pixels`: images x channels x height x width on [0, 1], not yet normalised (the network's normalisation is applied
  * here). `logits`: images x classes. images <= batch. */
@@ -309,13 +308,13 @@ bool engine_forward(Engine *engine, const float *pixels, unsigned images, float 
 /* Networks that differ only from some step of the engine on share what comes before it: it is run once, its results are
  * kept as states, and each network runs only the rest, to the same bits. A cut is the number of steps before it. */
 
-/* The first step that `a` and `b`, both of the engine's graph, do not do alike; the number of all steps where none is.
+/* The first step in which `a` and `b`, both with the engine's graph, differ; the number of steps if there is none.
  */
 size_t engine_cut(const Engine *engine, const Network *a, const Network *b);
 /* The first step that reads tensors[tensor] of the network that the engine was made for; the number of all steps where
  * none does. */
 size_t engine_reader(const Engine *engine, size_t tensor);
-/* Of the multiplications of a pass (convolutions and linear layers), the share that comes behind the cut. */
+/* The fraction of the multiplications of a pass (convolutions and linear layers) after the cut. */
 double engine_tail_share(const Engine *engine, size_t cut);
 uint64_t engine_state(const Engine *engine, size_t cut); /* floats of an image's state */
 /* `pixels` as engine_forward; `states`: images x engine_state floats. STATUS_FAILED with batch_statistics. */
@@ -364,14 +363,13 @@ typedef struct KernelChoice {
     size_t count;
 } KernelChoice;
 
-/* Where gradients go. Each in the layout of its tensor (out x in x kh x kw), overwritten; NULL entries and tensors that
- * were not asked for are left alone. */
+/* Where gradients are written, each in the layout of its tensor (out x in x kh x kw). NULL entries and tensors that
+ * were not requested are not touched. */
 typedef struct Gradients {
-    float *const *tensors; /* tensor_count pointers */
-    const KernelChoice
-        *kernels;  /* tensor_count choices: only these kernels of the tensor are computed, the others are left
-                      as they are; NULL: all of every tensor. kernels[i].kernels NULL: all of tensor i */
-    float *pixels; /* images x channels x height x width, or NULL */
+    float *const *tensors;       /* tensor_count pointers */
+    const KernelChoice *kernels; /* tensor_count choices: only these kernels of the tensor are computed, the others are
+                                    not touched; NULL: all of every tensor. kernels[i].kernels NULL: all of tensor i */
+    float *pixels;               /* images x channels x height x width, or NULL */
 } Gradients;
 
 /* Forward pass, loss and backward pass of a batch. `labels`: images, needed by cross_entropy; NULL else. `teacher`: an

@@ -19,7 +19,7 @@
 
 /* ---- configuration ----------------------------------------------------------------------------------------------- */
 
-/* Closed sets: X(NAME, "name"); the names are what options, files and messages say. */
+/* Closed sets: X(NAME, "name"); options, files and messages use these names. */
 #define PREDICTOR_ACTIVATIONS(X) \
     X(RELU, "relu") X(LEAKY_RELU, "leaky-relu") X(GELU, "gelu") X(ELU, "elu") X(HARDSWISH, "hardswish")
 typedef enum PredictorActivation {
@@ -67,7 +67,7 @@ PredictorConfig predictor_config(void); /* docs/method.md; hidden 140, in-filter
  * this. (CIFAR's ResNets and MobileNet v1 have up to 3.2 million, ResNet18 has 11.) */
 enum { LARGE_WEIGHTS = 5000000 };
 PermutationKind predictor_usual_order(uint64_t weights); /* in-filter; cross-filter above LARGE_WEIGHTS */
-/* Of the predictor that predictor_new would make: how many kernels, how many weights in them. */
+/* The number of kernels, and of the weights in them, of the predictor that predictor_new would make. */
 void predictor_count(const Network *network, const bool *chosen, uint64_t *kernels, uint64_t *weights);
 
 /* ---- predictors -------------------------------------------------------------------------------------------------- */
@@ -104,20 +104,20 @@ typedef struct Predictor {
     MlpLayer mlp[MLP_LAYERS_MAX];      /* config.linear of them */
     float *parameters;                 /* parameter_count; layer after layer, weight then bias */
     size_t parameter_count;
-    Network *source;                   /* the network it was made for, or NULL where only a file is known; owned */
+    Network *source;                   /* the network it was made for, or NULL if only a file is known; owned */
     char fingerprint[FINGERPRINT_MAX]; /* of the source's predicted weights (predictor_fingerprint); "" unknown */
     uint64_t source_parameters;        /* learnable parameters of the source, the first denominator of CR; 0 unknown */
     KeyValue *lineage;                 /* as a network's */
     size_t lineage_count;
-    KeyValue *notes; /* "partial" = "step 1200 of 68600"; what loading wants to tell */
+    KeyValue *notes; /* "partial" = "step 1200 of 68600"; notes from loading */
     size_t note_count;
     Table *log; /* of its training, or NULL */
 } Predictor;
 
 /* A new predictor for the layers of `source` marked in `chosen` (layer_count booleans; NULL: those that
- * Layer.predicted marks), permuted after the source's weights, initialised as PyTorch initialises linear layers,
- * U(-1/sqrt(in), 1/sqrt(in)), from (seed, its own stream). Shares the source's tensors. STATUS_USAGE where nothing is
- * chosen or a chosen layer is no convolution. Progress: "ordering kernels". */
+ * Layer.predicted marks), permuted by the source's weights, initialised as PyTorch initialises linear layers,
+ * U(-1/sqrt(in), 1/sqrt(in)), from (seed, its own stream). Shares the source's tensors. STATUS_USAGE if no layer is
+ * chosen or one is not a convolution. Progress: "ordering kernels". */
 Predictor *predictor_new(const Network *source, const bool *chosen, const PredictorConfig *config, uint64_t seed,
                          const char *command, const Task *task, Error *err);
 /* A copy with its own parameters, its lineage one entry longer; a training log is not copied. */
@@ -126,36 +126,36 @@ void predictor_free(Predictor *predictor);
 /* Replaces the notes of that key; value NULL only removes them. */
 bool predictor_note(Predictor *predictor, const char *key, const char *value, Error *err);
 
-/* Hash (base's hash_hex) over names, shapes and weights of the layers given: says whether two networks have the same
+/* Hash (base's hash_hex) over names, shapes and weights of the given layers. It is equal for networks with the same
  * predicted weights. */
 bool predictor_fingerprint(const Network *network, const PredictedLayer *layers, size_t count,
                            char out[FINGERPRINT_MAX], Error *err);
-/* Connects a loaded predictor to its source. STATUS_USAGE where a layer is missing or of another shape, naming it;
- * where only the weights differ (other fingerprint) a note says so. */
+/* Connects a loaded predictor to its source. STATUS_USAGE if a layer is missing or has another shape, naming it. If
+ * only the weights differ (other fingerprint), there is a note. */
 bool predictor_attach(Predictor *predictor, const Network *source, Error *err);
 
 /* The target weights: `network`'s kernels of the predicted layers as kernels x outputs, smaller kernels centred in the
- * K x K frame and zero around it; mem_free. STATUS_USAGE where the network lacks a layer. */
+ * K x K frame and zero around it; mem_free. STATUS_USAGE if the network lacks a layer. */
 float *predictor_targets(const Predictor *predictor, const Network *network, Error *err);
 /* A layer's weights, filters x channels x kernel, out of predictions (kernels x outputs). */
 void predictor_layer_weights(const Predictor *predictor, size_t layer, const float *predictions, float *weights);
 /* One of the layer's kernels into the centre of its frame (outputs floats), zero around it. */
 void predictor_frame(const Predictor *predictor, size_t layer, const float *kernel, float *frame);
-/* The tensor of `network` that holds the layer. STATUS_USAGE where it lacks it or has another shape. */
+/* The tensor of `network` that holds the layer. STATUS_USAGE if it lacks it or has another shape. */
 bool predictor_find_layer(const Predictor *predictor, size_t layer, const Network *network, size_t *tensor, Error *err);
 /* Marks of the outputs that a layer's kernel covers: outputs floats, 1 inside the centre crop, 0 outside. */
 void predictor_mask(const Predictor *predictor, size_t layer, float *mask);
 size_t predictor_layer_of(const Predictor *predictor, size_t kernel); /* which predicted layer a kernel belongs to */
 
 /* The source with its predicted layers replaced by predictions (kernels x outputs; NULL: computed here). STATUS_FAILED
- * where there is no source ("load predictor ... --for NET"). */
+ * if there is no source ("load predictor ... --for NET"). */
 Network *predictor_reconstruct(const Predictor *predictor, const float *predictions, const char *command, Error *err);
-/* The same in another network than its own. STATUS_USAGE where it lacks a layer. */
+/* The same in another network than its own. STATUS_USAGE if it lacks a layer. */
 Network *predictor_reconstruct_in(const Predictor *predictor, const Network *network, const float *predictions,
                                   const char *command, Error *err);
 
 /* One row a predicted layer: layer, shape, kernels, weights, rms_error (the root of the mean square of weight minus
- * prediction; NaN where the source is not known). Notes: parameters, size, CR by both denominators, L_recon, settings,
+ * prediction; NaN if the source is not known). Notes: parameters, size, CR by both denominators, L_recon, settings,
  * permutation, fingerprint. */
 Table *predictor_table(const Predictor *predictor, Error *err);
 
@@ -177,8 +177,8 @@ bool permute_cross_filter(const float *weights, unsigned filters, unsigned chann
 /* ---- the MLP ----------------------------------------------------------------------------------------------------- */
 
 /* Runs the MLP of one predictor: buffers made once, no allocation in a step. The first linear layer is separable:
- * T_layer[l] + T_filter[f] + T_channel[c] + bias, three small tables made anew whenever the parameters change. Results
- * are bit-identical for any number of threads. */
+ * T_layer[l] + T_filter[f] + T_channel[c] + bias, three small tables that are recomputed whenever the parameters
+ * change. Results are bit-identical for any number of threads. */
 typedef struct Mlp Mlp;
 Mlp *mlp_new(const Predictor *predictor, Error *err); /* borrows it */
 void mlp_free(Mlp *mlp);
@@ -213,13 +213,13 @@ typedef struct PredictorOptions {
 /* Ours (safetensors with configuration, permutation, fingerprint, lineage as metadata), or a reference checkpoint
  * (layers.N.weight/bias, final_linear_layer.weight/bias). */
 Predictor *predictor_load(const char *path, const PredictorOptions *options, const Task *task, Error *err);
-/* The same from an open checkpoint, which stays the caller's; tensors whose names begin with "state." are not a
- * predictor's business (the trainer's checkpoints carry them). */
+/* The same from an open checkpoint, which the caller keeps. Tensors whose names begin with "state." belong to the
+ * trainer's checkpoints and are ignored. */
 Predictor *predictor_from_checkpoint(Checkpoint *checkpoint, const PredictorOptions *options, const Task *task,
                                      Error *err);
 /* Atomic, .safetensors only; parameters as F32, F16 or BF16, everything else exact. */
 bool predictor_save(const Predictor *predictor, const char *path, DType dtype, bool overwrite, Error *err);
-/* What predictor_save writes, for a caller that writes more beside it. Points into the predictor; file_parts_done. */
+/* What predictor_save writes, for a caller that adds to it. Points into the predictor; file_parts_done. */
 bool predictor_parts(const Predictor *predictor, DType dtype, FileParts *out, Error *err);
 
 #endif

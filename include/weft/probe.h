@@ -15,34 +15,34 @@ typedef struct Evaluation {
     double seconds;
     uint64_t *class_images, *class_correct; /* classes of each */
     unsigned classes;
-    /* Images of whose logits one is no finite number: they are recognised as nothing, and with any of them there is no
-     * accuracy and no loss (NaN, empty cells). */
+    /* Images with a logit that is not finite. They have no predicted class; if there is one, accuracy and loss are
+     * undefined (NaN, empty cells). */
     uint64_t no_logits, *class_no_logits;
     uint64_t first_without; /* the first such image */
-    char *cause;            /* the first layer that makes such values, and why; NULL where all images have logits */
+    char *cause;            /* the first layer with such values, and why; NULL if all images have logits */
 } Evaluation;
 
-/* False where the network cannot run on these images, labels apart: STATUS_FAILED where its architecture is unknown,
- * STATUS_USAGE where the channels do not fit. */
+/* False if the network cannot run on these images, apart from labels: STATUS_FAILED if its architecture is unknown,
+ * STATUS_USAGE if the channels do not match. */
 bool evaluate_takes(const Network *network, const Dataset *dataset, Error *err);
-/* False where evaluate_run would refuse: STATUS_USAGE where the data have no labels, or channels or classes do not fit,
- * naming both; STATUS_FAILED where the architecture is unknown. */
+/* False if evaluate_run would fail: STATUS_USAGE if the data have no labels, or channels or classes do not match,
+ * naming both; STATUS_FAILED if the architecture is unknown. */
 bool evaluate_check(const Network *network, const Dataset *dataset, Error *err);
 /* Runs `network` on every image of `dataset`. Fails as evaluate_check does. `logits`, if not NULL, receives images x
  * classes. */
 bool evaluate_run(const Network *network, const Dataset *dataset, float *logits, Evaluation *out, const Task *task,
                   Error *err);
 void evaluation_done(Evaluation *evaluation);
-/* In per cent; NaN where there are no images, or some without logits. */
+/* In per cent; NaN without images, or if some have no logits. */
 double evaluation_accuracy(const Evaluation *evaluation);
-/* What `network` takes one image for: channels x height x width values as dataset_image gives them, of `dataset`. The
- * class is the first of those with the largest logit, its probability by softmax: NaN where a logit is no finite
- * number, and then the class says nothing. Fails as evaluate_takes does. */
+/* The class that `network` predicts for one image: channels x height x width values as from dataset_image, for
+ * `dataset`. It is the first class with the largest logit, its probability by softmax. The probability is NaN if a
+ * logit is not finite, and the class is then meaningless. Fails as evaluate_takes does. */
 bool predict_image(const Network *network, const Dataset *dataset, const float *image, unsigned *predicted,
                    double *probability, Error *err);
 
-/* "100 of 200 images have no logits (NaN or infinite); the first layer that makes them: LAYER (why)", as the note
- * no_logits that tables of evaluations have; nothing where all have logits. */
+/* Adds the note no_logits of evaluation tables: how many images have no logits, and the first layer with such values.
+ * Nothing if all have logits. */
 void evaluation_note(Table *table, const Evaluation *evaluation);
 /* One row: images, correct, accuracy (%), top5 (%; where there are more than 10 classes), loss, images_per_second. */
 Table *evaluate_table(const Evaluation *evaluation, Error *err);
@@ -52,22 +52,22 @@ Table *evaluate_class_table(const Evaluation *evaluation, const Dataset *dataset
 /* ---- networks between and around others ----------------------------------------------------------------------------
  */
 
-/* False where the two cannot be mixed: STATUS_USAGE naming the first tensor that only one has or whose shape differs,
- * or that the architectures differ. */
+/* False if the two cannot be mixed: STATUS_USAGE, naming the first tensor that only one has or whose shape differs, or
+ * saying that the architectures differ. */
 bool mix_check(const Network *a, const Network *b, Error *err);
 /* (1 - alpha) a + alpha b of every tensor of floats (weights, biases, batch norm with its running statistics), in
- * double; alpha finite, also outside [0, 1]. alpha 0 and 1 give the very same numbers as a and b. `layers`: a's
- * layer_count marks, only their weights are mixed, the rest is a's; NULL: everything. Normalisation and the levels of
- * quantisers are a's. What is not finite in one of them is not finite in the result. Fails as mix_check; STATUS_USAGE
- * where alpha is not finite, or makes finite numbers too large. */
+ * double; alpha finite, also outside [0, 1]. alpha 0 and 1 reproduce a and b exactly. `layers`: a's
+ * layer_count marks, only their weights are mixed, the rest comes from a; NULL: everything. Normalisation and the
+ * levels of quantisers are a's. Values that are not finite in one of them are not finite in the result. Fails as
+ * mix_check does; STATUS_USAGE if alpha is not finite, or makes finite numbers too large. */
 Network *mix_apply(const Network *a, const Network *b, double alpha, const bool *layers, const char *command,
                    Error *err);
 
 /* A plane (or a line) of weight vectors: origin + a u + b v. */
 typedef struct Plane Plane;
-/* Through three networks: origin w1, u = w2 - w1, v = (w3 - w1) less its projection on u (docs/method.md, section 6),
- * over every tensor of floats in which they differ; what all have alike stays. Borrows w1. Fails as mix_check;
- * STATUS_USAGE where two have the same weights or all three lie on one line. */
+/* Through three networks: origin w1, u = w2 - w1, v = (w3 - w1) minus its projection on u (docs/method.md, section 6),
+ * over every float tensor in which they differ; equal tensors are unchanged. Borrows w1. Fails as mix_check does;
+ * STATUS_USAGE if two have the same weights or all three lie on one line. */
 Plane *plane_through(const Network *w1, const Network *w2, const Network *w3, Error *err);
 /* Random directions, one (v = 0) or two, with filter normalisation (Li et al., 2018): normal values for the weights of
  * convolutions and linear layers, each filter scaled to the norm of the network's own; biases and batch norm stay. A
@@ -75,7 +75,7 @@ Plane *plane_through(const Network *w1, const Network *w2, const Network *w3, Er
 Plane *plane_random(const Network *origin, unsigned directions, uint64_t seed, Error *err);
 void plane_free(Plane *plane);
 void plane_norms(const Plane *plane, double *u, double *v); /* |u|, |v|: a unit of a, of b, in weight space */
-/* The network at (a, b); (0, 0) and, through networks, (1, 0) give the very same weights as w1 and w2. */
+/* The network at (a, b); (0, 0) and, through networks, (1, 0) reproduce the weights of w1 and w2 exactly. */
 Network *plane_network(const Plane *plane, double a, double b, const char *command, Error *err);
 /* Where a network lies, projected onto the plane: a, b, and its distance from the plane in weight space. Fails as
  * mix_check does against the origin. */
@@ -86,11 +86,11 @@ bool plane_project(const Plane *plane, const Network *network, double *a, double
 enum { RECALIBRATE_BATCH = 256 };
 
 /* A new network (lineage entry "recalibrate" = `command`) whose batch norms have running statistics of these images:
- * those that training mode sees, mean and unbiased variance, averaged over the batches with equal weight (PyTorch's
- * update_bn, momentum None). The images come in their order, as they are, in batches of RECALIBRATE_BATCH; all other
+ * as in training mode, mean and unbiased variance, averaged over the batches with equal weight (PyTorch's
+ * update_bn, momentum None). The images come in order, without augmentation, in batches of RECALIBRATE_BATCH; all other
  * tensors are shared, counters of batches included. Bit-identical for any number of threads. Fails as evaluate_takes
  * does; STATUS_USAGE for a network without batch norm, no images, and a batch in which a batch norm has a single value
- * a channel. */
+ * per channel. */
 Network *recalibrate_apply(const Network *network, const Dataset *dataset, const char *command, const Task *task,
                            Error *err);
 /* The same in batches of `batch` images. */
@@ -98,13 +98,13 @@ Network *recalibrate_in_batches(const Network *network, const Dataset *dataset, 
                                 const Task *task, Error *err);
 /* ---- attacks ----------------------------------------------------------------------------------------------------- */
 
-/* Images changed by at most epsilon a pixel so that the network errs, x' of x, all pixels on [0, 1]:
+/* Images x' changed from x by at most epsilon per pixel so that the network errs, all pixels in [0, 1]:
  *   FGSM   x' = clip(x + epsilon sign(dCE/dx), 0, 1)            (Goodfellow et al., 2015)
  *   IFGSM  from x on `steps` times: x' = x' + step sign(dCE/dx'), brought back into [x - epsilon, x + epsilon] and
  *          [0, 1]                                               (Kurakin et al., 2017)
  * rounded to float32. CE is the cross-entropy with the image's label, through the network's normalisation; sign(0) = 0.
- * Its gradient at the logits, softmax minus onehot, is formed without cancellation: of images that are recognised with
- * a probability that rounds to 1 the plain float32 difference has another direction, and attacks look weaker than they
+ * Its gradient at the logits, softmax minus onehot, is computed without cancellation. For images classified with a
+ * probability that rounds to 1, the plain float32 difference has another direction, so attacks look weaker than they
  * are. */
 #define ATTACKS(X) X(FGSM, "fgsm") X(IFGSM, "ifgsm")
 typedef enum AttackKind {
@@ -117,40 +117,40 @@ const char *attack_name(AttackKind kind);
 
 typedef struct Attack {
     AttackKind kind;
-    double epsilon; /* in [0, 1]; 0: the images as they are, and the results of evaluate_run to the bit */
+    double epsilon; /* in [0, 1]; 0: unchanged images, with results bit-identical to evaluate_run */
     double step;    /* IFGSM: in (0, 1]; 0: epsilon / 4 */
     unsigned steps; /* IFGSM: at least 1 */
 } Attack;
 
-/* False where a number of an attack is out of its range: STATUS_USAGE, naming it. */
+/* False if a number of an attack is out of range: STATUS_USAGE, naming it. */
 bool attack_check(const Attack *attack, Error *err);
-/* Attacks every image of `dataset` and runs `network` on what comes out, once for each of the `count` attacks (at least
- * 1): out[i] is what attacks[i] leaves of it, to be freed with evaluation_done. Attacks share the gradient of the
- * images as they are, which counts for the seconds of all of them alike. The same bits for any number of threads. Fails
- * as evaluate_check and attack_check do, and with STATUS_CANCELLED. */
+/* Attacks every image of `dataset` and runs `network` on the results, once for each of the `count` attacks (at least
+ * 1): out[i] is the evaluation under attacks[i], to be freed with evaluation_done. Attacks share the gradient of the
+ * unchanged images, whose time counts for each of them. Bit-identical for any number of threads. Fails as
+ * evaluate_check and attack_check do, and with STATUS_CANCELLED. */
 bool attack_run(const Network *network, const Dataset *dataset, const Attack *attacks, size_t count, Evaluation *out,
                 const Task *task, Error *err);
-/* The pixels that an attack makes of image `index`, to the bit those that attack_run shows the network: channels x
- * height x width on [0, 1]. Fails as attack_run does; STATUS_USAGE where there is no such image. */
+/* The pixels of image `index` after an attack, bit-identical to those in attack_run: channels x height x width in [0,
+ * 1]. Fails as attack_run does; STATUS_USAGE if there is no such image. */
 bool attack_image(const Network *network, const Dataset *dataset, uint64_t index, const Attack *attack, float *pixels,
                   Error *err);
 
 /* A row per attack: eps, eps_255 (eps times 255, in steps of 8-bit pixels), and the columns of evaluate_table. `count`
- * (at least 1) attacks that differ in epsilon only; notes say which. */
+ * (at least 1) attacks that differ only in epsilon; notes describe them. */
 Table *attack_table(const Attack *attacks, const Evaluation *evaluations, size_t count, Error *err);
-/* Notes for a table of one's own: attack, and of IFGSM steps and step. */
+/* Notes for another table: attack, and for IFGSM steps and step. */
 void attack_notes(Table *table, const Attack *attack);
 
 /* ---- corruptions ------------------------------------------------------------------------------------------------- */
 
-/* What corrupted images leave of a network. */
+/* How a network performs on corrupted images. */
 typedef struct CorruptionScores {
     CorruptionChoice choice;
     unsigned classes;
     Evaluation *evaluations; /* of each kind, each severity: kind by kind */
     size_t count;
     double kind_accuracy[CORRUPTION_COUNT]; /* of the chosen kinds: the mean (%) over the severities */
-    double accuracy; /* OOD accuracy, the mean (%) over all kinds and severities; NaN where images have no logits */
+    double accuracy; /* OOD accuracy, the mean (%) over all kinds and severities; NaN if images have no logits */
 } CorruptionScores;
 /* Runs `network` on dataset_corrupt(clean, kind, severity, seed) for each kind and severity of `choice`. One corrupted
  * dataset at a time is in memory. Fails as evaluate_run and dataset_corrupt do; free with corruption_scores_done. */
@@ -158,7 +158,7 @@ bool corruption_run(const Network *network, const Dataset *clean, const Corrupti
                     const Task *task, CorruptionScores *out, Error *err);
 void corruption_scores_done(CorruptionScores *scores);
 /* corruption_run as a table, one row for each kind and severity: corruption, severity, images, correct, accuracy (%),
- * top5 (%; where there are more than 10 classes), loss. Where there are several rows, notes: ood_accuracy, and each
+ * top5 (%; where there are more than 10 classes), loss. If there are several rows, notes: ood_accuracy, and each
  * kind's mean accuracy by its name. */
 Table *corruption_table(const Network *network, const Dataset *clean, const CorruptionChoice *choice, uint64_t seed,
                         const Task *task, Error *err);
@@ -166,7 +166,7 @@ Table *corruption_table(const Network *network, const Dataset *clean, const Corr
 /* ---- quantisation ------------------------------------------------------------------------------------------------ */
 
 /* How the range of an activation is found: all of it; between the 0.01th and 99.99th percentile; the part of it, scaled
- * towards 0, whose levels have the least mean square error. The last two by a histogram of OBSERVER_BINS bins. */
+ * towards 0, with the smallest mean square error. The last two by a histogram of OBSERVER_BINS bins. */
 #define OBSERVERS(X) X(MINMAX, "minmax") X(PERCENTILE, "percentile") X(MSE, "mse")
 typedef enum Observer {
 #define X(name, text) OBSERVER_##name,
@@ -185,24 +185,23 @@ typedef struct QuantiseOptions {
 
 /* Symmetric integers per row: out = q * scale, scale = max |row| / (2^(bits-1) - 1) in float32, q = round(in / scale)
  * half to even (as PyTorch's fake_quantize_per_channel_affine with zero point 0), |q| <= 2^(bits-1) - 1. `out` may be
- * `in`; `scales`: rows, or NULL. STATUS_BAD_INPUT where a value is not finite, or too large to work with. */
+ * `in`; `scales`: rows, or NULL. STATUS_BAD_INPUT if a value is not finite or too large. */
 bool quantise_rows(const float *in, size_t rows, size_t columns, unsigned bits, float *out, float *scales, Error *err);
 
 /* Post-training static quantisation (docs/method.md, section 6), simulated in float32: a new network (lineage entry
  * "quantise" = `command`) whose chosen layers' weights are quantise_rows of the old ones by output channel, and, with
- * calibration, whose maps go through quantisers where an integer network's do (graph_quantiser_places). Averaging pools
- * take the levels of what goes in, as PyTorch's do. Batch norm stays as it is: folded into the weights it only changes
- * the scale of each channel, and perhaps its sign, so the integers are those of the folded weights. Bit-identical for
- * any number of threads.
- * STATUS_USAGE: bits out of range, no layer chosen, a chosen layer (or, with calibration, the activations) quantised
- * already; STATUS_BAD_INPUT: weights that are not finite, naming the layer; with calibration as evaluate_takes, no
- * images, and STATUS_FAILED for activations that are not finite. */
+ * calibration, whose maps go through quantisers where an integer network's do (graph_quantiser_places). Average pools
+ * take the levels of their input, as PyTorch's do. Batch norm is unchanged: folded into the weights it only changes the
+ * scale of each channel, and perhaps its sign, so the integers are those of the folded weights. Bit-identical for any
+ * number of threads. STATUS_USAGE: bits out of range, no layer chosen, a chosen layer (or, with calibration, the
+ * activations) quantised already; STATUS_BAD_INPUT: weights that are not finite, naming the layer; with calibration as
+ * evaluate_takes, no images, and STATUS_FAILED for activations that are not finite. */
 Network *quantise_apply(const Network *network, const QuantiseOptions *options, const bool *chosen, const char *command,
                         const Task *task, Error *err);
 
-/* Bytes of a network's parameters: as float32 (all learnable ones), and as they are quantised: bits / 8 a weight, 4 a
- * channel for its scale, 4 a channel for a bias where the layer has one or a batch norm is folded into it; what is not
- * quantised as float32. Where the architecture is not known, batch norm cannot be folded. */
+/* Bytes of a network's parameters: as float32 (all learnable ones), and quantised: bits / 8 per weight, 4 per channel
+ * for its scale, 4 per channel for a bias if the layer has one or a batch norm is folded into it; everything else as
+ * float32. If the architecture is unknown, batch norm cannot be folded. */
 typedef struct QuantisedSize {
     double as_float, quantised;
 } QuantisedSize;
@@ -215,8 +214,8 @@ QuantisedSize quantise_size(const Network *network);
  * see quantise_size), ratio. */
 Table *quantise_table(const Network *source, const Network *made, const Dataset *images, const Task *task, Error *err);
 
-/* A predictor whose linear layers have symmetric integers per row for weights (quantise_rows), biases as they are;
- * lineage entry "quantise". STATUS_USAGE: bits out of range, or the last thing that was done to it was quantising. */
+/* A predictor whose linear layers have symmetric integers per row for weights (quantise_rows), biases unchanged;
+ * lineage entry "quantise". STATUS_USAGE: bits out of range, or it is already quantised. */
 Predictor *quantise_predictor(const Predictor *predictor, unsigned bits, const char *command, Error *err);
 /* One row for each linear layer, the worst first: layer, bits, sqnr, cosine, max_error; notes as quantise_table's. */
 Table *quantise_predictor_table(const Predictor *source, const Predictor *made, unsigned bits, Error *err);

@@ -1,10 +1,10 @@
-/* spectral -- what smoothing does to weights: singular values and S_ratio, Gaussian low-pass by FFT, singular-value
+/* spectral -- weights and their smoothing: singular values and S_ratio, Gaussian low-pass by FFT, singular-value
  * modulation, distances.
  *
  * A layer's weight is taken as the matrix of layer_matrix: c_out rows by c_in/groups*k*k columns for a convolution.
  * An analysis fills a struct, which other code reads; its *_table is made of that struct.
  * Every *_table returns a finished Table with no "command" note (the shell adds that); every *_apply returns a new
- * network and changes nothing. `chosen` marks layers as layer_select does (network->layer_count entries).
+ * network and does not change its argument. `chosen` marks layers as layer_select does (network->layer_count entries).
  */
 #ifndef WEFT_SPECTRAL_H
 #define WEFT_SPECTRAL_H
@@ -22,26 +22,26 @@ bool spectral_singular_values(const float *matrix, size_t rows, size_t columns, 
 /* S_ratio = sum of sigma_i^2 over i <= floor(K/2) divided by the sum over i <= K = min(rows, columns) (the paper,
  * section on S_ratio); *energy is the latter sum. By the eigenvalues of the smaller Gram matrix, in double: exact here
  * because only squares of singular values are needed, so no accuracy is lost to squaring that the ratio could see. NaN
- * for an all-zero matrix or K < 2. STATUS_BAD_INPUT where a weight is not finite. */
+ * for an all-zero matrix or K < 2. STATUS_BAD_INPUT if a weight is not finite. */
 bool spectral_sratio(const float *matrix, size_t rows, size_t columns, double *ratio, double *energy, Error *err);
 
-/* What S_ratio is of one layer, or of a layer in two networks. */
+/* S_ratio of one layer, or of a layer in two networks. */
 typedef struct SratioLayer {
     const char *name;     /* borrowed from the first network */
     size_t rows, columns; /* of its matrix */
-    double ratio, energy; /* NaN where there is none */
-    double ratio_vs;      /* in the second network; NaN where there is none */
-    const char *fault;    /* why a ratio is missing; NULL where none is */
+    double ratio, energy; /* NaN if undefined */
+    double ratio_vs;      /* in the second network; NaN if undefined */
+    const char *fault;    /* why a ratio is missing; NULL if none is */
     bool counted;         /* for the means, where no ratio is missing */
 } SratioLayer;
-/* Over the L layers that count; NaN where none does. */
+/* Over the L layers that count; NaN if none does. */
 typedef struct SratioMeans {
     double all, last_half;  /* the last half: from floor(L/2) on */
     double last_half_paper; /* 2/L times the sum over the last half, as the paper has it */
 } SratioMeans;
 typedef struct Sratio {
     SratioLayer *layers;
-    size_t count, convolutions; /* of these so many are convolutions */
+    size_t count, convolutions; /* how many of these are convolutions */
     bool versus;                /* of two networks */
     SratioMeans mean;
     SratioMeans mean_vs, difference; /* with `versus`; difference: versus - network */
@@ -49,38 +49,38 @@ typedef struct Sratio {
 } Sratio;
 /* The chosen layers of `network` or, where `versus` is not NULL, those matched by name in both. The means count the
  * convolutions among them, as the paper does; all layers where none of them is one. With `versus` all three means are
- * over the same layers. STATUS_USAGE where no layer is chosen or matched. Borrows the network's names; free with
+ * over the same layers. STATUS_USAGE if no layer is chosen or matched. Borrows the network's names; free with
  * sratio_done. */
 bool sratio_measure(const Network *network, const Network *versus, const bool *chosen, const Task *task, Sratio *out,
                     Error *err);
 void sratio_done(Sratio *sratio);
 double sratio_difference(const SratioLayer *layer); /* ratio_vs - ratio */
 /* sratio_measure as a table. One network: columns layer, rows, columns, K, s_ratio, energy; notes "layers" (their
- * number), "mean", "mean_last_half" (over the layers from floor(L/2) on). The means count the convolutions among the
- * chosen layers, as the paper does, which a note "means" says; all layers where none of them is one. With `versus`:
- * matched by layer name: layer, s_ratio, s_ratio_vs, difference (versus - network); the same means, also with "_vs" and
- * "_difference" behind their names, and "mean_last_half_paper_difference" (2/L times the sum over the last half, as the
- * paper has it); layers found in one network only, or with another shape, are named in the note "unmatched". Layers
- * without a ratio (NaN) are left out of L and the means and named in the note "skipped", those with weights that are
- * not finite among them. STATUS_USAGE where no layer is chosen or matched. */
+ * number), "mean", "mean_last_half" (over the layers from floor(L/2) on). The means are over the convolutions among the
+ * chosen layers, as in the paper, with a note "means"; over all layers if none is a convolution. With `versus`: matched
+ * by layer name: layer, s_ratio, s_ratio_vs, difference (versus - network); the same means, also with the suffixes
+ * "_vs" and "_difference", and "mean_last_half_paper_difference" (2/L times the sum over the last half, as in the
+ * paper). The note "unmatched" names layers found in only one network, or with another shape. Layers without a ratio
+ * (NaN), such as those with weights that are not finite, are excluded from L and the means, and named in the note
+ * "skipped". STATUS_USAGE if no layer is chosen or matched. */
 Table *sratio_table(const Network *network, const Network *versus, const bool *chosen, const Task *task, Error *err);
 
 /* fft == false: index (from 1), sigma, energy_fraction (cumulative); notes rows, columns, energy, s_ratio. fft: mode,
  * frequency, magnitude (mean |FFT| over all kernels): first the rows of mode "1d", the flattened kernel's frequencies 0
  * .. floor(kh*kw/2); then, for kernels of two or three axes and more than one element, those of mode "2d" or "3d",
  * the radial frequencies of the kernel along its axes, each a mean over its bins. STATUS_USAGE for the fft of a layer
- * that is no convolution. Both have the note "layer". */
+ * that is not a convolution. Both have the note "layer". */
 Table *spectrum_table(const Network *network, size_t layer, bool fft, Error *err);
 
 typedef enum LowpassMode { LOWPASS_1D, LOWPASS_2D, LOWPASS_RAW } LowpassMode;
 /* H(f) = exp(-0.5 (f/D0)^2) on the FFT of each kernel: 1D: flattened to n numbers, f = min(i, n-i); 2D: along its own
  * axes, however many, radial f; RAW: flattened, f = i, real part kept. cutoff > 0, finite (STATUS_USAGE else). Filters
  * `count` kernels of size[0] x size[1] x size[2] (1 for axes that they lack: the first ones) in `in` into `out` (may be
- * equal). STATUS_BAD_INPUT where a weight is not finite. */
+ * equal). STATUS_BAD_INPUT if a weight is not finite. */
 bool lowpass_kernels(const float *in, float *out, uint64_t count, const size_t size[3], double cutoff, LowpassMode mode,
                      Error *err);
-/* The same for all kernels of the chosen layers, convolutions of any kind only (STATUS_USAGE else). A layer with
- * weights that are not finite stays as it is; the new network's note "left as they are" lists such layers. */
+/* The same for all kernels of the chosen layers, only convolutions of any kind (otherwise STATUS_USAGE). A layer with
+ * weights that are not finite is unchanged; the new network's note "unchanged" lists such layers. */
 Network *lowpass_apply(const Network *network, double cutoff, LowpassMode mode, const bool *chosen, const char *command,
                        const Task *task, Error *err);
 
@@ -90,11 +90,11 @@ Network *lowpass_apply(const Network *network, double cutoff, LowpassMode mode, 
 Network *svscale_apply(const Network *network, double factor, unsigned last, const bool *chosen, const char *command,
                        const Task *task, Error *err);
 
-/* How far two tensors' weights w and v are apart; NaN where there are none. */
+/* How far two tensors' weights w and v are apart; NaN if there are none. */
 typedef struct WeightDistance {
     double mean_abs, rms; /* of w - v */
-    double relative;      /* ||w - v||_F / ||w||_F; NaN where w is zero */
-    double cosine;        /* NaN where one is zero */
+    double relative;      /* ||w - v||_F / ||w||_F; NaN if w is zero */
+    double cosine;        /* NaN if one is zero */
 } WeightDistance;
 typedef struct LayerDistance {
     const char *name; /* borrowed from the first network */
@@ -107,7 +107,7 @@ typedef struct WeightDistances {
     Str skipped;           /* layers with weights that are not finite, and why; "" where there are none */
     Str unmatched;         /* as in Sratio */
 } WeightDistances;
-/* The chosen layers of `a`, matched by name in both. STATUS_USAGE where none is. Free with distances_done. */
+/* The chosen layers of `a`, matched by name in both. STATUS_USAGE if none is. Free with distances_done. */
 bool distance_measure(const Network *a, const Network *b, const bool *chosen, WeightDistances *out, Error *err);
 void distances_done(WeightDistances *distances);
 /* distance_measure as a table: layer, mean_abs, rms, relative, cosine; last row "all". Notes: layers (matched),
@@ -115,7 +115,7 @@ void distances_done(WeightDistances *distances);
 Table *distance_table(const Network *a, const Network *b, const bool *chosen, Error *err);
 
 /* The filters of one layer: filter (output), channel, row, column, weight (one row per weight). The kernels of a layer
- * that is no convolution are 1 x 1; of one with three axes the planes' rows stand one under another. */
+ * that is not a convolution are 1 x 1. For kernels with three axes the rows of all planes are stacked. */
 Table *kernels_table(const Network *network, size_t layer, Error *err);
 
 /* Frees plans kept between calls (FFTW), while nothing else runs here; for leak checkers. */

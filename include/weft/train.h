@@ -39,7 +39,7 @@ typedef struct OptimiserConfig {
 } OptimiserConfig;
 OptimiserConfig optimiser_config(OptimiserKind kind); /* Ranger: docs/method.md, section 5; others: torch.optim's */
 
-/* A stretch of the parameters with a shape: rows x columns; columns 1 for what is no matrix. */
+/* A stretch of the parameters with a shape: rows x columns; columns 1 if it is not a matrix. */
 typedef struct ParameterBlock {
     size_t offset, rows, columns;
 } ParameterBlock;
@@ -56,14 +56,14 @@ void optimiser_step(Optimiser *optimiser, float *parameters, float *gradient, do
 /* Euclidean norm, in double, by pieces in order. */
 double gradient_norm(const float *gradient, size_t count);
 
-/* What must be kept to go on, beside the number of steps taken: arrays of `count` floats, named as files name them
+/* The state needed to continue, besides the number of steps taken: arrays of `count` floats, named as files name them
  * ("state.first", "state.second", "state.slow"; as many as the kind has). Returns how many. */
 typedef struct OptimiserState {
     const char *name;
     float *values; /* the optimiser's own */
 } OptimiserState;
 size_t optimiser_state(Optimiser *optimiser, OptimiserState state[3]);
-void optimiser_set_steps(Optimiser *optimiser, uint64_t steps); /* as if so many had been taken */
+void optimiser_set_steps(Optimiser *optimiser, uint64_t steps); /* as if this many had been taken */
 
 /* ---- schedules --------------------------------------------------------------------------------------------------- */
 
@@ -101,8 +101,8 @@ size_t sampler_draw(Sampler *sampler, uint64_t step, const uint32_t **kernels, c
 
 /* ---- configuration ----------------------------------------------------------------------------------------------- */
 
-/* docs/method.md, section 5. A scheme says what is trained and names a choice of losses; what a run computes follows
- * from the weights of the losses alone. recon, joint, distil: a weight predictor; fit: a network. */
+/* docs/method.md, section 5. A scheme determines what is trained and names a choice of losses; what a run computes
+ * follows from the weights of the losses alone. recon, joint, distil: a weight predictor; fit: a network. */
 #define SCHEMES(X) X(RECON, "recon") X(JOINT, "joint") X(DISTIL, "distil") X(FIT, "fit")
 typedef enum SchemeKind {
 #define X(name, text) SCHEME_##name,
@@ -122,7 +122,7 @@ typedef enum ReconForm {
 
 enum { CONFIG_TEXT_MAX = 512 };
 
-/* Everything that decides what a run computes. config.json holds it field by field; two runs of equal configuration,
+/* Everything that decides what a run computes. config.json holds it field by field; two runs with equal configuration,
  * source and data are bit-identical. */
 typedef struct TrainConfig {
     SchemeKind scheme;
@@ -137,7 +137,7 @@ typedef struct TrainConfig {
     uint64_t
         refresh; /* steps between evaluations of the whole L_recon; 1: every step (exact). Of steps without images */
     Loss images; /* losses on images, with their weights; all 0: there are none */
-    uint64_t warm_up; /* first steps of a predictor that leave the images out */
+    uint64_t warm_up; /* first steps of a predictor that do not use the images */
     unsigned image_batch;
     bool augment; /* random crop with padding 4, horizontal flip */
     OptimiserConfig optimiser;
@@ -160,41 +160,41 @@ bool train_on_images(const TrainConfig *config);      /* some loss on images has
 
 /* ---- runs -------------------------------------------------------------------------------------------------------- */
 
-/* How a run stands, after a step. Values that are not known are NaN. */
+/* The state of a run after a step. Unknown values are NaN. */
 typedef struct TrainStatus {
     uint64_t step, steps;             /* steps done */
     double loss, rate, seconds, left; /* kernels or images a second; seconds so far and to come */
     double accuracy;                  /* per cent, of the newest evaluation */
-    const Table *log;                 /* what log.csv holds, so far */
+    const Table *log;                 /* the contents of log.csv so far */
     bool kept;                        /* there is a folder: */
     uint64_t saved;                   /* the step of its newest checkpoint */
     const char *warning;              /* a save that failed and will be tried again, or NULL */
     const char *part;                 /* "round 2 of 5, trials 1-2 of 3"; NULL: the job is this one run */
 } TrainStatus;
 typedef enum TrainWish { TRAIN_GO_ON, TRAIN_SAVE, TRAIN_STOP } TrainWish;
-/* Called after every step, on the training thread; must be quick. Of trials side by side it sees the first of those at
- * work, and what it wishes is for all of them. */
+/* Called after every step, on the training thread; must be quick. With parallel trials it sees the first active one,
+ * and its answer applies to all of them. */
 typedef TrainWish TrainWatch(void *context, const TrainStatus *status);
 
 typedef struct TrainJob {
     TrainConfig config;
     const char *name, *command; /* of the predictor or network; for its lineage */
-    const Network *source;      /* whose weights are predicted; for `fit` the network to begin with */
+    const Network *source;      /* whose weights are predicted; for `fit` the initial network */
     const Dataset *images;      /* to train on; NULL: none */
     const Network *teacher;     /* of distillation; NULL: the source */
     const Dataset *data;        /* to evaluate on; NULL: none */
-    const Predictor *from;      /* start from these parameters and this order; NULL: anew */
+    const Predictor *from;      /* start from these parameters and this permutation; NULL: from scratch */
     const char *folder;         /* the run folder; NULL: none is kept */
-    unsigned trials;           /* train so many, with seeds seed, seed + 1, ..., in FOLDER/trial-N; 0 and 1: just one */
+    unsigned trials; /* number of trials, with seeds seed, seed + 1, ..., in FOLDER/trial-N; 0 and 1: just one */
     const Error *data_problem; /* why the data of a resumed job are not there; a trial that needs them fails with it */
-    bool prepare;              /* only make the folder, for train_resume to begin: the result has no predictor */
+    bool prepare;              /* only prepare the folder for train_resume: the result has no predictor */
     TrainWatch *watch;         /* NULL: nobody watches */
     void *watch_context;
     const Task *task;
 } TrainJob;
 
 typedef struct TrainResult {
-    Predictor *predictor; /* after the last step done; the caller's; NULL where a network is trained */
+    Predictor *predictor; /* after the last step done; the caller's; NULL if a network is trained */
     Network *network;     /* the same for `fit` */
     bool partial;         /* stopped before the last step */
     uint64_t seed;
@@ -205,7 +205,7 @@ typedef struct TrainResult {
     double seconds;       /* of training, over all resumptions */
     Status saved;         /* STATUS_OK, or why the newest save failed: `save_error` */
     Error save_error;
-    Str notes; /* what a resumption wants to tell: checkpoints that were passed over */
+    Str notes; /* notes from resuming: checkpoints that were skipped */
 } TrainResult;
 void train_result_done(TrainResult *result);
 
@@ -222,11 +222,11 @@ void train_results_done(TrainResults *results);
 
 /* Trains, from the first step. Stops early, with a partial result, where the watch asks or a cancellation is pending
  * (once: after the step, saved; twice: at once, not saved). STATUS_WRITE before the first step where the folder cannot
- * take the run; STATUS_FAILED where it holds one already. */
+ * take the run; STATUS_FAILED if it holds one already. */
 bool train_run(const TrainJob *job, TrainResults *out, Error *err);
-/* Goes on from the newest whole checkpoint of a folder, bit-exactly. Of the job only folder, watch and task are used. A
- * finished run gives its result. STATUS_BAD_INPUT where the folder's configuration, source or data are no longer those
- * it began with. */
+/* Continues from the newest intact checkpoint of a folder, bit for bit. Only folder, watch and task of the job are
+ * used. A finished run returns its result. STATUS_BAD_INPUT if the folder's configuration, source or data have changed
+ * since it started. */
 bool train_resume(const TrainJob *job, TrainResults *out, Error *err);
 
 /* ---- progressive reconstruction ---------------------------------------------------------------------------------- */
@@ -237,7 +237,7 @@ typedef struct ProgressiveJob {
     TrainJob train;        /* of a trial; source: the network of round 1; data: to report on; folder: round-N in it */
     const Dataset *select; /* to choose trials and to decide whether a round wins; NULL: train.data */
     unsigned rounds;       /* most */
-    unsigned patience;     /* ends after so many rounds in a row that did not beat the best so far */
+    unsigned patience;     /* ends after this many rounds in a row that did not beat the best so far */
 } ProgressiveJob;
 
 typedef struct ProgressiveRound {
@@ -261,9 +261,9 @@ typedef struct ProgressiveResults {
     Network *network;   /* its network; where none won, the first one */
     double accuracy;    /* of the first network on train.data */
     bool partial;       /* stopped before its end: */
-    Error stopped;      /* why, where that was no wish of the watch */
+    Error stopped;      /* why, if the watch did not ask for it */
     unsigned round_now; /* the round that was at work */
-    Str notes;          /* what trials want to tell */
+    Str notes;          /* notes from trials */
     Status saved;       /* as a TrainResult's */
     Error save_error;
 } ProgressiveResults;
@@ -272,14 +272,14 @@ void progressive_results_done(ProgressiveResults *results);
  * network.safetensors and predictor.safetensors, and at the end the result, network.safetensors. Fails as train_run
  * does; STATUS_USAGE without data. */
 bool progressive_run(const ProgressiveJob *job, ProgressiveResults *out, Error *err);
-/* Goes on, in the middle of a trial if need be, to the same result. Of the job only train.folder, watch and task are
- * used. */
+/* Continues, even in the middle of a trial, to the same result. Only train.folder, watch and task of the job are used.
+ */
 bool progressive_resume(const ProgressiveJob *job, ProgressiveResults *out, Error *err);
 
 /* What a run folder is about, from its config.json. */
 typedef struct TrainAbout {
     char name[80];
-    unsigned rounds; /* of a progressive run, which progressive_resume goes on with; else 0 */
+    unsigned rounds; /* of a progressive run, which progressive_resume continues; otherwise 0 */
     SchemeKind scheme;
     uint64_t steps;      /* of a trial */
     const char *rate_of; /* as train_rate_of */

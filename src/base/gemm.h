@@ -1,4 +1,4 @@
-/* gemm -- OpenBLAS is told once to run on the calling thread (inside base). */
+/* gemm -- OpenBLAS is set once to run on the calling thread (inside base). */
 #ifndef WEFT_BASE_GEMM_H
 #define WEFT_BASE_GEMM_H
 

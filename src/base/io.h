@@ -32,7 +32,7 @@ typedef struct IoEvent {
     const void *bytes;     /* of write: those that were taken */
     size_t length;
 } IoEvent;
-/* Called after each call that changed something; NULL, as it is from the start: nobody. Not while other threads use
+/* Called after each call that changed something; NULL (the default): none. Not while other threads use
  * files. */
 extern void (*io_recorder)(const IoEvent *event);
 

@@ -4,7 +4,7 @@
 
 #include "weft/base/error.h"
 
-/* Asks the guard of save_guard, for what is written without a Save: true where there is none. */
+/* Asks the guard of save_guard, for what is written without a Save: true if there is none. */
 bool save_allowed(const char *path, Error *err);
 /* Whether this is how a Save names its temporary files. */
 bool save_is_temporary(const char *name);

@@ -13,8 +13,9 @@ size_t utf8_decode(const char *bytes, size_t length, uint32_t *code);
 /* Whether a terminal could act on it, or a line read as something else. */
 bool utf8_unsafe(uint32_t code);
 
-/* What stands first in `bytes` (length > 0), safe for a terminal: a valid printable character as it is, else \xNN or
- * \u{NNNN}. Writes it, at most UTF8_SAFE_MAX bytes and no NUL, its length to *written; returns the bytes consumed. */
+/* The first character of `bytes` (length > 0), safe for a terminal: a valid printable character unchanged, otherwise
+ * \xNN or \u{NNNN}. Writes it, at most UTF8_SAFE_MAX bytes and no NUL, its length to *written; returns the bytes
+ * consumed. */
 enum { UTF8_SAFE_MAX = 10 };
 size_t utf8_safe(const char *bytes, size_t length, char out[UTF8_SAFE_MAX], size_t *written);
 

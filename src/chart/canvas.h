@@ -25,7 +25,7 @@ ChartCell *canvas_cell(Canvas *canvas, int x, int y); /* NULL outside */
 void canvas_put(Canvas *canvas, int x, int y, const char *glyph, const char *ascii, int foreground);
 /* At most `room` columns of a text, an ellipsis in place of what is cut; returns the columns used. */
 int canvas_text(Canvas *canvas, int x, int y, const char *text, int room, int foreground, bool bold);
-/* The same, cut in the middle: the ends are what tells names of layers apart. */
+/* The same, cut in the middle: the ends distinguish the names of layers. */
 int canvas_name(Canvas *canvas, int x, int y, const char *name, int room, bool bold);
 int canvas_right(Canvas *canvas, int right, int y, const char *text, int room,
                  int foreground); /* ends before `right` */
@@ -40,8 +40,8 @@ const char *series_fill(const Canvas *canvas, size_t series);
 
 /* ---- parts shared by the kinds (text_parts.c) -------------------------------------------------------------------- */
 
-/* The legend from `x` to the right end of row y, going on in the rows below from column 0; returns the rows used. It
- * uses at most `most` rows and says how many names it left out. */
+/* The legend from `x` to the right end of row y, continuing in the rows below from column 0; returns the rows used. It
+ * uses at most `most` rows and prints how many names are omitted. */
 int draw_legend(Canvas *canvas, const Chart *chart, const ChartView *view, int x, int y, int most, bool fills);
 int legend_width(const Canvas *canvas, const Chart *chart); /* in one row */
 
@@ -53,11 +53,10 @@ typedef struct Labels {
 } Labels;
 /* A cell's place from a fraction: `parts` to a cell, so that ticks fall where the finest marks do. */
 int cell_of(double fraction, int cells, int parts);
-/* Ticks of a horizontal axis, as many as stand apart; of a vertical one, one every third row or so. */
+/* Ticks of a horizontal axis, as many as fit without overlap; of a vertical one, about one every third row. */
 void labels_across(Scale scale, int cells, int parts, Labels *out);
 void labels_up(Scale scale, int cells, int parts, Labels *out);
-/* Names of the categories in view, thinned until they stand apart; true where too few names fit, so that indices stand
- * for them. */
+/* Names of the categories in view, thinned until they fit; true if too few names fit, so that indices replace them. */
 bool labels_names(const Axis *axis, Scale scale, int cells, Labels *out);
 int labels_width(const Labels *labels);
 /* The axis line with ticks in row y and the texts below it; the vertical one with texts to its left. */
@@ -67,7 +66,7 @@ void draw_axis_up(Canvas *canvas, const Labels *labels, int x, int y, int cells,
 /* The second axis: texts to its right. */
 void draw_axis_right(Canvas *canvas, const Labels *labels, int x, int y, int cells);
 
-/* Room that title, header, axis and footnote leave for the plot. */
+/* The space for the plot beside title, header, axis and footnote. */
 typedef struct Layout {
     int header, axis, tick_labels, x_label; /* rows; -1: left out */
     Box plot;                               /* full width; the rows between */
@@ -92,7 +91,7 @@ typedef struct Pen {
     const char *mark;
     int colour;
     uint8_t *owner; /* of each cell of the plot, where dots are collected in `dots` instead of drawn: `name` + 1 of */
-    uint8_t name;   /* whoever drew there last */
+    uint8_t name;   /* the last series drawn there */
 } Pen;
 
 void pen_dot(Pen *pen, int x, int y); /* counted from the plot's top left corner; outside it nothing is drawn */
@@ -105,12 +104,12 @@ void braille(uint8_t bits, char out[4]);
 
 /* ---- marks and contours (text_overlay.c) ------------------------------------------------------------------------- */
 
-/* The marks in view and where their labels stand, in cells of the plot, hiding little where `hides` counts it.
- * at(context, mark, &column, &row): false where a mark is not in view. */
+/* The marks in view and the positions of their labels, in cells of the plot, hiding little where `hides` counts it.
+ * at(context, mark, &column, &row): false if a mark is not in view. */
 typedef bool MarkCell(const void *context, unsigned mark, int *column, int *row);
 size_t text_marks_place(const Chart *chart, const Box *plot, MarkCell *at, SpotHides *hides, const void *context,
                         MarkSpot out[CHART_MARKS_MAX]);
-/* `on_colours`: the plot's cells have colours of their own, from which marks must stand out. */
+/* `on_colours`: the plot's cells are coloured, and marks must stand out from them. */
 void text_marks(Canvas *canvas, const Chart *chart, const Box *plot, const MarkSpot *marks, size_t count,
                 bool on_colours);
 

@@ -30,7 +30,7 @@ void figure_line(const Figure *figure, double x0, double y0, double x1, double y
 void figure_text(const Figure *figure, double x, double y, const char *text, double size, Anchor anchor, Rgb colour);
 /* As much of `text` as fits into `room`, with an ellipsis. */
 void figure_fitted(const Figure *figure, double x, double y, const char *text, double room, TextStyle style);
-void figure_mark(const Figure *figure, size_t series, Point at, double size); /* each series has a shape of its own */
+void figure_mark(const Figure *figure, size_t series, Point at, double size); /* each series has its own shape */
 
 /* The plot's axes. Ticks across: texts below; up: texts to the left. `grid` draws pale lines through the plot. */
 void figure_ticks_across(Scale scale, double width, Ticks *ticks);
@@ -50,10 +50,10 @@ TextAdvance tick_advance, note_advance; /* in the type of ticks, of notes */
 double figure_x(const Figure *figure, Scale scale, double value);
 double figure_y(const Figure *figure, Scale scale, double value);
 
-/* The marks in view and where their labels stand, in the plot's units from its top left corner; drawing them. */
+/* The marks in view and the positions of their labels, in the plot's units from its top left corner; drawing them. */
 size_t figure_marks_place(const Figure *figure, SpotHides *hides, const void *context, MarkSpot out[CHART_MARKS_MAX]);
 void figure_marks(const Figure *figure, const MarkSpot *marks, size_t count);
-/* Contour lines, broken where their labels stand, which keep clear of `marks`; and the levels across the colour bar. */
+/* Contour lines, interrupted at their labels, which avoid `marks`; and the levels across the colour bar. */
 void figure_contours(const Figure *figure, const MarkSpot *marks, size_t mark_count);
 void figure_bar_levels(const Figure *figure, Scale scale, Frame bar);
 

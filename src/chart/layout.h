@@ -1,4 +1,4 @@
-/* layout -- what goes where in a chart, for both renderers (inside chart).
+/* layout -- positions in a chart, for both renderers (inside chart).
  *
  * Text charts are laid out in cells, figures in points on paper. What follows is the same in both: a renderer gives its
  * measures and draws what it gets. Lengths are in its units.
@@ -23,16 +23,16 @@ double bars_base(Scale scale);
 
 /* ---- axes -------------------------------------------------------------------------------------------------------- */
 
-/* How ticks stand apart on a horizontal axis. */
+/* How far apart ticks are on a horizontal axis. */
 typedef struct TickRule {
-    size_t most; /* ticks to begin with */
+    size_t most; /* initial number of ticks */
     double gap;  /* between the texts of two neighbours, which are centred on their places */
     TextAdvance *half;
-    double (*place)(const void *context, double value); /* where a tick stands, in parts of `length` */
+    double (*place)(const void *context, double value); /* position of a tick, as a fraction of `length` */
     const void *context;
     double length;
 } TickRule;
-/* As many ticks as stand apart. False, and none, where not even one tick can be had. */
+/* As many ticks as fit without overlap. False, and none, if not even one fits. */
 bool ticks_apart(Scale scale, const TickRule *rule, Ticks *out);
 
 /* ---- legend ------------------------------------------------------------------------------------------------------ */
@@ -49,7 +49,7 @@ typedef struct Legend {
     unsigned rows; /* at least 1 */
     double x[CHART_SERIES_MAX];
     unsigned row[CHART_SERIES_MAX];
-    double more_x; /* where not all are shown: where `more` stands in the last row */
+    double more_x; /* if not all are shown: position of `more` in the last row */
     char more[24]; /* "+3 more" */
 } Legend;
 Legend legend_place(const Chart *chart, const LegendRule *rule);
@@ -72,8 +72,8 @@ typedef struct MarkRule {
 size_t points_in_view(const Chart *chart, size_t s, const MarkRule *rule);
 void series_marks(const Chart *chart, size_t s, const MarkRule *rule); /* draws them */
 
-/* Where the label of a reference line stands in a plot: just above or below the line, where it hides least, rather at
- * the right than at the left. */
+/* Position of a reference line's label in a plot: just above or below the line, where it hides least, preferably on the
+ * right. */
 typedef struct ReferenceRule {
     double width, height; /* of the plot */
     double line;          /* down from its top */
@@ -82,7 +82,7 @@ typedef struct ReferenceRule {
     SpotHides *hides;
     const void *context;
 } ReferenceRule;
-/* False where it has no room; *hidden: how much of the data it covers. */
+/* False if it has no room; *hidden: how much of the data it covers. */
 bool reference_place(const ReferenceRule *rule, Spot *out, size_t *hidden);
 
 #endif

@@ -9,7 +9,7 @@
 #include "weft/chart.h"
 
 typedef struct Axis {
-    char *label; /* "cutoff (px)"; "" where there is nothing to say */
+    char *label; /* "cutoff (px)"; "" if there is nothing to report */
     char *unit;
     bool category;  /* positions are indices into `names` */
     bool integer;   /* numbers without decimals */
@@ -34,11 +34,11 @@ struct Chart {
     char *reference_label;
     char *mark_label[CHART_MARKS_MAX];
     Axis x, y, value; /* value: HEATMAP, KERNELS */
-    Axis y2;          /* LINES: the right axis; its label is NULL where there is none */
+    Axis y2;          /* LINES: the right axis; its label is NULL if there is none */
     Series series[CHART_SERIES_MAX];
     size_t series_count;
     uint8_t *colours;               /* HEATMAP that is a picture: red, green, blue of each value of the grid */
-    double *grid;                   /* HEATMAP, KERNELS: grid_rows x grid_columns, NaN where nothing is known */
+    double *grid;                   /* HEATMAP, KERNELS: grid_rows x grid_columns, NaN if nothing is known */
     size_t grid_rows, grid_columns; /* HEATMAP: y.count x x.count; KERNELS: all weights of all kernels */
     size_t kernel_rows, kernel_columns;
     bool wrapped; /* KERNELS of one channel: rows of filters, not a row a filter */
@@ -61,7 +61,7 @@ void names_done(Names *names);
 bool model_grid(Chart *chart, const Table *table, Error *err);    /* HEATMAP */
 bool model_kernels(Chart *chart, const Table *table, Error *err); /* KERNELS */
 
-/* STATUS_USAGE where there is no such column, or (numeric) it holds text. */
+/* STATUS_USAGE if there is no such column, or (numeric) it holds text. */
 const Column *model_column(const Table *table, const char *name, bool numeric, Error *err);
 double column_number(const Column *column, size_t row); /* NaN for text */
 /* "name (unit)", either of which may be empty. */
@@ -82,14 +82,14 @@ Scale view_y2(const Chart *chart, const ChartView *view);
 Scale view_series(const Chart *chart, const ChartView *view, const Series *series);
 /* Colours: the data's range, symmetric about 0 where diverging, its positive part where logarithmic. */
 Scale value_scale(const Chart *chart);
-/* A value of the grid; NaN where it has no colour: not finite, or <= 0 on a log scale. */
+/* A value of the grid; NaN if it has no colour: not finite, or <= 0 on a log scale. */
 double grid_value(const Chart *chart, size_t row, size_t column);
-/* The mean of what has a colour in a block (clipped to the grid), on the scale of the colours; NaN where nothing has.
+/* The mean of what has a colour in a block (clipped to the grid), on the scale of the colours; NaN if nothing has.
  */
 double grid_mean(const Chart *chart, size_t row, size_t rows, size_t column, size_t columns);
 bool x_is_numeric(const Chart *chart);
 bool y_is_numeric(const Chart *chart);
-/* "2 values missing, 1 infinite, 3 values <= 0 not on the log axis"; empty where there is nothing to say. */
+/* "2 values missing, 1 infinite, 3 values <= 0 not on the log axis"; empty if there is nothing to report. */
 void chart_footnote(const Chart *chart, const ChartView *view, Str *out);
 /* A value as the read-out shows it, with its unit. */
 void value_text(double value, const char *unit, bool integer, Str *out);
@@ -101,7 +101,7 @@ double grid_edge(const Axis *axis, size_t i, bool log);
 /* The cell at a place, false outside; KERNELS: see chart.h's view. */
 bool grid_index(const Axis *axis, double at, bool log, size_t *index);
 
-/* Where a mark stands as fractions of the plot from its top left corner; false where it is not in view. */
+/* Position of a mark as fractions of the plot from its top left corner; false if it is not in view. */
 bool mark_place(const Chart *chart, const ChartView *view, unsigned mark, double *x, double *y);
 
 /* KERNELS: place (in kernels from -0.5) of the weight in grid column or row i, and the reverse. */
@@ -124,7 +124,7 @@ typedef struct ContourPath {
 typedef struct Contours {
     unsigned level_count; /* 0 where all values are one */
     double level[CHART_CONTOURS_MAX];
-    char label[CHART_CONTOURS_MAX][TICK_TEXT]; /* with the digits that tell them apart */
+    char label[CHART_CONTOURS_MAX][TICK_TEXT]; /* with enough digits to distinguish them */
     Place *places;
     ContourPath *paths;
     size_t place_count, path_count, place_capacity, path_capacity;
@@ -145,7 +145,7 @@ typedef struct Spot {
 } Spot;
 bool spots_overlap(Spot a, Spot b, double gap);
 
-/* A mark's point, and where its label stands beside it (width 0: no room). */
+/* A mark's point, and the position of its label (width 0: no room). */
 typedef struct MarkSpot {
     double x, y;
     Spot label;

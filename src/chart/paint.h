@@ -47,7 +47,7 @@ struct Paint {
 };
 
 typedef enum PaintFormat { PAINT_SVG, PAINT_PNG, PAINT_PDF } PaintFormat;
-/* Calls draw(context, paint) for a blank figure and leaves the file's bytes in *out. */
+/* Calls draw(context, paint) for a blank figure and stores the file's bytes in *out. */
 typedef void DrawFigure(const void *context, Paint *paint);
 bool paint_svg(const char *title, DrawFigure *draw, const void *context, Str *out, Error *err);
 bool paint_cairo(PaintFormat format, const char *title, DrawFigure *draw, const void *context, Str *out, Error *err);

@@ -1,4 +1,5 @@
-/* palette -- colours that the colour-blind tell apart, as RGB and as the colours of terminals (inside chart). */
+/* palette -- colours that colour-blind readers can distinguish, as RGB and as the colours of terminals (inside chart).
+ */
 #ifndef WEFT_CHART_PALETTE_H
 #define WEFT_CHART_PALETTE_H
 

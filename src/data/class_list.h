@@ -30,7 +30,7 @@ typedef struct ClassList {
  * STATUS_BAD_INPUT names the file and the line or the class. On failure `out` is to be freed too. */
 bool class_list_read(const char *path, ClassList *out, Error *err);
 void class_list_done(ClassList *list);
-/* The class of a folder; false where the list does not have it. */
+/* The class of a folder; false if the list does not have it. */
 bool class_list_find(const ClassList *list, const char *folder, unsigned *label);
 
 #endif

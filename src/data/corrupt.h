@@ -1,7 +1,7 @@
 /* corrupt -- what the kinds of corruption share: an image being worked on, filters, resizing. Private to src/data.
  *
  * Planes are height x width doubles, row-major, 0 black and 1 white. A kind gets the clean image in `picture` and
- * leaves the corrupted one there; values outside [0, 1] are cut off afterwards. Where the published script works on
+ * replaces it by the corrupted one; values outside [0, 1] are clipped afterwards. If the published script works on
  * bytes in between, so do we (a multiple of 1/255, which turns back into the same byte).
  */
 #ifndef WEFT_DATA_CORRUPT_H
@@ -32,7 +32,7 @@ CORRUPTIONS(X)
 
 /* ---- corrupt_filter.c ---- */
 
-/* What stands beyond the border, by the names of scipy.ndimage: aaa|abcd|ddd, cba|abcd|dcb, dcb|abcd|cba. */
+/* Values beyond the border, by the names of scipy.ndimage: aaa|abcd|ddd, cba|abcd|dcb, dcb|abcd|cba. */
 typedef enum Border { BORDER_NEAREST, BORDER_REFLECT, BORDER_MIRROR } Border;
 size_t border_index(Border border, int64_t at, size_t size);
 

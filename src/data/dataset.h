@@ -55,17 +55,17 @@ void crop_image(const Dataset *dataset, uint64_t index, Crop crop, const float u
 bool dataset_set_title(Dataset *dataset, const char *title, Error *err);
 
 bool path_exists(const char *path);
-const char *path_basename(const char *path); /* what stands after the last slash */
-/* Adds FOLDER/NAME, or FOLDER/NAME.gz where only that exists, to `out`; false where neither does. */
+const char *path_basename(const char *path); /* the part after the last slash */
+/* Adds FOLDER/NAME, or FOLDER/NAME.gz where only that exists, to `out`; false if neither does. */
 bool find_plain_or_gz(const char *folder, const char *name, Str *out);
 /* Adds where a collection's files are to `out`: FOLDER where it has one of `files`, else the folder in it that an
- * archive unpacks to (`usual`) and that has one; FOLDER itself where none does. Lists end with NULL. False where memory
+ * archive unpacks to (`usual`) and that has one; FOLDER itself where none does. Lists end with NULL. False if memory
  * failed.
  */
 bool find_usual(const char *folder, const char *const *usual, const char *const *files, Str *out, Error *err);
 /* The same, and any folder in it, the first by name, before FOLDER itself. */
 bool find_folder(const char *folder, const char *const *usual, const char *const *files, Str *out, Error *err);
-const DatasetKind *find_kind(const char *name, size_t length); /* NULL where there is none */
+const DatasetKind *find_kind(const char *name, size_t length); /* NULL if there is none */
 /* STATUS_USAGE: "idx:FOO does not have the form idx:IMAGES,LABELS". */
 bool bad_form(const char *kind, const char *rest, Error *err);
 

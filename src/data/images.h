@@ -16,8 +16,8 @@ typedef struct ImagesSpec {
     char *classes; /* the file of a ClassList; NULL: the folders' order */
 } ImagesSpec;
 
-/* DIR[:PART][:OPTION,...], where DIR may hold colons: what follows is an option only where it begins as one. PART:
- * folder_is_part, where DIR:PART is no folder of its own. On failure `out` is to be freed too. */
+/* DIR[:PART][:OPTION,...], where DIR may hold colons: what follows is an option only if it begins like one. PART:
+ * folder_is_part, if DIR:PART is not itself a folder. On failure `out` is to be freed too. */
 bool images_spec_read(const char *rest, ImagesSpec *out, Error *err);
 void images_spec_done(ImagesSpec *spec);
 

@@ -1,7 +1,7 @@
 /* checkpoint -- what a reader of one checkpoint format is, and what checkpoint.c gives it. Private to src/format.
  *
  * A reader checks the whole header, then fills a Checkpoint through checkpoint_new / checkpoint_add and sets `read`.
- * Its errors may leave the file's name out: readers.c puts it in front where it is missing.
+ * Its errors need not name the file: readers.c adds the name if it is missing.
  */
 #ifndef WEFT_FORMAT_CHECKPOINT_H
 #define WEFT_FORMAT_CHECKPOINT_H
@@ -33,7 +33,7 @@ struct Checkpoint {
     bool nested;  /* a key could choose among its dicts */
     void *names;  /* search index by name; built by checkpoint_seal */
     void *pool;   /* where names, dimensions, metadata and notes live */
-    File *file;   /* owned; NULL where the reader keeps several */
+    File *file;   /* owned; NULL if the reader keeps several */
     void *reader; /* the format's own state */
     bool (*read)(Checkpoint *checkpoint, size_t index, void *out, Error *err); /* dense little-endian row-major bytes */
     void (*free_reader)(void *reader);
@@ -64,7 +64,7 @@ void checkpoint_shape_text(unsigned rank, const uint64_t *dim, Str *out); /* "[3
 /* How a file is to be opened. */
 typedef struct CheckpointOpening {
     const char *key; /* checkpoint_open_key's, or NULL */
-    /* Opens a file that an index names; NULL where this file is named by one itself. */
+    /* Opens a file that an index names; NULL if this file is named by one itself. */
     Checkpoint *(*open_shard)(File *file, Error *err);
 } CheckpointOpening;
 

@@ -10,7 +10,7 @@
 #include "weft/base/file.h"
 #include "weft/base/save.h"
 
-/* True where the file starts with the two bytes of a gzip member. */
+/* True if the file starts with the two bytes of a gzip member. */
 bool gzip_recognise(const File *file);
 
 typedef struct GzipReader GzipReader;

@@ -34,7 +34,7 @@ bool json_pull_end(Json *json, Error *err);                      /* only white s
 uint64_t json_pull_count_ahead(const Json *json);
 
 /* Steps through an object or array whose opening bracket has been read: before each entry, *more tells whether there is
- * one (the comma has been read then, or the closing bracket). `first` starts true and is the loop's to keep. */
+ * one (the comma has been read then, or the closing bracket). `first` starts true and belongs to the loop. */
 bool json_pull_next(Json *json, char closing, bool *first, bool *more, Error *err);
 /* The same for an object, and reads the key and its colon where there is one. */
 bool json_pull_next_key(Json *json, bool *first, bool *more, char **key, size_t *length, Error *err);

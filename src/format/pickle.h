@@ -25,10 +25,10 @@ enum {
     PICKLE_HELD = 65536, /* longer strings stay in the file: offset and length only */
 };
 
-/* What a name in the table stands for. */
+/* The meaning of a name in the table. */
 typedef enum PickleMeaning {
-    PICKLE_FOREIGN, /* not in the table; the name stands in the node */
-    PICKLE_UNREAD,  /* as PICKLE_FOREIGN, but known: what it is stands in `reason` */
+    PICKLE_FOREIGN, /* not in the table; the name is in the node */
+    PICKLE_UNREAD,  /* as PICKLE_FOREIGN, but known: `reason` describes it */
     PICKLE_ORDERED_DICT,
     PICKLE_ENCODE, /* _codecs.encode(text, 'latin1') */
     PICKLE_SIZE,
@@ -38,7 +38,7 @@ typedef enum PickleMeaning {
     PICKLE_REBUILD_PARAMETER,
     PICKLE_PARAMETER,         /* the class, as PyTorch before 0.4 pickled it */
     PICKLE_REBUILD_FROM_TYPE, /* (function, type, arguments, state): of a subclass of tensors */
-    PICKLE_FIRST,             /* stands for its first argument */
+    PICKLE_FIRST,             /* represents its first argument */
     PICKLE_GETATTR,         /* (something unknown, a harmless name): as methods and functions of PyTorch are pickled */
     PICKLE_RECONSTRUCTOR,   /* copyreg's: an object of the class that is its first argument */
     PICKLE_STORAGE,         /* of elements of `dtype`; with a `reason` where they are not their values */
@@ -123,7 +123,7 @@ struct PickleNode {
         int64_t integer;
         double real;
         struct {
-            const char *text; /* NUL-terminated; NULL where longer than PICKLE_HELD; of a NAME that is in no row */
+            const char *text; /* NUL-terminated; NULL if longer than PICKLE_HELD; of a NAME that is in no row */
             uint64_t offset;  /* in the file, where it came from there */
         };
         struct {
@@ -154,7 +154,7 @@ uint32_t pickle_nodes(const Pickle *pickle);
 bool pickle_in_file(const Pickle *pickle); /* whether a string stayed in the file, which reading it then needs */
 const PickleNode *pickle_last_persistent(const Pickle *pickle); /* NULL: none; the others by `previous` */
 
-/* Item `index` of a list or tuple; NULL where there is none. */
+/* Item `index` of a list or tuple; NULL if there is none. */
 const PickleNode *pickle_item(const PickleNode *node, uint32_t index);
 /* A NAME's or CALL's row of the table; NULL for another node. */
 const PickleGlobal *pickle_global(const PickleNode *node);
@@ -166,10 +166,10 @@ const PickleNode *pickle_get(const PickleNode *dict, const char *key);
 bool pickle_is_tensor(const PickleNode *node);
 /* Lists of numbers as the values of a dict whose names have dots: a state dict as JSON would hold it. */
 bool pickle_is_list_tensor(const PickleNode *node);
-/* The tensor itself, out of a parameter that holds it; NULL where there is none. */
+/* The tensor itself, out of a parameter that holds it; NULL if there is none. */
 const PickleNode *pickle_tensor_within(const PickleNode *node);
 bool pickle_is_array(const PickleNode *node); /* a NumPy array of numbers, real or complex */
-/* The shape, dtype, order and bytes of a NumPy array; false where the node is none, or one of other parts. */
+/* The shape, dtype, order and bytes of a NumPy array; false if the node is none, or one of other parts. */
 bool pickle_array_parts(const PickleNode *node, const PickleNode *part[static 4]);
 /* Appends the dotted name of a NAME, or of an object's class, a call's function; nothing for other nodes. */
 void pickle_name_text(const PickleNode *node, Str *out);
@@ -191,12 +191,12 @@ static inline bool pickle_is_container(const PickleNode *node) {
     return node->shape != PICKLE_PLAIN && node->shape < PICKLE_INTEGERS;
 }
 
-/* The kind ('f', 'i', 'u', 'b', 'c') and size in bytes of a NumPy dtype of numbers; false where the node is something
+/* The kind ('f', 'i', 'u', 'b', 'c') and size in bytes of a NumPy dtype of numbers; false if the node is something
  * else.
  */
 bool pickle_numpy_type(const PickleNode *node, char *kind, unsigned *size, bool *big_endian);
 
-/* Appends a scalar as text (bool, integer, real, text, NumPy scalar); false where the node is something else. */
+/* Appends a scalar as text (bool, integer, real, text, NumPy scalar); false if the node is something else. */
 bool pickle_scalar_text(const PickleNode *node, Str *out);
 
 #endif

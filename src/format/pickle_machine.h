@@ -7,7 +7,7 @@
 #include "weft/base/file.h"
 
 enum {
-    PICKLE_WINDOW = 65536, /* bytes of the stream that stand in memory at a time */
+    PICKLE_WINDOW = 65536, /* bytes of the stream in memory at a time */
     PICKLE_LINE = 512,
     PICKLE_PAGE = 4096,
     PICKLE_PAGES = (PICKLE_CAP_MEMO + PICKLE_PAGE - 1) / PICKLE_PAGE,
@@ -41,12 +41,12 @@ typedef struct PickleMachine {
     uint8_t *window;
     PickleNode **stack;
     size_t height, capacity;
-    PickleNode mark; /* stands on the stack for MARK */
+    PickleNode mark; /* represents MARK on the stack */
     PickleNode **memo[PICKLE_PAGES];
     uint32_t memo_count;
 } PickleMachine;
 
-/* "FILE: REASON at byte N", N being where the opcode stands; always false. */
+/* "FILE: REASON at byte N", N being the position of the opcode; always false. */
 bool pickle_fault(PickleMachine *m, Error *err, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* STATUS_LIMIT "FILE: pickle has more than CAP WHAT"; always false. */
 bool pickle_over(PickleMachine *m, Error *err, const char *what, uint64_t cap);
@@ -59,7 +59,7 @@ bool pickle_remains(PickleMachine *m, uint64_t length, Error *err); /* that many
 const uint8_t *pickle_take(PickleMachine *m, uint64_t length, Error *err);
 
 bool pickle_push(PickleMachine *m, PickleNode *node, Error *err); /* false also where `node` is NULL */
-/* The value on top of the stack; NULL where there is none, or a MARK. */
+/* The value on top of the stack; NULL if there is none, or a MARK. */
 PickleNode *pickle_top(PickleMachine *m, Error *err);
 PickleNode *pickle_pop(PickleMachine *m, Error *err);
 

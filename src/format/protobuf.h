@@ -37,7 +37,7 @@ typedef struct Proto {
 typedef struct ProtoField {
     uint32_t number;
     ProtoWire wire;
-    uint64_t value;      /* of a number, as it stands there */
+    uint64_t value;      /* of a number, as stored */
     uint64_t at, length; /* of PROTO_BYTES: where they are in the file */
 } ProtoField;
 
@@ -46,7 +46,7 @@ bool proto_fail(uint64_t at, Error *err, const char *what); /* "protobuf: WHAT a
 Proto proto_message(ProtoSource *source, uint64_t at, uint64_t length);
 /* The next field; *more is false at the message's end. */
 bool proto_next(Proto *proto, ProtoField *field, bool *more, Error *err);
-/* The field as the number, text or message that the schema says it is: else STATUS_BAD_INPUT, naming `what`. */
+/* The field as the number, text or message that the schema requires; otherwise STATUS_BAD_INPUT, naming `what`. */
 bool proto_is(const ProtoField *field, ProtoWire wire, const char *what, Error *err);
 bool proto_varint(Proto *proto, uint64_t *value, Error *err); /* one of packed ones */
 /* How many varints the bytes are. */

@@ -1,7 +1,7 @@
 /* torch -- what the three PyTorch readers share: storages, tensors on them, and which dict holds the weights.
  *
  * Each reader interprets one pickle, lists the storages it refers to, finds each one's bytes, and then calls
- * torch_add_tensors. Errors leave the file's name out. Private to src/format.
+ * torch_add_tensors. Errors do not name the file. Private to src/format.
  */
 #ifndef WEFT_FORMAT_TORCH_H
 #define WEFT_FORMAT_TORCH_H
@@ -47,7 +47,7 @@ struct Torch {
     TorchTensor *tensors; /* as the checkpoint's */
     size_t tensor_count, tensor_capacity;
     uint64_t name_bytes;
-    uint8_t *network; /* while choosing, by node number: 1 no network of its own, 2 one */
+    uint8_t *network; /* while choosing, by node number: 1 not a network, 2 a network */
     bool swap;        /* data is big-endian */
 
     const File *text; /* where the pickle's long strings are; NULL: it has none. `text_owned`: closed with it */
@@ -73,13 +73,13 @@ bool torch_list_storages(Torch *torch, uint32_t items_min, uint32_t items_max, E
 TorchStorage *torch_find_storage(const Torch *torch, const PickleNode *key);
 bool torch_is_short_text(const PickleNode *node); /* as keys are, without NUL */
 
-/* torch.c: finds the state dict (`key`: the dotted path to it, or NULL), adds its tensors and the scalars beside it,
- * and seals the checkpoint, whose `reader` is a Torch. STATUS_USAGE for a key that is not there. */
+/* torch.c: finds the state dict (`key`: the dotted path to it, or NULL), adds its tensors and the scalars next to it,
+ * and seals the checkpoint, whose `reader` is a Torch. STATUS_USAGE for a missing key. */
 bool torch_add_tensors(Checkpoint *checkpoint, const char *key, Error *err);
 void torch_free(void *torch);
 
-/* torch_tensor.c: one tensor of the graph, checked against its storage; and its elements. out->stride is left alone: it
- * is the shape's. */
+/* torch_tensor.c: one tensor of the graph, checked against its storage; and its elements. out->stride is not touched:
+ * it follows from the shape. */
 bool torch_tensor_parse(const Torch *torch, const PickleNode *node, const char *name, TorchTensor *out,
                         TorchShape *shape, Error *err);
 bool torch_tensor_read(Checkpoint *checkpoint, size_t index, void *out, Error *err);
@@ -97,7 +97,7 @@ typedef struct TorchWalk {
         size_t name_length; /* of the container */
     } path[PICKLE_DEPTH + 1];
     unsigned depth;
-    bool all; /* also what holds no tensors */
+    bool all; /* also containers without tensors */
     uint64_t steps;
     Str name;      /* of the value that torch_walk_next gave, a dotted path */
     uint8_t *seen; /* by node number; may be NULL */
@@ -110,11 +110,11 @@ void torch_walk_leave(TorchWalk *walk);       /* does not walk the container tha
 bool torch_is_script(const PickleNode *node); /* an object of TorchScript */
 bool torch_add_key(Str *name, const PickleNode *key, uint32_t index, Error *err); /* appends ".KEY" */
 
-/* torch_choose.c: which container holds the weights. The choice, or NULL with an error; `path` (from {0}) becomes the
- * way to it from the root. Adds the notes that tell it and the other candidates. */
+/* torch_choose.c: which container holds the weights. The choice, or NULL with an error; `path` (from {0}) becomes its
+ * path from the root. Adds notes with the choice and the other candidates. */
 const PickleNode *torch_choose(Checkpoint *checkpoint, const char *key, Str *path, Error *err);
 bool torch_is_flat(const PickleNode *node); /* whether it holds tensors with dotted names */
-bool torch_is_aside(const char *name);      /* whether it is what training keeps beside a network */
+bool torch_is_aside(const char *name);      /* whether it belongs to training rather than to a network */
 /* The note of what is neither a tensor nor a plain value, and where. */
 bool torch_note_left_out(Checkpoint *checkpoint, const PickleNode *chosen, Error *err);
 

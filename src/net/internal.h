@@ -10,7 +10,7 @@
 
 /* ---- graphs ------------------------------------------------------------------------------------------------------ */
 
-/* The shape of every operation's result for one input size (graph->count entries, mem_free). STATUS_FAILED where the
+/* The shape of every operation's result for one input size (graph->count entries, mem_free). STATUS_FAILED if the
  * network cannot run: no graph, unknown normalisation, an operation that cannot work on what it is given, a tensor that
  * is missing or of another shape than its operation needs. */
 Shape *graph_shapes(const Network *network, unsigned height, unsigned width, Error *err);
@@ -25,7 +25,7 @@ Graph *network_graph_read(const Network *network, const char *text, Error *err);
 /* ---- quantisers -------------------------------------------------------------------------------------------------- */
 
 /* Quantisers and the layers' bits to the metadata of a file, and back from it; network->graph and layers are there.
- * STATUS_BAD_INPUT where they do not fit. */
+ * STATUS_BAD_INPUT if they do not fit. */
 bool quantisers_write(const Network *network, FileParts *parts, Error *err);
 bool quantisers_read(Network *network, const Checkpoint *checkpoint, Error *err);
 
@@ -44,9 +44,8 @@ void tensor_add(TensorBuilder *builder, unsigned rank, const uint64_t *dim, cons
 
 /* ---- architectures ----------------------------------------------------------------------------------------------- */
 
-/* Sets architecture, graph or why_unknown of a network whose tensors are loaded, strips what wrappers put before the
- * names, and notes what was assumed. STATUS_USAGE for a name that there is not, STATUS_BAD_INPUT where the one asked
- * for does not fit. */
+/* Sets architecture, graph or why_unknown of a network whose tensors are loaded, strips the prefixes of wrappers, and
+ * notes what was assumed. STATUS_USAGE for an unknown name, STATUS_BAD_INPUT if the requested one does not fit. */
 bool architecture_recognise(Network *network, const NetworkOptions *options, Error *err);
 
 /* ---- ONNX -------------------------------------------------------------------------------------------------------- */
@@ -55,10 +54,10 @@ bool architecture_recognise(Network *network, const NetworkOptions *options, Err
  * tensors that no layer reads are dropped. False only where memory ran out. */
 bool onnx_recognise(Network *network, Checkpoint *checkpoint, Error *err);
 /* Gives the network, whose tensors come from another file, the graph of `model`, which the ONNX file `path` holds.
- * Batch norm that an exporter folded is put back where the network has it. STATUS_BAD_INPUT, naming the layer, where
- * they do not fit. */
+ * Batch norm that an exporter folded is restored if the network has it. STATUS_BAD_INPUT, naming the layer, if they do
+ * not fit. */
 bool onnx_take_graph(Network *network, const Network *model, const char *path, Error *err);
-/* Saves the network as float32. STATUS_USAGE where it has no graph, or an operation that
+/* Saves the network as float32. STATUS_USAGE if it has no graph, or an operation that
  * ONNX does not have. */
 bool onnx_save_network(const Network *network, const char *path, bool overwrite, Error *err);
 
@@ -74,12 +73,12 @@ void engine_set_kernels(Engine *engine, const struct Kernels *kernels);
 
 /* ---- networks ---------------------------------------------------------------------------------------------------- */
 
-/* Adds a note for whoever loads it. */
+/* Adds a note, shown on loading. */
 bool network_add_note(Network *network, const char *key, Str *text, Error *err); /* `text` is freed */
 bool network_note(Network *network, Error *err, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void net_tensor_done(NetTensor *tensor); /* frees what it holds */
 const void *stored_bytes(const StoredBytes *bytes);
-/* Reads all tensors of a new network; those that are no numbers are carried, with a note. */
+/* Reads all tensors of a new network; those that are not numbers are carried along, with a note. */
 bool network_load_tensors(Network *network, Checkpoint *checkpoint, Error *err);
 /* Adds the further names of tied tensors, which the metadata of a safetensors file holds. */
 bool network_load_ties(Network *network, const Checkpoint *checkpoint, Error *err);
@@ -90,7 +89,7 @@ void tensor_put(Network *network, size_t index, Tensor *tensor); /* network_repl
  * follows. Before there are layers. */
 bool network_drop_tensors(Network *network, Graph *graph, const bool *drop, Error *err);
 
-/* Tensors by name; for as long as the network's tensors stay as they are. */
+/* Tensors by name; valid while the network's tensors do not change. */
 typedef struct TensorNames {
     const Network *network;
     const NetTensor **sorted;
@@ -112,25 +111,26 @@ void name_list_clear(NameList *list);
 void name_list_text(const NameList *list, Str *out);
 bool name_list_note(NameList *list, Network *network, Error *err); /* no note where nothing was added; ends the list */
 
-/* Weights that stand in several tensors become one tensor each (parametrise.c), before an architecture is recognised.
+/* Weights stored in several tensors become one tensor each (parametrise.c), before an architecture is recognised.
  */
 bool network_fold(Network *network, Error *err);
 
-/* What kind of layer a tensor is the weight of, by its name, its shape and what stands beside it; LAYER_KIND_COUNT: of
- * none. */
+/* The kind of layer whose weight a tensor is, by its name, its shape and its neighbours; LAYER_KIND_COUNT: none. */
 LayerKind layer_kind_of(const TensorNames *names, size_t tensor);
 bool layer_named_weight(const char *name); /* it ends as weights do */
 /* Fills network->layers from the graph, or from ranks and names where there is none. */
 bool network_list_layers(Network *network, Error *err);
-/* Notes the tensors of two axes or more that are no layers. */
+/* Notes the tensors with two or more axes that are not layers. */
 bool network_note_unlisted(Network *network, Error *err);
 bool network_copy_layers(Network *copy, const Network *network, Error *err);
 void network_free_layers(Network *network);
 
 /* The mean and deviation of a normalising layer in front of the network: two tensors PREFIX.mean and PREFIX.std, or mu
- * and sigma, of one value a channel. They leave the network, with a note; *out has channels 0 where there are none. */
+ * and sigma, with one value per channel. They are removed from the network, with a note; *out has channels 0 if there
+ * are none. */
 bool normalisation_from_tensors(Network *network, Normalisation *out, Error *err);
-/* Sets normalisation and normalise_why from the graph and the tensors' names; leaves both where nothing is known. */
+/* Sets normalisation and normalise_why from the graph and the tensors' names; leaves both unchanged if nothing is
+ * known. */
 void normalisation_assume(Network *network);
 /* That of the dataset that has such images, for a new network; channels 0 where none is known. */
 Normalisation normalisation_usual(unsigned channels, unsigned classes);

@@ -24,7 +24,7 @@ typedef struct Caps Caps;
 Caps *caps_new(const double *rows, size_t size, const uint32_t *item, size_t units, const bool *left_out, Error *err);
 void caps_free(Caps *caps);
 void caps_remove(Caps *caps, size_t unit);
-/* The unit most similar to `unit` (in it or not) and how similar; the lowest of equals. False where none is left. */
+/* The unit most similar to `unit` (in it or not) and how similar; the lowest of equals. False if none is left. */
 bool caps_nearest(Caps *caps, size_t unit, size_t *nearest, double *similarity);
 
 #endif

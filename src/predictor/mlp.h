@@ -40,7 +40,7 @@ struct Mlp {
     float *table;                 /* table_rows x width */
     MlpPlace place[MLP_LAYERS_MAX];
     size_t weight_size, gradient_size, worker_size, sums;
-    float *forward, *backward; /* padded weights: in x out, out x in; NULL where there are tiles: */
+    float *forward, *backward; /* padded weights: in x out, out x in; NULL if there are tiles: */
     uint16_t *tiles;           /* the same, packed for the CPU's matrix unit; NULL: not used */
     uint16_t *packed;          /* 2 x packed_size for each worker: a block's rows */
     size_t tiles_size, packed_size;
@@ -54,7 +54,7 @@ struct Mlp {
 };
 
 size_t mlp_groups_most(const Mlp *mlp);
-void mlp_activate(const Mlp *mlp, size_t rows, const float *sum, float *out); /* of what is no ReLU */
+void mlp_activate(const Mlp *mlp, size_t rows, const float *sum, float *out); /* of activations other than ReLU */
 /* delta *= activation'(sum); for ReLU `sum` is the activation itself. */
 void mlp_activate_backward(const Mlp *mlp, size_t rows, const float *sum, float *delta);
 void mlp_add_rows(float *total, const float *values, size_t rows, size_t width); /* total += column sums */

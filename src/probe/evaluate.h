@@ -20,7 +20,7 @@ static inline uint64_t evaluate_pixels(const Dataset *dataset) {
 /* The images from `first` on, `batch` of them or what is left, into `pixels`; how many. */
 unsigned evaluate_take(const Dataset *dataset, uint64_t first, unsigned batch, float *pixels);
 
-/* Counts nothing yet; frees nothing where it fails. */
+/* Counts nothing yet; frees nothing if it fails. */
 bool evaluation_begin(Evaluation *evaluation, const Dataset *dataset, Error *err);
 /* Adds the images from `first` on, whose logits (images x classes) these are, one after the other: in image order. */
 void evaluation_add(Evaluation *evaluation, const Dataset *dataset, uint64_t first, unsigned images,
@@ -39,18 +39,18 @@ typedef struct ImagePass {
 bool evaluate_images(const ImagePass *pass, unsigned classes, Evaluation *evaluation, const Task *task, Error *err);
 /* The loss becomes a mean. Where images have no logits, finds out which layer of `network` is the cause. */
 bool evaluation_end(Evaluation *evaluation, const Network *network, const Dataset *dataset, double seconds, Error *err);
-/* Adds the first layer that makes values of image `index` which are no finite numbers, and why: "conv1 (weight: 1 of 9
+/* Adds the first layer whose values for image `index` are not finite, and why: "conv1 (weight: 1 of 9
  * values is NaN)". */
 bool no_logits_cause(const Network *network, const Dataset *data, uint64_t index, Str *out, Error *err);
-/* The part of it that needs no image: false where all parameters are sound. */
+/* The part of it that needs no image: false if all parameters are sound. */
 bool no_logits_parameters(const Network *network, Str *out);
 
 /* images, correct, accuracy (%), top5 (%), loss, images_per_second: the columns, and the cells of one row. */
 void evaluation_columns(Table *table, unsigned classes);
 void evaluation_cells(Table *table, const Evaluation *evaluation);
 
-/* Batches of a dataset's images, as they are, noise for the network's normalisation, through an engine of `network`;
- * `take` is called after each. */
+/* Runs batches of a dataset's images, without augmentation, noise in the network's normalisation, through an engine of
+ * `network`, and calls `take` after each. */
 typedef bool TakeBatch(void *context, const Engine *engine, unsigned images, Error *err);
 bool each_batch(const Network *network, Engine *engine, const Dataset *dataset, unsigned batch, TakeBatch *take,
                 void *context, const char *what, const Task *task, Error *err);

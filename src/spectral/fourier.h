@@ -19,14 +19,14 @@ typedef struct Fourier {
     const struct FourierPlan *plan;
 } Fourier;
 
-/* STATUS_LIMIT where the arrays are too large. */
+/* STATUS_LIMIT if the arrays are too large. */
 bool fourier_init(Fourier *fourier, const size_t size[3], Error *err);
 void fourier_forward(const Fourier *fourier); /* real -> spectrum; may destroy `real` */
 void fourier_inverse(const Fourier *fourier); /* spectrum -> real times `elements`; destroys `spectrum` */
 void fourier_done(Fourier *fourier);
 
-/* The frequencies of bin `bin` along the axes: min(i, size - i), of the last one j. *twins is 2 where the bin also
- * stands for its conjugate, which has the same, else 1. */
+/* The frequencies of bin `bin` along the axes: min(i, size - i), of the last one j. *twins is 2 if the bin also
+ * represents its conjugate, which has the same, otherwise 1. */
 void fourier_bin(const Fourier *fourier, size_t bin, size_t frequency[3], unsigned *twins);
 
 /* Destroys all plans; no workspace may be in use. */

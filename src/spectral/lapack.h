@@ -7,7 +7,7 @@
 
 #include "weft/base/error.h"
 
-/* STATUS_LIMIT where a rows x columns matrix is larger than LAPACK's 32-bit sizes allow. */
+/* STATUS_LIMIT if a rows x columns matrix is larger than LAPACK's 32-bit sizes allow. */
 bool lapack_admits(size_t rows, size_t columns, Error *err);
 
 /* The singular values, descending, min(rows, columns) = K of them. `matrix` is destroyed. */

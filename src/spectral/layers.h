@@ -8,12 +8,12 @@
 #include "weft/base/text.h"
 #include "weft/net.h"
 
-/* The indices of the layers that `chosen` marks, in network order. STATUS_USAGE where there is none, and where another
+/* The indices of the layers that `chosen` marks, in network order. STATUS_USAGE if there is none, and where another
  * kind is among them though only convolutions will do. */
 size_t *layers_chosen(const Network *network, const bool *chosen, bool convolutions_only, size_t *count, Error *err);
 
 /* The chosen layers of `a` with the layer of the same name and shape in `b`. Those without one are added to
- * `unmatched`, with the reason, and so are b's own layers where nothing of `a` was left out. STATUS_USAGE where no pair
+ * `unmatched`, with the reason, and so are b's own layers where nothing of `a` was left out. STATUS_USAGE if no pair
  * is found. */
 typedef struct LayerPair {
     size_t a, b;
@@ -40,13 +40,13 @@ double layers_cost(const Network *network, size_t layer);
 /* STATUS_BAD_INPUT naming the first of the weights that is not a number of magnitude up to `largest`. */
 bool layers_check_weights(const float *weights, uint64_t count, float largest, Error *err);
 
-/* Why nothing can be said about these weights: some are NaN or infinite; NULL where all are finite. */
+/* Why nothing can be said about these weights: some are NaN or infinite; NULL if all are finite. */
 const char *layers_fault(const Tensor *weight);
 
 /* Computes a layer's new weights, as many as it has. Called from several threads at once. */
 typedef bool LayerFunction(const void *context, const Network *network, size_t layer, float *out, Error *err);
 /* A network derived from `network` (lineage entry `what`: `command`) in which `function` made the weights of `count`
- * layers. A layer with a fault stays as it is, which the network's notes say. Errors name the layer. */
+ * layers. A layer with a fault is unchanged, with a note. Errors name the layer. */
 Network *layers_apply(const Network *network, const size_t *layers, size_t count, LayerFunction *function,
                       const void *context, const char *what, const char *command, const Task *task, Error *err);
 

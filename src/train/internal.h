@@ -29,7 +29,7 @@ typedef struct StepLoss {
     size_t items; /* kernels, or images, that the step worked on, for the rate */
 } StepLoss;
 
-/* How good the parameters are. NaN where there is nothing to say. */
+/* How good the parameters are. NaN if unknown. */
 typedef struct Measure {
     double accuracy; /* per cent, on the data */
     double distance; /* the least is best where accuracy does not decide: L_recon; a network's loss on the data */
@@ -38,7 +38,7 @@ typedef struct Measure {
 /* What is trained, as the loop sees it: parameters, where their gradient comes from, and the product they make. */
 typedef struct Learner {
     void *context;
-    float *parameters;  /* `count` that are trained, then what else the product is made of (running statistics) */
+    float *parameters;  /* `count` trained parameters, then the other parts of the product (running statistics) */
     size_t count, kept; /* kept: both */
     ParameterBlock *blocks;
     size_t block_count;
@@ -52,11 +52,12 @@ typedef struct Learner {
     bool (*take)(struct Learner *learner, const char *partial, Table *log, TrainResult *out, Error *err);
     void (*done)(struct Learner *learner);
 } Learner;
-/* A learner for a job's configuration: anew, or as `checkpoint` left it. `config` and the job's objects are borrowed.
- * learner_done also after a failure. */
+/* A learner for a job's configuration: new, or in the state of `checkpoint`. `config` and the job's objects are
+ * borrowed. Call learner_done also after a failure. */
 bool learner_new(Learner *learner, const TrainConfig *config, const TrainJob *job, Checkpoint *checkpoint, Error *err);
 void learner_done(Learner *learner);
-/* STATUS_USAGE where images or teacher are missing or do not fit the network: what can be said before a folder is made.
+/* STATUS_USAGE if images or teacher are missing or do not fit the network: everything that can be checked before a
+ * folder is made.
  */
 bool learner_check(const TrainConfig *config, const TrainJob *job, Error *err);
 /* measure.c: accuracy (per cent) of a network on data, and the mean cross-entropy (`loss` may be NULL). */
@@ -69,7 +70,7 @@ bool predict_learner(Learner *learner, const TrainConfig *config, const TrainJob
 /* fit.c: a network, on labels and perhaps a teacher. */
 bool fit_learner(Learner *learner, const TrainConfig *config, const TrainJob *job, Checkpoint *checkpoint, Error *err);
 
-/* distil.c: what losses on images say of a predictor's kernels. Borrows all it is given. */
+/* distil.c: gradients of image losses for a predictor's kernels. Borrows its arguments. */
 typedef struct Distil Distil;
 Distil *distil_new(const TrainConfig *config, const Predictor *predictor, const TrainJob *job, Error *err);
 void distil_free(Distil *distil);
@@ -84,14 +85,15 @@ Batches *images_open(const TrainConfig *config, const Network *network, const Da
 
 /* ---- checkpoint.c ------------------------------------------------------------------------------------------------ */
 
-/* What a checkpoint holds beside the product and the optimiser's arrays. */
+/* The contents of a checkpoint besides the product and the optimiser's arrays. */
 typedef struct Progress {
     uint64_t step;
     double seconds;
     double best_accuracy, best_distance, accuracy; /* NaN: none yet */
 } Progress;
 
-/* Saves FOLDER/last.safetensors: written beside it, read back whole, then the old one becomes previous.safetensors. */
+/* Saves FOLDER/last.safetensors: written to another file, read back completely, then the old one becomes
+ * previous.safetensors. */
 bool checkpoint_save(const char *folder, const TrainConfig *config, Learner *learner, Optimiser *optimiser,
                      const Progress *progress, Error *err);
 /* Opens the newest checkpoint of a folder that is whole (a finished one not yet in its place, last, previous); why
@@ -99,7 +101,7 @@ bool checkpoint_save(const char *folder, const TrainConfig *config, Learner *lea
  * differs. */
 Checkpoint *checkpoint_newest(const char *folder, const TrainConfig *config, Progress *progress, double *scalar,
                               Str *notes, Error *err);
-/* Removes the checkpoints of a run that is no more: its config.json is gone. */
+/* Removes the checkpoints of a run that no longer exists: its config.json is gone. */
 bool checkpoint_clear(const char *folder, Error *err);
 /* Puts the optimiser's arrays back, as they were after `step` steps: it takes one in each step of the run. */
 bool checkpoint_restore(Checkpoint *checkpoint, Optimiser *optimiser, size_t count, uint64_t step, Error *err);
@@ -124,7 +126,7 @@ typedef struct Loop {
     Status saved; /* of all that should be in the folder */
     Error save_error;
 } Loop;
-/* Runs until config->steps, a wish to stop or a cancellation; *stopped: before the last step. */
+/* Runs until config->steps, a request to stop or a cancellation; *stopped: before the last step. */
 bool loop_run(Loop *loop, bool *stopped, Error *err);
 void loop_done(Loop *loop);       /* frees what it made */
 extern const char loop_heading[]; /* of log.csv */
@@ -132,21 +134,21 @@ Table *loop_log_table(Error *err);
 
 /* ---- run.c ------------------------------------------------------------------------------------------------------- */
 
-/* Images that a run needs, as its config.json tells them. */
+/* The images that a run needs, according to its config.json. */
 typedef struct StoredData {
     char hash[HASH_HEX];
     char *spec; /* NULL: none */
     uint64_t limit;
-    Dataset *data; /* loaded, and found to be the same; NULL where that failed: */
+    Dataset *data; /* loaded, and found to be the same; NULL if that failed: */
     Error problem; /* what a run that has steps to go cannot do without */
 } StoredData;
 
-/* What a run folder says of its run (stored.c). */
+/* The description of a run in its folder (stored.c). */
 typedef struct Stored {
     TrainConfig config;
     char name[80];
     char *command;
-    char *folder;    /* working folder of its begin, which a data specification may be relative to; "" unknown */
+    char *folder;    /* working folder at its start, to which a data specification may be relative; "" unknown */
     unsigned trials; /* 0: one run; else the number of trial-N folders it has or will have */
     unsigned rounds, patience;       /* of a progressive run; rounds 0: it is none */
     StoredData data, images, select; /* to evaluate on, to train on, to choose on */
@@ -155,7 +157,7 @@ typedef struct Stored {
     Network *source, *teacher;
 } Stored;
 bool stored_read(const char *folder, Stored *out, Error *err); /* config.json */
-/* Source, teacher and data; where the data are not there or not the same any more, their `problem` says so. */
+/* Source, teacher and data; if the data are missing or have changed, their `problem` says so. */
 bool stored_load(const char *folder, Stored *stored, Error *err);
 /* The job with what was loaded. */
 TrainJob stored_job(const TrainJob *job, const Stored *stored);
@@ -169,8 +171,8 @@ bool stored_write(const char *folder, const TrainJob *job, const TrainConfig *co
                   const ProgressiveJob *rounds, Error *err);
 bool stored_here(const char *folder);
 void stored_trial(const char *folder, unsigned number, Str *out); /* the folder of a trial */
-/* Takes a folder for a new run of so many trials: STATUS_WRITE where it holds something else, STATUS_FAILED where it
- * holds a run already. */
+/* Takes a folder for a new run with this many trials: STATUS_WRITE if it holds something else, STATUS_FAILED if it
+ * already holds a run. */
 Run *stored_claim(const char *folder, unsigned trials, Error *err);
 
 /* One run of a job, into `folder` (NULL: none) and from its configuration but with `seed`; or on from `folder`, whose
@@ -181,10 +183,9 @@ bool run_continue(const TrainJob *job, const char *folder, TrainResult *out, Err
 /* ---- job.c ------------------------------------------------------------------------------------------------------- */
 
 bool results_new(TrainResults *out, unsigned trials, const TrainConfig *config, Error *err);
-/* The job's trials (out->trials of them) into trial-1, trial-2, ... of its folder, from the first or, where their
- * folders are there, on from where they are; as many side by side as there are threads, while that many are left. One
- * that fails or is cancelled takes none of those before it along: the results are theirs, and `stopped` says why there
- * are no more. Sets `best`. */
+/* The job's trials (out->trials of them) into trial-1, trial-2, ... of its folder, from the start or, if their folders
+ * exist, from their last checkpoint; as many in parallel as there are threads. If one fails or is cancelled, those
+ * before it keep their results, and `stopped` says why there are no more. Sets `best`. */
 bool trials_run(const TrainJob *job, TrainResults *out, Error *err);
 
 #endif

@@ -7,23 +7,23 @@
 
 #include <wchar.h>
 
-/* Takes the terminal of standard input and output: raw keys, alternate screen. STATUS_FAILED where that is none, or
+/* Takes the terminal of standard input and output: raw keys, alternate screen. STATUS_FAILED if that is none, or
  * TERM has no cursor addressing. */
 bool terminal_enter(Error *err);
 /* Everything as before terminal_enter: screen, modes, signal handlers, locale. */
 void terminal_leave(void);
 
-ChartColours terminal_colours(void); /* by terminfo; none where NO_COLOR is set */
+ChartColours terminal_colours(void); /* by terminfo; none if NO_COLOR is set */
 bool terminal_ascii(void);           /* the locale is not UTF-8 */
 
 enum {
     KEY_SPECIAL = 1 << 24, /* added to curses' KEY_ codes, which overlap with characters */
-    EVENT_NONE = -1,       /* something may have changed (a signal): look at cancel_level */
+    EVENT_NONE = -1,       /* something may have changed (a signal): check cancel_level */
     EVENT_RESIZE = -2,     /* the window has another size, curses knows */
     EVENT_GONE = -3,       /* the terminal was closed */
 };
-/* Waits for a key (a character or KEY_SPECIAL + KEY_...) or an event, at most so long; 0: only looks. A quarter of a
- * second is often enough to look at cancel_level. */
+/* Waits for a key (a character or KEY_SPECIAL + KEY_...) or an event, for at most this long; 0: does not wait. Checking
+ * cancel_level every quarter of a second is enough. */
 enum { EVENT_WAIT = 250 };
 int terminal_event(int milliseconds);
 /* Gives the terminal back, stops the process as Ctrl-Z does, and takes the terminal again when it continues. */

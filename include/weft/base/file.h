@@ -8,7 +8,7 @@
 
 #include "weft/base/error.h"
 
-/* A file, or a block of memory in the place of one. Only regular files open. They are opened O_CLOEXEC|O_NONBLOCK and
+/* A file, or a block of memory used as one. Only regular files open. They are opened O_CLOEXEC|O_NONBLOCK and
  * read with pread, never mapped. */
 typedef struct File File;
 File *file_open(const char *path, Error *err); /* STATUS_BAD_INPUT names the path */

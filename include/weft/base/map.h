@@ -33,10 +33,10 @@ typedef struct Points {
     Executor *executor; /* NULL: pool_run */
 } Points;
 /* Evaluates the points that are missing. `results` has count x values numbers, `done` has count marks. The caller fills
- * both; marked points are left alone. With `run` (the caller's, locked), the points in its log.csv are taken from
+ * both; marked points are not touched. With `run` (the caller's, locked), the points in its log.csv are taken from
  * there, and every other point is added to it as soon as it is known. On failure or cancellation the finished points
- * are marked and kept. The points that are running when a first cancellation comes are finished. STATUS_WRITE where all
- * points went well but the log could not be written (every point tries again); STATUS_BAD_INPUT for another run's log.
+ * are marked and kept. The points that are running when a first cancellation comes are finished. STATUS_WRITE if all
+ * points succeeded but the log could not be written (every point tries again); STATUS_BAD_INPUT for another run's log.
  */
 bool points_run(const Points *points, Run *run, double *results, bool *done, const Task *task, Error *err);
 

@@ -13,7 +13,7 @@
 
 #include "weft/base/error.h"
 
-/* `count` zeroed objects of `size` bytes, 64-byte aligned. NULL and STATUS_LIMIT where the product overflows or memory
+/* `count` zeroed objects of `size` bytes, 64-byte aligned. NULL and STATUS_LIMIT if the product overflows or memory
  * is short. count == 0 gives a valid, empty allocation. Free with mem_free. */
 void *mem_alloc(uint64_t count, size_t size, Error *err);
 void mem_free(void *memory);

@@ -13,11 +13,11 @@
  * process number. The system releases the lock however the process ends. */
 typedef struct Run Run;
 /* Makes the folder (and those above it) where it is missing, durably. STATUS_FAILED "FOLDER: in use by process N" where
- * another process writes there; STATUS_WRITE where it cannot be made or written. */
+ * another process writes there; STATUS_WRITE if it cannot be made or written. */
 Run *run_open(const char *folder, Error *err);
 void run_close(Run *run);
 /* Whether a new run may begin in `folder`: it is missing, empty, or a run began there before (it holds a lock). Else
- * STATUS_WRITE: weft touches nobody's files. */
+ * STATUS_WRITE: weft does not touch other files. */
 bool run_vacant(const char *folder, Error *err);
 const char *run_folder(const Run *run);
 void run_path(const char *folder, const char *file, Str *out); /* sets *out */
@@ -25,7 +25,7 @@ void run_path(const char *folder, const char *file, Str *out); /* sets *out */
 bool run_busy(const char *folder, long *process);
 /* Writes and removes a file of `bytes` bytes, to notice a full or read-only folder before the first hour of work. */
 bool run_probe(const Run *run, uint64_t bytes, Error *err);
-/* Puts a file of the folder, where it exists, in the place of another; durable when it returns true, else STATUS_WRITE.
+/* Moves a file of the folder, if it exists, over another; durable when it returns true, else STATUS_WRITE.
  */
 bool run_rename(const char *folder, const char *from, const char *to, Error *err);
 /* Removes a file of the folder, where it exists; else STATUS_WRITE. Durable with the folder's next save. */
@@ -39,7 +39,7 @@ bool run_log_open(Run *run, const char *heading, uint64_t last_step, Error *err)
 bool run_log_row(Run *run, const char *row, Error *err);
 bool run_log_sync(Run *run, Error *err);
 /* The log as a table of its whole rows. Empty fields are NaN; "name (unit)" in a heading gives a column its unit. The
- * folder may be in use. STATUS_BAD_INPUT where there is no log. */
+ * folder may be in use. STATUS_BAD_INPUT if there is no log. */
 Table *run_log_table(const char *folder, Error *err);
 bool run_has(const char *folder, const char *file); /* whether there is such a file */
 

@@ -16,7 +16,7 @@ static inline bool size_add(uint64_t a, uint64_t b, uint64_t *out) {
     return !__builtin_add_overflow(a, b, out);
 }
 
-/* The product of `rank` dimensions, 1 for rank 0. False where any partial product of the non-zero dimensions overflows,
+/* The product of `rank` dimensions, 1 for rank 0. False if any partial product of the non-zero dimensions overflows,
  * even if another dimension is 0. */
 bool size_product(const uint64_t *dim, unsigned rank, uint64_t *out);
 

@@ -46,7 +46,7 @@ Table *table_finish(Table *table, Error *err);
 void table_free(Table *table);
 Table *table_copy(const Table *table, Error *err);
 
-const Column *table_find(const Table *table, const char *name); /* NULL where absent */
+const Column *table_find(const Table *table, const char *name); /* NULL if absent */
 double table_number(const Table *table, const char *column,
                     size_t row);                             /* integer or real cell; NaN for text or absent */
 double table_latest(const Table *table, const char *column); /* of the last row that has a value; NaN: none has */
@@ -55,9 +55,9 @@ const char *table_get_note(const Table *table, const char *key);
  * are left out too. Notes are not copied. */
 Table *table_filled(const Table *table, const char *needs, Error *err);
 /* A copy with only the rows in which a column reads `text`, as its text or as its number to six digits. Notes are not
- * copied. STATUS_USAGE where there is no such column or row. */
+ * copied. STATUS_USAGE if there is no such column or row. */
 Table *table_where(const Table *table, const char *column, const char *text, Error *err);
-/* True where two columns show the same numbers, absent ones included. */
+/* True if two columns show the same numbers, absent ones included. */
 bool table_same_column(const Table *table, const char *a, const char *b);
 
 typedef enum TableFormat { TABLE_TEXT, TABLE_CSV, TABLE_TSV, TABLE_JSON, TABLE_MARKDOWN } TableFormat;

@@ -7,14 +7,14 @@
 
 #include "weft/base/error.h"
 
-/* Where a long computation reports its progress. NULL in the place of a Task means "no progress"; cancellation is
+/* Where a long computation reports its progress. NULL instead of a Task means "no progress"; cancellation is
  * always honoured. */
 typedef struct Task {
     void (*report)(void *context, const char *what, uint64_t done, uint64_t total); /* any thread; may be NULL */
     void *context;
     bool patient; /* ignores the first cancellation, obeys the second */
 } Task;
-/* Reports, then returns false with STATUS_CANCELLED where a cancellation is pending. */
+/* Reports, then returns false with STATUS_CANCELLED if a cancellation is pending. */
 bool task_step(const Task *task, const char *what, uint64_t done, uint64_t total, Error *err);
 
 /* The process's cancellation level, set by signal handlers (async-signal-safe): 0 none, 1 finish the step, 2 at once.

@@ -21,19 +21,19 @@ void str_add_bytes(Str *str, const char *bytes, size_t length);
 void str_addf(Str *str, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void str_addv(Str *str, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
 void str_add_escaped(Str *str, const char *bytes, size_t length); /* as error_set escapes; invalid UTF-8 as \xNN */
-bool str_ok(const Str *str, Error *err);                          /* false and STATUS_LIMIT where an addition failed */
+bool str_ok(const Str *str, Error *err);                          /* false and STATUS_LIMIT if an addition failed */
 const char *str_text(const Str *str);                             /* "" while empty */
 void str_done(Str *str);
 
 bool text_valid_utf8(const char *bytes, size_t length);
 /* For formats that hold only UTF-8: `text` itself where it is UTF-8, else its escaped form in *scratch (as
- * str_add_escaped makes it). NULL where memory ran out. */
+ * str_add_escaped makes it). NULL if memory ran out. */
 const char *text_as_utf8(const char *text, Str *scratch);
 size_t text_columns(const char *text);             /* terminal columns of a UTF-8 text */
 size_t text_fit(const char *text, size_t columns); /* bytes of the longest beginning that takes at most `columns` */
 bool text_ends_with(const char *text, const char *end);
 bool text_glob(const char *pattern, const char *text); /* whole-text match; * ? [a-z] [!a]; no recursion */
-/* The candidate closest to `word` in Damerau-Levenshtein distance. NULL where no candidate is close enough for a
+/* The candidate closest to `word` in Damerau-Levenshtein distance. NULL if no candidate is close enough for a
  * misspelling. */
 const char *text_nearest(const char *word, const char *const *candidates, size_t count);
 bool text_to_double(const char *text, double *out); /* whole text, finite or inf/nan, C locale */

@@ -1,4 +1,5 @@
-/* onnx -- what an ONNX file holds: nodes, tensors, inputs and outputs, as plain data. src/net/onnx makes a graph of it.
+/* onnx -- the contents of an ONNX file: nodes, tensors, inputs and outputs, as plain data. src/net/onnx makes a graph
+ * of it.
  *
  * Everything is borrowed from the model, which lives as long as the Checkpoint that it came with. The elements of
  * tensors stay in the file until onnx_read asks for them.
@@ -15,7 +16,7 @@ typedef enum OnnxPlace { ONNX_RAW, ONNX_TYPED, ONNX_EXTERNAL } OnnxPlace;
 
 typedef struct OnnxTensor {
     const char *name; /* "" where it has none (of an attribute) */
-    bool number;      /* `dtype` says what its elements are; false: texts, or a type unknown here */
+    bool number;      /* `dtype` is valid; false: text elements, or an unknown type */
     DType dtype;
     unsigned rank;
     const uint64_t *dim;
@@ -58,7 +59,7 @@ typedef struct OnnxNode {
 enum { ONNX_RANK_MAX = 8, ONNX_ANY_SIZE = -1 };
 typedef struct OnnxValue {
     const char *name;
-    bool shaped; /* its shape is told */
+    bool shaped; /* its shape is known */
     unsigned rank;
     int64_t dim[ONNX_RANK_MAX]; /* ONNX_ANY_SIZE: symbolic */
 } OnnxValue;
@@ -77,9 +78,9 @@ typedef struct OnnxModel {
  * those of Constant nodes that can be weights (numbers with a fraction, rank 1 at least), by the name of the output. */
 const OnnxModel *checkpoint_onnx(const Checkpoint *checkpoint);
 /* The elements, dense and row-major, little-endian: count * bits / 8 bytes into `out`. STATUS_BAD_INPUT for a tensor
- * that is no numbers. */
+ * whose elements are not numbers. */
 bool onnx_read(Checkpoint *checkpoint, const OnnxTensor *tensor, void *out, Error *err);
-const OnnxAttribute *onnx_attribute(const OnnxNode *node, const char *name); /* NULL where absent */
+const OnnxAttribute *onnx_attribute(const OnnxNode *node, const char *name); /* NULL if absent */
 /* What a Constant node gives, where that is a tensor; NULL else. */
 const OnnxTensor *onnx_constant(const OnnxNode *node);
 

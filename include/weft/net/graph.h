@@ -41,7 +41,7 @@ enum { NO_TENSOR = -1 };
 typedef struct Quantiser {
     float scale;    /* > 0 */
     int zero_point; /* 0 .. 2^bits - 1: zero is a level */
-    unsigned bits;  /* 2 .. 8; 0: levels still to be found, x passes as it is */
+    unsigned bits;  /* 2 .. 8; 0: levels still unknown, x passes unchanged */
 } Quantiser;
 enum { QUANTISER_BITS_MIN = 2, QUANTISER_BITS_MAX = 8 };
 bool quantiser_sound(const Quantiser *quantiser); /* it can run: levels still to be found are sound */
@@ -77,7 +77,7 @@ typedef struct Op {
     };
     Quantiser quantiser;   /* QUANTISE */
     unsigned stage, block; /* what the architecture counts it to, both from 1; 0: none (people count blocks from 0) */
-    bool predicted;        /* WEIGHTS: a weight predictor predicts it unless told otherwise */
+    bool predicted;        /* WEIGHTS: a weight predictor predicts it by default */
 } Op;
 
 /* Immutable once built; shared by reference among networks derived from one another. */
@@ -110,7 +110,7 @@ GraphBuilder graph_begin(unsigned in_channels, unsigned height, unsigned width, 
 /* Adds `op`, named by the formatted text (cut to OP_NAME_SIZE), and returns its position. Fields that its kind does not
  * use are set to "none"; out_channels 0 follows from the inputs where the kind does not choose it. */
 int graph_add(GraphBuilder *builder, Op op, const char *name, ...) __attribute__((format(printf, 3, 4)));
-Graph *graph_finish(GraphBuilder *builder, unsigned classes); /* NULL where anything failed */
+Graph *graph_finish(GraphBuilder *builder, unsigned classes); /* NULL if anything failed */
 /* The function of an ACTIVATION, and its derivative at x (PyTorch's choice at kinks: 0). */
 double op_activation(const Op *op, double x);
 double op_activation_slope(const Op *op, double x);
@@ -123,7 +123,7 @@ typedef struct Shape {
 /* The shape of an operation's result from those of its inputs (`other`: of a JOIN's second). STATUS_FAILED, naming the
  * operation, where it cannot work on them. */
 bool op_shape(const Op *op, Shape in, Shape other, Shape *out, Error *err);
-/* The shape of every operation's result for one input size: graph->count entries of the caller's. STATUS_FAILED where
+/* The shape of every operation's result for one input size: graph->count entries of the caller's. STATUS_FAILED if
  * the graph cannot run on it. */
 bool graph_find_shapes(const Graph *graph, unsigned height, unsigned width, Shape *shapes, Error *err);
 

@@ -32,9 +32,9 @@ typedef struct Survey {
      * change of these layers is measured. NULL: neither. */
     const bool *const *layers;
     bool whole; /* run every network from the first step on all the same */
-    /* Above 0: the points are a grid, row by row, of so many columns, and are measured only where the surface bends:
-     * until every loss is within this share of what the points around it foretold. The others are interpolated,
-     * bilinearly (a loss in its logarithm); their `recomputed` is 0. */
+    /* Above 0: the points are a grid, row by row, with `columns` columns, and are measured only where the surface is
+     * curved: until every loss is within this fraction of the value predicted by its neighbours. The others are
+     * interpolated, bilinearly (a loss in its logarithm); their `recomputed` is 0. */
     double tolerance;
     size_t columns;
     /* The network of a point; from several threads at once. */
@@ -43,19 +43,19 @@ typedef struct Survey {
     const char *what; /* for progress */
 } Survey;
 
-/* The numbers that each point gives, in this order: for each of the data accuracy (%) and loss, as evaluate_run has
- * them (both NaN where an image's logits are no numbers); with `layers`, over the marked convolutions: sratio_change,
- * the mean of S_ratio minus the base's (NaN where no layer has one); distance, ||w - v||_F / ||w||_F; rms, the root of
- * the mean of (w - v)^2, v the base's weights (w in the denominator: the base's); last recomputed
- * (%), the share of a pass's multiplications that was done (NaN without data). */
+/* The numbers of each point, in this order: for each of the data accuracy (%) and loss, as from evaluate_run (both NaN
+ * if an image has no logits); with `layers`, over the marked convolutions: sratio_change, the mean of S_ratio minus the
+ * base's (NaN if no layer has one); distance, ||w - v||_F / ||w||_F; rms, the root of the mean of (w - v)^2, v the
+ * base's weights (w in the denominator: the base's); last recomputed
+ * (%), the fraction of a pass's multiplications that was computed (NaN without data). */
 size_t survey_values(const Survey *survey);
 const char *survey_value_name(const Survey *survey,
                               size_t value); /* "accuracy (%)"; with a second dataset also "accuracy_2 (%)" */
-/* False where the base cannot be measured on the data: as evaluate_check. */
+/* False if the base cannot be measured on the data: as evaluate_check. */
 bool survey_check(const Survey *survey, Error *err);
 /* Fills results (points x survey_values) and done, as points_run does with `run`, and fails as it does. A second
- * cancellation ends it between two batches. Errors of a point's network are those of `make`, and STATUS_FAILED where it
- * has other layers than the base. A graph of its own (quantisers) only makes it slower. */
+ * cancellation ends it between two batches. Errors of a point's network are those of `make`, and STATUS_FAILED if it
+ * has other layers than the base. A network with a different graph (quantisers) is only slower. */
 bool survey_run(const Survey *survey, Run *run, double *results, bool *done, const Task *task, Error *err);
 
 /* What a survey found. */
@@ -67,10 +67,10 @@ typedef struct Findings {
 /* Room for the survey's numbers, none of them there; free with findings_done, also where it fails. */
 bool findings_begin(const Survey *survey, Findings *out, Error *err);
 void findings_done(Findings *findings);
-double findings_value(const Findings *findings, size_t point, size_t value); /* NaN where the point is not done */
+double findings_value(const Findings *findings, size_t point, size_t value); /* NaN if the point is not done */
 size_t findings_count(const Findings *findings);                             /* points that are done */
 /* Where points have no accuracy and loss: two lines for people, how many these are and which layer of the first one is
- * the cause. That one is measured once more. Nothing where all have them. */
+ * the cause. That one is measured once more. Nothing if all have them. */
 void findings_undefined(const Findings *findings, const Survey *survey, Str *out);
 
 /* The columns of a survey's numbers in a table, and the cells of a point. Without images the share that was recomputed
@@ -87,10 +87,10 @@ typedef struct Range {
     size_t count, capacity;
     bool log; /* the last range of the text was logarithmic */
 } Range;
-/* Reads "1,2,4", "MIN:MAX:COUNT", "MIN:MAX:COUNT:log", or several of them with commas between. The first and the last
- * value of a range are its bounds to the bit. `whole`: only whole numbers; those of a range are rounded. Neighbours
- * that are equal count once. `what` begins the messages: "--over cutoff". STATUS_USAGE where the text is no such list,
- * STATUS_LIMIT for more than RANGE_MOST values. Free with range_done, also where it fails. */
+/* Reads "1,2,4", "MIN:MAX:COUNT", "MIN:MAX:COUNT:log", or several of them separated by commas. The first and the last
+ * value of a range are exactly its bounds. `whole`: only whole numbers; those of a range are rounded. Equal neighbours
+ * count once. Messages begin with `what`: "--over cutoff". STATUS_USAGE if the text is not such a list, STATUS_LIMIT
+ * for more than RANGE_MOST values. Free with range_done, also after a failure. */
 bool range_read(const char *what, const char *text, bool whole, Range *out, Error *err);
 void range_done(Range *range);
 
@@ -113,19 +113,19 @@ typedef struct SweepAxis {
     Range range;
 } SweepAxis;
 
-/* One curve: the layers that are changed; the others stay as they are. */
+/* One curve: the layers that are changed; the others are unchanged. */
 typedef struct SweepSeries {
-    char *label;  /* a selector: "stage:1"; NULL where the sweep is not split */
+    char *label;  /* a selector: "stage:1"; NULL if the sweep is not split */
     bool *layers; /* layer_count marks */
 } SweepSeries;
 
 /* Networks made from one network over one or two numbers. Each series runs over all values of the axes, the first of
- * them fastest; the last point of the survey is the network as it is. */
+ * them fastest; the last point of the survey is the unchanged network. */
 typedef struct Sweep {
     const Network *base;
     SweepAxis axis[SWEEP_AXES];
     size_t axes;      /* at least 1 */
-    const char *part; /* the column of the series' labels; NULL where the sweep is not split */
+    const char *part; /* the column of the series' labels; NULL if the sweep is not split */
     SweepSeries *series;
     size_t series_count, series_capacity;
     /* The network with these values, one an axis, of which only the marked layers are changed; from several threads at
@@ -139,7 +139,7 @@ typedef struct Sweep {
 /* One series, of the chosen layers. */
 bool sweep_whole(Sweep *sweep, const bool *chosen, Error *err);
 /* A series for each part of the network with chosen layers. Layers outside of stages (blocks) are in none; STATUS_USAGE
- * where all of them are. */
+ * if all of them are. */
 bool sweep_split(Sweep *sweep, SweepPart part, const bool *chosen, Error *err);
 size_t sweep_pairs(const Sweep *sweep);
 /* The values of one of sweep_pairs. */
@@ -147,7 +147,7 @@ void sweep_values(const Sweep *sweep, size_t pair, double values[SWEEP_AXES]);
 /* The survey of a sweep with base, axes, series and make, on `data` (NULL: weights only). It borrows the sweep.
  * STATUS_LIMIT for more than SWEEP_POINTS_MOST points. */
 bool sweep_survey(Sweep *sweep, const Dataset *data, Survey *out, Error *err);
-/* What is found of the network as it is, and how much of the work was done; NaN where it is not known. */
+/* The numbers of the unchanged network, and the fraction of the work that was done; NaN if unknown. */
 typedef struct SweepFacts {
     double accuracy, loss; /* accuracy in per cent */
     double recomputed;     /* the mean share (%) of a pass's multiplications */
@@ -170,7 +170,7 @@ typedef struct Path {
     size_t count;               /* at least 2 */
     size_t points;              /* evenly spaced, */
     double from, to;            /* from this alpha to that one, both included */
-    const Dataset *recalibrate; /* NULL, or the images from which batch norm's statistics are taken anew */
+    const Dataset *recalibrate; /* NULL, or the images from which the statistics of batch norm are recomputed */
     const char *command;        /* for lineage */
     bool *layers;               /* by path_survey: those that are compared, */
     const bool *marks[1];       /* as the one series */

@@ -43,7 +43,7 @@ size_t view_range(const View *view, const char *prefix, size_t *first);
 bool name_index_prefixes(const NameIndex *names, size_t least, View **out, size_t *count, Error *err);
 /* The names without the wrappers (module., _orig_mod., ...) that every name with a dot begins with; all where none. */
 View name_index_unwrapped(const NameIndex *names);
-/* Makes the view's names those of the network, whose other tensors are left out, and says so in its notes. */
+/* Makes the view's names those of the network, drops its other tensors, and adds a note. */
 bool view_apply(const View *view, Network *network, Error *err);
 
 /* ---- families ---------------------------------------------------------------------------------------------------- */
@@ -70,7 +70,7 @@ typedef struct Family {
     size_t variant_count;
     Preset *presets; /* natural order */
     size_t preset_count;
-    const char **listed; /* presets that are no patterns, then examples */
+    const char **listed; /* presets that are not patterns, then examples */
     size_t listed_count;
     Signature *signature;
     size_t signature_count;
@@ -85,8 +85,8 @@ typedef struct Family {
 typedef struct Definitions Definitions;
 Definitions *definitions_new(Error *err);
 void definitions_free(Definitions *definitions);
-/* Runs a definition file's text. STATUS_BAD_INPUT "NAME:LINE: ..." where it is no definition; its families are then
- * left out. `own`: it is the user's. */
+/* Runs a definition file's text. STATUS_BAD_INPUT "NAME:LINE: ..." if it is not a definition; its families are then
+ * ignored. `own`: it belongs to the user. */
 bool definitions_add(Definitions *definitions, const char *name, const char *text, size_t length, bool own, Error *err);
 size_t definitions_count(const Definitions *definitions);
 const Family *definitions_family(const Definitions *definitions, size_t index);
@@ -96,7 +96,7 @@ typedef struct Variants {
     bool chosen[32];
 } Variants;
 enum { VARIANTS_MAX = 32 };
-/* Marks the comma-separated names of `text` (NULL: none). STATUS_USAGE where the family has no such variant. */
+/* Marks the comma-separated names of `text` (NULL: none). STATUS_USAGE if the family has no such variant. */
 bool family_variants(const Family *family, const char *text, Variants *out, Error *err);
 /* How many parts of the family's signature the names have. */
 size_t family_signature(const Family *family, const View *view);
@@ -107,7 +107,7 @@ size_t family_signature(const Family *family, const View *view);
 typedef struct Fit {
     Graph *graph; /* NULL: it does not fit, or cannot be made; tensor indices are the network's */
     Str description, assumed;
-    Str left;       /* what it leaves alone: "the auxiliary classifier (AuxLogits.*)" */
+    Str left;       /* what it ignores: "the auxiliary classifier (AuxLogits.*)" */
     Str why;        /* why it does not fit */
     size_t matched; /* tensors found before it did not fit */
     bool broken;    /* it did not come to an end: an error in it, or a limit */

@@ -14,7 +14,7 @@
 typedef struct Build {
     const Family *family;
     const Variants *variants;
-    const View *view; /* the names to recognise; NULL where it makes */
+    const View *view; /* the names to recognise; NULL if it makes */
     bool *taken;      /* of the view's entries */
     bool optional;    /* channels of the input follow from the first layer that reads it */
     const ArchitectureRequest *request;
@@ -22,8 +22,8 @@ typedef struct Build {
     GraphBuilder graph;
     Shape *shapes; /* of the operations so far */
     size_t shape_capacity;
-    bool mismatch; /* it does not fit: `fit->why` says so */
-    bool failed;   /* memory ran out: *err says so */
+    bool mismatch; /* it does not fit; `fit->why` gives the reason */
+    bool failed;   /* out of memory; see *err */
     unsigned stage, block;
     Str choices; /* variants of which one must be chosen */
     Fit *fit;
@@ -47,7 +47,7 @@ struct Definitions {
     uint64_t bytes;                 /* in use */
     bool starved;                   /* the system had no memory: all fails from here on */
     Error starved_by;
-    uint64_t steps, all_steps; /* instructions of the call at hand, and of all */
+    uint64_t steps, all_steps; /* instructions of the current call, and of all calls */
     double began;
     bool over; /* its limit was reached: it ends at the next instruction */
     Family *families;
@@ -58,7 +58,7 @@ struct Definitions {
     Build *build; /* at work; NULL while a file is loaded */
 };
 
-/* Calls `function` with `context` under the limits. STATUS_BAD_INPUT with Lua's message, STATUS_LIMIT where memory ran
+/* Calls `function` with `context` under the limits. STATUS_BAD_INPUT with Lua's message, STATUS_LIMIT if memory ran
  * out. */
 bool definitions_call(Definitions *definitions, lua_CFunction function, void *context, Error *err);
 static inline Definitions *definitions_of(lua_State *lua) {

@@ -38,7 +38,7 @@ typedef struct Statistics {
     float *mean, *variance;       /* of the last pass */
     double *gamma_sum, *beta_sum; /* gradients of gamma and beta */
     double *partial;              /* batch x 2 x plan.channels: what each image adds */
-    float *coefficients;          /* 3 x plan.channels, of the batch norm at hand: see statistics.c */
+    float *coefficients;          /* 3 x plan.channels, of the current batch norm: see statistics.c */
 } Statistics;
 
 struct Engine {
@@ -106,7 +106,7 @@ void pointwise_forward(const Engine *engine, const Step *step, const View *in, c
 void multiply_forward(const View *in, const View *factor, const View *out);
 void concat_forward(const View *first, const View *second, const View *out);
 void move_forward(const Engine *engine, const Step *step, const View *in, const View *out);
-/* The way back: each adds to `to`, the gradient of an operand, what `gradient`, that of the result, says. */
+/* The backward pass: each adds to `to`, the gradient of an operand, its share of `gradient`, that of the result. */
 void pointwise_backward(const Engine *engine, const Step *step, const View *in, const View *gradient, const View *to);
 /* `other`: the operand that this one was multiplied with. */
 void multiply_backward(const View *other, const View *gradient, const View *to);
@@ -129,7 +129,7 @@ typedef struct Pass {
     const Loss *loss; /* NULL: forward only */
     const Gradients *gradients;
     size_t per_piece;  /* images of a piece */
-    size_t first, end; /* the steps at hand; in the backward pass from end - 1 down to first */
+    size_t first, end; /* the current steps; in the backward pass from end - 1 down to first */
     /* Of a pass in parts, see part.c: the images' states, `state` floats each, behind `cut` steps. */
     size_t cut, state;
     const float *from; /* to begin with */
@@ -155,7 +155,7 @@ size_t pass_pieces(const Pass *pass);
 void forward_steps(const Pass *pass, const Block *block, size_t first, size_t end);
 void forward_logits(const Pass *pass, const Block *block); /* to pass->logits, if asked for */
 void forward_pass(Pass *pass); /* all images, all steps; with batch norm in training mode in stages */
-void forward_part(Pass *pass); /* the steps at hand, of all images */
+void forward_part(Pass *pass); /* the current steps, of all images */
 /* From the arena of an image to its state (`keep`), or back. */
 void state_copy(const Engine *engine, size_t cut, float *arena, float *state, bool keep);
 void backward_steps(const Pass *pass, const Block *block, size_t first, size_t end);
@@ -165,7 +165,7 @@ void gradient_begin(const Pass *pass, const Block *block, size_t image, const St
 /* ---- chosen kernels ---------------------------------------------------------------------------------------------- */
 
 const KernelChoice *chosen_of(const Pass *pass, const Step *step); /* NULL: all kernels */
-bool chosen_sparse(const Pass *pass, const Step *step);            /* so few that they are worth a way of their own */
+bool chosen_sparse(const Pass *pass, const Step *step);            /* so few that a separate path is faster */
 void chosen_begin(const Pass *pass);
 void chosen_step(const Pass *pass, const Block *block, const Step *step);
 

@@ -20,14 +20,15 @@ typedef enum StepKind {
     STEP_CONVOLUTION, /* also linear layers: a kernel as large as the map */
     STEP_DEPTHWISE,
     STEP_ELEMENTWISE, /* batch norm, sum, ReLU with no convolution before them; every batch norm in training mode */
-    STEP_POINTWISE,   /* activations other than ReLU and ReLU6: a map of its own, the way back needs what went in */
+    STEP_POINTWISE, /* activations other than ReLU and ReLU6: a separate map, because the backward pass needs the input
+                     */
     STEP_MULTIPLY,
     STEP_CONCAT,
     STEP_SHORTCUT_A,
     STEP_MOVE, /* slice, channel shuffle, pad */
     STEP_MAX_POOL,
     STEP_AVERAGE_POOL, /* also the global one: a window as large as the map */
-    STEP_QUANTISE,     /* a map of its own as well */
+    STEP_QUANTISE,     /* a separate map as well */
 } StepKind;
 
 /* How a step hands the gradient of its result on to one of its operands. */
@@ -133,7 +134,7 @@ Planes planes_of(const Step *step, Shape in, Shape out);
 /* ---- weights ----------------------------------------------------------------------------------------------------- */
 
 /* The weights of one step, batch norm folded in (in double, then rounded), in the order the kernels read them, for both
- * ways. `tensors`: the graph's, by index. The unused ones of `parameters` stay as they are: zero. */
+ * ways. `tensors`: the graph's, by index. Unused `parameters` stay zero. */
 void fold_step(const Plan *plan, const Step *step, const Graph *graph, const float *const *tensors, float *parameters);
 /* From the sums of a step's weight gradient to the tensor's layout, through the folded batch norm. */
 void unfold_weights(const Plan *plan, const Step *step, const Graph *graph, const float *const *tensors,

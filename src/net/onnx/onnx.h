@@ -16,13 +16,13 @@ enum {
     SAMPLES = 48,       /* points at which a function of one value is known */
     FOLD_MAX = 1 << 16, /* elements of constants that are computed with */
     DEPTH_MAX = 8,      /* functions of functions before an operation is made */
-    DEFAULT_SIZE = 224, /* of images where the file leaves it open */
+    DEFAULT_SIZE = 224, /* of images if the file does not specify it */
     AXES_MAX = 8,
     ROOM_MAX = 128 << 20,
 };
 
 /* How an ONNX tensor's dimensions lie on a map: each is a word of axes, B (batch), C, H, W, or C split into G groups of
- * E each; "" has size 1, and axes of size 1 are left out. "B C H W" is a map as it is, "B CHW" a flattened one. */
+ * E each; "" has size 1, and axes of size 1 are left out. "B C H W" is a plain map, "B CHW" a flattened one. */
 typedef struct View {
     unsigned rank;
     char dim[ONNX_RANK_MAX][AXES_MAX];
@@ -69,7 +69,7 @@ typedef struct Converter {
     size_t shape_capacity, made_capacity;
     Value *values; /* by name, ascending */
     size_t value_count;
-    double batch; /* the file's size of the batch; NaN where it is open */
+    double batch; /* the file's size of the batch; NaN if it is open */
     void **rooms; /* freed at the end */
     size_t room_count, room_capacity;
     uint64_t taken, room; /* bytes; ROOM_MAX and twice the file's tensors */
@@ -91,11 +91,11 @@ bool node_refuse(Converter *c, const OnnxNode *node, const char *why, ...) __att
 bool values_prepare(Converter *c);                  /* all names, with their uses; the initialisers as constants */
 Value *value_named(Converter *c, const char *name); /* NULL: there is none */
 size_t value_index(const Converter *c, const Value *value);
-/* The node's input; NULL where it has none, or with *err set where it is given by no earlier node. */
+/* The node's input; NULL if it has none, or with *err set where it is given by no earlier node. */
 Value *node_input(Converter *c, const OnnxNode *node, size_t index);
 Value *node_need(Converter *c, const OnnxNode *node, size_t index); /* an absent one is refused too */
 Value *node_output(Converter *c, const OnnxNode *node, size_t index);
-bool value_numbers(Converter *c, Value *value); /* reads them; false where it is no small constant */
+bool value_numbers(Converter *c, Value *value); /* reads them; false if it is not a small constant */
 int64_t node_integer(const OnnxNode *node, const char *name, int64_t otherwise);
 double node_number(const OnnxNode *node, const char *name, double otherwise);
 /* The numbers of attribute `name`, or of the constant input `index` where there is no such attribute (as later operator

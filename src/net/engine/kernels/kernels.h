@@ -16,7 +16,8 @@ typedef enum Activation { ACTIVATION_NONE, ACTIVATION_RELU, ACTIVATION_RELU6 } A
 enum { CHANNEL_GROUP = 16 };
 
 /* out[y][x][c] = activation(bias[c] + sum over taps and input channels of in * weight + residual[y][x][c]), and zero
- * where `mask` holds a value that an activation has cut: the backward pass multiplies with its derivative so.
+ * where `mask` holds a value that an activation has cut off; this is how the backward pass multiplies by its
+ * derivative.
  *
  * The taps of one output pixel are `rows` x `columns` runs of `run` neighbouring floats: run (i, j) begins at
  * in + y * step_row + x * step_pixel + i * tap_row + j * tap_pixel: steps are strides, taps lie a dilation apart. A
@@ -59,7 +60,7 @@ typedef struct WeightGradient {
     size_t gradient_row, gradient_pixel;
     unsigned height, width, channels; /* of the gradient */
     float *sums;
-    bool add; /* else the sums begin at 0 */
+    bool add; /* otherwise the sums start at 0 */
 } WeightGradient;
 
 /* The gradient of one or two kernels (of filters that share an input channel): sums[f][t] += sum over images and i <
@@ -72,7 +73,7 @@ typedef struct KernelGradient {
     size_t length, images, next_in, next_gradient;
     unsigned taps, filters; /* filters: 1 or 2 */
     float *sums[2];
-    bool add; /* else the sums begin at 0 */
+    bool add; /* otherwise the sums start at 0 */
 } KernelGradient;
 
 /* Of each channel c, over the pixels of a map: sum of d, and sum of d (x - origin[c]), in double; d is the gradient's
