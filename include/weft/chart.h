@@ -7,11 +7,14 @@
 #include "weft/base/table.h"
 #include "weft/base/text.h"
 
+/* bars: one bar a row, signed; x: a text column, y: 1 or more numeric columns (grouped). lines: x numeric, y: several
+ * columns, or one column split by the text column `series`. heatmap: x, y numeric or text columns; value: numeric;
+ * colour bar. kernels: a grid of k x k heat maps; columns filter, channel, row, column, weight. */
+#define CHART_KINDS(X) X(BARS, "bars") X(LINES, "lines") X(HEATMAP, "heatmap") X(KERNELS, "kernels")
 typedef enum ChartKind {
-    CHART_BARS,    /* one bar per row, signed; x: a text column, y: 1 or more numeric columns (grouped) */
-    CHART_LINES,   /* x numeric, y: several columns, or one column split by the text column `series` */
-    CHART_HEATMAP, /* x, y numeric or text columns; value: numeric; colour bar */
-    CHART_KERNELS, /* a grid of k x k heat maps: columns filter, channel, row, column, weight */
+#define X(name, text) CHART_##name,
+    CHART_KINDS(X)
+#undef X
 } ChartKind;
 
 enum {

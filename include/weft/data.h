@@ -4,6 +4,7 @@
 
 #include "weft/base/error.h"
 #include "weft/base/hash.h"
+#include "weft/base/record.h"
 #include "weft/base/table.h"
 #include "weft/base/task.h"
 #include "weft/base/text.h"
@@ -57,6 +58,11 @@ void dataset_free(Dataset *dataset);
 Dataset *dataset_load_from(const char *folder, const char *spec, uint64_t limit, Error *err);
 /* Hash of the images and their labels; for noise, of its count and shape. */
 void dataset_hash(const Dataset *dataset, char out[HASH_HEX]);
+/* Adds a dataset to the record of a run under a role; NULL: nothing. */
+bool dataset_record(const Dataset *data, const char *role, RunRecord *record, Error *err);
+/* Opens a recorded dataset again; STATUS_BAD_INPUT where it does not hold the images that the run in `folder` began
+ * with. */
+Dataset *dataset_load_recorded(const char *folder, const RunRecord *record, const RecordObject *object, Error *err);
 
 /* The kinds of specification with one line of help each, for completion and help; ends with name NULL. */
 typedef struct DatasetKind {

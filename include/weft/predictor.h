@@ -16,6 +16,7 @@
 #include "weft/base/task.h"
 #include "weft/format.h"
 #include "weft/net.h"
+#include "weft/setting.h"
 
 /* ---- configuration ----------------------------------------------------------------------------------------------- */
 
@@ -61,6 +62,8 @@ typedef struct PredictorConfig {
     unsigned linear; /* number of linear layers, at least 2; 5 */
     PredictorActivation activation;
 } PredictorConfig;
+/* The rows of its fields: the size of the MLP, and what a file of the reference implementation does not say. */
+extern const Setting predictor_size_settings[], predictor_settings[];
 PredictorConfig predictor_config(void); /* docs/method.md; hidden 140, in-filter */
 
 /* The values of docs/method.md, section 5, differ for networks of ImageNet's size: those of more predicted weights than

@@ -72,7 +72,12 @@ Table *sratio_table(const Network *network, const Network *versus, const bool *c
  * that is not a convolution. Both have the note "layer". */
 Table *spectrum_table(const Network *network, size_t layer, bool fft, Error *err);
 
-typedef enum LowpassMode { LOWPASS_1D, LOWPASS_2D, LOWPASS_RAW } LowpassMode;
+#define LOWPASS_MODES(X) X(1D, "1d") X(2D, "2d") X(RAW, "raw")
+typedef enum LowpassMode {
+#define X(name, text) LOWPASS_##name,
+    LOWPASS_MODES(X)
+#undef X
+} LowpassMode;
 /* H(f) = exp(-0.5 (f/D0)^2) on the FFT of each kernel: 1D: flattened to n numbers, f = min(i, n-i); 2D: along its own
  * axes, however many, radial f; RAW: flattened, f = i, real part kept. cutoff > 0, finite (STATUS_USAGE else). Filters
  * `count` kernels of size[0] x size[1] x size[2] (1 for axes that they lack: the first ones) in `in` into `out` (may be

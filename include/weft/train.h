@@ -8,12 +8,14 @@
 #define WEFT_TRAIN_H
 
 #include "weft/base/error.h"
+#include "weft/base/record.h"
 #include "weft/base/table.h"
 #include "weft/base/task.h"
 #include "weft/base/text.h"
 #include "weft/data.h"
 #include "weft/net.h"
 #include "weft/predictor.h"
+#include "weft/setting.h"
 
 /* ---- optimisers -------------------------------------------------------------------------------------------------- */
 
@@ -101,9 +103,10 @@ size_t sampler_draw(Sampler *sampler, uint64_t step, const uint32_t **kernels, c
 
 /* ---- configuration ----------------------------------------------------------------------------------------------- */
 
-/* docs/method.md, section 5. A scheme determines what is trained and names a choice of losses; what a run computes
- * follows from the weights of the losses alone. recon, joint, distil: a weight predictor; fit: a network. */
-#define SCHEMES(X) X(RECON, "recon") X(JOINT, "joint") X(DISTIL, "distil") X(FIT, "fit")
+/* docs/method.md, section 5. A scheme determines what is trained and names a choice of losses; what a run computes follows
+ * from the weights of the losses alone. recon, joint, distil: a weight predictor; fit: a network. */
+#define PREDICTOR_SCHEMES(X) X(RECON, "recon") X(JOINT, "joint") X(DISTIL, "distil")
+#define SCHEMES(X) PREDICTOR_SCHEMES(X) X(FIT, "fit")
 typedef enum SchemeKind {
 #define X(name, text) SCHEME_##name,
     SCHEMES(X)
@@ -120,7 +123,7 @@ typedef enum ReconForm {
         RECON_FORM_COUNT
 } ReconForm;
 
-enum { CONFIG_TEXT_MAX = 512 };
+enum { CONFIG_TEXT_MAX = 512, SETTINGS_COUNT_MAX = 1000000000 };
 
 /* Everything that decides what a run computes. config.json holds it field by field; two runs with equal configuration,
  * source and data are bit-identical. */
@@ -147,6 +150,13 @@ typedef struct TrainConfig {
     uint64_t evaluate_every, save_every, log_every; /* steps; 0: evaluate and save only at the end, log only then */
     uint64_t epoch_steps;                           /* what the log calls an epoch */
 } TrainConfig;
+/* The rows of its fields, in groups that commands combine; offsets count from the TrainConfig, those of the optimiser
+ * from its OptimiserConfig. */
+extern const Setting train_layer_settings[], train_kernel_settings[], train_image_settings[], train_map_settings[],
+    train_label_settings[], train_schedule_settings[], train_optimiser_settings[], train_length_settings[],
+    train_every_settings[];
+/* All rows that config.json holds of a scheme. */
+const SettingGroup *train_config_settings(SchemeKind scheme);
 TrainConfig train_config(void); /* docs/method.md, section 5: 20,000 steps, L_recon alone */
 /* The values of docs/method.md, section 5, for a scheme, the images it trains on (by their classes: CIFAR-10, STL-10,
  * CIFAR-100, ImageNet; NULL: none) and the number of predicted weights (LARGE_WEIGHTS; 0: no predictor): weights of the
@@ -276,14 +286,7 @@ bool progressive_run(const ProgressiveJob *job, ProgressiveResults *out, Error *
  */
 bool progressive_resume(const ProgressiveJob *job, ProgressiveResults *out, Error *err);
 
-/* What a run folder is about, from its config.json. */
-typedef struct TrainAbout {
-    char name[80];
-    unsigned rounds; /* of a progressive run, which progressive_resume continues; otherwise 0 */
-    SchemeKind scheme;
-    uint64_t steps;      /* of a trial */
-    const char *rate_of; /* as train_rate_of */
-} TrainAbout;
-bool train_about(const char *folder, TrainAbout *out, Error *err);
+/* Whether a recorded run makes a network; otherwise it makes a predictor. */
+bool train_makes_network(const RunRecord *record);
 
 #endif

@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #include "weft/base/error.h"
+#include "weft/base/hash.h"
 #include "weft/base/memory.h"
+#include "weft/base/record.h"
 #include "weft/base/text.h"
 
 #define KIND(name, form, loader, help) loader,
@@ -79,4 +81,23 @@ Dataset *dataset_load_from(const char *folder, const char *spec, uint64_t limit,
     }
     if (here >= 0) close(here);
     return data;
+}
+
+bool dataset_record(const Dataset *data, const char *role, RunRecord *record, Error *err) {
+    char hash[HASH_HEX];
+    if (!data) return true;
+    dataset_hash(data, hash);
+    return record_add_data(record, role, hash, data->spec, data->count, err);
+}
+
+Dataset *dataset_load_recorded(const char *folder, const RunRecord *record, const RecordObject *object, Error *err) {
+    char hash[HASH_HEX];
+    Dataset *data = dataset_load_from(record->folder, object->spec, object->images, err);
+    if (!data) return NULL;
+    dataset_hash(data, hash);
+    if (strcmp(hash, object->hash) == 0) return data;
+    error_set(err, STATUS_BAD_INPUT, "%s: field '%s' differs: %s does not hold the images the run started with", folder,
+              object->role, object->spec);
+    dataset_free(data);
+    return NULL;
 }

@@ -10,16 +10,6 @@
 
 /* ---- configuration ----------------------------------------------------------------------------------------------- */
 
-PredictorConfig predictor_config(void) {
-    return (PredictorConfig){.base = 0.76,
-                             .levels = 40,
-                             .normalisation = INDEX_NONE,
-                             .permutation = PERMUTATION_IN_FILTER,
-                             .hidden = 140,
-                             .linear = 5,
-                             .activation = PREDICTOR_RELU};
-}
-
 PermutationKind predictor_usual_order(uint64_t weights) {
     return weights > LARGE_WEIGHTS ? PERMUTATION_CROSS_FILTER : PERMUTATION_IN_FILTER;
 }

@@ -9,14 +9,15 @@
 #include "weft/base/text.h"
 
 bool run_apply(Session *session, const Args *args, Result *result, Error *err) {
-    const Network *network = args->values[0].object->network;
-    if (!workspace_accepts(session, args_text(args, "into"), OBJECT_NETWORK, err)) return false;
-    bool *chosen = args_layers(args, network, args->command->layers, err);
-    Network *made = chosen ? args->command->apply(network, args, chosen, &session->task, err) : NULL;
+    const Maker *maker = args->options;
+    const Network *network = maker->network->network;
+    if (!workspace_accepts(session, maker->into, OBJECT_NETWORK, err)) return false;
+    bool *chosen = choose_layers(network, maker->layers, args->command->layers, err);
+    Network *made = chosen ? args->command->apply(network, maker, chosen, args->line, &session->task, err) : NULL;
     mem_free(chosen);
     if (!made) return false;
     result->network = made;
-    result->name = args_text(args, "into");
+    result->name = maker->into;
     for (size_t i = 0; i < made->note_count; i++)
         str_addf(&result->message, "%s: %s\n", made->notes[i].key, made->notes[i].value);
     int64_t layers = 0, weights = 0;

@@ -1,114 +1,82 @@
-/* arguments -- from words to checked values, after a command's record. */
-#include <assert.h>
-#include <math.h>
+/* arguments -- from words to checked values in a command's struct, after its rows. */
+#include <stdlib.h>
 #include <string.h>
 
+#include "kinds.h"
 #include "session.h"
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
 #include "weft/base/text.h"
 
-static size_t spec_count(const ArgSpec *specs) {
-    size_t count = 0;
-    while (specs && specs[count].name) count++;
-    return count;
+/* ---- values ------------------------------------------------------------------------------------------------------ */
+
+static ArgValue *find_value(const Args *args, const char *name, size_t length) {
+    for (size_t i = 0; i < args->value_count; i++) {
+        const char *own = args->values[i].setting.name;
+        if (strlen(own) == length && strncmp(own, name, length) == 0) return &args->values[i];
+    }
+    return NULL;
 }
 
-static const char *place(const ArgSpec *spec, Str *out) {
-    out->length = 0;
-    str_addf(out, spec->value || spec->kind == ARG_FLAG ? "--%s" : "%s", spec->name);
-    return str_text(out);
+bool args_given(const Args *args, const char *name) {
+    const ArgValue *value = find_value(args, name, strlen(name));
+    return value && value->given;
 }
 
-/* ---- one value --------------------------------------------------------------------------------------------------- */
+/* The struct that holds a value. */
+static void *structure_of(Args *args, const ArgValue *value) {
+    return (size_t)(value - args->values) < args->own_count ? args->options : &args->common;
+}
 
-static bool check_number(const ArgSpec *spec, const char *where, const char *text, double *out, Error *err) {
-    double value;
-    if (!text_to_double(text, &value) || !isfinite(value))
-        return error_set(err, STATUS_USAGE, "%s needs a number, not '%s'", where, text);
-    if (spec->kind == ARG_INTEGER && value != floor(value))
-        return error_set(err, STATUS_USAGE, "%s needs a whole number, not '%s'", where, text);
-    bool bounded = spec->min != 0 || spec->max != 0 || spec->above_min || spec->kind == ARG_INTEGER;
-    bool low = bounded && (spec->above_min ? value <= spec->min : value < spec->min);
-    if (low)
-        return error_set(err, STATUS_USAGE, "%s must be %s %g, not %s", where,
-                         spec->above_min ? "greater than" : "at least", spec->min, text);
-    if (spec->max > spec->min && value > spec->max)
-        return error_set(err, STATUS_USAGE, "%s must be at most %g, not %s", where, spec->max, text);
-    *out = value;
+static bool set_value(Session *session, Args *args, ArgValue *value, const char *text, bool given, Error *err) {
+    if (!kind_read(session, &value->setting, text, &value->value, err)) return false;
+    value->given = value->given || given;
+    if (value->setting.repeated) {
+        const bool object = setting_form(&value->setting) == FORM_OBJECT;
+        args->rest[args->rest_count++] = object ? value->value.object : (const void *)value->value.text;
+    } else {
+        setting_put(&value->setting, structure_of(args, value), value->value);
+    }
     return true;
 }
 
-static bool check_choice(const ArgSpec *spec, const char *where, const char *text, int *out, Error *err) {
-    size_t length = strlen(text);
-    int index = 0;
-    for (const char *choice = spec->choices; choice; index++) {
-        size_t size = strcspn(choice, "|");
-        if (size == length && strncmp(choice, text, size) == 0) {
-            *out = index;
-            return true;
-        }
-        choice = choice[size] ? choice + size + 1 : NULL;
-    }
-    return error_set(err, STATUS_USAGE, "%s must be one of %s, not '%s'", where, spec->choices, text);
+uint64_t args_seed(const Session *session, const Args *args) {
+    return args_given(args, "seed") ? args->common.seed : session->seed;
 }
 
-static bool set_value(Session *session, ArgValue *value, const char *text, bool given, Error *err) {
-    const ArgSpec *spec = value->spec;
-    Str where = {0};
-    place(spec, &where);
-    value->text = text;
-    value->given = given;
-    bool ok = str_ok(&where, err);
-    switch (spec->kind) {
-    case ARG_INTEGER:
-    case ARG_REAL:
-        ok = ok && check_number(spec, str_text(&where), text, &value->real, err);
-        break;
-    case ARG_CHOICE:
-        ok = ok && check_choice(spec, str_text(&where), text, &value->choice, err);
-        break;
-    case ARG_NETWORK:
-        ok = ok && (value->object = workspace_need(session, text, OBJECT_NETWORK, err));
-        break;
-    case ARG_PREDICTOR:
-        ok = ok && (value->object = workspace_need(session, text, OBJECT_PREDICTOR, err));
-        break;
-    case ARG_DATASET:
-        ok = ok && (value->object = workspace_need(session, text, OBJECT_DATASET, err));
-        break;
-    case ARG_OBJECT:
-        ok = ok && (value->object = workspace_any(session, text, err));
-        break;
-    case ARG_TABLE:
-        ok = ok && (value->object = workspace_need(session, text, OBJECT_TABLE, err));
-        break;
-    case ARG_NEW:
-        ok = ok && workspace_name_check(session, text, err);
-        break;
-    case ARG_RUN:
-    case ARG_LOG:
-    case ARG_FILE:
-    case ARG_OUTPUT:
-        if (!*text) ok = error_set(err, STATUS_USAGE, "%s is empty", str_text(&where));
-        break;
-    case ARG_FLAG:
-    case ARG_TEXT:
-    case ARG_COLUMN:
-    case ARG_SHOWN:
-    case ARG_LAYER:
-    case ARG_LAYERS:
-    case ARG_FAMILY:
-    case ARG_PRESET:
-    case ARG_SPEC:
-    case ARG_COMMAND:
-    case ARG_MAKER:
-    case ARG_OVER:
-    case ARG_REST:
-        break;
+/* Those that were given, or with `all` also the defaults of rows. */
+static void write_values(Args *args, bool all) {
+    for (size_t i = 0; i < args->own_count; i++) {
+        const ArgValue *value = &args->values[i];
+        if (value->setting.repeated || !(value->given || (all && value->setting.standard))) continue;
+        setting_put(&value->setting, args->options, value->value);
     }
-    str_done(&where);
-    return ok;
+}
+
+void args_write_given(Args *args) {
+    write_values(args, false);
+}
+
+void args_write_all(Args *args) {
+    write_values(args, true);
+}
+
+bool args_give_text(Args *args, const char *name, const char *text, Error *err) {
+    ArgValue *value = find_value(args, name, strlen(name));
+    if (!value || setting_form(&value->setting) != FORM_TEXT)
+        return error_set(err, STATUS_BAD_INPUT, "%s takes no --%s", args->command->name, name);
+    value->value.text = text;
+    value->given = true;
+    setting_put(&value->setting, args->options, value->value);
+    return true;
+}
+
+bool args_give(Args *args, const char *name, double number, Error *err) {
+    ArgValue *value = find_value(args, name, strlen(name));
+    if (!setting_number(&value->setting, number, &value->value, err)) return false;
+    value->given = true;
+    setting_put(&value->setting, args->options, value->value);
+    return true;
 }
 
 /* ---- a line ------------------------------------------------------------------------------------------------------ */
@@ -117,8 +85,7 @@ static bool unknown_option(const Args *args, const char *name, Error *err) {
     const char *names[64];
     size_t count = 0;
     for (size_t i = 0; i < args->value_count && count < 64; i++)
-        if (args->values[i].spec->value || args->values[i].spec->kind == ARG_FLAG)
-            names[count++] = args->values[i].spec->name;
+        if (setting_is_option(&args->values[i].setting)) names[count++] = args->values[i].setting.name;
     const char *near = text_nearest(name, names, count);
     if (near)
         return error_set(err, STATUS_USAGE, "%s has no option --%s; did you mean --%s?", args->command->name, name,
@@ -127,21 +94,22 @@ static bool unknown_option(const Args *args, const char *name, Error *err) {
                      args->command->name);
 }
 
+static bool needs_value(const Setting *setting, Error *err) {
+    return error_set(err, STATUS_USAGE, "--%s needs a value (%s)", setting->name, setting->value);
+}
+
 /* An option that is another command's: it and its value are handed on as they are. */
 static bool pass_option(Args *args, size_t *next, const char *name, bool equals, Error *err) {
-    const char *inner = args->values[0].text;
+    const char *inner = args->own_count && args->values[0].given ? args->values[0].value.text : NULL;
     size_t used;
+    Setting setting;
     const Command *command = inner ? command_find(&inner, 1, &used) : NULL;
     if (!command) return unknown_option(args, name, err);
-    const ArgSpec *spec = command->options;
-    while (spec && spec->name && strcmp(spec->name, name) != 0) spec++;
-    if (!spec || !spec->name)
+    if (!command_option(command, name, strlen(name), &setting))
         return error_set(err, STATUS_USAGE, "neither %s nor %s has an option --%s", args->command->name, command->name,
                          name);
-    const bool value = spec->kind != ARG_FLAG && !equals;
-    if (value && *next >= args->word_count)
-        return error_set(err, STATUS_USAGE, "--%s needs a value (%s)", name, spec->value);
-    if (!args->passed && !(args->passed = mem_alloc(args->word_count, sizeof *args->passed, err))) return false;
+    const bool value = setting.kind != SETTING_FLAG && !equals;
+    if (value && *next >= args->word_count) return needs_value(&setting, err);
     args->passed[args->passed_count++] = args->words[*next - 1];
     if (value) args->passed[args->passed_count++] = args->words[(*next)++];
     return true;
@@ -150,16 +118,10 @@ static bool pass_option(Args *args, size_t *next, const char *name, bool equals,
 /* An option word, "--name", "--name=value", and for its value perhaps the next word too: *next is moved past it. */
 static bool take_option(Session *session, Args *args, size_t *next, Error *err) {
     char *word = args->words[*next] + 2, *equals = strchr(word, '=');
-    size_t length = equals ? (size_t)(equals - word) : strlen(word);
-    ArgValue *value = NULL;
-    for (size_t i = 0; i < args->value_count && !value; i++) {
-        const ArgSpec *spec = args->values[i].spec;
-        if ((spec->value || spec->kind == ARG_FLAG) && strlen(spec->name) == length &&
-            !strncmp(spec->name, word, length))
-            value = &args->values[i];
-    }
+    const size_t length = equals ? (size_t)(equals - word) : strlen(word);
+    ArgValue *value = find_value(args, word, length);
     ++*next;
-    if (!value) {
+    if (!value || !setting_is_option(&value->setting)) {
         Str name = {0};
         str_add_bytes(&name, word, length);
         const bool passed =
@@ -168,60 +130,51 @@ static bool take_option(Session *session, Args *args, size_t *next, Error *err) 
         str_done(&name);
         return passed;
     }
-    if (value->given) return error_set(err, STATUS_USAGE, "--%s is given twice", value->spec->name);
-    if (value->spec->kind == ARG_FLAG) {
-        if (equals) return error_set(err, STATUS_USAGE, "--%s takes no value", value->spec->name);
-        return set_value(session, value, "", true, err);
+    if (value->given) return error_set(err, STATUS_USAGE, "--%s is given twice", value->setting.name);
+    if (value->setting.kind == SETTING_FLAG) {
+        if (equals) return error_set(err, STATUS_USAGE, "--%s takes no value", value->setting.name);
+        return set_value(session, args, value, "", true, err);
     }
-    if (!equals && *next >= args->word_count)
-        return error_set(err, STATUS_USAGE, "--%s needs a value (%s)", value->spec->name, value->spec->value);
-    return set_value(session, value, equals ? equals + 1 : args->words[(*next)++], true, err);
+    if (!equals && *next >= args->word_count) return needs_value(&value->setting, err);
+    return set_value(session, args, value, equals ? equals + 1 : args->words[(*next)++], true, err);
 }
 
-static bool take_positional(Session *session, Args *args, size_t positionals, size_t *taken, size_t word, Error *err) {
-    const ArgSpec *specs = args->command->positionals;
-    if (*taken < positionals) {
-        ArgValue *value = &args->values[(*taken)++];
-        if (specs[*taken - 1].repeated) {
-            args->rest = mem_alloc(args->word_count, sizeof *args->rest, err);
-            if (!args->rest) return false;
-            args->rest[args->rest_count++] = args->words[word];
-        }
-        return set_value(session, value, args->words[word], true, err);
-    }
-    if (positionals && specs[positionals - 1].repeated) {
-        ArgValue probe = {.spec = &specs[positionals - 1]};
-        args->rest[args->rest_count++] = args->words[word];
-        return set_value(session, &probe, args->words[word], true, err);
-    }
-    return error_set(err, STATUS_USAGE, "%s: '%s' is one argument too many (help %s)", args->command->name,
-                     args->words[word], args->command->name);
+/* Positionals come first among the values. */
+static bool take_positional(Session *session, Args *args, size_t *taken, const char *word, Error *err) {
+    ArgValue *value = &args->values[*taken];
+    if (*taken >= args->own_count || setting_is_option(&value->setting))
+        return error_set(err, STATUS_USAGE, "%s: unexpected argument '%s' (help %s)", args->command->name, word,
+                         args->command->name);
+    if (!value->setting.repeated) ++*taken;
+    if (value->setting.repeated && args->command->passes) args->passed[args->passed_count++] = word;
+    return set_value(session, args, value, word, true, err);
 }
 
-static bool fill_defaults(Session *session, Args *args, Error *err) {
-    for (size_t i = 0; i < args->value_count; i++) {
-        ArgValue *value = &args->values[i];
-        const ArgSpec *spec = value->spec;
-        bool option = spec->value || spec->kind == ARG_FLAG;
-        if (value->given) continue;
-        if (option ? spec->required : !spec->optional) {
-            Str synopsis = {0};
-            command_synopsis(args->command, &synopsis);
-            enum { SYNOPSIS_MOST = 240 }; /* what still reads as a line */
-            const bool fits = synopsis.length <= SYNOPSIS_MOST;
-            error_set(err, STATUS_USAGE, "%s needs %s%s%s%s%s", args->command->name, option ? "--" : "", spec->name,
-                      fits ? ": " : " (help ", fits ? str_text(&synopsis) : args->command->name, fits ? "" : ")");
-            str_done(&synopsis);
-            return false;
-        }
-        if (spec->standard && !set_value(session, value, spec->standard, false, err)) return false;
+static bool missing(const Args *args, const Setting *setting, Error *err) {
+    enum { SYNOPSIS_MOST = 240 }; /* what still reads as a line */
+    Str synopsis = {0}, called = {0};
+    setting_called(setting, &called);
+    command_synopsis(args->command, &synopsis);
+    const bool fits = synopsis.length <= SYNOPSIS_MOST;
+    error_set(err, STATUS_USAGE, "%s needs %s%s%s%s", args->command->name, str_text(&called), fits ? ": " : " (help ",
+              fits ? str_text(&synopsis) : args->command->name, fits ? "" : ")");
+    str_done(&synopsis);
+    str_done(&called);
+    return false;
+}
+
+bool args_complete(const Args *args, const char *const *settled, size_t count, Error *err) {
+    for (size_t i = 0; i < args->own_count; i++) {
+        const ArgValue *value = &args->values[i];
+        const Setting *setting = &value->setting;
+        bool needed = !value->given && (setting_is_option(setting) ? setting->required : !setting->optional);
+        for (size_t s = 0; s < count && needed; s++) needed = strcmp(settled[s], setting->name) != 0;
+        if (needed) return missing(args, setting, err);
     }
     return true;
 }
 
 static bool copy_words(Args *args, const char *const *words, size_t count, Error *err) {
-    args->words = mem_alloc(count, sizeof *args->words, err);
-    if (!args->words) return false;
     Str line = {0};
     str_add(&line, args->command->name);
     for (; args->word_count < count; args->word_count++) {
@@ -235,92 +188,182 @@ static bool copy_words(Args *args, const char *const *words, size_t count, Error
     return ok;
 }
 
-static bool lay_out(Args *args, Error *err) {
-    const Command *command = args->command;
-    const ArgSpec *groups[] = {command->positionals, command->options, common_options};
-    size_t count = spec_count(groups[0]) + spec_count(groups[1]) + spec_count(groups[2]);
+/* Every row with its default. */
+static bool lay_out(Session *session, Args *args, Error *err) {
+    CommandWalk walk = {0};
+    Setting setting;
+    size_t count = 0;
+    while (command_next(args->command, &walk, &setting)) count++;
     args->values = mem_alloc(count, sizeof *args->values, err);
-    if (!args->values) return false;
-    for (size_t g = 0; g < 3; g++)
-        for (const ArgSpec *spec = groups[g]; spec && spec->name; spec++)
-            if (g < 2 || common_applies(command, spec)) args->values[args->value_count++].spec = spec;
-    return true;
+    args->options = mem_alloc(1, args->command->size, err);
+    if (!args->values || !args->options) return false;
+    walk = (CommandWalk){0};
+    bool ok = true;
+    while (ok && command_next(args->command, &walk, &setting)) {
+        ArgValue *value = &args->values[args->value_count++];
+        value->setting = setting;
+        if (walk.part != PART_COMMON) args->own_count = args->value_count;
+        if (setting.standard) ok = set_value(session, args, value, setting.standard, false, err);
+    }
+    return ok;
 }
 
-bool args_parse(Session *session, const Command *command, const char *const *words, const bool *literal, size_t count,
-                Args *args, Error *err) {
+bool args_begin(Session *session, const Command *command, size_t words, Args *args, Error *err) {
     *args = (Args){.command = command};
-    size_t positionals = spec_count(command->positionals), taken = 0;
-    if (!copy_words(args, words, count, err) || !lay_out(args, err)) return false;
+    return (args->words = mem_alloc(words, sizeof *args->words, err)) &&
+           (args->passed = mem_alloc(words, sizeof *args->passed, err)) &&
+           (args->rest = mem_alloc(words, sizeof *args->rest, err)) && lay_out(session, args, err);
+}
+
+void args_close_lists(Args *args) {
+    const SettingList list = {args->rest, args->rest_count};
+    for (size_t i = 0; i < args->own_count; i++)
+        if (args->values[i].setting.repeated)
+            memcpy((char *)args->options + args->values[i].setting.offset, &list, sizeof list);
+}
+
+static bool parse(Session *session, const Command *command, const char *const *words, const bool *literal, size_t count,
+                  Args *args, Error *err) {
+    size_t taken = 0;
     bool only_positionals = false;
+    if (!args_begin(session, command, count, args, err) || !copy_words(args, words, count, err)) return false;
     for (size_t next = 0; next < count;) {
         const char *word = args->words[next];
-        bool as_is = only_positionals || (literal && literal[next]);
+        const bool as_is = only_positionals || (literal && literal[next]);
         if (!as_is && strcmp(word, "--") == 0) {
             only_positionals = true;
             next++;
         } else if (!as_is && strncmp(word, "--", 2) == 0) {
             if (!take_option(session, args, &next, err)) return false;
-        } else if (!take_positional(session, args, positionals, &taken, next++, err)) {
+        } else if (!take_positional(session, args, &taken, args->words[next++], err)) {
             return false;
         }
     }
-    return args_flag(args, "help") || fill_defaults(session, args, err);
+    args_close_lists(args);
+    return true;
+}
+
+/* The command that another one runs, on what was handed on. */
+static bool parse_inner(Session *session, Args *args, Error *err) {
+    size_t used;
+    const char *name = args->values[0].value.text;
+    const Command *command = command_find(&name, 1, &used);
+    if (!command) return true; /* who runs it says which there are */
+    args->inner = mem_alloc(1, sizeof *args->inner, err);
+    return args->inner && parse(session, command, args->passed, NULL, args->passed_count, args->inner, err);
+}
+
+bool args_parse(Session *session, const Command *command, const char *const *words, const bool *literal, size_t count,
+                Args *args, Error *err) {
+    if (!parse(session, command, words, literal, count, args, err)) return false;
+    if (args->common.help) return true;
+    return args_complete(args, NULL, 0, err) && (!command->passes || parse_inner(session, args, err)) &&
+           args_settle(session, args, err);
+}
+
+bool args_settle(Session *session, Args *args, Error *err) {
+    const Command *command = args->command;
+    return (!command->settle || command->settle(session, args, err)) && args_check_needs(args, err);
 }
 
 void args_done(Args *args) {
     for (size_t i = 0; i < args->word_count; i++) mem_free(args->words[i]);
+    if (args->inner) args_done(args->inner);
+    mem_free(args->inner);
     mem_free(args->words);
     mem_free(args->values);
+    mem_free(args->options);
     mem_free(args->rest);
     mem_free(args->passed);
     mem_free(args->line);
     *args = (Args){0};
 }
 
-/* ---- reading them ------------------------------------------------------------------------------------------------ */
+/* ---- needs ------------------------------------------------------------------------------------------------------- */
 
-const ArgValue *args_value(const Args *args, const char *name) {
-    for (size_t i = 0; i < args->value_count; i++)
-        if (strcmp(args->values[i].spec->name, name) == 0) return &args->values[i];
-    assert(false && "an argument that the command's record does not have");
-    return NULL;
-}
+/* One clause of `needs`: "optimiser=sgd|adam" or "optimiser!=sgd" (a choice), "alpha>0" (a number), "attack" (given).
+ */
+typedef struct Clause {
+    const char *text;
+    size_t length, name; /* of the clause, of the name it begins with */
+} Clause;
 
-const char *args_text(const Args *args, const char *name) {
-    return args_value(args, name)->text;
-}
-bool args_flag(const Args *args, const char *name) {
-    return args_value(args, name)->given;
-}
-double args_real(const Args *args, const char *name) {
-    return args_value(args, name)->real;
-}
-uint64_t args_integer(const Args *args, const char *name) {
-    return (uint64_t)args_value(args, name)->real;
-}
-int args_choice(const Args *args, const char *name) {
-    return args_value(args, name)->choice;
+static bool listed(const char *names, const char *end, const char *name) {
+    const size_t length = strlen(name);
+    for (; names < end; names += strcspn(names, "|,") + 1) {
+        const size_t size = strcspn(names, "|,");
+        if (size == length && strncmp(names, name, size) == 0) return true;
+    }
+    return false;
 }
 
-const Network *args_network(const Args *args, const char *name) {
-    const Object *object = args_value(args, name)->object;
-    return object ? object->network : NULL;
+static bool clause_met(const Args *args, const Clause *clause) {
+    const ArgValue *value = find_value(args, clause->text, clause->name);
+    const char *sign = clause->text + clause->name, *end = clause->text + clause->length;
+    if (!value) return true; /* another command's */
+    const SettingValue now = value->setting.repeated ? value->value : setting_get(&value->setting, args->options);
+    const bool no_choice = value->setting.kind == SETTING_CHOICE && !value->setting.standard && !value->given;
+    switch (sign < end ? *sign : '\0') {
+    case '=':
+        return !no_choice && listed(sign + 1, end, value->setting.choices[now.choice]);
+    case '!':
+        return !no_choice && !listed(sign + 2, end, value->setting.choices[now.choice]);
+    case '>':
+        return now.real > 0;
+    default:
+        return value->given;
+    }
 }
 
-const Predictor *args_predictor(const Args *args, const char *name) {
-    const Object *object = args_value(args, name)->object;
-    return object ? object->predictor : NULL;
+/* "--scheme joint or distil", "--alpha above 0", "--attack" */
+static void say_clause(const Args *args, const Clause *clause, Str *out) {
+    const ArgValue *value = find_value(args, clause->text, clause->name);
+    const char *sign = clause->text + clause->name, *end = clause->text + clause->length;
+    const char *fitting[16] = {NULL};
+    setting_called(&value->setting, out);
+    if (sign >= end) return;
+    if (*sign == '>') {
+        str_add(out, " above 0");
+        return;
+    }
+    size_t count = 0;
+    const bool inverted = *sign == '!';
+    for (const char *const *choice = value->setting.choices; *choice && count < 15; choice++)
+        if (listed(sign + 1 + inverted, end, *choice) != inverted) fitting[count++] = *choice;
+    str_add(out, " ");
+    setting_choices(fitting, ", ", " or ", out);
 }
 
-const Dataset *args_dataset(const Args *args, const char *name) {
-    const Object *object = args_value(args, name)->object;
-    return object ? object->dataset : NULL;
+static bool check_needs(const Args *args, const Setting *setting, Error *err) {
+    for (const char *at = setting->needs; at && *at;) {
+        const Clause clause = {at, strcspn(at, ","), strcspn(at, ",=!>")};
+        at += clause.length + (at[clause.length] == ',');
+        if (clause_met(args, &clause)) continue;
+        Str called = {0}, wanted = {0};
+        setting_called(setting, &called);
+        say_clause(args, &clause, &wanted);
+        error_set(err, STATUS_USAGE, "%s needs %s", str_text(&called), str_text(&wanted));
+        str_done(&called);
+        str_done(&wanted);
+        return false;
+    }
+    return true;
 }
 
-bool *args_layers(const Args *args, const Network *network, LayerChoice choice, Error *err) {
+bool args_check_needs(const Args *args, Error *err) {
+    for (size_t i = 0; i < args->own_count; i++) {
+        const Setting *setting = &args->values[i].setting;
+        if (!args->values[i].given) continue;
+        if (setting->excludes && args_given(args, setting->excludes))
+            return error_set(err, STATUS_USAGE, "--%s is fixed by --%s", setting->name, setting->excludes);
+        if (!check_needs(args, setting, err)) return false;
+    }
+    return true;
+}
+
+bool *choose_layers(const Network *network, const char *selector, LayerChoice choice, Error *err) {
     bool *chosen = mem_alloc(network->layer_count, sizeof *chosen, err);
-    if (chosen && !layer_select(network, args_text(args, "layers"), choice, chosen, err)) {
+    if (chosen && !layer_select(network, selector, choice, chosen, err)) {
         mem_free(chosen);
         return NULL;
     }

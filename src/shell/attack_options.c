@@ -9,6 +9,18 @@
 #include "weft/base/memory.h"
 #include "weft/base/text.h"
 
+const Setting attack_settings[] = {
+    CHOICE(AttackOptions, kind, "attack", "KIND", ATTACKS,
+           .help =
+               "change every image against the network first: by one step up its loss (fgsm), or by several (ifgsm)"),
+    WORD(AttackOptions, eps, TEXT, "eps", "E", .needs = "attack",
+         .help = "largest change of a pixel, on [0, 1]: a number or a fraction such as 2/255; a list gives a row each"),
+    INTEGER(AttackOptions, steps, "steps", "N", .min = 1, .max = 1000000, .standard = "10", .needs = "attack=ifgsm",
+            .help = "steps of ifgsm"),
+    WORD(AttackOptions, step, TEXT, "step", "S", .usual = "eps/4", .needs = "attack=ifgsm",
+         .help = "length of a step of ifgsm, as --eps"),
+    {0}};
+
 /* A number, or a fraction A/B, from 0 to 1: what --eps and --step take. */
 static bool read_pixels(const char *option, const char *text, double *out, Error *err) {
     char above[64];
@@ -50,27 +62,20 @@ static Attack *read_attacks(const char *list, Attack common, size_t *count, Erro
     return NULL;
 }
 
-/* The options that go with --attack: they fit together, and what they say but for --eps. */
-static bool read_common(const Args *args, Attack *common, Error *err) {
-    const bool attacked = args_text(args, "attack") != NULL;
-    const bool many = attacked && args_choice(args, "attack") == ATTACK_IFGSM;
-    const OptionRule rules[] = {
-        {"eps", "--attack", attacked}, {"steps", "--attack ifgsm", many}, {"step", "--attack ifgsm", many}};
-    if (!options_check(args, rules, sizeof rules / sizeof *rules, err)) return false;
-    if (!attacked) return true;
-    if (!args_text(args, "eps"))
+/* What the options say but for --eps. */
+static bool read_common(const AttackOptions *o, Attack *common, Error *err) {
+    if (!o->eps)
         return error_set(err, STATUS_USAGE, "--attack needs --eps: the most that a pixel may change, such as 2/255");
-    *common = (Attack){.kind = (AttackKind)args_choice(args, "attack"), .steps = (unsigned)args_integer(args, "steps")};
-    const char *step = args_text(args, "step");
-    if (!step) return true;
-    return read_pixels("step", step, &common->step, err) &&
+    *common = (Attack){.kind = o->kind, .steps = o->steps};
+    if (!o->step) return true;
+    return read_pixels("step", o->step, &common->step, err) &&
            (common->step > 0 || error_set(err, STATUS_USAGE, "--step must be greater than 0"));
 }
 
-bool attacks_read(const Args *args, Attack **out, size_t *count, Error *err) {
-    Attack common = {0};
+bool attacks_read(const Args *args, const AttackOptions *options, Attack **out, size_t *count, Error *err) {
+    Attack common;
     *out = NULL;
     *count = 0;
-    if (!read_common(args, &common, err)) return false;
-    return !args_text(args, "attack") || (*out = read_attacks(args_text(args, "eps"), common, count, err)) != NULL;
+    if (!args_given(args, "attack")) return true;
+    return read_common(options, &common, err) && (*out = read_attacks(options->eps, common, count, err)) != NULL;
 }

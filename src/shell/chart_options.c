@@ -9,10 +9,32 @@
 
 #include "weft/base/error.h"
 
+const Setting chart_settings[] = {
+    CHOICE(ChartOptions, kind, "kind", "KIND", CHART_KINDS, .help = "kind of chart"),
+    WORD(ChartOptions, x, COLUMN, "x", "COLUMN", .help = "column of the horizontal axis"),
+    WORD(ChartOptions, y, COLUMN, "y", "COLUMNS", .help = "columns of the vertical axis, with commas between them"),
+    WORD(ChartOptions, series, COLUMN, "series", "COLUMN", .help = "column that splits the rows into series"),
+    WORD(ChartOptions, value, COLUMN, "value", "COLUMN", .help = "column that a heat map colours"),
+    WORD(ChartOptions, y2, COLUMN, "y2", "COLUMN",
+         .help = "one more column of lines, with an axis of its own at the right"),
+    WORD(ChartOptions, where, TEXT, "where", "COLUMN=VALUE",
+         .help = "draw only the rows in which the column has this value; COLUMN= draws all again"),
+    FLAG(ChartOptions, log_x, "log-x", .help = "logarithmic horizontal axis"),
+    FLAG(ChartOptions, log_y, "log-y", .help = "logarithmic vertical axis"),
+    FLAG(ChartOptions, log_value, "log-value", .help = "logarithmic colours of a heat map"),
+    FLAG(ChartOptions, linear, "linear", .help = "make axes and colours linear, but for those asked for"),
+    FLAG(ChartOptions, diverging, "diverging", .help = "colours centred on 0"),
+    INTEGER(ChartOptions, contours, "contours", "N", .max = CHART_CONTOURS_MAX,
+            .help = "draw contour lines over a heat map, at N levels"),
+    REAL(ChartOptions, reference, "reference", "Y", .help = "draw a dotted line at this height"),
+    WORD(ChartOptions, reference_label, TEXT, "reference-label", "TEXT", .needs = "reference",
+         .help = "label of the dotted line"),
+    WORD(ChartOptions, title, TEXT, "title", "TEXT", .help = "heading"),
+    {0}};
+
 const char *options_chart_given(const Args *args) {
-    static const ArgSpec specs[] = {OPTIONS_CHART, {0}};
-    for (const ArgSpec *spec = specs; spec->name; spec++)
-        if (args_value(args, spec->name)->given) return spec->name;
+    for (const Setting *row = chart_settings; row->name; row++)
+        if (args_given(args, row->name)) return row->name;
     return NULL;
 }
 
@@ -78,56 +100,51 @@ static void choose_x(const char *column, Encoding *encoding) {
     snprintf(encoding->x, sizeof encoding->x, "%s", column);
 }
 
-static bool choose_columns(const Args *args, Encoding *out, Error *err) {
-    const char *value;
-    if (args_text(args, "kind")) out->kind = (ChartKind)args_choice(args, "kind");
-    if ((value = args_text(args, "x"))) choose_x(value, out);
-    if ((value = args_text(args, "series"))) snprintf(out->series, sizeof out->series, "%s", value);
-    if ((value = args_text(args, "value"))) choose_value(value, out);
-    if ((value = args_text(args, "y"))) choose_y(value, out);
-    if ((value = args_text(args, "y2"))) snprintf(out->y2, sizeof out->y2, "%s", value);
-    if ((value = args_text(args, "title"))) snprintf(out->title, sizeof out->title, "%s", value);
-    if (args_text(args, "y") && *out->series && *out->y[1] && (out->kind == CHART_LINES || out->kind == CHART_BARS))
+static bool choose_columns(const Args *args, const ChartOptions *o, Encoding *out, Error *err) {
+    if (args_given(args, "kind")) out->kind = o->kind;
+    if (o->x) choose_x(o->x, out);
+    if (o->series) snprintf(out->series, sizeof out->series, "%s", o->series);
+    if (o->value) choose_value(o->value, out);
+    if (o->y) choose_y(o->y, out);
+    if (o->y2) snprintf(out->y2, sizeof out->y2, "%s", o->y2);
+    if (o->title) snprintf(out->title, sizeof out->title, "%s", o->title);
+    if (o->y && *out->series && *out->y[1] && (out->kind == CHART_LINES || out->kind == CHART_BARS))
         return error_set(err, STATUS_USAGE, "--y: a chart with one series per %s draws only one column", out->series);
-    return !args_text(args, "where") || choose_rows(args_text(args, "where"), out, err);
+    return !o->where || choose_rows(o->where, out, err);
 }
 
-static bool check_kind(const Args *args, const Encoding *encoding, Error *err) {
+static bool check_kind(const Args *args, const ChartOptions *o, const Encoding *encoding, Error *err) {
     const bool lines = encoding->kind == CHART_LINES, heat = encoding->kind == CHART_HEATMAP;
     if (heat && (!*encoding->x || !*encoding->y[0] || !*encoding->value))
         return error_set(err, STATUS_USAGE, "a heat map needs three columns: --x, --y and --value");
-    if (args_text(args, "y2") && !lines)
-        return error_set(err, STATUS_USAGE, "--y2: only line charts have a second axis (--kind lines)");
-    if (args_text(args, "value") && !heat)
+    if (o->y2 && !lines) return error_set(err, STATUS_USAGE, "--y2: only line charts have a second axis (--kind lines)");
+    if (o->value && !heat)
         return error_set(err, STATUS_USAGE,
                          "--value: only heat maps colour a column (--kind heatmap); other charts use --y");
-    if (args_text(args, "reference-label") && !args_text(args, "reference"))
-        return error_set(err, STATUS_USAGE, "--reference-label needs --reference");
-    if (args_flag(args, "log-value") && !heat)
+    if (o->log_value && !heat)
         return error_set(err, STATUS_USAGE, "--log-value: only heat maps have a colour scale (--kind heatmap)");
-    if (args_text(args, "contours") && !heat)
+    if (args_given(args, "contours") && !heat)
         return error_set(err, STATUS_USAGE, "--contours: only heat maps have contour lines (--kind heatmap)");
     return true;
 }
 
-bool options_chart(const Args *args, const Object *object, Encoding *out, Error *err) {
+bool options_chart(const Args *args, const ChartOptions *o, const Object *object, Encoding *out, Error *err) {
     *out = object->encoding;
     if (!object->plots && !encoding_guess(object->table, out))
         return error_set(err, STATUS_USAGE, "'%s' has no numbers to draw", object->name);
-    if (!choose_columns(args, out, err) || !check_kind(args, out, err)) return false;
-    if (args_flag(args, "linear")) out->log_x = out->log_y = out->log_value = false;
-    out->log_x = out->log_x || args_flag(args, "log-x");
-    out->log_y = out->log_y || args_flag(args, "log-y");
-    out->log_value = out->log_value || args_flag(args, "log-value");
-    if (args_flag(args, "diverging")) {
+    if (!choose_columns(args, o, out, err) || !check_kind(args, o, out, err)) return false;
+    if (o->linear) out->log_x = out->log_y = out->log_value = false;
+    out->log_x = out->log_x || o->log_x;
+    out->log_y = out->log_y || o->log_y;
+    out->log_value = out->log_value || o->log_value;
+    if (o->diverging) {
         out->diverging = true;
-        out->log_value = args_flag(args, "log-value"); /* which the chart refuses: they do not go together */
+        out->log_value = o->log_value; /* which the chart refuses: they do not go together */
     }
-    if (args_text(args, "contours")) out->contours = (unsigned)args_integer(args, "contours");
-    if (args_text(args, "reference")) {
-        out->reference = args_real(args, "reference");
-        snprintf(out->reference_label, sizeof out->reference_label, "%s",
-                 args_text(args, "reference-label") ? args_text(args, "reference-label") : "");
+    if (args_given(args, "contours")) out->contours = o->contours;
+    if (args_given(args, "reference")) {
+        out->reference = o->reference;
+        snprintf(out->reference_label, sizeof out->reference_label, "%s", o->reference_label ? o->reference_label : "");
     }
     return true;
 }

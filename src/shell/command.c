@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "weft/base/error.h"
+#include "weft/base/table.h"
 #include "weft/base/text.h"
 
 #define COMMAND(name) extern const Command command_##name;
@@ -21,25 +22,37 @@ const char command_prelude[] = "load net base sample:fashion-resnet8\n"
                                "lowpass base --cutoff 2 --into smooth\n"
                                "load predictor pred sample:fashion-resnet8-predictor --for base\n";
 
-const ArgSpec common_options[] = {
-    {.name = "as", .kind = ARG_NEW, .value = "NAME", .standard = "last", .help = "keep the table under this name"},
-    {.name = "format",
-     .kind = ARG_CHOICE,
-     .value = "FORMAT",
-     .choices = "table|csv|tsv|json|md",
-     .help = "how the table prints (on a terminal as a table, elsewhere as tsv)"},
-    {.name = "quiet", .kind = ARG_FLAG, .help = "print nothing, keep the value"},
-    {.name = "seed",
-     .kind = ARG_INTEGER,
-     .value = "N",
-     .max = 9007199254740992.0,
-     .help = "seed of everything random from here on"},
-    {.name = "help", .kind = ARG_FLAG, .help = "explain the command instead of running it"},
+static const Setting table_settings[] = {
+    WORD(CommonOptions, as, NEW, "as", "NAME", .standard = "last", .help = "name under which the table is kept"),
+    CHOICE(CommonOptions, format, "format", "FORMAT", TABLE_FORMATS, .usual = "table on a terminal, else tsv",
+           .help = "output format"),
+    {0}};
+static const Setting common_settings[] = {
+    FLAG(CommonOptions, quiet, "quiet", .help = "print nothing; the result is still kept"),
+    INTEGER(CommonOptions, seed, "seed", "N", .max = 9007199254740992.0,
+            .help = "seed of everything random from here on"),
+    FLAG(CommonOptions, help, "help", .help = "explain the command instead of running it"),
     {0}};
 
-bool common_applies(const Command *command, const ArgSpec *spec) {
-    bool for_tables = strcmp(spec->name, "as") == 0 || strcmp(spec->name, "format") == 0;
-    return !for_tables || command->table;
+bool command_next(const Command *command, CommandWalk *walk, Setting *out) {
+    const SettingGroup common[] = {{table_settings, 0}, {common_settings, 0}, {NULL, 0}};
+    for (; walk->part < PART_COUNT; walk->part++, walk->walk = (SettingWalk){0}) {
+        const SettingGroup *groups = walk->part == PART_POSITIONALS ? ONE_GROUP(command->positionals)
+                                     : walk->part == PART_OPTIONS   ? command->options
+                                     : command->table               ? common
+                                                                    : common + 1;
+        while (settings_next(groups, walk->part == PART_OPTIONS ? command->changes : NULL, &walk->walk, out))
+            if (!out->internal) return true;
+    }
+    return false;
+}
+
+bool command_option(const Command *command, const char *name, size_t length, Setting *out) {
+    CommandWalk walk = {0};
+    while (command_next(command, &walk, out))
+        if (walk.part != PART_POSITIONALS && strlen(out->name) == length && strncmp(out->name, name, length) == 0)
+            return true;
+    return false;
 }
 
 size_t command_count(void) {

@@ -14,50 +14,7 @@
 #include "weft/data.h"
 #include "weft/net.h"
 #include "weft/predictor.h"
-
-typedef enum ArgKind {
-    ARG_FLAG,      /* option without a value */
-    ARG_INTEGER,   /* digits, min..max */
-    ARG_REAL,      /* a number, min..max */
-    ARG_CHOICE,    /* one of `choices` */
-    ARG_TEXT,      /* anything; `choices` are what completion offers */
-    ARG_COLUMN,    /* a column of the table given first, or of the last one */
-    ARG_FILE,      /* a file to read */
-    ARG_OUTPUT,    /* a file to write */
-    ARG_NETWORK,   /* a network of the workspace */
-    ARG_PREDICTOR, /* a predictor of the workspace */
-    ARG_DATASET,   /* a dataset of the workspace */
-    ARG_TABLE,     /* a table of the workspace */
-    ARG_OBJECT,    /* any object of the workspace */
-    ARG_SHOWN,     /* any object, or a file by its path */
-    ARG_RUN,       /* the number of a job, or the folder of a run */
-    ARG_LOG,       /* the same, or a predictor of the workspace */
-    ARG_NEW,       /* a name for a new object */
-    ARG_LAYER,     /* a layer of the network given first */
-    ARG_LAYERS,    /* a layer selector (help selectors) */
-    ARG_FAMILY,    /* an architecture to recognise (help architectures) */
-    ARG_PRESET,    /* an architecture to make */
-    ARG_SPEC,      /* a dataset specification (help data) */
-    ARG_COMMAND,   /* a command or help topic */
-    ARG_MAKER,     /* a command that makes a network of a network */
-    ARG_OVER,      /* numbers of that command, NAME=VALUES */
-    ARG_REST,      /* the rest of the line, as it stands */
-} ArgKind;
-
-/* One positional argument (name in capitals) or option (name without the dashes). */
-typedef struct ArgSpec {
-    const char *name;
-    ArgKind kind;
-    const char *help;     /* one clause, no full stop */
-    const char *value;    /* options: what the value is called, "D0"; NULL for flags */
-    const char *standard; /* default as the user would type it; NULL: none */
-    const char *choices;  /* ARG_CHOICE, ARG_TEXT: "1d|2d|raw" */
-    double min, max;      /* ARG_INTEGER, ARG_REAL; both 0: any finite number */
-    bool above_min;       /* min itself is not allowed */
-    bool required;        /* options that must be given; positionals are required unless `optional` */
-    bool optional;
-    bool repeated; /* the last positional takes one or more words */
-} ArgSpec;
+#include "weft/setting.h"
 
 typedef enum ObjectKind { OBJECT_NETWORK, OBJECT_PREDICTOR, OBJECT_DATASET, OBJECT_TABLE } ObjectKind;
 
@@ -77,28 +34,48 @@ typedef struct Object {
 typedef struct Session Session;
 typedef struct Command Command;
 
-/* Arguments after parsing: every value checked against its spec, objects looked up. Accessors take the spec's name and
- * assert that it exists. */
+/* Rows whose place holds an object of the workspace, and rows that hold all words from there on. */
+#define OBJECT(type, field, what, option, called, ...)                                                        \
+    {                                                                                                         \
+        .name = option, .kind = SETTING_##what, SETTING_PLACE(type, field, const Object * : 1, Object * : 1), \
+        .value = called, __VA_ARGS__                                                                          \
+    }
+#define LIST(type, field, what, name_, ...)                                                                   \
+    {                                                                                                         \
+        .name = name_, .kind = SETTING_##what, SETTING_PLACE(type, field, SettingList : 1), .repeated = true, \
+        __VA_ARGS__                                                                                           \
+    }
+
+/* What every command takes; `as` and `format` only where it makes a table. */
+typedef struct CommonOptions {
+    const char *as;
+    TableFormat format;
+    bool quiet, help;
+    uint64_t seed;
+} CommonOptions;
+
+/* Arguments after parsing: every value checked against its row, objects looked up. */
 typedef struct ArgValue {
-    const ArgSpec *spec;
-    bool given;       /* on the line, not by default */
-    const char *text; /* the word (owned by Args); NULL where absent without default */
-    double real;      /* ARG_REAL, ARG_INTEGER */
-    int choice;       /* ARG_CHOICE: index into choices */
-    Object *object;   /* ARG_NETWORK, ARG_PREDICTOR, ARG_DATASET, ARG_TABLE, ARG_OBJECT; borrowed */
+    Setting setting;
+    bool given; /* on the line, not by default */
+    SettingValue value;
 } ArgValue;
-typedef struct Args {
+typedef struct Args Args;
+struct Args {
     const Command *command;
     char *line;   /* the command as one line, for lineage and the table's notes */
     char **words; /* owned */
     size_t word_count;
-    ArgValue *values; /* positionals, then options, then the common options */
-    size_t value_count;
-    char **rest; /* words of the repeated positional; borrowed from words */
+    ArgValue *values;              /* positionals, then options, then the common options */
+    size_t value_count, own_count; /* all; those before the common options */
+    void *options;                 /* the struct that the command's rows fill */
+    CommonOptions common;
+    const void **rest; /* what the SettingList of the repeated positional points to */
     size_t rest_count;
-    char **passed; /* options of another command, and their values; borrowed from words */
+    const char **passed; /* words for another command; borrowed from words */
     size_t passed_count;
-} Args;
+    Args *inner; /* that command (Command.passes); its required options may be missing: args_complete */
+};
 
 /* What a command gives back; published and printed by the dispatcher only after success. All taken over. */
 typedef struct Result {
@@ -123,18 +100,24 @@ struct Command {
     const char *group;   /* help heading */
     const char *summary; /* one clause */
     const char *description;
-    const ArgSpec *positionals, *options; /* end with name NULL; NULL: none */
-    const char *const *examples;          /* end with NULL; run after the prelude of command_prelude */
-    const char *prelude;                  /* a line that the examples need to have run, beside command_prelude */
-    bool examples_need_job;               /* they are shown, but tests cannot run them */
+    size_t size;                  /* of the struct that its rows fill */
+    const Setting *positionals;   /* ends with name NULL; NULL: none */
+    const SettingGroup *options;  /* ends with settings NULL; NULL: none */
+    const SettingChange *changes; /* what it says differently of options that it shares; NULL: nothing */
+    const char *const *examples;  /* end with NULL; run after the prelude of command_prelude */
+    const char *prelude;          /* a line that the examples need to have run, beside command_prelude */
+    bool examples_need_job;       /* they are shown, but tests cannot run them */
+    /* Sets what depends on other settings, before `needs` is checked (args_write_given puts back what was given). */
+    bool (*settle)(Session *session, Args *args, Error *err);
     /* Fills *result; changes nothing in the session but what the command is about. */
     bool (*run)(Session *session, const Args *args, Result *result, Error *err);
-    /* Network-to-network commands: what `run` and sweeps call. The first positional is the network; `chosen` marks the
-     * layers to change (those of --layers, or what a sweep chooses). */
-    Network *(*apply)(const Network *network, const Args *args, const bool *chosen, const Task *task, Error *err);
+    /* Network-to-network commands: what `run` and sweeps call. `options` is the command's struct, which begins with a
+     * Maker; `chosen` marks the layers to change (those of --layers, or what a sweep chooses). */
+    Network *(*apply)(const Network *network, const void *options, const bool *chosen, const char *line,
+                      const Task *task, Error *err);
     bool table;         /* makes a table: takes --as */
     LayerChoice layers; /* with `apply`: which layers it changes */
-    bool passes; /* the first argument is another command, whose options it takes too and hands on (Args.passed) */
+    bool passes; /* the first argument is another command, whose options it takes too and hands on (Args.inner) */
 };
 
 extern const Command *const commands[]; /* ends with NULL */
@@ -145,32 +128,82 @@ const Command *command_find(const char *const *words, size_t count, size_t *used
 bool command_word(const char *word, size_t length);
 /* "unknown command 'evalute'; did you mean evaluate?" */
 bool command_unknown(const char *word, Error *err);
-/* "--format", "--as", ...: options that every command, or every table command, takes. Ends with name NULL. */
-extern const ArgSpec common_options[];
-bool common_applies(const Command *command, const ArgSpec *spec);
+/* Groups of a command that has one. */
+#define ONE_GROUP(rows)      \
+    (const SettingGroup[]) { \
+        {rows, 0}, {         \
+            NULL, 0          \
+        }                    \
+    }
+/* Walks a command's positionals, options and common options. Begin with *walk zeroed; false at the end. */
+typedef enum CommandPart { PART_POSITIONALS, PART_OPTIONS, PART_COMMON, PART_COUNT } CommandPart;
+typedef struct CommandWalk {
+    SettingWalk walk;
+    CommandPart part; /* of the row that was given last */
+} CommandWalk;
+bool command_next(const Command *command, CommandWalk *walk, Setting *out);
+/* An option, a common one too, by the first `length` bytes of `name`. */
+bool command_option(const Command *command, const char *name, size_t length, Setting *out);
 /* Lines that load what the examples use: networks `base` and `smooth`, predictor `pred` of `base`, dataset `test`. */
 extern const char command_prelude[];
 
+/* The first settings of a network-to-network command. */
+typedef struct Maker {
+    const Object *network;
+    const char *layers, *into;
+} Maker;
+#define MAKER_LAYERS(text) WORD(Maker, layers, LAYERS, "layers", "SEL", .help = text)
+#define MAKER_INTO WORD(Maker, into, NEW, "into", "NEW", .required = true, .help = "name of the new network")
+
 /* Parses words (after the command's name) into *args; `literal` marks words that are never options (from Lua). Takes
- * nothing over. */
+ * nothing over. args_done also after a failure. */
 bool args_parse(Session *session, const Command *command, const char *const *words, const bool *literal, size_t count,
                 Args *args, Error *err);
 void args_done(Args *args);
-const ArgValue *args_value(const Args *args, const char *name);
-const char *args_text(const Args *args, const char *name); /* NULL where absent */
-bool args_flag(const Args *args, const char *name);
-double args_real(const Args *args, const char *name);
-uint64_t args_integer(const Args *args, const char *name);
-int args_choice(const Args *args, const char *name);
-const Network *args_network(const Args *args, const char *name); /* NULL where absent */
-const Predictor *args_predictor(const Args *args, const char *name);
-const Dataset *args_dataset(const Args *args, const char *name);
-/* The layers that option --layers chooses of `network` (layer_count booleans; free with mem_free). */
-bool *args_layers(const Args *args, const Network *network, LayerChoice choice, Error *err);
+bool args_given(const Args *args, const char *name); /* on the line, not by default */
+/* Writes every value that was given into the command's struct, over what stands there. */
+void args_write_given(Args *args);
+/* The same, and the defaults of rows. */
+void args_write_all(Args *args);
+/* The values that were given, as JSON: {"settings": {...}, "inner": {"command": ..., "settings": {...}}}; objects by
+ * their names. NULL where memory ran out. And back, as args_parse would have had it; objects are found by `objects`,
+ * texts are borrowed from `json`. STATUS_BAD_INPUT names a field that is not what it should be. */
+struct json_t *args_json(const Args *args);
+bool args_from_json(Session *session, const Command *command, const struct json_t *json, const SettingObjects *objects,
+                    Args *args, Error *err);
+/* The first setting that differs between two such JSON objects, its key; NULL: none. */
+const char *args_difference(const struct json_t *a, const struct json_t *b);
+/* An Args of a command with the defaults of its rows and room for `words` words. */
+bool args_begin(Session *session, const Command *command, size_t words, Args *args, Error *err);
+/* Puts a list's value in its place, once all its items are there. */
+void args_close_lists(Args *args);
+/* What follows all values: the command's own settling, and whether they go together. */
+bool args_settle(Session *session, Args *args, Error *err);
+/* Gives a text to an option, borrowed. */
+bool args_give_text(Args *args, const char *name, const char *text, Error *err);
+/* Gives a number to an option, as if it stood on the line; STATUS_USAGE where it is out of range. */
+bool args_give(Args *args, const char *name, double number, Error *err);
+/* STATUS_USAGE where something that must be given is not; `settled`: options that need not, `count` of them. */
+bool args_complete(const Args *args, const char *const *settled, size_t count, Error *err);
+/* STATUS_USAGE where something is given whose `needs` do not hold, or that another option settles. */
+bool args_check_needs(const Args *args, Error *err);
+/* The seed that the command runs with: --seed, else the session's. */
+uint64_t args_seed(const Session *session, const Args *args);
+/* The layers that a selector (NULL: none) chooses of `network` (layer_count booleans; free with mem_free). */
+bool *choose_layers(const Network *network, const char *selector, LayerChoice choice, Error *err);
+static inline const Network *object_network(const Object *object) {
+    return object ? object->network : NULL;
+}
+static inline const Predictor *object_predictor(const Object *object) {
+    return object ? object->predictor : NULL;
+}
+static inline const Dataset *object_dataset(const Object *object) {
+    return object ? object->dataset : NULL;
+}
 
+/* "--cutoff D0", "--mode 1d|2d|raw", "NET": an argument as help shows it; choices below `most` characters stand for
+ * themselves. */
+void argument_term(const Setting *setting, size_t most, Str *out);
 /* Synopsis of one command: "lowpass NET --cutoff D0 [--mode 1d|2d|raw] ... --into NEW". */
 void command_synopsis(const Command *command, Str *out);
-/* Default, range and choices of one argument: " (default 1d; one of 1d, 2d, raw)". */
-void argument_details(const ArgSpec *spec, Str *out);
-
 #endif

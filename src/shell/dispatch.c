@@ -53,7 +53,7 @@ static bool publish(Session *session, const Args *args, Result *result, Error *e
     }
     Table *kept = NULL;
     if (result->table && !result->transient) {
-        const char *as = args_text(args, "as");
+        const char *as = args->common.as;
         if (result->name && strcmp(result->name, as) == 0)
             return error_set(err, STATUS_USAGE, "'%s' cannot be both the %s and its table; choose another --as", as,
                              object_kind_name(objects[0].kind));
@@ -77,7 +77,7 @@ static bool publish(Session *session, const Args *args, Result *result, Error *e
 /* An object that is to be replaced by one of another kind is found out before anything is computed. */
 static bool publishable(const Session *session, const Args *args, Error *err) {
     if (!args->command->table) return true;
-    return workspace_accepts(session, args_text(args, "as"), OBJECT_TABLE, err);
+    return workspace_accepts(session, args->common.as, OBJECT_TABLE, err);
 }
 
 static void print_chart(Session *session, const Result *result) {
@@ -108,14 +108,13 @@ static void say_left_out(Session *session, const Table *table) {
 }
 
 static void show_result(Session *session, const Args *args, const Result *result) {
-    bool quiet = session->options.quiet || args_flag(args, "quiet");
+    bool quiet = session->options.quiet || args->common.quiet;
     if (quiet) return;
-    const bool asked = session->format_given || (args->command->table && args_text(args, "format"));
+    const bool asked = session->format_given || (args_given(args, "format"));
     if (result->text.length && !(result->drawn && asked))
         (result->drawn ? output_drawn : output_text)(session, str_text(&result->text));
     if (result->table && (!result->drawn || asked)) {
-        TableFormat format = session->format;
-        if (args->command->table && args_text(args, "format")) output_table_format(args_text(args, "format"), &format);
+        const TableFormat format = args_given(args, "format") ? args->common.format : session->format;
         print_table(session, result, asked || !result->sparse || !session->out_terminal, format);
         if (format != TABLE_TEXT) say_left_out(session, result->table);
         if (result->plots && session->out_terminal && format == TABLE_TEXT) print_chart(session, result);
@@ -125,7 +124,7 @@ static void show_result(Session *session, const Args *args, const Result *result
 
 static bool run_parsed(Session *session, const Args *args, bool show, Table **copy, Error *err) {
     Result result = {.encoding = encoding_new(CHART_BARS)};
-    if (args_flag(args, "help")) {
+    if (args->common.help) {
         bool ok = help_text(args->command->name, &result.text, err) && str_ok(&result.text, err);
         if (ok && show && !session->options.quiet) output_text(session, str_text(&result.text));
         result_done(&result);
@@ -133,8 +132,8 @@ static bool run_parsed(Session *session, const Args *args, bool show, Table **co
     }
     uint64_t seed = session->seed;
     Rng random = session->random;
-    if (args_value(args, "seed")->given) {
-        session->seed = args_integer(args, "seed");
+    if (args_given(args, "seed")) {
+        session->seed = args->common.seed;
         session->random = (Rng){.seed = session->seed};
     }
     bool ok = publishable(session, args, err) && args->command->run(session, args, &result, err);

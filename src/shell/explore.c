@@ -4,6 +4,18 @@
 #include "weft/base/run.h"
 #include "weft/base/text.h"
 
+const Setting explore_settings[] = {
+    OBJECT(ExploreOptions, on, DATASET, "on", "DATA", .help = "measure accuracy and loss on these images"),
+    WORD(ExploreOptions, run, OUTPUT, "run", "FOLDER", .aside = true,
+         .help = "keep every point in this folder; `resume FOLDER` computes the missing ones"),
+    FLAG(ExploreOptions, background, "background", .aside = true, .needs = "run",
+         .help = "compute in another process and return to the prompt"),
+    {0}};
+const Setting recalibrate_settings[] = {
+    OBJECT(ExploreOptions, recalibrate, DATASET, "recalibrate", "DATA",
+           .help = "take batch norm's statistics anew from these images at each point"),
+    {0}};
+
 /* Of an interruption, or a log that could not be written: what is done is worth something. */
 static bool keep_partial(const Findings *findings, const char *folder, Result *result, const Error *failure) {
     const size_t count = findings_count(findings);
@@ -21,7 +33,6 @@ static bool keep_partial(const Findings *findings, const char *folder, Result *r
 static bool in_background(Session *session, const Args *args, const char *folder, const Survey *survey, Result *result,
                           Error *err) {
     if (!background_allowed(session, err)) return false;
-    if (!folder) return error_set(err, STATUS_USAGE, "--background needs --run FOLDER for its results");
     if (!survey_check(survey, err)) return false;
     Run *run = explore_open(session, args, folder, survey->points, err);
     run_close(run);
@@ -47,13 +58,14 @@ static bool run_here(Session *session, const Args *args, const char *folder, con
     return ok;
 }
 
-bool explore_run(Session *session, const Args *args, const Survey *survey, Findings *out, Result *result, Error *err) {
+bool explore_run(Session *session, const Args *args, const ExploreOptions *options, const Survey *survey, Findings *out,
+                 Result *result, Error *err) {
     Str path = {0};
     *out = (Findings){0};
-    bool ok = !args_text(args, "run") || path_expand(args_text(args, "run"), &path, err);
+    bool ok = !options->run || path_expand(options->run, &path, err);
     const char *folder = path.length ? str_text(&path) : NULL;
-    ok = ok && (args_flag(args, "background") ? in_background(session, args, folder, survey, result, err)
-                                              : run_here(session, args, folder, survey, out, result, err));
+    ok = ok && (options->background ? in_background(session, args, folder, survey, result, err)
+                                    : run_here(session, args, folder, survey, out, result, err));
     str_done(&path);
     return ok;
 }

@@ -9,19 +9,24 @@
 
 #include "session.h"
 #include "weft/base/error.h"
+#include "weft/base/record.h"
 #include "weft/base/run.h"
 #include "weft/probe/survey.h"
+#include "weft/probe/survey.h"
+
+/* What all surveys take. */
+typedef struct ExploreOptions {
+    const Object *on, *recalibrate;
+    const char *run;
+    bool background;
+} ExploreOptions;
+extern const Setting explore_settings[], recalibrate_settings[]; /* offsets from an ExploreOptions */
 
 /* Runs the survey, in the folder of --run where it is given. An interrupted survey gives the points that are done, and
  * result->afterwards says that it was interrupted; false where none is done, and for other failures. With --background
  * another process runs it, and out->results is NULL. Free *out with findings_done. */
-bool explore_run(Session *session, const Args *args, const Survey *survey, Findings *out, Result *result, Error *err);
-
-#define OPTION_RECALIBRATE                                                          \
-    {                                                                               \
-        .name = "recalibrate", .kind = ARG_DATASET, .value = "DATA",                \
-        .help = "take batch norm's statistics anew from these images at each point" \
-    }
+bool explore_run(Session *session, const Args *args, const ExploreOptions *options, const Survey *survey, Findings *out,
+                 Result *result, Error *err);
 
 /* ---- the folder (explore_folder.c) ------------------------------------------------------------------------------- */
 
@@ -30,19 +35,8 @@ bool explore_run(Session *session, const Args *args, const Survey *survey, Findi
 Run *explore_open(Session *session, const Args *args, const char *folder, size_t points, Error *err);
 /* Marks it as complete, with the file `done`: of an adaptive survey the log does not tell. */
 bool explore_close(const char *folder, Error *err);
-bool explore_here(const char *folder); /* whether it holds such a run */
+bool explore_recorded(const RunRecord *record); /* whether it is of such a run */
 /* Runs the folder's command again, on its own networks and the data opened anew. */
-bool explore_resume(Session *session, const char *folder, Result *result, Error *err);
-
-#define OPTIONS_EXPLORE                                                                                        \
-    {.name = "on", .kind = ARG_DATASET, .value = "DATA", .help = "measure accuracy and loss on these images"}, \
-        {.name = "run",                                                                                        \
-         .kind = ARG_OUTPUT,                                                                                   \
-         .value = "FOLDER",                                                                                    \
-         .help = "keep every point there as it is found; resume FOLDER computes what is missing"},             \
-    {                                                                                                          \
-        .name = "background", .kind = ARG_FLAG,                                                                \
-        .help = "compute in another process and leave the prompt free; needs --run"                            \
-    }
+bool explore_resume(Session *session, const char *folder, const RunRecord *record, Result *result, Error *err);
 
 #endif

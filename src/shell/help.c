@@ -76,44 +76,35 @@ static bool is_topic(const char *name, const char *asked) {
 
 /* ---- one command ------------------------------------------------------------------------------------------------- */
 
-static void add_option(const ArgSpec *spec, bool brackets, Str *out) {
-    if (brackets) str_add(out, "[");
-    str_addf(out, "--%s", spec->name);
-    if (spec->kind == ARG_CHOICE && strlen(spec->choices) < 24)
-        str_addf(out, " %s", spec->choices);
-    else if (spec->kind != ARG_FLAG)
-        str_addf(out, " %s", spec->value);
-    if (brackets) str_add(out, "]");
+void argument_term(const Setting *setting, size_t most, Str *out) {
+    Str choices = {0};
+    setting_called(setting, out);
+    if (setting->value && setting->choices && setting_form(setting) != FORM_TEXT)
+        setting_choices(setting->choices, "|", "|", &choices);
+    if (setting->value)
+        str_addf(out, " %s", choices.length && choices.length < most ? str_text(&choices) : setting->value);
+    str_done(&choices);
+}
+
+static void add_option(const Setting *setting, Str *out) {
+    Str term = {0};
+    argument_term(setting, 24, &term);
+    str_addf(out, setting->required ? "%s" : "[%s]", str_text(&term));
+    str_done(&term);
 }
 
 void command_synopsis(const Command *command, Str *out) {
+    CommandWalk walk = {0};
+    Setting setting;
     str_add(out, command->name);
-    for (const ArgSpec *spec = command->positionals; spec && spec->name; spec++) {
-        const char *dots = spec->repeated ? "..." : "";
-        str_addf(out, spec->optional ? " [%s%s]" : " %s%s", spec->name, dots);
-    }
-    for (const ArgSpec *spec = command->options; spec && spec->name; spec++) {
+    while (command_next(command, &walk, &setting) && walk.part != PART_COMMON) {
         str_add(out, " ");
-        add_option(spec, !spec->required, out);
+        if (walk.part == PART_OPTIONS)
+            add_option(&setting, out);
+        else
+            str_addf(out, setting.optional ? "[%s%s]" : "%s%s", setting.name, setting.repeated ? "..." : "");
     }
     if (command->table) str_add(out, " [--as NAME]");
-}
-
-void argument_details(const ArgSpec *spec, Str *out) {
-    Str details = {0};
-    bool number = spec->kind == ARG_REAL || spec->kind == ARG_INTEGER;
-    if (spec->kind == ARG_CHOICE) {
-        str_add(&details, "one of ");
-        for (const char *at = spec->choices; *at; at++)
-            str_add_bytes(&details, *at == '|' ? ", " : at, *at == '|' ? 2 : 1);
-    }
-    if (number && (spec->above_min || spec->min != 0 || spec->max > spec->min || spec->kind == ARG_INTEGER))
-        str_addf(&details, spec->above_min ? "greater than %g" : "at least %g", spec->min);
-    if (number && spec->max > spec->min && spec->max < 1e15) str_addf(&details, ", at most %g", spec->max);
-    if (spec->standard) str_addf(&details, "%sdefault %s", details.length ? "; " : "", spec->standard);
-    if (spec->required) str_addf(&details, "%srequired", details.length ? "; " : "");
-    if (details.length) str_addf(out, " (%s)", str_text(&details));
-    str_done(&details);
 }
 
 void help_filled(Str *out, const char *text, size_t indent, size_t width) {
@@ -138,14 +129,11 @@ void help_filled(Str *out, const char *text, size_t indent, size_t width) {
     str_add(out, "\n");
 }
 
-static void add_argument(const ArgSpec *spec, Str *out) {
+static void add_argument(const Setting *setting, Str *out) {
     Str term = {0}, text = {0};
-    if (spec->value || spec->kind == ARG_FLAG)
-        str_addf(&term, "--%s%s%s", spec->name, spec->value ? " " : "", spec->value ? spec->value : "");
-    else
-        str_add(&term, spec->name);
-    str_add(&text, spec->help);
-    argument_details(spec, &text);
+    argument_term(setting, SIZE_MAX, &term);
+    str_add(&text, setting->help);
+    setting_details(setting, &text);
     if (term.length <= 22) {
         str_addf(out, "  %-22s ", str_text(&term));
         Str filled = {0};
@@ -160,11 +148,17 @@ static void add_argument(const ArgSpec *spec, Str *out) {
     str_done(&text);
 }
 
-static void add_arguments(const char *heading, const Command *command, const ArgSpec *specs, Str *out) {
-    if (!specs || !specs->name) return;
-    if (heading) str_addf(out, "\n%s\n", heading);
-    for (const ArgSpec *spec = specs; spec->name; spec++)
-        if (specs != common_options || common_applies(command, spec)) add_argument(spec, out);
+/* A heading before the positionals, and one before all options. */
+static void add_arguments(const Command *command, Str *out) {
+    CommandWalk walk = {0};
+    Setting setting;
+    const char *heading = NULL;
+    while (command_next(command, &walk, &setting)) {
+        const char *own = walk.part == PART_POSITIONALS ? "Arguments" : "Options";
+        if (heading != own) str_addf(out, "\n%s\n", own);
+        heading = own;
+        add_argument(&setting, out);
+    }
 }
 
 static void add_command(const Command *command, Str *out) {
@@ -176,9 +170,7 @@ static void add_command(const Command *command, Str *out) {
         str_add(out, "\n");
         help_filled(out, command->description, 0, 100);
     }
-    add_arguments("Arguments", command, command->positionals, out);
-    add_arguments("Options", command, command->options, out);
-    add_arguments(command->options ? NULL : "Options", command, common_options, out);
+    add_arguments(command, out);
     if (command->examples && command->examples[0]) {
         str_add(out, "\nExamples\n");
         for (const char *const *example = command->examples; *example; example++) str_addf(out, "  %s\n", *example);
@@ -257,9 +249,14 @@ static bool contains(const char *text, const char *word) {
     return text && strcasestr(text, word);
 }
 
-static bool arguments_contain(const ArgSpec *specs, const char *word) {
-    for (; specs && specs->name; specs++)
-        if (contains(specs->name, word) || contains(specs->help, word) || contains(specs->choices, word)) return true;
+static bool arguments_contain(const Command *command, const char *word) {
+    CommandWalk walk = {0};
+    Setting setting;
+    while (command_next(command, &walk, &setting) && walk.part != PART_COMMON) {
+        if (contains(setting.name, word) || contains(setting.help, word)) return true;
+        for (const char *const *choice = setting.choices; choice && *choice; choice++)
+            if (contains(*choice, word)) return true;
+    }
     return false;
 }
 
@@ -268,7 +265,7 @@ bool help_apropos(const char *word, Str *out) {
     for (const Command *const *each = commands; *each; each++) {
         const Command *command = *each;
         if (contains(command->name, word) || contains(command->summary, word) || contains(command->description, word) ||
-            arguments_contain(command->positionals, word) || arguments_contain(command->options, word))
+            arguments_contain(command, word))
             str_addf(out, "  %-*s  %s\n", name_columns(), command->name, command->summary);
     }
     for (const HelpTopic *topic = help_topics; topic->name; topic++) {

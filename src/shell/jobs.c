@@ -156,7 +156,6 @@ static unsigned find_newest(Str *folder, const char *kind, json_int_t parts) {
 static void read_parts(Job *job, const json_t *config, Str *label) {
     const json_int_t trials = json_integer_value(json_object_get(config, "trials")),
                      rounds = json_integer_value(json_object_get(config, "rounds")),
-                     points = json_integer_value(json_object_get(config, "points")),
                      steps = json_integer_value(json_object_get(config, "steps"));
     const char *kind = json_string_value(json_object_get(config, "kind"));
     Error ignored;
@@ -168,7 +167,7 @@ static void read_parts(Job *job, const json_t *config, Str *label) {
     if (trials > 1) str_addf(label, ", trial %u of %lld", trial, (long long)trials);
     job->newest = newest.failed ? NULL : mem_copy_text(str_text(&newest), &ignored);
     job->survey = kind && strcmp(kind, "points") == 0;
-    job->steps = job->survey ? (points > 0 ? (uint64_t)points : 0) : steps > 0 ? (uint64_t)steps : 0;
+    job->steps = steps > 0 ? (uint64_t)steps : 0;
     job->last_part = job->survey  ? run_has(job->folder, "done")
                      : rounds > 0 ? run_has(job->folder, "network.safetensors")
                                   : trials <= 1 || trial == trials;
@@ -184,15 +183,17 @@ static void read_config(Job *job) {
     char *text = file_read_all(str_text(&path), CONFIG_LIMIT, &length, &ignored);
     json_t *object = text ? json_loadb(text, length, 0, NULL) : NULL;
     const char *name = json_string_value(json_object_get(object, "name")),
-               *command = json_string_value(json_object_get(object, "command")),
                *rate_of = json_string_value(json_object_get(object, "rate_of")), *slash = strrchr(job->folder, '/');
-    if (!name) name = slash && slash[1] ? slash + 1 : job->folder;
-    job->name = mem_copy_text(name, &ignored);
-    str_add(&label, name);
+    const char *own = slash && slash[1] ? slash + 1 : job->folder;
     read_parts(job, object, &label);
-    if (job->survey && command) str_addf(&label, ", %s", command);
-    job->label = label.failed ? NULL : mem_copy_text(str_text(&label), &ignored);
-    job->rate_of = mem_copy_text(rate_of ? rate_of : job->survey ? "points" : "steps", &ignored);
+    if (job->survey && name) str_addf(&label, ", %s", name);
+    if (job->survey || !name) name = own;
+    job->name = mem_copy_text(name, &ignored);
+    Str whole = {0};
+    str_addf(&whole, "%s%s", name, str_text(&label));
+    job->label = label.failed || whole.failed ? NULL : mem_copy_text(str_text(&whole), &ignored);
+    str_done(&whole);
+    job->rate_of = mem_copy_text(rate_of ? rate_of : "steps", &ignored);
     json_decref(object);
     mem_free(text);
     str_done(&label);

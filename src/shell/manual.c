@@ -108,23 +108,26 @@ static void add_verbatim(Str *out, const char *text) {
     str_add(out, text[0] && text[strlen(text) - 1] == '\n' ? ".fi\n" : "\n.fi\n");
 }
 
-static void add_arguments(Str *out, const Command *command, const ArgSpec *specs) {
-    for (const ArgSpec *spec = specs; spec && spec->name; spec++) {
-        if (specs == common_options && !common_applies(command, spec)) continue;
-        str_add(out, ".TP\n.B ");
-        Str term = {0}, text = {0};
-        bool option = spec->value || spec->kind == ARG_FLAG;
-        str_addf(&term, option ? "--%s%s%s" : "%s%s%s", spec->name, spec->value ? " " : "",
-                 spec->value ? spec->value : "");
-        add_roff(out, str_text(&term));
-        str_add(&text, spec->help);
-        argument_details(spec, &text);
-        str_add(out, "\n");
-        add_roff(out, str_text(&text));
-        str_add(out, "\n");
-        str_done(&term);
-        str_done(&text);
-    }
+static void add_argument(Str *out, const Setting *setting) {
+    Str term = {0}, text = {0};
+    argument_term(setting, SIZE_MAX, &term);
+    str_add(&text, setting->help);
+    setting_details(setting, &text);
+    str_add(out, ".TP\n.B ");
+    add_roff(out, str_text(&term));
+    str_add(out, "\n");
+    add_roff(out, str_text(&text));
+    str_add(out, "\n");
+    str_done(&term);
+    str_done(&text);
+}
+
+/* Those of a command, or the common ones. */
+static void add_arguments(Str *out, const Command *command, bool common) {
+    CommandWalk walk = {0};
+    Setting setting;
+    while (command_next(command, &walk, &setting))
+        if ((walk.part == PART_COMMON) == common) add_argument(out, &setting);
 }
 
 static void add_command(Str *out, const Command *command) {
@@ -141,8 +144,7 @@ static void add_command(Str *out, const Command *command) {
         str_add(out, ".PP\n");
         add_paragraphs(out, command->description);
     }
-    add_arguments(out, command, command->positionals);
-    add_arguments(out, command, command->options);
+    add_arguments(out, command, false);
     if (command->examples && command->examples[0]) {
         Str examples = {0};
         for (const char *const *example = command->examples; *example; example++)
@@ -206,7 +208,7 @@ void shell_manual(Str *out) {
                  ".SH OPTIONS\n");
     add_verbatim(out, strstr(usage, "  -c,"));
     str_add(out, ".SH COMMANDS\nEvery command also takes:\n");
-    add_arguments(out, commands[0], common_options);
+    add_arguments(out, commands[0], true);
     str_add(out, ".PP\n"
                  "Commands that make a table also take \\-\\-as NAME and \\-\\-format FORMAT.\n"
                  "The examples run after these lines:\n");

@@ -86,8 +86,8 @@ void output_start(Session *session) {
 }
 
 bool output_table_format(const char *name, TableFormat *out) {
-    static const char *const names[] = {"table", "csv", "tsv", "json", "md"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    const char *const *names = SETTING_NAMES(TABLE_FORMATS);
+    for (int i = 0; names[i]; i++)
         if (strcmp(name, names[i]) == 0) {
             *out = (TableFormat)i;
             return true;

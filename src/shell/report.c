@@ -38,7 +38,6 @@ bool report_measure(const Network *network, const Dataset *data, uint64_t seed, 
     return true;
 }
 
-bool report_wanted(const Args *args, const Dataset *data, bool *wanted, Error *err) {
-    *wanted = args_choice(args, "report") == 1;
-    return !*wanted || data || error_set(err, STATUS_USAGE, "--report full needs images: --on DATA");
+bool report_check(ReportKind kind, const Dataset *data, Error *err) {
+    return kind == REPORT_BRIEF || data || error_set(err, STATUS_USAGE, "--report full needs images: --on DATA");
 }

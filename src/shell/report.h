@@ -9,6 +9,9 @@
 
 enum { REPORT_VALUES = 3 };
 
+#define REPORTS(X) X(BRIEF, "brief") X(FULL, "full")
+typedef enum ReportKind { REPORT_BRIEF, REPORT_FULL } ReportKind;
+
 /* What a full report is measured on. */
 typedef struct Report {
     const Dataset *data;
@@ -24,14 +27,12 @@ void report_cells(Table *table, const double values[REPORT_VALUES]);
  * does. */
 bool report_measure(const Network *network, const Dataset *data, uint64_t seed, const Task *task,
                     double values[REPORT_VALUES], Error *err);
-/* Whether --report full was given; STATUS_USAGE in *err where there are no images to measure on. */
-bool report_wanted(const Args *args, const Dataset *data, bool *wanted, Error *err);
+/* STATUS_USAGE where a full report is asked for and there are no images to measure on. */
+bool report_check(ReportKind kind, const Dataset *data, Error *err);
 
-#define OPTION_REPORT                                                                                                        \
-    {                                                                                                                        \
-        .name = "report", .kind = ARG_CHOICE, .value = "R", .choices = "brief|full", .standard = "brief",                    \
-        .help =                                                                                                              \
-            "full: also accuracy on corrupted images (ood: 19 kinds, 5 severities) and under FGSM and I-FGSM at eps 0.3/255" \
-    }
+#define REPORT_ROW(type, field)                                                                                   \
+    CHOICE(type, field, "report", "R", REPORTS, .standard = "brief",                                              \
+           .help = "full: also report accuracy on corrupted images (ood: 19 kinds, 5 severities) and under FGSM " \
+                   "and I-FGSM at eps 0.3/255")
 
 #endif

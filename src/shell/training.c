@@ -7,6 +7,7 @@
 
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
+#include "weft/base/record.h"
 #include "weft/base/spread.h"
 #include "weft/base/table.h"
 #include "weft/base/task.h"
@@ -259,37 +260,31 @@ static bool in_background(Session *session, TrainJob *job, Result *result, Error
     return background_resume(session, job->name, job->folder, result, err);
 }
 
-bool training_place(const Session *session, const Args *args, const char *name, Str *folder, bool *background,
-                    Error *err) {
-    *background = args_flag(args, "background");
-    if (*background && !background_allowed(session, err)) return false;
-    if (*background && args_flag(args, "monitor"))
-        return error_set(err, STATUS_USAGE, "--background cannot be combined with --monitor; use attach");
-    if (*background && args_choice(args, "report") == 1)
+bool training_place(const Session *session, const TrainOptions *options, Str *folder, Error *err) {
+    if (options->background && !background_allowed(session, err)) return false;
+    if (options->background && options->report == REPORT_FULL)
         return error_set(err, STATUS_USAGE,
                          "--report full cannot be combined with --background; run evaluate --report full afterwards");
-    if (args_text(args, "run")) return path_expand(args_text(args, "run"), folder, err);
-    if (*background) str_addf(folder, "runs/%s", name);
+    if (options->run) return path_expand(options->run, folder, err);
+    if (options->background) str_addf(folder, "runs/%s", options->name);
     return str_ok(folder, err);
 }
 
-bool training_run(Session *session, const Args *args, TrainJob *job, Result *result, Error *err) {
+bool training_run(Session *session, const TrainOptions *options, TrainJob *job, Result *result, Error *err) {
     Str folder = {0};
-    bool background, full;
     const Report report = {.data = job->data, .seed = session->seed, .task = &session->task};
-    bool done = training_place(session, args, job->name, &folder, &background, err) &&
-                report_wanted(args, job->data, &full, err);
+    bool done = training_place(session, options, &folder, err) && report_check(options->report, job->data, err);
     if (folder.length) job->folder = str_text(&folder);
-    if (done && background)
+    if (done && options->background)
         done = in_background(session, job, result, err);
     else if (done)
-        done = watched(session, job->name, train_rate_of(&job->config), job->config.steps, args_flag(args, "monitor"),
-                       job, false, full ? &report : NULL, result, err);
+        done = watched(session, job->name, train_rate_of(&job->config), job->config.steps, options->monitor, job, false,
+                       options->report == REPORT_FULL ? &report : NULL, result, err);
     str_done(&folder);
     return done;
 }
 
-bool training_again(Session *session, const char *name, bool monitor, TrainJob *job, const TrainAbout *about,
+bool training_again(Session *session, const char *name, bool monitor, TrainJob *job, const RunRecord *record,
                     Result *result, Error *err) {
-    return watched(session, name, about->rate_of, about->steps, monitor, job, true, NULL, result, err);
+    return watched(session, name, record->rate_of, record->steps, monitor, job, true, NULL, result, err);
 }

@@ -5,7 +5,10 @@
 #include "report.h"
 #include "session.h"
 #include "weft/base/error.h"
+#include "weft/base/record.h"
 #include "weft/base/text.h"
+
+#include "train_options.h"
 #include "weft/train.h"
 #include "weft/tui.h"
 
@@ -30,15 +33,12 @@ TrainWish training_watch(void *training, const TrainStatus *status);
  * be saved. */
 bool training_result(const char *name, const char *folder, TrainResults *results, const Report *report, Result *result,
                      Error *err);
-/* Where a run is kept, added to *folder (nothing: nowhere), and whether another process does it: --run, --background,
- * which go together with --monitor and --report as they do here. */
-bool training_place(const Session *session, const Args *args, const char *name, Str *folder, bool *background,
-                    Error *err);
-/* Does a job as --run, --monitor and --background have it: here, watched, from training_open to training_result, or in
- * another process. */
-bool training_run(Session *session, const Args *args, TrainJob *job, Result *result, Error *err);
+/* Where a run is kept, added to *folder (nothing: nowhere); STATUS_USAGE where the options do not go together. */
+bool training_place(const Session *session, const TrainOptions *options, Str *folder, Error *err);
+/* Does a job as the options have it: here, watched, from training_open to training_result, or in another process. */
+bool training_run(Session *session, const TrainOptions *options, TrainJob *job, Result *result, Error *err);
 /* Goes on with the job's folder here. */
-bool training_again(Session *session, const char *name, bool monitor, TrainJob *job, const TrainAbout *about,
+bool training_again(Session *session, const char *name, bool monitor, TrainJob *job, const RunRecord *record,
                     Result *result, Error *err);
 
 #endif

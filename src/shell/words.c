@@ -93,7 +93,7 @@ static const char *one_word(Session *session, const char *at, Str *word, Error *
 static bool takes_rest(const Words *words) {
     size_t used;
     const Command *command = command_find((const char *const *)words->word, words->count, &used);
-    return command && used == words->count && command->positionals && command->positionals[0].kind == ARG_REST;
+    return command && used == words->count && command->positionals && command->positionals[0].kind == SETTING_REST;
 }
 
 bool words_split(Session *session, const char *line, Words *out, size_t *used, Error *err) {

@@ -134,27 +134,19 @@ Table *loop_log_table(Error *err);
 
 /* ---- run.c ------------------------------------------------------------------------------------------------------- */
 
-/* The images that a run needs, according to its config.json. */
+/* Images that a run needs, as its record tells them. */
 typedef struct StoredData {
-    char hash[HASH_HEX];
-    char *spec; /* NULL: none */
-    uint64_t limit;
-    Dataset *data; /* loaded, and found to be the same; NULL if that failed: */
-    Error problem; /* what a run that has steps to go cannot do without */
+    const RecordObject *object; /* NULL: none */
+    Dataset *data;              /* loaded, and found to be the same; NULL if that failed: */
+    Error problem;              /* what a run that has steps to go cannot do without */
 } StoredData;
 
 /* The description of a run in its folder (stored.c). */
 typedef struct Stored {
+    RunRecord record;
     TrainConfig config;
-    char name[80];
-    char *command;
-    char *folder;    /* working folder at its start, to which a data specification may be relative; "" unknown */
-    unsigned trials; /* 0: one run; else the number of trial-N folders it has or will have */
-    unsigned rounds, patience;       /* of a progressive run; rounds 0: it is none */
     StoredData data, images, select; /* to evaluate on, to train on, to choose on */
-    char source_hash[HASH_HEX];
-    char teacher_hash[HASH_HEX]; /* "" the source */
-    Network *source, *teacher;
+    Network *source, *teacher;       /* teacher NULL: the source */
 } Stored;
 bool stored_read(const char *folder, Stored *out, Error *err); /* config.json */
 /* Source, teacher and data; if the data are missing or have changed, their `problem` says so. */
@@ -169,7 +161,6 @@ void stored_done(Stored *stored);
  * NULL. */
 bool stored_write(const char *folder, const TrainJob *job, const TrainConfig *config, unsigned trials,
                   const ProgressiveJob *rounds, Error *err);
-bool stored_here(const char *folder);
 void stored_trial(const char *folder, unsigned number, Str *out); /* the folder of a trial */
 /* Takes a folder for a new run with this many trials: STATUS_WRITE if it holds something else, STATUS_FAILED if it
  * already holds a run. */

@@ -1,6 +1,7 @@
 /* job -- what `train` and `resume` do: one run, or several trials of it with different seeds, each a run of its own. */
 #include "train/internal.h"
 
+#include <jansson.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
 #include "weft/base/pool.h"
+#include "weft/base/record.h"
 #include "weft/base/run.h"
 #include "weft/base/task.h"
 #include "weft/base/text.h"
@@ -67,7 +69,7 @@ static bool run_trial(const TrainJob *job, unsigned number, TrainResult *result,
     const char *path = job->folder ? str_text(&folder) : NULL;
     const uint64_t seed = job->config.seed + number - 1;
     bool done = !folder.failed || error_set(err, STATUS_LIMIT, "no memory for a folder's name");
-    if (done && path && stored_here(path))
+    if (done && path && record_here(path))
         done = continue_trial(job, path, seed, result, err);
     else if (done)
         done = run_begin(job, path, seed, result, err);
@@ -218,8 +220,8 @@ static bool resume_trials(const TrainJob *job, const Stored *above, TrainResults
     Run *run = run_open(job->folder, err);
     stored_trial(job->folder, 1, &first);
     bool done = run && str_ok(&first, err);
-    if (done && !stored_here(str_text(&first)))
-        done = error_set(err, STATUS_BAD_INPUT, "%s: no run: its first trial had not started", job->folder);
+    if (done && !record_here(str_text(&first)))
+        done = error_set(err, STATUS_BAD_INPUT, "%s: no run: its first trial had not begun", job->folder);
     done = done && stored_read(str_text(&first), &stored, err) && stored_load(str_text(&first), &stored, err);
     if (done) {
         TrainJob again = stored_job(job, &stored);
@@ -236,9 +238,9 @@ bool train_resume(const TrainJob *job, TrainResults *out, Error *err) {
     Stored stored;
     *out = (TrainResults){0};
     if (!stored_read(job->folder, &stored, err)) return false;
-    bool done = stored.rounds == 0 || error_set(err, STATUS_USAGE, "%s: a progressive run", job->folder);
-    done = done && results_new(out, stored.trials, &stored.config, err);
-    if (done && stored.trials > 1) {
+    bool done = stored.record.rounds == 0 || error_set(err, STATUS_USAGE, "%s: a progressive run", job->folder);
+    done = done && results_new(out, stored.record.trials, &stored.config, err);
+    if (done && stored.record.trials > 1) {
         done = resume_trials(job, &stored, out, err);
     } else if (done) {
         done = stored_load(job->folder, &stored, err);
@@ -251,13 +253,7 @@ bool train_resume(const TrainJob *job, TrainResults *out, Error *err) {
     return done;
 }
 
-bool train_about(const char *folder, TrainAbout *out, Error *err) {
-    Stored stored;
-    if (!stored_read(folder, &stored, err)) return false;
-    *out = (TrainAbout){
-        .scheme = stored.config.scheme, .steps = stored.config.steps, .rate_of = train_rate_of(&stored.config)};
-    out->rounds = stored.rounds;
-    snprintf(out->name, sizeof out->name, "%s", stored.name);
-    stored_done(&stored);
-    return true;
+bool train_makes_network(const RunRecord *record) {
+    const char *scheme = json_string_value(json_object_get(record->settings, "scheme"));
+    return record->rounds > 0 || (scheme && strcmp(scheme, train_scheme_name(SCHEME_FIT)) == 0);
 }

@@ -28,20 +28,6 @@ struct Optimiser {
     uint64_t steps;
 };
 
-OptimiserConfig optimiser_config(OptimiserKind kind) {
-    OptimiserConfig config = {.kind = kind, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .momentum = 0.9};
-    config.pull = 0.5;
-    config.threshold = 5;
-    if (kind == OPTIMISER_ADAMW) config.weight_decay = 0.01;
-    if (kind != OPTIMISER_RANGER) return config;
-    config.beta1 = 0.5;
-    config.epsilon = 1e-5;
-    config.weight_decay = 1e-3;
-    config.centralise = true;
-    config.lookahead = 6;
-    return config;
-}
-
 /* ---- making ------------------------------------------------------------------------------------------------------ */
 
 static bool cut(Optimiser *optimiser, const ParameterBlock *block, Error *err) {

@@ -256,7 +256,7 @@ bool progressive_resume(const ProgressiveJob *job, ProgressiveResults *out, Erro
     Run *run = NULL;
     *out = (ProgressiveResults){0};
     if (!stored_read(folder, &stored, err)) return false;
-    bool done = stored.rounds > 0 || error_set(err, STATUS_USAGE, "%s: not a progressive run", folder);
+    bool done = stored.record.rounds > 0 || error_set(err, STATUS_USAGE, "%s: not a progressive run", folder);
     done = done && (run = run_open(folder, err)) && stored_load(folder, &stored, err);
     if (done && stored_problem(&stored)) { /* its figures are taken anew: it needs the images to its end */
         *err = *stored_problem(&stored);
@@ -265,9 +265,9 @@ bool progressive_resume(const ProgressiveJob *job, ProgressiveResults *out, Erro
     if (done) {
         ProgressiveJob own = {.train = stored_job(&job->train, &stored),
                               .select = stored.select.data,
-                              .rounds = stored.rounds,
-                              .patience = stored.patience};
-        own.train.trials = stored.trials;
+                              .rounds = stored.record.rounds,
+                              .patience = stored.record.patience};
+        own.train.trials = stored.record.trials;
         done = check(&own, err) && run_rounds(&own, out, err);
     }
     run_close(run);

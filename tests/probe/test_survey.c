@@ -227,15 +227,15 @@ static Network *make_smooth(void *context, size_t point, Error *err) {
     return lowpass_apply(s->base, cutoff[point % CUTOFFS], LOWPASS_1D, s->layers[point / CUTOFFS], "test", NULL, err);
 }
 
-typedef struct Setting {
+typedef struct Point {
     Smoothing smoothing;
     size_t series_of[POINTS];
     const bool *marks[SERIES];
     Survey survey;
-} Setting;
+} Point;
 
-static void set_up(Setting *setting) {
-    *setting = (Setting){.smoothing.base = network};
+static void set_up(Point *setting) {
+    *setting = (Point){.smoothing.base = network};
     for (size_t i = 0; i < SERIES; i++)
         setting->marks[i] = setting->smoothing.layers[i] = select_layers(network, selectors[i]);
     for (size_t i = 0; i < POINTS; i++) setting->series_of[i] = i / CUTOFFS;
@@ -251,13 +251,13 @@ static void set_up(Setting *setting) {
                                .what = "test"};
 }
 
-static void tear_down(Setting *setting) {
+static void tear_down(Point *setting) {
     for (size_t i = 0; i < SERIES; i++) mem_free(setting->smoothing.layers[i]);
 }
 
 enum { VALUES = 6 };
 
-static void check_against_evaluate(const Setting *setting, const double *results) {
+static void check_against_evaluate(const Point *setting, const double *results) {
     Error err;
     for (size_t i = 0; i < POINTS; i++) {
         Network *made = make_smooth((void *)&setting->smoothing, i, &err);
@@ -280,7 +280,7 @@ static void check_against_evaluate(const Setting *setting, const double *results
 static void sharing_changes_nothing(void **state) {
     (void)state;
     Error err;
-    Setting setting;
+    Point setting;
     set_up(&setting);
     assert_int_equal(survey_values(&setting.survey), VALUES);
     double first[POINTS * VALUES];
@@ -341,7 +341,7 @@ static void wrong_marks_do_no_harm(void **state) {
 static void two_datasets(void **state) {
     (void)state;
     Error err;
-    Setting setting;
+    Point setting;
     set_up(&setting);
     Dataset *few = dataset_load("sample:fashion-test", 30, &err);
     Survey survey = setting.survey;
@@ -367,7 +367,7 @@ static void two_datasets(void **state) {
 static void without_memory(void **state) {
     (void)state;
     Error err;
-    Setting setting;
+    Point setting;
     set_up(&setting);
     pool_set_threads(1);
     for (uint64_t k = 1, seen = k; seen >= k; k += 1 + k / (slow ? 2 : 12)) {

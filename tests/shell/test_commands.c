@@ -8,6 +8,33 @@
 #include "weft/base/fault.h"
 #include "weft/base/text.h"
 
+/* Each name that `needs` begins a clause with belongs to some command that has the row. */
+static bool knows(const char *needs) {
+    for (const char *at = needs; at && *at; at += strcspn(at, ",") + (at[strcspn(at, ",")] == ',')) {
+        bool known = false;
+        Setting other;
+        for (const Command *const *each = commands; *each && !known; each++)
+            known = command_option(*each, at, strcspn(at, ",=!>"), &other);
+        if (!known) return false;
+    }
+    return true;
+}
+
+static void check_row(const Command *command, CommandPart part, const Setting *setting, const char *help) {
+    Error err;
+    SettingValue value;
+    if (!setting->help || !strstr(help, setting->name)) fail_msg("%s: %s has no help", command->name, setting->name);
+    if (part != PART_POSITIONALS && (setting->kind == SETTING_FLAG) != (setting->value == NULL))
+        fail_msg("%s: --%s has a value's name or is a flag", command->name, setting->name);
+    if (setting->kind == SETTING_CHOICE) assert_non_null(setting->choices);
+    if (setting->standard && !setting_read(setting, setting->standard, &value, &err))
+        fail_msg("%s: the default of %s: %s", command->name, setting->name, err.text);
+    if (!knows(setting->needs))
+        fail_msg("%s: --%s needs '%s', which nothing is", command->name, setting->name, setting->needs);
+    if (part != PART_COMMON && !setting->repeated && setting->offset + setting->size > command->size)
+        fail_msg("%s: the place of %s lies outside of its struct", command->name, setting->name);
+}
+
 static void test_records(void **state) {
     (void)state;
     for (const Command *const *each = commands; *each; each++) {
@@ -17,15 +44,9 @@ static void test_records(void **state) {
         Error err;
         Str help = {0};
         assert_true(help_text(command->name, &help, &err));
-        const ArgSpec *groups[] = {command->positionals, command->options};
-        for (size_t g = 0; g < 2; g++)
-            for (const ArgSpec *spec = groups[g]; spec && spec->name; spec++) {
-                if (!spec->help || !strstr(help.text, spec->name))
-                    fail_msg("%s: %s has no help", command->name, spec->name);
-                if (g == 1 && (spec->kind == ARG_FLAG) != (spec->value == NULL))
-                    fail_msg("%s: --%s has a value's name or is a flag", command->name, spec->name);
-                if (spec->kind == ARG_CHOICE) assert_non_null(spec->choices);
-            }
+        CommandWalk walk = {0};
+        Setting setting;
+        while (command_next(command, &walk, &setting)) check_row(command, walk.part, &setting, help.text);
         str_done(&help);
     }
 }
@@ -100,7 +121,7 @@ static void test_bad_arguments(void **state) {
         {"lowpass base --cutoff x --into s", "--cutoff needs a number, not 'x'"},
         {"lowpass base --cutoff nan --into s", "--cutoff needs a number"},
         {"lowpass base --cutoff -1 --into s", "--cutoff must be greater than 0"},
-        {"lowpass base --cutoff 1 --mode 3d --into s", "--mode must be one of 1d|2d|raw"},
+        {"lowpass base --cutoff 1 --mode 3d --into s", "--mode must be 1d, 2d or raw"},
         {"svscale base --factor -0.5 --into s", "--factor must be at least 0"},
         {"svscale base --factor 1 --last 1.5 --into s", "--last needs a whole number"},
         {"svscale base --factor 1 --last 0 --into s", "--last must be at least 1"},

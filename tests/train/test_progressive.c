@@ -223,7 +223,7 @@ static void killed(void **state) {
             pool_set_threads(1);
             job.train.folder = folder;
             const ProgressiveJob on = {.train = {.folder = folder}};
-            const bool begun = stored_here(folder);
+            const bool begun = record_here(folder);
             _exit(begun ? !progressive_resume(&on, &results, &err) : !progressive_run(&job, &results, &err));
         }
         usleep(30000 + (useconds_t)rng_below(&rng, 200000));

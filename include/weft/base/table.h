@@ -60,7 +60,12 @@ Table *table_where(const Table *table, const char *column, const char *text, Err
 /* True if two columns show the same numbers, absent ones included. */
 bool table_same_column(const Table *table, const char *a, const char *b);
 
-typedef enum TableFormat { TABLE_TEXT, TABLE_CSV, TABLE_TSV, TABLE_JSON, TABLE_MARKDOWN } TableFormat;
+#define TABLE_FORMATS(X) X(TEXT, "table") X(CSV, "csv") X(TSV, "tsv") X(JSON, "json") X(MARKDOWN, "md")
+typedef enum TableFormat {
+#define X(name, text) TABLE_##name,
+    TABLE_FORMATS(X)
+#undef X
+} TableFormat;
 /* TEXT has aligned columns for people: numbers right, units in the heading. Where width > 0 it takes at most `width`
  * columns of the terminal and shortens long texts with an ellipsis. CSV (RFC 4180, lines ending in \n), TSV and
  * MARKDOWN are a heading, then rows. Their numbers have all digits (%.9g, or more where that does not read back equal).

@@ -7,6 +7,10 @@
 #include "weft/base/text.h"
 #include "weft/tui.h"
 
+typedef struct Attach {
+    const char *job;
+} Attach;
+
 enum { WAIT = 1000 /* ms */ };
 
 static void status_text(const Job *job, bool stopping, Str *out) {
@@ -40,12 +44,13 @@ static bool watch(const Job *first, Job *now, Error *err) {
     return done;
 }
 
-static bool run(Session *session, const Args *args, Result *result, Error *err) {
+static bool attach_command(Session *session, const Args *args, Result *result, Error *err) {
     (void)session;
     Str folder = {0};
     Job first = {0}, now = {0};
     Error problem;
-    bool done = job_find(args_text(args, "JOB"), &folder, err) && job_read(str_text(&folder), &first, err);
+    bool done =
+        job_find(((const Attach *)args->options)->job, &folder, err) && job_read(str_text(&folder), &first, err);
     if (done && !first.survey && !watch(&first, &now, &problem) &&
         problem.status != STATUS_FAILED) { /* else there is no terminal */
         *err = problem;
@@ -62,8 +67,8 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     return done;
 }
 
-static const ArgSpec positionals[] = {
-    {.name = "JOB", .kind = ARG_RUN, .help = "the number or the name that jobs shows, or the folder of a run"}, {0}};
+static const Setting positionals[] = {
+    WORD(Attach, job, RUN, "JOB", NULL, .help = "number or name that jobs shows, or the folder of a run"), {0}};
 static const char *const examples[] = {"attach 1", "attach runs/a", NULL};
 
 const Command command_attach = {
@@ -76,8 +81,9 @@ const Command command_attach = {
         "logarithmic and linear axes. A finished run is shown in its final state.\n\n"
         "Without a terminal, and for sweeps, interpolations and landscapes, one line about the run is printed "
         "instead.",
+    .size = sizeof(Attach),
     .positionals = positionals,
     .examples = examples,
     .examples_need_job = true,
-    .run = run,
+    .run = attach_command,
 };

@@ -4,23 +4,30 @@
 #include "weft/base/memory.h"
 #include "weft/spectral.h"
 
-static bool run(Session *session, const Args *args, Result *result, Error *err) {
+typedef struct Distance {
+    const Object *a, *b;
+    const char *layers;
+} Distance;
+
+static bool distance_command(Session *session, const Args *args, Result *result, Error *err) {
     (void)session;
-    const Network *network = args_network(args, "NET");
-    bool *chosen = args_layers(args, network, false, err);
+    const Distance *o = args->options;
+    const Network *network = o->a->network;
+    bool *chosen = choose_layers(network, o->layers, CHOOSE_LAYERS, err);
     if (!chosen) return false;
-    result->table = distance_table(network, args_network(args, "NET2"), chosen, err);
+    result->table = distance_table(network, o->b->network, chosen, err);
     mem_free(chosen);
-    result_chart(result, CHART_BARS, "layer", "mean_abs", "Mean |weight difference|, %s and %s", args_text(args, "NET"),
-                 args_text(args, "NET2"));
+    result_chart(result, CHART_BARS, "layer", "mean_abs", "Mean |weight difference|, %s and %s", o->a->name,
+                 o->b->name);
     return result->table != NULL;
 }
 
-static const ArgSpec positionals[] = {{.name = "NET", .kind = ARG_NETWORK, .help = "the network"},
-                                      {.name = "NET2", .kind = ARG_NETWORK, .help = "the other, matched by layer name"},
-                                      {0}};
-static const ArgSpec options[] = {
-    {.name = "layers", .kind = ARG_LAYERS, .value = "SEL", .help = "only these layers (help selectors)"}, {0}};
+static const Setting positionals[] = {
+    OBJECT(Distance, a, NETWORK, "NET", NULL, .help = "the network"),
+    OBJECT(Distance, b, NETWORK, "NET2", NULL, .help = "the other network, matched by layer name"),
+    {0}};
+static const Setting options[] = {
+    WORD(Distance, layers, LAYERS, "layers", "SEL", .help = "only these layers (help selectors)"), {0}};
 static const char *const examples[] = {"distance base smooth", NULL};
 
 const Command command_distance = {
@@ -30,9 +37,10 @@ const Command command_distance = {
     .description =
         "Reports the mean absolute difference, the root mean square difference, the relative Frobenius norm (of "
         "the difference, relative to NET) and the cosine similarity, for every layer and overall.",
+    .size = sizeof(Distance),
     .positionals = positionals,
-    .options = options,
+    .options = ONE_GROUP(options),
     .examples = examples,
-    .run = run,
+    .run = distance_command,
     .table = true,
 };

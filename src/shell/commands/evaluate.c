@@ -10,43 +10,50 @@
 #include "weft/base/text.h"
 #include "weft/probe.h"
 
+typedef struct Evaluate {
+    const Object *object, *data;
+    bool per_class;
+    AttackOptions attack;
+    ReportKind report;
+    const char *corrupt;
+} Evaluate;
+
 /* ---- running ----------------------------------------------------------------------------------------------------- */
 
 /* `attack`: NULL where there was none. */
-static void give_classes(const Args *args, const Evaluation *evaluation, const Attack *attack, Result *result,
+static void give_classes(const Evaluate *o, const Evaluation *evaluation, const Attack *attack, Result *result,
                          Error *err) {
-    const Dataset *data = args_dataset(args, "DATA");
+    const Dataset *data = o->data->dataset;
     result->table = evaluate_class_table(evaluation, data, err);
     result_chart(result, CHART_BARS, data->class_names ? "name" : "class", "accuracy", "Accuracy of %s per class%s%s",
-                 args_text(args, "NET"), attack ? ", " : "", attack ? attack_name(attack->kind) : "");
+                 o->object->name, attack ? ", " : "", attack ? attack_name(attack->kind) : "");
     if (!attack || !result->table) return;
     attack_notes(result->table, attack);
     table_note(result->table, "eps", "%.9g", attack->epsilon);
 }
 
 /* --corrupt without --per-class: a row for each kind and severity. */
-static bool run_corruptions(Session *session, const Args *args, const CorruptionChoice *choice, Result *result,
+static bool run_corruptions(Session *session, const Evaluate *o, const CorruptionChoice *choice, Result *result,
                             Error *err) {
-    result->table = corruption_table(args_network(args, "NET"), args_dataset(args, "DATA"), choice, session->seed,
-                                     &session->task, err);
+    result->table = corruption_table(o->object->network, o->data->dataset, choice, session->seed, &session->task, err);
     if (corruption_single(choice)) return result->table != NULL; /* a row is no chart */
     const bool one_kind = choice->end - choice->first == 1;
     if (one_kind) {
-        result_chart(result, CHART_LINES, "severity", "accuracy", "Accuracy of %s under %s", args_text(args, "NET"),
+        result_chart(result, CHART_LINES, "severity", "accuracy", "Accuracy of %s under %s", o->object->name,
                      corruption_name(choice->first));
         return result->table != NULL;
     }
     result_chart(result, CHART_HEATMAP, "severity", "corruption", "Accuracy of %s on corrupted images",
-                 args_text(args, "NET"));
+                 o->object->name);
     strcpy(result->encoding.value, "accuracy");
     return result->table != NULL;
 }
 
-static bool run_plain(Session *session, const Args *args, const Dataset *data, Result *result, Error *err) {
+static bool run_plain(Session *session, const Evaluate *o, const Dataset *data, Result *result, Error *err) {
     Evaluation evaluation;
-    if (!evaluate_run(args_network(args, "NET"), data, NULL, &evaluation, &session->task, err)) return false;
-    if (args_flag(args, "per-class"))
-        give_classes(args, &evaluation, NULL, result, err);
+    if (!evaluate_run(o->object->network, data, NULL, &evaluation, &session->task, err)) return false;
+    if (o->per_class)
+        give_classes(o, &evaluation, NULL, result, err);
     else
         result->table = evaluate_table(&evaluation, err);
     evaluation_done(&evaluation);
@@ -54,12 +61,12 @@ static bool run_plain(Session *session, const Args *args, const Dataset *data, R
 }
 
 /* --report full: the row that the paper's tables have. */
-static bool run_full(Session *session, const Args *args, Result *result, Error *err) {
-    const Network *network = args_network(args, "NET");
-    const Dataset *data = args_dataset(args, "DATA");
+static bool run_full(Session *session, const Args *args, const Evaluate *o, Result *result, Error *err) {
+    const Network *network = o->object->network;
+    const Dataset *data = o->data->dataset;
     double full[REPORT_VALUES];
     Evaluation evaluation;
-    if (args_flag(args, "per-class") || args_text(args, "attack") || args_text(args, "corrupt"))
+    if (o->per_class || args_given(args, "attack") || o->corrupt)
         return error_set(err, STATUS_USAGE, "--report full stands alone: it attacks and corrupts by itself");
     if (!evaluate_run(network, data, NULL, &evaluation, &session->task, err)) return false;
     const int64_t images = (int64_t)evaluation.images;
@@ -80,59 +87,59 @@ static bool run_full(Session *session, const Args *args, Result *result, Error *
     return result->table != NULL;
 }
 
-static bool run_attacks(Session *session, const Args *args, const Attack *attacks, size_t count, Result *result,
+static bool run_attacks(Session *session, const Evaluate *o, const Attack *attacks, size_t count, Result *result,
                         Error *err) {
-    const Dataset *data = args_dataset(args, "DATA");
-    if (args_flag(args, "per-class") && count > 1)
+    const Dataset *data = o->data->dataset;
+    if (o->per_class && count > 1)
         return error_set(err, STATUS_USAGE, "--per-class shows one attack: give --eps one number, not %zu", count);
     Evaluation *evaluations = mem_alloc(count, sizeof *evaluations, err);
-    bool ok =
-        evaluations && attack_run(args_network(args, "NET"), data, attacks, count, evaluations, &session->task, err);
-    if (ok && args_flag(args, "per-class")) {
-        give_classes(args, &evaluations[0], attacks, result, err);
+    bool ok = evaluations && attack_run(o->object->network, data, attacks, count, evaluations, &session->task, err);
+    if (ok && o->per_class) {
+        give_classes(o, &evaluations[0], attacks, result, err);
     } else if (ok) {
         result->table = attack_table(attacks, evaluations, count, err);
         if (count > 1)
-            result_chart(result, CHART_LINES, "eps_255", "accuracy", "Accuracy of %s under %s", args_text(args, "NET"),
-                         args_text(args, "attack"));
+            result_chart(result, CHART_LINES, "eps_255", "accuracy", "Accuracy of %s under %s", o->object->name,
+                         attack_name(o->attack.kind));
     }
     for (size_t i = 0; ok && i < count; i++) evaluation_done(&evaluations[i]);
     mem_free(evaluations);
     return result->table != NULL;
 }
 
-static bool attacked_run(Session *session, const Args *args, Result *result, Error *err) {
+static bool attacked_run(Session *session, const Args *args, const Evaluate *o, Result *result, Error *err) {
     Attack *attacks;
     size_t count;
-    if (!attacks_read(args, &attacks, &count, err)) return false;
-    const bool ok = count == 0 ? run_plain(session, args, args_dataset(args, "DATA"), result, err)
-                               : run_attacks(session, args, attacks, count, result, err);
+    if (!attacks_read(args, &o->attack, &attacks, &count, err)) return false;
+    const bool ok = count == 0 ? run_plain(session, o, o->data->dataset, result, err)
+                               : run_attacks(session, o, attacks, count, result, err);
     mem_free(attacks);
     return ok;
 }
 
 static bool measure(Session *session, const Args *args, Result *result, Error *err) {
-    const Dataset *data = args_dataset(args, "DATA");
-    const char *wish = args_text(args, "corrupt");
+    const Evaluate *o = args->options;
+    const Dataset *data = o->data->dataset;
+    const char *wish = o->corrupt;
     CorruptionChoice choice;
-    if (args_choice(args, "report") == 1) return run_full(session, args, result, err);
-    if (!wish) return attacked_run(session, args, result, err);
-    if (args_text(args, "attack"))
+    if (o->report == REPORT_FULL) return run_full(session, args, o, result, err);
+    if (!wish) return attacked_run(session, args, o, result, err);
+    if (args_given(args, "attack"))
         return error_set(err, STATUS_USAGE, "--attack and --corrupt are measured one at a time");
     if (!corruption_choose(wish, &choice, err)) return false;
-    if (!args_flag(args, "per-class")) return run_corruptions(session, args, &choice, result, err);
+    if (!o->per_class) return run_corruptions(session, o, &choice, result, err);
     if (!corruption_single(&choice))
         return error_set(err, STATUS_USAGE, "--per-class is for one corruption: --corrupt KIND:SEVERITY");
-    if (!evaluate_check(args_network(args, "NET"), data, err)) return false;
+    if (!evaluate_check(o->object->network, data, err)) return false;
     Dataset *dirty = dataset_corrupt(data, choice.first, choice.low, session->seed, &session->task, err);
-    bool ok = dirty && run_plain(session, args, dirty, result, err);
+    bool ok = dirty && run_plain(session, o, dirty, result, err);
     dataset_free(dirty);
     return ok;
 }
 
-static bool run(Session *session, const Args *args, Result *result, Error *err) {
+static bool evaluate_command(Session *session, const Args *args, Result *result, Error *err) {
     if (!measure(session, args, result, err)) return false;
-    const Network *network = args_network(args, "NET");
+    const Network *network = ((const Evaluate *)args->options)->object->network;
     if (!network->normalise_why) return true;
     Str text = {0};
     network_normalisation(network, &text);
@@ -142,22 +149,21 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     return ok;
 }
 
-#define X(name, help) "|" #name
-static const ArgSpec positionals[] = {{.name = "NET", .kind = ARG_NETWORK, .help = "the network"},
-                                      {.name = "DATA", .kind = ARG_DATASET, .help = "the images"},
+#define X(name, help) #name,
+static const Setting positionals[] = {OBJECT(Evaluate, object, NETWORK, "NET", NULL, .help = "the network"),
+                                      OBJECT(Evaluate, data, DATASET, "DATA", NULL, .help = "the images"),
                                       {0}};
-static const ArgSpec options[] = {
-    {.name = "per-class", .kind = ARG_FLAG, .help = "a row for every class"},
-    OPTIONS_ATTACK("; a list gives a row each"),
-    OPTION_REPORT,
-    {.name = "corrupt",
-     .kind = ARG_TEXT,
-     .value = "KIND[:SEVERITY]",
-     .choices = "all" CORRUPTIONS(X),
-     .help = "corrupt the images first: one kind at a severity (1 to 5) or at all five, or all "
-             "kinds (help corruptions)"},
+static const Setting classes[] = {FLAG(Evaluate, per_class, "per-class", .help = "give a row for every class"), {0}};
+static const Setting others[] = {
+    REPORT_ROW(Evaluate, report),
+    WORD(Evaluate, corrupt, TEXT, "corrupt", "KIND[:SEVERITY]",
+         .choices = (const char *const[]){"all", CORRUPTIONS(X) NULL},
+         .help = "corrupt the images first: one kind at a severity (1 to 5) or at all five, or all kinds (help "
+                 "corruptions)"),
     {0}};
 #undef X
+static const SettingGroup options[] = {
+    {classes, 0}, {attack_settings, offsetof(Evaluate, attack)}, {others, 0}, {NULL, 0}};
 static const char *const examples[] = {"evaluate base test",
                                        "evaluate smooth test --per-class",
                                        "evaluate base test --attack fgsm --eps 0,1/255,2/255,4/255",
@@ -185,9 +191,10 @@ const Command command_evaluate = {
         "accuracy), follows the table.\n\n"
         "If the logits of an image are NaN or infinite, no accuracy is reported. A note counts such images and "
         "names the first layer with such values.",
+    .size = sizeof(Evaluate),
     .positionals = positionals,
     .options = options,
     .examples = examples,
-    .run = run,
+    .run = evaluate_command,
     .table = true,
 };

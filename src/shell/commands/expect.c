@@ -3,9 +3,13 @@
 #include "weft/base/error.h"
 #include "weft/base/text.h"
 
-static bool run(Session *session, const Args *args, Result *result, Error *err) {
+typedef struct Expect {
+    const char *expression;
+} Expect;
+
+static bool expect_command(Session *session, const Args *args, Result *result, Error *err) {
     (void)result;
-    const char *expression = args_text(args, "EXPR");
+    const char *expression = ((const Expect *)args->options)->expression;
     bool truth = false;
     Str detail = {0};
     bool ok = lua_truth(session, expression, &truth, &detail, err);
@@ -17,8 +21,8 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     return ok;
 }
 
-static const ArgSpec positionals[] = {
-    {.name = "EXPR", .kind = ARG_REST, .help = "a Lua expression, to the end of the line"}, {0}};
+static const Setting positionals[] = {
+    WORD(Expect, expression, REST, "EXPR", NULL, .help = "a Lua expression, to the end of the line"), {0}};
 static const char *const examples[] = {"expect 1 + 1 == 2", "expect evaluate{\"base\", \"test\"}.accuracy > 85",
                                        "expect near(sratio{\"base\"}.notes.mean, 0.85, 0.1)", NULL};
 
@@ -27,7 +31,8 @@ const Command command_expect = {
     .group = "Scripts and help",
     .summary = "Stop a script if an expression is not true",
     .description = "When a comparison fails, both sides are printed.",
+    .size = sizeof(Expect),
     .positionals = positionals,
     .examples = examples,
-    .run = run,
+    .run = expect_command,
 };

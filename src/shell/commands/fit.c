@@ -6,6 +6,15 @@
 #include "weft/base/error.h"
 #include "weft/base/text.h"
 
+#define SHORTCUTS(X) X(A, "A") X(B, "B")
+typedef enum Shortcut { SHORTCUT_A, SHORTCUT_B } Shortcut;
+
+typedef struct Fit {
+    TrainOptions train;
+    const char *architecture, *widths, *normalise;
+    Shortcut shortcut;
+} Fit;
+
 /* Channels of the stages: W,W,..., or W for W, 2W, 4W, ..., of which a family takes as many as it has stages. */
 static bool parse_widths(const char *text, ArchitectureRequest *request, Error *err) {
     enum { MOST = 65536 };
@@ -35,107 +44,99 @@ static Normalisation own_normalisation(const Dataset *data) {
 }
 
 static Network *make_network(Session *session, const Args *args, const Dataset *data, Error *err) {
-    ArchitectureRequest request = {.architecture = args_text(args, "arch"),
+    const Fit *fit = args->options;
+    ArchitectureRequest request = {.architecture = fit->architecture,
                                    .in_channels = data->channels,
                                    .classes = data->classes,
-                                   .variants = args_choice(args, "shortcut") == 1 ? "B" : NULL};
-    const char *normalise = args_text(args, "normalise"), *widths = args_text(args, "widths");
+                                   .variants = fit->shortcut == SHORTCUT_B ? "B" : NULL};
     if (!data->labels) {
         error_set(err, STATUS_USAGE, "%s has no labels to train on", data->spec);
         return NULL;
     }
-    const bool own = normalise && strcmp(normalise, "data") == 0;
-    if (own || !normalise) request.otherwise = own_normalisation(data);
+    const bool own = fit->normalise && strcmp(fit->normalise, "data") == 0;
+    if (own || !fit->normalise) request.otherwise = own_normalisation(data);
     if (own) request.normalisation = request.otherwise;
-    if ((widths && !parse_widths(widths, &request, err)) ||
-        (normalise && !own && !normalisation_parse(normalise, data->channels, &request.normalisation, err)))
+    if ((fit->widths && !parse_widths(fit->widths, &request, err)) ||
+        (fit->normalise && !own && !normalisation_parse(fit->normalise, data->channels, &request.normalisation, err)))
         return NULL;
-    return network_create(&request, session->seed, args->line, err);
+    return network_create(&request, args_seed(session, args), args->line, err);
 }
 
-static bool set_config(Session *session, const Args *args, const Dataset *data, TrainConfig *config, Error *err) {
-    *config = train_config();
+static bool fit_settle(Session *session, Args *args, Error *err) {
+    Fit *fit = args->options;
+    TrainConfig *config = &fit->train.config;
+    const Dataset *data = fit->train.data->dataset;
+    options_begin(session, args, &fit->train);
     config->scheme = SCHEME_FIT;
-    config->seed = session->seed;
     train_defaults(config, data, 0);
-    config->optimiser.kind = OPTIMISER_SGD;
-    options_optimiser(args, config);
+    config->optimiser = optimiser_config(config->optimiser.kind);
     if (config->optimiser.kind == OPTIMISER_SGD) config->optimiser.weight_decay = 5e-4;
-    options_real(args, "weight-decay", &config->optimiser.weight_decay);
-    options_images(args, config);
-    config->images.label_smoothing = args_real(args, "label-smoothing");
-    if (args_text(args, "teacher") && !args_text(args, "alpha")) config->images.kd = 1;
+    if (fit->train.teacher) config->images.kd = 1;
+    args_write_given(args);
     config->epoch_steps = (data->count + config->image_batch - 1) / config->image_batch;
-    config->steps = train_steps(config, data);
-    const bool distils = config->images.kd > 0;
-    const OptionRule rules[] = {
-        {"alpha", "--teacher NET", args_text(args, "teacher") != NULL},
-        {"kd", "--teacher NET and an --alpha above 0", distils},
-        {"temperature", "--teacher NET and an --alpha above 0", distils},
-    };
-    return options_length(args, config, err) && options_check(args, rules, sizeof rules / sizeof *rules, err) &&
-           options_check_optimiser(args, config, err);
+    return options_length(args, &fit->train, train_steps(config, data), err);
 }
 
-static bool run(Session *session, const Args *args, Result *result, Error *err) {
-    const Dataset *data = args_dataset(args, "data"), *on = args_dataset(args, "on");
-    TrainJob job = {.name = args_text(args, "NET"),
+static bool fit_command(Session *session, const Args *args, Result *result, Error *err) {
+    const Fit *fit = args->options;
+    const Dataset *data = fit->train.data->dataset;
+    TrainJob job = {.config = fit->train.config,
+                    .name = fit->train.name,
                     .command = args->line,
                     .images = data,
-                    .data = on ? on : data,
-                    .teacher = args_network(args, "teacher"),
+                    .data = fit->train.on ? fit->train.on->dataset : data,
+                    .teacher = object_network(fit->train.teacher),
                     .task = &session->task};
-    Network *network = NULL;
-    bool done = workspace_accepts(session, job.name, OBJECT_NETWORK, err) &&
-                (network = make_network(session, args, data, err)) && set_config(session, args, data, &job.config, err);
+    if (!workspace_accepts(session, job.name, OBJECT_NETWORK, err)) return false;
+    Network *network = make_network(session, args, data, err);
     job.source = network;
-    done = done && training_run(session, args, &job, result, err);
+    const bool done = network && training_run(session, &fit->train, &job, result, err);
     network_free(network);
     return done;
 }
 
-#define ALPHA_HELP "weight of L_KD beside the cross-entropy (1 where there is a teacher)"
-
-static const ArgSpec positionals[] = {{.name = "NET", .kind = ARG_NEW, .help = "what to call the network"}, {0}};
-#define X(name, channels, means, stds) "|" name
-static const ArgSpec options[] = {
-    {.name = "arch",
-     .kind = ARG_PRESET,
-     .value = "ARCH",
-     .required = true,
-     .help = "the network to make, such as resnet20 (help architectures), or FILE.lua, a definition of your own"},
-    {.name = "data", .kind = ARG_DATASET, .value = "DATA", .required = true, .help = "labelled images to learn"},
-    {.name = "on", .kind = ARG_DATASET, .value = "DATA", .help = "measure accuracy on these images, not on --data"},
-    {.name = "widths",
-     .kind = ARG_TEXT,
-     .value = "W[,W,W]",
-     .help = "channels of the stages, or of the first, which the next double; for families that take them "
-             "(CIFAR ResNets: 16,32,64)"},
-    {.name = "shortcut",
-     .kind = ARG_CHOICE,
-     .value = "A|B",
-     .choices = "A|B",
-     .standard = "A",
-     .help = "CIFAR ResNets, where a stage begins: zero channels, or a 1x1 convolution"},
-    {.name = "normalise",
-     .kind = ARG_TEXT,
-     .value = "MEAN/STD",
-     .choices = "data" NORMALISATIONS(X),
-     .help = "input normalisation (by channels and classes; for others that of the images, as data takes it)"},
-    OPTIONS_LENGTH("30 epochs"),
-    OPTIONS_WATCH,
-    OPTIONS_BACKGROUND("NET"),
-    {.name = "label-smoothing",
-     .kind = ARG_REAL,
-     .value = "S",
-     .max = 0.999,
-     .standard = "0",
-     .help = "of the cross-entropy's targets"},
-    OPTIONS_IMAGES,
-    OPTIONS_OPTIMISER("sgd", "0.2", "1e-5", "one-cycle", "learning rate"),
-    OPTIONS_EVERY,
+#define X(name, channels, means, stds) name,
+static const Setting positionals[] = {WORD(TrainOptions, name, NEW, "NET", NULL, .help = "name of the new network"),
+                                      {0}};
+static const Setting own[] = {
+    WORD(Fit, architecture, PRESET, "arch", "ARCH", .required = true,
+         .help = "network to make, such as resnet20 (help architectures), or FILE.lua, a definition of your own"),
+    OBJECT(TrainOptions, data, DATASET, "data", "DATA", .required = true, .help = "labelled images to learn"),
+    OBJECT(TrainOptions, on, DATASET, "on", "DATA", .usual = "--data", .help = "measure accuracy on these images"),
+    WORD(Fit, widths, TEXT, "widths", "W[,W,W]",
+         .help = "channels of the stages, or of the first, which each next stage doubles; for families that take them "
+                 "(CIFAR ResNets: 16,32,64)"),
+    CHOICE(Fit, shortcut, "shortcut", "A|B", SHORTCUTS, .standard = "A",
+           .help = "start of a stage in CIFAR ResNets: zero channels (A) or a 1x1 convolution (B)"),
+    WORD(Fit, normalise, TEXT, "normalise", "MEAN/STD",
+         .choices = (const char *const[]){"data", NORMALISATIONS(X) NULL},
+         .usual = "by channels and classes, else the images' own, as `data` takes it", .help = "input normalisation"),
     {0}};
 #undef X
+static const SettingGroup options[] = {{own, 0},
+                                       {train_length_settings, 0},
+                                       {epochs_settings, 0},
+                                       {watch_settings, 0},
+                                       {background_settings, 0},
+                                       {train_label_settings, 0},
+                                       {teacher_settings, 0},
+                                       {train_image_settings, 0},
+                                       STEP_GROUPS,
+                                       {NULL, 0}};
+static const SettingChange changes[] = {
+    {.name = "steps", .usual = "30 epochs"},
+    {.name = "teacher",
+     .usual = "none",
+     .help = "network whose logits are learnt, too, by an L_KD beside the cross-entropy"},
+    {.name = "alpha", .usual = "1 with --teacher", .needs = "teacher"},
+    {.name = "kd", .standard = "plain"},
+    {.name = "image-batch", .standard = "256", .usual = "256"},
+    {.name = "optimiser", .standard = "sgd"},
+    {.name = "lr", .standard = "0.2"},
+    {.name = "lr-last", .standard = "1e-5"},
+    {.name = "schedule", .standard = "one-cycle"},
+    {.name = "weight-decay", .usual = "sgd 0.0005, ranger 0.001, adamw 0.01, adam 0"},
+    {.name = NULL}};
 static const char *const examples[] = {
     "fit small --arch resnet8 --widths 8 --data test --epochs 1",
     "fit pupil --arch resnet8 --widths 8 --data test --epochs 1 --teacher base --alpha 2 --temperature 4", NULL};
@@ -154,9 +155,12 @@ const Command command_fit = {
         "--run FOLDER keeps the run. `resume FOLDER` continues it after any interruption with bit-identical "
         "results, and `attach` shows it. Accuracy is measured on --on; use other images there than those of "
         "--data.",
+    .size = sizeof(Fit),
     .positionals = positionals,
     .options = options,
+    .changes = changes,
     .examples = examples,
-    .run = run,
+    .settle = fit_settle,
+    .run = fit_command,
     .table = true,
 };

@@ -9,6 +9,13 @@
 #include "weft/base/text.h"
 #include "weft/probe.h"
 
+typedef struct Image {
+    const Object *data, *network;
+    uint64_t index;
+    const char *corrupt;
+    AttackOptions attack;
+} Image;
+
 /* The image as a network sees it, and as bytes. */
 typedef struct Shown {
     float *values;
@@ -35,10 +42,10 @@ static bool take_image(const Dataset *data, uint64_t index, Shown *out, Error *e
     return true;
 }
 
-static bool corrupt(const Session *session, const Args *args, const Dataset *data, uint64_t index, Shown *shown,
+static bool corrupt(const Session *session, const Image *o, const Dataset *data, uint64_t index, Shown *shown,
                     Error *err) {
     CorruptionChoice choice;
-    if (!corruption_choose(args_text(args, "corrupt"), &choice, err)) return false;
+    if (!corruption_choose(o->corrupt, &choice, err)) return false;
     if (!corruption_single(&choice))
         return error_set(err, STATUS_USAGE, "an image shows one corruption: --corrupt KIND:SEVERITY");
     if (!dataset_corrupt_image(data, index, choice.first, choice.low, session->seed, shown->bytes, err)) return false;
@@ -47,19 +54,19 @@ static bool corrupt(const Session *session, const Args *args, const Dataset *dat
 }
 
 /* The pixels that an attack on --net makes of it. */
-static bool attack(const Args *args, const Dataset *data, uint64_t index, Shown *shown, Error *err) {
+static bool attack(const Args *args, const Image *o, const Dataset *data, uint64_t index, Shown *shown, Error *err) {
     Attack *attacks;
     size_t count;
-    if (!attacks_read(args, &attacks, &count, err)) return false;
+    if (!attacks_read(args, &o->attack, &attacks, &count, err)) return false;
     bool ok = true;
-    if (count > 0 && !args_network(args, "net"))
+    if (count > 0 && !o->network)
         ok = error_set(err, STATUS_USAGE, "--attack is against a network: --net NET");
-    else if (count > 0 && args_text(args, "corrupt"))
+    else if (count > 0 && o->corrupt)
         ok = error_set(err, STATUS_USAGE, "--attack and --corrupt are shown one at a time");
     else if (count > 1)
         ok = error_set(err, STATUS_USAGE, "an image shows one attack: give --eps one number, not %zu", count);
     else if (count == 1)
-        ok = attack_image(args_network(args, "net"), data, index, attacks, shown->values, err);
+        ok = attack_image(o->network->network, data, index, attacks, shown->values, err);
     for (size_t i = 0; ok && count == 1 && i < shown->size; i++)
         shown->bytes[i] = (uint8_t)lroundf(shown->values[i] * 255);
     mem_free(attacks);
@@ -72,21 +79,22 @@ static void add_class(const Dataset *data, const char *what, unsigned label, Str
     str_addf(out, "%s %u%s%s", what, label, *name ? " " : "", name);
 }
 
-static bool add_title(const Args *args, const Dataset *data, uint64_t index, const Shown *shown, Str *out, Error *err) {
-    const Network *network = args_network(args, "net");
-    str_addf(out, "%s, image %llu", args_text(args, "DATA"), (unsigned long long)index);
-    if (args_text(args, "corrupt")) str_addf(out, ", %s", args_text(args, "corrupt"));
-    if (args_text(args, "attack")) str_addf(out, ", %s eps %s", args_text(args, "attack"), args_text(args, "eps"));
+static bool add_title(const Args *args, const Image *o, const Dataset *data, uint64_t index, const Shown *shown,
+                      Str *out, Error *err) {
+    const Network *network = object_network(o->network);
+    str_addf(out, "%s, image %llu", o->data->name, (unsigned long long)index);
+    if (o->corrupt) str_addf(out, ", %s", o->corrupt);
+    if (args_given(args, "attack")) str_addf(out, ", %s eps %s", attack_name(o->attack.kind), o->attack.eps);
     if (data->labels) add_class(data, ": label", data->labels[index], out);
     if (!network) return true;
     unsigned predicted;
     double probability;
     if (!predict_image(network, data, shown->values, &predicted, &probability, err)) return false;
     if (isnan(probability)) {
-        str_addf(out, "; %s has no logits for it (NaN or infinite)", args_text(args, "net"));
+        str_addf(out, "; %s has no logits for it (NaN or infinite)", o->network->name);
         return true;
     }
-    str_addf(out, "; %s says", args_text(args, "net"));
+    str_addf(out, "; %s says", o->network->name);
     add_class(data, "", predicted, out);
     str_addf(out, " (%.1f %%)", 100 * probability);
     return true;
@@ -106,17 +114,17 @@ static bool draw(const Session *session, const Dataset *data, const Shown *shown
     return true;
 }
 
-static bool run(Session *session, const Args *args, Result *result, Error *err) {
-    const Dataset *data = args_dataset(args, "DATA");
-    const uint64_t index = args_integer(args, "N");
+static bool image_command(Session *session, const Args *args, Result *result, Error *err) {
+    const Image *o = args->options;
+    const Dataset *data = o->data->dataset;
+    const uint64_t index = o->index;
     if (index >= data->count)
-        return error_set(err, STATUS_USAGE, "'%s' has no image %llu: its %llu are counted from 0",
-                         args_text(args, "DATA"), (unsigned long long)index, (unsigned long long)data->count);
+        return error_set(err, STATUS_USAGE, "'%s' has no image %llu: its %llu are counted from 0", o->data->name,
+                         (unsigned long long)index, (unsigned long long)data->count);
     Shown shown = {0};
     Str title = {0};
-    bool ok = take_image(data, index, &shown, err) &&
-              (!args_text(args, "corrupt") || corrupt(session, args, data, index, &shown, err)) &&
-              attack(args, data, index, &shown, err) && add_title(args, data, index, &shown, &title, err) &&
+    bool ok = take_image(data, index, &shown, err) && (!o->corrupt || corrupt(session, o, data, index, &shown, err)) &&
+              attack(args, o, data, index, &shown, err) && add_title(args, o, data, index, &shown, &title, err) &&
               str_ok(&title, err) && draw(session, data, &shown, str_text(&title), &result->text, err) &&
               (result->table = pixels_table(shown.bytes, data->channels, data->height, data->width, err));
     if (ok) {
@@ -132,23 +140,21 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     return ok;
 }
 
-static const ArgSpec positionals[] = {
-    {.name = "DATA", .kind = ARG_DATASET, .help = "the images"},
-    {.name = "N", .kind = ARG_INTEGER, .min = 0, .max = 1e15, .help = "which one, counted from 0"},
+static const Setting positionals[] = {
+    OBJECT(Image, data, DATASET, "DATA", NULL, .help = "the images"),
+    INTEGER(Image, index, "N", NULL, .max = 1e15, .help = "number of the image, counted from 0"),
     {0}};
-#define X(name, help) "|" #name ":3"
-static const ArgSpec options[] = {{.name = "corrupt",
-                                   .kind = ARG_TEXT,
-                                   .value = "KIND:SEVERITY",
-                                   .choices = &CORRUPTIONS(X)[1],
-                                   .help = "corrupt it first (help corruptions)"},
-                                  {.name = "net",
-                                   .kind = ARG_NETWORK,
-                                   .value = "NET",
-                                   .help = "say what this network takes it for, and its probability"},
-                                  OPTIONS_ATTACK(""),
-                                  {0}};
+#define X(name, help) #name ":3",
+static const Setting own[] = {
+    WORD(Image, corrupt, TEXT, "corrupt", "KIND:SEVERITY", .choices = (const char *const[]){CORRUPTIONS(X) NULL},
+         .help = "corrupt it first (help corruptions)"),
+    OBJECT(Image, network, NETWORK, "net", "NET", .help = "report this network's class for it and the probability"),
+    {0}};
 #undef X
+static const SettingGroup options[] = {{own, 0}, {attack_settings, offsetof(Image, attack)}, {NULL, 0}};
+static const SettingChange changes[] = {
+    {.name = "eps", .help = "largest change of a pixel, on [0, 1]: a number or a fraction such as 2/255"},
+    {.name = NULL}};
 static const char *const examples[] = {"image test 3", "image test 3 --corrupt motion_blur:4 --net base",
                                        "image test 3 --attack fgsm --eps 8/255 --net base", NULL};
 
@@ -160,9 +166,11 @@ const Command command_image = {
         "Each character shows two pixels with 256 colours, or one level of a grey ramp without them. The image is "
         "reduced if it does not fit. The table holds the pixels, with values 0 to 255 (--as NAME). --format "
         "prints them, and `export` draws them in their own colours.",
+    .size = sizeof(Image),
     .positionals = positionals,
     .options = options,
+    .changes = changes,
     .examples = examples,
-    .run = run,
+    .run = image_command,
     .table = true,
 };

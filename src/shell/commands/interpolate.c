@@ -5,19 +5,30 @@
 #include "weft/base/error.h"
 #include "weft/base/text.h"
 
-static bool read_path(const Session *session, const Args *args, Path *path, Error *err) {
-    *path = (Path){.points = (size_t)args_integer(args, "points"),
-                   .from = args_real(args, "from"),
-                   .recalibrate = args_dataset(args, "recalibrate"),
+typedef struct Interpolate {
+    const Object *first;
+    SettingList others;
+    uint64_t points;
+    double from, to;
+    ExploreOptions explore;
+} Interpolate;
+
+static bool read_path(const Args *args, Path *path, Error *err) {
+    const Interpolate *o = args->options;
+    *path = (Path){.points = o->points,
+                   .count = o->others.count + 1,
+                   .from = o->from,
+                   .recalibrate = object_dataset(o->explore.recalibrate),
                    .command = args->line};
-    path->name[0] = args_text(args, "A");
-    if (args->rest_count >= PATH_NETWORKS_MOST)
+    if (path->count > PATH_NETWORKS_MOST)
         return error_set(err, STATUS_USAGE, "a path of more than %d networks", PATH_NETWORKS_MOST);
-    for (size_t i = 0; i < args->rest_count; i++) path->name[i + 1] = args->rest[i];
-    path->count = args->rest_count + 1;
-    if (!args_value(args, "points")->given) path->points = 10 * (path->count - 1) + 1; /* each network is one of them */
-    for (size_t i = 0; i < path->count; i++) path->network[i] = workspace_find(session, path->name[i])->network;
-    path->to = args_value(args, "to")->given ? args_real(args, "to") : (double)(path->count - 1);
+    for (size_t i = 0; i < path->count; i++) {
+        const Object *object = i == 0 ? o->first : o->others.item[i - 1];
+        path->name[i] = object->name;
+        path->network[i] = object->network;
+    }
+    if (path->points == 0) path->points = 10 * (path->count - 1) + 1; /* each network is one of them */
+    path->to = args_given(args, "to") ? o->to : (double)(path->count - 1);
     if (path->points > 1 && path->to == path->from)
         return error_set(err, STATUS_USAGE, "--from and --to are both %g: there is no way between them (--points 1)",
                          path->from);
@@ -50,8 +61,9 @@ static void draw(const Path *path, const Survey *survey, const Findings *finding
 static bool survey_path(Session *session, const Args *args, Path *path, Result *result, Error *err) {
     Survey survey;
     Findings findings;
-    if (!path_survey(path, args_dataset(args, "on"), &survey, err) ||
-        !explore_run(session, args, &survey, &findings, result, err))
+    const ExploreOptions *explore = &((const Interpolate *)args->options)->explore;
+    if (!path_survey(path, object_dataset(explore->on), &survey, err) ||
+        !explore_run(session, args, explore, &survey, &findings, result, err))
         return false;
     if (!findings.results) return true; /* in the background */
     result->table = path_table(path, &findings, &survey, err);
@@ -60,30 +72,28 @@ static bool survey_path(Session *session, const Args *args, Path *path, Result *
     return result->table != NULL;
 }
 
-static bool run(Session *session, const Args *args, Result *result, Error *err) {
+static bool interpolate_command(Session *session, const Args *args, Result *result, Error *err) {
     Path path;
-    const bool done = read_path(session, args, &path, err) && survey_path(session, args, &path, result, err);
+    const bool done = read_path(args, &path, err) && survey_path(session, args, &path, result, err);
     path_done(&path);
     return done;
 }
 
-static const ArgSpec positionals[] = {
-    {.name = "A", .kind = ARG_NETWORK, .help = "the network at alpha 0"},
-    {.name = "B", .kind = ARG_NETWORK, .repeated = true, .help = "the network at alpha 1, and those at 2, 3, ..."},
+static const Setting positionals[] = {
+    OBJECT(Interpolate, first, NETWORK, "A", NULL, .help = "the network at alpha 0"),
+    LIST(Interpolate, others, NETWORK, "B", .help = "the network at alpha 1, and those at 2, 3, ..."),
     {0}};
-static const ArgSpec options[] = {
-    {.name = "points",
-     .kind = ARG_INTEGER,
-     .value = "N",
-     .min = 1,
-     .max = 100000,
-     .standard = "11",
-     .help = "how many (10 more for each further network)"},
-    {.name = "from", .kind = ARG_REAL, .value = "X", .standard = "0", .help = "alpha of the first point; also below 0"},
-    {.name = "to", .kind = ARG_REAL, .value = "X", .help = "alpha of the last point; also beyond the last network (1)"},
-    OPTIONS_EXPLORE,
-    OPTION_RECALIBRATE,
+static const Setting own[] = {
+    INTEGER(Interpolate, points, "points", "N", .min = 1, .max = 100000, .usual = "11, and 10 more a further network",
+            .help = "number of points"),
+    REAL(Interpolate, from, "from", "X", .standard = "0", .help = "alpha of the first point; also below 0"),
+    REAL(Interpolate, to, "to", "X", .usual = "that of the last network",
+         .help = "alpha of the last point; also beyond the last network"),
     {0}};
+static const SettingGroup options[] = {{own, 0},
+                                       {explore_settings, offsetof(Interpolate, explore)},
+                                       {recalibrate_settings, offsetof(Interpolate, explore)},
+                                       {NULL, 0}};
 static const char *const examples[] = {"interpolate base smooth --on few --points 5",
                                        "interpolate base smooth --from -0.5 --to 1.5 --points 5 --on few",
                                        "interpolate base smooth base --points 3", NULL};
@@ -99,10 +109,11 @@ const Command command_interpolate = {
         "If a reconstruction beats its source, networks between the two often do as well. With more than two "
         "networks, the path leads from each to the next. Networks that were trained separately need "
         "--recalibrate, because between them the statistics of batch norm are wrong.",
+    .size = sizeof(Interpolate),
     .positionals = positionals,
     .options = options,
     .examples = examples,
     .prelude = "load data few sample:fashion-test --limit 64",
-    .run = run,
+    .run = interpolate_command,
     .table = true,
 };

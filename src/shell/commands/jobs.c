@@ -21,7 +21,7 @@ static bool add_job(Table *table, int64_t number, const char *folder, Error *err
     return true;
 }
 
-static bool run(Session *session, const Args *args, Result *result, Error *err) {
+static bool jobs_command(Session *session, const Args *args, Result *result, Error *err) {
     (void)session;
     (void)args;
     Words folders;
@@ -60,5 +60,5 @@ const Command command_jobs = {
         "file error.txt with the reason. Otherwise it is `stopped` and can be resumed. A run whose folder is "
         "removed disappears from the list. The list is the file weft/jobs in $XDG_STATE_HOME or ~/.local/state.",
     .examples = examples,
-    .run = run,
+    .run = jobs_command,
 };

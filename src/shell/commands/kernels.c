@@ -3,19 +3,25 @@
 #include "weft/base/error.h"
 #include "weft/spectral.h"
 
-static bool run(Session *session, const Args *args, Result *result, Error *err) {
+typedef struct Kernels {
+    const Object *object;
+    const char *layer;
+} Kernels;
+
+static bool kernels_command(Session *session, const Args *args, Result *result, Error *err) {
     (void)session;
-    const Network *network = args_network(args, "NET");
+    const Kernels *o = args->options;
+    const Network *network = o->object->network;
     size_t layer;
-    if (!network_find_layer(network, args_text(args, "LAYER"), &layer, err)) return false;
+    if (!network_find_layer(network, o->layer, &layer, err)) return false;
     result->table = kernels_table(network, layer, err);
-    result_chart(result, CHART_KERNELS, "", "", "Kernels of %s", args_text(args, "LAYER"));
+    result_chart(result, CHART_KERNELS, "", "", "Kernels of %s", o->layer);
     result->encoding.diverging = true;
     return result->table != NULL;
 }
 
-static const ArgSpec positionals[] = {{.name = "NET", .kind = ARG_NETWORK, .help = "the network"},
-                                      {.name = "LAYER", .kind = ARG_LAYER, .help = "one of its layers"},
+static const Setting positionals[] = {OBJECT(Kernels, object, NETWORK, "NET", NULL, .help = "the network"),
+                                      WORD(Kernels, layer, LAYER, "LAYER", NULL, .help = "one of its layers"),
                                       {0}};
 static const char *const examples[] = {"kernels base conv1", NULL};
 
@@ -28,8 +34,9 @@ const Command command_kernels = {
         "each row of kernels is one filter. A filter belongs to one output, also in transposed convolutions. A "
         "kernel with one axis is drawn as one row. For three axes, the planes are stacked. Layers other than "
         "convolutions have kernels of a single weight.",
+    .size = sizeof(Kernels),
     .positionals = positionals,
     .examples = examples,
-    .run = run,
+    .run = kernels_command,
     .table = true,
 };

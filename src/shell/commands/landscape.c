@@ -3,30 +3,36 @@
 #include "weft/base/error.h"
 #include "weft/base/text.h"
 
-static bool through_networks(const Session *session, const Args *args, Landscape *landscape, Error *err) {
+typedef struct LandscapeOptions {
+    const Object *origin, *train;
+    SettingList others;
+    unsigned random;
+    uint64_t grid;
+    double margin, span, tolerance;
+    ExploreOptions explore;
+} LandscapeOptions;
+
+static bool through_networks(const LandscapeOptions *o, Landscape *landscape, Error *err) {
     _Static_assert((int)LANDSCAPE_MARKS_MOST <= (int)CHART_MARKS_MAX, "a chart has room for all networks");
-    const Network *networks[LANDSCAPE_MARKS_MOST] = {args_network(args, "A")};
-    const char *names[LANDSCAPE_MARKS_MOST] = {args_text(args, "A")};
-    if (args_value(args, "span")->given)
-        return error_set(err, STATUS_USAGE, "--span is for --random; the plane through networks has --margin");
-    if (args->rest_count < 2)
+    const Network *networks[LANDSCAPE_MARKS_MOST];
+    const char *names[LANDSCAPE_MARKS_MOST];
+    const size_t count = o->others.count + 1;
+    if (count < 3)
         return error_set(err, STATUS_USAGE, "a plane goes through three networks (or --random 1|2 around one)");
-    if (args->rest_count + 1 > LANDSCAPE_MARKS_MOST)
-        return error_set(err, STATUS_USAGE, "at most %d networks", LANDSCAPE_MARKS_MOST);
-    for (size_t i = 0; i < args->rest_count; i++) {
-        names[i + 1] = args->rest[i];
-        networks[i + 1] = workspace_find(session, args->rest[i])->network;
+    if (count > LANDSCAPE_MARKS_MOST) return error_set(err, STATUS_USAGE, "at most %d networks", LANDSCAPE_MARKS_MOST);
+    for (size_t i = 0; i < count; i++) {
+        const Object *object = i == 0 ? o->origin : o->others.item[i - 1];
+        names[i] = object->name;
+        networks[i] = object->network;
     }
-    return landscape_through(landscape, networks, names, args->rest_count + 1, args_real(args, "margin"), err);
+    return landscape_through(landscape, networks, names, count, o->margin, err);
 }
 
-static bool around_one(const Session *session, const Args *args, Landscape *landscape, Error *err) {
-    if (args->rest_count > 0)
-        return error_set(err, STATUS_USAGE, "--random takes one network; '%s' is one too many", args->rest[0]);
-    if (args_value(args, "margin")->given)
-        return error_set(err, STATUS_USAGE, "--margin is for a plane through networks; --random has --span");
-    return landscape_around(landscape, args_network(args, "A"), args_text(args, "A"),
-                            args_choice(args, "random") == 0 ? 1 : 2, args_real(args, "span"), session->seed, err);
+static bool around_one(const LandscapeOptions *o, uint64_t seed, Landscape *landscape, Error *err) {
+    if (o->others.count > 0)
+        return error_set(err, STATUS_USAGE, "--random takes one network; unexpected argument '%s'",
+                         ((const Object *)o->others.item[0])->name);
+    return landscape_around(landscape, o->origin->network, o->origin->name, o->random, o->span, seed, err);
 }
 
 static void draw(const Landscape *l, Result *result) {
@@ -53,9 +59,10 @@ static void draw(const Landscape *l, Result *result) {
 }
 
 static bool survey_landscape(Session *session, const Args *args, Landscape *landscape, Result *result, Error *err) {
-    const Survey survey = landscape_survey(landscape, args_dataset(args, "on"), args_dataset(args, "train"));
+    const LandscapeOptions *o = args->options;
+    const Survey survey = landscape_survey(landscape, object_dataset(o->explore.on), object_dataset(o->train));
     Findings findings;
-    if (!explore_run(session, args, &survey, &findings, result, err)) return false;
+    if (!explore_run(session, args, &o->explore, &survey, &findings, result, err)) return false;
     if (!findings.results) return true; /* in the background */
     result->table = landscape_table(landscape, &findings, &survey, err);
     findings_done(&findings);
@@ -63,66 +70,46 @@ static bool survey_landscape(Session *session, const Args *args, Landscape *land
     return result->table != NULL;
 }
 
-static bool run(Session *session, const Args *args, Result *result, Error *err) {
-    Landscape landscape = {.grid = (size_t)args_integer(args, "grid"),
-                           .tolerance = args_value(args, "adaptive")->given ? args_real(args, "adaptive") : 0,
-                           .recalibrate = args_dataset(args, "recalibrate"),
+static bool landscape_command(Session *session, const Args *args, Result *result, Error *err) {
+    const LandscapeOptions *o = args->options;
+    Landscape landscape = {.grid = o->grid,
+                           .tolerance = o->tolerance,
+                           .recalibrate = object_dataset(o->explore.recalibrate),
                            .command = args->line};
-    if (!args_dataset(args, "on"))
+    if (!o->explore.on)
         return error_set(err, STATUS_USAGE, "landscape measures loss and error: on which images? --on DATA");
-    const bool done = (args_text(args, "random") ? around_one(session, args, &landscape, err)
-                                                 : through_networks(session, args, &landscape, err)) &&
-                      survey_landscape(session, args, &landscape, result, err);
+    const bool done =
+        (o->random ? around_one(o, session->seed, &landscape, err) : through_networks(o, &landscape, err)) &&
+        survey_landscape(session, args, &landscape, result, err);
     landscape_done(&landscape);
     return done;
 }
 
-static const ArgSpec positionals[] = {
-    {.name = "A", .kind = ARG_NETWORK, .help = "the network at the origin"},
-    {.name = "B",
-     .kind = ARG_NETWORK,
-     .optional = true,
-     .repeated = true,
-     .help = "two more that span the plane with it; any others are projected onto it"},
+static const Setting positionals[] = {
+    OBJECT(LandscapeOptions, origin, NETWORK, "A", NULL, .help = "the network at the origin"),
+    LIST(LandscapeOptions, others, NETWORK, "B", .optional = true,
+         .help = "two more that span the plane with it; any others are projected onto it"),
     {0}};
-static const ArgSpec options[] = {
-    {.name = "random",
-     .kind = ARG_CHOICE,
-     .value = "1|2",
-     .choices = "1|2",
-     .help = "one or two random directions from A, scaled filter by filter to the weights' own norm"},
-    {.name = "grid",
-     .kind = ARG_INTEGER,
-     .value = "N",
-     .min = 1,
-     .max = 1000,
-     .standard = "21",
-     .help = "points a side"},
-    {.name = "margin",
-     .kind = ARG_REAL,
-     .value = "M",
-     .min = 0,
-     .max = 100,
-     .standard = "0.5",
-     .help = "around the networks, in what they span"},
-    {.name = "span",
-     .kind = ARG_REAL,
-     .value = "S",
-     .above_min = true,
-     .max = 1e6,
-     .standard = "1",
-     .help = "random directions go from -S to S"},
-    {.name = "adaptive",
-     .kind = ARG_REAL,
-     .value = "T",
-     .above_min = true,
-     .max = 10,
-     .help =
-         "measure only where the loss bends: until it is within this share (0.1, say) of what the points around foretell"},
-    OPTIONS_EXPLORE,
-    OPTION_RECALIBRATE,
-    {.name = "train", .kind = ARG_DATASET, .value = "DATA", .help = "measure on these too: train_loss, train_error"},
+static const Setting own[] = {
+    INTEGER(LandscapeOptions, random, "random", "1|2", .min = 1, .max = 2,
+            .help = "follow one or two random directions from A, scaled filter by filter to the weights' own norm"),
+    INTEGER(LandscapeOptions, grid, "grid", "N", .min = 1, .max = 1000, .standard = "21", .help = "points a side"),
+    REAL(LandscapeOptions, margin, "margin", "M", .min = 0, .max = 100, .standard = "0.5", .excludes = "random",
+         .help = "margin around the networks, as a fraction of their extent"),
+    REAL(LandscapeOptions, span, "span", "S", .open_min = true, .max = 1e6, .standard = "1", .needs = "random",
+         .help = "random directions go from -S to S"),
+    REAL(LandscapeOptions, tolerance, "adaptive", "T", .open_min = true, .max = 10,
+         .help = "refine only where the loss is curved: until it is within this fraction (e.g. 0.1) of the value "
+                 "predicted by its neighbours"),
     {0}};
+static const Setting more[] = {OBJECT(LandscapeOptions, train, DATASET, "train", "DATA",
+                                      .help = "measure on these images, too: train_loss, train_error"),
+                               {0}};
+static const SettingGroup options[] = {{own, 0},
+                                       {explore_settings, offsetof(LandscapeOptions, explore)},
+                                       {recalibrate_settings, offsetof(LandscapeOptions, explore)},
+                                       {more, 0},
+                                       {NULL, 0}};
 static const char *const examples[] = {"landscape base smooth quieter --on few --grid 5",
                                        "landscape base --random 1 --on few --grid 9 --span 0.5",
                                        "landscape base --random 2 --on few --grid 3 --seed 4",
@@ -142,10 +129,11 @@ const Command command_landscape = {
         "The chart draws the loss on a logarithmic colour scale with contour lines; plot --value error draws the "
         "error. --adaptive starts with a coarse grid and refines only where the loss is curved. The remaining "
         "points are interpolated (column `measured`: no), so fine grids over smooth regions cost a fraction.",
+    .size = sizeof(LandscapeOptions),
     .positionals = positionals,
     .options = options,
     .examples = examples,
     .prelude = "load data few sample:fashion-test --limit 32; svscale base --factor 0.5 --into quieter",
-    .run = run,
+    .run = landscape_command,
     .table = true,
 };

@@ -6,28 +6,35 @@
 #include "weft/base/table.h"
 #include "weft/base/text.h"
 
+typedef struct LoadData {
+    const char *name, *spec, *classes;
+    uint64_t limit;
+    bool skip_broken, partial;
+} LoadData;
+
 /* The flags belong to the specification: so a run that opens its data again does it in the same way. */
 static bool full_spec(const Args *args, Str *out, Error *err) {
-    const char *spec = args_text(args, "SPEC"), *classes = args_text(args, "classes");
+    const LoadData *o = args->options;
+    const char *spec = o->spec, *classes = o->classes;
     const bool images = strncmp(spec, "images:", 7) == 0, cifar10 = strncmp(spec, "cifar10:", 8) == 0;
     if (classes && !images) return error_set(err, STATUS_USAGE, "--classes is for images:DIR, not for '%s'", spec);
-    if (args_flag(args, "skip-broken") && !images)
+    if (o->skip_broken && !images)
         return error_set(err, STATUS_USAGE, "--skip-broken is for images:DIR, not for '%s'", spec);
-    if (args_flag(args, "partial") && !cifar10)
+    if (o->partial && !cifar10)
         return error_set(err, STATUS_USAGE, "--partial is for cifar10:DIR:PART, not for '%s'", spec);
     str_add(out, spec);
-    if (args_flag(args, "partial")) str_add(out, ":partial");
-    if (args_flag(args, "skip-broken")) str_add(out, ":skip-broken");
+    if (o->partial) str_add(out, ":partial");
+    if (o->skip_broken) str_add(out, ":skip-broken");
     if (classes) str_addf(out, ":classes=%s", classes);
     return str_ok(out, err);
 }
 
-static bool run(Session *session, const Args *args, Result *result, Error *err) {
-    result->name = args_text(args, "NAME");
+static bool load_data_command(Session *session, const Args *args, Result *result, Error *err) {
+    const LoadData *o = args->options;
+    result->name = o->name;
     if (!workspace_accepts(session, result->name, OBJECT_DATASET, err)) return false;
-    uint64_t limit = args_text(args, "limit") ? args_integer(args, "limit") : 0;
     Str spec = {0};
-    if (full_spec(args, &spec, err)) result->dataset = dataset_load(str_text(&spec), limit, err);
+    if (full_spec(args, &spec, err)) result->dataset = dataset_load(str_text(&spec), o->limit, err);
     str_done(&spec);
     const Dataset *data = result->dataset;
     Table *table = data ? table_new(err) : NULL;
@@ -49,19 +56,16 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     return result->table != NULL;
 }
 
-static const ArgSpec positionals[] = {{.name = "NAME", .kind = ARG_NEW, .help = "what to call it"},
-                                      {.name = "SPEC", .kind = ARG_SPEC, .help = "which images (help data)"},
+static const Setting positionals[] = {WORD(LoadData, name, NEW, "NAME", NULL, .help = "name of the dataset"),
+                                      WORD(LoadData, spec, SPEC, "SPEC", NULL, .help = "which images (help data)"),
                                       {0}};
-static const ArgSpec options[] = {
-    {.name = "limit", .kind = ARG_INTEGER, .value = "N", .min = 1, .max = 1e15, .help = "only the first N images"},
-    {.name = "classes",
-     .kind = ARG_FILE,
-     .value = "FILE",
-     .help = "of images:DIR: which class each folder is (help data); default: their order"},
-    {.name = "skip-broken",
-     .kind = ARG_FLAG,
-     .help = "of images:DIR: leave out files that cannot be read, and count them"},
-    {.name = "partial", .kind = ARG_FLAG, .help = "of cifar10:DIR: take the batches there are where one is missing"},
+static const Setting options[] = {
+    INTEGER(LoadData, limit, "limit", "N", .min = 1, .max = 1e15, .usual = "all", .help = "only the first N images"),
+    WORD(LoadData, classes, FILE, "classes", "FILE", .usual = "their order",
+         .help = "of images:DIR: file that says which class each folder is (help data)"),
+    FLAG(LoadData, skip_broken, "skip-broken",
+         .help = "of images:DIR: leave out files that cannot be read, and count them"),
+    FLAG(LoadData, partial, "partial", .help = "of cifar10:DIR: take the batches there are where one is missing"),
     {0}};
 static const char *const examples[] = {"load data few sample:fashion-test --limit 100", NULL};
 
@@ -69,8 +73,9 @@ const Command command_load_data = {
     .name = "load data",
     .group = "Objects",
     .summary = "Open a dataset of images",
+    .size = sizeof(LoadData),
     .positionals = positionals,
-    .options = options,
+    .options = ONE_GROUP(options),
     .examples = examples,
-    .run = run,
+    .run = load_data_command,
 };

@@ -4,6 +4,10 @@
 #include "weft/base/table.h"
 #include "weft/base/text.h"
 
+typedef struct LoadNet {
+    const char *name, *file, *architecture, *prefix, *key, *graph, *normalise;
+} LoadNet;
+
 static Table *network_summary(const char *name, const Network *network, Error *err) {
     size_t convolutions = 0;
     for (size_t i = 0; i < network->layer_count; i++) convolutions += layer_kind_axes(network->layers[i].kind) > 0;
@@ -22,18 +26,16 @@ static Table *network_summary(const char *name, const Network *network, Error *e
     return table_finish(table, err);
 }
 
-static bool run(Session *session, const Args *args, Result *result, Error *err) {
+static bool load_net_command(Session *session, const Args *args, Result *result, Error *err) {
     Str path = {0}, graph = {0};
-    NetworkOptions options = {.architecture = args_text(args, "arch"),
-                              .prefix = args_text(args, "prefix"),
-                              .normalise = args_text(args, "normalise"),
-                              .key = args_text(args, "key")};
-    result->name = args_text(args, "NAME");
-    bool ok = workspace_accepts(session, result->name, OBJECT_NETWORK, err) &&
-              path_find(args_text(args, "FILE"), &path, err) &&
-              (!args_text(args, "graph") || path_find(args_text(args, "graph"), &graph, err));
-    if (graph.length > 0) options.graph = str_text(&graph);
-    ok = ok && (result->network = network_load(str_text(&path), &options, err)) &&
+    const LoadNet *o = args->options;
+    NetworkOptions how = {
+        .architecture = o->architecture, .prefix = o->prefix, .normalise = o->normalise, .key = o->key};
+    result->name = o->name;
+    bool ok = workspace_accepts(session, result->name, OBJECT_NETWORK, err) && path_find(o->file, &path, err) &&
+              (!o->graph || path_find(o->graph, &graph, err));
+    if (graph.length > 0) how.graph = str_text(&graph);
+    ok = ok && (result->network = network_load(str_text(&path), &how, err)) &&
          lineage_say(&result->network->lineage[result->network->lineage_count - 1], args->line, err) &&
          (result->table = network_summary(result->name, result->network, err));
     result->transient = true;
@@ -53,36 +55,25 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     return ok;
 }
 
-static const ArgSpec positionals[] = {{.name = "NAME", .kind = ARG_NEW, .help = "what to call it"},
-                                      {.name = "FILE", .kind = ARG_FILE, .help = "a checkpoint, or sample:NAME"},
+static const Setting positionals[] = {WORD(LoadNet, name, NEW, "NAME", NULL, .help = "name of the network"),
+                                      WORD(LoadNet, file, FILE, "FILE", NULL, .help = "a checkpoint, or sample:NAME"),
                                       {0}};
-#define X(name, channels, means, stds) "|" name
+#define X(name, channels, means, stds) name,
 #define Y(name, channels, means, stds) " " name ","
-static const ArgSpec options[] = {
-    {.name = "arch",
-     .kind = ARG_FAMILY,
-     .value = "ARCH",
-     .help = "insist on an architecture: FAMILY[:VARIANT] (help architectures), or FILE.lua, a definition of your own"},
-    {.name = "prefix",
-     .kind = ARG_TEXT,
-     .value = "P",
-     .help = "take the tensors whose names begin with P, and remove it; by default the prefix under which an "
-             "architecture fits"},
-    {.name = "key",
-     .kind = ARG_TEXT,
-     .value = "PATH",
-     .help = "take the state dict at this dotted path of a PyTorch file, such as state_dict_ema; show FILE lists them"},
-    {.name = "graph",
-     .kind = ARG_FILE,
-     .value = "MODEL.onnx",
-     .help = "take the graph from this ONNX file and the weights from FILE"},
-    {.name = "normalise",
-     .kind = ARG_TEXT,
-     .choices = &(NORMALISATIONS(X))[1],
-     .value = "MEAN/STD",
-     .help =
-         "input normalisation:" NORMALISATIONS(Y) " or means/deviations such as .286/.353; default: that of the file, "
-                                                  "else assumed"},
+static const Setting options[] = {
+    WORD(LoadNet, architecture, FAMILY, "arch", "ARCH", .usual = "recognised",
+         .help = "insist on an architecture: FAMILY[:VARIANT] (help architectures), or FILE.lua, a definition of your "
+                 "own"),
+    WORD(LoadNet, prefix, TEXT, "prefix", "P", .usual = "the prefix under which an architecture fits",
+         .help = "take only the tensors whose names begin with P, and remove it from them"),
+    WORD(LoadNet, key, TEXT, "key", "PATH",
+         .help = "take the state dict at this dotted path of a PyTorch file, such as state_dict_ema; show FILE lists "
+                 "them"),
+    WORD(LoadNet, graph, FILE, "graph", "MODEL.onnx",
+         .help = "take the graph from this ONNX file and the weights from FILE"),
+    WORD(LoadNet, normalise, TEXT, "normalise", "MEAN/STD", .choices = (const char *const[]){NORMALISATIONS(X) NULL},
+         .usual = "that of the file, else assumed",
+         .help = "input normalisation:" NORMALISATIONS(Y) " or means/deviations such as .286/.353"),
     {0}};
 #undef X
 #undef Y
@@ -103,8 +94,9 @@ const Command command_load_net = {
         "The input normalisation comes from the file's metadata or from tensors such as normalize.mean and "
         "normalize.std. Otherwise it is assumed from names, channels and classes, and a note gives the reason. "
         "--normalise sets another one.",
+    .size = sizeof(LoadNet),
     .positionals = positionals,
-    .options = options,
+    .options = ONE_GROUP(options),
     .examples = examples,
-    .run = run,
+    .run = load_net_command,
 };

@@ -7,6 +7,12 @@
 #include "weft/base/table.h"
 #include "weft/base/text.h"
 
+typedef struct LoadPredictor {
+    PredictorConfig config;
+    const char *name, *file, *layers, *key;
+    const Object *network;
+} LoadPredictor;
+
 static Table *summary(const char *name, const Predictor *p, Error *err) {
     Table *table = table_new(err);
     if (!table) return NULL;
@@ -25,16 +31,10 @@ static Table *summary(const char *name, const Predictor *p, Error *err) {
     return table_finish(table, err);
 }
 
-/* The settings that a checkpoint of the reference implementation does not hold; false where none is given. */
-static bool settings(const Args *args, PredictorConfig *config) {
-    static const char *const names[] = {"base", "levels", "normalise-indices", "permutation", "activation"};
+/* Whether something is given that a checkpoint of the reference implementation does not hold. */
+static bool says_settings(const Args *args) {
     bool given = false;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) given = given || args_value(args, names[i])->given;
-    config->base = args_real(args, "base");
-    config->levels = (unsigned)args_integer(args, "levels");
-    config->normalisation = (IndexNormalisation)args_choice(args, "normalise-indices");
-    if (args_text(args, "permutation")) config->permutation = (PermutationKind)args_choice(args, "permutation");
-    config->activation = (PredictorActivation)args_choice(args, "activation");
+    for (const Setting *row = predictor_settings; row->name; row++) given = given || args_given(args, row->name);
     return given;
 }
 
@@ -54,25 +54,22 @@ static bool find_source(const Session *session, Predictor *p, Str *message, Erro
     return true;
 }
 
-static bool run(Session *session, const Args *args, Result *result, Error *err) {
+static bool load_predictor_command(Session *session, const Args *args, Result *result, Error *err) {
     Str path = {0};
     bool *chosen = NULL;
-    PredictorConfig config = predictor_config();
-    PredictorOptions options = {.source = args_network(args, "for"),
-                                .key = args_text(args, "key"),
-                                .usual_order = !args_text(args, "permutation")};
-    result->name = args_text(args, "NAME");
+    const LoadPredictor *o = args->options;
+    PredictorOptions how = {.source = object_network(o->network),
+                            .key = o->key,
+                            .config = says_settings(args) ? &o->config : NULL,
+                            .usual_order = !args_given(args, "permutation")};
+    result->name = o->name;
     result->transient = true;
-    if (settings(args, &config)) options.config = &config;
-    bool ok = workspace_accepts(session, result->name, OBJECT_PREDICTOR, err) &&
-              path_find(args_text(args, "FILE"), &path, err);
-    if (ok && args_text(args, "layers")) {
-        if (!options.source) ok = error_set(err, STATUS_USAGE, "--layers needs --for NET, whose layers it chooses");
-        chosen = ok ? args_layers(args, options.source, true, err) : NULL;
+    bool ok = workspace_accepts(session, result->name, OBJECT_PREDICTOR, err) && path_find(o->file, &path, err);
+    if (ok && o->layers) {
+        how.chosen = chosen = choose_layers(how.source, o->layers, CHOOSE_CONVOLUTIONS, err);
         ok = chosen != NULL;
-        options.chosen = chosen;
     }
-    Predictor *p = ok ? predictor_load(str_text(&path), &options, &session->task, err) : NULL;
+    Predictor *p = ok ? predictor_load(str_text(&path), &how, &session->task, err) : NULL;
     result->predictor = p;
     ok = p && find_source(session, p, &result->message, err) &&
          lineage_say(&p->lineage[p->lineage_count - 1], args->line, err) &&
@@ -84,52 +81,19 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     return ok;
 }
 
-#define X(name, text) "|" text
-static const ArgSpec positionals[] = {
-    {.name = "NAME", .kind = ARG_NEW, .help = "what to call it"},
-    {.name = "FILE", .kind = ARG_FILE, .help = "a predictor saved by weft or PyTorch, or sample:NAME"},
+static const Setting positionals[] = {
+    WORD(LoadPredictor, name, NEW, "NAME", NULL, .help = "name of the predictor"),
+    WORD(LoadPredictor, file, FILE, "FILE", NULL, .help = "a predictor saved by weft or PyTorch, or sample:NAME"),
     {0}};
-static const ArgSpec options[] = {
-    {.name = "for",
-     .kind = ARG_NETWORK,
-     .value = "NET",
-     .help = "the network it was made for (found by itself where the workspace has it)"},
-    {.name = "layers",
-     .kind = ARG_LAYERS,
-     .value = "SEL",
-     .help = "the layers it predicts (help selectors), of a PyTorch checkpoint; by default those of the architecture"},
-    {.name = "key",
-     .kind = ARG_TEXT,
-     .value = "PATH",
-     .help = "take the state dict at this dotted path of a PyTorch file; show FILE lists them"},
-    {.name = "base", .kind = ARG_REAL, .value = "B", .standard = "0.76", .above_min = true, .help = "of the encoding"},
-    {.name = "levels",
-     .kind = ARG_INTEGER,
-     .value = "N",
-     .standard = "40",
-     .min = 1,
-     .max = 1000,
-     .help = "of the encoding: 2 N inputs an index"},
-    {.name = "normalise-indices",
-     .kind = ARG_CHOICE,
-     .value = "HOW",
-     .standard = "none",
-     .choices = &(INDEX_NORMALISATIONS(X))[1],
-     .help = "what indices are divided by before they are encoded: nothing, the layer's sizes, the largest sizes"},
-    {.name = "permutation",
-     .kind = ARG_CHOICE,
-     .value = "ORDER",
-     .choices = &(PERMUTATIONS(X))[1],
-     .help =
-         "the order of kernels by which they are encoded (in-filter; cross-filter above 5 million predicted weights)"},
-    {.name = "activation",
-     .kind = ARG_CHOICE,
-     .value = "NAME",
-     .standard = "relu",
-     .choices = &(PREDICTOR_ACTIVATIONS(X))[1],
-     .help = "between its linear layers"},
+static const Setting own[] = {
+    OBJECT(LoadPredictor, network, NETWORK, "for", "NET", .usual = "found where the workspace has it",
+           .help = "the network it was made for"),
+    WORD(LoadPredictor, layers, LAYERS, "layers", "SEL", .usual = "those of the architecture", .needs = "for",
+         .help = "layers that a PyTorch checkpoint predicts (help selectors)"),
+    WORD(LoadPredictor, key, TEXT, "key", "PATH",
+         .help = "take the state dict at this dotted path of a PyTorch file; show FILE lists them"),
     {0}};
-#undef X
+static const SettingGroup options[] = {{own, 0}, {predictor_settings, offsetof(LoadPredictor, config)}, {NULL, 0}};
 static const char *const examples[] = {"load predictor p sample:fashion-resnet8-predictor --for base", NULL};
 
 const Command command_load_predictor = {
@@ -143,8 +107,9 @@ const Command command_load_predictor = {
         "columns need. A PyTorch checkpoint of the reference implementation (layers.N.weight, "
         "final_linear_layer.weight) holds only weights. It requires --for, and the other options give its "
         "settings; its permutation is recomputed from NET's weights.",
+    .size = sizeof(LoadPredictor),
     .positionals = positionals,
     .options = options,
     .examples = examples,
-    .run = run,
+    .run = load_predictor_command,
 };

@@ -8,9 +8,14 @@
 #include "weft/base/table.h"
 #include "weft/base/text.h"
 
+typedef struct Log {
+    const char *run;
+    bool accuracy;
+} Log;
+
 /* What the command shows of a log, which it takes over: columns with values; with --accuracy the evaluations. */
 static bool take_log(const Args *args, Table *log, Result *result, Error *err) {
-    if (log) result->table = table_filled(log, args_flag(args, "accuracy") ? "accuracy" : NULL, err);
+    if (log) result->table = table_filled(log, ((const Log *)args->options)->accuracy ? "accuracy" : NULL, err);
     table_free(log);
     return result->table != NULL;
 }
@@ -18,7 +23,7 @@ static bool take_log(const Args *args, Table *log, Result *result, Error *err) {
 static void describe(const Args *args, Result *result, const char *what) {
     static const char *const terms[] = {"loss", "recon", "kd", "fmd"};
     size_t count = 0;
-    if (args_flag(args, "accuracy")) {
+    if (((const Log *)args->options)->accuracy) {
         result_chart(result, CHART_LINES, "step", "accuracy", "Accuracy of %s", what);
         result->plots = result->table->rows > 0;
         return;
@@ -58,18 +63,18 @@ static bool log_of_run(const Args *args, const char *word, Result *result, Error
     return done;
 }
 
-static bool run(Session *session, const Args *args, Result *result, Error *err) {
-    const char *word = args_text(args, "RUN");
+static bool log_command(Session *session, const Args *args, Result *result, Error *err) {
+    const char *word = ((const Log *)args->options)->run;
     const Object *object = workspace_find(session, word);
     bool predictor = object && object->kind == OBJECT_PREDICTOR;
     return predictor ? log_of_predictor(args, object, result, err) : log_of_run(args, word, result, err);
 }
 
-static const ArgSpec positionals[] = {
-    {.name = "RUN", .kind = ARG_LOG, .help = "a trained predictor, the folder of a run, or the number that jobs shows"},
+static const Setting positionals[] = {
+    WORD(Log, run, LOG, "RUN", NULL, .help = "a trained predictor, the folder of a run, or the number that jobs shows"),
     {0}};
-static const ArgSpec options[] = {
-    {.name = "accuracy", .kind = ARG_FLAG, .help = "only the rows with an evaluation, and the curve of their accuracy"},
+static const Setting options[] = {
+    FLAG(Log, accuracy, "accuracy", .help = "show only the rows with an evaluation, and the curve of their accuracy"),
     {0}};
 static const char *const examples[] = {"log p", "log runs/a", "log p --as curves --format csv", NULL};
 
@@ -81,10 +86,11 @@ const Command command_log = {
         "Lists every logged row: step, epoch, loss and its terms, learning rate, gradient norm, accuracy if it "
         "was measured, throughput and seconds. Empty columns are left out. The run may still be active. For "
         "several trials, the newest is shown. `plot` and `export` take the result like any table.",
+    .size = sizeof(Log),
     .positionals = positionals,
-    .options = options,
+    .options = ONE_GROUP(options),
     .examples = examples,
     .prelude = "train p --net base --hidden 8 --steps 6 --run runs/a --quiet",
-    .run = run,
+    .run = log_command,
     .table = true,
 };

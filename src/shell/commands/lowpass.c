@@ -4,29 +4,28 @@
 #include "weft/base/task.h"
 #include "weft/spectral.h"
 
-static Network *apply(const Network *network, const Args *args, const bool *chosen, const Task *task, Error *err) {
-    return lowpass_apply(network, args_real(args, "cutoff"), (LowpassMode)args_choice(args, "mode"), chosen, args->line,
-                         task, err);
+typedef struct Lowpass {
+    Maker maker;
+    double cutoff;
+    LowpassMode mode;
+} Lowpass;
+
+static Network *lowpass_make(const Network *network, const void *options, const bool *chosen, const char *line,
+                             const Task *task, Error *err) {
+    const Lowpass *o = options;
+    return lowpass_apply(network, o->cutoff, o->mode, chosen, line, task, err);
 }
 
-static const ArgSpec positionals[] = {{.name = "NET", .kind = ARG_NETWORK, .help = "the network; it stays as it is"},
-                                      {0}};
-static const ArgSpec options[] = {
-    {.name = "cutoff",
-     .kind = ARG_REAL,
-     .value = "D0",
-     .above_min = true,
-     .required = true,
-     .help = "cutoff frequency of the Gaussian H(f) = exp(-(f/D0)^2/2); smaller is smoother"},
-    {.name = "mode",
-     .kind = ARG_CHOICE,
-     .value = "MODE",
-     .choices = "1d|2d|raw",
-     .standard = "1d",
-     .help =
-         "1d: FFT of the flattened kernel, f = min(i, n-i); 2d: of the kernel along its own axes, radial f; raw: flattened, f = i"},
-    {.name = "layers", .kind = ARG_LAYERS, .value = "SEL", .help = "only these convolutions (help selectors)"},
-    {.name = "into", .kind = ARG_NEW, .value = "NEW", .required = true, .help = "name of the new network"},
+static const Setting positionals[] = {
+    OBJECT(Maker, network, NETWORK, "NET", NULL, .help = "the network; it stays as it is"), {0}};
+static const Setting options[] = {
+    REAL(Lowpass, cutoff, "cutoff", "D0", .open_min = true, .required = true,
+         .help = "cutoff frequency of the Gaussian H(f) = exp(-(f/D0)^2/2); smaller is smoother"),
+    CHOICE(Lowpass, mode, "mode", "MODE", LOWPASS_MODES, .standard = "1d",
+           .help = "1d: FFT of the flattened kernel, f = min(i, n-i); 2d: along its own axes, radial f; raw: "
+                   "flattened, f = i"),
+    MAKER_LAYERS("only these convolutions (help selectors)"),
+    MAKER_INTO,
     {0}};
 static const char *const examples[] = {"lowpass base --cutoff 4 --into smooth",
                                        "lowpass base --cutoff 1 --mode 2d --layers stage:1,-layer1.0.conv1 --into s",
@@ -40,11 +39,12 @@ const Command command_lowpass = {
         "Filters every kernel (with one, two or three axes) of the chosen convolutions and makes a new network "
         "(help low-pass). Other layers have no kernels and cannot be chosen. relative_change is the Frobenius "
         "norm of the change, relative to the weights before.",
+    .size = sizeof(Lowpass),
     .positionals = positionals,
-    .options = options,
+    .options = ONE_GROUP(options),
     .examples = examples,
     .run = run_apply,
-    .apply = apply,
+    .apply = lowpass_make,
     .layers = CHOOSE_CONVOLUTIONS,
     .table = true,
 };

@@ -33,7 +33,7 @@ static void describe(const Object *object, Table *table) {
     str_done(&what);
 }
 
-static bool run(Session *session, const Args *args, Result *result, Error *err) {
+static bool ls_command(Session *session, const Args *args, Result *result, Error *err) {
     (void)args;
     Table *table = table_new(err);
     if (!table) return false;
@@ -54,5 +54,5 @@ const Command command_ls = {
     .group = "Objects",
     .summary = "List the objects in the workspace",
     .examples = examples,
-    .run = run,
+    .run = ls_command,
 };

@@ -4,29 +4,29 @@
 #include "weft/base/task.h"
 #include "weft/probe.h"
 
+typedef struct Mix {
+    Maker maker;
+    const Object *other;
+    double alpha;
+} Mix;
+
 /* Everything, or with layers chosen, by the user or by a sweep, only those. */
-static Network *apply(const Network *network, const Args *args, const bool *chosen, const Task *task, Error *err) {
+static Network *mix_make(const Network *network, const void *options, const bool *chosen, const char *line,
+                         const Task *task, Error *err) {
+    const Mix *o = options;
     (void)task;
-    return mix_apply(network, args_network(args, "B"), args_real(args, "alpha"),
-                     args_text(args, "layers") ? chosen : NULL, args->line, err);
+    return mix_apply(network, o->other->network, o->alpha, o->maker.layers ? chosen : NULL, line, err);
 }
 
-static const ArgSpec positionals[] = {
-    {.name = "A", .kind = ARG_NETWORK, .help = "the network at alpha 0"},
-    {.name = "B", .kind = ARG_NETWORK, .help = "the network at alpha 1, of the same architecture"},
+static const Setting positionals[] = {
+    OBJECT(Maker, network, NETWORK, "A", NULL, .help = "the network at alpha 0"),
+    OBJECT(Mix, other, NETWORK, "B", NULL, .help = "the network at alpha 1, of the same architecture"),
     {0}};
-static const ArgSpec options[] = {
-    {.name = "alpha",
-     .kind = ARG_REAL,
-     .value = "X",
-     .required = true,
-     .help = "where between them; below 0 and above 1 are beyond A and B"},
-    {.name = "layers",
-     .kind = ARG_LAYERS,
-     .value = "SEL",
-     .help = "only these layers (help selectors); the rest is A's"},
-    {.name = "into", .kind = ARG_NEW, .value = "NEW", .required = true, .help = "name of the new network"},
-    {0}};
+static const Setting options[] = {REAL(Mix, alpha, "alpha", "X", .required = true,
+                                       .help = "place between the two; below 0 lies beyond A, above 1 beyond B"),
+                                  MAKER_LAYERS("only these layers (help selectors); the rest is A's"),
+                                  MAKER_INTO,
+                                  {0}};
 static const char *const examples[] = {"mix base smooth --alpha 0.5 --into half",
                                        "mix base smooth --alpha 1.2 --layers stage:3 --into beyond", NULL};
 
@@ -38,11 +38,12 @@ const Command command_mix = {
         "The new network has the weights (1 - X) A + X B, and likewise biases and the parameters and statistics "
         "of batch norm. --layers mixes only the weights of these layers. `interpolate` measures the whole line "
         "between A and B.",
+    .size = sizeof(Mix),
     .positionals = positionals,
-    .options = options,
+    .options = ONE_GROUP(options),
     .examples = examples,
     .run = run_apply,
-    .apply = apply,
+    .apply = mix_make,
     .layers = CHOOSE_ANY,
     .table = true,
 };

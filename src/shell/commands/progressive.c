@@ -4,89 +4,73 @@
 #include "weft/base/error.h"
 #include "weft/base/text.h"
 
-static bool set_config(Session *session, const Args *args, TrainConfig *config, Error *err) {
+typedef struct Progressive {
+    TrainOptions train;
+    const Object *select;
+    unsigned rounds, patience;
+} Progressive;
+
+static bool progressive_settle(Session *session, Args *args, Error *err) {
+    Progressive *p = args->options;
+    TrainConfig *config = &p->train.config;
     uint64_t kernels;
-    *config = train_config();
-    config->seed = session->seed;
-    if (!options_network(args, args_network(args, "NET"), NULL, config, &kernels, err)) return false;
-    options_kernels(args, config);
-    options_predictor(args, &config->predictor);
-    options_optimiser(args, config);
-    config->steps = 10000;
-    options_count(args, "steps", &config->steps);
-    options_every(args, config);
-    return options_check_kernels(args, config, err) && options_check_optimiser(args, config, err);
+    options_begin(session, args, &p->train);
+    const uint64_t usual = config->steps;
+    if (!options_network(config, p->train.net->network, NULL, &kernels, err)) return false;
+    config->optimiser = optimiser_config(config->optimiser.kind);
+    if (p->train.exact) config->refresh = 1;
+    args_write_given(args);
+    return options_length(args, &p->train, usual, err) && options_check_refresh(args, config, err);
 }
 
-static bool run(Session *session, const Args *args, Result *result, Error *err) {
+static bool progressive_command(Session *session, const Args *args, Result *result, Error *err) {
+    const Progressive *p = args->options;
     Str folder = {0};
-    ProgressiveJob job = {.train = {.name = args_text(args, "into"),
+    ProgressiveJob job = {.train = {.config = p->train.config,
+                                    .name = p->train.name,
                                     .command = args->line,
-                                    .source = args_network(args, "NET"),
-                                    .data = args_dataset(args, "on"),
-                                    .trials = (unsigned)args_integer(args, "trials"),
+                                    .source = p->train.net->network,
+                                    .data = p->train.on->dataset,
+                                    .trials = p->train.trials,
                                     .task = &session->task},
-                          .select = args_dataset(args, "select-on"),
-                          .rounds = (unsigned)args_integer(args, "rounds"),
-                          .patience = (unsigned)args_integer(args, "patience")};
-    bool full, background;
+                          .select = object_dataset(p->select),
+                          .rounds = p->rounds,
+                          .patience = p->patience};
     const Report report = {.data = job.train.data, .seed = session->seed, .task = &session->task};
-    bool done = training_place(session, args, job.train.name, &folder, &background, err) &&
-                report_wanted(args, job.train.data, &full, err) &&
-                workspace_accepts(session, job.train.name, OBJECT_NETWORK, err) &&
-                set_config(session, args, &job.train.config, err);
+    bool done = training_place(session, &p->train, &folder, err) &&
+                workspace_accepts(session, job.train.name, OBJECT_NETWORK, err);
     if (folder.length) job.train.folder = str_text(&folder);
-    if (done && background)
+    if (done && p->train.background)
         done = rounds_in_background(session, &job, result, err);
     else if (done)
-        done = rounds_run(session, job.train.name, args_flag(args, "monitor"), &job, false, full ? &report : NULL,
-                          result, err);
+        done = rounds_run(session, job.train.name, p->train.monitor, &job, false,
+                          p->train.report == REPORT_FULL ? &report : NULL, result, err);
     str_done(&folder);
     return done;
 }
 
-static const ArgSpec positionals[] = {{.name = "NET", .kind = ARG_NETWORK, .help = "the network to begin with"}, {0}};
-static const ArgSpec options[] = {
-    {.name = "rounds",
-     .kind = ARG_INTEGER,
-     .value = "R",
-     .min = 1,
-     .max = 1000,
-     .standard = "5",
-     .help = "most rounds"},
-    {.name = "trials",
-     .kind = ARG_INTEGER,
-     .value = "N",
-     .min = 1,
-     .max = 1000,
-     .standard = "3",
-     .help = "predictors a round, with seeds of their own; the best is kept"},
-    {.name = "on", .kind = ARG_DATASET, .value = "DATA", .required = true, .help = "measure accuracy on these images"},
-    {.name = "select-on",
-     .kind = ARG_DATASET,
-     .value = "DATA",
-     .help = "choose trials and rounds on these images instead, so that --on stays unseen"},
-    {.name = "patience",
-     .kind = ARG_INTEGER,
-     .value = "P",
-     .min = 1,
-     .max = 1000,
-     .standard = "1",
-     .help = "stop after P rounds in a row that did not beat the best so far"},
-    {.name = "into", .kind = ARG_NEW, .value = "NEW", .required = true, .help = "what to call the best network"},
-    {.name = "steps",
-     .kind = ARG_INTEGER,
-     .value = "N",
-     .min = 1,
-     .max = COUNT_MOST,
-     .help = "optimiser steps of every trial (10000)"},
-    OPTIONS_WATCH,
-    OPTIONS_BACKGROUND("NEW"),
-    OPTIONS_PREDICTOR,
-    OPTIONS_KERNELS,
-    OPTIONS_OPTIMISER("ranger", "0.005", "1e-6", "cosine", "learning rate"),
-    OPTIONS_EVERY,
+static const Setting positionals[] = {
+    OBJECT(TrainOptions, net, NETWORK, "NET", NULL, .help = "the network to start from"), {0}};
+static const Setting own[] = {
+    INTEGER(Progressive, rounds, "rounds", "R", .min = 1, .max = 1000, .standard = "5",
+            .help = "largest number of rounds"),
+    INTEGER(TrainOptions, trials, "trials", "N", .min = 1, .max = 1000, .standard = "3",
+            .help = "predictors a round, with seeds of their own; the best is kept"),
+    OBJECT(TrainOptions, on, DATASET, "on", "DATA", .required = true, .help = "measure accuracy on these images"),
+    OBJECT(Progressive, select, DATASET, "select-on", "DATA", .usual = "the images of --on",
+           .help = "choose trials and rounds on these images, so that --on stays unseen"),
+    INTEGER(Progressive, patience, "patience", "P", .min = 1, .max = 1000, .standard = "1",
+            .help = "stop after P rounds in a row that do not beat the best so far"),
+    WORD(TrainOptions, name, NEW, "into", "NEW", .required = true, .help = "name of the best network"),
     {0}};
+static const SettingGroup options[] = {
+    {own, 0}, {train_length_settings, 0}, {watch_settings, 0}, {background_settings, 0}, PREDICTOR_GROUPS, STEP_GROUPS,
+    {NULL, 0}};
+static const SettingChange changes[] = {
+    {.name = "steps", .standard = "10000", .help = "optimiser steps of every trial"},
+    {.name = "refresh", .standard = "20"},
+    {.name = "lr", .standard = "0.005"},
+    {.name = NULL}};
 static const char *const examples[] = {
     "progressive base --rounds 2 --trials 2 --hidden 24 --steps 60 --on test --patience 2 --into better",
     "progressive base --rounds 1 --trials 1 --hidden 24 --steps 40 --on test --select-on test --into chosen", NULL};
@@ -110,9 +94,12 @@ const Command command_progressive = {
         "--run FOLDER keeps every trial (round-N/trial-M), the network.safetensors and predictor.safetensors of "
         "each round, and finally the result, network.safetensors. `resume FOLDER` continues even in the middle of "
         "a trial and gives the same result.",
+    .size = sizeof(Progressive),
     .positionals = positionals,
     .options = options,
+    .changes = changes,
     .examples = examples,
-    .run = run,
+    .settle = progressive_settle,
+    .run = progressive_command,
     .table = true,
 };

@@ -5,87 +5,75 @@
 #include "weft/base/task.h"
 #include "weft/probe.h"
 
-static Network *apply(const Network *network, const Args *args, const bool *chosen, const Task *task, Error *err) {
-    const QuantiseOptions options = {.bits = (unsigned)args_integer(args, "bits"),
-                                     .activation_bits = (unsigned)args_integer(args, "activation-bits"),
-                                     .calibration = args_dataset(args, "calibrate"),
-                                     .observer = (Observer)args_choice(args, "observer")};
-    return quantise_apply(network, &options, chosen, args->line, task, err);
+typedef struct Quantise {
+    Maker maker; /* `network` may be a predictor */
+    unsigned bits, activation_bits;
+    const Object *calibrate;
+    Observer observer;
+} Quantise;
+
+static Network *quantise_make(const Network *network, const void *options, const bool *chosen, const char *line,
+                              const Task *task, Error *err) {
+    const Quantise *o = options;
+    const QuantiseOptions quantise = {.bits = o->bits,
+                                      .activation_bits = o->activation_bits,
+                                      .calibration = object_dataset(o->calibrate),
+                                      .observer = o->observer};
+    return quantise_apply(network, &quantise, chosen, line, task, err);
 }
 
 static bool quantise_network(Session *session, const Args *args, const Network *network, Result *result, Error *err) {
-    if (!workspace_accepts(session, args_text(args, "into"), OBJECT_NETWORK, err)) return false;
-    bool *chosen = args_layers(args, network, CHOOSE_LAYERS, err);
-    result->network = chosen ? apply(network, args, chosen, &session->task, err) : NULL;
+    const Quantise *o = args->options;
+    if (!workspace_accepts(session, o->maker.into, OBJECT_NETWORK, err)) return false;
+    bool *chosen = choose_layers(network, o->maker.layers, CHOOSE_LAYERS, err);
+    result->network = chosen ? quantise_make(network, o, chosen, args->line, &session->task, err) : NULL;
     mem_free(chosen);
     if (!result->network) return false;
-    result->table = quantise_table(network, result->network, args_dataset(args, "calibrate"), &session->task, err);
+    result->table = quantise_table(network, result->network, object_dataset(o->calibrate), &session->task, err);
     return result->table != NULL;
 }
 
 static bool quantise_mlp(Session *session, const Args *args, const Predictor *predictor, Result *result, Error *err) {
     static const char *const of_networks[] = {"calibrate", "observer", "activation-bits", "layers"};
-    const unsigned bits = (unsigned)args_integer(args, "bits");
+    const Quantise *o = args->options;
     for (size_t i = 0; i < sizeof of_networks / sizeof *of_networks; i++)
-        if (args_value(args, of_networks[i])->given)
+        if (args_given(args, of_networks[i]))
             return error_set(err, STATUS_USAGE, "--%s is for networks; '%s' is a predictor", of_networks[i],
-                             args_text(args, "NAME"));
-    if (!workspace_accepts(session, args_text(args, "into"), OBJECT_PREDICTOR, err)) return false;
-    result->predictor = quantise_predictor(predictor, bits, args->line, err);
+                             o->maker.network->name);
+    if (!workspace_accepts(session, o->maker.into, OBJECT_PREDICTOR, err)) return false;
+    result->predictor = quantise_predictor(predictor, o->bits, args->line, err);
     if (!result->predictor) return false;
-    result->table = quantise_predictor_table(predictor, result->predictor, bits, err);
+    result->table = quantise_predictor_table(predictor, result->predictor, o->bits, err);
     return result->table != NULL;
 }
 
-static bool run(Session *session, const Args *args, Result *result, Error *err) {
-    const Object *object = args_value(args, "NAME")->object;
-    static const char *const of_activations[] = {"observer", "activation-bits"};
-    for (size_t i = 0; i < 2; i++)
-        if (args_value(args, of_activations[i])->given && !args_dataset(args, "calibrate"))
-            return error_set(err, STATUS_USAGE, "--%s is of activations: --calibrate DATA", of_activations[i]);
+static bool quantise_command(Session *session, const Args *args, Result *result, Error *err) {
+    const Maker *maker = args->options;
+    const Object *object = maker->network;
     if (object->kind == OBJECT_NETWORK && !quantise_network(session, args, object->network, result, err)) return false;
     if (object->kind == OBJECT_PREDICTOR && !quantise_mlp(session, args, object->predictor, result, err)) return false;
     if (object->kind != OBJECT_NETWORK && object->kind != OBJECT_PREDICTOR)
         return error_set(err, STATUS_USAGE, "'%s' is a %s; networks and predictors are quantised", object->name,
                          object_kind_name(object->kind));
-    result->name = args_text(args, "into");
+    result->name = maker->into;
     result_chart(result, CHART_BARS, "layer", "sqnr", "SQNR of %s's weights", result->name);
     return true;
 }
 
-static const ArgSpec positionals[] = {
-    {.name = "NAME", .kind = ARG_OBJECT, .help = "the network or predictor; it stays as it is"}, {0}};
-static const ArgSpec options[] = {
-    {.name = "bits",
-     .kind = ARG_INTEGER,
-     .value = "N",
-     .min = 2,
-     .max = 8,
-     .standard = "8",
-     .help = "of a weight: integers from -(2^(N-1)-1) to 2^(N-1)-1, with a scale per output channel"},
-    {.name = "calibrate",
-     .kind = ARG_DATASET,
-     .value = "DATA",
-     .help = "quantise the activations of a network, too: levels after what they are on these images"},
-    {.name = "activation-bits",
-     .kind = ARG_INTEGER,
-     .value = "N",
-     .min = 2,
-     .max = 8,
-     .standard = "8",
-     .help = "of an activation: N bits without sign, with one scale and zero point for a map"},
-    {.name = "observer",
-     .kind = ARG_CHOICE,
-     .value = "KIND",
-     .choices = "minmax|percentile|mse",
-     .standard = "minmax",
-     .help = "how the range of an activation is found: all of it; without 0.01 % at either end; the part of it whose "
-             "levels have the least mean square error"},
-    {.name = "layers",
-     .kind = ARG_LAYERS,
-     .value = "SEL",
-     .help = "only the weights of these layers, convolutions or linear (help selectors)"},
-    {.name = "into", .kind = ARG_NEW, .value = "NEW", .required = true, .help = "name of the new object"},
+static const Setting positionals[] = {
+    OBJECT(Maker, network, OBJECT, "NAME", NULL, .help = "the network or predictor; it stays as it is"), {0}};
+static const Setting options[] = {
+    INTEGER(Quantise, bits, "bits", "N", .min = 2, .max = 8, .standard = "8",
+            .help = "bits of a weight: integers from -(2^(N-1)-1) to 2^(N-1)-1, with a scale per output channel"),
+    OBJECT(Quantise, calibrate, DATASET, "calibrate", "DATA",
+           .help = "quantise the activations of a network, too, for their range on these images"),
+    INTEGER(Quantise, activation_bits, "activation-bits", "N", .min = 2, .max = 8, .standard = "8",
+            .needs = "calibrate", .help = "bits of an activation, unsigned, with one scale and zero point for a map"),
+    CHOICE(Quantise, observer, "observer", "KIND", OBSERVERS, .standard = "minmax", .needs = "calibrate",
+           .help = "range of an activation: all of it; without 0.01 % at either end; or the part whose levels have "
+                   "the least mean square error"),
+    MAKER_LAYERS("only the weights of these layers, convolutions or linear (help selectors)"),
+    WORD(Maker, into, NEW, "into", "NEW", .required = true, .help = "name of the new object"),
     {0}};
 static const char *const examples[] = {"quantise base --bits 4 --into small",
                                        "quantise base --calibrate test --into int8; evaluate int8 test",
@@ -106,11 +94,12 @@ const Command command_quantise = {
         "The table has one row per layer, the worst first. sqnr is the signal-to-quantisation-noise ratio of the "
         "weights. scale, zero_point and activation_sqnr describe the layer's output. Notes give size_float and "
         "size in MB of 2^20 bytes (with batch norm folded into one bias per channel) and their ratio.",
+    .size = sizeof(Quantise),
     .positionals = positionals,
-    .options = options,
+    .options = ONE_GROUP(options),
     .examples = examples,
-    .run = run,
-    .apply = apply,
+    .run = quantise_command,
+    .apply = quantise_make,
     .layers = CHOOSE_LAYERS,
     .table = true,
 };

@@ -6,6 +6,12 @@
 #include "weft/base/table.h"
 #include "weft/probe.h"
 
+typedef struct Recalibrate {
+    const Object *object, *on;
+    const char *into;
+    unsigned batch;
+} Recalibrate;
+
 /* How far the statistics moved: the root mean square over all channels, of the mean in units of the old deviation, and
  * of the variance as the logarithm of new over old. */
 static Table *summary(const char *name, const Network *before, const Network *after, Error *err) {
@@ -48,29 +54,24 @@ static Table *summary(const char *name, const Network *before, const Network *af
     return table_finish(table, err);
 }
 
-static bool run(Session *session, const Args *args, Result *result, Error *err) {
-    const Network *network = args_network(args, "NET");
-    if (!workspace_accepts(session, args_text(args, "into"), OBJECT_NETWORK, err)) return false;
-    result->network = recalibrate_in_batches(network, args_dataset(args, "on"), (unsigned)args_integer(args, "batch"),
-                                             args->line, &session->task, err);
+static bool recalibrate_command(Session *session, const Args *args, Result *result, Error *err) {
+    const Recalibrate *o = args->options;
+    const Network *network = o->object->network;
+    if (!workspace_accepts(session, o->into, OBJECT_NETWORK, err)) return false;
+    result->network = recalibrate_in_batches(network, o->on->dataset, o->batch, args->line, &session->task, err);
     if (!result->network) return false;
-    result->name = args_text(args, "into");
+    result->name = o->into;
     result->table = summary(result->name, network, result->network, err);
     return result->table != NULL;
 }
 
-static const ArgSpec positionals[] = {{.name = "NET", .kind = ARG_NETWORK, .help = "the network; it stays as it is"},
-                                      {0}};
-static const ArgSpec options[] = {
-    {.name = "on", .kind = ARG_DATASET, .value = "DATA", .required = true, .help = "the images; labels are not used"},
-    {.name = "batch",
-     .kind = ARG_INTEGER,
-     .value = "N",
-     .min = 1,
-     .max = 65536,
-     .standard = "256",
-     .help = "images whose statistics are taken together"},
-    {.name = "into", .kind = ARG_NEW, .value = "NEW", .required = true, .help = "name of the new network"},
+static const Setting positionals[] = {
+    OBJECT(Recalibrate, object, NETWORK, "NET", NULL, .help = "the network; it stays as it is"), {0}};
+static const Setting options[] = {
+    OBJECT(Recalibrate, on, DATASET, "on", "DATA", .required = true, .help = "images; their labels are not used"),
+    INTEGER(Recalibrate, batch, "batch", "N", .min = 1, .max = 65536, .standard = "256",
+            .help = "images whose statistics are taken together"),
+    WORD(Recalibrate, into, NEW, "into", "NEW", .required = true, .help = "name of the new network"),
     {0}};
 static const char *const examples[] = {"recalibrate smooth --on test --into again",
                                        "recalibrate smooth --on test --batch 50 --into again", NULL};
@@ -86,9 +87,10 @@ const Command command_recalibrate = {
         "weights.\n\n"
         "mean_change is the RMS shift of the means, in units of the old standard deviation. log_variance_change "
         "is the RMS of log(new/old variance).",
+    .size = sizeof(Recalibrate),
     .positionals = positionals,
-    .options = options,
+    .options = ONE_GROUP(options),
     .examples = examples,
-    .run = run,
+    .run = recalibrate_command,
     .table = true,
 };

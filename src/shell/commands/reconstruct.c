@@ -7,6 +7,11 @@
 #include "weft/base/table.h"
 #include "weft/base/tensor.h"
 
+typedef struct Reconstruct {
+    const Object *predictor, *network;
+    const char *into;
+} Reconstruct;
+
 /* Squares of what was and of what changed, over the predicted layers. */
 static void measure(const Network *source, const Network *made, double *change, double *size) {
     for (size_t i = 0; i < source->layer_count; i++) {
@@ -41,27 +46,27 @@ static Table *summary(const char *name, const Predictor *p, const Network *sourc
     return table_finish(table, err);
 }
 
-static bool run(Session *session, const Args *args, Result *result, Error *err) {
-    const Predictor *p = args_predictor(args, "PRED");
-    const Network *other = args_network(args, "for"), *source = other ? other : p->source;
-    if (!workspace_accepts(session, args_text(args, "into"), OBJECT_NETWORK, err)) return false;
+static bool reconstruct_command(Session *session, const Args *args, Result *result, Error *err) {
+    const Reconstruct *o = args->options;
+    const Predictor *p = o->predictor->predictor;
+    const Network *other = object_network(o->network), *source = other ? other : p->source;
+    if (!workspace_accepts(session, o->into, OBJECT_NETWORK, err)) return false;
     if (!source)
         return error_set(err, STATUS_FAILED, "the network that '%s' was made for is not known: --for NET",
-                         args_text(args, "PRED"));
+                         o->predictor->name);
     result->network = predictor_reconstruct_in(p, source, NULL, args->line, err);
     if (!result->network) return false;
-    result->name = args_text(args, "into");
+    result->name = o->into;
     result->table = summary(result->name, p, source, result->network, err);
     return result->table != NULL;
 }
 
-static const ArgSpec positionals[] = {{.name = "PRED", .kind = ARG_PREDICTOR, .help = "the predictor"}, {0}};
-static const ArgSpec options[] = {
-    {.name = "for",
-     .kind = ARG_NETWORK,
-     .value = "NET",
-     .help = "the network to take all else from, instead of its own"},
-    {.name = "into", .kind = ARG_NEW, .value = "NEW", .required = true, .help = "the new network's name"},
+static const Setting positionals[] = {OBJECT(Reconstruct, predictor, PREDICTOR, "PRED", NULL, .help = "the predictor"),
+                                      {0}};
+static const Setting options[] = {
+    OBJECT(Reconstruct, network, NETWORK, "for", "NET", .usual = "its own network",
+           .help = "network that all else is taken from"),
+    WORD(Reconstruct, into, NEW, "into", "NEW", .required = true, .help = "name of the new network"),
     {0}};
 static const char *const examples[] = {"reconstruct pred --into again", "reconstruct pred --for smooth --into other",
                                        NULL};
@@ -75,9 +80,10 @@ const Command command_reconstruct = {
         "norm are the source's.\n\n"
         "l_recon is the root mean square difference between weights and predictions, over all predicted weights. "
         "same_source tells whether these are the weights that the predictor was trained on.",
+    .size = sizeof(Reconstruct),
     .positionals = positionals,
-    .options = options,
+    .options = ONE_GROUP(options),
     .examples = examples,
-    .run = run,
+    .run = reconstruct_command,
     .table = true,
 };

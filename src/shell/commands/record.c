@@ -7,13 +7,19 @@
 #include "weft/base/save.h"
 #include "weft/base/text.h"
 
-static bool run(Session *session, const Args *args, Result *result, Error *err) {
+typedef struct Record {
+    const char *file;
+    bool force;
+} Record;
+
+static bool record_command(Session *session, const Args *args, Result *result, Error *err) {
+    const Record *o = args->options;
     Str path = {0}, text = {0};
-    bool ok = path_expand(args_text(args, "FILE"), &path, err);
+    bool ok = path_expand(o->file, &path, err);
     for (size_t i = 0; i < session->done_count; i++) str_addf(&text, "%s\n", session->done[i]);
     char *copy = NULL;
     ok = ok && str_ok(&text, err) && (copy = mem_copy_text(str_text(&path), err)) &&
-         save_text(copy, args_flag(args, "force"), str_text(&text), text.length, err);
+         save_text(copy, o->force, str_text(&text), text.length, err);
     if (ok) {
         mem_free(session->record_path);
         session->record_path = copy;
@@ -27,9 +33,9 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     return ok;
 }
 
-static const ArgSpec positionals[] = {
-    {.name = "FILE", .kind = ARG_OUTPUT, .help = "the script to write, such as session.weft"}, {0}};
-static const ArgSpec options[] = {{.name = "force", .kind = ARG_FLAG, .help = "overwrite an existing file"}, {0}};
+static const Setting positionals[] = {
+    WORD(Record, file, OUTPUT, "FILE", NULL, .help = "the script to write, such as session.weft"), {0}};
+static const Setting options[] = {FLAG(Record, force, "force", .help = "overwrite an existing file"), {0}};
 static const char *const examples[] = {"record session.weft --force", NULL};
 
 const Command command_record = {
@@ -39,8 +45,9 @@ const Command command_record = {
     .description =
         "Writes every line that has run without an error so far, and each further one, to a script that weft can "
         "run again.",
+    .size = sizeof(Record),
     .positionals = positionals,
-    .options = options,
+    .options = ONE_GROUP(options),
     .examples = examples,
-    .run = run,
+    .run = record_command,
 };

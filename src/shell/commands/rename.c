@@ -2,13 +2,19 @@
 #include "../session.h"
 #include "weft/base/error.h"
 
-static bool run(Session *session, const Args *args, Result *result, Error *err) {
+typedef struct Rename {
+    Object *object;
+    const char *name;
+} Rename;
+
+static bool rename_command(Session *session, const Args *args, Result *result, Error *err) {
     (void)result;
-    return workspace_rename(session, args_value(args, "A")->object, args_text(args, "B"), err);
+    const Rename *o = args->options;
+    return workspace_rename(session, o->object, o->name, err);
 }
 
-static const ArgSpec positionals[] = {{.name = "A", .kind = ARG_OBJECT, .help = "the object"},
-                                      {.name = "B", .kind = ARG_NEW, .help = "its new name"},
+static const Setting positionals[] = {OBJECT(Rename, object, OBJECT, "A", NULL, .help = "the object"),
+                                      WORD(Rename, name, NEW, "B", NULL, .help = "its new name"),
                                       {0}};
 static const char *const examples[] = {"rename base original", NULL};
 
@@ -16,7 +22,8 @@ const Command command_rename = {
     .name = "rename",
     .group = "Objects",
     .summary = "Give an object another name",
+    .size = sizeof(Rename),
     .positionals = positionals,
     .examples = examples,
-    .run = run,
+    .run = rename_command,
 };

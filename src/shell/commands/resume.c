@@ -3,61 +3,58 @@
 #include "../rounds.h"
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
+#include "weft/base/record.h"
 #include "weft/base/text.h"
 
-static bool in_background(Session *session, const Args *args, const char *folder, Result *result, Error *err) {
-    TrainAbout about = {0};
-    if (args_text(args, "into") || args_flag(args, "monitor"))
-        return error_set(err, STATUS_USAGE, "--background leaves the prompt free: %s",
-                         args_flag(args, "monitor") ? "attach shows the monitor" : "resume --into takes the result");
-    const bool survey = explore_here(folder);
-    return (survey || train_about(folder, &about, err)) &&
-           background_resume(session, survey ? folder : about.name, folder, result, err);
+typedef struct Resume {
+    const char *run, *into;
+    bool monitor, background;
+} Resume;
+
+static bool resume_survey(Session *session, const Resume *o, const char *folder, const RunRecord *record,
+                          Result *result, Error *err) {
+    if (o->into) return error_set(err, STATUS_USAGE, "--into is for training runs; this one makes a table: --as");
+    return explore_resume(session, folder, record, result, err);
 }
 
-/* The folder's own name for the predictor is known only once it is read: --into goes before it. */
-static bool run(Session *session, const Args *args, Result *result, Error *err) {
+static bool resume_training(Session *session, const Resume *o, const char *folder, const RunRecord *record,
+                            Result *result, Error *err) {
+    const char *into = o->into ? o->into : record->name;
+    TrainJob job = {.folder = folder, .task = &session->task};
+    if (!workspace_name_check(session, into, err) ||
+        !workspace_accepts(session, into, train_makes_network(record) ? OBJECT_NETWORK : OBJECT_PREDICTOR, err) ||
+        !(result->own_name = mem_copy_text(into, err)))
+        return false;
+    if (record->rounds == 0) return training_again(session, result->own_name, o->monitor, &job, record, result, err);
+    ProgressiveJob rounds = {.train = job, .rounds = record->rounds};
+    rounds.train.config.steps = record->steps;
+    return rounds_run(session, result->own_name, o->monitor, &rounds, true, NULL, result, err);
+}
+
+static bool resume_command(Session *session, const Args *args, Result *result, Error *err) {
+    const Resume *o = args->options;
     Str folder = {0};
-    char *name = NULL;
-    TrainAbout about = {0};
-    bool done = job_find(args_text(args, "RUN"), &folder, err);
-    if (done && args_flag(args, "background")) {
-        done = in_background(session, args, str_text(&folder), result, err);
-        str_done(&folder);
-        return done;
-    }
-    if (done && explore_here(str_text(&folder))) {
-        done = (!args_text(args, "into") ||
-                error_set(err, STATUS_USAGE, "--into is for training runs; this one makes a table: --as")) &&
-               explore_resume(session, str_text(&folder), result, err);
-        str_done(&folder);
-        return done;
-    }
-    TrainJob job = {.folder = str_text(&folder), .task = &session->task};
-    done = done && train_about(job.folder, &about, err);
-    const char *into = done && args_text(args, "into") ? args_text(args, "into") : about.name;
-    const bool network = about.rounds > 0 || about.scheme == SCHEME_FIT, monitor = args_flag(args, "monitor");
-    done = done && workspace_name_check(session, into, err) &&
-           workspace_accepts(session, into, network ? OBJECT_NETWORK : OBJECT_PREDICTOR, err) &&
-           (name = mem_copy_text(into, err));
-    if (done && about.rounds > 0) {
-        ProgressiveJob rounds = {.train = job, .rounds = about.rounds};
-        rounds.train.config.steps = about.steps;
-        done = rounds_run(session, name, monitor, &rounds, true, NULL, result, err);
-    } else if (done) {
-        done = training_again(session, name, monitor, &job, &about, result, err);
-    }
+    RunRecord record = {0};
+    bool done = job_find(o->run, &folder, err) && record_read(str_text(&folder), &record, err);
+    if (done && o->background)
+        done = background_resume(session, explore_recorded(&record) ? str_text(&folder) : record.name,
+                                 str_text(&folder), result, err);
+    else if (done)
+        done = (explore_recorded(&record) ? resume_survey : resume_training)(session, o, str_text(&folder), &record,
+                                                                             result, err);
+    record_done(&record);
     str_done(&folder);
-    result->own_name = name;
     return done;
 }
 
-static const ArgSpec positionals[] = {
-    {.name = "RUN", .kind = ARG_RUN, .help = "the run folder, or a job's number or name"}, {0}};
-static const ArgSpec options[] = {
-    {.name = "into", .kind = ARG_NEW, .value = "NEW", .help = "what to call the result (as when the run was begun)"},
-    {.name = "monitor", .kind = ARG_FLAG, .help = "watch full-screen: curves, pause, save now, stop"},
-    {.name = "background", .kind = ARG_FLAG, .help = "in another process, as when it is begun with --background"},
+static const Setting positionals[] = {
+    WORD(Resume, run, RUN, "RUN", NULL, .help = "the run folder, or a job's number or name"), {0}};
+static const Setting options[] = {
+    WORD(Resume, into, NEW, "into", "NEW", .usual = "as when the run began", .excludes = "background",
+         .help = "name of the result"),
+    FLAG(Resume, monitor, "monitor", .excludes = "background",
+         .help = "show the run full-screen: curves; keys to pause, save and stop"),
+    FLAG(Resume, background, "background", .help = "run in another process and return to the prompt"),
     {0}};
 static const char *const examples[] = {"resume runs/b", "resume runs/b --into again", NULL};
 
@@ -71,10 +68,11 @@ const Command command_resume = {
         "predictor or network. The folder holds the source network. Data are opened again from their "
         "specification and must be the same images. For a sweep, an interpolation or a landscape, the missing "
         "points are computed.",
+    .size = sizeof(Resume),
     .positionals = positionals,
-    .options = options,
+    .options = ONE_GROUP(options),
     .examples = examples,
     .prelude = "train p --net base --hidden 8 --steps 6 --run runs/b --quiet",
-    .run = run,
+    .run = resume_command,
     .table = true,
 };

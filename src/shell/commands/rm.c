@@ -2,26 +2,31 @@
 #include "../session.h"
 #include "weft/base/error.h"
 
-static bool run(Session *session, const Args *args, Result *result, Error *err) {
+typedef struct Rm {
+    SettingList objects;
+} Rm;
+
+static bool rm_command(Session *session, const Args *args, Result *result, Error *err) {
     (void)result;
-    for (size_t i = 0; i < args->rest_count; i++)
-        if (!workspace_any(session, args->rest[i], err)) return false;
-    for (size_t i = 0; i < args->rest_count; i++) {
-        Object *object = workspace_find(session, args->rest[i]);
-        if (object) workspace_remove(session, object); /* NULL: named twice */
+    (void)err;
+    const SettingList *objects = &((const Rm *)args->options)->objects;
+    for (size_t i = 0; i < objects->count; i++) {
+        bool again = false; /* named twice */
+        for (size_t k = 0; k < i; k++) again = again || objects->item[k] == objects->item[i];
+        if (!again) workspace_remove(session, (Object *)(uintptr_t)objects->item[i]);
     }
     return true;
 }
 
-static const ArgSpec positionals[] = {{.name = "NAME", .kind = ARG_OBJECT, .repeated = true, .help = "what to forget"},
-                                      {0}};
+static const Setting positionals[] = {LIST(Rm, objects, OBJECT, "NAME", .help = "object to forget"), {0}};
 static const char *const examples[] = {"rm smooth", NULL};
 
 const Command command_rm = {
     .name = "rm",
     .group = "Objects",
     .summary = "Remove objects from the workspace (files are kept)",
+    .size = sizeof(Rm),
     .positionals = positionals,
     .examples = examples,
-    .run = run,
+    .run = rm_command,
 };

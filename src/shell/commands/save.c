@@ -7,25 +7,43 @@
 #include "weft/base/error.h"
 #include "weft/base/text.h"
 
-static bool save(const Object *object, const char *path, const Args *args, Error *err) {
-    static const DType dtypes[] = {DTYPE_F32, DTYPE_F16, DTYPE_BF16};
-    const bool force = args_flag(args, "force");
+#define SAVED_TYPES(X) X(F32, "f32") X(F16, "f16") X(BF16, "bf16")
+typedef enum SavedType {
+#define X(name, text) SAVED_##name,
+    SAVED_TYPES(X)
+#undef X
+} SavedType;
+
+typedef struct SaveOptions {
+    const Object *object;
+    const char *file;
+    bool force;
+    SavedType dtype;
+} SaveOptions;
+
+static bool save_object(const char *path, const Args *args, Error *err) {
+#define X(name, text) DTYPE_##name,
+    static const DType dtypes[] = {SAVED_TYPES(X)};
+#undef X
+    const SaveOptions *o = args->options;
+    const Object *object = o->object;
     if (object->kind == OBJECT_PREDICTOR)
-        return predictor_save(object->predictor, path, dtypes[args_choice(args, "dtype")], force, err);
+        return predictor_save(object->predictor, path, dtypes[o->dtype], o->force, err);
     if (object->kind != OBJECT_NETWORK)
         return error_set(err, STATUS_USAGE, "'%s' is a %s; save writes networks and predictors%s", object->name,
                          object_kind_name(object->kind), object->kind == OBJECT_TABLE ? ", export writes tables" : "");
-    if (args_value(args, "dtype")->given)
+    if (args_given(args, "dtype"))
         return error_set(err, STATUS_USAGE, "--dtype is for predictors; a network is saved in the numbers it has");
-    return network_save(object->network, path, force, err);
+    return network_save(object->network, path, o->force, err);
 }
 
-static bool run(Session *session, const Args *args, Result *result, Error *err) {
+static bool save_command(Session *session, const Args *args, Result *result, Error *err) {
     (void)session;
-    const Object *object = args_value(args, "NAME")->object;
+    const SaveOptions *o = args->options;
+    const Object *object = o->object;
     Str path = {0};
-    bool ok = path_expand(args_text(args, "FILE"), &path, err);
-    ok = ok && save(object, str_text(&path), args, err);
+    bool ok = path_expand(o->file, &path, err);
+    ok = ok && save_object(str_text(&path), args, err);
     struct stat status;
     if (ok && object->kind == OBJECT_NETWORK) network_save_notes(object->network, str_text(&path), &result->message);
     if (ok && stat(str_text(&path), &status) == 0)
@@ -34,19 +52,14 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     return ok;
 }
 
-static const ArgSpec positionals[] = {
-    {.name = "NAME", .kind = ARG_OBJECT, .help = "the network or predictor"},
-    {.name = "FILE",
-     .kind = ARG_OUTPUT,
-     .help = "where to: .safetensors (with lineage and all else), networks also .onnx and .npz"},
+static const Setting positionals[] = {
+    OBJECT(SaveOptions, object, OBJECT, "NAME", NULL, .help = "the network or predictor"),
+    WORD(SaveOptions, file, OUTPUT, "FILE", NULL,
+         .help = "file to write: .safetensors (with lineage and all else), networks also .onnx and .npz"),
     {0}};
-static const ArgSpec options[] = {{.name = "force", .kind = ARG_FLAG, .help = "overwrite an existing file"},
-                                  {.name = "dtype",
-                                   .kind = ARG_CHOICE,
-                                   .value = "DTYPE",
-                                   .standard = "f32",
-                                   .choices = "f32|f16|bf16",
-                                   .help = "the numbers of a predictor's parameters in the file"},
+static const Setting options[] = {FLAG(SaveOptions, force, "force", .help = "overwrite an existing file"),
+                                  CHOICE(SaveOptions, dtype, "dtype", "DTYPE", SAVED_TYPES, .standard = "f32",
+                                         .help = "type of a predictor's parameters in the file"),
                                   {0}};
 static const char *const examples[] = {"save smooth smooth.safetensors --force",
                                        "save pred pred.safetensors --dtype f16 --force", NULL};
@@ -65,8 +78,9 @@ const Command command_save = {
         "are dropped.\n\n"
         "A predictor's file includes its permutation. With the source network, it is all that `reconstruct` "
         "needs.",
+    .size = sizeof(SaveOptions),
     .positionals = positionals,
-    .options = options,
+    .options = ONE_GROUP(options),
     .examples = examples,
-    .run = run,
+    .run = save_command,
 };

@@ -10,6 +10,11 @@
 #include "weft/base/tensor.h"
 #include "weft/base/text.h"
 
+typedef struct Show {
+    const char *name, *layers, *key;
+    bool graph;
+} Show;
+
 static void shape_text(unsigned rank, const uint64_t *dim, Str *out) {
     for (unsigned i = 0; i < rank; i++) str_addf(out, "%s%llu", i ? "x" : "", (unsigned long long)dim[i]);
     if (!rank) str_add(out, "scalar");
@@ -166,22 +171,21 @@ static Table *file_table(const char *path, const char *key, Error *err) {
     return table;
 }
 
-static bool run(Session *session, const Args *args, Result *result, Error *err) {
-    const char *name = args_text(args, "NAME");
+static bool show_command(Session *session, const Args *args, Result *result, Error *err) {
+    const Show *o = args->options;
+    const char *name = o->name;
     const Object *object = workspace_find(session, name);
-    result->transient = args_value(args, "as")->given ? false : true;
-    const char *asked = args_text(args, "layers") ? "layers" : args_flag(args, "graph") ? "graph" : NULL;
+    result->transient = !args_given(args, "as");
+    const char *asked = o->layers ? "layers" : o->graph ? "graph" : NULL;
     if (asked && (!object || object->kind != OBJECT_NETWORK))
         return error_set(err, STATUS_USAGE, "--%s is for networks; '%s' is none", asked, name);
-    if (args_text(args, "layers") && args_flag(args, "graph"))
-        return error_set(err, STATUS_USAGE, "--graph shows every operation: leave out --layers");
-    if (args_text(args, "key") && (object || !strpbrk(name, "./~")))
+    if (o->key && (object || !strpbrk(name, "./~")))
         return error_set(err, STATUS_USAGE, "--key is for files; '%s' is none", name);
-    if (object && object->kind == OBJECT_NETWORK && args_flag(args, "graph")) {
+    if (object && object->kind == OBJECT_NETWORK && o->graph) {
         result->table = network_graph_table(object->network, err);
     } else if (object && object->kind == OBJECT_NETWORK) {
-        bool none = object->network->layer_count == 0 && !args_text(args, "layers"); /* its totals are worth showing */
-        bool *chosen = none ? mem_alloc(0, 1, err) : args_layers(args, object->network, false, err);
+        bool none = object->network->layer_count == 0 && !o->layers; /* its totals are worth showing */
+        bool *chosen = none ? mem_alloc(0, 1, err) : choose_layers(object->network, o->layers, CHOOSE_LAYERS, err);
         if (chosen) result->table = layer_table(object->network, chosen, err);
         mem_free(chosen);
     } else if (object && object->kind == OBJECT_PREDICTOR) {
@@ -195,7 +199,7 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
         result->plots = object->plots;
     } else if (strpbrk(name, "./~")) {
         Str path = {0};
-        if (path_expand(name, &path, err)) result->table = file_table(str_text(&path), args_text(args, "key"), err);
+        if (path_expand(name, &path, err)) result->table = file_table(str_text(&path), o->key, err);
         str_done(&path);
     } else {
         workspace_any(session, name, err);
@@ -203,17 +207,14 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     return result->table != NULL;
 }
 
-static const ArgSpec positionals[] = {
-    {.name = "NAME", .kind = ARG_SHOWN, .help = "an object of the workspace, or a checkpoint file by its path"}, {0}};
-static const ArgSpec options[] = {
-    {.name = "layers", .kind = ARG_LAYERS, .value = "SEL", .help = "only these layers of a network (help selectors)"},
-    {.name = "graph",
-     .kind = ARG_FLAG,
-     .help = "a network's operations: output shapes, parameters, multiply-adds per image"},
-    {.name = "key",
-     .kind = ARG_TEXT,
-     .value = "PATH",
-     .help = "only the state dict at this dotted path of a PyTorch file"},
+static const Setting positionals[] = {
+    WORD(Show, name, SHOWN, "NAME", NULL, .help = "an object of the workspace, or a checkpoint file by its path"), {0}};
+static const Setting options[] = {
+    WORD(Show, layers, LAYERS, "layers", "SEL", .excludes = "graph",
+         .help = "only these layers of a network (help selectors)"),
+    FLAG(Show, graph, "graph",
+         .help = "show a network's operations: output shapes, parameters, multiply-adds per image"),
+    WORD(Show, key, TEXT, "key", "PATH", .help = "only the state dict at this dotted path of a PyTorch file"),
     {0}};
 static const char *const examples[] = {
     "show base", "show base --graph", "show smooth --layers stage:2", "show pred", "show test", "show last", NULL};
@@ -228,9 +229,10 @@ const Command command_show = {
         "For a predictor: the layers it predicts with their errors, sizes, compression ratios (help cr), settings "
         "and lineage. For a dataset: its classes. For a table: its rows. For a file: its tensors, read from the "
         "header alone, and the state dicts that --key selects from.",
+    .size = sizeof(Show),
     .positionals = positionals,
-    .options = options,
+    .options = ONE_GROUP(options),
     .examples = examples,
-    .run = run,
+    .run = show_command,
     .table = true,
 };

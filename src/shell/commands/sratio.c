@@ -4,25 +4,32 @@
 #include "weft/base/memory.h"
 #include "weft/spectral.h"
 
-static bool run(Session *session, const Args *args, Result *result, Error *err) {
-    const Network *network = args_network(args, "NET"), *versus = args_network(args, "vs");
-    bool *chosen = args_layers(args, network, CHOOSE_LAYERS, err);
+typedef struct SratioOptions {
+    const Object *object, *versus;
+    const char *layers;
+} SratioOptions;
+
+static bool sratio_command(Session *session, const Args *args, Result *result, Error *err) {
+    const SratioOptions *o = args->options;
+    const Network *network = o->object->network, *versus = object_network(o->versus);
+    bool *chosen = choose_layers(network, o->layers, CHOOSE_LAYERS, err);
     if (!chosen) return false;
     result->table = sratio_table(network, versus, chosen, &session->task, err);
     mem_free(chosen);
     if (versus)
-        result_chart(result, CHART_BARS, "layer", "difference", "S_ratio of %s minus %s", args_text(args, "vs"),
-                     args_text(args, "NET"));
+        result_chart(result, CHART_BARS, "layer", "difference", "S_ratio of %s minus %s", o->versus->name,
+                     o->object->name);
     else
-        result_chart(result, CHART_BARS, "layer", "s_ratio", "S_ratio of %s", args_text(args, "NET"));
+        result_chart(result, CHART_BARS, "layer", "s_ratio", "S_ratio of %s", o->object->name);
     result->encoding.diverging = versus != NULL;
     return result->table != NULL;
 }
 
-static const ArgSpec positionals[] = {{.name = "NET", .kind = ARG_NETWORK, .help = "the network"}, {0}};
-static const ArgSpec options[] = {
-    {.name = "vs", .kind = ARG_NETWORK, .value = "NET2", .help = "a second network, matched by layer name"},
-    {.name = "layers", .kind = ARG_LAYERS, .value = "SEL", .help = "only these layers (help selectors)"},
+static const Setting positionals[] = {OBJECT(SratioOptions, object, NETWORK, "NET", NULL, .help = "the network"), {0}};
+static const Setting options[] = {
+    OBJECT(SratioOptions, versus, NETWORK, "vs", "NET2",
+           .help = "compare with a second network, matched by layer name"),
+    WORD(SratioOptions, layers, LAYERS, "layers", "SEL", .help = "only these layers (help selectors)"),
     {0}};
 static const char *const examples[] = {"sratio base", "sratio base --vs smooth", "sratio base --layers stage:3", NULL};
 
@@ -37,9 +44,10 @@ const Command command_sratio = {
         "--vs prints both ratios and the difference NET2 - NET for each layer. Notes give the means over all "
         "convolutions, and over the last half of them as in the paper (help paper). If no convolution is chosen, "
         "the means are over all layers.",
+    .size = sizeof(SratioOptions),
     .positionals = positionals,
-    .options = options,
+    .options = ONE_GROUP(options),
     .examples = examples,
-    .run = run,
+    .run = sratio_command,
     .table = true,
 };

@@ -11,6 +11,10 @@
 #include "weft/base/task.h"
 #include "weft/base/text.h"
 
+typedef struct Stop {
+    const char *job;
+} Stop;
+
 enum { PATIENCE = 15 /* s */ };
 
 /* Sends the signal and waits until the lock is free. */
@@ -29,12 +33,12 @@ static bool end_process(const char *folder, long process, Error *err) {
     return true;
 }
 
-static bool run(Session *session, const Args *args, Result *result, Error *err) {
+static bool stop_command(Session *session, const Args *args, Result *result, Error *err) {
     if (session->options.safe) return error_set(err, STATUS_USAGE, "--safe allows no signals to other processes");
     Str folder = {0};
     Job job = {0};
     long process;
-    bool done = job_find(args_text(args, "JOB"), &folder, err);
+    bool done = job_find(((const Stop *)args->options)->job, &folder, err);
     if (done && !run_busy(folder.text, &process))
         done = error_set(err, STATUS_FAILED, "%s: is not running", folder.text);
     else if (done && (process <= 1 || process == (long)getpid()))
@@ -52,8 +56,8 @@ static bool run(Session *session, const Args *args, Result *result, Error *err) 
     return done;
 }
 
-static const ArgSpec positionals[] = {
-    {.name = "JOB", .kind = ARG_RUN, .help = "the number or the name that jobs shows, or the folder of a run"}, {0}};
+static const Setting positionals[] = {
+    WORD(Stop, job, RUN, "JOB", NULL, .help = "number or name that jobs shows, or the folder of a run"), {0}};
 static const char *const examples[] = {"stop 1", NULL};
 
 const Command command_stop = {
@@ -64,8 +68,9 @@ const Command command_stop = {
         "Sends SIGTERM to the process that holds the lock of the run's folder. The process finishes its step, "
         "saves and ends. `stop` waits for this for up to 15 seconds and prints the step at which the run was "
         "saved.",
+    .size = sizeof(Stop),
     .positionals = positionals,
     .examples = examples,
     .examples_need_job = true,
-    .run = run,
+    .run = stop_command,
 };

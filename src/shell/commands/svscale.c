@@ -4,32 +4,27 @@
 #include "weft/base/task.h"
 #include "weft/spectral.h"
 
-static Network *apply(const Network *network, const Args *args, const bool *chosen, const Task *task, Error *err) {
-    return svscale_apply(network, args_real(args, "factor"), (unsigned)args_integer(args, "last"), chosen, args->line,
-                         task, err);
+typedef struct SvScale {
+    Maker maker;
+    double factor;
+    unsigned last;
+} SvScale;
+
+static Network *svscale_make(const Network *network, const void *options, const bool *chosen, const char *line,
+                             const Task *task, Error *err) {
+    const SvScale *o = options;
+    return svscale_apply(network, o->factor, o->last, chosen, line, task, err);
 }
 
-static const ArgSpec positionals[] = {{.name = "NET", .kind = ARG_NETWORK, .help = "the network; it stays as it is"},
-                                      {0}};
-static const ArgSpec options[] = {
-    {.name = "factor",
-     .kind = ARG_REAL,
-     .value = "A",
-     .max = 1000,
-     .required = true,
-     .help = "what to multiply them by; below 1 is smoother, 0 drops them"},
-    {.name = "last",
-     .kind = ARG_INTEGER,
-     .value = "N",
-     .min = 1,
-     .max = 1000000,
-     .standard = "15",
-     .help = "how many of the smallest singular values"},
-    {.name = "layers",
-     .kind = ARG_LAYERS,
-     .value = "SEL",
-     .help = "only these layers, of any kind; by default the convolutions, or all layers where there are none"},
-    {.name = "into", .kind = ARG_NEW, .value = "NEW", .required = true, .help = "name of the new network"},
+static const Setting positionals[] = {
+    OBJECT(Maker, network, NETWORK, "NET", NULL, .help = "the network; it stays as it is"), {0}};
+static const Setting options[] = {
+    REAL(SvScale, factor, "factor", "A", .max = 1000, .required = true,
+         .help = "factor of the smallest singular values; below 1 is smoother, 0 drops them"),
+    INTEGER(SvScale, last, "last", "N", .min = 1, .max = 1000000, .standard = "15",
+            .help = "how many of the smallest singular values are scaled"),
+    MAKER_LAYERS("only these layers, of any kind; by default the convolutions, or all layers where there are none"),
+    MAKER_INTO,
     {0}};
 static const char *const examples[] = {"svscale base --factor 0.5 --layers stage:2 --into quieter", NULL};
 
@@ -40,11 +35,12 @@ const Command command_svscale = {
     .description =
         "Multiplies the smallest singular values (help singular-values) of each chosen layer by a factor and "
         "rebuilds the weight from them.",
+    .size = sizeof(SvScale),
     .positionals = positionals,
-    .options = options,
+    .options = ONE_GROUP(options),
     .examples = examples,
     .run = run_apply,
-    .apply = apply,
+    .apply = svscale_make,
     .layers = CHOOSE_ANY,
     .table = true,
 };

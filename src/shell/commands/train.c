@@ -3,7 +3,12 @@
 #include "../training.h"
 #include "weft/base/error.h"
 
-/* ---- configuration ----------------------------------------------------------------------------------------------- */
+typedef struct Train {
+    TrainOptions train;
+    const Object *from;
+} Train;
+
+/* ---- settings that depend on others ------------------------------------------------------------------------------ */
 
 /* An epoch is what passes over the images once (docs/method.md, section 5); without images, over the kernels. */
 static uint64_t epoch_steps(const Dataset *data, uint64_t kernels, const TrainConfig *config) {
@@ -12,144 +17,97 @@ static uint64_t epoch_steps(const Dataset *data, uint64_t kernels, const TrainCo
     return items && each ? (items + each - 1) / each : 1;
 }
 
-static bool check_options(const Args *args, const TrainConfig *config, Error *err) {
-    const bool images = train_on_images(config), distils = config->images.kd > 0;
-    const OptionRule rules[] = {
-        {"warm-up", "--scheme joint", config->scheme == SCHEME_JOINT},
-        {"teacher", "a scheme on images (joint, distil)", images},
-        {"alpha", "--scheme joint or distil", config->scheme != SCHEME_RECON},
-        {"beta", "--scheme joint or distil", config->scheme != SCHEME_RECON},
-        {"kd", "a scheme with L_KD", distils},
-        {"temperature", "a scheme with L_KD", distils},
-        {"image-batch", "a scheme on images (joint, distil)", images},
-        {"augment", "a scheme on images (joint, distil)", images},
-        {"fmd-maps", "a scheme with L_FMD", config->images.fmd > 0},
-    };
-    return options_check(args, rules, sizeof rules / sizeof *rules, err) && options_check_kernels(args, config, err) &&
-           options_check_optimiser(args, config, err);
+static bool check_start(const Train *t, Error *err) {
+    if (!t->from && t->train.config.scheme == SCHEME_DISTIL)
+        return error_set(err, STATUS_USAGE, "--scheme distil starts from a trained predictor: --from PRED0");
+    if (!t->from && !t->train.net)
+        return error_set(err, STATUS_USAGE, "train needs --net NET, or --from PREDICTOR to continue one");
+    return t->train.net || t->from->predictor->source ||
+           error_set(err, STATUS_USAGE, "'%s' does not know its network: give it with --net NET", t->from->name);
 }
 
-static bool set_config(Session *session, const Args *args, const TrainJob *job, TrainConfig *config, Error *err) {
-    uint64_t kernels = job->from ? job->from->kernel_count : 0;
-    const Dataset *data = args_dataset(args, "data");
-    *config = train_config();
-    config->scheme = (SchemeKind)args_choice(args, "scheme");
-    config->seed = session->seed;
-    if (job->from)
-        train_defaults(config, data, job->from->weight_count);
-    else if (!options_network(args, job->source, data, config, &kernels, err))
+static const Network *source_of(const Train *t) {
+    return t->train.net ? t->train.net->network : t->from->predictor->source;
+}
+
+static bool train_settle(Session *session, Args *args, Error *err) {
+    Train *t = args->options;
+    TrainConfig *config = &t->train.config;
+    const Dataset *data = object_dataset(t->train.data);
+    uint64_t kernels = t->from ? t->from->predictor->kernel_count : 0;
+    if (!check_start(t, err)) return false;
+    options_begin(session, args, &t->train);
+    if (t->from)
+        train_defaults(config, data, t->from->predictor->weight_count);
+    else if (!options_network(config, source_of(t), data, &kernels, err))
         return false;
-    options_kernels(args, config);
-    if (config->scheme == SCHEME_JOINT && !args_value(args, "refresh")->given) config->refresh = 1;
-    options_predictor(args, &config->predictor);
-    options_optimiser(args, config);
-    options_images(args, config);
-    options_real(args, "beta", &config->images.fmd);
-    config->images.fmd_aliased = args_choice(args, "fmd-maps") == 1;
-    options_count(args, "warm-up", &config->warm_up);
+    config->optimiser = optimiser_config(config->optimiser.kind);
+    if (config->scheme == SCHEME_JOINT || t->train.exact) config->refresh = 1;
+    args_write_given(args);
     config->epoch_steps = epoch_steps(data, kernels, config);
-    config->steps = train_steps(config, data);
-    return options_length(args, config, err) && check_options(args, config, err);
+    return options_length(args, &t->train, train_steps(config, data), err) && options_check_refresh(args, config, err);
 }
 
 /* ---- running ----------------------------------------------------------------------------------------------------- */
 
-/* What is decided by the predictor that is continued cannot be asked for anew. */
-static bool check_from(const Args *args, Error *err) {
-    static const char *const settled[] = {"layers",      "hidden",    "linear", "base", "levels", "normalise-indices",
-                                          "permutation", "activation"};
-    const bool from = args_text(args, "from") != NULL;
-    if (!from && args_choice(args, "scheme") == SCHEME_DISTIL)
-        return error_set(err, STATUS_USAGE, "--scheme distil goes on from a trained predictor: --from PRED0");
-    if (!from && !args_text(args, "net"))
-        return error_set(err, STATUS_USAGE, "train needs --net NET, or --from PREDICTOR to continue one");
-    for (size_t i = 0; from && i < sizeof settled / sizeof *settled; i++)
-        if (args_value(args, settled[i])->given)
-            return error_set(err, STATUS_USAGE, "--%s is settled by the predictor of --from", settled[i]);
-    return true;
-}
-
 /* The images to train on, if the configuration has losses on them, and those to measure on. */
-static bool set_data(const Args *args, TrainJob *job, Error *err) {
-    const Dataset *data = args_dataset(args, "data"), *on = args_dataset(args, "on");
+static bool set_data(const TrainOptions *o, TrainJob *job, Error *err) {
+    const Dataset *data = object_dataset(o->data), *on = object_dataset(o->on);
     if (train_on_images(&job->config)) {
         job->images = data;
-        job->teacher = args_network(args, "teacher");
+        job->teacher = object_network(o->teacher);
         if (!data)
-            return error_set(err, STATUS_USAGE, "--scheme %s trains on images: --data DATA", args_text(args, "scheme"));
+            return error_set(err, STATUS_USAGE, "--scheme %s trains on images: --data DATA",
+                             train_scheme_name(job->config.scheme));
     } else if (data && on) {
-        return error_set(err, STATUS_USAGE, "--data beside --on has a meaning only with a scheme on images");
+        return error_set(err, STATUS_USAGE, "--data beside --on needs --scheme joint or distil");
     }
     job->data = on ? on : data && data->labels ? data : NULL;
     return true;
 }
 
-static bool run(Session *session, const Args *args, Result *result, Error *err) {
-    if (!check_from(args, err)) return false;
-    const Predictor *from = args_predictor(args, "from");
-    TrainJob job = {.name = args_text(args, "PRED"),
+static bool train_command(Session *session, const Args *args, Result *result, Error *err) {
+    const Train *t = args->options;
+    TrainJob job = {.config = t->train.config,
+                    .name = t->train.name,
                     .command = args->line,
-                    .from = from,
-                    .source = args_text(args, "net") ? args_network(args, "net") : from->source,
-                    .trials = (unsigned)args_integer(args, "trials"),
+                    .from = object_predictor(t->from),
+                    .source = source_of(t),
+                    .trials = t->train.trials,
                     .task = &session->task};
-    if (!job.source)
-        return error_set(err, STATUS_USAGE, "'%s' does not know its network: give it with --net NET",
-                         args_text(args, "from"));
-    return workspace_accepts(session, job.name, OBJECT_PREDICTOR, err) &&
-           set_config(session, args, &job, &job.config, err) && set_data(args, &job, err) &&
-           training_run(session, args, &job, result, err);
+    return workspace_accepts(session, job.name, OBJECT_PREDICTOR, err) && set_data(&t->train, &job, err) &&
+           training_run(session, &t->train, &job, result, err);
 }
 
 /* ---- the record -------------------------------------------------------------------------------------------------- */
 
-#define ALPHA_HELP "weight of L_KD (joint: 1e-4, by the data 1e-5 or 1e-6; distil: 0.01)"
-
-static const ArgSpec positionals[] = {{.name = "PRED", .kind = ARG_NEW, .help = "what to call the predictor"}, {0}};
-static const ArgSpec options[] = {
-    {.name = "net", .kind = ARG_NETWORK, .value = "NET", .help = "the network whose weights are predicted"},
-    {.name = "from",
-     .kind = ARG_PREDICTOR,
-     .value = "PRED0",
-     .help = "begin with this predictor, which stays as it is, on --net or its own network"},
-    {.name = "scheme",
-     .kind = ARG_CHOICE,
-     .value = "SCHEME",
-     .choices = "recon|joint|distil",
-     .standard = "recon",
-     .help = "what is trained on: L_recon; L_recon, L_KD and L_FMD; L_KD"},
-    {.name = "data",
-     .kind = ARG_DATASET,
-     .value = "DATA",
-     .help = "images to train on, if the scheme does; accuracy is measured on them unless --on is given"},
-    {.name = "on", .kind = ARG_DATASET, .value = "DATA", .help = "measure accuracy on these images"},
-    OPTIONS_LENGTH("recon 20000; joint and distil as many epochs as the paper, 350 or 450 and 100"),
-    OPTIONS_WATCH,
-    {.name = "trials",
-     .kind = ARG_INTEGER,
-     .value = "N",
-     .min = 1,
-     .max = 1000,
-     .standard = "1",
-     .help = "train N with seeds from --seed on; the best is kept"},
-    OPTIONS_BACKGROUND("PRED"),
-    OPTIONS_PREDICTOR,
-    OPTIONS_KERNELS,
-    OPTIONS_IMAGES,
-    {.name = "beta",
-     .kind = ARG_REAL,
-     .value = "B",
-     .help = "weight of L_FMD, feature-map distillation (joint: as --alpha; distil: 0)"},
-    {.name = "fmd-maps",
-     .kind = ARG_CHOICE,
-     .value = "MAPS",
-     .choices = "distinct|aliased",
-     .standard = "distinct",
-     .help = "every map before a ReLU once; aliased as the reference implementation counts them"},
-    {.name = "warm-up", .kind = ARG_INTEGER, .value = "N", .max = COUNT_MOST, .help = "first steps on L_recon alone"},
-    OPTIONS_OPTIMISER("ranger", NULL, "1e-6", "cosine", "learning rate (0.005; distil 0.0003)"),
-    OPTIONS_EVERY,
+static const Setting positionals[] = {WORD(TrainOptions, name, NEW, "PRED", NULL, .help = "name of the new predictor"),
+                                      {0}};
+static const Setting own[] = {
+    OBJECT(TrainOptions, net, NETWORK, "net", "NET", .help = "network whose weights are predicted"),
+    OBJECT(Train, from, PREDICTOR, "from", "PRED0",
+           .help = "start from this predictor, which stays unchanged, for --net or its own network"),
+    CHOICE(TrainOptions, config.scheme, "scheme", "SCHEME", PREDICTOR_SCHEMES, .standard = "recon",
+           .help = "what is trained on: L_recon (recon), L_recon, L_KD and L_FMD (joint), or L_KD (distil)"),
+    OBJECT(TrainOptions, data, DATASET, "data", "DATA",
+           .help = "images to train on, for schemes that do; without --on accuracy is measured on them"),
+    OBJECT(TrainOptions, on, DATASET, "on", "DATA", .help = "measure accuracy on these images"),
     {0}};
+static const Setting trials[] = {INTEGER(TrainOptions, trials, "trials", "N", .min = 1, .max = 1000, .standard = "1",
+                                         .help = "train N predictors with successive seeds and keep the best"),
+                                 {0}};
+static const SettingGroup options[] = {{own, 0},
+                                       {train_length_settings, 0},
+                                       {epochs_settings, 0},
+                                       {watch_settings, 0},
+                                       {trials, 0},
+                                       {background_settings, 0},
+                                       PREDICTOR_GROUPS,
+                                       {teacher_settings, 0},
+                                       {train_image_settings, 0},
+                                       {train_map_settings, 0},
+                                       STEP_GROUPS,
+                                       {NULL, 0}};
 static const char *const examples[] = {
     "train small --net base --hidden 24 --steps 60 --on test",
     "train baseline --net base --hidden 24 --steps 6 --scheme joint --data test --warm-up 2",
@@ -188,9 +146,11 @@ const Command command_train = {
         "result is the predictor of the last step. best.safetensors in the folder is the best of all evaluations: "
         "the highest accuracy, or without images the lowest L_recon. Of several trials the best final one is "
         "kept. Accuracy on the images used for the choice is optimistic; report on held-out images.",
+    .size = sizeof(Train),
     .positionals = positionals,
     .options = options,
     .examples = examples,
-    .run = run,
+    .settle = train_settle,
+    .run = train_command,
     .table = true,
 };
