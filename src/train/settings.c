@@ -45,7 +45,7 @@ const Setting train_map_settings[] = {
     REAL(TrainConfig, images.fmd, "beta", "B", NOT_NEGATIVE, .key = "fmd", .standard = "0",
          .usual = "joint as --alpha; distil 0", .needs = "scheme=joint|distil",
          .help = "weight of L_FMD, feature-map distillation"),
-    SWITCH(TrainConfig, images.fmd_aliased, "fmd-maps", "MAPS",
+    SWITCH(TrainConfig, images.fmd_aliased, "fmd-maps", "MAPS", .key = "fmd_aliased",
            .choices = (const char *const[]){"distinct", "aliased", NULL}, .standard = "distinct", .needs = "beta>0",
            .help = "count every map before a ReLU once (distinct), or as the reference implementation does (aliased)"),
     INTEGER(TrainConfig, warm_up, "warm-up", "N", .max = SETTINGS_COUNT_MAX, .standard = "0", .needs = "scheme=joint",
