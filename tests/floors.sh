@@ -15,6 +15,7 @@ check() { # FOLDER: prints findings
         n = split(path, part, "/")
         for (i = 1; i <= n; i++) {
             sub(/\.h$/, "", part[i])
+            if (part[i] == "setting") part[i] = "base" # the rows of settings are base\047s, in a header of their own
             if (part[i] in floor) return part[i]
         }
         return ""

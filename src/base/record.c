@@ -214,7 +214,7 @@ static bool take_old_objects(const json_t *json, RunRecord *out, Error *err) {
 /* Surveys kept the words of their command. */
 static bool refuse_words(const json_t *json, Error *err) {
     const char *version = json_string_value(json_object_get(json, "weft"));
-    return !json_object_get(json, "words") ||
+    return !json_is_array(json_object_get(json, "words")) ||
            error_set(err, STATUS_FAILED,
                      "weft %s wrote it, in a form that %s cannot continue; run the command again into another folder",
                      version ? version : "0.1", WEFT_VERSION);

@@ -79,6 +79,10 @@ bool args_give(Args *args, const char *name, double number, Error *err) {
     return true;
 }
 
+void args_forget(Args *args, const char *name) {
+    find_value(args, name, strlen(name))->given = false;
+}
+
 /* ---- a line ------------------------------------------------------------------------------------------------------ */
 
 static bool unknown_option(const Args *args, const char *name, Error *err) {

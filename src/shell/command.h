@@ -183,6 +183,8 @@ bool args_settle(Session *session, Args *args, Error *err);
 bool args_give_text(Args *args, const char *name, const char *text, Error *err);
 /* Gives a number to an option, as if it stood on the line; STATUS_USAGE where it is out of range. */
 bool args_give(Args *args, const char *name, double number, Error *err);
+/* As if it had not been given; its value stays. */
+void args_forget(Args *args, const char *name);
 /* STATUS_USAGE where something that must be given is not; `settled`: options that need not, `count` of them. */
 bool args_complete(const Args *args, const char *const *settled, size_t count, Error *err);
 /* STATUS_USAGE where something is given whose `needs` do not hold, or that another option settles. */

@@ -32,7 +32,8 @@ equal "distil goes on from a predictor, with a teacher, on other images than it 
 equal "images, data and teacher are kept" "noise:64:1x28x28 sample:fashion-test True" "$(python3 -c '
 import json, sys
 c = json.load(open(sys.argv[1]))
-print(c["images"]["spec"], c["data"]["spec"], len(c["teacher"]) > 0)' "$work/distil/config.json")"
+o = {one["role"]: one for one in c["objects"]}
+print(o["images"]["spec"], o["data"]["spec"], len(o["teacher"]["network"]) > 0)' "$work/distil/config.json")"
 check "with the teacher itself" test -s "$work/distil/teacher.safetensors"
 refused "train p --net base --scheme joint --steps 5" "--scheme joint trains on images: --data DATA"
 refused "train p --net base --scheme distil --data test --steps 5" "--from"
@@ -54,9 +55,9 @@ for widths in 4,5 4,x,6 0 -4 4,4,4,4 '4,' ',4' 70000 4.5; do
 done
 refused "fit n --arch resnet9 --data test --steps 1" "resnet9"
 refused "fit n --arch resnet8 --widths 4 --data noise --steps 1" "no labels to train on"
-refused "$fit --alpha 1 --steps 1" "--alpha has a meaning only with --teacher NET"
-refused "$fit --temperature 2 --steps 1" "--temperature has a meaning only with --teacher NET"
-refused "$fit --beta1 0.9 --steps 1" "--beta1 has a meaning only with an adaptive --optimiser"
+refused "$fit --alpha 1 --steps 1" "--alpha needs --teacher"
+refused "$fit --temperature 2 --steps 1" "--temperature needs --alpha above 0"
+refused "$fit --beta1 0.9 --steps 1" "--beta1 needs --optimiser ranger, adam or adamw"
 equal "widths 4 is 4,8,16" "yes" "$("$weft" -q --format csv -c "$load" -c "$fit --steps 1 --seed 3" -c 'fit m --arch resnet8 --widths 4,8,16 --data test --steps 1 --seed 3' \
     -c "save n $work/n.npz" -c "save m $work/m.npz" >"$work/out" 2>"$work/err"; if cmp -s "$work/n.npz" "$work/m.npz"; then echo yes; else cat "$work/err"; fi)"
 equal "with a teacher" 0 "$(status "$weft" -q -c "$load" -c "$fit --teacher base --alpha 2 --temperature 4 --steps 3 --run $work/pupil")"

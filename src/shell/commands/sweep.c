@@ -93,7 +93,7 @@ static bool choose_series(Swept *swept, Error *err) {
 
 /* ---- points ------------------------------------------------------------------------------------------------------ */
 
-/* Every value is checked before anything runs. */
+/* Every value is checked before anything runs; a record keeps them as --over has them. */
 static bool check_values(Swept *swept, Error *err) {
     const char *settled[SWEEP_AXES + 1] = {"into"};
     for (size_t a = 0; a < swept->sweep.axes; a++) {
@@ -110,7 +110,10 @@ static bool check_values(Swept *swept, Error *err) {
     Maker *maker = swept->inner->options;
     const bool parts = swept->options->layers || args_given(swept->args, "each");
     if (parts) maker->layers = swept->options->layers ? swept->options->layers : "all";
-    return args_complete(swept->inner, settled, swept->sweep.axes + 1, err) && args_check_needs(swept->inner, err);
+    const bool done =
+        args_complete(swept->inner, settled, swept->sweep.axes + 1, err) && args_check_needs(swept->inner, err);
+    for (size_t a = 0; a < swept->sweep.axes; a++) args_forget(swept->inner, swept->sweep.axis[a].name);
+    return done;
 }
 
 static Network *make_network(void *context, const double values[SWEEP_AXES], const bool *layers, Error *err) {
