@@ -117,7 +117,8 @@ static bool check_kind(const Args *args, const ChartOptions *o, const Encoding *
     const bool lines = encoding->kind == CHART_LINES, heat = encoding->kind == CHART_HEATMAP;
     if (heat && (!*encoding->x || !*encoding->y[0] || !*encoding->value))
         return error_set(err, STATUS_USAGE, "a heat map needs three columns: --x, --y and --value");
-    if (o->y2 && !lines) return error_set(err, STATUS_USAGE, "--y2: only line charts have a second axis (--kind lines)");
+    if (o->y2 && !lines)
+        return error_set(err, STATUS_USAGE, "--y2: only line charts have a second axis (--kind lines)");
     if (o->value && !heat)
         return error_set(err, STATUS_USAGE,
                          "--value: only heat maps colour a column (--kind heatmap); other charts use --y");

@@ -157,11 +157,11 @@ static void test_json(void **state) {
     assert_string_equal(err.text, "field 'large_one' is missing");
     json_object_set_new(json, "large_one", json_integer(-1));
     assert_false(settings_from_json(groups, json, &back, &err));
-    assert_string_equal(err.text, "field 'large_one' does not hold what it should");
+    assert_string_equal(err.text, "field 'large_one' is invalid");
     json_object_set_new(json, "large_one", json_integer(1));
     json_object_set_new(json, "more", json_integer(1));
     assert_false(settings_from_json(groups, json, &back, &err));
-    assert_string_equal(err.text, "field 'more' is not known");
+    assert_string_equal(err.text, "field 'more' is unknown");
     json_decref(json);
 }
 

@@ -105,7 +105,7 @@ static void test_bad_arguments(void **state) {
         {"sratio", "sratio needs NET: sratio NET [--vs NET2]"},
         {"sratio bse", "no network 'bse'; did you mean base?"},
         {"sratio test", "'test' is a dataset, not a network"},
-        {"sratio base extra", "'extra' is one argument too many"},
+        {"sratio base extra", "unexpected argument 'extra'"},
         {"sratio base --vz smooth", "sratio has no option --vz; did you mean --vs?"},
         {"sratio base --vs", "--vs needs a value (NET2)"},
         {"sratio base --vs smooth --vs smooth", "--vs is given twice"},

@@ -107,7 +107,7 @@ static void changes(void **state) {
     runs_refused(runs_path("changed"), STATUS_BAD_INPUT, "field 'batch'");
     runs_copy(runs_path("part"), runs_path("changed"));
     runs_replace(runs_path("changed"), "config.json", "\"batch\": 512", "\"batches\": 512");
-    runs_refused(runs_path("changed"), STATUS_BAD_INPUT, "field 'batches' is not known");
+    runs_refused(runs_path("changed"), STATUS_BAD_INPUT, "field 'batches' is unknown");
     runs_copy(runs_path("part"), runs_path("changed"));
     runs_replace(runs_path("changed"), "config.json", "\"images\": 60", "\"images\": 61");
     runs_refused(runs_path("changed"), STATUS_BAD_INPUT, "field 'data' differs");
