@@ -26,17 +26,17 @@ static size_t every(void) {
 }
 
 /* Network and images of one oracle. */
-typedef struct Setting {
+typedef struct Filter {
     Network *network;
     Dataset *images;
-} Setting;
+} Filter;
 
-static Setting open_setting(const Oracle *oracle, const json_t *values) {
+static Filter open_setting(const Oracle *oracle, const json_t *values) {
     const json_t *row = json_array_get(json_object_get(values, "evaluation"), 0);
-    return (Setting){oracle_network(oracle->network), oracle_images(oracle, (uint64_t)oracle_number(row, "n"))};
+    return (Filter){oracle_network(oracle->network), oracle_images(oracle, (uint64_t)oracle_number(row, "n"))};
 }
 
-static void close_setting(Setting *setting) {
+static void close_setting(Filter *setting) {
     network_free(setting->network);
     dataset_free(setting->images);
 }
@@ -88,7 +88,7 @@ static void unchanged(void **state) {
     (void)state;
     for (const Oracle *o = NULL; (o = oracle_next(o));) {
         json_t *values = oracle_values(o, "lowpass");
-        Setting setting = open_setting(o, values);
+        Filter setting = open_setting(o, values);
         compare_evaluation(setting.network, setting.images, json_object_get(values, "unfiltered"));
         close_setting(&setting);
         json_decref(values);
@@ -101,7 +101,7 @@ typedef Network *Change(const Network *network, const json_t *row, const bool *c
 static void check_rows(const Oracle *oracle, const char *name, size_t rows, Change *change) {
     json_t *values = oracle_values(oracle, name), *row;
     const json_t *all = json_object_get(values, "evaluation");
-    Setting setting = open_setting(oracle, values);
+    Filter setting = open_setting(oracle, values);
     Error err;
     size_t index;
     bool *chosen = mem_alloc(setting.network->layer_count, sizeof *chosen, &err);
