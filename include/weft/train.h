@@ -103,8 +103,8 @@ size_t sampler_draw(Sampler *sampler, uint64_t step, const uint32_t **kernels, c
 
 /* ---- configuration ----------------------------------------------------------------------------------------------- */
 
-/* docs/method.md, section 5. A scheme determines what is trained and names a choice of losses; what a run computes follows
- * from the weights of the losses alone. recon, joint, distil: a weight predictor; fit: a network. */
+/* docs/method.md, section 5. A scheme determines what is trained and names a choice of losses; what a run computes
+ * follows from the weights of the losses alone. recon, joint, distil: a weight predictor; fit: a network. */
 #define PREDICTOR_SCHEMES(X) X(RECON, "recon") X(JOINT, "joint") X(DISTIL, "distil")
 #define SCHEMES(X) PREDICTOR_SCHEMES(X) X(FIT, "fit")
 typedef enum SchemeKind {
