@@ -232,7 +232,7 @@ void evaluation_columns(Table *table, unsigned classes) {
     table_column(table, "accuracy", "%", COLUMN_REAL);
     if (has_top5(classes)) table_column(table, "top5", "%", COLUMN_REAL);
     table_column(table, "loss", "", COLUMN_REAL);
-    table_column(table, "images_per_second", "1/s", COLUMN_REAL);
+    table_column(table, "images_per_second", "", COLUMN_REAL);
 }
 
 void evaluation_cells(Table *table, const Evaluation *evaluation) {

@@ -153,8 +153,27 @@ static bool pipe_closed(void) {
     return poll(&out, 1, 0) == 1 && (out.revents & POLLERR);
 }
 
-/* A note's key as people read it: "mean_last_half" is "mean last half". */
+/* Keys whose words alone say too little. */
+static const struct {
+    const char *key, *words;
+} spoken_keys[] = {{"mean_last_half", "mean of the last half"},
+                   {"mean_vs", "mean of NET2"},
+                   {"mean_last_half_vs", "mean of its last half"},
+                   {"mean_difference", "mean difference"},
+                   {"mean_last_half_difference", "mean difference of the last half"},
+                   {"mean_last_half_paper_difference", "last-half difference (paper)"},
+                   {"cr", "CR"},
+                   {"cr_predicted", "CR of the predicted weights"},
+                   {"l_recon", "L_recon"},
+                   {"ood_accuracy", "OOD accuracy"}};
+
+/* A note's key as people read it: "relative_change" is "relative change". */
 static void add_key(const char *key, Str *out) {
+    for (size_t i = 0; i < sizeof spoken_keys / sizeof *spoken_keys; i++)
+        if (strcmp(spoken_keys[i].key, key) == 0) {
+            str_add(out, spoken_keys[i].words);
+            return;
+        }
     for (size_t length; *key; key += length) {
         length = strcspn(key, "_");
         str_add_escaped(out, key, length);
@@ -171,13 +190,16 @@ static void add_notes(const Table *table, size_t width, Str *out) {
             const TableNote *note = &table->notes[i];
             if (strcmp(note->key, "command") == 0 || strcmp(note->key, "weft") == 0) continue;
             if (text_to_double(note->value, &number) != (numbers == 1)) continue;
-            size_t length = strlen(note->key) + 1 + strlen(note->value);
+            Str key = {0};
+            add_key(note->key, &key);
+            size_t length = key.length + 1 + strlen(note->value);
             if (column) {
                 bool fits = numbers && column + 2 + length <= width;
                 str_add(out, fits ? ", " : "\n");
                 column = fits ? column + 2 : 0;
             }
-            add_key(note->key, out);
+            str_add(out, str_text(&key));
+            str_done(&key);
             str_add(out, numbers ? " " : ": ");
             const size_t all = strlen(note->value), shown = all > NOTE_LONG ? text_fit(note->value, NOTE_SHOWN) : all;
             str_add_escaped(out, note->value, shown);
