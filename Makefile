@@ -76,7 +76,7 @@ $(BUILD)/architectures.c: $(ARCHITECTURES) scripts/embed Makefile
 
 $(BUILD)/topics.c: $(TOPICS) scripts/embed Makefile
 	$(call say,EMBED,$@)
-	$(Q)mkdir -p $(@D) && scripts/embed shell/session.h 'const HelpTopic help_topics' .txt $(TOPICS) > $@.new && mv $@.new $@
+	$(Q)mkdir -p $(@D) && scripts/embed shell/help.h 'const HelpTopic help_topics' .txt $(TOPICS) > $@.new && mv $@.new $@
 
 $(BUILD)/architectures.o $(BUILD)/topics.o: %.o: %.c
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<

@@ -1,7 +1,9 @@
 /* apply -- what commands share: network-to-network ones publish the new network and say in one row what changed. */
 #include <math.h>
 
+#include "apply.h"
 #include "session.h"
+#include "workspace.h"
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
 #include "weft/base/table.h"

@@ -2,7 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "session.h"
+#include "architectures.h"
+#include "command.h"
+#include "help.h"
 #include "weft/base/error.h"
 #include "weft/base/text.h"
 

@@ -2,7 +2,7 @@
 #include <jansson.h>
 #include <string.h>
 
-#include "session.h"
+#include "command.h"
 
 #include "weft/base/error.h"
 #include "weft/base/memory.h"

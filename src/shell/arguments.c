@@ -4,6 +4,7 @@
 
 #include "kinds.h"
 #include "session.h"
+#include "words.h"
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
 #include "weft/base/text.h"

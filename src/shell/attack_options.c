@@ -1,6 +1,7 @@
 /* attack_options -- see attack_options.h. */
 #include "attack_options.h"
 
+#include <stdio.h>
 #include <math.h>
 #include <string.h>
 

@@ -2,7 +2,7 @@
 #ifndef WEFT_SHELL_ATTACK_OPTIONS_H
 #define WEFT_SHELL_ATTACK_OPTIONS_H
 
-#include "session.h"
+#include "command.h"
 #include "weft/base/error.h"
 #include "weft/probe.h"
 

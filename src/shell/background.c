@@ -11,7 +11,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "background.h"
+#include "jobs.h"
+#include "output.h"
 #include "session.h"
+#include "words.h"
 #include "weft/base/error.h"
 #include "weft/base/run.h"
 #include "weft/base/task.h"

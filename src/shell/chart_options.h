@@ -2,8 +2,9 @@
 #ifndef WEFT_SHELL_CHART_OPTIONS_H
 #define WEFT_SHELL_CHART_OPTIONS_H
 
-#include "session.h"
 #include "weft/base/error.h"
+
+#include "command.h"
 
 /* The first member of the structs of plot and export. */
 typedef struct ChartOptions {

@@ -6,7 +6,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "session.h"
+#include "complete.h"
+#include "lua_shell.h"
+#include "words.h"
+#include "workspace.h"
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
 #include "weft/base/text.h"

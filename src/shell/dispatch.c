@@ -1,7 +1,11 @@
 /* dispatch -- runs a command: parse, run, publish, print; nothing is published where anything failed. */
 #include <string.h>
 
+#include "dispatch.h"
+#include "help.h"
+#include "output.h"
 #include "session.h"
+#include "workspace.h"
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
 #include "weft/base/random.h"

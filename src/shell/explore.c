@@ -1,5 +1,8 @@
 /* explore -- see explore.h. */
 #include "explore.h"
+#include "background.h"
+#include "paths.h"
+#include "session.h"
 #include "weft/base/error.h"
 #include "weft/base/run.h"
 #include "weft/base/text.h"

@@ -7,7 +7,7 @@
 #ifndef WEFT_SHELL_EXPLORE_H
 #define WEFT_SHELL_EXPLORE_H
 
-#include "session.h"
+#include "command.h"
 #include "weft/base/error.h"
 #include "weft/base/record.h"
 #include "weft/base/run.h"

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "explore.h"
+#include "session.h"
 #include "weft/base/error.h"
 #include "weft/base/hash.h"
 #include "weft/base/memory.h"

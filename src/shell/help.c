@@ -3,7 +3,9 @@
 #include <string.h>
 #include <strings.h>
 
-#include "session.h"
+#include "architectures.h"
+#include "command.h"
+#include "help.h"
 #include "weft/base/error.h"
 #include "weft/base/text.h"
 

@@ -8,7 +8,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "session.h"
+#include "command.h"
+#include "jobs.h"
+#include "paths.h"
+#include "words.h"
 #include "weft/base/error.h"
 #include "weft/base/file.h"
 #include "weft/base/memory.h"

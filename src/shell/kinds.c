@@ -1,5 +1,11 @@
 /* kinds -- see kinds.h. */
 #include "kinds.h"
+#include "help.h"
+#include "jobs.h"
+#include "paths.h"
+#include "session.h"
+#include "words.h"
+#include "workspace.h"
 
 #include <dirent.h>
 #include <stdio.h>

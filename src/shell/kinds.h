@@ -3,8 +3,8 @@
 #define WEFT_SHELL_KINDS_H
 
 #include "weft/base/error.h"
-
-#include "session.h"
+#include "command.h"
+#include "words.h"
 
 /* Candidates for the word at the cursor. */
 typedef struct Offer {

@@ -6,7 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lua_shell.h"
+#include "output.h"
 #include "session.h"
+#include "workspace.h"
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
 #include "weft/base/table.h"

@@ -5,7 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dispatch.h"
+#include "lua_shell.h"
+#include "output.h"
 #include "session.h"
+#include "words.h"
+#include "workspace.h"
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
 #include "weft/base/table.h"

@@ -2,6 +2,7 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "lua_shell.h"
 #include "session.h"
 #include "weft/base/random.h"
 

@@ -3,7 +3,9 @@
 #include <lauxlib.h>
 #include <string.h>
 
-#include "session.h"
+#include "command.h"
+#include "lua_shell.h"
+#include "paths.h"
 #include "weft/base/error.h"
 
 /* io.open and its kin, for reading anywhere and writing below the working folder; upvalue 1 is Lua's own function. */

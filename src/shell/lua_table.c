@@ -4,7 +4,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "session.h"
+#include "command.h"
+#include "lua_shell.h"
 #include "weft/base/error.h"
 #include "weft/base/table.h"
 #include "weft/base/text.h"

@@ -12,7 +12,8 @@
 #include <zlib.h>
 #include <jpeglib.h> /* needs stdio.h before it */
 
-#include "session.h"
+#include "command.h"
+#include "help.h"
 #include "weft/base/pool.h"
 #include "weft/base/text.h"
 #include "weft/base/version.h"

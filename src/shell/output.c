@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "output.h"
 #include "session.h"
 #include "weft/base/error.h"
 #include "weft/base/table.h"

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "paths.h"
 #include "session.h"
 #include "weft/base/error.h"
 #include "weft/base/text.h"

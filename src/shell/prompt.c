@@ -8,7 +8,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "background.h"
+#include "complete.h"
+#include "jobs.h"
+#include "output.h"
+#include "script.h"
 #include "session.h"
+#include "signals.h"
 #include "weft/base/error.h"
 #include "weft/base/task.h"
 #include "weft/base/text.h"

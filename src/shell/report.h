@@ -2,10 +2,11 @@
 #ifndef WEFT_SHELL_REPORT_H
 #define WEFT_SHELL_REPORT_H
 
-#include "session.h"
 #include "weft/base/error.h"
 #include "weft/base/table.h"
 #include "weft/base/task.h"
+
+#include "command.h"
 
 enum { REPORT_VALUES = 3 };
 

@@ -1,5 +1,7 @@
 /* rounds -- see rounds.h. */
 #include "rounds.h"
+#include "background.h"
+#include "dispatch.h"
 
 #include <math.h>
 

@@ -2,7 +2,12 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "dispatch.h"
+#include "lua_shell.h"
+#include "output.h"
+#include "script.h"
 #include "session.h"
+#include "words.h"
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
 #include "weft/base/save.h"

@@ -1,5 +1,13 @@
 /* session -- begins and ends sessions, runs texts and files in them. */
+#include "architectures.h"
+#include "lua_shell.h"
+#include "output.h"
+#include "paths.h"
+#include "script.h"
 #include "session.h"
+#include "signals.h"
+#include "words.h"
+#include "workspace.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -7,7 +7,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "session.h"
+#include "command.h"
+#include "signals.h"
+#include "weft/shell.h"
 #include "weft/base/task.h"
 #include "weft/tui.h"
 

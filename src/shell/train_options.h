@@ -4,7 +4,6 @@
 #define WEFT_SHELL_TRAIN_OPTIONS_H
 
 #include "report.h"
-#include "session.h"
 #include "weft/base/error.h"
 #include "weft/train.h"
 

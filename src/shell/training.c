@@ -1,5 +1,11 @@
 /* training -- watching a run on the progress line or in the monitor, and the table it ends in. */
 #include "training.h"
+#include "background.h"
+#include "dispatch.h"
+#include "output.h"
+#include "paths.h"
+#include "session.h"
+#include "signals.h"
 
 #include <math.h>
 #include <signal.h>

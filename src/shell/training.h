@@ -3,12 +3,11 @@
 #define WEFT_SHELL_TRAINING_H
 
 #include "report.h"
-#include "session.h"
+
+#include "train_options.h"
 #include "weft/base/error.h"
 #include "weft/base/record.h"
 #include "weft/base/text.h"
-
-#include "train_options.h"
 #include "weft/train.h"
 #include "weft/tui.h"
 

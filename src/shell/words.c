@@ -2,7 +2,9 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "session.h"
+#include "command.h"
+#include "lua_shell.h"
+#include "words.h"
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
 #include "weft/base/text.h"

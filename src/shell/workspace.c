@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "session.h"
+#include "workspace.h"
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
 #include "weft/base/table.h"

@@ -9,7 +9,12 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "shell/command.h"
+#include "shell/lua_shell.h"
+#include "shell/script.h"
 #include "shell/session.h"
+#include "shell/words.h"
+#include "shell/workspace.h"
 #include "weft/base/error.h"
 #include "weft/base/file.h"
 #include "weft/base/memory.h"

@@ -10,7 +10,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "shell/background.h"
+#include "shell/complete.h"
+#include "shell/help.h"
+#include "shell/jobs.h"
+#include "shell/paths.h"
+#include "shell/script.h"
 #include "shell/session.h"
+#include "shell/words.h"
+#include "shell/workspace.h"
 #include "weft/base/error.h"
 #include "weft/base/text.h"
 

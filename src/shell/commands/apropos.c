@@ -1,5 +1,6 @@
 /* apropos -- searches all help. */
-#include "../session.h"
+#include "../command.h"
+#include "../help.h"
 #include "weft/base/error.h"
 #include "weft/base/text.h"
 

@@ -1,7 +1,8 @@
 /* attach -- the monitor of a run that another process works on. */
 #include <signal.h>
 
-#include "../session.h"
+#include "../command.h"
+#include "../jobs.h"
 #include "weft/base/error.h"
 #include "weft/base/task.h"
 #include "weft/base/text.h"

@@ -1,5 +1,6 @@
 /* distance -- how far two networks are apart, per layer. */
-#include "../session.h"
+#include "../command.h"
+#include "../dispatch.h"
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
 #include "weft/spectral.h"

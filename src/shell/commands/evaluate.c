@@ -4,6 +4,8 @@
 
 #include "../attack_options.h"
 #include "../report.h"
+#include "../dispatch.h"
+#include "../session.h"
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
 #include "weft/base/table.h"

@@ -1,5 +1,6 @@
 /* expect -- a check in a script: ends it where a Lua expression is false. */
-#include "../session.h"
+#include "../command.h"
+#include "../lua_shell.h"
 #include "weft/base/error.h"
 #include "weft/base/text.h"
 

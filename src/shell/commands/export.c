@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "../chart_options.h"
+#include "../paths.h"
 #include "weft/base/error.h"
 #include "weft/base/save.h"
 #include "weft/base/table.h"

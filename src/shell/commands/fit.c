@@ -3,6 +3,8 @@
 
 #include "../train_options.h"
 #include "../training.h"
+#include "../session.h"
+#include "../workspace.h"
 #include "weft/base/error.h"
 #include "weft/base/text.h"
 

@@ -1,5 +1,6 @@
 /* help -- explains commands and topics. */
-#include "../session.h"
+#include "../command.h"
+#include "../help.h"
 #include "weft/base/error.h"
 #include "weft/base/text.h"
 

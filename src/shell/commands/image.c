@@ -3,6 +3,9 @@
 #include <math.h>
 
 #include "../attack_options.h"
+#include "../dispatch.h"
+#include "../output.h"
+#include "../session.h"
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
 #include "weft/base/table.h"

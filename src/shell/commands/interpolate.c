@@ -1,7 +1,9 @@
 /* interpolate -- accuracy, loss and distance on the way from one network to another, or along several. */
+#include <stdio.h>
 #include <math.h>
 
 #include "../explore.h"
+#include "../dispatch.h"
 #include "weft/base/error.h"
 #include "weft/base/text.h"
 

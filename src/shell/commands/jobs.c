@@ -1,5 +1,7 @@
 /* jobs -- the runs that were started in the background. */
-#include "../session.h"
+#include "../command.h"
+#include "../jobs.h"
+#include "../words.h"
 #include "weft/base/error.h"
 #include "weft/base/table.h"
 #include "weft/base/text.h"

@@ -1,5 +1,6 @@
 /* kernels -- the filters of a layer. */
-#include "../session.h"
+#include "../command.h"
+#include "../dispatch.h"
 #include "weft/base/error.h"
 #include "weft/spectral.h"
 

@@ -1,5 +1,7 @@
 /* landscape -- loss and error around a network, or on the plane through three. */
 #include "../explore.h"
+#include "../dispatch.h"
+#include "../session.h"
 #include "weft/base/error.h"
 #include "weft/base/text.h"
 

@@ -1,7 +1,9 @@
 /* load data -- labelled images into the workspace. */
+#include <stdio.h>
 #include <string.h>
 
-#include "../session.h"
+#include "../command.h"
+#include "../workspace.h"
 #include "weft/base/error.h"
 #include "weft/base/table.h"
 #include "weft/base/text.h"

@@ -1,5 +1,9 @@
 /* load net -- a checkpoint into the workspace. */
-#include "../session.h"
+#include "../apply.h"
+#include "../command.h"
+#include "../output.h"
+#include "../paths.h"
+#include "../workspace.h"
 #include "weft/base/error.h"
 #include "weft/base/table.h"
 #include "weft/base/text.h"

@@ -1,7 +1,11 @@
 /* load predictor -- a weight predictor into the workspace. */
 #include <string.h>
 
+#include "../apply.h"
+#include "../output.h"
+#include "../paths.h"
 #include "../session.h"
+#include "../workspace.h"
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
 #include "weft/base/table.h"

@@ -1,8 +1,12 @@
 /* log -- the log of a run as a table with its curves. */
+#include <stdio.h>
 #include <math.h>
 #include <string.h>
 
-#include "../session.h"
+#include "../command.h"
+#include "../dispatch.h"
+#include "../jobs.h"
+#include "../workspace.h"
 #include "weft/base/error.h"
 #include "weft/base/run.h"
 #include "weft/base/table.h"

@@ -1,5 +1,6 @@
 /* lowpass -- Gaussian low-pass of convolution kernels. */
-#include "../session.h"
+#include "../apply.h"
+#include "../command.h"
 #include "weft/base/error.h"
 #include "weft/base/task.h"
 #include "weft/spectral.h"

@@ -1,5 +1,6 @@
 /* ls -- the objects of the workspace. */
 #include "../session.h"
+#include "../workspace.h"
 #include "weft/base/error.h"
 #include "weft/base/table.h"
 #include "weft/base/text.h"

@@ -1,5 +1,6 @@
 /* mix -- a network between two others. */
-#include "../session.h"
+#include "../apply.h"
+#include "../command.h"
 #include "weft/base/error.h"
 #include "weft/base/task.h"
 #include "weft/probe.h"

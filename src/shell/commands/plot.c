@@ -4,6 +4,10 @@
 #include <unistd.h>
 
 #include "../chart_options.h"
+#include "../output.h"
+#include "../session.h"
+#include "../signals.h"
+#include "../workspace.h"
 #include "weft/base/error.h"
 #include "weft/base/task.h"
 #include "weft/tui.h"

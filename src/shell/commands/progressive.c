@@ -1,6 +1,8 @@
 /* progressive -- rounds of reconstruction, each of the best reconstruction of the one before. */
 #include "../rounds.h"
 #include "../train_options.h"
+#include "../session.h"
+#include "../workspace.h"
 #include "weft/base/error.h"
 #include "weft/base/text.h"
 

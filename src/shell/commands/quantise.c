@@ -1,5 +1,7 @@
 /* quantise -- integers for the weights of a network or predictor, and levels for a network's activations. */
+#include "../dispatch.h"
 #include "../session.h"
+#include "../workspace.h"
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
 #include "weft/base/task.h"

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "../session.h"
+#include "../workspace.h"
 #include "weft/base/error.h"
 #include "weft/base/table.h"
 #include "weft/probe.h"

@@ -2,7 +2,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "../session.h"
+#include "../command.h"
+#include "../workspace.h"
 #include "weft/base/error.h"
 #include "weft/base/table.h"
 #include "weft/base/tensor.h"

@@ -1,6 +1,7 @@
 /* record -- the session as a script. */
 #include <string.h>
 
+#include "../paths.h"
 #include "../session.h"
 #include "weft/base/error.h"
 #include "weft/base/memory.h"

@@ -1,5 +1,6 @@
 /* rename -- another name for an object. */
-#include "../session.h"
+#include "../command.h"
+#include "../workspace.h"
 #include "weft/base/error.h"
 
 typedef struct Rename {

@@ -1,6 +1,10 @@
 /* resume -- goes on with a training run from its folder. */
 #include "../explore.h"
 #include "../rounds.h"
+#include "../background.h"
+#include "../jobs.h"
+#include "../session.h"
+#include "../workspace.h"
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
 #include "weft/base/record.h"

@@ -1,5 +1,6 @@
 /* rm -- forgets objects. */
-#include "../session.h"
+#include "../command.h"
+#include "../workspace.h"
 #include "weft/base/error.h"
 
 typedef struct Rm {

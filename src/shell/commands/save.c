@@ -2,7 +2,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "../session.h"
+#include "../command.h"
+#include "../paths.h"
+#include "../workspace.h"
 #include "weft/base/dtype.h"
 #include "weft/base/error.h"
 #include "weft/base/text.h"

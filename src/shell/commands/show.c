@@ -2,7 +2,10 @@
 #include <math.h>
 #include <string.h>
 
-#include "../session.h"
+#include "../command.h"
+#include "../dispatch.h"
+#include "../paths.h"
+#include "../workspace.h"
 #include "weft/base/dtype.h"
 #include "weft/base/error.h"
 #include "weft/base/memory.h"

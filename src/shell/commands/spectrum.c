@@ -1,5 +1,8 @@
 /* spectrum -- singular values or frequencies of one layer. */
-#include "../session.h"
+#include <stdio.h>
+
+#include "../command.h"
+#include "../dispatch.h"
 #include "weft/base/error.h"
 #include "weft/spectral.h"
 

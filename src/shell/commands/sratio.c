@@ -1,4 +1,5 @@
 /* sratio -- share of energy in the larger half of the singular values. */
+#include "../dispatch.h"
 #include "../session.h"
 #include "weft/base/error.h"
 #include "weft/base/memory.h"

@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../jobs.h"
 #include "../session.h"
 #include "weft/base/error.h"
 #include "weft/base/run.h"

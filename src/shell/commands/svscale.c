@@ -1,5 +1,6 @@
 /* svscale -- singular-value modulation. */
-#include "../session.h"
+#include "../apply.h"
+#include "../command.h"
 #include "weft/base/error.h"
 #include "weft/base/task.h"
 #include "weft/spectral.h"

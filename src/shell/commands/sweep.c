@@ -1,7 +1,9 @@
 /* sweep -- a network-to-network command over a range of one or two of its numbers, measured. */
+#include <stdio.h>
 #include <string.h>
 
 #include "../explore.h"
+#include "../dispatch.h"
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
 #include "weft/base/task.h"

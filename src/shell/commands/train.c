@@ -1,6 +1,8 @@
 /* train -- a weight predictor for a network. */
 #include "../train_options.h"
 #include "../training.h"
+#include "../session.h"
+#include "../workspace.h"
 #include "weft/base/error.h"
 
 typedef struct Train {

@@ -1,0 +1,20 @@
+/* dispatch -- running one command and publishing what it gives. Private to src/shell. */
+#ifndef WEFT_SHELL_DISPATCH_H
+#define WEFT_SHELL_DISPATCH_H
+
+#include "weft/base/error.h"
+#include "weft/base/table.h"
+
+#include "command.h"
+
+/* Runs one command (its name and arguments as words; `literal` marks words that are never options, NULL: none) and
+ * publishes its result only when all went well. `show`: print what it gives. `copy`, if not NULL, receives the caller's
+ * own copy of its table, or NULL where it has none. */
+bool dispatch(Session *session, const char *const *words, const bool *literal, size_t count, bool show, Table **copy,
+              Error *err);
+
+/* How the result's table is drawn. */
+void result_chart(Result *result, ChartKind kind, const char *x, const char *y, const char *title, ...)
+    __attribute__((format(printf, 5, 6)));
+
+#endif

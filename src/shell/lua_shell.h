@@ -1,0 +1,44 @@
+/* lua_shell -- Lua in the shell. Private to src/shell. */
+#ifndef WEFT_SHELL_LUA_SHELL_H
+#define WEFT_SHELL_LUA_SHELL_H
+
+#include <lua.h>
+
+#include "weft/base/error.h"
+#include "weft/base/table.h"
+#include "weft/base/text.h"
+
+#include "command.h"
+
+typedef enum LuaState { LUA_CHUNK_DONE, LUA_CHUNK_MORE, LUA_CHUNK_FAILED } LuaState;
+bool lua_start(Session *session, Error *err);
+void lua_stop(Session *session);
+/* Compiles and runs a chunk that begins at `line` of session->source. MORE: a syntax error at its very end. Values of
+ * an expression are printed. A script that leaves with os.exit is DONE; where that happens in an expression, the
+ * functions below fail with STATUS_OK. */
+LuaState lua_chunk(Session *session, const char *text, int line, Error *err);
+/* The text of a Lua expression's value. */
+bool lua_value_text(Session *session, const char *expression, Str *out, Error *err);
+/* True or false, and where it is a comparison that fails, both sides in `detail`. */
+bool lua_truth(Session *session, const char *expression, bool *truth, Str *detail, Error *err);
+/* Names of globals that begin with `prefix`, for completion; call with *state 0 first. NULL ends. The text is valid
+ * until Lua runs again. */
+const char *lua_global_name(Session *session, const char *prefix, int *state);
+/* Pushes a table value, empty until the caller puts a Table, which Lua then frees, into the place returned. */
+Table **lua_push_table(lua_State *lua);
+void lua_table_open(lua_State *lua);
+/* Arguments 2 and 3 (headings, rows) as a table, pushed; raises Lua errors. */
+const Table *lua_tabulate(lua_State *lua);
+void lua_repeat_open(lua_State *lua);
+void lua_call_open(lua_State *lua);
+/* A command's failure as a Lua error, which keeps its status. What ends the session cannot be caught by a script. */
+int lua_fail(lua_State *lua, const Error *err);
+int lua_leave(lua_State *lua); /* the same after quit */
+/* A Lua value as a word of a command; arrays are joined by commas. */
+bool lua_argument_text(lua_State *lua, int index, Str *out, Error *err);
+void lua_safe_open(Session *session, lua_State *lua);
+Session *lua_session(lua_State *lua);
+/* Shortest digits that read back as the same number; integers plain. */
+void lua_number_text(double value, Str *out);
+
+#endif

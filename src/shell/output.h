@@ -1,0 +1,30 @@
+/* output -- everything that is printed. Private to src/shell. */
+#ifndef WEFT_SHELL_OUTPUT_H
+#define WEFT_SHELL_OUTPUT_H
+
+#include "weft/base/error.h"
+#include "weft/base/table.h"
+#include "weft/base/text.h"
+
+#include "command.h"
+
+void output_start(Session *session);
+unsigned output_columns(void);       /* of standard output */
+unsigned output_error_columns(void); /* of standard error */
+void output_table(Session *session, const Table *table, TableFormat format);
+void output_chart(Session *session, const Chart *chart, unsigned width, unsigned height);
+/* Text for standard output; on a terminal whatever could make it act is escaped, in a file or pipe the bytes stay. */
+void output_text(Session *session, const char *text);
+void output_drawn(Session *session, const char *text); /* the same as it is: with colours, and harmless names in it */
+/* Appends "KEY: VALUE\n", one line whatever is in them, of a long value its beginning. */
+void output_add_note(Str *out, const char *key, const char *value);
+void output_message(Session *session, const char *text);
+void output_error(Session *session, const Error *err);
+/* A closed pipe makes the session end silently with 141; any other failure of standard output is STATUS_WRITE. */
+bool output_flush(Session *session, Error *err);
+/* The line of progress on standard error, as far as it fits: "what [####....] done/total, rest". */
+void output_progress(Session *session, const char *what, uint64_t done, uint64_t total, const char *rest);
+void output_progress_clear(Session *session);
+bool output_table_format(const char *name, TableFormat *out);
+
+#endif

@@ -1,0 +1,18 @@
+/* paths -- file names as a user gives them. Private to src/shell. */
+#ifndef WEFT_SHELL_PATHS_H
+#define WEFT_SHELL_PATHS_H
+
+#include "weft/base/error.h"
+#include "weft/base/text.h"
+
+#include "command.h"
+
+/* Where --safe is on: STATUS_USAGE unless `path` lies below the working folder. */
+bool safe_to_write(const Session *session, const char *path, Error *err);
+/* "~" and "~/x" expanded. */
+bool path_expand(const char *path, Str *out, Error *err);
+/* A path as the user gave it, else, where there is no such file and no folder is named, a sample: "sample:NAME" or just
+ * its file name. */
+bool path_find(const char *text, Str *out, Error *err);
+
+#endif

@@ -1,0 +1,21 @@
+/* script -- text read line by line: command lines and Lua chunks. Private to src/shell. */
+#ifndef WEFT_SHELL_SCRIPT_H
+#define WEFT_SHELL_SCRIPT_H
+
+#include "weft/base/error.h"
+#include "weft/base/text.h"
+
+#include "command.h"
+
+/* Text being read line by line: a command line, or Lua until the chunk is complete. */
+typedef struct Reader {
+    Str pending;
+    int first_line; /* of what is pending */
+} Reader;
+typedef enum ReaderState { READER_DONE, READER_MORE, READER_FAILED } ReaderState;
+bool script_command_line(const char *line);
+ReaderState script_feed(Session *session, Reader *reader, const char *line, int number, Error *err);
+/* What is still pending at the end is a syntax error. */
+bool script_end(Session *session, Reader *reader, Error *err);
+
+#endif

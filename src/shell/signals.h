@@ -1,0 +1,7 @@
+/* signals -- signals that end the process. Private to src/shell. */
+#ifndef WEFT_SHELL_SIGNALS_H
+#define WEFT_SHELL_SIGNALS_H
+
+int signals_ending(void); /* the signal that asks the process to end (TERM, HUP, QUIT), or 0 */
+
+#endif

@@ -1,0 +1,24 @@
+/* words -- command lines cut into words. Private to src/shell. */
+#ifndef WEFT_SHELL_WORDS_H
+#define WEFT_SHELL_WORDS_H
+
+#include "weft/base/error.h"
+#include "weft/base/text.h"
+
+#include "command.h"
+
+typedef struct Words {
+    char **word;
+    size_t count, capacity;
+} Words;
+
+/* Cuts a command line into words: quotes group ('...' as it stands, "..." with $), $name and $(expr) are Lua values, #
+ * begins a comment, an unquoted ; ends the command: *used is how far it was read. A command whose argument is ARG_REST
+ * gets the rest of the line as one word. */
+bool words_split(Session *session, const char *line, Words *out, size_t *used, Error *err);
+void words_done(Words *words);
+bool words_add(Words *words, const char *text, Error *err); /* a copy */
+/* A word with quotes where it needs them to be read back. */
+void words_quote(const char *word, Str *out);
+
+#endif
