@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "shell/command.h"
+#include "shell/complete.h"
 #include "shell/lua_shell.h"
 #include "shell/script.h"
 #include "shell/session.h"
