@@ -159,7 +159,7 @@ static bool is_checkpoint(const char *path) {
     return file && (!ok || (kind != FILE_TEXT && kind != FILE_UNKNOWN));
 }
 
-static Status run(Session *session, const Line *line, const char *file) {
+static Status run_session(Session *session, const Line *line, const char *file) {
     Status status = STATUS_OK;
     bool prompt = line->interactive;
     if (file && is_checkpoint(file)) {
@@ -204,7 +204,7 @@ int main(int argc, char **argv) {
         shell_signals();
         session = session_new(&line.options, &err);
         if (session) {
-            Status status = run(session, &line, file);
+            Status status = run_session(session, &line, file);
             leave = session_exit_status(session) ? session_exit_status(session) : (int)status;
         } else {
             fprintf(stderr, "weft: %s\n", err.text);

@@ -25,7 +25,7 @@ void rng_block(uint64_t seed, uint64_t stream, uint64_t block, uint32_t out[4]) 
 }
 
 /* The next `count` draws, each block computed once. */
-static void draw(Rng *rng, uint32_t *out, unsigned count) {
+static void draw_words(Rng *rng, uint32_t *out, unsigned count) {
     uint32_t block[4];
     for (unsigned i = 0; i < count; i++, rng->position++) {
         unsigned word = (unsigned)(rng->position % 4);
@@ -36,7 +36,7 @@ static void draw(Rng *rng, uint32_t *out, unsigned count) {
 
 uint32_t rng_u32(Rng *rng) {
     uint32_t word;
-    draw(rng, &word, 1);
+    draw_words(rng, &word, 1);
     return word;
 }
 
@@ -46,7 +46,7 @@ uint64_t rng_below(Rng *rng, uint64_t bound) {
     uint64_t threshold = -bound % bound;
     for (;;) {
         uint32_t words[2];
-        draw(rng, words, 2);
+        draw_words(rng, words, 2);
         __uint128_t product = (__uint128_t)((uint64_t)words[0] << 32 | words[1]) * bound;
         if ((uint64_t)product >= threshold) return (uint64_t)(product >> 64);
     }
@@ -58,13 +58,13 @@ static double uniform_of(const uint32_t words[2]) {
 
 double rng_uniform(Rng *rng) {
     uint32_t words[2];
-    draw(rng, words, 2);
+    draw_words(rng, words, 2);
     return uniform_of(words);
 }
 
 double rng_normal(Rng *rng) {
     uint32_t words[4];
-    draw(rng, words, 4);
+    draw_words(rng, words, 4);
     double radius = sqrt(-2.0 * log(1.0 - uniform_of(words))); /* 1 - u is never 0 */
     return radius * cos(2.0 * M_PI * uniform_of(words + 2));
 }

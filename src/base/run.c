@@ -37,7 +37,7 @@ struct Run {
     bool torn;     /* more than that may stand in the file */
 };
 
-static bool fail(const char *folder, const char *file, Error *err) {
+static bool write_failed(const char *folder, const char *file, Error *err) {
     return error_set(err, STATUS_WRITE, "%s%s%s: %s", folder, *file ? "/" : "", file, strerror(errno));
 }
 
@@ -64,7 +64,7 @@ static bool sync_above(char *path, Error *err) {
     if (slash) *slash = '\0';
     const int fd = io_open(AT_FDCWD, !slash ? "." : slash == path ? "/" : path, FLAGS, 0);
     if (slash) *slash = '/';
-    bool done = (fd >= 0 && (io_fsync(fd) == 0 || errno == EINVAL)) || fail(path, "", err);
+    bool done = (fd >= 0 && (io_fsync(fd) == 0 || errno == EINVAL)) || write_failed(path, "", err);
     if (fd >= 0) io_close(fd);
     return done;
 }
@@ -77,9 +77,10 @@ static bool make_folders(char *path, Error *err) {
         if ((rest == '/' || !rest) && (at > path || !rest)) {
             *at = '\0';
             bool there = stat(path, &about) == 0;
-            bool ok = there || (errno == ENOENT ? save_allowed(path, err) : fail(path, "", err));
+            bool ok = there || (errno == ENOENT ? save_allowed(path, err) : write_failed(path, "", err));
             const bool made = ok && !there && io_mkdir(path, 0777) == 0;
-            ok = ok && (there || made || errno == EEXIST || fail(path, "", err)) && (!made || sync_above(path, err));
+            ok = ok && (there || made || errno == EEXIST || write_failed(path, "", err)) &&
+                 (!made || sync_above(path, err));
             *at = rest;
             if (!ok) return false;
         }
@@ -97,7 +98,7 @@ static long lock_process(int fd) {
 static bool take_lock(Run *run, Error *err) {
     for (int i = 0; i < LOCK_TRIES; i++) {
         if (io_lock(run->lock, LOCK_EX | LOCK_NB) == 0) return true;
-        if (errno != EWOULDBLOCK) return fail(run->folder, lock_name, err);
+        if (errno != EWOULDBLOCK) return write_failed(run->folder, lock_name, err);
         nanosleep(&(struct timespec){.tv_nsec = LOCK_WAIT}, NULL);
     }
     long process = lock_process(run->lock);
@@ -112,10 +113,10 @@ static bool open_lock(Run *run, Error *err) {
     bool done = (str_ok(&path, err) && str_ok(&text, err)) || fail_for(run->folder, err);
     done = done && save_allowed(str_text(&path), err);
     if (done) run->lock = io_open(AT_FDCWD, str_text(&path), O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
-    done = done && (run->lock >= 0 || fail(run->folder, lock_name, err)) && take_lock(run, err);
+    done = done && (run->lock >= 0 || write_failed(run->folder, lock_name, err)) && take_lock(run, err);
     done = done && ((io_truncate(run->lock, 0) == 0 &&
                      io_write(run->lock, str_text(&text), text.length) == (ssize_t)text.length) ||
-                    fail(run->folder, lock_name, err));
+                    write_failed(run->folder, lock_name, err));
     done = done && sync_above(path.text, err); /* the lock is what tells a run's folder from others */
     str_done(&text);
     str_done(&path);
@@ -134,7 +135,7 @@ static void sweep_temporaries(const char *folder) {
 bool run_vacant(const char *folder, Error *err) {
     DIR *listing = opendir(folder);
     bool empty = true, lock = false;
-    if (!listing) return errno == ENOENT || fail(folder, "", err);
+    if (!listing) return errno == ENOENT || write_failed(folder, "", err);
     for (const struct dirent *entry; (entry = readdir(listing));) {
         empty = empty && (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0);
         lock = lock || strcmp(entry->d_name, lock_name) == 0;
@@ -214,7 +215,7 @@ bool run_rename(const char *folder, const char *from, const char *to, Error *err
     const int fd = io_open(AT_FDCWD, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
     bool done =
         fd >= 0 && (io_rename(fd, from, to, true) == 0 || errno == ENOENT) && (io_fsync(fd) == 0 || errno == EINVAL);
-    if (!done) fail(folder, to, err);
+    if (!done) write_failed(folder, to, err);
     if (fd >= 0) io_close(fd);
     return done;
 }
@@ -223,7 +224,7 @@ bool run_remove(const char *folder, const char *file, Error *err) {
     Str path = {0};
     run_path(folder, file, &path);
     bool done = str_ok(&path, err) || fail_for(folder, err);
-    done = done && (io_remove(str_text(&path)) == 0 || errno == ENOENT || fail(folder, file, err));
+    done = done && (io_remove(str_text(&path)) == 0 || errno == ENOENT || write_failed(folder, file, err));
     str_done(&path);
     return done;
 }
@@ -291,7 +292,7 @@ bool run_log_open(Run *run, const char *heading, uint64_t last_step, Error *err)
     if (!save_allowed(str_text(&path), err) || !make_log(run, str_text(&path), heading, err)) goto out;
     run->log = io_open(AT_FDCWD, str_text(&path), O_RDWR | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0);
     if (run->log < 0) {
-        fail(run->folder, log_name, err);
+        write_failed(run->folder, log_name, err);
         goto out;
     }
     text = file_read_all(str_text(&path), LOG_LIMIT, &length, err);
@@ -302,7 +303,7 @@ bool run_log_open(Run *run, const char *heading, uint64_t last_step, Error *err)
     }
     run->torn = run->end != length;
     done = run->end == 0 ? run_log_row(run, heading, err)
-                         : io_truncate(run->log, (off_t)run->end) == 0 || fail(run->folder, log_name, err);
+                         : io_truncate(run->log, (off_t)run->end) == 0 || write_failed(run->folder, log_name, err);
     if (done) run->torn = false;
 out:
     if (!done && run->log >= 0) {
@@ -333,14 +334,14 @@ bool run_log_row(Run *run, const char *row, Error *err) {
     if (done)
         run->end += line.length;
     else
-        fail(run->folder, log_name, err);
+        write_failed(run->folder, log_name, err);
     str_done(&line);
     return done;
 }
 
 bool run_log_sync(Run *run, Error *err) {
     assert(run->log >= 0);
-    return io_fsync(run->log) == 0 || fail(run->folder, log_name, err);
+    return io_fsync(run->log) == 0 || write_failed(run->folder, log_name, err);
 }
 
 /* ---- the log: reading -------------------------------------------------------------------------------------------- */

@@ -38,7 +38,7 @@ struct Save {
     Error first;
 };
 
-static bool fail(const Save *save, Error *err) {
+static bool write_failed(const Save *save, Error *err) {
     return error_set(err, STATUS_WRITE, "%s: %s", save->path, strerror(errno));
 }
 
@@ -55,7 +55,7 @@ static bool resolve(const Save *save, Str *out, Error *err) {
         str_add_bytes(out, link, (size_t)length);
     }
     errno = ELOOP;
-    return fail(save, err);
+    return write_failed(save, err);
 }
 
 /* Opens the folder of `target` and sets save->name. */
@@ -63,7 +63,7 @@ static bool open_folder(Save *save, const char *target, Error *err) {
     const char *slash = strrchr(target, '/'), *name = slash ? slash + 1 : target;
     if (!*target) {
         errno = ENOENT;
-        return fail(save, err);
+        return write_failed(save, err);
     }
     if (!*name || strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
         return error_set(err, STATUS_WRITE, "%s: is a directory", save->path);
@@ -73,7 +73,7 @@ static bool open_folder(Save *save, const char *target, Error *err) {
         slash ? mem_copy_bytes(target, slash == target ? 1 : (size_t)(slash - target), err) : mem_copy_text(".", err);
     if (save->name && folder) {
         save->folder = io_open(AT_FDCWD, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-        if (save->folder < 0) fail(save, err);
+        if (save->folder < 0) write_failed(save, err);
     }
     mem_free(folder);
     return save->name && save->folder >= 0;
@@ -85,7 +85,7 @@ enum { NO_OLD_FILE = -1 };
 static bool check_target(const Save *save, int *mode, Error *err) {
     struct stat about;
     *mode = NO_OLD_FILE;
-    if (fstatat(save->folder, save->name, &about, 0) != 0) return errno == ENOENT || fail(save, err);
+    if (fstatat(save->folder, save->name, &about, 0) != 0) return errno == ENOENT || write_failed(save, err);
     if (S_ISDIR(about.st_mode)) return error_set(err, STATUS_WRITE, "%s: is a directory", save->path);
     if (!S_ISREG(about.st_mode)) return error_set(err, STATUS_WRITE, "%s: is not a regular file", save->path);
     if (!save->overwrite) return error_set(err, STATUS_WRITE, "%s: exists; --force overwrites it", save->path);
@@ -107,9 +107,9 @@ static bool make_temporary(Save *save, int old_mode, Error *err) {
                            old_mode == NO_OLD_FILE ? 0666 : (mode_t)old_mode & 0777);
         if (save->fd < 0 && errno != EEXIST) break;
     }
-    if (save->fd < 0) return fail(save, err);
+    if (save->fd < 0) return write_failed(save, err);
     save->made = true;
-    return old_mode == NO_OLD_FILE || fchmod(save->fd, (mode_t)old_mode) == 0 || fail(save, err);
+    return old_mode == NO_OLD_FILE || fchmod(save->fd, (mode_t)old_mode) == 0 || write_failed(save, err);
 }
 
 bool save_is_temporary(const char *name) {
@@ -159,7 +159,7 @@ static bool write_out(Save *save, const char *bytes, uint64_t length) {
         if (put <= 0) {
             if (put == 0) errno = ENOSPC;
             save->failed = true;
-            fail(save, &save->first);
+            write_failed(save, &save->first);
         } else {
             bytes += put;
             length -= (uint64_t)put;
@@ -195,26 +195,26 @@ bool save_commit(Save *save, Error *err) {
         goto out;
     }
     if (io_fsync(save->fd) != 0) {
-        fail(save, err);
+        write_failed(save, err);
         goto out;
     }
     int fd = save->fd;
     save->fd = -1;
     if (io_close(fd) != 0) {
-        fail(save, err);
+        write_failed(save, err);
         goto out;
     }
     if (io_rename(save->folder, save->temporary, save->name, save->overwrite) != 0) {
         if (errno == EEXIST) {
             error_set(err, STATUS_WRITE, "%s: exists; --force overwrites it", save->path);
         } else {
-            fail(save, err);
+            write_failed(save, err);
         }
         goto out;
     }
     save->made = false;
     /* Some file systems know no fsync of folders and say EINVAL: they have nothing more to offer. */
-    done = io_fsync(save->folder) == 0 || errno == EINVAL || fail(save, err);
+    done = io_fsync(save->folder) == 0 || errno == EINVAL || write_failed(save, err);
 out:
     save_abandon(save);
     return done;

@@ -119,7 +119,7 @@ bool text_valid_utf8(const char *bytes, size_t length) {
 
 /* The longest beginning of `text` that takes at most `limit` columns: its bytes, and its columns in *columns. A byte
  * that is not UTF-8 takes one column, a control character none. */
-static size_t measure(const char *text, size_t limit, size_t *columns) {
+static size_t fit_columns(const char *text, size_t limit, size_t *columns) {
     size_t length = strlen(text), at = 0;
     locale_t locale = get_locale(), before = locale ? uselocale(locale) : (locale_t)0;
     *columns = 0;
@@ -139,13 +139,13 @@ static size_t measure(const char *text, size_t limit, size_t *columns) {
 
 size_t text_columns(const char *text) {
     size_t columns;
-    measure(text, SIZE_MAX, &columns);
+    fit_columns(text, SIZE_MAX, &columns);
     return columns;
 }
 
 size_t text_fit(const char *text, size_t columns) {
     size_t taken;
-    return measure(text, columns, &taken);
+    return fit_columns(text, columns, &taken);
 }
 
 /* ---- patterns ---------------------------------------------------------------------------------------------------- */

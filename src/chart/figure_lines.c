@@ -11,7 +11,7 @@ typedef struct Lines {
 } Lines;
 
 /* False for gaps. Far outside the plot places are kept within what formats can say. */
-static bool place(const Lines *lines, const Series *series, size_t i, Point *out) {
+static bool point_on_paper(const Lines *lines, const Series *series, size_t i, Point *out) {
     double x, y;
     if (!series_place(series, i, lines->x, series->right ? lines->right : lines->y, &x, &y)) return false;
     const Frame *plot = &lines->figure->plot;
@@ -39,7 +39,7 @@ static void draw_path(const Lines *lines, size_t s) {
     size_t count = 0;
     for (size_t i = 0; i < series->count; i++) {
         Point at;
-        bool there = place(lines, series, i, &at);
+        bool there = point_on_paper(lines, series, i, &at);
         if (there) piece[count++] = at;
         if (there && count < PIECE) continue;
         if (count > 0) stroke(lines, piece, count, s);
@@ -52,7 +52,8 @@ static void draw_path(const Lines *lines, size_t s) {
 static bool point_in_view(const void *context, size_t s, size_t i, Place *out) {
     const Lines *lines = context;
     Point at;
-    if (!place(lines, &lines->figure->chart->series[s], i, &at) || !inside(&lines->figure->plot, at)) return false;
+    if (!point_on_paper(lines, &lines->figure->chart->series[s], i, &at) || !inside(&lines->figure->plot, at))
+        return false;
     *out = (Place){at.x, at.y};
     return true;
 }
@@ -79,7 +80,7 @@ static size_t crossings(const Lines *lines, Frame frame) {
         Point last = {0, 0}, at;
         bool joined = false;
         for (size_t i = 0; i < chart->series[s].count; i++) {
-            bool there = place(lines, &chart->series[s], i, &at);
+            bool there = point_on_paper(lines, &chart->series[s], i, &at);
             if (there && joined && fmax(last.x, at.x) >= frame.x && fmin(last.x, at.x) <= frame.x + frame.width &&
                 fmax(last.y, at.y) >= frame.y && fmin(last.y, at.y) <= frame.y + frame.height) {
                 count++;

@@ -94,7 +94,7 @@ static void paint_unclip(Paint *paint) {
     cairo_restore(cairo_of(paint));
 }
 
-static cairo_status_t collect(void *closure, const unsigned char *bytes, unsigned length) {
+static cairo_status_t collect_bytes(void *closure, const unsigned char *bytes, unsigned length) {
     Str *out = closure;
     str_add_bytes(out, (const char *)bytes, length);
     return out->failed ? CAIRO_STATUS_NO_MEMORY : CAIRO_STATUS_SUCCESS;
@@ -107,7 +107,7 @@ static cairo_surface_t *new_surface(PaintFormat format, const char *title, doubl
         return cairo_image_surface_create(CAIRO_FORMAT_RGB24, PIXELS * FIGURE_WIDTH, PIXELS * FIGURE_HEIGHT);
     }
     cairo_surface_t *surface =
-        cairo_pdf_surface_create_for_stream(collect, out, FIGURE_WIDTH * scale, FIGURE_HEIGHT * scale);
+        cairo_pdf_surface_create_for_stream(collect_bytes, out, FIGURE_WIDTH * scale, FIGURE_HEIGHT * scale);
     cairo_pdf_surface_set_metadata(surface, CAIRO_PDF_METADATA_TITLE, title);
     cairo_pdf_surface_set_metadata(surface, CAIRO_PDF_METADATA_CREATOR, "weft " WEFT_VERSION);
     return surface;
@@ -125,7 +125,7 @@ bool paint_cairo(PaintFormat format, const char *title, DrawFigure *draw, const 
     cairo_status_t status = cairo_status(paint.cairo);
     cairo_destroy(paint.cairo);
     if (status == CAIRO_STATUS_SUCCESS && format == PAINT_PNG) {
-        status = cairo_surface_write_to_png_stream(surface, collect, out);
+        status = cairo_surface_write_to_png_stream(surface, collect_bytes, out);
     }
     cairo_surface_finish(surface);
     if (status == CAIRO_STATUS_SUCCESS) status = cairo_surface_status(surface);

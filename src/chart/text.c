@@ -8,7 +8,7 @@
 /* Larger than any terminal; keeps products of sizes small. */
 enum { GRID_SIDE_MAX = 4096 };
 
-static bool draw(Canvas *canvas, const Chart *chart, const ChartView *view, Error *err) {
+static bool draw_chart(Canvas *canvas, const Chart *chart, const ChartView *view, Error *err) {
     switch (chart->encoding.kind) {
     case CHART_BARS:
         text_bars(canvas, chart, view);
@@ -36,7 +36,7 @@ bool chart_grid(const Chart *chart, const ChartView *view, unsigned width, unsig
     for (size_t i = 0; i < count; i++) {
         canvas.grid.cells[i] = (ChartCell){.glyph = " ", .foreground = PLAIN, .background = PLAIN};
     }
-    if (!draw(&canvas, chart, view, err)) {
+    if (!draw_chart(&canvas, chart, view, err)) {
         chart_grid_done(&canvas.grid);
         return false;
     }

@@ -18,7 +18,7 @@ typedef struct Measure {
 } Measure;
 
 /* Shares `cells` out; where both sides have bars, one cell between them is the zero line. */
-static Measure measure(Scale scale, int cells, bool *line) {
+static Measure share_cells(Scale scale, int cells, bool *line) {
     double zero = bars_base(scale);
     Measure measure = {.scale = scale, .base = zero, .positive = cells, .eighths = 8.0 * cells};
     *line = zero > 0;
@@ -129,7 +129,7 @@ static void measure_rows(const Chart *chart, const ChartView *view, size_t first
     if (cells < 1) cells = 1;
     Scale y = view_y(chart, view);
     bool sides = !y.log && y.low < 0;
-    rows->measure = measure(y, sides ? cells + 1 : cells, &line);
+    rows->measure = share_cells(y, sides ? cells + 1 : cells, &line);
     rows->line = left + rows->measure.negative;
 }
 
@@ -320,7 +320,7 @@ static void draw_columns(Canvas *canvas, const Chart *chart, const ChartView *vi
         layout_begin(canvas, chart, view, chart->y.label, chart->x.label, LEAST_PLOT, PARTS_AXIS | PARTS_FILLS);
     Box plot = layout.plot;
     columns.plot = plot;
-    columns.measure = measure(y, plot.height, &line);
+    columns.measure = share_cells(y, plot.height, &line);
     columns.line = plot.y + columns.measure.positive;
     labels_up(y, plot.height, 1, &up);
     int left = labels_width(&up) + 2;

@@ -51,7 +51,7 @@ void text_marks(Canvas *canvas, const Chart *chart, const Box *plot, const MarkS
 /* ---- contours ---------------------------------------------------------------------------------------------------- */
 
 /* All lines as dots, and which level owns a cell. */
-static void collect(Pen *pen, const Contours *contours) {
+static void collect_dots(Pen *pen, const Contours *contours) {
     for (size_t p = 0; p < contours->path_count; p++) {
         const ContourPath *path = &contours->paths[p];
         pen->name = (uint8_t)path->level;
@@ -124,7 +124,7 @@ bool text_contours(Canvas *canvas, const Chart *chart, const ChartView *view, co
     pen.owner = pen.dots ? mem_alloc(cells, 1, err) : NULL;
     bool ok = pen.owner != NULL;
     if (ok) {
-        collect(&pen, &contours);
+        collect_dots(&pen, &contours);
         put_lines(&pen, &contours, style);
         if (!canvas->ascii) put_labels(&pen, &contours, marks, mark_count, style);
     }

@@ -88,7 +88,7 @@ static bool find_range(const IdxArray *array, Range *range, Error *err) {
 }
 
 /* `scale`: of a value to a byte. The largest distance to a byte, in bytes, is *rounded. */
-static bool convert(const IdxArray *array, double scale, uint8_t *out, double *rounded, Error *err) {
+static bool convert_pixels(const IdxArray *array, double scale, uint8_t *out, double *rounded, Error *err) {
     float values[AT_ONCE];
     *rounded = 0;
     for (uint64_t done = 0, some; done < array->count; done += some) {
@@ -123,7 +123,7 @@ static bool to_bytes(const char *path, IdxArray *array, Str *remark, Error *err)
         return bad_range(path, array, &range, err);
     uint8_t *bytes = mem_alloc(array->count, 1, err);
     if (!bytes) return false;
-    if (!convert(array, unit ? 255 : 1, bytes, &rounded, err)) {
+    if (!convert_pixels(array, unit ? 255 : 1, bytes, &rounded, err)) {
         mem_free(bytes);
         return false;
     }

@@ -67,7 +67,7 @@ static void noise_pixels(const Batches *b, uint64_t image, float *out) {
         for (size_t i = 0; i < plane; i++, out++) *out = *out * b->options.std[c] + b->options.mean[c];
 }
 
-static void fill(Batches *b, Slot *slot, uint64_t step) {
+static void fill_slot(Batches *b, Slot *slot, uint64_t step) {
     const Dataset *data = b->data;
     const double start = clock_seconds();
     const uint64_t epoch = step / b->per_epoch, first = step % b->per_epoch * b->options.batch;
@@ -103,7 +103,7 @@ static void *load_loop(void *argument) {
         const uint64_t step = b->wanted;
         Slot *slot = &b->slots[!b->lent];
         pthread_mutex_unlock(&b->lock);
-        fill(b, slot, step);
+        fill_slot(b, slot, step);
         pthread_mutex_lock(&b->lock);
         b->busy = false;
         pthread_cond_signal(&b->rested);
@@ -223,7 +223,7 @@ bool batches_get(Batches *batches, uint64_t step, Batch *out, Error *err) {
     const double start = clock_seconds();
     Slot *slot = &batches->slots[!batches->lent];
     let_rest(batches);
-    if (slot->images == 0 || slot->step != step) fill(batches, slot, step);
+    if (slot->images == 0 || slot->step != step) fill_slot(batches, slot, step);
     batches->lent = !batches->lent;
     batches->waited += clock_seconds() - start;
     batches->prepared += slot->seconds;

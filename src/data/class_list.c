@@ -43,7 +43,7 @@ static int by_folder(const void *a, const void *b) {
 }
 
 /* Sorts; no folder twice; a class that no line names is shown by its number. */
-static bool finish(ClassList *list, Error *err) {
+static bool finish_list(ClassList *list, Error *err) {
     if (list->count == 0) return error_set(err, STATUS_BAD_INPUT, "it has no classes");
     qsort(list->entries, list->count, sizeof *list->entries, by_folder);
     for (size_t i = 1; i < list->count; i++)
@@ -141,7 +141,7 @@ bool class_list_read(const char *path, ClassList *out, Error *err) {
     const size_t start = strspn(text, " \t\r\n");
     const bool json = text[start] == '[' || text[start] == '{';
     bool ok = strlen(text) == length || error_set(err, STATUS_BAD_INPUT, "it has a NUL byte, so it is not text");
-    ok = ok && (json ? read_json(out, text, length, err) : read_text(out, text, err)) && finish(out, err);
+    ok = ok && (json ? read_json(out, text, length, err) : read_text(out, text, err)) && finish_list(out, err);
     mem_free(text);
     return ok || error_prefix(err, "%s", path);
 }

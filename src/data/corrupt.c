@@ -159,7 +159,7 @@ static bool corrupt_some(void *context, size_t point, Error *err) {
     return corrupt_range(job, first, end, job->out + first * size, err);
 }
 
-static bool check(const Dataset *clean, unsigned severity, Error *err) {
+static bool check_clean(const Dataset *clean, unsigned severity, Error *err) {
     if (severity < 1 || severity > SEVERITIES)
         return error_set(err, STATUS_USAGE, "the severity must be 1 to %d", SEVERITIES);
     if (!clean->pixels) return error_set(err, STATUS_USAGE, "'%s' has no pixels to corrupt", clean->spec);
@@ -170,7 +170,7 @@ static bool check(const Dataset *clean, unsigned severity, Error *err) {
 }
 
 /* Memory, labels and names. */
-static bool prepare(const Dataset *clean, CorruptionKind kind, unsigned severity, Dataset *out, Error *err) {
+static bool prepare_copy(const Dataset *clean, CorruptionKind kind, unsigned severity, Dataset *out, Error *err) {
     const uint64_t bytes = clean->count * clean->channels * clean->height * clean->width;
     Str spec = {0}, title = {0};
     *out = *clean;
@@ -195,11 +195,11 @@ static bool prepare(const Dataset *clean, CorruptionKind kind, unsigned severity
 
 Dataset *dataset_corrupt(const Dataset *clean, CorruptionKind kind, unsigned severity, uint64_t seed, const Task *task,
                          Error *err) {
-    if (!check(clean, severity, err)) return NULL;
+    if (!check_clean(clean, severity, err)) return NULL;
     Dataset *out = mem_alloc(1, sizeof *out, err);
     if (!out) return NULL;
     Job job = {clean, kind, severity, seed, NULL};
-    if (prepare(clean, kind, severity, out, err)) {
+    if (prepare_copy(clean, kind, severity, out, err)) {
         job.out = out->pixels;
         if (map_points((clean->count + TOGETHER - 1) / TOGETHER, NULL, corrupt_some, &job, "corrupting", task, err))
             return out;
@@ -211,5 +211,5 @@ Dataset *dataset_corrupt(const Dataset *clean, CorruptionKind kind, unsigned sev
 bool dataset_corrupt_image(const Dataset *clean, uint64_t index, CorruptionKind kind, unsigned severity, uint64_t seed,
                            uint8_t *out, Error *err) {
     const Job job = {clean, kind, severity, seed, NULL};
-    return check(clean, severity, err) && corrupt_range(&job, index, index + 1, out, err);
+    return check_clean(clean, severity, err) && corrupt_range(&job, index, index + 1, out, err);
 }

@@ -19,7 +19,7 @@ typedef struct Failure {
     char text[JMSG_LENGTH_MAX];
 } Failure;
 
-static void fail(j_common_ptr jpeg) {
+static void jump_back(j_common_ptr jpeg) {
     Failure *failure = (Failure *)jpeg->err;
     jpeg->err->format_message(jpeg, failure->text);
     longjmp(failure->back, 1);
@@ -31,7 +31,7 @@ static void no_message(j_common_ptr jpeg) {
 
 static struct jpeg_error_mgr *catch_failures(Failure *failure) {
     jpeg_std_error(&failure->manager);
-    failure->manager.error_exit = fail;
+    failure->manager.error_exit = jump_back;
     failure->manager.output_message = no_message;
     return &failure->manager;
 }

@@ -166,7 +166,7 @@ static void crop_plane(const uint8_t *plane, unsigned width, unsigned height, co
             crop_line(plane + (size_t)(top + y - above) * width, width, out->width, to);
 }
 
-static bool place(const Images *images, size_t index, const Picture *picture, Error *err) {
+static bool place_picture(const Images *images, size_t index, const Picture *picture, Error *err) {
     const Dataset *out = images->out;
     const size_t plane = (size_t)out->height * out->width;
     uint8_t *to = out->pixels + index * plane * out->channels;
@@ -197,7 +197,7 @@ static bool decode(void *context, size_t index, Error *err) {
     if (ok &&
         (picture.width != before->width || picture.height != before->height || picture.channels != before->channels))
         ok = error_set(err, STATUS_BAD_INPUT, "%s: file changed while reading", file_name(file));
-    ok = ok && place(images, index, &picture, err);
+    ok = ok && place_picture(images, index, &picture, err);
     picture_done(&picture);
     file_close(file);
     return leave_out(images, index, ok, err);

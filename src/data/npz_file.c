@@ -170,7 +170,7 @@ static bool read_array(Checkpoint *file, size_t index, uint64_t limit, IdxArray 
     return true;
 }
 
-static bool take(Checkpoint *file, const Found *found, uint64_t limit, Dataset *out, Error *err) {
+static bool take_arrays(Checkpoint *file, const Found *found, uint64_t limit, Dataset *out, Error *err) {
     IdxArray pixels = {0}, classes = {0};
     Str title = {0}, remark = {0};
     const char *path = checkpoint_path(file), *images = checkpoint_tensor(file, found->images)->name;
@@ -204,7 +204,7 @@ bool load_npz(const char *rest, uint64_t limit, Dataset *out, Error *err) {
         ok = error_set(err, STATUS_BAD_INPUT, "%s: %s, not an npz file", path, checkpoint_format(file));
     ok = ok &&
          (strchr(choice, ',') ? choose_names(file, choice, &found, err) : choose_pair(file, choice, &found, err)) &&
-         take(file, &found, limit, out, err);
+         take_arrays(file, &found, limit, out, err);
     checkpoint_close(file);
     mem_free(path);
     return ok;

@@ -53,8 +53,8 @@ static Checkpoint *open_zip(File *file, const CheckpointOpening *opening, Error 
     return arrays > 0 ? npz_open(zip, err) : refuse_zip(zip, err);
 }
 
-static bool sniff(const Head *head) {
+static bool is_zip(const Head *head) {
     return head_holds(head, 0, "PK\3\4", 4) || head_holds(head, 0, "PK\5\6", 4);
 }
 
-const CheckpointReader zip_reader = {FILE_ZIP, sniff, open_zip};
+const CheckpointReader zip_reader = {FILE_ZIP, is_zip, open_zip};

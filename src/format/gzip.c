@@ -33,7 +33,7 @@ uint64_t gzip_most_unpacked(uint64_t packed) {
 }
 
 /* zlib's memory comes from ours, so that limits and injected faults reach it. */
-static voidpf take(voidpf unused, uInt count, uInt size) {
+static voidpf allocate(voidpf unused, uInt count, uInt size) {
     (void)unused;
     Error err;
     return mem_alloc(count, size, &err);
@@ -61,7 +61,7 @@ GzipReader *gzip_reader_open(const File *file, Error *err) {
     if (!reader) return NULL;
     reader->file = file;
     reader->member = 1;
-    reader->stream.zalloc = take;
+    reader->stream.zalloc = allocate;
     reader->stream.zfree = give;
     if (inflateInit2(&reader->stream, GZIP_WINDOW) != Z_OK) {
         error_set(err, STATUS_LIMIT, "%s: no memory to inflate", file_name(file));
@@ -86,7 +86,7 @@ static uint64_t packed_position(const GzipReader *reader) {
 }
 
 /* Has the next packed bytes at hand, if there are any. */
-static bool fetch(GzipReader *reader, Error *err) {
+static bool fetch_input(GzipReader *reader, Error *err) {
     uint64_t left = file_size(reader->file) - reader->position;
     if (reader->stream.avail_in > 0 || left == 0) return true;
     uint64_t length = left < CHUNK ? left : CHUNK;
@@ -97,7 +97,7 @@ static bool fetch(GzipReader *reader, Error *err) {
     return true;
 }
 
-static bool fail(const GzipReader *reader, int code, Error *err) {
+static bool inflate_failed(const GzipReader *reader, int code, Error *err) {
     const char *said = reader->stream.msg ? reader->stream.msg : "damaged";
     if (code == Z_MEM_ERROR) return error_set(err, STATUS_LIMIT, "%s: no memory to inflate", file_name(reader->file));
     if (strcmp(said, "incorrect data check") == 0)
@@ -114,7 +114,7 @@ static bool fail(const GzipReader *reader, int code, Error *err) {
 static bool next_member(GzipReader *reader, bool *more, Error *err) {
     bool padding = false;
     for (;;) {
-        if (!fetch(reader, err)) return false;
+        if (!fetch_input(reader, err)) return false;
         if (packed_left(reader) == 0) {
             *more = false;
             return true;
@@ -132,7 +132,7 @@ static bool next_member(GzipReader *reader, bool *more, Error *err) {
     reader->member++;
     reader->between = false;
     *more = true;
-    return code == Z_OK || fail(reader, code, err);
+    return code == Z_OK || inflate_failed(reader, code, err);
 }
 
 /* Inflates up to `room` bytes into `out`. *got < room only at the end of the last member. */
@@ -146,14 +146,14 @@ static bool inflate_some(GzipReader *reader, uint8_t *out, uInt room, uInt *got,
             if (!next_member(reader, &more, err)) return false;
             continue;
         }
-        if (!fetch(reader, err)) return false;
+        if (!fetch_input(reader, err)) return false;
         if (stream->avail_in == 0)
             return error_set(err, STATUS_BAD_INPUT, "%s: gzip member %llu is truncated at byte %llu",
                              file_name(reader->file), (unsigned long long)reader->member,
                              (unsigned long long)reader->position);
         int code = inflate(stream, Z_NO_FLUSH);
         reader->between = code == Z_STREAM_END;
-        if (code != Z_OK && code != Z_STREAM_END) return fail(reader, code, err);
+        if (code != Z_OK && code != Z_STREAM_END) return inflate_failed(reader, code, err);
     }
     *got = room - stream->avail_out;
     reader->unpacked += *got;
@@ -198,7 +198,7 @@ GzipWriter *gzip_writer_begin(Save *save, Error *err) {
     GzipWriter *writer = mem_alloc(1, sizeof *writer, err);
     if (!writer) return NULL;
     writer->save = save;
-    writer->stream.zalloc = take;
+    writer->stream.zalloc = allocate;
     writer->stream.zfree = give;
     /* zlib's own header: no name, time 0. */
     if (deflateInit2(&writer->stream, Z_BEST_COMPRESSION, Z_DEFLATED, GZIP_WINDOW, 9, Z_DEFAULT_STRATEGY) != Z_OK) {

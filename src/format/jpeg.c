@@ -38,7 +38,7 @@ typedef struct Reader {
 
 /* ---- what libjpeg calls ------------------------------------------------------------------------------------------ */
 
-static _Noreturn void fail(Reader *r, Status status, const char *reason) {
+static _Noreturn void give_up(Reader *r, Status status, const char *reason) {
     error_set(&r->failure, status, "%s: JPEG: %s", file_name(r->file), reason);
     longjmp(r->back, 1);
 }
@@ -46,7 +46,7 @@ static _Noreturn void fail(Reader *r, Status status, const char *reason) {
 static _Noreturn void error_raised(j_common_ptr info) {
     char reason[JMSG_LENGTH_MAX];
     info->err->format_message(info, reason);
-    fail((Reader *)info, info->err->msg_code == JERR_OUT_OF_MEMORY ? STATUS_LIMIT : STATUS_BAD_INPUT, reason);
+    give_up((Reader *)info, info->err->msg_code == JERR_OUT_OF_MEMORY ? STATUS_LIMIT : STATUS_BAD_INPUT, reason);
 }
 
 /* Level -1 is a warning: the data are damaged. These leave the pixels as they were meant. */
@@ -63,7 +63,7 @@ static void do_nothing(j_decompress_ptr info) {
 static boolean next_piece(j_decompress_ptr info) {
     Reader *r = (Reader *)info;
     const uint64_t left = file_size(r->file) - r->at, length = left < PIECE ? left : PIECE;
-    if (length == 0) fail(r, STATUS_BAD_INPUT, "the file is truncated");
+    if (length == 0) give_up(r, STATUS_BAD_INPUT, "the file is truncated");
     if (!file_read(r->file, r->at, r->piece, length, &r->failure)) longjmp(r->back, 1);
     r->at += length;
     r->source.next_input_byte = r->piece;
@@ -87,7 +87,7 @@ static void skip_bytes(j_decompress_ptr info, long count) {
 /* A small file can ask for thousands of passes over a large image. */
 static void watch_scans(j_common_ptr info) {
     if (((j_decompress_ptr)info)->input_scan_number > SCANS_MOST)
-        fail((Reader *)info, STATUS_LIMIT, "more than 100 scans");
+        give_up((Reader *)info, STATUS_LIMIT, "more than 100 scans");
 }
 
 /* ---- decoding ---------------------------------------------------------------------------------------------------- */
@@ -95,10 +95,10 @@ static void watch_scans(j_common_ptr info) {
 static void check_kind(Reader *r) {
     struct jpeg_decompress_struct *info = &r->info;
     if (!picture_check_size(r->file, "JPEG", info->image_width, info->image_height, &r->failure)) longjmp(r->back, 1);
-    if (info->data_precision != BITS) fail(r, STATUS_BAD_INPUT, "not 8 bits per sample");
-    if (info->arith_code) fail(r, STATUS_BAD_INPUT, "arithmetic coding is not supported");
-    if (info->num_components == 4) fail(r, STATUS_BAD_INPUT, "CMYK colours; convert it to RGB");
-    if (info->num_components != 1 && info->num_components != 3) fail(r, STATUS_BAD_INPUT, "neither grey nor colour");
+    if (info->data_precision != BITS) give_up(r, STATUS_BAD_INPUT, "not 8 bits per sample");
+    if (info->arith_code) give_up(r, STATUS_BAD_INPUT, "arithmetic coding is not supported");
+    if (info->num_components == 4) give_up(r, STATUS_BAD_INPUT, "CMYK colours; convert it to RGB");
+    if (info->num_components != 1 && info->num_components != 3) give_up(r, STATUS_BAD_INPUT, "neither grey nor colour");
     *r->out = (Picture){.width = info->image_width, .height = info->image_height};
     r->out->channels = (unsigned)info->num_components;
     info->out_color_space = info->num_components == 1 ? JCS_GRAYSCALE : JCS_RGB;
@@ -133,7 +133,7 @@ static void decode(Reader *r) {
 }
 
 /* Everything that can jump runs below this call. */
-static bool run(Reader *r, bool whole) {
+static bool read_jpeg(Reader *r, bool whole) {
     if (setjmp(r->back)) return false;
     r->info.err = jpeg_std_error(&r->errors);
     r->errors.error_exit = error_raised;
@@ -160,7 +160,7 @@ bool jpeg_picture(const File *file, bool whole, Picture *out, Error *err) {
     if (!reader) return error_prefix(err, "%s", file_name(file));
     reader->file = file;
     reader->out = out;
-    const bool ok = run(reader, whole);
+    const bool ok = read_jpeg(reader, whole);
     jpeg_destroy_decompress(&reader->info);
     if (!ok) *err = reader->failure;
     mem_free(reader);

@@ -53,11 +53,11 @@ static Checkpoint *open_array(File *file, const CheckpointOpening *opening, Erro
     return object ? python_pickle_open(file, offset, true, opening->key, err) : NULL;
 }
 
-static bool sniff(const Head *head) {
+static bool is_npy(const Head *head) {
     return head_holds(head, 0, "\223NUMPY", 6);
 }
 
-const CheckpointReader npy_reader = {FILE_NPY, sniff, open_array};
+const CheckpointReader npy_reader = {FILE_NPY, is_npy, open_array};
 
 /* ---- npz --------------------------------------------------------------------------------------------------------- */
 

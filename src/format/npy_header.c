@@ -40,7 +40,7 @@ static char peek(Text *text) {
     return text->at < text->end ? *text->at : '\0';
 }
 
-static bool take(Text *text, char character) {
+static bool take_character(Text *text, char character) {
     if (peek(text) != character || text->at == text->end) return false;
     text->at++;
     return true;
@@ -108,13 +108,13 @@ static bool take_dimension(Text *text, uint64_t *value, Error *err) {
 static bool take_shape(Text *text, NpyHeader *header, Error *err) {
     bool comma = true;
     header->rank = 0;
-    if (!take(text, '(')) return bad(err, "the shape is not a tuple of sizes");
-    while (!take(text, ')')) {
+    if (!take_character(text, '(')) return bad(err, "the shape is not a tuple of sizes");
+    while (!take_character(text, ')')) {
         if (!comma) return bad(err, "the shape is not a tuple of sizes");
         if (header->rank == TENSOR_RANK_MAX)
             return error_set(err, STATUS_LIMIT, "npy: more than %d dimensions", TENSOR_RANK_MAX);
         if (!take_dimension(text, &header->dim[header->rank++], err)) return false;
-        comma = take(text, ',');
+        comma = take_character(text, ',');
     }
     /* (3) is a number to Python, not a tuple. */
     return header->rank != 1 || comma || bad(err, "the shape is not a tuple of sizes");
@@ -123,8 +123,8 @@ static bool take_shape(Text *text, NpyHeader *header, Error *err) {
 static bool parse_dict(Text *text, NpyHeader *header, Error *err) {
     static const char *const keys[] = {"descr", "fortran_order", "shape"};
     bool seen[3] = {false}, comma = true, ok;
-    if (!take(text, '{')) return bad(err, "the header is not a dict");
-    while (!take(text, '}')) {
+    if (!take_character(text, '{')) return bad(err, "the header is not a dict");
+    while (!take_character(text, '}')) {
         char key[32];
         size_t which = 0;
         if (!comma) return bad(err, "expected a comma in the header");
@@ -133,7 +133,7 @@ static bool parse_dict(Text *text, NpyHeader *header, Error *err) {
         if (which == 3) return error_set(err, STATUS_BAD_INPUT, "npy: unknown key '%s' in the header", key);
         if (seen[which]) return error_set(err, STATUS_BAD_INPUT, "npy: key '%s' appears twice", key);
         seen[which] = true;
-        if (!take(text, ':')) return bad(err, "expected a colon in the header");
+        if (!take_character(text, ':')) return bad(err, "expected a colon in the header");
         if (which == 0) {
             ok = take_descr(text, header, err);
         } else if (which == 1) {
@@ -143,7 +143,7 @@ static bool parse_dict(Text *text, NpyHeader *header, Error *err) {
             ok = take_shape(text, header, err);
         }
         if (!ok) return false;
-        comma = take(text, ',');
+        comma = take_character(text, ',');
     }
     if (!seen[0] || !seen[1] || !seen[2]) return bad(err, "the header needs descr, fortran_order and shape");
     peek(text);

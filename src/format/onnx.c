@@ -419,7 +419,7 @@ static bool head_varint(const Head *head, size_t *at, uint64_t *value) {
 
 /* protobuf has no magic. An ONNX model is fields of ModelProto: ir_version (1) and model_version (5) are numbers, the
  * producer's texts (2, 3, 4, 6) are text, and there is a graph (7), an operator set (8) or the end of the head. */
-static bool sniff(const Head *head) {
+static bool is_onnx(const Head *head) {
     size_t fields = 0;
     for (size_t at = 0; at < head->length; fields++) {
         uint64_t tag, value;
@@ -438,4 +438,4 @@ static bool sniff(const Head *head) {
     return false;
 }
 
-const CheckpointReader onnx_reader = {FILE_ONNX, sniff, open_onnx};
+const CheckpointReader onnx_reader = {FILE_ONNX, is_onnx, open_onnx};

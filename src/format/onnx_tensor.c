@@ -46,7 +46,7 @@ typedef struct Found {
     uint64_t bytes; /* of the elements in dense form */
 } Found;
 
-static bool fail(const OnnxTensor *tensor, Error *err, const char *what) {
+static bool tensor_refused(const OnnxTensor *tensor, Error *err, const char *what) {
     return error_set(err, STATUS_BAD_INPUT, "tensor \"%s\": %s", tensor->name, what);
 }
 
@@ -70,7 +70,7 @@ static bool read_entry(OnnxReader *reader, Proto message, const OnnxTensor *tens
     uint64_t *number = strcmp(key, "offset") == 0 ? &found->offset : strcmp(key, "length") == 0 ? &found->length : NULL;
     if (number == &found->length) found->has_length = true;
     return !number || text_to_u64(value, number) ||
-           fail(tensor, err, "offset or length of external data is not a number");
+           tensor_refused(tensor, err, "offset or length of external data is not a number");
 }
 
 /* The file `location` beside the model, opened once. */
@@ -106,7 +106,7 @@ static bool find_external(OnnxReader *reader, const OnnxTensor *tensor, const ch
 }
 
 static bool take_external(OnnxReader *reader, const Found *found, OnnxTensor *tensor, Error *err) {
-    if (!found->has_location) return fail(tensor, err, "external data without a location");
+    if (!found->has_location) return tensor_refused(tensor, err, "external data without a location");
     if (found->has_length && found->length != found->bytes)
         return error_set(err, STATUS_BAD_INPUT, "tensor \"%s\": external data has %llu bytes; its shape needs %llu",
                          tensor->name, (unsigned long long)found->length, (unsigned long long)found->bytes);
@@ -169,7 +169,7 @@ static bool read_typed(OnnxReader *reader, const OnnxTensor *tensor, unsigned nu
     bool more;
     for (;;) {
         if (!proto_next(&message, &field, &more, err)) return false;
-        if (!more) return out == end || fail(tensor, err, "file changed while reading");
+        if (!more) return out == end || tensor_refused(tensor, err, "file changed while reading");
         if (field.number != number) continue;
         if (field.wire == PROTO_BYTES && fixed) {
             if (field.length > (uint64_t)(end - out) || !proto_read(&reader->source, &field, out, err)) return false;
@@ -180,7 +180,7 @@ static bool read_typed(OnnxReader *reader, const OnnxTensor *tensor, unsigned nu
         do {
             uint64_t value = field.value;
             if (field.wire == PROTO_BYTES && (packed.at == packed.end || !proto_varint(&packed, &value, err))) break;
-            if (end - out < (ptrdiff_t)size) return fail(tensor, err, "file changed while reading");
+            if (end - out < (ptrdiff_t)size) return tensor_refused(tensor, err, "file changed while reading");
             put_element(out, value, size);
             out += size;
         } while (field.wire == PROTO_BYTES);
@@ -229,7 +229,7 @@ static bool check_shape(OnnxTensor *out, const int64_t *dim, size_t rank, Found 
     if (out->number) out->dtype = types[found->type].dtype;
     if (!size_product(out->dim, out->rank, &out->count) ||
         !size_mul(out->count, out->number ? dtype_bits(out->dtype) : 8, &bits))
-        return fail(out, err, "its shape has too many bytes");
+        return tensor_refused(out, err, "its shape has too many bytes");
     found->bytes = bits / 8;
     return true;
 }
@@ -280,7 +280,7 @@ static unsigned typed_field(DType dtype) {
 
 bool onnx_read(Checkpoint *checkpoint, const OnnxTensor *tensor, void *out, Error *err) {
     OnnxReader *reader = checkpoint->reader;
-    if (!tensor->number) return fail(tensor, err, "its elements are not numbers");
+    if (!tensor->number) return tensor_refused(tensor, err, "its elements are not numbers");
     const uint64_t bytes = tensor->count * dtype_bits(tensor->dtype) / 8;
     if (tensor->place == ONNX_TYPED) return read_typed(reader, tensor, typed_field(tensor->dtype), out, err);
     const File *file = tensor->place == ONNX_EXTERNAL ? reader->external[tensor->external].file : checkpoint->file;

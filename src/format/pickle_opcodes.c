@@ -42,7 +42,7 @@ static bool after_mark(PickleMachine *m, size_t *out, Error *err) {
 }
 
 /* A new container of the stack's values from `from` on replaces them. */
-static bool gather(PickleMachine *m, PickleType type, size_t from, size_t drop, Error *err) {
+static bool gather_values(PickleMachine *m, PickleType type, size_t from, size_t drop, Error *err) {
     PickleNode *node = pickle_node(m, type, err);
     if (!node) return false;
     for (size_t i = from; i < m->height; i++) {
@@ -212,7 +212,7 @@ static bool op_mark(PickleMachine *m, Error *err) {
 }
 static bool op_tuple(PickleMachine *m, Error *err) {
     size_t from = 0;
-    return after_mark(m, &from, err) && gather(m, PICKLE_TUPLE, from, 1, err);
+    return after_mark(m, &from, err) && gather_values(m, PICKLE_TUPLE, from, 1, err);
 }
 
 /* TUPLE1, TUPLE2, TUPLE3: opcodes 0x85 to 0x87. */
@@ -224,7 +224,7 @@ static bool op_short_tuple(PickleMachine *m, Error *err) {
                                 count);
         }
     }
-    return gather(m, PICKLE_TUPLE, m->height - count, 0, err);
+    return gather_values(m, PICKLE_TUPLE, m->height - count, 0, err);
 }
 
 /* What the values for `container` are added to: itself, or the part of an object that takes such; NULL (with an error)
@@ -240,7 +240,7 @@ static PickleNode *taker(PickleMachine *m, PickleNode *container, PickleType typ
 }
 
 /* Moves the stack's values from `from` on into the container below them (below their MARK, if there is one). */
-static bool fill(PickleMachine *m, PickleType type, size_t from, bool marked, Error *err) {
+static bool fill_container(PickleMachine *m, PickleType type, size_t from, bool marked, Error *err) {
     size_t below = from - marked;
     if (below == 0 || m->stack[below - 1] == &m->mark)
         return pickle_fault(m, err, "opcode 0x%02x finds nothing to add to (stack underflow)", m->opcode);
@@ -259,24 +259,24 @@ static bool fill(PickleMachine *m, PickleType type, size_t from, bool marked, Er
 }
 
 static bool op_append(PickleMachine *m, Error *err) {
-    return pickle_top(m, err) && fill(m, PICKLE_LIST, m->height - 1, false, err);
+    return pickle_top(m, err) && fill_container(m, PICKLE_LIST, m->height - 1, false, err);
 }
 static bool op_setitem(PickleMachine *m, Error *err) {
     if (!pickle_top(m, err)) return false;
     if (m->height < 2 || m->stack[m->height - 2] == &m->mark) return pickle_fault(m, err, "SETITEM stack underflow");
-    return fill(m, PICKLE_DICT, m->height - 2, false, err);
+    return fill_container(m, PICKLE_DICT, m->height - 2, false, err);
 }
 static bool op_appends(PickleMachine *m, Error *err) {
     size_t from = 0;
-    return after_mark(m, &from, err) && fill(m, PICKLE_LIST, from, true, err);
+    return after_mark(m, &from, err) && fill_container(m, PICKLE_LIST, from, true, err);
 }
 static bool op_setitems(PickleMachine *m, Error *err) {
     size_t from = 0;
-    return after_mark(m, &from, err) && fill(m, PICKLE_DICT, from, true, err);
+    return after_mark(m, &from, err) && fill_container(m, PICKLE_DICT, from, true, err);
 }
 static bool op_additems(PickleMachine *m, Error *err) {
     size_t from = 0;
-    return after_mark(m, &from, err) && fill(m, PICKLE_OPAQUE, from, true, err);
+    return after_mark(m, &from, err) && fill_container(m, PICKLE_OPAQUE, from, true, err);
 }
 
 /* A frozenset of the values since MARK. */

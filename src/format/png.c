@@ -131,7 +131,7 @@ static void decode(Reader *r) {
 }
 
 /* Everything that can jump runs below this call. */
-static bool run(Reader *r) {
+static bool read_png(Reader *r) {
     if (setjmp(r->back)) return false;
     r->png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, r, error_raised, warning_raised, r, take_memory,
                                       give_memory_back);
@@ -163,7 +163,7 @@ bool png_picture(const File *file, bool whole, Picture *out, Error *err) {
     if (!reader) return error_prefix(err, "%s", file_name(file));
     reader->file = file;
     reader->out = out;
-    const bool ok = run(reader);
+    const bool ok = read_png(reader);
     png_destroy_read_struct(&reader->png, &reader->info, NULL);
     if (!ok && reader->failed) *err = reader->failure;
     if (!ok && !reader->failed) error_set(err, STATUS_FAILED, "%s: libpng cannot start", file_name(file));

@@ -24,7 +24,7 @@ static bool has_reals(const Checkpoint *checkpoint) {
     return false;
 }
 
-static bool open_all(Checkpoint *checkpoint, uint64_t offset, bool npy, const char *key, Error *err) {
+static bool open_arrays(Checkpoint *checkpoint, uint64_t offset, bool npy, const char *key, Error *err) {
     const File *file = checkpoint->file;
     Torch *torch = mem_alloc(1, sizeof *torch, err);
     if (!torch) return false;
@@ -48,7 +48,7 @@ static bool open_all(Checkpoint *checkpoint, uint64_t offset, bool npy, const ch
 Checkpoint *python_pickle_open(File *file, uint64_t offset, bool npy, const char *key, Error *err) {
     const char *format = npy ? "npy of a Python object" : "Python pickle";
     Checkpoint *checkpoint = checkpoint_new(file, file_name(file), format, err);
-    if (!checkpoint || open_all(checkpoint, offset, npy, key, err)) return checkpoint;
+    if (!checkpoint || open_arrays(checkpoint, offset, npy, key, err)) return checkpoint;
     if (err->status == STATUS_BAD_INPUT && !strstr(err->text, "malicious")) {
         const size_t length = strlen(checkpoint->path);
         const bool named = strncmp(err->text, checkpoint->path, length) == 0 && err->text[length] == ':';

@@ -20,7 +20,7 @@ static Checkpoint *refuse(File *file, Error *err, const char *reason) {
     return NULL;
 }
 
-static bool sniff_gzip(const Head *head) {
+static bool is_gzip(const Head *head) {
     return head_holds(head, 0, "\037\213", 2);
 }
 static Checkpoint *refuse_gzip(File *file, const CheckpointOpening *opening, Error *err) {
@@ -28,7 +28,7 @@ static Checkpoint *refuse_gzip(File *file, const CheckpointOpening *opening, Err
     return refuse(file, err, "gzip data, not a checkpoint; gunzip it and open its contents");
 }
 
-static bool sniff_picture(const Head *head) {
+static bool is_picture(const Head *head) {
     return head_holds(head, 0, "\211PNG\r\n\032\n", 8) || head_holds(head, 0, "\377\330\377", 3);
 }
 static Checkpoint *refuse_picture(File *file, const CheckpointOpening *opening, Error *err) {
@@ -36,7 +36,7 @@ static Checkpoint *refuse_picture(File *file, const CheckpointOpening *opening, 
     return refuse(file, err, "an image, not a checkpoint (load data NAME images:FOLDER reads a folder of them)");
 }
 
-static bool sniff_idx(const Head *head) {
+static bool is_idx(const Head *head) {
     if (!head_holds(head, 0, "\0", 2)) return false;
     return head->length >= 4 && memchr("\010\011\013\014\015\016", head->bytes[2], 6) && head->bytes[3] >= 1 &&
            head->bytes[3] <= 8;
@@ -89,16 +89,16 @@ static Checkpoint *refuse_unknown(File *file, const CheckpointOpening *opening, 
     return refuse(file, err, "not a checkpoint of any known format");
 }
 
-static bool sniff_any(const Head *head) {
+static bool is_anything(const Head *head) {
     (void)head;
     return true;
 }
 
-static const CheckpointReader gzip_refuser = {FILE_GZIP, sniff_gzip, refuse_gzip},
-                              picture_refuser = {FILE_PICTURE, sniff_picture, refuse_picture},
+static const CheckpointReader gzip_refuser = {FILE_GZIP, is_gzip, refuse_gzip},
+                              picture_refuser = {FILE_PICTURE, is_picture, refuse_picture},
                               text_refuser = {FILE_TEXT, head_is_text, refuse_text},
-                              idx_refuser = {FILE_IDX, sniff_idx, refuse_idx},
-                              unknown_refuser = {FILE_UNKNOWN, sniff_any, refuse_unknown};
+                              idx_refuser = {FILE_IDX, is_idx, refuse_idx},
+                              unknown_refuser = {FILE_UNKNOWN, is_anything, refuse_unknown};
 
 /* ---- the table --------------------------------------------------------------------------------------------------- */
 

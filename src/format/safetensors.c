@@ -254,7 +254,7 @@ static Checkpoint *open_safetensors(File *file, const CheckpointOpening *opening
 
 /* u64le N, then JSON, and N can be right. Asked before the short magics: a header of 0x0280 bytes begins as a pickle
  * does. */
-static bool sniff(const Head *head) {
+static bool is_safetensors(const Head *head) {
     if (head->length < 9) return false;
     uint64_t length = get_le64(head->bytes);
     int first = head_first_visible(head, 8);
@@ -263,9 +263,9 @@ static bool sniff(const Head *head) {
 }
 
 /* N cannot be right, but an object follows it: the reader can say what is wrong. */
-static bool sniff_damaged(const Head *head) {
+static bool is_damaged_safetensors(const Head *head) {
     return head->length >= 9 && head_first_visible(head, 8) == '{';
 }
 
-const CheckpointReader safetensors_reader = {FILE_SAFETENSORS, sniff, open_safetensors};
-const CheckpointReader damaged_safetensors_reader = {FILE_SAFETENSORS, sniff_damaged, open_safetensors};
+const CheckpointReader safetensors_reader = {FILE_SAFETENSORS, is_safetensors, open_safetensors};
+const CheckpointReader damaged_safetensors_reader = {FILE_SAFETENSORS, is_damaged_safetensors, open_safetensors};

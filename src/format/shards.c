@@ -205,7 +205,7 @@ static bool check_shards(Checkpoint *checkpoint, Error *err) {
                                                 (unsigned long long)unmapped);
 }
 
-static bool build(Checkpoint *checkpoint, Index *index, const CheckpointOpening *opening, Error *err) {
+static bool build_checkpoint(Checkpoint *checkpoint, Index *index, const CheckpointOpening *opening, Error *err) {
     Reader *reader = checkpoint->reader;
     if (!number_shards(index, reader, err) || !open_shards(checkpoint->path, reader, opening, err)) return false;
     reader->source = mem_alloc(index->count, sizeof *reader->source, err);
@@ -250,7 +250,7 @@ static bool read_index(Checkpoint *checkpoint, const CheckpointOpening *opening,
     }
     ok = mem_admit(size, "the index", err) && (text = mem_alloc(size, 1, err)) != NULL &&
          file_read(checkpoint->file, 0, text, size, err) && json_pull_begin(&json, text, size, 0, err) &&
-         parse_index(&json, &index, err) && build(checkpoint, &index, opening, err);
+         parse_index(&json, &index, err) && build_checkpoint(checkpoint, &index, opening, err);
 out:
     mem_free(index.entry);
     mem_free(text);
@@ -285,9 +285,9 @@ static Checkpoint *open_index(File *file, const CheckpointOpening *opening, Erro
     return NULL;
 }
 
-static bool sniff(const Head *head) {
+static bool is_index(const Head *head) {
     return head_is_text(head) && head_first_visible(head, 0) == '{' &&
            memmem(head->bytes, head->length, "\"weight_map\"", 12);
 }
 
-const CheckpointReader shards_reader = {FILE_SHARD_INDEX, sniff, open_index};
+const CheckpointReader shards_reader = {FILE_SHARD_INDEX, is_index, open_index};

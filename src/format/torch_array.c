@@ -129,7 +129,7 @@ typedef struct Source {
 } Source;
 
 /* All of the data; `length` is its size by the shape. */
-static bool fill(void *context, void *out, uint64_t length, Error *err) {
+static bool fill_data(void *context, void *out, uint64_t length, Error *err) {
     enum { PIECE = 16384 };
     const Source *source = context;
     const PickleNode *data = source->data;
@@ -175,5 +175,5 @@ bool torch_array_read(const Torch *torch, const PickleNode *node, const Checkpoi
     Source source = {torch->text, part[3]};
     header.fortran = in_columns(part[2]);
     memcpy(header.dim, tensor->dim, tensor->rank * sizeof *header.dim);
-    return npy_read_data(fill, &source, &header, out, err) || error_prefix(err, "tensor \"%s\"", tensor->name);
+    return npy_read_data(fill_data, &source, &header, out, err) || error_prefix(err, "tensor \"%s\"", tensor->name);
 }

@@ -333,7 +333,7 @@ const PickleNode *torch_choose(Checkpoint *checkpoint, const char *key, Str *pat
 /* ---- what is left out -------------------------------------------------------------------------------------------- */
 
 /* What a value is that is neither read nor walked into; false where there is nothing to tell. */
-static bool describe(const PickleNode *node, bool within, Str *out) {
+static bool describe_container(const PickleNode *node, bool within, Str *out) {
     const PickleGlobal *global = pickle_global(node->type == PICKLE_OBJECT ? node->object->name : node);
     switch ((PickleType)node->type) {
     case PICKLE_OBJECT:
@@ -351,7 +351,7 @@ static bool describe(const PickleNode *node, bool within, Str *out) {
         if (global->meaning == PICKLE_NUMPY_SCALAR) return false;
         if (global->meaning == PICKLE_REBUILD_PARAMETER) { /* of a tensor that is unread */
             const PickleNode *data = pickle_item(node->arguments, 0);
-            return data && data->type == PICKLE_OBJECT && describe(data, within, out);
+            return data && data->type == PICKLE_OBJECT && describe_container(data, within, out);
         }
         str_add(out, global->meaning == PICKLE_NUMPY_RECONSTRUCT ? "a NumPy array that is not numeric" : global->name);
         return true;
@@ -395,7 +395,7 @@ bool torch_note_left_out(Checkpoint *checkpoint, const PickleNode *chosen, Error
     bool ok = walk.seen != NULL;
     if (ok && pickle_is_container(root)) {
         torch_walk_enter(&walk, root);
-    } else if (ok && !pickle_is_tensor(root) && describe(root, false, &list)) {
+    } else if (ok && !pickle_is_tensor(root) && describe_container(root, false, &list)) {
         count = 1; /* it is all that the file holds */
     }
     if (chosen == root) inside = 1;
@@ -405,11 +405,11 @@ bool torch_note_left_out(Checkpoint *checkpoint, const PickleNode *chosen, Error
         if (inside > 0 && depth < inside) inside = 0;
         if (node == chosen && entered) inside = walk.depth;
         what.length = 0;
-        bool told =
-            describe(node,
-                     inside > 0 && node != chosen &&
-                         !(chosen == root && depth == 1 && node->type != PICKLE_LIST && node->type != PICKLE_TUPLE),
-                     &what);
+        bool told = describe_container(
+            node,
+            inside > 0 && node != chosen &&
+                !(chosen == root && depth == 1 && node->type != PICKLE_LIST && node->type != PICKLE_TUPLE),
+            &what);
         const bool unread = node->type == PICKLE_OBJECT && pickle_global(node->object->name)->reason;
         if (!unread && is_attribute(&walk, depth)) told = false;
         if (entered && (told || node->shape == PICKLE_MODULE) && node != chosen && node->tensors == 0)

@@ -114,7 +114,7 @@ static bool fetch(Torch *torch, const TorchStorage *storage, uint64_t from, uint
     return file_read(torch->file, storage->offset + from, out, length, err);
 }
 
-static bool open_all(Checkpoint *checkpoint, const char *key, Error *err) {
+static bool read_legacy(Checkpoint *checkpoint, const char *key, Error *err) {
     const File *file = checkpoint->file;
     uint64_t at = 0;
     Torch *torch = mem_alloc(1, sizeof *torch, err);
@@ -131,16 +131,16 @@ static bool open_all(Checkpoint *checkpoint, const char *key, Error *err) {
 
 static Checkpoint *open_legacy(File *file, const CheckpointOpening *opening, Error *err) {
     Checkpoint *checkpoint = checkpoint_new(file, file_name(file), "PyTorch legacy", err);
-    if (!checkpoint || open_all(checkpoint, opening->key, err)) return checkpoint;
+    if (!checkpoint || read_legacy(checkpoint, opening->key, err)) return checkpoint;
     checkpoint_close(checkpoint);
     return NULL;
 }
 
 /* The number 0x1950a86a20f9469cfc6c as the first of five pickles, behind PROTO and, from protocol 4 on, FRAME. */
-static bool sniff(const Head *head) {
+static bool is_legacy(const Head *head) {
     static const char magic[] = "\212\012\154\374\234\106\371\040\152\250\120\031.";
     return head_is_pickle(head) &&
            (head_holds(head, 2, magic, sizeof magic - 1) || head_holds(head, 11, magic, sizeof magic - 1));
 }
 
-const CheckpointReader torch_legacy_reader = {FILE_TORCH_LEGACY, sniff, open_legacy};
+const CheckpointReader torch_legacy_reader = {FILE_TORCH_LEGACY, is_legacy, open_legacy};

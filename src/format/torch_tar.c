@@ -402,7 +402,7 @@ static bool fetch(Torch *torch, const TorchStorage *storage, uint64_t from, uint
     return file_read(torch->file, storage->offset + from, out, length, err);
 }
 
-static bool open_all(Checkpoint *checkpoint, const char *key, Error *err) {
+static bool read_tar(Checkpoint *checkpoint, const char *key, Error *err) {
     Tar tar = {.file = checkpoint->file, .checkpoint = checkpoint};
     Torch *torch = mem_alloc(1, sizeof *torch, err);
     if (!torch) return false;
@@ -421,13 +421,13 @@ static bool open_all(Checkpoint *checkpoint, const char *key, Error *err) {
 
 static Checkpoint *open_tar(File *file, const CheckpointOpening *opening, Error *err) {
     Checkpoint *checkpoint = checkpoint_new(file, file_name(file), "PyTorch tar", err);
-    if (!checkpoint || open_all(checkpoint, opening->key, err)) return checkpoint;
+    if (!checkpoint || read_tar(checkpoint, opening->key, err)) return checkpoint;
     checkpoint_close(checkpoint);
     return NULL;
 }
 
-static bool sniff(const Head *head) {
+static bool is_tar(const Head *head) {
     return head_holds(head, MAGIC_AT, "ustar", 5);
 }
 
-const CheckpointReader torch_tar_reader = {FILE_TAR, sniff, open_tar};
+const CheckpointReader torch_tar_reader = {FILE_TAR, is_tar, open_tar};

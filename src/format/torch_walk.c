@@ -55,7 +55,7 @@ bool torch_add_key(Str *name, const PickleNode *key, uint32_t index, Error *err)
     return str_ok(name, err);
 }
 
-static void cut(Str *str, size_t length) {
+static void cut_text(Str *str, size_t length) {
     str->length = length;
     if (str->text) str->text[length] = '\0';
 }
@@ -69,7 +69,7 @@ bool torch_walk_next(TorchWalk *walk, const PickleNode **out, Error *err) {
             return error_set(err, STATUS_LIMIT, "more than %d steps through values that are shared",
                              PICKLE_CAP_WORK / 4);
         unsigned at = walk->depth - 1;
-        cut(&walk->name, walk->path[at].name_length);
+        cut_text(&walk->name, walk->path[at].name_length);
         if (!pickle_view_next(&walk->path[at].view, &key, &index, &value)) {
             walk->depth--;
             continue;

@@ -187,7 +187,7 @@ static bool read_constants(Torch *torch, Place *place, size_t member, Error *err
     return read_object(torch, place, err);
 }
 
-static bool open_all(Checkpoint *checkpoint, Torch *torch, const char *key, Error *err) {
+static bool read_zip(Checkpoint *checkpoint, Torch *torch, const char *key, Error *err) {
     Place place = {0};
     size_t constants;
     bool script;
@@ -219,7 +219,7 @@ Checkpoint *torch_zip_open(Zip *zip, const char *key, Error *err) {
     torch->fetch = fetch;
     checkpoint->reader = torch;
     checkpoint->free_reader = torch_free;
-    if (open_all(checkpoint, torch, key, err)) return checkpoint;
+    if (read_zip(checkpoint, torch, key, err)) return checkpoint;
     checkpoint_close(checkpoint);
     return NULL;
 }

@@ -67,7 +67,7 @@ void zip_writer_abandon(ZipWriter *writer) {
     mem_free(writer);
 }
 
-static bool put(ZipWriter *writer, const void *bytes, uint64_t length, Error *err) {
+static bool put_bytes(ZipWriter *writer, const void *bytes, uint64_t length, Error *err) {
     if (!save_write(writer->save, bytes, length, err)) return false;
     writer->offset += length;
     return true;
@@ -114,8 +114,8 @@ static bool put_local(ZipWriter *writer, const char *name, uint32_t crc, uint64_
     put_common(header + 4, wide ? VERSION_ZIP64 : VERSION, crc, size);
     put_le16(header + 26, name_length);
     put_le16(header + 28, extra_length);
-    return put(writer, header, sizeof header, err) && put(writer, name, name_length, err) &&
-           put(writer, extra, extra_length, err);
+    return put_bytes(writer, header, sizeof header, err) && put_bytes(writer, name, name_length, err) &&
+           put_bytes(writer, extra, extra_length, err);
 }
 
 static void add_entry(ZipWriter *writer, const char *name, uint32_t crc, uint64_t size, uint64_t local) {
@@ -155,7 +155,7 @@ bool zip_writer_add(ZipWriter *writer, const char *name, const void *const *piec
     writer->count++;
     if (!put_local(writer, name, (uint32_t)crc, size, err)) return false;
     for (size_t i = 0; i < pieces; i++)
-        if (!put(writer, piece[i], length[i], err)) return false;
+        if (!put_bytes(writer, piece[i], length[i], err)) return false;
     add_entry(writer, name, (uint32_t)crc, size, local);
     return str_ok(&writer->directory, err);
 }
@@ -175,7 +175,7 @@ static bool check_unique(ZipWriter *writer, Error *err) {
 static bool put_end(ZipWriter *writer, Error *err) {
     uint64_t offset = writer->offset, size = writer->directory.length, count = writer->count;
     uint8_t end64[END64_SIZE] = "PK\6\6", locator[LOCATOR_SIZE] = "PK\6\7", end[END_SIZE] = "PK\5\6";
-    if (!put(writer, str_text(&writer->directory), size, err)) return false;
+    if (!put_bytes(writer, str_text(&writer->directory), size, err)) return false;
     if (offset >= SENTINEL32 || size >= SENTINEL32 || count >= SENTINEL16) {
         put_le64(end64 + 4, END64_SIZE - 12);
         put_le16(end64 + 12, VERSION_ZIP64);
@@ -186,13 +186,14 @@ static bool put_end(ZipWriter *writer, Error *err) {
         put_le64(end64 + 48, offset);
         put_le64(locator + 8, writer->offset);
         put_le32(locator + 16, 1);
-        if (!put(writer, end64, sizeof end64, err) || !put(writer, locator, sizeof locator, err)) return false;
+        if (!put_bytes(writer, end64, sizeof end64, err) || !put_bytes(writer, locator, sizeof locator, err))
+            return false;
     }
     put_le16(end + 8, at_most(count, SENTINEL16));
     put_le16(end + 10, at_most(count, SENTINEL16));
     put_le32(end + 12, at_most(size, SENTINEL32));
     put_le32(end + 16, at_most(offset, SENTINEL32));
-    return put(writer, end, sizeof end, err);
+    return put_bytes(writer, end, sizeof end, err);
 }
 
 bool zip_writer_commit(ZipWriter *writer, Error *err) {

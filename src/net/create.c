@@ -15,14 +15,14 @@ static const uint64_t STREAM_WEIGHTS = UINT64_C(0x6e6574) << 40;
 
 /* ---- first weights ----------------------------------------------------------------------------------------------- */
 
-static void fill(Network *network, int tensor, float value) {
+static void fill_tensor(Network *network, int tensor, float value) {
     if (tensor == NO_TENSOR) return;
     Tensor *to = network->tensors[tensor].tensor;
     for (uint64_t i = 0; i < to->count; i++) to->data[i] = value;
 }
 
 /* Of a convolution or linear layer. */
-static void draw(Network *network, const Op *op, uint64_t seed) {
+static void draw_weights(Network *network, const Op *op, uint64_t seed) {
     Tensor *weight = network->tensors[op->weight].tensor;
     const double fan_in = (double)(weight->count / weight->dim[0]);
     Rng rng = {.seed = seed, .stream = STREAM_WEIGHTS + (uint64_t)op->weight};
@@ -36,16 +36,16 @@ static void draw(Network *network, const Op *op, uint64_t seed) {
 static void initialise(Network *network, uint64_t seed) {
     for (size_t i = 0; i < network->graph->count; i++) {
         const Op *op = &network->graph->ops[i];
-        if (op->kind == OP_CONV || op->kind == OP_LINEAR) draw(network, op, seed);
+        if (op->kind == OP_CONV || op->kind == OP_LINEAR) draw_weights(network, op, seed);
         if (op->kind != OP_BATCH_NORM) continue;
-        fill(network, op->weight, 1);
-        fill(network, op->variance, 1);
+        fill_tensor(network, op->weight, 1);
+        fill_tensor(network, op->variance, 1);
     }
 }
 
 /* ---- the whole --------------------------------------------------------------------------------------------------- */
 
-static bool check(const ArchitectureRequest *request, Error *err) {
+static bool check_request(const ArchitectureRequest *request, Error *err) {
     if (request->in_channels != 1 && request->in_channels != 3)
         return error_set(err, STATUS_USAGE, "%s: images of %u channels, there can be 1 or 3", request->architecture,
                          request->in_channels);
@@ -172,7 +172,7 @@ static bool check_widths(const Plan *plan, ArchitectureRequest *request, Error *
 }
 
 /* Tensors and graph. */
-static bool make(Network *network, Plan *plan, const ArchitectureRequest *asked, Error *err) {
+static bool make_network(Network *network, Plan *plan, const ArchitectureRequest *asked, Error *err) {
     Fit fit = {0};
     ArchitectureRequest own = *asked;
     const ArchitectureRequest *request = &own;
@@ -196,8 +196,8 @@ static bool make(Network *network, Plan *plan, const ArchitectureRequest *asked,
 Network *network_create(const ArchitectureRequest *request, uint64_t seed, const char *command, Error *err) {
     Plan plan;
     if (!plan_init(&plan, request, err)) return NULL;
-    Network *network = check(request, err) ? mem_alloc(1, sizeof *network, err) : NULL;
-    if (network && make(network, &plan, request, err) && network_list_layers(network, err) &&
+    Network *network = check_request(request, err) ? mem_alloc(1, sizeof *network, err) : NULL;
+    if (network && make_network(network, &plan, request, err) && network_list_layers(network, err) &&
         key_value_add(&network->lineage, &network->lineage_count, "fit", command, err)) {
         network->normalisation = request->normalisation.channels > 0
                                      ? request->normalisation

@@ -10,7 +10,7 @@
 #include "weft/base/tensor.h"
 #include "weft/base/text.h"
 
-static bool save(const Network *network, const char *path, bool overwrite, SaveForm form, Error *err) {
+static bool save_parts(const Network *network, const char *path, bool overwrite, SaveForm form, Error *err) {
     FileParts parts;
     if (!network_parts_of(network, form, &parts, err)) return false;
     const bool done = form == FORM_NPZ ? npz_save(path, overwrite, parts.tensors, parts.count, err)
@@ -21,7 +21,7 @@ static bool save(const Network *network, const char *path, bool overwrite, SaveF
 }
 
 bool network_keep(const Network *network, const char *path, bool overwrite, Error *err) {
-    return save(network, path, overwrite, FORM_KEPT, err);
+    return save_parts(network, path, overwrite, FORM_KEPT, err);
 }
 
 bool network_save(const Network *network, const char *path, bool overwrite, Error *err) {
@@ -33,7 +33,7 @@ bool network_save(const Network *network, const char *path, bool overwrite, Erro
     if (npz && network_quantisers(network) > 0)
         return error_set(err, STATUS_USAGE, "%s: an npz file has no place for quantisers; save it as .safetensors",
                          path);
-    return save(network, path, overwrite, npz ? FORM_NPZ : FORM_SAFETENSORS, err);
+    return save_parts(network, path, overwrite, npz ? FORM_NPZ : FORM_SAFETENSORS, err);
 }
 
 bool network_hash(const Network *network, char out[HASH_HEX], Error *err) {

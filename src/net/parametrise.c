@@ -52,7 +52,7 @@ static size_t stem_of(const char *name, const char *end) {
 /* ---- putting ----------------------------------------------------------------------------------------------------- */
 
 /* Puts what was folded in the place of tensor `main` under its new name; the other parts are dropped with the pass. */
-static bool put(Folding *folding, size_t main, char *name, Tensor *tensor, const size_t *others, size_t count) {
+static bool put_folded(Folding *folding, size_t main, char *name, Tensor *tensor, const size_t *others, size_t count) {
     Network *network = folding->network;
     NetTensor *slot = &network->tensors[main];
     bool twin = slot->tied && folding->renamed[slot->tied - 1]; /* the parts of two names may be the same ones */
@@ -137,7 +137,7 @@ static bool fold_norm(Folding *folding, size_t g, size_t v, unsigned axis, char 
         name_list_add(&folding->weight_norm, name, "norms along axis %u", axis);
     else
         name_list_add(&folding->weight_norm, name, "one norm");
-    return put(folding, v, name, weight, &g, 1);
+    return put_folded(folding, v, name, weight, &g, 1);
 }
 
 /* ---- spectral norm ----------------------------------------------------------------------------------------------- */
@@ -183,7 +183,7 @@ static bool fold_spectral(Folding *folding, size_t orig, const size_t *others, s
     }
     for (uint64_t i = 0; i < from->count; i++) weight->data[i] = (float)((double)from->data[i] / sigma);
     name_list_add(&folding->spectral_norm, name, "sigma %.6g", sigma);
-    return put(folding, orig, name, weight, others, count);
+    return put_folded(folding, orig, name, weight, others, count);
 }
 
 /* ---- pruning ----------------------------------------------------------------------------------------------------- */
@@ -202,7 +202,7 @@ static bool fold_pruning(Folding *folding, size_t orig, size_t mask, char *name,
     }
     name_list_add(&folding->pruning, name, "%llu of %llu weights are 0", (unsigned long long)zeros,
                   (unsigned long long)from->count);
-    return put(folding, orig, name, weight, &mask, 1);
+    return put_folded(folding, orig, name, weight, &mask, 1);
 }
 
 static bool same_shape(const Tensor *a, const Tensor *b) {

@@ -58,8 +58,8 @@ static bool holds(DType dtype, const void *bytes, const float *values, uint64_t 
 }
 
 /* The values in the tensor's dtype, where the form wants that; *rounded: some of them became others. */
-static bool convert(const Network *network, size_t index, SaveForm form, FileParts *parts, TensorOut *out,
-                    bool *rounded, Error *err) {
+static bool convert_tensor(const Network *network, size_t index, SaveForm form, FileParts *parts, TensorOut *out,
+                           bool *rounded, Error *err) {
     const NetTensor *tensor = &network->tensors[index];
     const uint64_t count = tensor->tensor->count;
     *rounded = false;
@@ -86,7 +86,7 @@ static bool add_tensor(const Network *network, size_t index, SaveForm form, File
     if (tensor->bytes && has_dtype(form, tensor->stored)) {
         out.dtype = tensor->stored;
         out.data = stored_bytes(tensor->bytes);
-    } else if (!convert(network, index, form, parts, &out, rounded, err)) {
+    } else if (!convert_tensor(network, index, form, parts, &out, rounded, err)) {
         return false;
     }
     parts->tensors[parts->count++] = out;
@@ -134,8 +134,8 @@ void network_save_notes(const Network *network, const char *path, Str *notes) {
         if (form == FORM_NPZ && tensor->tied)
             name_list_add(&tied, tensor->name, "= %s", network->tensors[tensor->tied - 1].name);
         if (!has_dtype(form, tensor->stored)) name_list_add(&widened, tensor->name, "%s", dtype_name(tensor->stored));
-        if (is_written(form, tensor) && !tensor->bytes && convert(network, i, form, &parts, &out, &rounded, &ignored) &&
-            rounded)
+        if (is_written(form, tensor) && !tensor->bytes &&
+            convert_tensor(network, i, form, &parts, &out, &rounded, &ignored) && rounded)
             name_list_add(&rounded_ones, tensor->name, "%s", dtype_name(tensor->stored));
         file_parts_done(&parts);
     }

@@ -155,7 +155,7 @@ static bool note_rest(Network *network, const Search *search, Error *err) {
 }
 
 /* Makes the find that of the network. */
-static bool take(Network *network, Search *search, Error *err) {
+static bool take_found(Network *network, Search *search, Error *err) {
     Variants variants;
     if (!family_variants(search->found->family, search->asked ? search->variants : NULL, &variants, err)) return false;
     network->graph = search->fit.graph;
@@ -247,7 +247,8 @@ bool architecture_recognise(Network *network, const NetworkOptions *options, Err
     bool done = (!is_file || file) && library_init(&search.library, file, err) &&
                 name_index_init(&search.names, network, err) && (!name || resolve(&search, name, rest, err)) &&
                 search_all(&search, options->prefix, &plain, err);
-    if (done) done = search.found ? take(network, &search, err) : refuse(network, &search, &plain, name != NULL, err);
+    if (done)
+        done = search.found ? take_found(network, &search, err) : refuse(network, &search, &plain, name != NULL, err);
     done = done && note_broken(network, &search.library, err);
     fit_done(&search.fit);
     str_done(&search.why);

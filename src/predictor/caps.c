@@ -190,7 +190,7 @@ static void copy_vectors(Caps *caps) {
 }
 
 /* Makes caps of the units that are left: first around some of them, then around their members' means. */
-static void build(Caps *caps) {
+static void build_caps(Caps *caps) {
     const size_t pieces = (caps->left + PIECE - 1) / PIECE;
     size_t listed = 0;
     for (size_t u = 0; u < caps->units; u++)
@@ -243,7 +243,7 @@ Caps *caps_new(const double *rows, size_t size, const uint32_t *item, size_t uni
         caps->place[u] = left_out[u] ? NOWHERE : 0;
         caps->left += !left_out[u];
     }
-    build(caps);
+    build_caps(caps);
     return caps;
 }
 
@@ -276,7 +276,7 @@ void caps_remove(Caps *caps, size_t unit) {
     caps->place[caps->unit[to]] = (uint32_t)to;
     caps->place[unit] = NOWHERE;
     caps->left--;
-    if (caps->left < caps->built / 2) build(caps);
+    if (caps->left < caps->built / 2) build_caps(caps);
 }
 
 typedef struct Nearest {

@@ -305,7 +305,7 @@ static void sum_piece(void *context, size_t piece, unsigned worker) {
 }
 
 /* The sum of the groups' gradients, out of its padding into the layout of the parameters. An empty batch has none. */
-static void collect(Mlp *mlp, size_t groups, float *gradient) {
+static void collect_gradients(Mlp *mlp, size_t groups, float *gradient) {
     if (groups == 0) {
         memset(gradient, 0, mlp->predictor->parameter_count * sizeof *gradient);
         return;
@@ -335,7 +335,7 @@ static void collect(Mlp *mlp, size_t groups, float *gradient) {
 }
 
 /* Groups of whole blocks, as few as mlp_groups_most says. */
-static void cut(Pass *pass) {
+static void cut_pieces(Pass *pass) {
     const size_t blocks = (pass->count + MLP_ROWS - 1) / MLP_ROWS, most = mlp_groups_most(pass->mlp);
     const size_t each = (blocks + most - 1) / most;
     pass->group_rows = each * MLP_ROWS;
@@ -358,7 +358,7 @@ void mlp_reconstruction(Mlp *mlp, const float *targets, const uint32_t *kernels,
                         float *gradient, double *batch_squares, double *rest_squares) {
     Pass pass = {.mlp = mlp, .kernels = kernels, .times = times, .count = count, .targets = targets};
     if (!kernels) pass.count = mlp->predictor->kernel_count;
-    cut(&pass);
+    cut_pieces(&pass);
     if (rest_squares && kernels) {
         pass.rest = mlp->rest;
         pass.rest_count = list_rest(mlp, kernels, count);
@@ -368,13 +368,13 @@ void mlp_reconstruction(Mlp *mlp, const float *targets, const uint32_t *kernels,
     *batch_squares = 0;
     if (rest_squares) *rest_squares = 0;
     for (size_t i = 0; i < pieces; i++) *(i < pass.groups ? batch_squares : rest_squares) += mlp->squares[i];
-    collect(mlp, pass.groups, gradient);
+    collect_gradients(mlp, pass.groups, gradient);
 }
 
 void mlp_backward(Mlp *mlp, const uint32_t *kernels, size_t count, const float *delta, float *gradient) {
     Pass pass = {.mlp = mlp, .kernels = kernels, .count = count, .delta = delta};
     if (!kernels) pass.count = mlp->predictor->kernel_count;
-    cut(&pass);
+    cut_pieces(&pass);
     pool_run(pass.groups, run_piece, &pass);
-    collect(mlp, pass.groups, gradient);
+    collect_gradients(mlp, pass.groups, gradient);
 }

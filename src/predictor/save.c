@@ -35,7 +35,7 @@ static void *buffer(FileParts *parts, uint64_t size, Error *err) {
 }
 
 /* The parameters in the dtype asked for. */
-static const void *convert(FileParts *parts, const Predictor *p, DType dtype, Error *err) {
+static const void *convert_parameters(FileParts *parts, const Predictor *p, DType dtype, Error *err) {
     if (dtype == DTYPE_F32) return p->parameters;
     for (size_t i = 0; i < p->parameter_count; i++)
         if (dtype == DTYPE_F16 && fabsf(p->parameters[i]) >= 65520 && isfinite(p->parameters[i])) {
@@ -117,7 +117,7 @@ bool predictor_parts(const Predictor *p, DType dtype, FileParts *out, Error *err
         return error_set(err, STATUS_USAGE, "a predictor is saved as F32, F16 or BF16, not %s", dtype_name(dtype));
     Labels *labels = buffer(&parts, sizeof *labels, err);
     parts.tensors = labels ? mem_alloc(2 * p->config.linear + 2, sizeof *parts.tensors, err) : NULL;
-    const void *data = parts.tensors ? convert(&parts, p, dtype, err) : NULL;
+    const void *data = parts.tensors ? convert_parameters(&parts, p, dtype, err) : NULL;
     bool done = data != NULL;
     if (done) {
         labels->kernels = p->kernel_count;

@@ -75,7 +75,7 @@ static size_t first_stride(size_t points) {
     return stride;
 }
 
-static bool begin(Refiner *r, Error *err) {
+static bool begin_patches(Refiner *r, Error *err) {
     const size_t sides[AXES] = {r->columns, r->survey->points / r->columns};
     const size_t stride[AXES] = {first_stride(sides[0]), first_stride(sides[1])};
     for (size_t y = 0; y == 0 || y < sides[1] - 1; y += stride[1])
@@ -125,7 +125,7 @@ static bool foretold(const Refiner *r, const Patch *patch) {
     return true;
 }
 
-static void fill(Refiner *r, const Patch *patch) {
+static void fill_patch(Refiner *r, const Patch *patch) {
     for (size_t y = patch->first[1]; y <= patch->last[1]; y++)
         for (size_t x = patch->first[0]; x <= patch->last[0]; x++) {
             if (r->measured[point_at(r, x, y)]) continue;
@@ -150,7 +150,7 @@ static bool halve(Refiner *r, const Patch *patch, Error *err) {
             const Patch half = {.first = {x[i], y[j]},
                                 .last = {x[i + 1 < columns ? i + 1 : i], y[j + 1 < rows ? j + 1 : j]}};
             if (flat || !can_halve(&half))
-                fill(r, &half);
+                fill_patch(r, &half);
             else if (!add_patch(r, &half, err))
                 return false;
         }
@@ -167,7 +167,7 @@ static bool measure_level(Refiner *r, RefineMeasure *measure, void *context, boo
 }
 
 static bool run_levels(Refiner *r, RefineMeasure *measure, void *context, bool *done, Error *err) {
-    if (!begin(r, err)) return false;
+    if (!begin_patches(r, err)) return false;
     while (r->begin < r->end) {
         if (!measure_level(r, measure, context, done, err)) return false;
         const size_t end = r->end;

@@ -123,8 +123,8 @@ static void take_score(const Evaluation *evaluation, double values[PER_DATA]) {
 }
 
 /* `states`: of all images behind `cut` steps, or NULL. */
-static bool measure(const Survey *survey, size_t d, const Network *network, const float *states, size_t cut,
-                    Bench *bench, double values[PER_DATA], Error *err) {
+static bool measure_images(const Survey *survey, size_t d, const Network *network, const float *states, size_t cut,
+                           Bench *bench, double values[PER_DATA], Error *err) {
     const ImagePass pass = {.engine = bench->engine[d],
                             .data = survey->data[d],
                             .pixels = bench->pixels,
@@ -301,7 +301,7 @@ static bool measure_point(const Surveyor *surveyor, size_t series, const Network
         /* Whatever `layers` says: only where the network begins as the base does. */
         if (states && engine_cut(bench->engine[d], survey->base, network) < cut) states = NULL;
         if (!states) cut = 0;
-        if (!measure(survey, d, network, states, cut, bench, values, err)) return false;
+        if (!measure_images(survey, d, network, states, cut, bench, values, err)) return false;
         if (d == 0) recomputed = 100 * engine_tail_share(bench->engine[d], cut);
     }
     if (survey->layers && !measure_layers(surveyor, series, network, values, err)) return false;

@@ -23,7 +23,7 @@ static void one_thread(void) {
     openblas_set_num_threads(1);
 }
 
-static void prepare(void) {
+static void use_one_thread(void) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, one_thread);
 }
@@ -35,7 +35,7 @@ bool lapack_admits(size_t rows, size_t columns, Error *err) {
                      SIDE_MAX);
 }
 
-static bool check(lapack_int info, const char *routine, Error *err) {
+static bool check_info(lapack_int info, const char *routine, Error *err) {
     if (info == 0) return true;
     if (info < 0) return error_set(err, STATUS_FAILED, "LAPACK %s refused its argument %d", routine, -(int)info);
     return error_set(err, STATUS_FAILED, "LAPACK %s did not converge (info %d)", routine, (int)info);
@@ -47,19 +47,19 @@ static bool decompose(char job, double *matrix, size_t rows, size_t columns, dou
     if (!lapack_admits(rows, columns, err)) return false;
     size_t smaller = rows < columns ? rows : columns;
     if (smaller == 0) return true;
-    prepare();
+    use_one_thread();
     lapack_int m = (lapack_int)columns, n = (lapack_int)rows, k = (lapack_int)smaller, info;
     double size = 0, *work = NULL;
     bool done = false;
     lapack_int *integers = mem_alloc(8 * (uint64_t)smaller, sizeof *integers, err);
     if (!integers) goto out;
     info = LAPACKE_dgesdd_work(LAPACK_COL_MAJOR, job, m, n, matrix, m, sigma, vt, m, u, k, &size, -1, integers);
-    if (!check(info, "dgesdd", err)) goto out;
+    if (!check_info(info, "dgesdd", err)) goto out;
     work = mem_alloc((uint64_t)size, sizeof *work, err);
     if (!work) goto out;
     info = LAPACKE_dgesdd_work(LAPACK_COL_MAJOR, job, m, n, matrix, m, sigma, vt, m, u, k, work, (lapack_int)size,
                                integers);
-    done = check(info, "dgesdd", err);
+    done = check_info(info, "dgesdd", err);
 out:
     mem_free(integers);
     mem_free(work);
@@ -77,23 +77,23 @@ bool lapack_svd(double *matrix, size_t rows, size_t columns, double *u, double *
 bool lapack_eigenvalues(double *matrix, size_t size, double *values, Error *err) {
     if (!lapack_admits(size, size, err)) return false;
     if (size == 0) return true;
-    prepare();
+    use_one_thread();
     lapack_int n = (lapack_int)size, info, integer = 0, integer_size = 0;
     double optimal = 0;
     /* Our lower triangle is LAPACK's upper one. Values only: one integer of workspace is enough. */
     info = LAPACKE_dsyevd_work(LAPACK_COL_MAJOR, 'N', 'U', n, matrix, n, values, &optimal, -1, &integer_size, -1);
-    if (!check(info, "dsyevd", err)) return false;
+    if (!check_info(info, "dsyevd", err)) return false;
     double *work = mem_alloc((uint64_t)optimal, sizeof *work, err);
     if (!work) return false;
     info =
         LAPACKE_dsyevd_work(LAPACK_COL_MAJOR, 'N', 'U', n, matrix, n, values, work, (lapack_int)optimal, &integer, 1);
     mem_free(work);
-    return check(info, "dsyevd", err);
+    return check_info(info, "dsyevd", err);
 }
 
 void lapack_gram(const double *matrix, size_t rows, size_t columns, double *gram) {
     if (rows == 0 || columns == 0) return;
-    prepare();
+    use_one_thread();
     bool wide = rows <= columns;
     cblas_dsyrk(CblasRowMajor, CblasLower, wide ? CblasNoTrans : CblasTrans, (int)(wide ? rows : columns),
                 (int)(wide ? columns : rows), 1, matrix, (int)columns, 0, gram, (int)(wide ? rows : columns));
@@ -102,7 +102,7 @@ void lapack_gram(const double *matrix, size_t rows, size_t columns, double *gram
 void lapack_subtract_product(size_t rows, size_t columns, size_t inner, const double *a, size_t stride, const double *b,
                              double *c) {
     if (rows == 0 || columns == 0 || inner == 0) return;
-    prepare();
+    use_one_thread();
     cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)rows, (int)columns, (int)inner, -1, a, (int)stride, b,
                 (int)columns, 1, c, (int)columns);
 }

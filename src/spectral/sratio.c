@@ -145,7 +145,7 @@ static void count_convolutions(Sratio *sratio, const Measure *measures, size_t s
 }
 
 /* `measures` holds a layer after the other, or pairs: network, versus, network, versus ... */
-static bool collect(Sratio *sratio, const Measure *measures, size_t count, Error *err) {
+static bool collect_layers(Sratio *sratio, const Measure *measures, size_t count, Error *err) {
     const size_t step = sratio->versus ? 2 : 1;
     if (!(sratio->layers = mem_alloc(count, sizeof *sratio->layers, err))) return false;
     sratio->count = count;
@@ -172,7 +172,7 @@ static bool measure_network(const Network *network, const bool *chosen, const Ta
     Measure *measures = layers ? mem_alloc(count, sizeof *measures, err) : NULL;
     for (size_t i = 0; measures && i < count; i++)
         measures[i] = (Measure){.network = network, .whose = "", .layer = layers[i]};
-    const bool done = measures && measure_all(measures, count, task, err) && collect(out, measures, count, err);
+    const bool done = measures && measure_all(measures, count, task, err) && collect_layers(out, measures, count, err);
     mem_free(measures);
     mem_free(layers);
     return done;
@@ -187,7 +187,8 @@ static bool measure_both(const Network *network, const Network *versus, const bo
         measures[2 * i] = (Measure){.network = network, .whose = "", .layer = pairs[i].a};
         measures[2 * i + 1] = (Measure){.network = versus, .whose = " of the second network", .layer = pairs[i].b};
     }
-    const bool done = measures && measure_all(measures, 2 * count, task, err) && collect(out, measures, count, err);
+    const bool done =
+        measures && measure_all(measures, 2 * count, task, err) && collect_layers(out, measures, count, err);
     mem_free(measures);
     mem_free(pairs);
     return done;

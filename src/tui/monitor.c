@@ -318,7 +318,7 @@ static void draw_charts(const Monitor *monitor, int y, int height) {
 /* ---- view -------------------------------------------------------------------------------------------------------- */
 
 /* The lines that matter most first; charts get what is left. */
-static void draw(Monitor *monitor) {
+static void draw_monitor(Monitor *monitor) {
     enum { CHARTS_LEAST = 3 };
     double started = clock_seconds();
     int y = 0, bottom = LINES > 1 ? 1 : 0;
@@ -351,10 +351,10 @@ MonitorWish monitor_update(Monitor *monitor, const Table *log, uint64_t step, co
     monitor->status = status;
     while (idle(monitor) && answer_event(monitor, 0)) {
     }
-    if (monitor->stale || monitor->paused || clock_seconds() >= monitor->due) draw(monitor);
+    if (monitor->stale || monitor->paused || clock_seconds() >= monitor->due) draw_monitor(monitor);
     while (monitor->paused && idle(monitor)) {
         answer_event(monitor, EVENT_WAIT);
-        if (monitor->stale) draw(monitor);
+        if (monitor->stale) draw_monitor(monitor);
     }
     return take_wish(monitor);
 }
@@ -363,7 +363,7 @@ MonitorWish monitor_wait(Monitor *monitor, unsigned milliseconds) {
     double end = clock_seconds() + milliseconds / 1e3;
     for (double left; idle(monitor) && (left = end - clock_seconds()) > 0;) {
         answer_event(monitor, left * 1e3 < EVENT_WAIT ? (int)ceil(left * 1e3) : EVENT_WAIT);
-        if (monitor->stale) draw(monitor);
+        if (monitor->stale) draw_monitor(monitor);
     }
     return take_wish(monitor);
 }

@@ -47,7 +47,7 @@ static void draw_bottom(const Viewer *viewer) {
     str_done(&text);
 }
 
-static void draw(Viewer *viewer) {
+static void draw_viewer(Viewer *viewer) {
     ChartGrid grid;
     Error err;
     unsigned height = LINES > 1 ? (unsigned)LINES - 1 : 1;
@@ -115,7 +115,7 @@ static void show_question(Viewer *viewer, const char *question, const char *answ
         for (visible++; (*visible & 0xc0) == 0x80; visible++) {
         }
     }
-    draw(viewer);
+    draw_viewer(viewer);
     move(LINES - 1, 0);
     clrtoeol();
     int used = terminal_put_text(LINES - 1, 0, visible, COLS - 1);
@@ -128,7 +128,7 @@ static void show_question(Viewer *viewer, const char *question, const char *answ
 static bool ask(Viewer *viewer, const char *question, char answer[NAME_MOST]) {
     for (;;) {
         show_question(viewer, question, answer);
-        int key = wait_key(viewer, draw);
+        int key = wait_key(viewer, draw_viewer);
         if (key == EVENT_NONE || key == 27 || key == 3) return false;
         if (key == '\r' || key == '\n' || key == KEY_SPECIAL + KEY_ENTER) return true;
         if (key == 127 || key == 8 || key == KEY_SPECIAL + KEY_BACKSPACE)
@@ -349,10 +349,10 @@ static void do_help(Viewer *viewer, int dx, int dy) {
 
 /* ---- view -------------------------------------------------------------------------------------------------------- */
 
-static void run(Viewer *viewer) {
+static void run_viewer(Viewer *viewer) {
     while (!viewer->leave) {
-        draw(viewer);
-        int key = wait_key(viewer, draw);
+        draw_viewer(viewer);
+        int key = wait_key(viewer, draw_viewer);
         if (key == EVENT_NONE) continue;
         str_done(&viewer->message);
         const Binding *binding = find_binding(key);
@@ -368,7 +368,7 @@ bool tui_view_chart(const Chart *chart, Error *err) {
     if (!terminal_enter(err)) return false;
     viewer.colours = terminal_colours();
     viewer.ascii = terminal_ascii();
-    run(&viewer);
+    run_viewer(&viewer);
     terminal_leave();
     str_done(&viewer.message);
     if (viewer.quit) raise(SIGQUIT);

@@ -168,7 +168,7 @@ static void keep_functions(lua_State *lua, const char *library, const char *cons
     lua_pop(lua, 1);
 }
 
-static int open_all(lua_State *lua) {
+static int open_libraries(lua_State *lua) {
     static const char *const base[] = {"ipairs", "select", "type", "tostring", "tonumber", "error", "assert", NULL};
     static const char *const strings[] = {"format", "sub", "len", "lower", "upper", "byte", "char", NULL};
     static const char *const tables[] = {"insert", "remove", "concat", "unpack", NULL};
@@ -212,7 +212,7 @@ Definitions *definitions_new(Error *err) {
     definitions->lua = lua_newstate(allocate, definitions);
     if (definitions->lua) {
         *(Definitions **)lua_getextraspace(definitions->lua) = definitions;
-        if (definitions_call(definitions, open_all, NULL, err)) return definitions;
+        if (definitions_call(definitions, open_libraries, NULL, err)) return definitions;
     } else {
         *err = definitions->starved_by;
     }
@@ -357,7 +357,7 @@ static void check_leftover(Build *build) {
 }
 
 /* The finished graph, where it can run at the size it was made for. */
-static bool finish(Build *build) {
+static bool finish_graph(Build *build) {
     Graph *graph = build->graph.graph;
     Error why;
     const unsigned classes = graph->ops[graph->count - 1].out_channels;
@@ -390,7 +390,7 @@ static bool conclude(Build *build, bool ran, const Error *from, Error *err) {
         str_addf(&fit->why, "names and shapes cannot tell which of its variants it is: choose %s",
                  str_text(&build->choices));
     }
-    if (!build->failed && !build->mismatch) finish(build);
+    if (!build->failed && !build->mismatch) finish_graph(build);
     if (build->graph.graph) graph_release(build->graph.graph);
     build->failed = build->failed || build->graph.failed || !str_ok(&fit->why, err) || !str_ok(&build->choices, err) ||
                     !str_ok(&fit->description, err) || !str_ok(&fit->assumed, err) || !str_ok(&fit->left, err);
@@ -403,7 +403,7 @@ static bool conclude(Build *build, bool ran, const Error *from, Error *err) {
     return false;
 }
 
-static bool run(Definitions *definitions, Build *build, const char *preset, Error *err) {
+static bool run_build(Definitions *definitions, Build *build, const char *preset, Error *err) {
     Run context = {build, preset};
     Error from;
     definitions->build = build;
@@ -426,12 +426,12 @@ bool definition_recognise(Definitions *definitions, const Family *family, const 
                           Fit *fit, Error *err) {
     Build build = {.family = family, .variants = variants, .view = view, .fit = fit};
     build.taken = mem_alloc(view->count, sizeof *build.taken, err);
-    return build.taken && run(definitions, &build, NULL, err);
+    return build.taken && run_build(definitions, &build, NULL, err);
 }
 
 bool definition_make(Definitions *definitions, const Family *family, const Variants *variants, const char *name,
                      const ArchitectureRequest *request, Network *network, Fit *fit, Error *err) {
     Build build = {.family = family, .variants = variants, .request = request, .fit = fit};
     build.tensors = (TensorBuilder){.network = network, .err = err};
-    return run(definitions, &build, name, err);
+    return run_build(definitions, &build, name, err);
 }

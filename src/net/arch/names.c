@@ -52,7 +52,7 @@ static bool has_infix(const char *name) {
 }
 
 /* Fills the entries, cleaned or as they are, and sorts them; false where two names are then the same. */
-static bool fill(NameIndex *names, bool cleaned) {
+static bool fill_names(NameIndex *names, bool cleaned) {
     char *at = names->cleaned;
     for (size_t i = 0; i < names->count; i++) {
         const char *name = names->network->tensors[i].name;
@@ -79,8 +79,8 @@ bool name_index_init(NameIndex *names, const Network *network, Error *err) {
         name_index_done(names);
         return false;
     }
-    names->wrapped = bytes > 0 && fill(names, true);
-    if (!names->wrapped) fill(names, false);
+    names->wrapped = bytes > 0 && fill_names(names, true);
+    if (!names->wrapped) fill_names(names, false);
     return true;
 }
 

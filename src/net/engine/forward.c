@@ -19,7 +19,8 @@ static void run_input(const Engine *engine, const float *pixels, const View *out
 }
 
 /* What convolutions of all kinds share. */
-static Convolution prepare(const Engine *engine, float *arena, const Step *step, const View *in, const View *out) {
+static Convolution convolution_of(const Engine *engine, float *arena, const Step *step, const View *in,
+                                  const View *out) {
     Convolution c = {
         .in = in->at - step->padding[0] * in->row - step->padding[1] * in->pixel,
         .step_row = step->stride[0] * in->row,
@@ -48,7 +49,7 @@ static Convolution prepare(const Engine *engine, float *arena, const Step *step,
 
 /* All groups of channels, one after the other; a row of taps is one run where they are neighbours. */
 static void run_convolution(const Engine *engine, float *arena, const Step *step, const View *in, const View *out) {
-    Convolution c = prepare(engine, arena, step, in, out);
+    Convolution c = convolution_of(engine, arena, step, in, out);
     const size_t channels = in->shape.channels / step->groups;
     c.run = channels;
     c.out_channels = out->shape.channels / step->groups;
@@ -70,7 +71,7 @@ static void run_convolution(const Engine *engine, float *arena, const Step *step
 
 /* Every stride-th pixel; the new channels are zero. */
 static void run_shortcut(const Engine *engine, float *arena, const Step *step, const View *in, const View *out) {
-    Depthwise copy = prepare(engine, arena, step, in, out);
+    Depthwise copy = convolution_of(engine, arena, step, in, out);
     const size_t added = out->shape.channels - in->shape.channels;
     for (unsigned y = 0; added > 0 && y < out->shape.height; y++)
         memset(out->at + y * out->row, 0, out->shape.width * out->pixel * sizeof *out->at);
@@ -111,7 +112,7 @@ static void run_step(const Engine *engine, float *arena, const Step *step, const
         break;
     case STEP_DEPTHWISE:
     case STEP_ELEMENTWISE: {
-        Depthwise d = prepare(engine, arena, step, &in, &out);
+        Depthwise d = convolution_of(engine, arena, step, &in, &out);
         engine->kernels->depthwise(&d);
         break;
     }

@@ -67,14 +67,14 @@ double engine_tail_share(const Engine *engine, size_t cut) {
 
 /* ---- the two parts ----------------------------------------------------------------------------------------------- */
 
-static bool check(const Engine *engine, size_t cut, Error *err) {
+static bool check_cut(const Engine *engine, size_t cut, Error *err) {
     if (engine->training) return error_set(err, STATUS_FAILED, "batch norm in training mode needs the whole pass");
     return cut <= engine->plan.step_count ||
            error_set(err, STATUS_FAILED, "a cut at step %zu of %zu", cut, engine->plan.step_count);
 }
 
 bool engine_forward_head(Engine *engine, const float *pixels, unsigned images, size_t cut, float *states, Error *err) {
-    if (!check(engine, cut, err) || !engine_prepare(engine, images, err)) return false;
+    if (!check_cut(engine, cut, err) || !engine_prepare(engine, images, err)) return false;
     Pass pass = {.engine = engine, .pixels = pixels, .images = images, .end = cut, .keep = states, .cut = cut};
     pass.state = engine_state(engine, cut);
     forward_part(&pass);
@@ -82,7 +82,7 @@ bool engine_forward_head(Engine *engine, const float *pixels, unsigned images, s
 }
 
 bool engine_forward_tail(Engine *engine, const float *states, unsigned images, size_t cut, float *logits, Error *err) {
-    if (!check(engine, cut, err) || !engine_prepare(engine, images, err)) return false;
+    if (!check_cut(engine, cut, err) || !engine_prepare(engine, images, err)) return false;
     Pass pass = {.engine = engine, .images = images, .logits = logits, .from = states, .cut = cut};
     pass.state = engine_state(engine, cut);
     pass.first = cut;

@@ -123,7 +123,7 @@ static void sum_up(Pass *pass, LossTerms *terms) {
 
 /* ---- the whole --------------------------------------------------------------------------------------------------- */
 
-static bool check(const Pass *pass, Error *err) {
+static bool check_pass(const Pass *pass, Error *err) {
     const Engine *engine = pass->engine, *teacher = pass->teacher;
     const Loss *loss = pass->loss;
     if (!engine->plan.backward) return error_set(err, STATUS_FAILED, "an engine made for forward passes only");
@@ -161,7 +161,7 @@ bool engine_backward(Engine *engine, const float *pixels, const uint16_t *labels
                  .teacher_logits = taught ? engine->teacher_logits : teacher_logits,
                  .loss = loss,
                  .gradients = gradients ? gradients : &none};
-    if (!check(&pass, err) || (taught && !engine_prepare(teacher, images, err))) return false;
+    if (!check_pass(&pass, err) || (taught && !engine_prepare(teacher, images, err))) return false;
     if (taught && teacher->training && !engine_forward(teacher, pixels, images, engine->teacher_logits, err))
         return false;
     pass_cut(&pass);

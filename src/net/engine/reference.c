@@ -166,7 +166,7 @@ static float element(const Work *work, unsigned channel, unsigned y, unsigned x)
     return NAN;
 }
 
-static void run(const Work *work) {
+static void run_operation(const Work *work) {
     for (unsigned channel = 0; channel < work->result.channels; channel++)
         for (unsigned y = 0; y < work->result.height; y++)
             for (unsigned x = 0; x < work->result.width; x++)
@@ -192,7 +192,7 @@ static bool run_all(const Network *network, const float *pixels, const Shape *sh
         if (!size_product(dim, 3, &count)) count = UINT64_MAX;
         maps[i] = work.out = mem_alloc(count, sizeof *work.out, err);
         if (!maps[i]) return false;
-        run(&work);
+        run_operation(&work);
     }
     return true;
 }

@@ -96,7 +96,7 @@ static void add_row(Table *table, size_t number, const Op *op, Shape out, uint64
     table_integer(table, (int64_t)macs);
 }
 
-static Table *fill(const Network *network, const Shape *shapes, bool *counted, Error *err) {
+static Table *fill_table(const Network *network, const Shape *shapes, bool *counted, Error *err) {
     const Graph *graph = network->graph;
     Table *table = table_new(err);
     uint64_t all_parameters = 0, all_macs = 0;
@@ -129,7 +129,7 @@ Table *network_graph_table(const Network *network, Error *err) {
     Shape *shapes = mem_alloc(graph->count, sizeof *shapes, err);
     bool *counted = shapes ? mem_alloc(network->tensor_count, sizeof *counted, err) : NULL;
     Table *table = counted && graph_find_shapes(graph, graph->height, graph->width, shapes, err)
-                       ? fill(network, shapes, counted, err)
+                       ? fill_table(network, shapes, counted, err)
                        : NULL;
     mem_free(counted);
     mem_free(shapes);

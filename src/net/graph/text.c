@@ -128,7 +128,7 @@ typedef struct Reader {
     Error *err;
 } Reader;
 
-static bool fail(const Reader *reader, const char *why, const char *what) {
+static bool line_refused(const Reader *reader, const char *why, const char *what) {
     return error_set(reader->err, STATUS_BAD_INPUT, "line %zu: %s '%.200s'", reader->line, why, what);
 }
 
@@ -183,7 +183,7 @@ static bool read_numbers(const char *text, unsigned *out, unsigned count, char b
 static bool read_field(const Reader *reader, Op *op, const char *name, char *value) {
     const struct Field *field = fields;
     while (field < fields + FIELDS && strcmp(field->name, name) != 0) field++;
-    if (field == fields + FIELDS) return fail(reader, "there is no", name);
+    if (field == fields + FIELDS) return line_refused(reader, "there is no", name);
     void *at = (char *)op + field->offset;
     double real;
     unsigned flag;
@@ -209,11 +209,11 @@ static bool read_field(const Reader *reader, Op *op, const char *name, char *val
         break;
     case FIELD_TENSOR:
         if (!unescape(value) || !tensor_names_find(&reader->names, value, &tensor))
-            return fail(reader, "there is no tensor", value);
+            return line_refused(reader, "there is no tensor", value);
         *(int *)at = (int)tensor;
         done = true;
     }
-    return done || fail(reader, field->name, value);
+    return done || line_refused(reader, field->name, value);
 }
 
 static bool read_kind(const char *word, OpKind *out) {
@@ -231,22 +231,23 @@ static bool read_operation(Reader *reader, GraphBuilder *builder) {
     char name[3 * OP_NAME_SIZE], word[WORD_MOST];
     unsigned inputs[2] = {0};
     Op op = {.weight = NO_TENSOR, .bias = NO_TENSOR, .mean = NO_TENSOR, .variance = NO_TENSOR};
-    if (!next_word(reader, name, sizeof name) || !unescape(name)) return fail(reader, "not a name:", reader->at);
+    if (!next_word(reader, name, sizeof name) || !unescape(name))
+        return line_refused(reader, "not a name:", reader->at);
     if (!next_word(reader, word, sizeof word) || !read_kind(word, &op.kind))
-        return fail(reader, "not an operation:", word);
+        return line_refused(reader, "not an operation:", word);
     if (!next_word(reader, word, sizeof word) || !read_numbers(word, inputs, op_inputs(op.kind), ','))
-        return fail(reader, "not the inputs:", word);
+        return line_refused(reader, "not the inputs:", word);
     for (unsigned i = 0; i < op_inputs(op.kind); i++) {
-        if (inputs[i] >= reader->line - 1) return fail(reader, "inputs come from earlier lines, not", word);
+        if (inputs[i] >= reader->line - 1) return line_refused(reader, "inputs come from earlier lines, not", word);
         op.input[i] = (int)inputs[i];
     }
     while (next_word(reader, word, sizeof word)) {
         char *value = strchr(word, '=');
-        if (!value) return fail(reader, "not NAME=VALUE:", word);
+        if (!value) return line_refused(reader, "not NAME=VALUE:", word);
         *value++ = '\0';
         if (!read_field(reader, &op, word, value)) return false;
     }
-    if (*reader->at && *reader->at != '\n') return fail(reader, "too long:", "a word");
+    if (*reader->at && *reader->at != '\n') return line_refused(reader, "too long:", "a word");
     graph_add(builder, op, "%s", name);
     return !builder->failed;
 }
@@ -268,7 +269,7 @@ static Graph *read_lines(Reader *reader) {
     GraphBuilder builder = graph_begin(shape[0], shape[1], shape[2], reader->err);
     bool done = !builder.failed;
     for (reader->at++, reader->line = 2; done && *reader->at; reader->line++) {
-        done = reader->line <= OPS_MOST || fail(reader, "more operations than", "65536");
+        done = reader->line <= OPS_MOST || line_refused(reader, "more operations than", "65536");
         done = done && read_operation(reader, &builder);
         if (*reader->at == '\n') reader->at++;
     }

@@ -112,7 +112,7 @@ static const OnnxValue *find_input(Converter *c, Value **value) {
     return found;
 }
 
-static bool begin(Converter *c) {
+static bool begin_graph(Converter *c) {
     enum { PIXEL_CHANNELS_MAX = 4, SIDE_MAX = 1 << 16 };
     Value *value = NULL;
     const OnnxValue *input = find_input(c, &value);
@@ -149,7 +149,7 @@ static bool begin(Converter *c) {
 
 /* ---- output ------------------------------------------------------------------------------------------------------ */
 
-static Graph *finish(Converter *c, const char *output) {
+static Graph *finish_graph(Converter *c, const char *output) {
     Value *value = value_named(c, output);
     if (value && value->alias < c->value_count) value = &c->values[value->alias];
     if (!value || value->kind != VALUE_MAP || value->quantised) {
@@ -185,7 +185,7 @@ static void mark_predicted(Graph *graph) {
     }
 }
 
-static Graph *convert(Converter *c) {
+static Graph *convert_nodes(Converter *c) {
     if (!values_prepare(c)) return NULL;
     if (c->model->output_count == 0) {
         error_set(c->err, STATUS_FAILED, "it has no output");
@@ -193,10 +193,10 @@ static Graph *convert(Converter *c) {
     }
     const char *output = c->model->outputs[0].name;
     Plan plan = {0};
-    if (!plan_nodes(c, output, &plan) || !begin(c)) return NULL;
+    if (!plan_nodes(c, output, &plan) || !begin_graph(c)) return NULL;
     for (size_t i = 0; i < plan.count; i++)
         if (!graph_node(c, &c->model->nodes[plan.order[i]])) return NULL;
-    return finish(c, output);
+    return finish_graph(c, output);
 }
 
 /* ---- the network ------------------------------------------------------------------------------------------------- */
@@ -264,7 +264,7 @@ static bool tell(Network *network, const Converter *c, const Graph *graph, size_
     return ok;
 }
 
-static bool describe(Network *network, const OnnxModel *model, Error *err) {
+static bool describe_model(Network *network, const OnnxModel *model, Error *err) {
     Str text = {0};
     str_addf(&text, "ONNX graph%s%s, operator set %lld", *model->producer ? " of " : "", model->producer,
              (long long)model->opset);
@@ -285,7 +285,7 @@ bool onnx_recognise(Network *network, Checkpoint *checkpoint, Error *err) {
     const size_t loaded = network->tensor_count;
     c.room = ROOM_MAX + 2 * checkpoint_bytes(checkpoint);
     bool all = false, ok = true;
-    Graph *graph = sort_tensors(&c) ? convert(&c) : NULL;
+    Graph *graph = sort_tensors(&c) ? convert_nodes(&c) : NULL;
     if (graph) {
         mark_predicted(graph);
         const bool folded = looks_folded(network, graph, &all);
@@ -293,7 +293,7 @@ bool onnx_recognise(Network *network, Checkpoint *checkpoint, Error *err) {
         ok = converter_name(&c, graph);
         if (!ok) *err = why;
         ok = ok && tell(network, &c, graph, count_dropped(loaded, network), folded, all, err) &&
-             describe(network, model, err);
+             describe_model(network, model, err);
     } else if (why.status == STATUS_LIMIT || why.status == STATUS_BAD_INPUT) { /* memory, or the file */
         *err = why;
         ok = false;

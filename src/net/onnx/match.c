@@ -314,7 +314,7 @@ static bool check_rest(Match *m) {
     return network_note(m->network, m->err, "the graph does not read %zu tensors ('%s')", rest, first);
 }
 
-static bool build(Match *m) {
+static bool build_graph(Match *m) {
     const Graph *graph = m->model->graph;
     GraphBuilder builder = graph_begin(graph->in_channels, graph->height, graph->width, m->err);
     bool ok = !builder.failed;
@@ -344,7 +344,7 @@ bool onnx_take_graph(Network *network, const Network *model, const char *path, E
     m.place = mem_alloc(model->tensor_count, sizeof *m.place, err);
     m.used = m.place ? mem_alloc(network->tensor_count, sizeof *m.used, err) : NULL;
     m.at = m.used ? mem_alloc(model->graph->count, sizeof *m.at, err) : NULL;
-    bool ok = m.at && match_layers(&m) && build(&m);
+    bool ok = m.at && match_layers(&m) && build_graph(&m);
     if (ok) {
         network->architecture = mem_copy_text(model->architecture, err);
         ok = network->architecture != NULL;
