@@ -6,7 +6,7 @@
 #include <jansson.h>
 
 #include "weft/base/error.h"
-#include "weft/base/hash.h"
+#include "weft/base/record.h"
 #include "weft/base/run.h"
 #include "weft/base/table.h"
 #include "weft/base/text.h"

@@ -1,5 +1,6 @@
 /* oracle -- values that PyTorch and NumPy computed, in tests. */
 #include "oracle.h"
+#include "weft/base/dtype.h"
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
 #include "weft/base/tensor.h"

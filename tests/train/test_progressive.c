@@ -20,6 +20,7 @@
 #include "weft/base/memory.h"
 #include "weft/base/pool.h"
 #include "weft/base/random.h"
+#include "weft/base/record.h"
 #include "weft/base/tensor.h"
 #include "weft/probe.h"
 #include "weft/spectral.h"
