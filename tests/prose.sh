@@ -28,7 +28,7 @@ done
 equal "help prints each heading once" "" "$(echo "$overview" | grep -E '^[A-Z]' | sort | uniq -d)"
 equal "summaries of commands begin with a capital letter" "" "$(grep -rnE '\.summary = "[^A-Z]' src/shell/commands)"
 
-phrases='is no kind of|tells? [^ ]* classes apart|leaves weft|goes on with'
+phrases='has a meaning only with|is one argument too many|is no kind of|tells? [^ ]* classes apart|leaves weft|goes on with'
 phrases+='|speaks of|is no number|The house|going on is|flatters'
 equal "phrases that were replaced stay away from strings" "" \
     "$(grep -rnE "\"[^\"]*($phrases)" src include --include='*.[ch]' --include='*.def' --include='*.lua')"

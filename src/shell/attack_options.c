@@ -15,7 +15,8 @@ const Setting attack_settings[] = {
            .help =
                "change every image against the network first: by one step up its loss (fgsm), or by several (ifgsm)"),
     WORD(AttackOptions, eps, TEXT, "eps", "E", .needs = "attack",
-         .help = "largest change of a pixel, on [0, 1]: a number or a fraction such as 2/255; a list gives a row each"),
+         .help =
+             "largest change of a pixel, in [0, 1]: a number or a fraction such as 2/255; a list gives one row each"),
     INTEGER(AttackOptions, steps, "steps", "N", .min = 1, .max = 1000000, .standard = "10", .needs = "attack=ifgsm",
             .help = "steps of ifgsm"),
     WORD(AttackOptions, step, TEXT, "step", "S", .usual = "eps/4", .needs = "attack=ifgsm",

@@ -99,7 +99,7 @@ static bool claim_folder(const char *folder, Error *err) {
 }
 
 bool background_allowed(const Session *session, Error *err) {
-    return !session->options.safe || error_set(err, STATUS_USAGE, "--safe allows no background runs");
+    return !session->options.safe || error_set(err, STATUS_USAGE, "--safe forbids background runs");
 }
 
 bool background_start(Session *session, const char *folder, const char *const *words, size_t count, Error *err) {

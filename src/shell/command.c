@@ -24,7 +24,7 @@ const char command_prelude[] = "load net base sample:fashion-resnet8\n"
 
 static const Setting table_settings[] = {
     WORD(CommonOptions, as, NEW, "as", "NAME", .standard = "last", .help = "name under which the table is kept"),
-    CHOICE(CommonOptions, format, "format", "FORMAT", TABLE_FORMATS, .usual = "table on a terminal, else tsv",
+    CHOICE(CommonOptions, format, "format", "FORMAT", TABLE_FORMATS, .usual = "table on a terminal, otherwise tsv",
            .help = "output format"),
     {0}};
 static const Setting common_settings[] = {

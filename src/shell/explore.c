@@ -16,7 +16,7 @@ const Setting explore_settings[] = {
     {0}};
 const Setting recalibrate_settings[] = {
     OBJECT(ExploreOptions, recalibrate, DATASET, "recalibrate", "DATA",
-           .help = "take batch norm's statistics anew from these images at each point"),
+           .help = "recompute the statistics of batch norm from these images at each point"),
     {0}};
 
 /* Of an interruption, or a log that could not be written: what is done is worth something. */

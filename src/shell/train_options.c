@@ -20,16 +20,15 @@ const Setting background_settings[] = {
     {0}};
 const Setting epochs_settings[] = {
     INTEGER(TrainOptions, epochs, "epochs", "N", .min = 1, .max = SETTINGS_COUNT_MAX,
-            .help = "give the steps as passes over the images of --data, without images over the kernels"),
+            .help = "set the steps as passes over the images of --data, or without images over the kernels"),
     {0}};
 const Setting exact_settings[] = {FLAG(TrainOptions, exact, "exact", .excludes = "refresh",
                                        .help = "evaluate the loss over all kernels in every step"),
                                   {0}};
-const Setting teacher_settings[] = {
-    OBJECT(TrainOptions, teacher, NETWORK, "teacher", "NET", .usual = "the network itself",
-           .needs = "scheme=joint|distil",
-           .help = "network whose logits are learnt, of any architecture with the same classes"),
-    {0}};
+const Setting teacher_settings[] = {OBJECT(TrainOptions, teacher, NETWORK, "teacher", "NET",
+                                           .usual = "the network itself", .needs = "scheme=joint|distil",
+                                           .help = "teacher network, of any architecture with the same classes"),
+                                    {0}};
 
 void options_begin(const Session *session, Args *args, TrainOptions *options) {
     options->config = train_config();
@@ -73,5 +72,5 @@ bool options_check_refresh(const Args *args, const TrainConfig *config, Error *e
     const char *option = args_given(args, "exact") ? "exact" : args_given(args, "refresh") ? "refresh" : NULL;
     const bool recon = !train_on_images(config) || config->warm_up > 0;
     return !option || (config->sampling != SAMPLING_ALL && recon) ||
-           error_set(err, STATUS_USAGE, "--%s needs steps on L_recon that leave kernels out", option);
+           error_set(err, STATUS_USAGE, "--%s needs steps on L_recon that do not use all kernels", option);
 }

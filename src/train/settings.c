@@ -13,12 +13,12 @@ const Setting train_layer_settings[] = {WORD(TrainConfig, layers, LAYERS, "layer
 const Setting train_kernel_settings[] = {
     INTEGER(TrainConfig, batch, "batch", "N", LEAST_AND_MORE, .standard = "4096",
             .usual = "4096; above 5 million predicted weights 65536", .needs = "sampling=mixed|uniform|magnitude",
-            .help = "kernels that a step takes its gradient from"),
+            .help = "kernels per step"),
     CHOICE(TrainConfig, sampling, "sampling", "HOW", SAMPLINGS, .standard = "mixed",
            .help = "how a step draws its kernels: uniformly with some steps by magnitude (mixed), uniformly, by "
                    "magnitude, all of them, or those of one layer"),
     REAL(TrainConfig, magnitude_share, "magnitude", "SHARE", .max = 1, .standard = "0.2", .key = "magnitude_share",
-         .needs = "sampling=mixed", .help = "share of the steps that draw by magnitude"),
+         .needs = "sampling=mixed", .help = "fraction of the steps that draw by magnitude"),
     CHOICE(TrainConfig, recon_form, "loss", "FORM", RECON_FORMS, .standard = "rms",
            .help = "L_recon as the root of the mean square, or as the mean square"),
     INTEGER(TrainConfig, refresh, "refresh", "N", LEAST_AND_MORE, .standard = "20", .usual = "20; joint 1",
@@ -35,7 +35,7 @@ const Setting train_image_settings[] = {
     REAL(TrainConfig, images.temperature, "temperature", "T", .open_min = true, .standard = "1", .needs = "alpha>0",
          .help = "divide the logits of L_KD by T and multiply the loss by T squared"),
     INTEGER(TrainConfig, image_batch, "image-batch", "N", .min = 1, .max = 65536, .standard = "256",
-            .usual = "256; above 100 classes 32", .needs = "scheme=joint|distil", .help = "images a step"),
+            .usual = "256; above 100 classes 32", .needs = "scheme=joint|distil", .help = "images per step"),
     SWITCH(TrainConfig, augment, "augment", "on|off", .standard = "on", .needs = "scheme=joint|distil",
            .help = "crop at random with padding 4 and flip horizontally"),
     {0}};
@@ -49,7 +49,7 @@ const Setting train_map_settings[] = {
            .choices = (const char *const[]){"distinct", "aliased", NULL}, .standard = "distinct", .needs = "beta>0",
            .help = "count every map before a ReLU once (distinct), or as the reference implementation does (aliased)"),
     INTEGER(TrainConfig, warm_up, "warm-up", "N", .max = SETTINGS_COUNT_MAX, .standard = "0", .needs = "scheme=joint",
-            .help = "first steps on L_recon alone"),
+            .help = "number of first steps on L_recon alone"),
     {0}};
 
 /* Losses that only networks have. */
@@ -71,7 +71,7 @@ const Setting train_schedule_settings[] = {
 
 const Setting train_optimiser_settings[] = {
     CHOICE(OptimiserConfig, kind, "optimiser", "KIND", OPTIMISERS, .standard = "ranger",
-           .help = "how steps are taken; Ranger is RAdam with Lookahead"),
+           .help = "optimiser; Ranger is RAdam with Lookahead"),
     REAL(OptimiserConfig, weight_decay, "weight-decay", "W", .max = 1, .standard = "0",
          .usual = "ranger 0.001, adamw 0.01, else 0", .help = "weight decay"),
     REAL(OptimiserConfig, beta1, "beta1", "B", .max = 1, .open_max = true, .standard = "0.9",

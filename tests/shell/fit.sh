@@ -35,7 +35,7 @@ c = json.load(open(sys.argv[1]))
 o = {one["role"]: one for one in c["objects"]}
 print(o["images"]["spec"], o["data"]["spec"], len(o["teacher"]["network"]) > 0)' "$work/distil/config.json")"
 check "with the teacher itself" test -s "$work/distil/teacher.safetensors"
-refused "train p --net base --scheme joint --steps 5" "--scheme joint trains on images: --data DATA"
+refused "train p --net base --scheme joint --steps 5" "--scheme joint needs images: --data DATA"
 refused "train p --net base --scheme distil --data test --steps 5" "--from"
 refused "train p --net base --teacher base --steps 5" "--teacher needs --scheme joint or distil"
 refused "train p --net base --data test --alpha 1 --steps 5" "--alpha needs --scheme joint or distil"
@@ -43,7 +43,7 @@ refused "train p --net base --data test --warm-up 3 --steps 5" "--warm-up needs 
 refused "train p --from p0 --data test --scheme distil --warm-up 3 --steps 5" "--warm-up needs --scheme joint"
 refused "train p --net base --data test --scheme joint --alpha 0 --temperature 2 --steps 5" "--temperature needs --alpha above 0"
 refused "train p --net base --data test --scheme joint --beta 0 --fmd-maps aliased --steps 5" "--fmd-maps needs --beta above 0"
-refused "train p --net base --data test --scheme joint --exact --steps 5" "--exact needs steps on L_recon that leave kernels out"
+refused "train p --net base --data test --scheme joint --exact --steps 5" "--exact needs steps on L_recon that do not use all kernels"
 refused "fit o --arch resnet8 --widths 4 --data test --steps 1; train p --net o --scheme joint --data noise --on noise --steps 5" "noise:64:1x28x28"
 refused "fit o --arch resnet14 --widths 4 --data test --steps 1; train p --net base --scheme joint --data test --teacher o --steps 5 --run $work/none" "own architecture"
 check "and nothing is left behind" test ! -e "$work/none"

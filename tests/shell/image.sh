@@ -36,10 +36,10 @@ assert len(drawn) == len(pixels) == 784, len(drawn)
 assert [colour for _, _, colour in drawn] == [f"{p:02x}" * 3 for p in pixels]
 assert all(abs(float(w) - float(h)) < 0.05 for w, h, _ in drawn)
 PY
-contains "noise is drawn, and judged" "$(run 'load data n noise:3:1x28x28 --quiet; image n 2 --net base')" "n, image 2; base says "
-equal "an index beyond the end" "weft: 'test' has no image 40: its 40 are counted from 0" "$(run 'image test 40')"
+contains "noise is drawn, and judged" "$(run 'load data n noise:3:1x28x28 --quiet; image n 2 --net base')" "n, image 2; base predicts "
+equal "an index beyond the end" "weft: 'test' has no image 40; its 40 images are counted from 0" "$(run 'image test 40')"
 run 'image test 40' >/dev/null; equal "is a usage error" 2 $?
-equal "so is a kind alone" "weft: an image shows one corruption: --corrupt KIND:SEVERITY" "$(run 'image test 4 --corrupt fog')"
+equal "so is a kind alone" "weft: image shows a single corruption: --corrupt KIND:SEVERITY" "$(run 'image test 4 --corrupt fog')"
 equal "and a kind that is none" "weft: no corruption 'fogg'; did you mean fog?" "$(run 'image test 4 --corrupt fogg:2')"
 contains "noise has nothing to corrupt" "$(run 'load data n noise:3:1x28x28 --quiet; image n 2 --corrupt fog:2')" "has no pixels to corrupt"
 equal "--seed draws other noise" 1 "$(for seed in 1 2; do run "image test 4 --corrupt gaussian_noise:5 --seed $seed" | cksum; done | uniq -d | wc -l | tr 01 10)"
@@ -52,7 +52,7 @@ equal "a kind: five rows" "fog 1,fog 2,fog 3,fog 4,fog 5" "$(rows fog | awk -F, 
 equal "a kind and a severity: one" "glass_blur,4" "$(rows glass_blur:4 | cut -d, -f1,2)"
 equal "classes of one" 10 "$(rows glass_blur:4 --per-class | wc -l)"
 equal "of which there are as many right" "$(rows glass_blur:4 | cut -d, -f4)" "$(rows glass_blur:4 --per-class | awk -F, '{ sum += $4 } END { print sum }')"
-equal "not of several" "weft: --per-class is for one corruption: --corrupt KIND:SEVERITY" "$(run 'evaluate base test --corrupt fog --per-class')"
+equal "not of several" "weft: --per-class needs a single corruption: --corrupt KIND:SEVERITY" "$(run 'evaluate base test --corrupt fog --per-class')"
 equal "rows agree; the mean over all is that of the only kind" "$(run 't = evaluate{"base", "test", corrupt = "fog:5"}; u = evaluate{"base", "test", corrupt = "fog"}; print(t.accuracy == u.accuracy[5], u.notes.ood_accuracy == u.notes.fog)' | tr '\t' ' ')" "true true"
 contains "a heat map" "$(run 'load data two sample:fashion-test --limit 2 --quiet; evaluate base two --corrupt all:1 --quiet; plot --inline')" "Accuracy of base on corrupted images"
 contains "of one kind a line" "$(run 'evaluate base test --corrupt fog --quiet; plot --inline')" "Accuracy of base under fog"

@@ -43,7 +43,7 @@ check "  which is another loss" test "$stable" != "$(loss "--kd plain")"
 
 # What makes no sense.
 say "distil needs a predictor" 2 'train d --net base --scheme distil --data test' '--from PRED0'
-say "recon has no use for two datasets" 2 'train p --net base --data test --on test' '--data beside --on'
+say "recon has no use for two datasets" 2 'train p --net base --data test --on test' '--data together with --on needs --scheme joint or distil'
 say "an architecture that is not known" 2 'fit f --arch resnext --data test' "no architecture 'resnext'"
 say "a depth there is not" 2 'fit f --arch resnet11 --data test' '6n + 2'
 say "widths" 2 'fit f --arch resnet8 --widths 4,5 --data test' '--widths must be'

@@ -6,7 +6,7 @@ status() { "$@" >"$work/out" 2>"$work/err" </dev/null; echo $?; }
 
 equal "-c, done" 0 "$(status "$weft" -c 'load net a sample:fashion-resnet8')"
 equal "a failed expectation is 1" 1 "$(status "$weft" -c 'expect 1 == 2')"
-equal "its message" "weft: expect 1 == 2: it is 1 == 2" "$(cat "$work/err")"
+equal "its message" "weft: expect 1 == 2: the result is 1 == 2" "$(cat "$work/err")"
 equal "an unknown option is 2" 2 "$(status "$weft" -c 'ls --nothing')"
 equal "an unknown flag is 2" 2 "$(status "$weft" --nothing)"
 equal "a missing file is 3" 3 "$(status "$weft" -c 'load net a /nowhere/x.pth')"

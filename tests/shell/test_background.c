@@ -183,7 +183,7 @@ static void test_refused(void **state) {
     session->options.safe = true;
     assert_false(starts("quick", folder_named("safe-run"), &err));
     assert_int_equal(err.status, STATUS_USAGE);
-    fixture_fails(session, "stop 1", STATUS_USAGE, "--safe allows no signals");
+    fixture_fails(session, "stop 1", STATUS_USAGE, "--safe forbids signals to other processes");
     session->options.safe = false;
     assert_int_not_equal(access(folder_named("safe-run"), F_OK), 0);
     fixture_fails(session, "attach 999", STATUS_USAGE, "no job 999");
@@ -295,7 +295,7 @@ static void test_log_of_a_predictor(void **state) {
     Predictor *predictor = workspace_find(session, "pre")->predictor;
     table_free(predictor->log);
     predictor->log = NULL;
-    fixture_fails(session, "log pre", STATUS_FAILED, "'pre' carries no log");
+    fixture_fails(session, "log pre", STATUS_FAILED, "'pre' has no training log");
     assert_true(write_bytes(scratch_path("damaged-6/log.csv"), "step,loss,kd\n5,1,\n6,0.5,\n", 25));
     predictor->log = run_log_table(scratch_path("damaged-6"), &err);
     assert_non_null(predictor->log);

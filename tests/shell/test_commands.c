@@ -139,7 +139,7 @@ static void test_bad_arguments(void **state) {
         {"export nothing x.svg", "no table 'nothing'"},
         {"plot nothing", "no table 'nothing'"},
         {"show nothing", "no object 'nothing'"},
-        {"show test --layers all", "--layers is for networks"},
+        {"show test --layers all", "--layers needs a network;"},
         {"help lowpas", "did you mean lowpass?"},
     };
     session = fixture_session(true);

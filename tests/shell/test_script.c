@@ -57,8 +57,8 @@ static void test_errors(void **state) {
     fixture_fails(session, "load{\"net\", \"x\", \"/nowhere/y\"}", STATUS_BAD_INPUT, "/nowhere/y");
     fixture_fails(session, "run('sratio %s', 'nothing')", STATUS_USAGE, "no network 'nothing'");
     fixture_fails(session, "run('ls; ls')", STATUS_USAGE, "run takes a single command");
-    fixture_fails(session, "expect 1 + 1 == 3", STATUS_FAILED, "expect 1 + 1 == 3: it is 2 == 3");
-    fixture_fails(session, "expect #'ab' > 2", STATUS_FAILED, "it is 2 > 2");
+    fixture_fails(session, "expect 1 + 1 == 3", STATUS_FAILED, "expect 1 + 1 == 3: the result is 2 == 3");
+    fixture_fails(session, "expect #'ab' > 2", STATUS_FAILED, "the result is 2 > 2");
     fixture_fails(session, "expect nil", STATUS_FAILED, "it is false");
     fixture_fails(session, "expect(false, 'not so')", STATUS_FAILED, "not so");
     fixture_fails(session, "sratio{print}", STATUS_USAGE, "a function cannot be an argument");
@@ -75,15 +75,15 @@ static void test_errors(void **state) {
 static void test_expect(void **state) {
     (void)state;
     fixture_works(session, "calls = 0; function count() calls = calls + 1; return calls end");
-    fixture_fails(session, "expect count() == 5", STATUS_FAILED, "it is 1 == 5");
+    fixture_fails(session, "expect count() == 5", STATUS_FAILED, "the result is 1 == 5");
     fixture_works(session, "expect calls == 1");
     fixture_works(session, "expect count() == 2");
-    fixture_fails(session, "expect 1 << 2 ~= 4", STATUS_FAILED, "it is 4 ~= 4");
+    fixture_fails(session, "expect 1 << 2 ~= 4", STATUS_FAILED, "the result is 4 ~= 4");
     fixture_fails(session, "expect 1 == 1 == nil", STATUS_FAILED, "it is false");
     fixture_fails(session, "expect 1 == 1 and 2 == 3", STATUS_FAILED, "it is false");
-    fixture_fails(session, "expect 2 == 3 -- < 4", STATUS_FAILED, "it is 2 == 3");
+    fixture_fails(session, "expect 2 == 3 -- < 4", STATUS_FAILED, "the result is 2 == 3");
     fixture_fails(session, "expect (1 + 1) ~= 3", STATUS_USAGE, "put the whole condition there");
-    fixture_fails(session, "expect #{'a<b', 1 == 2} > 2", STATUS_FAILED, "it is 2 > 2");
+    fixture_fails(session, "expect #{'a<b', 1 == 2} > 2", STATUS_FAILED, "the result is 2 > 2");
     fixture_fails(session, "expect 1), (2 == 3", STATUS_USAGE, "");
     fixture_fails(session, "expect nothing < 3", STATUS_FAILED, "attempt to compare nil with number");
     for (int i = 0; i < 1000; i++) fixture_fails(session, "expect nothing.x", STATUS_FAILED, "nothing");

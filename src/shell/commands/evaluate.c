@@ -69,7 +69,8 @@ static bool run_full(Session *session, const Args *args, const Evaluate *o, Resu
     double full[REPORT_VALUES];
     Evaluation evaluation;
     if (o->per_class || args_given(args, "attack") || o->corrupt)
-        return error_set(err, STATUS_USAGE, "--report full stands alone: it attacks and corrupts by itself");
+        return error_set(err, STATUS_USAGE,
+                         "--report full cannot be combined with --attack or --corrupt; it measures both");
     if (!evaluate_run(network, data, NULL, &evaluation, &session->task, err)) return false;
     const int64_t images = (int64_t)evaluation.images;
     const double accuracy = evaluation_accuracy(&evaluation), loss = evaluation.loss;
@@ -93,7 +94,7 @@ static bool run_attacks(Session *session, const Evaluate *o, const Attack *attac
                         Error *err) {
     const Dataset *data = o->data->dataset;
     if (o->per_class && count > 1)
-        return error_set(err, STATUS_USAGE, "--per-class shows one attack: give --eps one number, not %zu", count);
+        return error_set(err, STATUS_USAGE, "--per-class needs a single attack; give --eps one number, not %zu", count);
     Evaluation *evaluations = mem_alloc(count, sizeof *evaluations, err);
     bool ok = evaluations && attack_run(o->object->network, data, attacks, count, evaluations, &session->task, err);
     if (ok && o->per_class) {
@@ -126,12 +127,11 @@ static bool measure(Session *session, const Args *args, Result *result, Error *e
     CorruptionChoice choice;
     if (o->report == REPORT_FULL) return run_full(session, args, o, result, err);
     if (!wish) return attacked_run(session, args, o, result, err);
-    if (args_given(args, "attack"))
-        return error_set(err, STATUS_USAGE, "--attack and --corrupt are measured one at a time");
+    if (args_given(args, "attack")) return error_set(err, STATUS_USAGE, "--attack cannot be combined with --corrupt");
     if (!corruption_choose(wish, &choice, err)) return false;
     if (!o->per_class) return run_corruptions(session, o, &choice, result, err);
     if (!corruption_single(&choice))
-        return error_set(err, STATUS_USAGE, "--per-class is for one corruption: --corrupt KIND:SEVERITY");
+        return error_set(err, STATUS_USAGE, "--per-class needs a single corruption: --corrupt KIND:SEVERITY");
     if (!evaluate_check(o->object->network, data, err)) return false;
     Dataset *dirty = dataset_corrupt(data, choice.first, choice.low, session->seed, &session->task, err);
     bool ok = dirty && run_plain(session, o, dirty, result, err);

@@ -15,7 +15,7 @@ static bool expect_command(Session *session, const Args *args, Result *result, E
     Str detail = {0};
     bool ok = lua_truth(session, expression, &truth, &detail, err);
     if (ok && !truth && detail.length)
-        ok = error_set(err, STATUS_FAILED, "expect %s: it is %s", expression, str_text(&detail));
+        ok = error_set(err, STATUS_FAILED, "expect %s: the result is %s", expression, str_text(&detail));
     else if (ok && !truth)
         ok = error_set(err, STATUS_FAILED, "expect %s: it is false", expression);
     str_done(&detail);

@@ -41,7 +41,7 @@ static bool export_chart(const Args *args, const Export *o, const char *path, Er
 static bool export_rows(const Args *args, const Export *o, TableFormat format, const char *path, Error *err) {
     Str text = {0};
     const char *of_charts = options_chart_given(args);
-    if (of_charts) return error_set(err, STATUS_USAGE, "--%s: %s would hold rows, not a chart", of_charts, path);
+    if (of_charts) return error_set(err, STATUS_USAGE, "--%s changes the chart, but %s holds rows", of_charts, path);
     table_write(o->chart.table->table, format, 0, &text);
     bool ok = str_ok(&text, err) && save_text(path, o->force, str_text(&text), text.length, err);
     str_done(&text);
@@ -62,9 +62,10 @@ static bool export_command(Session *session, const Args *args, Result *result, E
                                 : export_rows(args, o, kinds[i].format, str_text(&path), err);
         }
         if (!known)
-            error_set(err, STATUS_USAGE,
-                      "%s: the extension says what to write: .svg .png .pdf, or .csv .tsv .json .md .txt",
-                      str_text(&path));
+            error_set(
+                err, STATUS_USAGE,
+                "%s: the extension must be .svg, .png or .pdf for a chart, or .csv, .tsv, .json, .md or .txt for rows",
+                str_text(&path));
     }
     if (ok) str_addf(&result->message, "%s written", str_text(&path));
     str_done(&path);

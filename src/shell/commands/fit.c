@@ -103,7 +103,7 @@ static const Setting positionals[] = {WORD(TrainOptions, name, NEW, "NET", NULL,
 static const Setting own[] = {
     WORD(Fit, architecture, PRESET, "arch", "ARCH", .required = true,
          .help = "network to make, such as resnet20 (help architectures), or FILE.lua, a definition of your own"),
-    OBJECT(TrainOptions, data, DATASET, "data", "DATA", .required = true, .help = "labelled images to learn"),
+    OBJECT(TrainOptions, data, DATASET, "data", "DATA", .required = true, .help = "labelled images to train on"),
     OBJECT(TrainOptions, on, DATASET, "on", "DATA", .usual = "--data", .help = "measure accuracy on these images"),
     WORD(Fit, widths, TEXT, "widths", "W[,W,W]",
          .help = "channels of the stages, or of the first, which each next stage doubles; for families that take them "
@@ -112,7 +112,7 @@ static const Setting own[] = {
            .help = "start of a stage in CIFAR ResNets: zero channels (A) or a 1x1 convolution (B)"),
     WORD(Fit, normalise, TEXT, "normalise", "MEAN/STD",
          .choices = (const char *const[]){"data", NORMALISATIONS(X) NULL},
-         .usual = "by channels and classes, else the images' own, as `data` takes it", .help = "input normalisation"),
+         .usual = "by channels and classes, otherwise from the images of --data", .help = "input normalisation"),
     {0}};
 #undef X
 static const SettingGroup options[] = {{own, 0},
@@ -127,9 +127,7 @@ static const SettingGroup options[] = {{own, 0},
                                        {NULL, 0}};
 static const SettingChange changes[] = {
     {.name = "steps", .usual = "30 epochs"},
-    {.name = "teacher",
-     .usual = "none",
-     .help = "network whose logits are learnt, too, by an L_KD beside the cross-entropy"},
+    {.name = "teacher", .usual = "none", .help = "teacher network, whose logits add L_KD to the cross-entropy"},
     {.name = "alpha", .usual = "1 with --teacher", .needs = "teacher"},
     {.name = "kd", .standard = "plain"},
     {.name = "image-batch", .standard = "256", .usual = "256"},

@@ -50,7 +50,7 @@ static bool corrupt(const Session *session, const Image *o, const Dataset *data,
     CorruptionChoice choice;
     if (!corruption_choose(o->corrupt, &choice, err)) return false;
     if (!corruption_single(&choice))
-        return error_set(err, STATUS_USAGE, "an image shows one corruption: --corrupt KIND:SEVERITY");
+        return error_set(err, STATUS_USAGE, "image shows a single corruption: --corrupt KIND:SEVERITY");
     if (!dataset_corrupt_image(data, index, choice.first, choice.low, session->seed, shown->bytes, err)) return false;
     for (size_t i = 0; i < shown->size; i++) shown->values[i] = (float)shown->bytes[i] / 255.0f;
     return true;
@@ -63,11 +63,11 @@ static bool attack(const Args *args, const Image *o, const Dataset *data, uint64
     if (!attacks_read(args, &o->attack, &attacks, &count, err)) return false;
     bool ok = true;
     if (count > 0 && !o->network)
-        ok = error_set(err, STATUS_USAGE, "--attack is against a network: --net NET");
+        ok = error_set(err, STATUS_USAGE, "--attack needs a network: --net NET");
     else if (count > 0 && o->corrupt)
-        ok = error_set(err, STATUS_USAGE, "--attack and --corrupt are shown one at a time");
+        ok = error_set(err, STATUS_USAGE, "--attack cannot be combined with --corrupt");
     else if (count > 1)
-        ok = error_set(err, STATUS_USAGE, "an image shows one attack: give --eps one number, not %zu", count);
+        ok = error_set(err, STATUS_USAGE, "image shows a single attack; give --eps one number, not %zu", count);
     else if (count == 1)
         ok = attack_image(o->network->network, data, index, attacks, shown->values, err);
     for (size_t i = 0; ok && count == 1 && i < shown->size; i++)
@@ -97,7 +97,7 @@ static bool add_title(const Args *args, const Image *o, const Dataset *data, uin
         str_addf(out, "; %s has no logits for it (NaN or infinite)", o->network->name);
         return true;
     }
-    str_addf(out, "; %s says", o->network->name);
+    str_addf(out, "; %s predicts", o->network->name);
     add_class(data, "", predicted, out);
     str_addf(out, " (%.1f %%)", 100 * probability);
     return true;
@@ -122,7 +122,7 @@ static bool image_command(Session *session, const Args *args, Result *result, Er
     const Dataset *data = o->data->dataset;
     const uint64_t index = o->index;
     if (index >= data->count)
-        return error_set(err, STATUS_USAGE, "'%s' has no image %llu: its %llu are counted from 0", o->data->name,
+        return error_set(err, STATUS_USAGE, "'%s' has no image %llu; its %llu images are counted from 0", o->data->name,
                          (unsigned long long)index, (unsigned long long)data->count);
     Shown shown = {0};
     Str title = {0};
@@ -148,15 +148,16 @@ static const Setting positionals[] = {
     INTEGER(Image, index, "N", NULL, .max = 1e15, .help = "number of the image, counted from 0"),
     {0}};
 #define X(name, help) #name ":3",
-static const Setting own[] = {
-    WORD(Image, corrupt, TEXT, "corrupt", "KIND:SEVERITY", .choices = (const char *const[]){CORRUPTIONS(X) NULL},
-         .help = "corrupt it first (help corruptions)"),
-    OBJECT(Image, network, NETWORK, "net", "NET", .help = "report this network's class for it and the probability"),
-    {0}};
+static const Setting own[] = {WORD(Image, corrupt, TEXT, "corrupt", "KIND:SEVERITY",
+                                   .choices = (const char *const[]){CORRUPTIONS(X) NULL},
+                                   .help = "corrupt it first (help corruptions)"),
+                              OBJECT(Image, network, NETWORK, "net", "NET",
+                                     .help = "report the class that this network predicts, and its probability"),
+                              {0}};
 #undef X
 static const SettingGroup options[] = {{own, 0}, {attack_settings, offsetof(Image, attack)}, {NULL, 0}};
 static const SettingChange changes[] = {
-    {.name = "eps", .help = "largest change of a pixel, on [0, 1]: a number or a fraction such as 2/255"},
+    {.name = "eps", .help = "largest change of a pixel, in [0, 1]: a number or a fraction such as 2/255"},
     {.name = NULL}};
 static const char *const examples[] = {"image test 3", "image test 3 --corrupt motion_blur:4 --net base",
                                        "image test 3 --attack fgsm --eps 8/255 --net base", NULL};

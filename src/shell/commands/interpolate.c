@@ -32,7 +32,7 @@ static bool read_path(const Args *args, Path *path, Error *err) {
     if (path->points == 0) path->points = 10 * (path->count - 1) + 1; /* each network is one of them */
     path->to = args_given(args, "to") ? o->to : (double)(path->count - 1);
     if (path->points > 1 && path->to == path->from)
-        return error_set(err, STATUS_USAGE, "--from and --to are both %g: there is no way between them (--points 1)",
+        return error_set(err, STATUS_USAGE, "--from and --to are both %g; give different values, or --points 1",
                          path->from);
     return true;
 }
@@ -86,8 +86,8 @@ static const Setting positionals[] = {
     LIST(Interpolate, others, NETWORK, "B", .help = "the network at alpha 1, and those at 2, 3, ..."),
     {0}};
 static const Setting own[] = {
-    INTEGER(Interpolate, points, "points", "N", .min = 1, .max = 100000, .usual = "11, and 10 more a further network",
-            .help = "number of points"),
+    INTEGER(Interpolate, points, "points", "N", .min = 1, .max = 100000,
+            .usual = "11, and 10 more for each further network", .help = "number of points"),
     REAL(Interpolate, from, "from", "X", .standard = "0", .help = "alpha of the first point; also below 0"),
     REAL(Interpolate, to, "to", "X", .usual = "that of the last network",
          .help = "alpha of the last point; also beyond the last network"),

@@ -20,7 +20,7 @@ static bool through_networks(const LandscapeOptions *o, Landscape *landscape, Er
     const char *names[LANDSCAPE_MARKS_MOST];
     const size_t count = o->others.count + 1;
     if (count < 3)
-        return error_set(err, STATUS_USAGE, "a plane goes through three networks (or --random 1|2 around one)");
+        return error_set(err, STATUS_USAGE, "a plane needs three networks (or one network and --random 1|2)");
     if (count > LANDSCAPE_MARKS_MOST) return error_set(err, STATUS_USAGE, "at most %d networks", LANDSCAPE_MARKS_MOST);
     for (size_t i = 0; i < count; i++) {
         const Object *object = i == 0 ? o->origin : o->others.item[i - 1];
@@ -95,7 +95,7 @@ static const Setting positionals[] = {
 static const Setting own[] = {
     INTEGER(LandscapeOptions, random, "random", "1|2", .min = 1, .max = 2,
             .help = "follow one or two random directions from A, scaled filter by filter to the weights' own norm"),
-    INTEGER(LandscapeOptions, grid, "grid", "N", .min = 1, .max = 1000, .standard = "21", .help = "points a side"),
+    INTEGER(LandscapeOptions, grid, "grid", "N", .min = 1, .max = 1000, .standard = "21", .help = "points per side"),
     REAL(LandscapeOptions, margin, "margin", "M", .min = 0, .max = 100, .standard = "0.5", .excludes = "random",
          .help = "margin around the networks, as a fraction of their extent"),
     REAL(LandscapeOptions, span, "span", "S", .open_min = true, .max = 1e6, .standard = "1", .needs = "random",

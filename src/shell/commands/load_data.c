@@ -19,11 +19,10 @@ static bool full_spec(const Args *args, Str *out, Error *err) {
     const LoadData *o = args->options;
     const char *spec = o->spec, *classes = o->classes;
     const bool images = strncmp(spec, "images:", 7) == 0, cifar10 = strncmp(spec, "cifar10:", 8) == 0;
-    if (classes && !images) return error_set(err, STATUS_USAGE, "--classes is for images:DIR, not for '%s'", spec);
+    if (classes && !images) return error_set(err, STATUS_USAGE, "--classes needs images:DIR, not '%s'", spec);
     if (o->skip_broken && !images)
-        return error_set(err, STATUS_USAGE, "--skip-broken is for images:DIR, not for '%s'", spec);
-    if (o->partial && !cifar10)
-        return error_set(err, STATUS_USAGE, "--partial is for cifar10:DIR:PART, not for '%s'", spec);
+        return error_set(err, STATUS_USAGE, "--skip-broken needs images:DIR, not '%s'", spec);
+    if (o->partial && !cifar10) return error_set(err, STATUS_USAGE, "--partial needs cifar10:DIR:PART, not '%s'", spec);
     str_add(out, spec);
     if (o->partial) str_add(out, ":partial");
     if (o->skip_broken) str_add(out, ":skip-broken");
@@ -64,10 +63,9 @@ static const Setting positionals[] = {WORD(LoadData, name, NEW, "NAME", NULL, .h
 static const Setting options[] = {
     INTEGER(LoadData, limit, "limit", "N", .min = 1, .max = 1e15, .usual = "all", .help = "only the first N images"),
     WORD(LoadData, classes, FILE, "classes", "FILE", .usual = "their order",
-         .help = "of images:DIR: file that says which class each folder is (help data)"),
-    FLAG(LoadData, skip_broken, "skip-broken",
-         .help = "of images:DIR: leave out files that cannot be read, and count them"),
-    FLAG(LoadData, partial, "partial", .help = "of cifar10:DIR: take the batches there are where one is missing"),
+         .help = "images:DIR: file that assigns classes to folders (help data)"),
+    FLAG(LoadData, skip_broken, "skip-broken", .help = "images:DIR: skip unreadable files, and count them"),
+    FLAG(LoadData, partial, "partial", .help = "cifar10:DIR: use the batches that exist if one is missing"),
     {0}};
 static const char *const examples[] = {"load data few sample:fashion-test --limit 100", NULL};
 

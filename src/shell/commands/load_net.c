@@ -30,6 +30,15 @@ static Table *network_summary(const char *name, const Network *network, Error *e
     return table_finish(table, err);
 }
 
+/* A network that cannot run: why, and what its weights still allow. */
+static void say_unknown(const Network *network, Str *out) {
+    str_addf(out, "architecture not recognised (%s)\n", network->why_unknown);
+    if (network->layer_count == 0)
+        str_add(out, "no layers found: no tensor has the name and shape of a layer's weight (help layers)\n");
+    else
+        str_addf(out, "%zu layers found: analyses of their weights work, evaluate does not\n", network->layer_count);
+}
+
 static bool load_net_command(Session *session, const Args *args, Result *result, Error *err) {
     Str path = {0}, graph = {0};
     const LoadNet *o = args->options;
@@ -48,12 +57,9 @@ static bool load_net_command(Session *session, const Args *args, Result *result,
     if (ok && result->network->normalise_why) {
         str_add(&result->message, "normalisation: ");
         network_normalisation(result->network, &result->message);
-        str_add(&result->message, "; --normalise sets another\n");
+        str_add(&result->message, "; change it with --normalise\n");
     }
-    if (ok && result->network->why_unknown)
-        str_addf(&result->message,
-                 "architecture not recognised (%s): every analysis of weights works, evaluate does not\n",
-                 result->network->why_unknown);
+    if (ok && result->network->why_unknown) say_unknown(result->network, &result->message);
     str_done(&path);
     str_done(&graph);
     return ok;
@@ -66,9 +72,9 @@ static const Setting positionals[] = {WORD(LoadNet, name, NEW, "NAME", NULL, .he
 #define Y(name, channels, means, stds) " " name ","
 static const Setting options[] = {
     WORD(LoadNet, architecture, FAMILY, "arch", "ARCH", .usual = "recognised",
-         .help = "insist on an architecture: FAMILY[:VARIANT] (help architectures), or FILE.lua, a definition of your "
+         .help = "require an architecture: FAMILY[:VARIANT] (help architectures), or FILE.lua, a definition of your "
                  "own"),
-    WORD(LoadNet, prefix, TEXT, "prefix", "P", .usual = "the prefix under which an architecture fits",
+    WORD(LoadNet, prefix, TEXT, "prefix", "P", .usual = "the prefix with which an architecture matches",
          .help = "take only the tensors whose names begin with P, and remove it from them"),
     WORD(LoadNet, key, TEXT, "key", "PATH",
          .help = "take the state dict at this dotted path of a PyTorch file, such as state_dict_ema; show FILE lists "
@@ -76,7 +82,7 @@ static const Setting options[] = {
     WORD(LoadNet, graph, FILE, "graph", "MODEL.onnx",
          .help = "take the graph from this ONNX file and the weights from FILE"),
     WORD(LoadNet, normalise, TEXT, "normalise", "MEAN/STD", .choices = (const char *const[]){NORMALISATIONS(X) NULL},
-         .usual = "that of the file, else assumed",
+         .usual = "that of the file, otherwise assumed",
          .help = "input normalisation:" NORMALISATIONS(Y) " or means/deviations such as .286/.353"),
     {0}};
 #undef X

@@ -53,7 +53,7 @@ static bool find_source(const Session *session, Predictor *p, Str *message, Erro
             strcmp(fingerprint, p->fingerprint) != 0)
             continue;
         if (!predictor_attach(p, object->network, err)) return false;
-        str_addf(message, "made for the weights of %s\n", object->name);
+        str_addf(message, "predicts the weights of %s\n", object->name);
     }
     return true;
 }
@@ -90,7 +90,7 @@ static const Setting positionals[] = {
     WORD(LoadPredictor, file, FILE, "FILE", NULL, .help = "a predictor saved by weft or PyTorch, or sample:NAME"),
     {0}};
 static const Setting own[] = {
-    OBJECT(LoadPredictor, network, NETWORK, "for", "NET", .usual = "found where the workspace has it",
+    OBJECT(LoadPredictor, network, NETWORK, "for", "NET", .usual = "found automatically if it is in the workspace",
            .help = "the network it was made for"),
     WORD(LoadPredictor, layers, LAYERS, "layers", "SEL", .usual = "those of the architecture", .needs = "for",
          .help = "layers that a PyTorch checkpoint predicts (help selectors)"),

@@ -45,8 +45,7 @@ static void describe(const Args *args, Result *result, const char *what) {
 
 /* The log that a predictor of the workspace carries. */
 static bool log_of_predictor(const Args *args, const Object *object, Result *result, Error *err) {
-    if (!object->predictor->log)
-        return error_set(err, STATUS_FAILED, "'%s' carries no log of a training", object->name);
+    if (!object->predictor->log) return error_set(err, STATUS_FAILED, "'%s' has no training log", object->name);
     if (!take_log(args, table_copy(object->predictor->log, err), result, err)) return false;
     describe(args, result, object->name);
     return true;

@@ -18,7 +18,7 @@ static Network *lowpass_make(const Network *network, const void *options, const 
 }
 
 static const Setting positionals[] = {
-    OBJECT(Maker, network, NETWORK, "NET", NULL, .help = "the network; it stays as it is"), {0}};
+    OBJECT(Maker, network, NETWORK, "NET", NULL, .help = "the network; it is not changed"), {0}};
 static const Setting options[] = {
     REAL(Lowpass, cutoff, "cutoff", "D0", .open_min = true, .required = true,
          .help = "cutoff frequency of the Gaussian H(f) = exp(-(f/D0)^2/2); smaller is smoother"),

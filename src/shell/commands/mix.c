@@ -25,7 +25,7 @@ static const Setting positionals[] = {
     {0}};
 static const Setting options[] = {REAL(Mix, alpha, "alpha", "X", .required = true,
                                        .help = "place between the two; below 0 lies beyond A, above 1 beyond B"),
-                                  MAKER_LAYERS("only these layers (help selectors); the rest is A's"),
+                                  MAKER_LAYERS("only these layers (help selectors); the rest comes from A"),
                                   MAKER_INTO,
                                   {0}};
 static const char *const examples[] = {"mix base smooth --alpha 0.5 --into half",

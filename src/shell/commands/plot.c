@@ -31,7 +31,7 @@ static bool plot_command(Session *session, const Args *args, Result *result, Err
     const Plot *o = args->options;
     Object *object = o->chart.table;
     if (!object && !(object = workspace_newest(session, OBJECT_TABLE)))
-        return error_set(err, STATUS_USAGE, "nothing to plot yet: run a command that makes a table, such as sratio");
+        return error_set(err, STATUS_USAGE, "nothing to plot yet; run a command that makes a table, such as sratio");
     Encoding encoding;
     if (!options_chart(args, &o->chart, object, &encoding, err)) return false;
     Chart *chart = chart_new(object->table, &encoding, err);

@@ -40,7 +40,7 @@ static bool quantise_mlp(Session *session, const Args *args, const Predictor *pr
     const Quantise *o = args->options;
     for (size_t i = 0; i < sizeof of_networks / sizeof *of_networks; i++)
         if (args_given(args, of_networks[i]))
-            return error_set(err, STATUS_USAGE, "--%s is for networks; '%s' is a predictor", of_networks[i],
+            return error_set(err, STATUS_USAGE, "--%s needs a network; '%s' is a predictor", of_networks[i],
                              o->maker.network->name);
     if (!workspace_accepts(session, o->maker.into, OBJECT_PREDICTOR, err)) return false;
     result->predictor = quantise_predictor(predictor, o->bits, args->line, err);
@@ -55,7 +55,7 @@ static bool quantise_command(Session *session, const Args *args, Result *result,
     if (object->kind == OBJECT_NETWORK && !quantise_network(session, args, object->network, result, err)) return false;
     if (object->kind == OBJECT_PREDICTOR && !quantise_mlp(session, args, object->predictor, result, err)) return false;
     if (object->kind != OBJECT_NETWORK && object->kind != OBJECT_PREDICTOR)
-        return error_set(err, STATUS_USAGE, "'%s' is a %s; networks and predictors are quantised", object->name,
+        return error_set(err, STATUS_USAGE, "'%s' is a %s; quantise takes networks and predictors", object->name,
                          object_kind_name(object->kind));
     result->name = maker->into;
     result_chart(result, CHART_BARS, "layer", "sqnr", "SQNR of %s's weights", result->name);
@@ -63,14 +63,14 @@ static bool quantise_command(Session *session, const Args *args, Result *result,
 }
 
 static const Setting positionals[] = {
-    OBJECT(Maker, network, OBJECT, "NAME", NULL, .help = "the network or predictor; it stays as it is"), {0}};
+    OBJECT(Maker, network, OBJECT, "NAME", NULL, .help = "the network or predictor; it is not changed"), {0}};
 static const Setting options[] = {
     INTEGER(Quantise, bits, "bits", "N", .min = 2, .max = 8, .standard = "8",
             .help = "bits of a weight: integers from -(2^(N-1)-1) to 2^(N-1)-1, with a scale per output channel"),
     OBJECT(Quantise, calibrate, DATASET, "calibrate", "DATA",
-           .help = "quantise the activations of a network, too, for their range on these images"),
+           .help = "also quantise a network's activations, with their range on these images"),
     INTEGER(Quantise, activation_bits, "activation-bits", "N", .min = 2, .max = 8, .standard = "8",
-            .needs = "calibrate", .help = "bits of an activation, unsigned, with one scale and zero point for a map"),
+            .needs = "calibrate", .help = "bits of an activation, unsigned, with one scale and zero point per map"),
     CHOICE(Quantise, observer, "observer", "KIND", OBSERVERS, .standard = "minmax", .needs = "calibrate",
            .help = "range of an activation: all of it; without 0.01 % at either end; or the part whose levels have "
                    "the least mean square error"),

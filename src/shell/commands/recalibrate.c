@@ -67,7 +67,7 @@ static bool recalibrate_command(Session *session, const Args *args, Result *resu
 }
 
 static const Setting positionals[] = {
-    OBJECT(Recalibrate, object, NETWORK, "NET", NULL, .help = "the network; it stays as it is"), {0}};
+    OBJECT(Recalibrate, object, NETWORK, "NET", NULL, .help = "the network; it is not changed"), {0}};
 static const Setting options[] = {
     OBJECT(Recalibrate, on, DATASET, "on", "DATA", .required = true, .help = "images; their labels are not used"),
     INTEGER(Recalibrate, batch, "batch", "N", .min = 1, .max = 65536, .standard = "256",

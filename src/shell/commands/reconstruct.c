@@ -53,7 +53,7 @@ static bool reconstruct_command(Session *session, const Args *args, Result *resu
     const Network *other = object_network(o->network), *source = other ? other : p->source;
     if (!workspace_accepts(session, o->into, OBJECT_NETWORK, err)) return false;
     if (!source)
-        return error_set(err, STATUS_FAILED, "the network that '%s' was made for is not known: --for NET",
+        return error_set(err, STATUS_FAILED, "the network that '%s' predicts is unknown; give it with --for NET",
                          o->predictor->name);
     result->network = predictor_reconstruct_in(p, source, NULL, args->line, err);
     if (!result->network) return false;
@@ -66,7 +66,7 @@ static const Setting positionals[] = {OBJECT(Reconstruct, predictor, PREDICTOR, 
                                       {0}};
 static const Setting options[] = {
     OBJECT(Reconstruct, network, NETWORK, "for", "NET", .usual = "its own network",
-           .help = "network that all else is taken from"),
+           .help = "network that provides everything else"),
     WORD(Reconstruct, into, NEW, "into", "NEW", .required = true, .help = "name of the new network"),
     {0}};
 static const char *const examples[] = {"reconstruct pred --into again", "reconstruct pred --for smooth --into other",

@@ -17,7 +17,8 @@ typedef struct Resume {
 
 static bool resume_survey(Session *session, const Resume *o, const char *folder, const RunRecord *record,
                           Result *result, Error *err) {
-    if (o->into) return error_set(err, STATUS_USAGE, "--into is for training runs; this one makes a table: --as");
+    if (o->into)
+        return error_set(err, STATUS_USAGE, "--into needs a training run; this run makes a table, which --as names");
     return explore_resume(session, folder, record, result, err);
 }
 

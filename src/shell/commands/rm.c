@@ -19,7 +19,7 @@ static bool rm_command(Session *session, const Args *args, Result *result, Error
     return true;
 }
 
-static const Setting positionals[] = {LIST(Rm, objects, OBJECT, "NAME", .help = "object to forget"), {0}};
+static const Setting positionals[] = {LIST(Rm, objects, OBJECT, "NAME", .help = "object to remove"), {0}};
 static const char *const examples[] = {"rm smooth", NULL};
 
 const Command command_rm = {

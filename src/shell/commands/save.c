@@ -32,10 +32,10 @@ static bool save_object(const char *path, const Args *args, Error *err) {
     if (object->kind == OBJECT_PREDICTOR)
         return predictor_save(object->predictor, path, dtypes[o->dtype], o->force, err);
     if (object->kind != OBJECT_NETWORK)
-        return error_set(err, STATUS_USAGE, "'%s' is a %s; save writes networks and predictors%s", object->name,
-                         object_kind_name(object->kind), object->kind == OBJECT_TABLE ? ", export writes tables" : "");
+        return error_set(err, STATUS_USAGE, "'%s' is a %s; save writes only networks and predictors%s", object->name,
+                         object_kind_name(object->kind), object->kind == OBJECT_TABLE ? "; export writes tables" : "");
     if (args_given(args, "dtype"))
-        return error_set(err, STATUS_USAGE, "--dtype is for predictors; a network is saved in the numbers it has");
+        return error_set(err, STATUS_USAGE, "--dtype needs a predictor; a network keeps its dtypes");
     return network_save(object->network, path, o->force, err);
 }
 
@@ -57,7 +57,7 @@ static bool save_command(Session *session, const Args *args, Result *result, Err
 static const Setting positionals[] = {
     OBJECT(SaveOptions, object, OBJECT, "NAME", NULL, .help = "the network or predictor"),
     WORD(SaveOptions, file, OUTPUT, "FILE", NULL,
-         .help = "file to write: .safetensors (with lineage and all else), networks also .onnx and .npz"),
+         .help = "file to write: .safetensors (with lineage and metadata), networks also .onnx and .npz"),
     {0}};
 static const Setting options[] = {FLAG(SaveOptions, force, "force", .help = "overwrite an existing file"),
                                   CHOICE(SaveOptions, dtype, "dtype", "DTYPE", SAVED_TYPES, .standard = "f32",

@@ -181,9 +181,9 @@ static bool show_command(Session *session, const Args *args, Result *result, Err
     result->transient = !args_given(args, "as");
     const char *asked = o->layers ? "layers" : o->graph ? "graph" : NULL;
     if (asked && (!object || object->kind != OBJECT_NETWORK))
-        return error_set(err, STATUS_USAGE, "--%s is for networks; '%s' is none", asked, name);
+        return error_set(err, STATUS_USAGE, "--%s needs a network; '%s' is not one", asked, name);
     if (o->key && (object || !strpbrk(name, "./~")))
-        return error_set(err, STATUS_USAGE, "--key is for files; '%s' is none", name);
+        return error_set(err, STATUS_USAGE, "--key needs a file; '%s' is not one", name);
     if (object && object->kind == OBJECT_NETWORK && o->graph) {
         result->table = network_graph_table(object->network, err);
     } else if (object && object->kind == OBJECT_NETWORK) {

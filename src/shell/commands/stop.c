@@ -25,7 +25,7 @@ static bool end_process(const char *folder, long process, Error *err) {
     if (kill((pid_t)process, SIGTERM) != 0 && errno != ESRCH)
         return error_set(err, STATUS_FAILED, "%s: process %ld: %s", folder, process, strerror(errno));
     while (run_busy(folder, &holder) && holder == process) {
-        if (cancel_level()) return error_set(err, STATUS_CANCELLED, "%s: no longer waited for", folder);
+        if (cancel_level()) return error_set(err, STATUS_CANCELLED, "%s: stopped waiting", folder);
         if (clock_seconds() - start > PATIENCE)
             return error_set(err, STATUS_FAILED, "%s: process %ld has not ended within %d s", folder, process,
                              PATIENCE);
@@ -35,7 +35,7 @@ static bool end_process(const char *folder, long process, Error *err) {
 }
 
 static bool stop_command(Session *session, const Args *args, Result *result, Error *err) {
-    if (session->options.safe) return error_set(err, STATUS_USAGE, "--safe allows no signals to other processes");
+    if (session->options.safe) return error_set(err, STATUS_USAGE, "--safe forbids signals to other processes");
     Str folder = {0};
     Job job = {0};
     long process;
@@ -43,7 +43,7 @@ static bool stop_command(Session *session, const Args *args, Result *result, Err
     if (done && !run_busy(folder.text, &process))
         done = error_set(err, STATUS_FAILED, "%s: is not running", folder.text);
     else if (done && (process <= 1 || process == (long)getpid()))
-        done = error_set(err, STATUS_FAILED, "%s: which process runs it is not known", folder.text);
+        done = error_set(err, STATUS_FAILED, "%s: its process is unknown", folder.text);
     done = done && end_process(folder.text, process, err) && job_read(folder.text, &job, err);
     if (done) {
         str_addf(&result->message, "%s: %s", job.folder, job_state_name(job.state));

@@ -18,13 +18,13 @@ static Network *svscale_make(const Network *network, const void *options, const 
 }
 
 static const Setting positionals[] = {
-    OBJECT(Maker, network, NETWORK, "NET", NULL, .help = "the network; it stays as it is"), {0}};
+    OBJECT(Maker, network, NETWORK, "NET", NULL, .help = "the network; it is not changed"), {0}};
 static const Setting options[] = {
     REAL(SvScale, factor, "factor", "A", .max = 1000, .required = true,
          .help = "factor of the smallest singular values; below 1 is smoother, 0 drops them"),
     INTEGER(SvScale, last, "last", "N", .min = 1, .max = 1000000, .standard = "15",
             .help = "how many of the smallest singular values are scaled"),
-    MAKER_LAYERS("only these layers, of any kind; by default the convolutions, or all layers where there are none"),
+    MAKER_LAYERS("only these layers, of any kind; by default the convolutions, or all layers if there are none"),
     MAKER_INTO,
     {0}};
 static const char *const examples[] = {"svscale base --factor 0.5 --layers stage:2 --into quieter", NULL};

@@ -34,7 +34,7 @@ static bool find_number(const Command *command, const char *name, Setting *out, 
     SettingWalk walk = {0};
     while (settings_next(command->options, command->changes, &walk, out))
         if (setting_is_number(out)) str_addf(&known, "%s%s", known.length ? ", " : "", out->name);
-    error_set(err, STATUS_USAGE, "--over: %s has no number called '%s'; it has %s", command->name, name,
+    error_set(err, STATUS_USAGE, "--over: %s has no numeric option '%s'; one of: %s", command->name, name,
               str_text(&known));
     str_done(&known);
     return false;
@@ -42,8 +42,7 @@ static bool find_number(const Command *command, const char *name, Setting *out, 
 
 static bool add_axis(Swept *swept, const char *name, const char *values, Error *err) {
     Sweep *sweep = &swept->sweep;
-    if (sweep->axes == SWEEP_AXES)
-        return error_set(err, STATUS_USAGE, "--over takes at most %d options at a time", SWEEP_AXES);
+    if (sweep->axes == SWEEP_AXES) return error_set(err, STATUS_USAGE, "--over takes at most %d options", SWEEP_AXES);
     SweepAxis *axis = &sweep->axis[sweep->axes];
     if (!(axis->name = mem_copy_text(name, err))) return false;
     sweep->axes++;
@@ -73,7 +72,7 @@ static bool read_over(Swept *swept, const char *text, Error *err) {
     for (char *name = copy, *next; ok && name; name = next) {
         char *equals = strchr(name, '='), *comma = strchr(name, ',');
         if (!equals || (comma && comma < equals)) {
-            ok = error_set(err, STATUS_USAGE, "--over %s: OPTION=LIST or OPTION=MIN:MAX:COUNT[:log] is meant", text);
+            ok = error_set(err, STATUS_USAGE, "--over %s must be OPTION=LIST or OPTION=MIN:MAX:COUNT[:log]", text);
             break;
         }
         *equals = '\0';

@@ -21,11 +21,12 @@ static uint64_t epoch_steps(const Dataset *data, uint64_t kernels, const TrainCo
 
 static bool check_start(const Train *t, Error *err) {
     if (!t->from && t->train.config.scheme == SCHEME_DISTIL)
-        return error_set(err, STATUS_USAGE, "--scheme distil starts from a trained predictor: --from PRED0");
+        return error_set(err, STATUS_USAGE, "--scheme distil needs a trained predictor: --from PRED0");
     if (!t->from && !t->train.net)
         return error_set(err, STATUS_USAGE, "train needs --net NET, or --from PREDICTOR to continue one");
     return t->train.net || t->from->predictor->source ||
-           error_set(err, STATUS_USAGE, "'%s' does not know its network: give it with --net NET", t->from->name);
+           error_set(err, STATUS_USAGE, "the network that '%s' predicts is unknown; give it with --net NET",
+                     t->from->name);
 }
 
 static const Network *source_of(const Train *t) {
@@ -59,10 +60,10 @@ static bool set_data(const TrainOptions *o, TrainJob *job, Error *err) {
         job->images = data;
         job->teacher = object_network(o->teacher);
         if (!data)
-            return error_set(err, STATUS_USAGE, "--scheme %s trains on images: --data DATA",
+            return error_set(err, STATUS_USAGE, "--scheme %s needs images: --data DATA",
                              train_scheme_name(job->config.scheme));
     } else if (data && on) {
-        return error_set(err, STATUS_USAGE, "--data beside --on needs --scheme joint or distil");
+        return error_set(err, STATUS_USAGE, "--data together with --on needs --scheme joint or distil");
     }
     job->data = on ? on : data && data->labels ? data : NULL;
     return true;
