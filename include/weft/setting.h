@@ -1,4 +1,4 @@
-/* setting -- one row a setting: its name, its place in a struct, its range, choices, default and help.
+/* setting -- one row per setting: its name, its place in a struct, its range, choices, default and help.
  *
  * Command-line options, completion, help, the man page, config.json, the comparison of two runs and the check of ranges
  * all come from these rows. The code that uses a setting reads a typed field. After libvips, which binds an option to
@@ -19,9 +19,9 @@
 #include "weft/base/error.h"
 #include "weft/base/text.h"
 
-/* X(kind, form). The form says what the place in the struct holds: FLAG and SWITCH a bool, INTEGER an unsigned of 4 or
+/* X(kind, form). The form is the type of the field in the struct: FLAG and SWITCH a bool, INTEGER an unsigned of 4 or
  * 8 bytes, REAL a double, CHOICE an enum, TEXT a `const char *` or a char array longer than a pointer, OBJECT a pointer
- * that the caller looks up. The kinds of one form differ in what the text means, which the shell knows
+ * that the caller looks up. The kinds of one form differ in the meaning of the text, which the shell defines
  * (src/shell/kinds.c). */
 #define SETTING_KINDS(X)                                                               \
     X(FLAG, FLAG)        /* an option without a value */                               \
@@ -45,7 +45,7 @@
     X(TOPIC, TEXT)       /* a command or a help topic */                               \
     X(MAKER, TEXT)       /* a command that makes a network from a network */           \
     X(OVER, TEXT)        /* numbers of that command, NAME=VALUES */                    \
-    X(REST, TEXT)        /* the rest of the line, as it stands */                      \
+    X(REST, TEXT)        /* the rest of the line, unchanged */                         \
     X(NETWORK, OBJECT)   /* a network of the workspace */                              \
     X(PREDICTOR, OBJECT) /* a predictor of the workspace */                            \
     X(DATASET, OBJECT)   /* a dataset of the workspace */                              \
@@ -68,7 +68,7 @@ typedef enum SettingForm {
 } SettingForm;
 
 #define SETTING_NO_LIMIT 1e300
-#define SETTING_MANY 1e9 /* upper bounds from here on are not worth telling */
+#define SETTING_MANY 1e9 /* upper bounds from here on are not shown */
 
 /* One positional argument (name in capitals) or option (name without the dashes). */
 typedef struct Setting {
@@ -78,28 +78,28 @@ typedef struct Setting {
     size_t offset, size;        /* its place in the struct */
     const char *value;          /* options: what help calls the value, "D0"; NULL for flags and positionals */
     const char *standard;       /* the default as a user would type it; NULL: none */
-    const char *usual;          /* the default in words, for help, where it depends on other settings */
+    const char *usual;          /* the default in words, for help, if it depends on other settings */
     const char *const *choices; /* names of the values 0, 1, ..., ended by NULL */
     double min, max;         /* both 0 and closed: any finite number; max <= min or SETTING_NO_LIMIT: no upper bound */
     bool open_min, open_max; /* min, max themselves are not allowed */
-    const char *needs;       /* what must hold for it to mean anything: see setting_needs */
-    const char *excludes;    /* an option that settles this one: "from" */
-    const char *help; /* what it does, in one clause without full stop; the default and range follow by themselves */
+    const char *needs;       /* the condition under which it applies: see setting_needs */
+    const char *excludes;    /* an option that fixes this one: "from" */
+    const char *help; /* what it does, in one clause without full stop; default and range are appended automatically */
     bool required;    /* an option that must be given; positionals are required unless `optional` */
     bool optional;
     bool repeated; /* the last positional takes one or more words: its place is a SettingList */
     bool internal; /* only in config.json: no option */
-    bool aside;    /* says where a result goes or how it is watched, not what it is: not kept with a run */
+    bool aside; /* determines where a result goes or how it is watched, not the result itself: not saved with a run */
 } Setting;
 
-/* Rows of one struct, which begins at `offset` of the struct that is filled. Arrays of groups end with settings NULL.
+/* Rows of one struct, at `offset` in the struct that is filled. Arrays of groups end with settings NULL.
  */
 typedef struct SettingGroup {
     const Setting *settings; /* ends with name NULL */
     size_t offset;
 } SettingGroup;
 
-/* What a command says differently of a row that it shares with others; NULL: as the row says. Ends with name NULL. */
+/* How a command differs from a row that it shares with others; NULL: as in the row. Ends with name NULL. */
 typedef struct SettingChange {
     const char *name, *standard, *usual, *needs, *help;
 } SettingChange;
@@ -123,7 +123,7 @@ typedef struct SettingList {
 
 #define FLAG(type, field, option, ...) \
     { .name = option, .kind = SETTING_FLAG, SETTING_PLACE(type, field, bool : 1), __VA_ARGS__ }
-/* The choices are off and on where no others are given. */
+/* The choices are off and on by default. */
 #define SWITCH(type, field, option, called, ...) \
     { .name = option, .kind = SETTING_SWITCH, SETTING_PLACE(type, field, bool : 1), .value = called, __VA_ARGS__ }
 #define INTEGER(type, field, option, called, ...)                                                        \
@@ -138,7 +138,7 @@ typedef struct SettingList {
         .name = option, .kind = SETTING_CHOICE, SETTING_PLACE(type, field, unsigned : 1, int : 1), \
         .choices = SETTING_NAMES(LIST), .value = called, __VA_ARGS__                               \
     }
-/* Of a kind of text: WORD(Lowpass, layers, LAYERS, "layers", "SEL", ...). */
+/* A kind of text: WORD(Lowpass, layers, LAYERS, "layers", "SEL", ...). */
 #define WORD(type, field, what, option, called, ...)                                                      \
     {                                                                                                     \
         .name = option, .kind = SETTING_##what, SETTING_PLACE(type, field, const char * : 1, char * : 1), \
@@ -162,13 +162,13 @@ bool setting_is_option(const Setting *setting); /* else a positional */
 bool setting_is_number(const Setting *setting);
 /* "--name" or "NAME", as errors call it; appended. */
 void setting_called(const Setting *setting, Str *out);
-/* The value that `text` says, of any form but OBJECT. STATUS_USAGE names the setting and what was expected. */
+/* The value of `text`, for any form except OBJECT. STATUS_USAGE names the setting and what was expected. */
 bool setting_read(const Setting *setting, const char *text, SettingValue *out, Error *err);
 /* The value of a number; the same checks. */
 bool setting_number(const Setting *setting, double number, SettingValue *out, Error *err);
 void setting_put(const Setting *setting, void *structure, SettingValue value);
 SettingValue setting_get(const Setting *setting, const void *structure);
-/* Range and default for help, " (1 to 8192; default 140)"; nothing where there is nothing to say. Appended. */
+/* Range and default for help, " (1 to 8192; default 140)"; nothing if there is neither. Appended. */
 void setting_details(const Setting *setting, Str *out);
 /* The choices with `between` between them and `last` before the last one; appended. */
 void setting_choices(const char *const *choices, const char *between, const char *last, Str *out);
@@ -201,7 +201,7 @@ typedef struct SettingObjects {
 
 /* A value as JSON, NULL where memory ran out; of an object its name. */
 struct json_t *setting_json(const Setting *setting, SettingValue value, const SettingObjects *objects);
-/* Texts are borrowed from `json`. False where it is not what the setting holds. */
+/* Texts are borrowed from `json`. False if it does not have the type of the setting. */
 bool setting_from_json(const Setting *setting, const struct json_t *json, const SettingObjects *objects,
                        SettingValue *out);
 /* The key of a setting; appended. */
@@ -209,8 +209,8 @@ void setting_key(const Setting *setting, Str *out);
 
 /* One object with a field a row; the caller's reference. NULL where memory ran out. */
 struct json_t *settings_json(const SettingGroup *groups, const void *structure);
-/* Sets every row's field; one that is missing but has a default stays as it is in `structure` (the row is newer than
- * the file). STATUS_BAD_INPUT names a field that is missing without one, not known, or holds something else. */
+/* Sets every row's field; a missing one with a default keeps its value in `structure` (the row is newer than the file).
+ * STATUS_BAD_INPUT names a field that is missing without a default, unknown, or has another type. */
 bool settings_from_json(const SettingGroup *groups, const struct json_t *object, void *structure, Error *err);
 /* The key of the first row that differs; NULL where none does. */
 const char *settings_difference(const SettingGroup *groups, const void *a, const void *b);

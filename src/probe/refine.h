@@ -8,7 +8,7 @@
 /* Measures the points that are not marked in `done`, and marks them. */
 typedef bool RefineMeasure(void *context, bool *done, Error *err);
 
-/* Fills results (points x values) of a survey with `columns` and `tolerance` as its description says. If `measure`
+/* Fills results (points x values) of a survey with its `columns` and `tolerance`. If `measure`
  * fails, `done` marks the points that were measured. STATUS_LIMIT without memory. */
 bool refine_grid(const Survey *survey, size_t values, RefineMeasure *measure, void *context, double *results,
                  bool *done, Error *err);

@@ -9,8 +9,8 @@
 /* The `run` of network-to-network commands: calls the command's apply, publishes the network as --into, one row of what
  * changed. */
 bool run_apply(Session *session, const Args *args, Result *result, Error *err);
-/* What was loaded is remembered by its command as it was given, options and all, rather than by where a sample was
- * found: puts `line` in the place of the value. */
+/* A loaded object keeps the command line that loaded it, rather than the path at which a sample was found: replaces the
+ * value by `line`. */
 bool lineage_say(KeyValue *newest, const char *line, Error *err);
 
 #endif

@@ -14,7 +14,7 @@ typedef struct AttackOptions {
 extern const Setting attack_settings[];
 
 /* The attacks that --attack and --eps ask for, one for each eps, an allocation (mem_free); without --attack none, and
- * *count 0. STATUS_USAGE, naming the option, where one is no number or out of range. */
+ * *count 0. STATUS_USAGE, naming the option, if one is not a number or out of range. */
 bool attacks_read(const Args *args, const AttackOptions *options, Attack **out, size_t *count, Error *err);
 
 #endif

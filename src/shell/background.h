@@ -10,10 +10,10 @@
  * FOLDER/error.txt. The command must lock FOLDER with run_open; returns when it has, or with its error when it died
  * before. The job is listed. Relative paths mean the same there as here. */
 bool background_start(Session *session, const char *folder, const char *const *words, size_t count, Error *err);
-/* STATUS_USAGE where --safe forbids it; for whoever has work to do before background_start. */
+/* STATUS_USAGE where --safe forbids it; call it before preparing a run for background_start. */
 bool background_allowed(const Session *session, Error *err);
-/* The same for `resume FOLDER`, and says what can be done with the job `name`. */
+/* The same for `resume FOLDER`; prints what can be done with the job `name`. */
 bool background_resume(Session *session, const char *name, const char *folder, Result *result, Error *err);
-void background_farewell(Session *session); /* one line where runs of this session go on */
+void background_farewell(Session *session); /* one line if runs of this session continue */
 
 #endif

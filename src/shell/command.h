@@ -18,7 +18,7 @@
 
 typedef enum ObjectKind { OBJECT_NETWORK, OBJECT_PREDICTOR, OBJECT_DATASET, OBJECT_TABLE } ObjectKind;
 
-/* What a workspace name stands for. */
+/* An object of the workspace. */
 typedef struct Object {
     char *name;
     ObjectKind kind;
@@ -86,8 +86,8 @@ typedef struct Result {
     Network *network;
     Predictor *predictor;
     Dataset *dataset;
-    Str text;         /* printed on standard output as it is (help) */
-    char *own_name;   /* where `name` is no argument's text: freed with the result */
+    Str text;         /* printed unchanged on standard output (help) */
+    char *own_name;   /* if `name` is not the text of an argument: freed with the result */
     Error afterwards; /* status not STATUS_OK: all is published and shown, then the command fails with this */
     Str message;      /* for people, on standard error; not in Lua */
     bool transient;   /* the table is printed but not kept as `last` (ls, show) */
@@ -103,16 +103,16 @@ struct Command {
     size_t size;                  /* of the struct that its rows fill */
     const Setting *positionals;   /* ends with name NULL; NULL: none */
     const SettingGroup *options;  /* ends with settings NULL; NULL: none */
-    const SettingChange *changes; /* what it says differently of options that it shares; NULL: nothing */
+    const SettingChange *changes; /* how it differs from options that it shares; NULL: not at all */
     const char *const *examples;  /* end with NULL; run after the prelude of command_prelude */
-    const char *prelude;          /* a line that the examples need to have run, beside command_prelude */
+    const char *prelude;          /* a line that must run before the examples, in addition to command_prelude */
     bool examples_need_job;       /* they are shown, but tests cannot run them */
     /* Sets what depends on other settings, before `needs` is checked (args_write_given puts back what was given). */
     bool (*settle)(Session *session, Args *args, Error *err);
     /* Fills *result; changes nothing in the session but what the command is about. */
     bool (*run)(Session *session, const Args *args, Result *result, Error *err);
-    /* Network-to-network commands: what `run` and sweeps call. `options` is the command's struct, which begins with a
-     * Maker; `chosen` marks the layers to change (those of --layers, or what a sweep chooses). */
+    /* Network-to-network commands: called by `run` and by sweeps. `options` is the command's struct, whose first member
+     * is a Maker; `chosen` marks the layers to change (those of --layers, or what a sweep chooses). */
     Network *(*apply)(const Network *network, const void *options, const bool *chosen, const char *line,
                       const Task *task, Error *err);
     bool table;         /* makes a table: takes --as */
@@ -161,7 +161,7 @@ bool args_parse(Session *session, const Command *command, const char *const *wor
                 Args *args, Error *err);
 void args_done(Args *args);
 bool args_given(const Args *args, const char *name); /* on the line, not by default */
-/* Writes every value that was given into the command's struct, over what stands there. */
+/* Writes every given value into the command's struct, over the defaults. */
 void args_write_given(Args *args);
 /* The same, and the defaults of rows. */
 void args_write_all(Args *args);
@@ -203,8 +203,8 @@ static inline const Dataset *object_dataset(const Object *object) {
     return object ? object->dataset : NULL;
 }
 
-/* "--cutoff D0", "--mode 1d|2d|raw", "NET": an argument as help shows it; choices below `most` characters stand for
- * themselves. */
+/* "--cutoff D0", "--mode 1d|2d|raw", "NET": an argument as help shows it; choices with fewer than `most` characters are
+ * written out. */
 void argument_term(const Setting *setting, size_t most, Str *out);
 /* Synopsis of one command: "lowpass NET --cutoff D0 [--mode 1d|2d|raw] ... --into NEW". */
 void command_synopsis(const Command *command, Str *out);

@@ -6,7 +6,7 @@
 #include "words.h"
 
 void complete_start(Session *session); /* hands the completer to readline */
-/* All completions of the word that ends at `end`, sorted; `start` is where it begins. What readline and the tests call.
+/* All completions of the word that ends at `end`, sorted; `start` is where it begins. Called by readline and the tests.
  */
 bool complete_candidates(Session *session, const char *line, size_t start, size_t end, Words *out);
 

@@ -1,4 +1,4 @@
-/* dispatch -- running one command and publishing what it gives. Private to src/shell. */
+/* dispatch -- running one command and publishing its result. Private to src/shell. */
 #ifndef WEFT_SHELL_DISPATCH_H
 #define WEFT_SHELL_DISPATCH_H
 
@@ -8,8 +8,8 @@
 #include "command.h"
 
 /* Runs one command (its name and arguments as words; `literal` marks words that are never options, NULL: none) and
- * publishes its result only when all went well. `show`: print what it gives. `copy`, if not NULL, receives the caller's
- * own copy of its table, or NULL where it has none. */
+ * publishes its result only if everything succeeded. `show`: print the result. `copy`, if not NULL, receives the
+ * caller's own copy of its table, or NULL if it has none. */
 bool dispatch(Session *session, const char *const *words, const bool *literal, size_t count, bool show, Table **copy,
               Error *err);
 

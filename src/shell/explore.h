@@ -1,8 +1,8 @@
-/* explore -- surveys in the shell: the run folder that they are kept in, and what an interruption leaves.
+/* explore -- surveys in the shell: their run folder, and what remains after an interruption.
  *
- * The folder holds config.json (the command, the seed, what the command's objects are), the networks, and log.csv, a
- * row a point; at the end the file `done`. The command begun again with the same --run, or `resume FOLDER`, computes
- * only what is missing.
+ * The folder holds config.json (the command, the seed, what the command's objects are), the networks, and log.csv, one
+ * row per point; at the end the file `done`. The same command with the same --run, or `resume FOLDER`, computes only
+ * what is missing.
  */
 #ifndef WEFT_SHELL_EXPLORE_H
 #define WEFT_SHELL_EXPLORE_H
@@ -22,21 +22,21 @@ typedef struct ExploreOptions {
 } ExploreOptions;
 extern const Setting explore_settings[], recalibrate_settings[]; /* offsets from an ExploreOptions */
 
-/* Runs the survey, in the folder of --run where it is given. An interrupted survey gives the points that are done, and
- * result->afterwards says that it was interrupted; false where none is done, and for other failures. With --background
- * another process runs it, and out->results is NULL. Free *out with findings_done. */
+/* Runs the survey, in the folder of --run if it is given. An interrupted survey returns the finished points, with
+ * result->afterwards set; false if none is finished, and for other failures. With --background another process runs it,
+ * and out->results is NULL. Free *out with findings_done. */
 bool explore_run(Session *session, const Args *args, const ExploreOptions *options, const Survey *survey, Findings *out,
                  Result *result, Error *err);
 
 /* ---- the folder (explore_folder.c) ------------------------------------------------------------------------------- */
 
-/* Begins the command's run of so many points in `folder`, or goes on with it; STATUS_FAILED where the folder holds
- * another one. */
+/* Starts the command's run of this many points in `folder`, or continues it; STATUS_FAILED if the folder holds another
+ * one. */
 Run *explore_open(Session *session, const Args *args, const char *folder, size_t points, Error *err);
-/* Marks it as complete, with the file `done`: of an adaptive survey the log does not tell. */
+/* Marks it as complete, with the file `done`: the log of an adaptive survey does not show it. */
 bool explore_close(const char *folder, Error *err);
 bool explore_recorded(const RunRecord *record); /* whether it is of such a run */
-/* Runs the folder's command again, on its own networks and the data opened anew. */
+/* Runs the folder's command again, on its own networks and reopened data. */
 bool explore_resume(Session *session, const char *folder, const RunRecord *record, Result *result, Error *err);
 
 #endif

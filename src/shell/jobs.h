@@ -1,4 +1,4 @@
-/* jobs -- runs in the background, as their folders tell. Private to src/shell. */
+/* jobs -- runs in the background, according to their folders. Private to src/shell. */
 #ifndef WEFT_SHELL_JOBS_H
 #define WEFT_SHELL_JOBS_H
 
@@ -10,17 +10,17 @@
 
 /* $XDG_STATE_HOME/weft/NAME, else ~/.local/state/weft/NAME; false where neither is known. */
 bool state_path(const char *name, Str *out);
-void state_make_folders(char *path); /* those above a file; the text is put back */
+void state_make_folders(char *path); /* those above a file; the text is restored */
 typedef enum JobState { JOB_RUNNING, JOB_DONE, JOB_STOPPED, JOB_FAILED } JobState;
 const char *job_state_name(JobState state);
-/* How a run stands, as far as its folder tells. */
+/* The state of a run, according to its folder. */
 typedef struct Job {
     char *folder, *name, *rate_of;
     char *label;    /* the name, with round and trial where there are several */
     char *newest;   /* the folder itself, or that of the newest round's or trial's: where log and checkpoints are */
     bool last_part; /* no further round or trial follows */
     bool survey;    /* its steps are points, each a row of its log */
-    uint64_t step, steps;  /* done, as far as log and checkpoints tell; planned, 0: not known */
+    uint64_t step, steps;  /* done, according to log and checkpoints; planned, 0: unknown */
     uint64_t saved;        /* the step of the newest checkpoint; 0: none */
     double loss, accuracy; /* the latest, NaN: none */
     JobState state;

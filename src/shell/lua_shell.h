@@ -14,8 +14,8 @@ typedef enum LuaState { LUA_CHUNK_DONE, LUA_CHUNK_MORE, LUA_CHUNK_FAILED } LuaSt
 bool lua_start(Session *session, Error *err);
 void lua_stop(Session *session);
 /* Compiles and runs a chunk that begins at `line` of session->source. MORE: a syntax error at its very end. Values of
- * an expression are printed. A script that leaves with os.exit is DONE; where that happens in an expression, the
- * functions below fail with STATUS_OK. */
+ * an expression are printed. A script that calls os.exit is DONE; if that happens in an expression, the functions below
+ * fail with STATUS_OK. */
 LuaState lua_chunk(Session *session, const char *text, int line, Error *err);
 /* The text of a Lua expression's value. */
 bool lua_value_text(Session *session, const char *expression, Str *out, Error *err);

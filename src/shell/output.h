@@ -15,7 +15,9 @@ void output_table(Session *session, const Table *table, TableFormat format);
 void output_chart(Session *session, const Chart *chart, unsigned width, unsigned height);
 /* Text for standard output; on a terminal whatever could make it act is escaped, in a file or pipe the bytes stay. */
 void output_text(Session *session, const char *text);
-void output_drawn(Session *session, const char *text); /* the same as it is: with colours, and harmless names in it */
+void output_drawn(
+    Session *session,
+    const char *text); /* the same without escaping: text with colours, whose names are already harmless */
 /* Appends "KEY: VALUE\n", one line whatever is in them, of a long value its beginning. */
 void output_add_note(Str *out, const char *key, const char *value);
 void output_message(Session *session, const char *text);

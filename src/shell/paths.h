@@ -11,8 +11,8 @@
 bool safe_to_write(const Session *session, const char *path, Error *err);
 /* "~" and "~/x" expanded. */
 bool path_expand(const char *path, Str *out, Error *err);
-/* A path as the user gave it, else, where there is no such file and no folder is named, a sample: "sample:NAME" or just
- * its file name. */
+/* A path as the user gave it. If there is no such file and the path has no folder, a sample: "sample:NAME" or just its
+ * file name. */
 bool path_find(const char *text, Str *out, Error *err);
 
 #endif

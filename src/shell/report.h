@@ -1,4 +1,4 @@
-/* report -- the columns that the paper's tables have beside accuracy: --report full. Private to src/shell. */
+/* report -- the columns of the paper's tables besides accuracy: --report full. Private to src/shell. */
 #ifndef WEFT_SHELL_REPORT_H
 #define WEFT_SHELL_REPORT_H
 
@@ -28,7 +28,7 @@ void report_cells(Table *table, const double values[REPORT_VALUES]);
  * does. */
 bool report_measure(const Network *network, const Dataset *data, uint64_t seed, const Task *task,
                     double values[REPORT_VALUES], Error *err);
-/* STATUS_USAGE where a full report is asked for and there are no images to measure on. */
+/* STATUS_USAGE if a full report is requested without images to measure on. */
 bool report_check(ReportKind kind, const Dataset *data, Error *err);
 
 #define REPORT_ROW(type, field)                                                                                   \

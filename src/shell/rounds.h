@@ -5,7 +5,7 @@
 #include "training.h"
 #include "weft/base/error.h"
 
-/* Runs the job (`again`: goes on with its folder) and fills the command's result: the best network as `name`. */
+/* Runs the job (`again`: continues its folder) and fills the command's result: the best network as `name`. */
 bool rounds_run(Session *session, const char *name, bool monitor, ProgressiveJob *job, bool again, const Report *report,
                 Result *result, Error *err);
 /* Another process does what `resume FOLDER` does here. */

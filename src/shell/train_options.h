@@ -19,7 +19,7 @@ typedef struct TrainOptions {
     unsigned trials;
 } TrainOptions;
 
-/* Rows of the fields beside `config`. */
+/* Rows of the fields other than `config`. */
 extern const Setting watch_settings[], background_settings[], epochs_settings[], exact_settings[], teacher_settings[];
 
 /* What makes up a predictor and its batches of kernels, and how steps are taken and counted. */

@@ -1,4 +1,4 @@
-/* training -- what `train` and `resume` share: watching a run, and what it gives back. Private to src/shell. */
+/* training -- what `train` and `resume` share: watching a run, and returning its result. Private to src/shell. */
 #ifndef WEFT_SHELL_TRAINING_H
 #define WEFT_SHELL_TRAINING_H
 
@@ -17,12 +17,12 @@ typedef struct Training {
     Monitor *monitor; /* NULL: the progress line */
     MonitorRun about;
     double shown;     /* when the progress line was last drawn */
-    char warned[256]; /* the newest warning that was told */
-    char saved[160];  /* what the monitor says of the part at work and of the newest checkpoint */
-    bool stopping;    /* the monitor was told so */
+    char warned[256]; /* the newest warning that was printed */
+    char saved[160];  /* what the monitor shows about the current part and the newest checkpoint */
+    bool stopping;    /* the monitor knows */
 } Training;
 
-/* `monitor`: opens the full-screen monitor; STATUS_FAILED where there is no terminal for it. */
+/* `monitor`: opens the full-screen monitor; STATUS_FAILED without a terminal. */
 bool training_open(Training *training, Session *session, const char *name, uint64_t steps, const char *rate_of,
                    bool monitor, Error *err);
 void training_close(Training *training);

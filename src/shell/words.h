@@ -12,8 +12,8 @@ typedef struct Words {
     size_t count, capacity;
 } Words;
 
-/* Cuts a command line into words: quotes group ('...' as it stands, "..." with $), $name and $(expr) are Lua values, #
- * begins a comment, an unquoted ; ends the command: *used is how far it was read. A command whose argument is ARG_REST
+/* Cuts a command line into words: quotes group ('...' unchanged, "..." with $), $name and $(expr) are Lua values, #
+ * starts a comment, an unquoted ; ends the command: *used is how far it was read. A command whose argument is ARG_REST
  * gets the rest of the line as one word. */
 bool words_split(Session *session, const char *line, Words *out, size_t *used, Error *err);
 void words_done(Words *words);

@@ -8,7 +8,7 @@
 
 Object *workspace_newest(const Session *session, ObjectKind kind); /* the one put last; NULL: there is none */
 Object *workspace_find(const Session *session, const char *name);
-/* Finds an object of a kind, or says what is there instead, or which name is nearest. */
+/* Finds an object of a kind; the error names the other kind of object with this name, or the nearest name. */
 Object *workspace_need(const Session *session, const char *name, ObjectKind kind, Error *err);
 Object *workspace_any(const Session *session, const char *name, Error *err);
 const char *object_kind_name(ObjectKind kind);

@@ -134,7 +134,7 @@ Table *loop_log_table(Error *err);
 
 /* ---- run.c ------------------------------------------------------------------------------------------------------- */
 
-/* Images that a run needs, as its record tells them. */
+/* The images that a run needs, according to its record. */
 typedef struct StoredData {
     const RecordObject *object; /* NULL: none */
     Dataset *data;              /* loaded, and found to be the same; NULL if that failed: */

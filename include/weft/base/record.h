@@ -1,8 +1,8 @@
-/* record -- config.json of a run folder: what makes a run the run it is, and what it began with. One form for
- * everything that is kept in a folder: training, trials, rounds and surveys.
+/* record -- config.json of a run folder: everything that determines a run. One format for all runs: training, trials,
+ * rounds and surveys.
  *
- * The record holds values and hashes. Networks lie beside it in the folder; datasets are opened again from their
- * specification. Folders of training written by weft 0.1 are read as well.
+ * The record holds values and hashes. Networks are stored next to it in the folder; datasets are opened again from
+ * their specification. Training folders written by weft 0.1 can be read as well.
  */
 #ifndef WEFT_BASE_RECORD_H
 #define WEFT_BASE_RECORD_H
@@ -19,7 +19,7 @@ struct json_t; /* jansson's */
 /* Something that the run needs. */
 typedef struct RecordObject {
     char *role;          /* what it is in the run: "source", "teacher", "data"; of a survey the name in its settings */
-    char hash[HASH_HEX]; /* of what it holds */
+    char hash[HASH_HEX]; /* of its contents */
     char *file;          /* a network: its file in the folder; else NULL */
     char *spec;          /* a dataset: its specification; else NULL */
     uint64_t images;     /* a dataset: how many */
@@ -29,7 +29,7 @@ typedef struct RecordObject {
 typedef struct RunRecord {
     char *weft;    /* the version that wrote it; NULL: this one */
     char *kind;    /* "train", "trials", "progressive", "points" */
-    char *name;    /* of what the run makes; of a survey its command */
+    char *name;    /* of the result; of a survey its command */
     char *command; /* the line that began it */
     char *folder;  /* the working folder then, which specifications may be relative to; "" not known */
     char *rate_of; /* what a step counts: "kernels", "images", "points" */
