@@ -26,6 +26,13 @@ void setting_called(const Setting *setting, Str *out) {
     str_addf(out, setting_is_option(setting) ? "--%s" : "%s", setting->name);
 }
 
+void setting_key(const Setting *setting, Str *out) {
+    const size_t start = out->length;
+    str_add(out, setting->key ? setting->key : setting->name);
+    for (size_t i = start; i < out->length; i++)
+        if (out->text[i] == '-') out->text[i] = '_';
+}
+
 /* ---- ranges ------------------------------------------------------------------------------------------------------ */
 
 static bool has_max(const Setting *s) {

@@ -7,13 +7,6 @@
 #include "weft/base/text.h"
 #include "weft/setting.h"
 
-void setting_key(const Setting *setting, Str *out) {
-    const size_t start = out->length;
-    str_add(out, setting->key ? setting->key : setting->name);
-    for (size_t i = start; i < out->length; i++)
-        if (out->text[i] == '-') out->text[i] = '_';
-}
-
 json_t *setting_json(const Setting *setting, SettingValue value, const SettingObjects *objects) {
     switch (setting_form(setting)) {
     case FORM_FLAG:
