@@ -1,14 +1,15 @@
--- paper -- what the scripts of samples/paper share: their arguments, and runs that are made once.
+-- paper -- shared by the scripts of samples/paper: their arguments, and their runs.
 --
 --   weft samples/paper/SCRIPT.weft [quick] [net=MODEL] [arch=ARCH] [epochs=N] [data=DATA] [teacher=MODEL] [runs=FOLDER] [seeds=N] [trials=N]
 --                                  [cr=C,C,...] [hidden=H,H,...] [recon=STEPS] [images=STEPS]
 --
--- DATA is fashion-mnist (as it comes), cifar10:DIR, cifar100:DIR, stl10:DIR, or images:DIR[:OPTIONS], a folder with the folders train and
--- val. The network is that of net=, or with arch= one that is fitted here, for epochs= passes over the training images. A run is kept in FOLDER (runs/paper) under a name that says what it
--- is: scripts that need the same run share it, and a script that is begun again goes on where it was. quick keeps nothing and
--- trains for moments on a few of the images that come with weft: it shows that all works, and no more. cr= takes other compression
--- ratios than the script's, hidden= other hidden sizes (table9, imagenet), trials= another number of trials in a progressive round, recon= and
--- images= other numbers of steps on L_recon and on images. A script that has other defaults puts them into `paper` first.
+-- DATA is fashion-mnist (the default), cifar10:DIR, cifar100:DIR, stl10:DIR, or images:DIR[:OPTIONS], a folder with the folders
+-- train and val. The network is that of net=, or with arch= one that is trained here, for epochs= passes over the training images.
+-- A run is saved in FOLDER (runs/paper) under a name that describes it. Scripts that need the same run share it, and a script that
+-- is run again continues where it was. quick saves nothing and trains briefly on a few sample images; it only shows that everything
+-- works. cr= sets other compression ratios, hidden= other hidden sizes (table9, imagenet), trials= another number of trials in a
+-- progressive round, and recon= and images= other numbers of steps on L_recon and on images. A script with other defaults puts them
+-- into `paper` first.
 local P = {quick = false, seeds = 3, trials = 3, epochs = 20, data = "fashion-mnist", runs = "runs/paper", cr = "", hidden_sizes = "",
   recon_steps = 20000, images = 2350}
 for key, value in pairs(paper or {}) do P[key] = value end
@@ -18,7 +19,7 @@ for i, word in ipairs(arg) do
   local key, value = word:match("^(%w+)=(.*)$")
   if word == "quick" then P.quick = true
   elseif key and also[key] then P[also[key]] = value
-  else error("unknown argument '" .. word .. "': quick, net=, arch=, epochs=, data=, teacher=, runs=, seeds=, trials=, cr=, hidden=, recon= or images= is meant") end
+  else error("unknown argument '" .. word .. "': quick, net=, arch=, epochs=, data=, teacher=, runs=, seeds=, trials=, cr=, hidden=, recon= or images= expected") end
 end
 if not P.net and not P.arch then P.net = "sample:fashion-resnet8" end
 P.seeds = P.quick and 1 or tonumber(P.seeds)
@@ -44,7 +45,7 @@ local function exists(path)
   return file ~= nil
 end
 
--- The run NAME: begun with `command` and its options, or gone on with.
+-- The run NAME: started with `command` and its options, or continued.
 function P.trained(name, command, options)
   if not P.quick then
     local folder = P.runs .. "/" .. name
@@ -89,7 +90,7 @@ function P.recon(hidden, seed, net)
   local name = ("recon_%s_h%d_s%d"):format(net, hidden, seed)
   return P.trained(name, train, {net = net, hidden = hidden, steps = P.steps.recon, seed = seed, on = "test"}), name
 end
--- Of as many steps as joint training has, of which one costs a hundred times as much.
+-- With as many steps as joint training, whose steps cost a hundred times as much.
 function P.brief(hidden, seed)
   local name = ("recon_h%d_s%d_%d"):format(hidden, seed, P.steps.images)
   return P.trained(name, train, {net = "base", hidden = hidden, steps = P.steps.images, seed = seed, on = "test"}), name
@@ -113,7 +114,7 @@ function P.progressive(hidden, seed, rounds)
     trials = P.trials, patience = rounds, steps = P.steps.progressive, on = "test"}), name
 end
 
--- A stronger teacher: the one of teacher=, or fitted here, twice as wide and deeper.
+-- A stronger teacher: the one of teacher=, or one trained here, twice as wide and deeper.
 function P.load_teacher()
   if P.teacher then
     run("load net teacher " .. P.teacher)
@@ -136,7 +137,7 @@ function P.over_seeds(f)
   return mean, #values > 1 and math.sqrt(squares / (#values - 1)) or 0
 end
 
--- Of a sweep with a curve for each `part` over `option`: the best point of each curve that changes something.
+-- For a sweep with a curve for each `part` over `option`: the best point of each curve that changes something.
 function P.best(sweep, part, option)
   local rows, at = {}, {}
   for i = 1, #sweep do
@@ -152,8 +153,8 @@ function P.best(sweep, part, option)
   print("source", P.source)
 end
 
--- Accuracy on corrupted images (OOD: 19 kinds, 5 severities) and under attack, on the first thousand test images, of the source and of what the
--- named predictors and networks are: {label, name}, ...
+-- Accuracy on corrupted images (OOD: 19 kinds, 5 severities) and under attack, on the first thousand test images, of the source and of the
+-- named predictors and networks: {label, name}, ...
 function P.robustness(models)
   run("load data few " .. (P.quick and "sample:fashion-test --limit 10" or spec("test") .. " --limit 1000"))
   local rows = {}

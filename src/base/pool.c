@@ -1,8 +1,8 @@
 /* pool -- one set of worker threads for the whole process.
  *
- * A run publishes a job (function, pieces, an atomic counter of pieces taken); whoever is awake takes the next piece
- * until none is left. The caller is worker 0 and takes pieces too, so a run needs no worker to make progress: it ends
- * when the counter has run out and those who joined have left, and never waits for a worker that is still asleep.
+ * A run publishes a job (function, pieces, an atomic counter of pieces taken); each thread that is awake takes the next
+ * piece until none is left. The caller is worker 0 and takes pieces too, so a run needs no worker to make progress: it
+ * ends when the counter has run out and those who joined have left, and never waits for a worker that is still asleep.
  */
 
 #include <pthread.h>

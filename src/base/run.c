@@ -1,8 +1,8 @@
-/* run -- the folder of a long computation: who writes there, and its log.
+/* run -- the folder of a long computation: its writer and its log.
  *
- * The lock is never removed, only given back: removing it would let two writers lock two files of one name. The log is
- * plain text that other programs may read meanwhile, so it only ever grows, a row at a time; what a crash or a full
- * disk left half written at its end is cut off before the next row. */
+ * The lock is never removed, only released: removing it would let two writers lock two files of one name. The log is
+ * plain text that other programs may read at the same time, so it only ever grows, a row at a time; an incomplete last
+ * row, left by a crash or a full disk, is cut off before the next row. */
 
 #include <assert.h>
 #include <dirent.h>

@@ -1,6 +1,6 @@
-/* save -- all or nothing: what stands at the target is the old file or the complete new one.
+/* save -- all or nothing: the target is the old file or the complete new one.
  *
- * A temporary file beside the target (.NAME.XXXXXXXX), written, fsync'ed and closed with every result checked, then
+ * A temporary file next to the target (.NAME.XXXXXXXX), written, fsync'ed and closed with every result checked, then
  * renamed over the target, then the folder is fsync'ed. The folder stays open from begin to commit, so a move of it in
  * between does no harm. A failed fsync is final: the kernel may have dropped the pages, and a second one would claim
  * success.

@@ -1,4 +1,4 @@
-/* axes -- what the kinds of models ask of a table's columns, and note of their axes. */
+/* axes -- what the kinds of models read from a table's columns and record about their axes. */
 #include "chart/model.h"
 
 #include <math.h>

@@ -1,4 +1,4 @@
-/* figure_overlay -- what lies over a plot on paper: contour lines with their labels, and marked points with theirs. */
+/* figure_overlay -- overlays of a plot on paper: contour lines with their labels, and marked points with theirs. */
 #include "chart/figure.h"
 
 #include <math.h>

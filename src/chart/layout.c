@@ -1,4 +1,4 @@
-/* layout -- what goes where in a chart, for both renderers. */
+/* layout -- positions in a chart, for both renderers. */
 #include "chart/layout.h"
 
 #include <math.h>

@@ -1,4 +1,4 @@
-/* text_overlay -- what lies over a plot in cells: marked points with their labels, and contour lines. */
+/* text_overlay -- overlays of a plot in cells: marked points with their labels, and contour lines. */
 #include "chart/canvas.h"
 
 #include <math.h>

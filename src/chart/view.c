@@ -1,4 +1,4 @@
-/* view -- what is in view of a chart, and the ways to move about in it. */
+/* view -- the visible part of a chart, and moving it. */
 #include "chart/model.h"
 
 #include <math.h>

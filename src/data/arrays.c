@@ -1,4 +1,4 @@
-/* arrays -- images and labels from arrays of any type: where the channels stand, and numbers as bytes. */
+/* arrays -- images and labels from arrays of any type: the position of the channels, and numbers as bytes. */
 #include "data/arrays.h"
 
 #include <math.h>

@@ -1,8 +1,8 @@
-/* batches -- images in batches, the next one prepared by a thread of its own.
+/* batches -- images in batches, the next one prepared by another thread.
  *
  * Two slots: one is lent to the caller, the other one is being filled or holds the step that is likely asked for next.
- * Filling is one thread's work at a time: the loader's while `busy`, else the caller's. All that changes belongs to
- * whoever fills, but for what stands under `lock`.
+ * Only one thread fills at a time: the loader while `busy`, otherwise the caller. All changing state belongs to the
+ * thread that fills, except for the fields under `lock`.
  */
 #include "data/dataset.h"
 

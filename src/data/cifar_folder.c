@@ -1,5 +1,5 @@
-/* cifar_folder -- CIFAR-10 and CIFAR-100 from a folder of batches (Krizhevsky, 2009): the binary version's where there
- * is one of them, else the Python version's, whose names lack the ".bin". */
+/* cifar_folder -- CIFAR-10 and CIFAR-100 from a folder of batches (Krizhevsky, 2009): the binary version's if there is
+ * one of them, otherwise the Python version's, whose names lack the ".bin". */
 #include "data/dataset.h"
 #include "weft/base/error.h"
 #include "weft/base/memory.h"

@@ -1,4 +1,4 @@
-/* contents -- what a dataset holds: one image as numbers, mean and deviation of its pixels, its hash. */
+/* contents -- the contents of a dataset: one image as numbers, mean and deviation of its pixels, its hash. */
 #include "data/dataset.h"
 
 #include <math.h>

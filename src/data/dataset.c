@@ -1,4 +1,4 @@
-/* dataset -- what loaders make a dataset with, and its end. */
+/* dataset -- how loaders make a dataset, and how it is freed. */
 #include "data/dataset.h"
 #include "weft/base/error.h"
 #include "weft/base/memory.h"

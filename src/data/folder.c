@@ -1,7 +1,7 @@
 /* folder -- the image files below a folder, class by class.
  *
- * Folders wait in a list, the root first; each that is read adds its own to the end. No recursion: a folder is as deep
- * as its number says, and one that is its own ancestor (a link) is refused.
+ * Folders wait in a list, the root first; each that is read adds its own to the end. No recursion: each folder knows
+ * its depth, and one that is its own ancestor (a link) is refused.
  */
 #include "data/folder.h"
 

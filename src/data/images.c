@@ -1,7 +1,7 @@
 /* images -- a dataset from a folder of PNG and JPEG files: images:DIR[:PART][:OPTION,...].
  *
- * Every header is looked at first, so that size and channels are known, and the memory allowed, before one image is
- * decoded. Then each goes to its own place, several at a time.
+ * All headers are read first, so that size, channels and memory are checked before the first image is decoded. Then the
+ * images are decoded into place, several at a time.
  */
 #include "data/images.h"
 

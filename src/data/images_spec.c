@@ -1,4 +1,4 @@
-/* images_spec -- what follows images: in a specification, and the sizes that it makes.
+/* images_spec -- the part after images: in a specification, and the resulting sizes.
  *
  * Sizes are torchvision's: Resize(N) makes the shorter side N and the longer one int(N * longer / shorter).
  */

@@ -1,4 +1,4 @@
-/* noise -- images without data: uniform on [-1, 1) where a network's input is normalised (data-free distillation). */
+/* noise -- images without data: uniform in [-1, 1) after normalisation (data-free distillation). */
 #include "data/dataset.h"
 #include "weft/base/error.h"
 #include "weft/base/random.h"

@@ -1,7 +1,7 @@
 /* npz_file -- a dataset from the arrays of one .npz: npz:FILE[:PART] or npz:FILE:IMAGES,LABELS.
  *
- * Which arrays are images and labels, their names say: x_test and y_test (Keras), test_images and test_labels
- * (MedMNIST), images and labels, arr_0 and arr_1 (numpy.savez without names), in any case. Where no names do, the only
+ * The names tell which arrays are images and labels: x_test and y_test (Keras), test_images and test_labels
+ * (MedMNIST), images and labels, arr_0 and arr_1 (numpy.savez without names), in any case. If no names do, the only
  * array of rank 3 or 4 holds images and the only integers of rank 1 labels.
  */
 #include <stdio.h>

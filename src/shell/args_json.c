@@ -1,4 +1,4 @@
-/* args_json -- a command's arguments as JSON: what a run record keeps of a command, and how it is begun again. */
+/* args_json -- a command's arguments as JSON: how a run record stores a command, and how the command is run again. */
 #include <jansson.h>
 #include <string.h>
 

@@ -1,8 +1,8 @@
-/* background -- starts a command in another weft process, which goes on whatever becomes of this one.
+/* background -- starts a command in another weft process, which continues when this one ends.
  *
- * The child is this same program, in a session of its own (so that neither Ctrl-C nor the end of the terminal reaches
- * it), and nobody's child: it was forked twice, so that it leaves no zombie. That it died before its work began is seen
- * by the end of a pipe which it holds open as long as it lives. */
+ * The child is this same program, in its own session (so that neither Ctrl-C nor the end of the terminal reaches it),
+ * and forked twice, so that it leaves no zombie. If it dies before its work has started, a pipe that it holds open is
+ * closed, and this process sees it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>

@@ -1,4 +1,4 @@
-/* chart_options -- which chart of a table, for plot and export alike. */
+/* chart_options -- which chart of a table, for both plot and export. */
 #include "chart_options.h"
 
 #include <ctype.h>

@@ -1,4 +1,5 @@
-/* complete -- what Tab offers: commands, options, option values, objects, layers, files; all from the command table. */
+/* complete -- completions offered by Tab: commands, options, option values, objects, layers, files; all from the
+ * command table. */
 #include <stdio.h>
 #include <dirent.h>
 #include <readline/readline.h>

@@ -1,4 +1,4 @@
-/* dispatch -- runs a command: parse, run, publish, print; nothing is published where anything failed. */
+/* dispatch -- runs a command: parse, run, publish, print; nothing is published if anything failed. */
 #include <string.h>
 
 #include "dispatch.h"

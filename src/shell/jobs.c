@@ -1,5 +1,5 @@
-/* jobs -- the runs that were started in the background: their list, kept in a file, and how each stands, read from its
- * folder. Nothing else is kept of a job, so every session sees the same. */
+/* jobs -- the runs that were started in the background: their list, kept in a file, and the state of each, read from
+ * its folder. Nothing else is stored, so every session sees the same. */
 #include <errno.h>
 #include <jansson.h>
 #include <math.h>

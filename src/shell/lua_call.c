@@ -1,4 +1,4 @@
-/* lua_call -- what the shell adds to Lua: commands as functions, run, tabulate, near; our os.exit and print. */
+/* lua_call -- additions to Lua: commands as functions, run, tabulate, near; our os.exit and print. */
 #include <errno.h>
 #include <lauxlib.h>
 #include <math.h>

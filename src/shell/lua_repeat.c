@@ -1,4 +1,4 @@
-/* lua_repeat -- what makes a script's runs the same: our random numbers, and pairs in sorted order. */
+/* lua_repeat -- repeatable scripts: our random numbers, and pairs in sorted order. */
 #include <lauxlib.h>
 #include <string.h>
 

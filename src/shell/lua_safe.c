@@ -1,4 +1,4 @@
-/* lua_safe -- what --safe takes out of Lua: processes, bytecode, native modules, and writing outside the working
+/* lua_safe -- what --safe removes from Lua: processes, bytecode, native modules, and writing outside the working
  * folder. */
 #include <lauxlib.h>
 #include <string.h>

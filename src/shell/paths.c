@@ -1,4 +1,4 @@
-/* paths -- files as users name them: "~", samples; where --safe lets them be written. */
+/* paths -- files as users name them: "~", samples; where --safe allows writing. */
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>

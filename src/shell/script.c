@@ -1,4 +1,4 @@
-/* script -- one rule for every top-level line: a command line where its first word is a command, else Lua. */
+/* script -- one rule for every top-level line: a command line if its first word is a command, otherwise Lua. */
 #include <ctype.h>
 #include <string.h>
 

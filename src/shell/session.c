@@ -1,4 +1,4 @@
-/* session -- begins and ends sessions, runs texts and files in them. */
+/* session -- starts and ends sessions, runs texts and files in them. */
 #include "architectures.h"
 #include "lua_shell.h"
 #include "output.h"

@@ -1,4 +1,4 @@
-/* signals -- Ctrl-C cancels, TERM, HUP and QUIT end in order, crashes give the terminal back first.
+/* signals -- Ctrl-C cancels, TERM, HUP and QUIT end in order, crashes restore the terminal first.
  *
  * Handlers only set flags, or write and re-raise; everything they call is async-signal-safe. */
 #include <signal.h>

@@ -1,4 +1,4 @@
-/* training -- watching a run on the progress line or in the monitor, and the table it ends in. */
+/* training -- watching a run on the progress line or in the monitor, and its final table. */
 #include "training.h"
 #include "background.h"
 #include "dispatch.h"

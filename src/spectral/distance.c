@@ -1,4 +1,4 @@
-/* distance -- how far two networks' weights are apart, layer by layer. */
+/* distance -- distance between the weights of two networks, layer by layer. */
 #include "weft/spectral.h"
 
 #include <math.h>

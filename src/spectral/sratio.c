@@ -1,4 +1,4 @@
-/* sratio -- how much of a layer's energy its larger singular values hold.
+/* sratio -- the share of a layer's energy in its larger singular values.
  *
  * S_ratio = sum of sigma_i^2 over i <= floor(K/2) / sum of sigma_i^2 over i <= K, K = min(rows, columns) (the paper's
  * definition). The squares of the singular values are the eigenvalues of the smaller Gram matrix, so no decomposition

@@ -1,4 +1,4 @@
-/* checkpoint -- the state of a run in a file that proves itself whole.
+/* checkpoint -- the state of a run in a file that can be verified.
  *
  * last.safetensors is a predictor or network file (it loads as one) with the optimiser's arrays as tensors state.NAME
  * beside it, and two entries of metadata:

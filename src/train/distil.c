@@ -1,7 +1,7 @@
 /* distil -- losses on images of the network that a predictor's kernels make: logit and feature-map distillation from a
  * teacher (docs/method.md, section 4), and their gradient at a batch of kernels.
  *
- * The teacher's logits of an image are kept where the image comes back as it was.
+ * The teacher's logits of an image are cached if the image recurs unchanged.
  */
 #include "train/internal.h"
 

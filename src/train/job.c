@@ -1,4 +1,4 @@
-/* job -- what `train` and `resume` do: one run, or several trials of it with different seeds, each a run of its own. */
+/* job -- what `train` and `resume` do: one run, or several trials of it with different seeds, each a separate run. */
 #include "train/internal.h"
 
 #include <jansson.h>

@@ -1,4 +1,4 @@
-/* learner -- what every learner shares, and which one a scheme has. */
+/* learner -- what all learners share, and the learner of each scheme. */
 #include "train/internal.h"
 
 #include "weft/base/error.h"

@@ -1,5 +1,5 @@
-/* loop -- the one loop of training: gradient, clipping, optimiser; evaluation, log, checkpoints and whoever watches are
- * looked after between steps. What it does depends on the step's number alone, so that a resumed run is the same run.
+/* loop -- the one loop of training: gradient, clipping, optimiser; evaluation, log, checkpoints and observers are
+ * served between steps. What it does depends only on the step's number, so that a resumed run is the same run.
  */
 #include "train/internal.h"
 

@@ -1,4 +1,4 @@
-/* measure -- how good a network is on data, as learners ask. */
+/* measure -- measures a network on data for learners. */
 #include "train/internal.h"
 
 #include "weft/base/error.h"

@@ -1,8 +1,8 @@
 /* progressive -- rounds of reconstruction (docs/method.md, section 5, scheme 3): the best of a round's trials gives the
  * network that the next round reconstructs.
  *
- * A round is a job of several trials whose source is the round's target; nothing else is kept of it but its folder,
- * FOLDER/round-N. So going on is running the rounds again: trials that are at their end give their result at once.
+ * A round is a job of several trials whose source is the round's target; only its folder, FOLDER/round-N, is kept.
+ * Resuming therefore runs the rounds again, and finished trials return their result at once.
  */
 #include "train/internal.h"
 

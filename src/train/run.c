@@ -1,4 +1,4 @@
-/* run -- one training run: from its first step, or on from its newest checkpoint, with or without a folder. */
+/* run -- one training run: from its first step or its newest checkpoint, with or without a folder. */
 #include "train/internal.h"
 
 #include <math.h>

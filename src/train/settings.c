@@ -1,4 +1,4 @@
-/* settings -- the rows of a training's configuration: what train, fit and progressive take and config.json holds. */
+/* settings -- the rows of a training's configuration: used by train, fit, progressive and config.json. */
 #include "train/internal.h"
 
 #define LEAST_AND_MORE .min = 1, .max = SETTINGS_COUNT_MAX

@@ -1,5 +1,4 @@
-/* stored -- the record of a training run: what its folder says of it, and whether its source and data are still the
- * same. */
+/* stored -- the record of a training run: reading it, and checking that its source and data are still the same. */
 #include "train/internal.h"
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* monitor -- a training run on the whole screen: where it stands, its curves, keys to pause, save, stop and leave.
+/* monitor -- a training run full-screen: its progress, its curves, keys to pause, save, stop and close.
  *
  * The computation calls monitor_update between its steps, so nothing here waits while it runs, and drawing is rationed.
  * The bottom line is written from the table of keys. */

@@ -1,4 +1,4 @@
-/* terminal -- ncurses fenced in: entering, leaving, keys, signals.
+/* terminal -- the fence around ncurses: start, end, keys, signals.
  *
  * Keys come raw, so that Ctrl-C and Ctrl-Z are keys and not signals. ncurses' own signal handlers, which would stay
  * behind after the view, are replaced: by what was there before (INT, TERM), by flags that terminal_event looks at

@@ -1,5 +1,5 @@
-/* viewer -- a chart on the whole screen: cursor, zoom, pan, log axes, saving. The table of keys is all there is to know
- * about them: the ? screen is written from it. */
+/* viewer -- a chart full-screen: cursor, zoom, pan, log axes, saving. One table defines all keys; the ? screen is
+ * written from it. */
 #include "tui/terminal.h"
 #include "weft/base/error.h"
 #include "weft/base/task.h"

@@ -1,4 +1,4 @@
-/* evaluate -- accuracy and loss of a network on data, as it is, attacked or corrupted. */
+/* evaluate -- accuracy and loss of a network on clean, attacked or corrupted data. */
 #include <math.h>
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* interpolate -- accuracy, loss and distance on the way from one network to another, or along several. */
+/* interpolate -- accuracy, loss and distance on the line from one network to another, or along several. */
 #include <stdio.h>
 #include <math.h>
 

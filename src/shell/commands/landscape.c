@@ -122,7 +122,7 @@ const Command command_landscape = {
     .group = "Exploring",
     .summary = "Map loss and error on a plane through networks, or around one",
     .description =
-        "Maps the plane through three networks (help landscape). The origin is A, x points towards B, and y is "
+        "Maps the plane through three networks. The origin is A, x points towards B, and y is "
         "orthogonal to x in the plane with the third. Both axes are in units of distance between weights. Tensors "
         "equal in all three are unchanged. The networks are marked. Further networks are projected onto the "
         "plane; a note gives their distances from it.\n\n"

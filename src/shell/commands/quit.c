@@ -1,4 +1,4 @@
-/* quit -- leaves. */
+/* quit -- ends the session. */
 #include "../session.h"
 #include "weft/base/error.h"
 

@@ -1,4 +1,4 @@
-/* resume -- goes on with a training run from its folder. */
+/* resume -- continues a run from its folder. */
 #include "../explore.h"
 #include "../rounds.h"
 #include "../background.h"

@@ -1,4 +1,4 @@
-/* rm -- forgets objects. */
+/* rm -- removes objects from the workspace. */
 #include "../command.h"
 #include "../workspace.h"
 #include "weft/base/error.h"

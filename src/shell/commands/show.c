@@ -1,4 +1,4 @@
-/* show -- what an object holds and how it was made; of a file, what is in it. */
+/* show -- what an object holds and how it was made; or the contents of a file. */
 #include <math.h>
 #include <string.h>
 
