@@ -67,7 +67,8 @@ static void legends_fit(void **state) {
             char more[32];
             snprintf(more, sizeof more, "+%zu more", chart->series_count - legend.shown);
             assert_string_equal(legend.more, more);
-            assert_true(legend.more_x >= (legend.row[legend.shown - 1] + 1 == legend.rows ? end : 2));
+            const bool follows = legend.shown > 0 && legend.row[legend.shown - 1] + 1 == legend.rows;
+            assert_true(legend.more_x >= (follows ? end : 2));
         }
     }
     const LegendRule rule = {0, 0, 1e6, 2, 3, 1, letters};
