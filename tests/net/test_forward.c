@@ -224,7 +224,8 @@ static void maps(void **state) {
 
 static void maps_of_deep(void **state) {
     (void)state;
-    for (const Oracle *o = NULL; (o = oracle_next(o));) check_maps(setting_of(o), o->deep_name, o->deep, 9);
+    for (const Oracle *o = NULL; (o = oracle_next(o));)
+        check_maps(setting_of(o), o->deep_name, o->deep, o->own ? 1 : 9);
 }
 
 /* ---- folding ----------------------------------------------------------------------------------------------------- */

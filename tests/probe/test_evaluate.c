@@ -389,6 +389,7 @@ static void test_fashion(void **state) {
     const json_t *whole = json_object_get(json_object_get(values, oracle->name), "whole_test_set");
     Evaluation evaluation = evaluate(network, dataset, NULL);
     assert_int_equal(evaluation.correct, oracle_slow() ? first : (uint64_t)oracle_number(whole, "correct"));
+    assert_true(oracle_slow() || fabs(evaluation.loss - oracle_number(whole, "ce")) < 2e-5);
     evaluation_done(&evaluation);
     tensor_release(predictions);
     dataset_free(dataset);
