@@ -18,7 +18,7 @@ const Kernels *kernels_available(size_t index) {
     if (avx2) sets[count++] = &kernels_avx2;
 #endif
     sets[count++] = &kernels_baseline;
-    return index < count ? sets[index] : NULL;
+    return index < count ? kernels_checked(sets[index]) : NULL;
 }
 
 const Kernels *kernels_best(void) {

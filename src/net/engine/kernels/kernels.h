@@ -113,6 +113,8 @@ extern const Kernels kernels_baseline;
 extern const Kernels kernels_avx512, kernels_avx2;
 #endif
 
+/* Under AddressSanitizer: the same set, with checks of the memory that it reads and writes; else the set itself. */
+const Kernels *kernels_checked(const Kernels *set);
 /* The best set for this CPU. */
 const Kernels *kernels_best(void);
 /* Set number `index` of those this CPU can run, the best first; NULL beyond the last. */
