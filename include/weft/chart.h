@@ -9,8 +9,13 @@
 
 /* bars: one bar a row, signed; x: a text column, y: 1 or more numeric columns (grouped). lines: x numeric, y: several
  * columns, or one column split by the text column `series`. heatmap: x, y numeric or text columns; value: numeric;
- * colour bar. kernels: a grid of k x k heat maps; columns filter, channel, row, column, weight. */
-#define CHART_KINDS(X) X(BARS, "bars") X(LINES, "lines") X(HEATMAP, "heatmap") X(KERNELS, "kernels")
+ * colour bar. kernels: a grid of k x k heat maps; columns filter, channel, row, column, weight; the text column
+ * `series` splits them into panels side by side with one colour scale. histogram: how many values of the columns y (or
+ * of y[0], split by `series`) lie in each of a row of equal bins; where `low` and `high` are given, every row is a bin
+ * from low to high and y are the heights. scatter: as lines, but points that are not joined. */
+#define CHART_KINDS(X) \
+    X(BARS, "bars")    \
+    X(LINES, "lines") X(HEATMAP, "heatmap") X(KERNELS, "kernels") X(HISTOGRAM, "histogram") X(SCATTER, "scatter")
 typedef enum ChartKind {
 #define X(name, text) CHART_##name,
     CHART_KINDS(X)
@@ -22,7 +27,9 @@ enum {
     CHART_NAME_MAX = 64,
     CHART_MARKS_MAX = 8,
     CHART_REFERENCES_MAX = 2,
-    CHART_CONTOURS_MAX = 20
+    CHART_CONTOURS_MAX = 20,
+    CHART_BINS_MAX = 1000,
+    CHART_BINS_USUAL = 100
 };
 
 /* A point marked and labelled, in data units (categories: index from 0). */
@@ -43,15 +50,30 @@ typedef struct Encoding {
     char title[128];
     char x[CHART_NAME_MAX];
     char y[CHART_SERIES_MAX][CHART_NAME_MAX]; /* columns, up to the first empty one */
-    char series[CHART_NAME_MAX];              /* LINES, BARS: text column that splits y[0] into series */
+    char series[CHART_NAME_MAX];              /* BARS, LINES, SCATTER, HISTOGRAM: text column that splits y[0] into
+                                                 series; KERNELS: into panels */
     char value[CHART_NAME_MAX];               /* HEATMAP */
     char y2[CHART_NAME_MAX]; /* LINES: one more column, against a separate linear axis on the right; cannot be combined
                                 with `series` */
+    char low[CHART_NAME_MAX],
+        high[CHART_NAME_MAX]; /* BARS, LINES, SCATTER: numeric columns with the ends of an interval of y[0], in its
+                                 units; both or neither; a row without one of the two has no interval */
+    char deviation[CHART_NAME_MAX]; /* the same, as a numeric column: y[0] minus and plus it; not with low and high */
+    bool error_bars; /* LINES: intervals are drawn as error bars, else as a band; other kinds always have bars */
+    char flag[CHART_NAME_MAX]; /* BARS, LINES, SCATTER: text column; values of y[0] whose cell is not empty are marked
+                                  with a star */
+    unsigned bins; /* HISTOGRAM: this many, up to CHART_BINS_MAX; 0: by the rule of Freedman and Diaconis (1981), width
+                      2 IQR / n^(1/3), but at most CHART_BINS_USUAL */
+    bool share;    /* HISTOGRAM: heights are shares of the series' finite values in %, else counts */
     bool log_x, log_y;
     bool y_names; /* HEATMAP: values of y are names, running downwards in the table's order (rows of an image) */
     bool picture; /* HEATMAP: cells are square pixels. Files use their own colours: the columns red, green and blue, or
                      `value` as grey, from 0 to 255 */
-    bool diverging;    /* colours centred on 0 (differences, weights) */
+    bool diverging;               /* colours centred on 0 (differences, weights) */
+    double range_low, range_high; /* HEATMAP, KERNELS: the values of the first and the last colour, low < high; what is
+                                     beyond has the last colour. NaN, each: from the data */
+    bool numbers;                 /* HEATMAP: cells show their numbers where all fit; encoding_new sets it */
+    bool equal;        /* HEATMAP, LINES, SCATTER of two numeric axes: one unit is as long on both, in files and text */
     bool log_value;    /* HEATMAP: colours on a log scale, values <= 0 are gaps; cannot be combined with `diverging` */
     unsigned contours; /* HEATMAP of two numeric axes: this many levels, evenly spaced strictly between the least and
                           the greatest value (log_value: in the logarithm); 0 to CHART_CONTOURS_MAX, 0: none */
@@ -64,7 +86,7 @@ typedef struct Encoding {
     ChartMark marks[CHART_MARKS_MAX];     /* HEATMAP, LINES (left axis); those outside the view are not drawn */
     unsigned mark_count;
 } Encoding;
-/* Everything off: no names, reference NaN. */
+/* Everything off: no names, reference and colour range NaN; only `numbers` is on. */
 Encoding encoding_new(ChartKind kind);
 /* A sensible encoding for any table: first text column against first numeric ones as bars, or first numeric against the
  * others as lines. false if the table has no numeric column. */

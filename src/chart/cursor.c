@@ -148,6 +148,8 @@ void chart_cursor_move(const Chart *chart, ChartView *view, int dx, int dy) {
         move_bars(chart, view, dx, dy);
         break;
     case CHART_LINES:
+    case CHART_HISTOGRAM:
+    case CHART_SCATTER:
         move_lines(chart, view, dx, dy);
         break;
     case CHART_HEATMAP:

@@ -65,6 +65,8 @@ void figure_draw(const void *context, Paint *paint) {
         figure_bars(&figure);
         break;
     case CHART_LINES:
+    case CHART_HISTOGRAM:
+    case CHART_SCATTER:
         figure_lines(&figure);
         break;
     case CHART_HEATMAP:

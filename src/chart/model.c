@@ -16,7 +16,8 @@ Encoding encoding_new(ChartKind kind) {
     Encoding encoding;
     memset(&encoding, 0, sizeof encoding);
     encoding.kind = kind;
-    encoding.reference = NAN;
+    encoding.reference = encoding.range_low = encoding.range_high = NAN;
+    encoding.numbers = true;
     return encoding;
 }
 
@@ -361,6 +362,8 @@ static Chart *chart_of(const Table *table, const Encoding *encoding, Error *err)
             ok = model_bars(chart, table, err);
             break;
         case CHART_LINES:
+        case CHART_HISTOGRAM:
+        case CHART_SCATTER:
             ok = model_lines(chart, table, err);
             break;
         case CHART_HEATMAP:

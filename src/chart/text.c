@@ -14,6 +14,8 @@ static bool draw_chart(Canvas *canvas, const Chart *chart, const ChartView *view
         text_bars(canvas, chart, view);
         return true;
     case CHART_LINES:
+    case CHART_HISTOGRAM:
+    case CHART_SCATTER:
         return text_lines(canvas, chart, view, err);
     case CHART_HEATMAP:
         return text_heatmap(canvas, chart, view, err);
