@@ -16,7 +16,7 @@
 #include "weft/base/memory.h"
 
 enum { POINTS = 1000, STEPS_MAX = 200 };
-static const double BANDWIDTH = 0.1, DENSITY_MIN = 0.01, TOLERANCE = 1e-4, REFUSED = 1000;
+static const double BANDWIDTH = 0.1, DENSITY_MIN = 0.01, TOLERANCE = 1e-4, REFUSED = 1000, ROUNDING = 1e-12;
 static const double PI = 3.14159265358979323846;
 
 /* What is fitted: points with some density. */
@@ -43,7 +43,7 @@ static void density_of(const double *values, size_t count, Density *out) {
     for (size_t i = 0; i < POINTS; i++) {
         const double x = (double)i * step, y = density_at(values, count, x, &first);
         if (!(y > DENSITY_MIN)) continue;
-        if (y > highest) {
+        if (y > highest * (1 + ROUNDING)) { /* a plateau's first point is its peak */
             highest = y;
             out->peak = x;
         }

@@ -2,7 +2,7 @@
  * law of the tail, the Marchenko-Pastur edge of the bulk.
  *
  * Names and definitions are those of WeightWatcher 0.7.7 (Martin and Mahoney, Implicit Self-Regularization in Deep
- * Neural Networks, 2021), with its default options and its accurate SVD; docs/method.md, section 9, states them.
+ * Neural Networks, 2021), with its default options and its accurate SVD; docs/method.md, section 7, states them.
  *
  * The eigenvalues of a layer are the squares of the singular values of its matrices, pooled. A convolution has one
  * matrix for each place of its kernel, c_out x c_in/groups, whose squares are halved. Every other layer has the matrix
