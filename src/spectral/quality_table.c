@@ -28,16 +28,6 @@ static void add_column(Table *table, size_t n, const char *suffix) {
     str_done(&name);
 }
 
-static void note_mean(Table *table, size_t n, const char *suffix, double mean) {
-    Str key = {0};
-    str_addf(&key, "mean_%s%s", numbers[n].column, suffix);
-    if (key.failed)
-        table->failed = true;
-    else if (!isnan(mean))
-        table_note(table, str_text(&key), "%.9g", mean);
-    str_done(&key);
-}
-
 static void add_columns(Table *table, bool versus) {
     table_column(table, "layer", "", COLUMN_TEXT);
     for (size_t n = 0; n < QUALITY_COUNT; n++) {
@@ -48,9 +38,9 @@ static void add_columns(Table *table, bool versus) {
         add_column(table, n, "_difference");
     }
     if (versus) return;
-    table_column(table, "N", "", COLUMN_INTEGER);
-    table_column(table, "M", "", COLUMN_INTEGER);
-    table_column(table, "num_evals", "", COLUMN_INTEGER);
+    table_column(table, "N", "", COLUMN_REAL);
+    table_column(table, "M", "", COLUMN_REAL);
+    table_column(table, "num_evals", "", COLUMN_REAL);
     table_column(table, "warning", "", COLUMN_TEXT);
 }
 
@@ -65,20 +55,20 @@ static void add_row(Table *table, const QualityLayer *layer, const QualityLayer 
     }
     if (versus) return;
     const double alpha = layer->number[QUALITY_ALPHA];
-    table_integer(table, (int64_t)layer->N);
-    table_integer(table, (int64_t)layer->M);
-    table_integer(table, (int64_t)layer->eigenvalues);
-    table_text(table, alpha < 2 ? "over-trained" : alpha > 6 ? "under-trained" : "");
+    table_real(table, layer->eigenvalues > 0 ? (double)layer->N : (double)NAN);
+    table_real(table, layer->eigenvalues > 0 ? (double)layer->M : (double)NAN);
+    table_real(table, layer->eigenvalues > 0 ? (double)layer->eigenvalues : (double)NAN);
+    table_text(table, layer->eigenvalues == 0 ? "" : alpha < 2 ? "over-trained" : alpha > 6 ? "under-trained" : "");
 }
 
-static void note_means(Table *table, const Quality *quality) {
+/* The last row: the means, of the columns that have one. */
+static void add_means(Table *table, const Quality *quality) {
+    QualityLayer mean = {.name = "mean"}, versus = mean;
     for (size_t n = 0; n < QUALITY_COUNT; n++) {
-        if (!numbers[n].averaged || (quality->versus && !numbers[n].compared)) continue;
-        note_mean(table, n, "", quality->mean[n]);
-        if (!quality->versus) continue;
-        note_mean(table, n, "_vs", quality->mean_vs[n]);
-        note_mean(table, n, "_difference", quality->mean_vs[n] - quality->mean[n]);
+        mean.number[n] = numbers[n].averaged ? quality->mean[n] : (double)NAN;
+        versus.number[n] = numbers[n].averaged ? quality->mean_vs[n] : (double)NAN;
     }
+    add_row(table, &mean, quality->versus ? &versus : NULL);
 }
 
 static void list_faults(Str *skipped, const QualityLayer *layer, const char *whose) {
@@ -107,10 +97,10 @@ static Table *table_of(const Quality *quality, bool whole, Error *err) {
         list_faults(&skipped, &quality->layers[i], "");
         if (versus) list_faults(&skipped, versus, " in the second network");
     }
+    add_means(table, quality);
     table_note(table, "matrices", whole ? "one for each layer" : "one for each place of a kernel");
     table_note(table, "layers", "%zu", quality->count);
     if (quality->averaged < quality->count) table_note(table, "means", "over %zu layers", quality->averaged);
-    note_means(table, quality);
     note_list(table, "skipped", &skipped);
     note_list(table, "unmatched", &quality->unmatched);
     str_done(&skipped);

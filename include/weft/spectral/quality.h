@@ -43,7 +43,7 @@ typedef struct Bulk {
 bool bulk_fit(const double *values, size_t count, size_t N, size_t M, Bulk *out, Error *err);
 
 /* The numbers of a layer: X(NAME, "column", "unit", compared, averaged). `compared`: a table of two networks has it;
- * `averaged`: a note has its mean. In the order of the table's columns. */
+ * `averaged`: the last row has its mean. In the order of the table's columns. */
 #define QUALITY_NUMBERS(X)                                    \
     X(ALPHA, "alpha", "", true, true)                         \
     X(DISTANCE, "D", "", true, true)                          \
@@ -98,9 +98,9 @@ bool quality_measure(const Network *network, const Network *versus, const bool *
                      Quality *out, Error *err);
 void quality_done(Quality *quality);
 /* quality_measure as a table: layer, the numbers, N, M, num_evals (eigenvalues), warning ("over-trained": alpha < 2,
- * "under-trained": alpha > 6). With `versus`: layer, and for every compared number X the columns X, X_vs, X_difference
- * (versus - network). Notes: matrices, layers, averaged (if not all), mean_X (mean_X_vs, mean_X_difference), skipped
- * (layers without fits, and why), unmatched. */
+ * "under-trained": alpha > 6); last row "mean". With `versus`: layer, and for every compared number X the columns X,
+ * X_vs, X_difference (versus - network). Notes: matrices, layers, means (if not over all), skipped (layers without
+ * fits, and why), unmatched. */
 Table *quality_table(const Network *network, const Network *versus, const bool *chosen, bool whole, const Task *task,
                      Error *err);
 

@@ -46,7 +46,7 @@ const Command command_quality = {
         "Reports WeightWatcher's measures of trained layers: the power-law exponent alpha of the eigenvalues' tail "
         "with the distance D of its fit, the stable and the effective rank, the spectral and the Frobenius norm, and "
         "the eigenvalues beyond the edge of the Marchenko-Pastur law (num_spikes). `help quality` defines every "
-        "column. Notes give the means over the layers.\n\n"
+        "column. The last row has the means.\n\n"
         "--vs prints both values and the difference NET2 - NET. A layer with fewer than 8 eigenvalues, or with weights "
         "that are not finite, has empty cells, and the note skipped names the reason.",
     .size = sizeof(QualityOptions),
