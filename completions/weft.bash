@@ -4,7 +4,7 @@ _weft() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} usage choices=
     local models='*.@(weft|safetensors|pth|pt|th|bin|ckpt|npz|npy|pkl|onnx|json)'
     compopt -o filenames
-    usage=$(weft --help 2>/dev/null)
+    usage=$(COLUMNS=200 weft --help 2>/dev/null)
     case $before in
     -c | --command | -j | --threads | --seed | --max-memory) return ;;
     --format | --colour | --color) # the help lists them: "table, csv or md"

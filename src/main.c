@@ -16,7 +16,17 @@
 #include "weft/format.h"
 #include "weft/shell.h"
 
-enum { FLAG_FORMAT = 256, FLAG_COLOUR, FLAG_ASCII, FLAG_SEED, FLAG_MEMORY, FLAG_SAFE, FLAG_ECHO, FLAG_MANUAL };
+enum {
+    FLAG_FORMAT = 256,
+    FLAG_COLOUR,
+    FLAG_ASCII,
+    FLAG_SEED,
+    FLAG_MEMORY,
+    FLAG_SAFE,
+    FLAG_NO_PAGER,
+    FLAG_ECHO,
+    FLAG_MANUAL
+};
 
 static const struct option flags[] = {{"command", required_argument, NULL, 'c'},
                                       {"interactive", no_argument, NULL, 'i'},
@@ -29,6 +39,7 @@ static const struct option flags[] = {{"command", required_argument, NULL, 'c'},
                                       {"threads", required_argument, NULL, 'j'},
                                       {"max-memory", required_argument, NULL, FLAG_MEMORY},
                                       {"safe", no_argument, NULL, FLAG_SAFE},
+                                      {"no-pager", no_argument, NULL, FLAG_NO_PAGER},
                                       {"echo", no_argument, NULL, FLAG_ECHO},
                                       {"help", no_argument, NULL, 'h'},
                                       {"version", no_argument, NULL, 'V'},
@@ -71,17 +82,36 @@ static bool parse_size(const char *text, uint64_t *out) {
     return text_to_u64(digits, out) && *out > 0 && size_mul(*out, scale, out);
 }
 
-static int print_and_leave(const char *text) {
-    fputs(text, stdout);
-    return fflush(stdout) == 0 ? STATUS_OK : STATUS_WRITE;
-}
-
 static int print_built(void (*build)(Str *out)) {
     Str text = {0};
     build(&text);
-    int status = text.failed ? (int)STATUS_LIMIT : print_and_leave(str_text(&text));
+    int status = STATUS_LIMIT;
+    if (!text.failed) {
+        fputs(str_text(&text), stdout);
+        status = fflush(stdout) == 0 ? STATUS_OK : STATUS_WRITE;
+    }
     str_done(&text);
     return status;
+}
+
+/* The flag that only switches something on; NULL: it takes a value or prints something. */
+static bool *switch_of(int flag, Line *line) {
+    switch (flag) {
+    case 'i':
+        return &line->interactive;
+    case 'q':
+        return &line->options.quiet;
+    case FLAG_ASCII:
+        return &line->options.ascii;
+    case FLAG_SAFE:
+        return &line->options.safe;
+    case FLAG_NO_PAGER:
+        return &line->options.no_pager;
+    case FLAG_ECHO:
+        return &line->options.echo;
+    default:
+        return NULL;
+    }
 }
 
 /* Reads the flags; -1: go on, else the status to leave with. */
@@ -90,15 +120,14 @@ static int read_flags(int argc, char **argv, Line *line) {
     static const char *const whens[] = {"auto", "always", "never", NULL};
     uint64_t number;
     for (int flag; (flag = getopt_long(argc, argv, "+c:iqj:hV", flags, NULL)) != -1;) {
+        bool *on = switch_of(flag, line);
+        if (on) {
+            *on = true;
+            continue;
+        }
         switch (flag) {
         case 'c':
             line->commands[line->command_count++] = optarg;
-            break;
-        case 'i':
-            line->interactive = true;
-            break;
-        case 'q':
-            line->options.quiet = true;
             break;
         case 'j':
             if (!text_to_u64(optarg, &number) || number < 1 || number > 1024)
@@ -114,9 +143,6 @@ static int read_flags(int argc, char **argv, Line *line) {
             if (!one_of(optarg, whens)) return usage_error("--colour is auto, always or never, not '%s'", optarg);
             line->options.colour = optarg;
             break;
-        case FLAG_ASCII:
-            line->options.ascii = true;
-            break;
         case FLAG_SEED:
             if (!text_to_u64(optarg, &line->options.seed))
                 return usage_error("--seed needs a whole number, not '%s'", optarg);
@@ -126,14 +152,8 @@ static int read_flags(int argc, char **argv, Line *line) {
                 return usage_error("--max-memory needs a size such as 8G, not '%s'", optarg);
             mem_set_budget(number);
             break;
-        case FLAG_SAFE:
-            line->options.safe = true;
-            break;
-        case FLAG_ECHO:
-            line->options.echo = true;
-            break;
         case 'h':
-            return print_and_leave(shell_usage());
+            return print_built(shell_usage);
         case 'V':
             return print_built(shell_version);
         case FLAG_MANUAL:

@@ -44,7 +44,8 @@ bool predict_image(const Network *network, const Dataset *dataset, const float *
 /* Adds the note no_logits of evaluation tables: how many images have no logits, and the first layer with such values.
  * Nothing if all have logits. */
 void evaluation_note(Table *table, const Evaluation *evaluation);
-/* One row: images, correct, accuracy (%), top5 (%; where there are more than 10 classes), loss, images_per_second. */
+/* One row: images, correct, accuracy (%), top5 (%; where there are more than 10 classes), loss; the note
+ * images_per_second. */
 Table *evaluate_table(const Evaluation *evaluation, Error *err);
 /* One row per class: class, name, images, correct, accuracy (%). */
 Table *evaluate_class_table(const Evaluation *evaluation, const Dataset *dataset, Error *err);

@@ -11,6 +11,7 @@ typedef struct SessionOptions {
     bool quiet;         /* tables and messages are not printed; scripts still get the values */
     bool safe;          /* no processes, bytecode or native modules; writes only below the working folder */
     bool ascii;         /* charts in 7-bit glyphs even if the locale is UTF-8 */
+    bool no_pager;      /* long results are printed at once */
     bool echo;          /* print each command line before it runs */
     const char *format; /* table|csv|tsv|json|md; NULL: table on a terminal, tsv elsewhere */
     const char *colour; /* auto|always|never; NULL: auto */
@@ -43,7 +44,7 @@ void shell_manual(Str *out);
 void shell_signals(void);
 /* The text of --version: versions of weft and its libraries, threads, CPU. */
 void shell_version(Str *out);
-/* The usage text of --help. */
-const char *shell_usage(void);
+/* The usage text of --help, as wide as standard output. */
+void shell_usage(Str *out);
 
 #endif

@@ -381,6 +381,38 @@ static void add_json(Str *out, const char *text) {
     str_add(out, "\"");
 }
 
+/* Whether `text` is a number as JSON writes it, and a finite one; a note such as "007" or "0x1f" is none. */
+static bool json_number(const char *text) {
+    static const char digits[] = "0123456789";
+    const char *at = text + (*text == '-');
+    const size_t whole = strspn(at, digits);
+    if (whole == 0 || (whole > 1 && *at == '0')) return false;
+    at += whole;
+    if (*at == '.') {
+        const size_t decimals = strspn(++at, digits);
+        if (decimals == 0) return false;
+        at += decimals;
+    }
+    if (*at == 'e' || *at == 'E') {
+        at += 1 + (at[1] == '-' || at[1] == '+');
+        const size_t exponent = strspn(at, digits);
+        if (exponent == 0) return false;
+        at += exponent;
+    }
+    return *at == '\0' && isfinite(strtod(text, NULL));
+}
+
+/* Notes are kept as texts: those that are numbers are written as such, NaN and infinity, which JSON lacks, as null. */
+static void add_json_note(Str *out, const char *value) {
+    static const char *const none[] = {"nan", "-nan", "inf", "-inf"};
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+        if (strcmp(value, none[i]) == 0) value = NULL, i = sizeof none / sizeof *none;
+    if (value && json_number(value))
+        str_add(out, value);
+    else
+        add_json(out, value);
+}
+
 static void write_json(const Table *table, Str *out) {
     static const char *const types[] = {[COLUMN_TEXT] = "text", [COLUMN_INTEGER] = "integer", [COLUMN_REAL] = "real"};
     str_add(out, "{\"notes\":{");
@@ -388,7 +420,7 @@ static void write_json(const Table *table, Str *out) {
         if (i > 0) str_add(out, ",");
         add_json(out, table->notes[i].key);
         str_add(out, ":");
-        add_json(out, table->notes[i].value);
+        add_json_note(out, table->notes[i].value);
     }
     str_add(out, "},\n\"columns\":[");
     for (size_t c = 0; c < table->column_count; c++) {

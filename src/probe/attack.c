@@ -221,6 +221,7 @@ Table *attack_table(const Attack *attacks, const Evaluation *evaluations, size_t
         evaluation_cells(table, &evaluations[i]);
     }
     attack_notes(table, &attacks[0]);
+    evaluation_rate(table, evaluations, count);
     for (size_t i = count; i-- > 0;) evaluation_note(table, &evaluations[i]);
     return table_finish(table, err);
 }

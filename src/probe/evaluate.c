@@ -232,7 +232,6 @@ void evaluation_columns(Table *table, unsigned classes) {
     table_column(table, "accuracy", "%", COLUMN_REAL);
     if (has_top5(classes)) table_column(table, "top5", "%", COLUMN_REAL);
     table_column(table, "loss", "", COLUMN_REAL);
-    table_column(table, "images_per_second", "", COLUMN_REAL);
 }
 
 void evaluation_cells(Table *table, const Evaluation *evaluation) {
@@ -242,7 +241,6 @@ void evaluation_cells(Table *table, const Evaluation *evaluation) {
     if (has_top5(evaluation->classes))
         table_real(table, percent(evaluation->correct_top5, evaluation->images, evaluation->no_logits));
     table_real(table, evaluation->loss);
-    table_real(table, evaluation->seconds > 0 ? (double)evaluation->images / evaluation->seconds : NAN);
 }
 
 void evaluation_note(Table *table, const Evaluation *evaluation) {
@@ -253,11 +251,21 @@ void evaluation_note(Table *table, const Evaluation *evaluation) {
         (unsigned long long)evaluation->no_logits, (unsigned long long)evaluation->images, evaluation->cause);
 }
 
+void evaluation_rate(Table *table, const Evaluation *evaluations, size_t count) {
+    double images = 0, seconds = 0;
+    for (size_t i = 0; i < count; i++) {
+        images += (double)evaluations[i].images;
+        seconds += evaluations[i].seconds;
+    }
+    if (seconds > 0) table_note(table, "images_per_second", "%.9g", images / seconds);
+}
+
 Table *evaluate_table(const Evaluation *evaluation, Error *err) {
     Table *table = table_new(err);
     if (!table) return NULL;
     evaluation_columns(table, evaluation->classes);
     evaluation_cells(table, evaluation);
+    evaluation_rate(table, evaluation, 1);
     evaluation_note(table, evaluation);
     return table_finish(table, err);
 }

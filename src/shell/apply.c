@@ -20,6 +20,7 @@ bool run_apply(Session *session, const Args *args, Result *result, Error *err) {
     if (!made) return false;
     result->network = made;
     result->name = maker->into;
+    result->receipt = true;
     for (size_t i = 0; i < made->note_count; i++)
         str_addf(&result->message, "%s: %s\n", made->notes[i].key, made->notes[i].value);
     int64_t layers = 0, weights = 0;

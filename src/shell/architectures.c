@@ -20,30 +20,17 @@ void architecture_folder_set(void) {
 }
 
 static void add_family(const ArchitectureInfo *family, Str *out) {
-    Str line = {0};
     str_addf(out, "  %s%s%s%s\n", family->name, family->own ? " (" : "", family->own ? family->file : "",
              family->own ? ")" : "");
-    str_addf(&line, "%s.", family->help);
-    help_filled(out, str_text(&line), 6, 100);
-    if (family->repositories[0]) {
-        str_done(&line);
-        str_addf(&line, "Names: %s.", family->repositories);
-        help_filled(out, str_text(&line), 6, 100);
-    }
+    str_addf(out, "      %s.\n", family->help);
+    if (family->repositories[0]) str_addf(out, "      Names: %s.\n", family->repositories);
     if (family->preset_count > 0) {
-        str_done(&line);
-        str_add(&line, "fit --arch:");
-        for (size_t i = 0; i < family->preset_count; i++)
-            str_addf(&line, "%s%s", i > 0 ? ", " : " ", family->presets[i]);
-        str_add(&line, ".");
-        help_filled(out, str_text(&line), 6, 100);
+        str_add(out, "      fit --arch:");
+        for (size_t i = 0; i < family->preset_count; i++) str_addf(out, "%s%s", i > 0 ? ", " : " ", family->presets[i]);
+        str_add(out, ".\n");
     }
-    for (size_t i = 0; i < family->variant_count; i++) {
-        str_done(&line);
-        str_addf(&line, "%s:%s: %s.", family->name, family->variants[i].name, family->variants[i].help);
-        help_filled(out, str_text(&line), 6, 100);
-    }
-    str_done(&line);
+    for (size_t i = 0; i < family->variant_count; i++)
+        str_addf(out, "      %s:%s: %s.\n", family->name, family->variants[i].name, family->variants[i].help);
 }
 
 void architecture_families(bool own, Str *out) {

@@ -91,6 +91,7 @@ typedef struct Result {
     Error afterwards; /* status not STATUS_OK: all is published and shown, then the command fails with this */
     Str message;      /* for people, on standard error; not in Lua */
     bool transient;   /* the table is printed but not kept as `last` (ls, show) */
+    bool receipt;     /* the table only says what was made: not for standard output where that is no terminal */
     bool sparse;      /* at a terminal, columns that have no value in any row are not shown */
     bool drawn; /* `text` shows the table already: its rows are printed, in the text's place, where --format asks */
 } Result;

@@ -117,7 +117,10 @@ static void show_result(Session *session, const Args *args, const Result *result
     const bool asked = session->format_given || (args_given(args, "format"));
     if (result->text.length && !(result->drawn && asked))
         (result->drawn ? output_drawn : output_text)(session, str_text(&result->text));
-    if (result->table && (!result->drawn || asked)) {
+    if (result->table && result->receipt && !session->out_terminal && !args_given(args, "format")) {
+        output_receipt(session, result->table);
+        say_left_out(session, result->table);
+    } else if (result->table && (!result->drawn || asked)) {
         const TableFormat format = args_given(args, "format") ? args->common.format : session->format;
         print_table(session, result, asked || !result->sparse || !session->out_terminal, format);
         if (format != TABLE_TEXT) say_left_out(session, result->table);
@@ -129,7 +132,10 @@ static void show_result(Session *session, const Args *args, const Result *result
 static bool run_parsed(Session *session, const Args *args, bool show, Table **copy, Error *err) {
     Result result = {.encoding = encoding_new(CHART_BARS)};
     if (args->common.help) {
-        bool ok = help_text(args->command->name, &result.text, err) && str_ok(&result.text, err);
+        Str text = {0};
+        bool ok = help_text(args->command->name, &text, err);
+        help_fill(&text, &result.text);
+        ok = ok && str_ok(&result.text, err);
         if (ok && show && !session->options.quiet) output_text(session, str_text(&result.text));
         result_done(&result);
         return ok;

@@ -6,6 +6,7 @@
 #include "architectures.h"
 #include "command.h"
 #include "help.h"
+#include "output.h"
 #include "weft/base/error.h"
 #include "weft/base/text.h"
 
@@ -21,8 +22,7 @@ static void add_corruptions(bool own, Str *out) {
 static void add_datasets(bool own, Str *out) {
     (void)own;
     for (const DatasetKind *kind = dataset_kinds(); kind->name; kind++) {
-        str_addf(out, "  %s\n", kind->form);
-        help_filled(out, kind->help, 6, 100);
+        str_addf(out, "  %s\n      %s\n", kind->form, kind->help);
     }
 }
 
@@ -109,45 +109,19 @@ void command_synopsis(const Command *command, Str *out) {
     if (command->table) str_add(out, " [--as NAME]");
 }
 
-void help_filled(Str *out, const char *text, size_t indent, size_t width) {
-    size_t column = 0;
-    while (*text) {
-        text += strspn(text, " ");
-        size_t length = strcspn(text, " \n");
-        if (column && column + 1 + length > width - indent) {
-            str_add(out, "\n");
-            column = 0;
-        }
-        if (!column) str_addf(out, "%*s", (int)indent, "");
-        str_addf(out, "%s%.*s", column ? " " : "", (int)length, text);
-        column += length + (column ? 1 : 0);
-        text += length;
-        if (*text == '\n') {
-            str_add(out, "\n");
-            column = 0;
-            text++;
-        }
-    }
-    str_add(out, "\n");
-}
-
+/* The term, and its text beside it where there is room. */
 static void add_argument(const Setting *setting, Str *out) {
-    Str term = {0}, text = {0};
+    enum { BESIDE = 21, TEXT_AT = 25 }; /* columns */
+    Str term = {0};
     argument_term(setting, SIZE_MAX, &term);
-    str_add(&text, setting->help);
-    setting_details(setting, &text);
-    if (term.length <= 22) {
-        str_addf(out, "  %-22s ", str_text(&term));
-        Str filled = {0};
-        help_filled(&filled, str_text(&text), 25, 100);
-        str_add(out, filled.length > 25 ? filled.text + 25 : "\n");
-        str_done(&filled);
-    } else {
-        str_addf(out, "  %s\n", str_text(&term));
-        help_filled(out, str_text(&text), 25, 100);
-    }
+    if (term.length <= BESIDE)
+        str_addf(out, "  %-*s", TEXT_AT - 2, str_text(&term));
+    else
+        str_addf(out, "  %s\n%*s", str_text(&term), TEXT_AT, "");
+    str_add(out, setting->help);
+    setting_details(setting, out);
+    str_add(out, "\n");
     str_done(&term);
-    str_done(&text);
 }
 
 /* A heading before the positionals, and one before all options. */
@@ -164,20 +138,15 @@ static void add_arguments(const Command *command, Str *out) {
 }
 
 static void add_command(const Command *command, Str *out) {
-    Str synopsis = {0};
-    command_synopsis(command, &synopsis);
-    str_addf(out, "%s: %s\n\n", command->name, command->summary);
-    help_filled(out, str_text(&synopsis), 2, 100);
-    if (command->description) {
-        str_add(out, "\n");
-        help_filled(out, command->description, 0, 100);
-    }
+    str_addf(out, "%s: %s\n\n  ", command->name, command->summary);
+    command_synopsis(command, out);
+    str_add(out, "\n");
+    if (command->description) str_addf(out, "\n%s\n", command->description);
     add_arguments(command, out);
     if (command->examples && command->examples[0]) {
         str_add(out, "\nExamples\n");
         for (const char *const *example = command->examples; *example; example++) str_addf(out, "  %s\n", *example);
     }
-    str_done(&synopsis);
 }
 
 /* ---- all of it --------------------------------------------------------------------------------------------------- */
@@ -209,8 +178,8 @@ void help_overview(Str *out) {
     }
     str_add(out, "\nTopics\n");
     for (const HelpTopic *topic = help_topics; topic->name; topic++) add_topic_line(topic, "", out);
-    str_add(out, "\nhelp NAME explains a command or a topic (begin with help start); apropos WORD searches the help.\n"
-                 "\"The paper\" is Enhancing Accuracy and Parameter Efficiency of Neural Representations for Network\n"
+    str_add(out, "\nhelp NAME explains a command or a topic (begin with help start); apropos WORD searches the help. "
+                 "\"The paper\" is Enhancing Accuracy and Parameter Efficiency of Neural Representations for Network "
                  "Parameterization (help paper).\n");
 }
 
@@ -243,6 +212,12 @@ bool help_text(const char *topic, Str *out, Error *err) {
         add_command(*each, out);
     }
     return found > 0 || no_help(topic, err);
+}
+
+void help_fill(Str *text, Str *out) {
+    str_add_filled(out, str_text(text), output_columns());
+    if (text->failed) out->failed = true;
+    str_done(text);
 }
 
 /* ---- apropos ----------------------------------------------------------------------------------------------------- */

@@ -14,6 +14,7 @@
 
 #include "command.h"
 #include "help.h"
+#include "output.h"
 #include "weft/base/pool.h"
 #include "weft/base/text.h"
 #include "weft/base/version.h"
@@ -35,7 +36,7 @@ char *openblas_get_corename(void);
 static const char usage[] =
     "usage: weft [OPTION]... [SCRIPT.weft|-|MODEL] [ARGUMENT]...\n"
     "\n"
-    "Without a file, weft opens its prompt. A script is run. A checkpoint (MODEL) is loaded as `net`,\n"
+    "Without a file, weft opens its prompt. A script is run. A checkpoint (MODEL) is loaded as `net`, "
     "and the prompt opens.\n"
     "\n"
     "  -c, --command COMMANDS   run these commands (repeatable), then quit\n"
@@ -47,15 +48,16 @@ static const char usage[] =
     "      --seed N             seed of all random numbers (default 0)\n"
     "  -j, --threads N          number of threads (default: all cores)\n"
     "      --max-memory SIZE    limit the memory of one load, such as 8G (default: 75 % of memory)\n"
-    "      --safe               start no process, load no bytecode or native module, and write only\n"
-    "                           below the working folder\n"
+    "      --no-pager           print long output at once; do not start a pager\n"
+    "      --safe               start no process, load no bytecode or native module, and write only below "
+    "the working folder\n"
     "      --echo               print each command before it runs\n"
     "  -h, --help               print this text (`help` at the prompt lists the commands)\n"
     "  -V, --version            print the versions of weft and its libraries\n"
     "      --print-manual       print the man page in roff\n";
 
-const char *shell_usage(void) {
-    return usage;
+void shell_usage(Str *out) {
+    str_add_filled(out, usage, output_columns());
 }
 
 void shell_version(Str *out) {
@@ -103,10 +105,15 @@ static void add_paragraphs(Str *out, const char *text) {
     }
 }
 
+/* As it is laid out, in lines that fit where man indents them in 80 columns. */
 static void add_verbatim(Str *out, const char *text) {
+    enum { WIDTH = 72 };
+    Str lines = {0};
+    str_add_filled(&lines, text, WIDTH);
     str_add(out, ".nf\n");
-    add_roff(out, text);
-    str_add(out, text[0] && text[strlen(text) - 1] == '\n' ? ".fi\n" : "\n.fi\n");
+    add_roff(out, str_text(&lines));
+    str_add(out, ".fi\n");
+    str_done(&lines);
 }
 
 static void add_argument(Str *out, const Setting *setting) {

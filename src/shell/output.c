@@ -210,17 +210,34 @@ static void add_notes(const Table *table, size_t width, Str *out) {
     if (column) str_add(out, "\n");
 }
 
+void output_receipt(Session *session, const Table *table) {
+    if (session->options.quiet) return;
+    Str out = {0};
+    table_write(table, TABLE_TEXT, session->err_terminal ? output_error_columns() : 0, &out);
+    fflush(stdout);
+    fputs(str_text(&out), stderr);
+    str_done(&out);
+}
+
+/* Results of a script stand apart: text ends in an empty line, and one stands between two tables for machines. */
+static void stand_apart(Session *session, bool machine, Str *out) {
+    if (session->options.interactive) return;
+    if (!machine || session->table_before) str_add(out, "\n");
+    session->table_before = machine;
+}
+
 void output_table(Session *session, const Table *table, TableFormat format) {
     enum { ROWS_MOST = 200, ROWS_SHOWN = 20 }; /* a terminal is not flooded; files and pipes get every row */
     Str out = {0};
     Table shown = *table;
+    if (format != TABLE_TEXT) stand_apart(session, true, &out);
     bool cut = session->out_terminal && format == TABLE_TEXT && table->rows > ROWS_MOST;
     if (cut) shown.rows = ROWS_SHOWN;
     table_write(&shown, format, session->out_terminal ? output_columns() : 0, &out);
     if (cut) str_addf(&out, "... and %zu more rows (export writes them all)\n", table->rows - shown.rows);
     if (format == TABLE_TEXT) {
         add_notes(table, output_columns(), &out);
-        if (!session->options.interactive) str_add(&out, "\n"); /* results of a script stand apart */
+        stand_apart(session, false, &out);
     }
     if (out.failed)
         output_message(session, "not printed: out of memory");
@@ -240,18 +257,35 @@ void output_chart(Session *session, const Chart *chart, unsigned width, unsigned
     }
     chart_grid_text(&grid, session->colours, &out);
     chart_grid_done(&grid);
-    if (!session->options.interactive) str_add(&out, "\n");
+    stand_apart(session, false, &out);
     output_drawn(session, str_text(&out)); /* its labels are harmless, its colours are escapes */
     str_done(&out);
 }
 
+/* A line for standard error, safe for terminals; on a terminal filled to its width, with the lines after the first
+ * under the text that follows the prefix "key: " of `prefix` bytes. Elsewhere it stays one line. */
+static void add_said(const Session *session, const char *line, size_t prefix, Str *out) {
+    enum { HANG_MOST = 24, HANG_LEAST = 2 };
+    if (!session->err_terminal) {
+        str_add(out, line);
+    } else {
+        const size_t hang = prefix <= HANG_MOST ? prefix : HANG_LEAST;
+        str_add_wrapped(out, line, 0, hang, output_error_columns());
+    }
+    str_add(out, "\n");
+}
+
 void output_message(Session *session, const char *text) {
     if (session->options.quiet) return;
-    Str out = {0}; /* names that come from files are made harmless, line by line */
+    Str out = {0};
     for (size_t length; *text; text += length + (text[length] == '\n')) {
+        Str line = {0}; /* names that come from files are made harmless, line by line */
         length = strcspn(text, "\n");
-        str_add_escaped(&out, text, length);
-        str_add(&out, "\n");
+        str_add_escaped(&line, text, length);
+        const char *said = str_text(&line), *colon = strstr(said, ": ");
+        add_said(session, said, colon && !memchr(said, ' ', (size_t)(colon - said)) ? (size_t)(colon - said) + 2 : 2,
+                 &out);
+        str_done(&line);
     }
     fflush(stdout);
     fputs(str_text(&out), stderr);
@@ -259,12 +293,19 @@ void output_message(Session *session, const char *text) {
 }
 
 void output_error(Session *session, const Error *err) {
+    Str line = {0}, out = {0};
     output_progress_clear(session);
     fflush(stdout);
     if (session->source)
-        fprintf(stderr, "%s:%d: %s\n", session->source, session->line, err->text);
+        str_addf(&line, "%s:%d: ", session->source, session->line);
     else
-        fprintf(stderr, "weft: %s\n", err->text);
+        str_add(&line, "weft: ");
+    const size_t prefix = line.length;
+    str_add(&line, err->text);
+    add_said(session, str_text(&line), prefix, &out);
+    fputs(str_text(&out), stderr);
+    str_done(&line);
+    str_done(&out);
 }
 
 bool output_flush(Session *session, Error *err) {

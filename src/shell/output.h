@@ -12,6 +12,8 @@ void output_start(Session *session);
 unsigned output_columns(void);       /* of standard output */
 unsigned output_error_columns(void); /* of standard error */
 void output_table(Session *session, const Table *table, TableFormat format);
+/* The table of a command that made an object, where standard output is for results: on standard error, for people. */
+void output_receipt(Session *session, const Table *table);
 void output_chart(Session *session, const Chart *chart, unsigned width, unsigned height);
 /* Text for standard output; on a terminal whatever could make it act is escaped, in a file or pipe the bytes stay. */
 void output_text(Session *session, const char *text);

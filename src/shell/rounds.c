@@ -26,7 +26,6 @@ static void add_row(Table *table, const ProgressiveResults *results, size_t numb
     table_real(table, r->distance);
     table_text(table, r->won ? "yes" : "no");
     if (full) report_cells(table, full);
-    table_real(table, r->seconds);
     if (trials.failed && table) table->failed = true;
     str_done(&trials);
 }
@@ -47,16 +46,18 @@ static Table *rounds_table(const ProgressiveResults *results, const Report *repo
     table_column(table, "distance", "", COLUMN_REAL);
     table_column(table, "won", "", COLUMN_TEXT);
     if (report) report_columns(table);
-    table_column(table, "seconds", "s", COLUMN_REAL);
+    double seconds = 0;
     for (size_t i = 0; i < results->count; i++) {
         double full[REPORT_VALUES] = {NAN, NAN, NAN};
         if (report && result->afterwards.status == STATUS_OK)
             report_measure(results->round[i].network, report->data, report->seed, report->task, full,
                            &result->afterwards);
         add_row(table, results, i, report ? full : NULL);
+        seconds += results->round[i].seconds;
     }
     table_note(table, "accuracy_original", "%.9g", results->accuracy);
     if (results->best < results->count) table_note(table, "best_round", "%zu", results->best + 1);
+    table_note(table, "seconds", "%.9g", seconds);
     return table_finish(table, err);
 }
 

@@ -30,8 +30,9 @@ struct Session {
     size_t lua_bytes;   /* allocated by Lua */
     bool quit;
     int quit_status;
-    int write_error; /* errno of the first write to standard output that failed since the last flush */
-    char **done;     /* top-level texts that ran, for `record` */
+    bool table_before; /* the last output was a table for machines */
+    int write_error;   /* errno of the first write to standard output that failed since the last flush */
+    char **done;       /* top-level texts that ran, for `record` */
     size_t done_count, done_capacity;
     char *record_path;
     Task task;

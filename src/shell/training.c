@@ -121,7 +121,6 @@ static void add_row(Table *table, const char *name, const TrainResults *results,
         table_integer(table, (int64_t)parameters);
     table_real(table, 4.0 * (double)parameters / (1 << 20));
     if (full) report_cells(table, full);
-    table_real(table, r->seconds);
 }
 
 static void note_spread(Table *table, const char *column, const Spread *spread) {
@@ -177,16 +176,18 @@ static Table *results_table(const char *name, const TrainResults *results, const
     table_column(table, p ? "cr" : "parameters", "", p ? COLUMN_REAL : COLUMN_INTEGER);
     table_column(table, "size", "MB", COLUMN_REAL);
     if (full) report_columns(table);
-    table_column(table, "seconds", "s", COLUMN_REAL);
     for (size_t i = 0; i < results->count; i++)
         add_row(table, name, results, i, full ? full + i * REPORT_VALUES : NULL);
     const TrainResult *best = &results->trial[results->best];
+    double seconds = 0;
+    for (size_t i = 0; i < results->count; i++) seconds += results->trial[i].seconds;
     if (results->trials > 1) {
         table_note(table, "best_trial", "%zu", results->best + 1);
         add_statistics(table, results);
     }
     if (!isnan(best->best_accuracy)) table_note(table, "best_accuracy", "%.9g", best->best_accuracy);
     if (p) table_note(table, "cr_predicted", "%.9g", share((double)p->parameter_count, (double)p->weight_count));
+    table_note(table, "seconds", "%.9g", seconds);
     return table_finish(table, err);
 }
 

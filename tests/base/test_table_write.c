@@ -142,11 +142,38 @@ static json_t *load(const Table *table) {
     return root;
 }
 
+/* Numbers as JSON writes them are numbers; NaN and infinities are null; whatever only looks like a number is a text. */
+static void json_notes(void **state) {
+    (void)state;
+    static const char *const numbers[] = {"0", "-1", "0.25", "1e-05", "-2.5E+10", "18446744073709551615"};
+    static const char *const texts[] = {"",   "007",  "0x1f", "1.", ".5",    "+1",  "1e",    "1e999",
+                                        "--", "1 MB", " 1",   "1 ", "2/255", "NaN", "0.2.0", "infinity"};
+    static const char *const nulls[] = {"nan", "-nan", "inf", "-inf"};
+    Error err;
+    Table *table = table_new(&err);
+    for (size_t i = 0; i < 6; i++) table_note(table, numbers[i], "%s", numbers[i]);
+    for (size_t i = 0; i < 16; i++) table_note(table, texts[i], "%s", texts[i]);
+    for (size_t i = 0; i < 4; i++) table_note(table, nulls[i], "%s", nulls[i]);
+    table = table_finish(table, &err);
+    Str out = {0};
+    json_error_t why;
+    table_write(table, TABLE_JSON, 0, &out);
+    json_t *root = json_loads(str_text(&out), JSON_DECODE_INT_AS_REAL, &why), *notes = json_object_get(root, "notes");
+    assert_non_null(root);
+    for (size_t i = 0; i < 6; i++)
+        assert_true(json_real_value(json_object_get(notes, numbers[i])) == strtod(numbers[i], NULL));
+    for (size_t i = 0; i < 16; i++) assert_string_equal(json_string_value(json_object_get(notes, texts[i])), texts[i]);
+    for (size_t i = 0; i < 4; i++) assert_true(json_is_null(json_object_get(notes, nulls[i])));
+    json_decref(root);
+    str_done(&out);
+    table_free(table);
+}
+
 static void json(void **state) {
     (void)state;
     Table *table = layers();
     json_t *root = load(table), *rows = json_object_get(root, "rows"), *columns = json_object_get(root, "columns");
-    assert_string_equal(json_string_value(json_object_get(json_object_get(root, "notes"), "seed")), "7");
+    assert_int_equal(json_integer_value(json_object_get(json_object_get(root, "notes"), "seed")), 7);
     assert_int_equal(json_array_size(columns), 4);
     assert_string_equal(json_string_value(json_object_get(json_array_get(columns, 1), "unit")), "%");
     assert_string_equal(json_string_value(json_object_get(json_array_get(columns, 3), "type")), "integer");
@@ -260,8 +287,9 @@ static void decimals(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(text), cmocka_unit_test(wide_characters),   cmocka_unit_test(separated),
-        cmocka_unit_test(json), cmocka_unit_test(numbers_read_back), cmocka_unit_test(decimals),
+        cmocka_unit_test(text),     cmocka_unit_test(wide_characters), cmocka_unit_test(separated),
+        cmocka_unit_test(json),     cmocka_unit_test(json_notes),      cmocka_unit_test(numbers_read_back),
+        cmocka_unit_test(decimals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,7 +20,7 @@ contains "and says how to raise it" "$(cat "$work/err")" "--max-memory"
 equal "quit N" 7 "$(status "$weft" -c 'quit 7')"
 equal "os.exit(N)" 9 "$(status "$weft" -c 'os.exit(9)')"
 
-"$weft" -c 'load net a sample:fashion-resnet8; kernels a layer3.0.conv2' 2>"$work/err" | head -n 1 >/dev/null
+"$weft" -c 'load net a sample:fashion-resnet8 --quiet; kernels a layer3.0.conv2' 2>"$work/err" | head -n 1 >/dev/null
 equal "a closed pipe ends it with 141" 141 "${PIPESTATUS[0]}"
 equal "silently" "" "$(cat "$work/err")"
 equal "a full disk on standard output is 4" 4 "$("$weft" -c 'help' >/dev/full 2>"$work/err"; echo $?)"
@@ -49,7 +49,7 @@ equal "a checkpoint opens as net" "net" "$(printf 'print(ls().name)\n' | "$weft"
 equal "piped output is plain rows" "layer	rows	columns" "$(grep s_ratio "$work/plain" | cut -f 1-3)"
 equal "without escapes" 0 "$(grep -c $'\033' "$work/plain")"
 equal "--format json is JSON" "ok" "$("$weft" --format json -c 'load net a sample:fashion-resnet8 --quiet; sratio a' 2>/dev/null |
-    python3 -c 'import json,sys; t=json.load(sys.stdin); print("ok" if len(t["rows"])==8 and t["notes"]["seed"]=="0" else t)')"
+    python3 -c 'import json,sys; t=json.load(sys.stdin); print("ok" if len(t["rows"])==8 and t["notes"]["seed"]==0 else t)')"
 equal "--quiet prints nothing" "" "$("$weft" -q -c 'load net a sample:fashion-resnet8; sratio a' 2>&1)"
 contains "--version names the libraries" "$("$weft" --version)" "FFTW"
 contains "--help" "$("$weft" --help)" "usage: weft"
@@ -104,6 +104,6 @@ equal "a recorded session runs again" 0 $?
 # What --safe keeps out.
 (cd "$work" && "$weft" --safe -c 'load net a sample:fashion-resnet8; save a here.npz' >/dev/null 2>&1)
 check "--safe writes below the working folder" test -s "$work/here.npz"
-(cd "$work" && "$weft" --safe -c 'load net a sample:fashion-resnet8; save a ../there.npz' >/dev/null 2>"$work/err")
+(cd "$work" && "$weft" --safe -c 'load net a sample:fashion-resnet8 --quiet; save a ../there.npz' >/dev/null 2>"$work/err")
 equal "and nowhere else" "weft: ../there.npz: --safe allows writing only below the working folder" "$(cat "$work/err")"
 finish

@@ -70,7 +70,8 @@ typedef enum TableFormat {
  * columns of the terminal and shortens long texts with an ellipsis. CSV (RFC 4180, lines ending in \n), TSV and
  * MARKDOWN are a heading, then rows. Their numbers have all digits (%.9g, or more where that does not read back equal).
  * JSON is
- * {"notes":{},"columns":[{name,unit,type}],"rows":[{...}]}. Only TEXT escapes text for terminals. */
+ * {"notes":{},"columns":[{name,unit,type}],"rows":[{...}]}; notes that are numbers are numbers in it, NaN and
+ * infinities are null. Only TEXT escapes text for terminals. */
 void table_write(const Table *table, TableFormat format, size_t width, Str *out);
 /* One cell as TEXT shows it. */
 void table_cell_text(const Table *table, size_t column, size_t row, Str *out);

@@ -21,8 +21,15 @@ void str_add_bytes(Str *str, const char *bytes, size_t length);
 void str_addf(Str *str, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void str_addv(Str *str, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
 void str_add_escaped(Str *str, const char *bytes, size_t length); /* as error_set escapes; invalid UTF-8 as \xNN */
-bool str_ok(const Str *str, Error *err);                          /* false and STATUS_LIMIT if an addition failed */
-const char *str_text(const Str *str);                             /* "" while empty */
+/* Adds the words of a line, broken between words into lines of at most `width` columns; no word is cut. `column`: where
+ * the line stands already; lines after the first begin with `hang` blanks. Returns the column where it ends. */
+size_t str_add_wrapped(Str *str, const char *text, size_t column, size_t hang, size_t width);
+/* Adds a text that is laid out, filled to `width` columns. Lines without indentation are prose, "  term    text" is a
+ * term with its text, whose lines stay under one another; other indented lines are code, and wrap one by one. A line
+ * that was broken because it was full (of 100 columns) is joined with the next. */
+void str_add_filled(Str *str, const char *text, size_t width);
+bool str_ok(const Str *str, Error *err); /* false and STATUS_LIMIT if an addition failed */
+const char *str_text(const Str *str);    /* "" while empty */
 void str_done(Str *str);
 
 bool text_valid_utf8(const char *bytes, size_t length);

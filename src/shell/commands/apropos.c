@@ -11,7 +11,9 @@ typedef struct Apropos {
 static bool apropos_command(Session *session, const Args *args, Result *result, Error *err) {
     (void)session;
     const Apropos *o = args->options;
-    bool found = help_apropos(o->word, &result->text);
+    Str text = {0};
+    bool found = help_apropos(o->word, &text);
+    help_fill(&text, &result->text);
     if (found || !str_ok(&result->text, err)) return found;
     return error_set(err, STATUS_FAILED, "no help mentions '%s'", o->word);
 }

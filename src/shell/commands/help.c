@@ -10,10 +10,11 @@ typedef struct Help {
 
 static bool help_command(Session *session, const Args *args, Result *result, Error *err) {
     (void)session;
-    Str topic = {0};
+    Str topic = {0}, text = {0};
     const SettingList *words = &((const Help *)args->options)->words;
     for (size_t i = 0; i < words->count; i++) str_addf(&topic, "%s%s", i ? " " : "", (const char *)words->item[i]);
-    bool ok = help_text(topic.length ? str_text(&topic) : NULL, &result->text, err);
+    bool ok = help_text(topic.length ? str_text(&topic) : NULL, &text, err);
+    help_fill(&text, &result->text);
     str_done(&topic);
     return ok;
 }

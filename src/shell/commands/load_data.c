@@ -33,6 +33,7 @@ static bool full_spec(const Args *args, Str *out, Error *err) {
 static bool load_data_command(Session *session, const Args *args, Result *result, Error *err) {
     const LoadData *o = args->options;
     result->name = o->name;
+    result->receipt = true;
     if (!workspace_accepts(session, result->name, OBJECT_DATASET, err)) return false;
     Str spec = {0};
     if (full_spec(args, &spec, err)) result->dataset = dataset_load(str_text(&spec), o->limit, err);

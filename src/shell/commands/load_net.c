@@ -45,6 +45,7 @@ static bool load_net_command(Session *session, const Args *args, Result *result,
     NetworkOptions how = {
         .architecture = o->architecture, .prefix = o->prefix, .normalise = o->normalise, .key = o->key};
     result->name = o->name;
+    result->receipt = true;
     bool ok = workspace_accepts(session, result->name, OBJECT_NETWORK, err) && path_find(o->file, &path, err) &&
               (!o->graph || path_find(o->graph, &graph, err));
     if (graph.length > 0) how.graph = str_text(&graph);

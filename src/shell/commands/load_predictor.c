@@ -67,6 +67,7 @@ static bool load_predictor_command(Session *session, const Args *args, Result *r
                             .config = says_settings(args) ? &o->config : NULL,
                             .usual_order = !args_given(args, "permutation")};
     result->name = o->name;
+    result->receipt = true;
     result->transient = true;
     bool ok = workspace_accepts(session, result->name, OBJECT_PREDICTOR, err) && path_find(o->file, &path, err);
     if (ok && o->layers) {

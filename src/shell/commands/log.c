@@ -17,9 +17,30 @@ typedef struct Log {
     bool accuracy;
 } Log;
 
-/* What the command shows of a log, which it takes over: columns with values; with --accuracy the evaluations. */
+/* Empties a column, which is then left out; its mean and its last value are returned. */
+static void take_column(Table *log, const char *name, double *mean, double *last) {
+    double sum = 0;
+    size_t count = 0;
+    *last = table_latest(log, name);
+    for (size_t c = 0; c < log->column_count; c++)
+        for (size_t r = 0; r < log->rows && strcmp(log->columns[c].name, name) == 0; r++) {
+            const double value = log->columns[c].cells[r].real;
+            if (!isnan(value)) sum += value, count++;
+            log->columns[c].cells[r].real = NAN;
+        }
+    *mean = count ? sum / (double)count : (double)NAN;
+}
+
+/* What the command shows of a log, which it takes over: columns with values; with --accuracy the evaluations. Times
+ * become notes, so that the rows of two equal runs are the same. */
 static bool take_log(const Args *args, Table *log, Result *result, Error *err) {
-    if (log) result->table = table_filled(log, ((const Log *)args->options)->accuracy ? "accuracy" : NULL, err);
+    double rate, seconds, ignored;
+    if (!log) return false;
+    take_column(log, "rate", &rate, &ignored);
+    take_column(log, "seconds", &ignored, &seconds);
+    result->table = table_filled(log, ((const Log *)args->options)->accuracy ? "accuracy" : NULL, err);
+    if (result->table && !isnan(rate)) table_note(result->table, "rate", "%.9g", rate);
+    if (result->table && !isnan(seconds)) table_note(result->table, "seconds", "%.9g", seconds);
     table_free(log);
     return result->table != NULL;
 }
@@ -87,7 +108,8 @@ const Command command_log = {
     .summary = "Show the log of a run as a table with its loss curves",
     .description =
         "Lists every logged row: step, epoch, loss and its terms, learning rate, gradient norm, accuracy if it "
-        "was measured, throughput and seconds. Empty columns are left out. The run may still be active. For "
+        "was measured. Empty columns are left out. The notes give the mean rate (kernels or images per second) "
+        "and the seconds of training. The run may still be active. For "
         "several trials, the newest is shown. `plot` and `export` take the result like any table.",
     .size = sizeof(Log),
     .positionals = positionals,

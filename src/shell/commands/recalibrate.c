@@ -62,6 +62,7 @@ static bool recalibrate_command(Session *session, const Args *args, Result *resu
     result->network = recalibrate_in_batches(network, o->on->dataset, o->batch, args->line, &session->task, err);
     if (!result->network) return false;
     result->name = o->into;
+    result->receipt = true;
     result->table = summary(result->name, network, result->network, err);
     return result->table != NULL;
 }

@@ -58,6 +58,7 @@ static bool reconstruct_command(Session *session, const Args *args, Result *resu
     result->network = predictor_reconstruct_in(p, source, NULL, args->line, err);
     if (!result->network) return false;
     result->name = o->into;
+    result->receipt = true;
     result->table = summary(result->name, p, source, result->network, err);
     return result->table != NULL;
 }
