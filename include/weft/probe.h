@@ -13,6 +13,9 @@ typedef struct Evaluation {
     uint64_t images, correct, correct_top5;
     double loss; /* mean cross-entropy, natural logarithm, summed in double in image order */
     double seconds;
+    /* Of each image, in order; what comparisons of networks are made of (weft/probe/compare.h). */
+    bool *hits;                             /* classified correctly */
+    double *losses;                         /* NaN without logits */
     uint64_t *class_images, *class_correct; /* classes of each */
     unsigned classes;
     /* Images with a logit that is not finite. They have no predicted class; if there is one, accuracy and loss are
@@ -41,13 +44,23 @@ double evaluation_accuracy(const Evaluation *evaluation);
 bool predict_image(const Network *network, const Dataset *dataset, const float *image, unsigned *predicted,
                    double *probability, Error *err);
 
+/* The columns NAME, NAME_low and NAME_high (%), where `name` is "accuracy" or the like, and their cells for `correct`
+ * of `images`: the share and its 95 % interval (stats_wilson). Empty cells if `defined` is false or there are no
+ * images.
+ */
+void accuracy_columns(Table *table, const char *name);
+void accuracy_cells(Table *table, uint64_t correct, uint64_t images, bool defined);
+/* The cells of an accuracy in per cent that was measured on `images` images, whose number of correct ones follows from
+ * it. Empty for NaN. */
+void accuracy_cells_of(Table *table, double accuracy, uint64_t images);
+
 /* Adds the note no_logits of evaluation tables: how many images have no logits, and the first layer with such values.
  * Nothing if all have logits. */
 void evaluation_note(Table *table, const Evaluation *evaluation);
-/* One row: images, correct, accuracy (%), top5 (%; where there are more than 10 classes), loss; the note
- * images_per_second. */
+/* One row: images, correct, accuracy with its interval (accuracy_columns), top5 (%; where there are more than 10
+ * classes), loss; the note images_per_second. */
 Table *evaluate_table(const Evaluation *evaluation, Error *err);
-/* One row per class: class, name, images, correct, accuracy (%). */
+/* One row per class: class, name, images, correct, accuracy with its interval. */
 Table *evaluate_class_table(const Evaluation *evaluation, const Dataset *dataset, Error *err);
 
 /* ---- networks between and around others ----------------------------------------------------------------------------
@@ -153,14 +166,15 @@ typedef struct CorruptionScores {
     double kind_accuracy[CORRUPTION_COUNT]; /* of the chosen kinds: the mean (%) over the severities */
     double accuracy; /* OOD accuracy, the mean (%) over all kinds and severities; NaN if images have no logits */
 } CorruptionScores;
-/* Runs `network` on dataset_corrupt(clean, kind, severity, seed) for each kind and severity of `choice`. One corrupted
- * dataset at a time is in memory. Fails as evaluate_run and dataset_corrupt do; free with corruption_scores_done. */
-bool corruption_run(const Network *network, const Dataset *clean, const CorruptionChoice *choice, uint64_t seed,
-                    const Task *task, CorruptionScores *out, Error *err);
+/* Runs `count` networks on dataset_corrupt(clean, kind, severity, seed) for each kind and severity of `choice`: out[i]
+ * has the scores of networks[i]. One corrupted dataset at a time is in memory. Fails as evaluate_run and
+ * dataset_corrupt do; free each with corruption_scores_done. */
+bool corruption_run(const Network *const *networks, size_t count, const Dataset *clean, const CorruptionChoice *choice,
+                    uint64_t seed, const Task *task, CorruptionScores *out, Error *err);
 void corruption_scores_done(CorruptionScores *scores);
-/* corruption_run as a table, one row for each kind and severity: corruption, severity, images, correct, accuracy (%),
- * top5 (%; where there are more than 10 classes), loss. If there are several rows, notes: ood_accuracy, and each
- * kind's mean accuracy by its name. */
+/* corruption_run as a table, one row for each kind and severity: corruption, severity, images, correct, accuracy with
+ * its interval, top5 (%; where there are more than 10 classes), loss. If there are several rows, notes: ood_accuracy,
+ * and each kind's mean accuracy by its name. */
 Table *corruption_table(const Network *network, const Dataset *clean, const CorruptionChoice *choice, uint64_t seed,
                         const Task *task, Error *err);
 

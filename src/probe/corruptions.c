@@ -22,21 +22,26 @@ static void report_part(void *context, const char *what, uint64_t done, uint64_t
 }
 
 typedef struct Bench {
-    const Network *network;
+    const Network *const *networks;
+    size_t count;
     const Dataset *clean;
     uint64_t seed;
     Part part;
     bool patient;
 } Bench;
 
-/* The corrupted images live in here only. */
-static bool run_one(Bench *bench, CorruptionKind kind, unsigned severity, Evaluation *out, Error *err) {
+/* All networks, each into the next evaluation of its scores. The corrupted images live in here only. */
+static bool run_one(Bench *bench, CorruptionKind kind, unsigned severity, CorruptionScores *out, Error *err) {
     const Task quiet = {.patient = bench->patient};
     const Task task = {.report = report_part, .context = &bench->part, .patient = bench->patient};
     Dataset *dirty = dataset_corrupt(bench->clean, kind, severity, bench->seed, &quiet, err);
-    bool ok = dirty && evaluate_run(bench->network, dirty, NULL, out, &task, err);
+    bool ok = dirty != NULL;
+    for (size_t i = 0; ok && i < bench->count; i++) {
+        ok = evaluate_run(bench->networks[i], dirty, NULL, &out[i].evaluations[out[i].count], &task, err);
+        if (ok) out[i].count++;
+        bench->part.before += bench->clean->count;
+    }
     dataset_free(dirty);
-    bench->part.before += bench->clean->count;
     return ok;
 }
 
@@ -44,30 +49,47 @@ static bool several(const CorruptionScores *scores) {
     return !corruption_single(&scores->choice);
 }
 
-bool corruption_run(const Network *network, const Dataset *clean, const CorruptionChoice *choice, uint64_t seed,
-                    const Task *task, CorruptionScores *out, Error *err) {
+static bool begin_scores(const Bench *bench, const CorruptionChoice *choice, size_t evaluations, CorruptionScores *out,
+                         Error *err) {
+    for (size_t i = 0; i < bench->count; i++)
+        out[i] = (CorruptionScores){.choice = *choice, .classes = bench->clean->classes};
+    for (size_t i = 0; i < bench->count; i++)
+        if (!evaluate_check(bench->networks[i], bench->clean, err) ||
+            !(out[i].evaluations = mem_alloc(evaluations, sizeof *out[i].evaluations, err)))
+            return false;
+    return true;
+}
+
+/* The means over severities, and over all. */
+static void take_means(CorruptionScores *scores, unsigned kinds, unsigned severities) {
+    for (unsigned kind = 0; kind < kinds; kind++) {
+        double mean = 0;
+        for (unsigned s = 0; s < severities; s++)
+            mean += evaluation_accuracy(&scores->evaluations[kind * severities + s]) / severities;
+        scores->kind_accuracy[scores->choice.first + kind] = mean;
+        scores->accuracy += mean / kinds;
+    }
+}
+
+bool corruption_run(const Network *const *networks, size_t count, const Dataset *clean, const CorruptionChoice *choice,
+                    uint64_t seed, const Task *task, CorruptionScores *out, Error *err) {
     const unsigned severities = choice->high - choice->low + 1, kinds = (unsigned)(choice->end - choice->first);
-    Bench bench = {.network = network,
+    Bench bench = {.networks = networks,
+                   .count = count,
                    .clean = clean,
                    .seed = seed,
-                   .part = {.task = task, .total = clean->count * severities * kinds},
+                   .part = {.task = task, .total = clean->count * severities * kinds * count},
                    .patient = task && task->patient};
-    *out = (CorruptionScores){.choice = *choice, .classes = clean->classes};
-    bool done = evaluate_check(network, clean, err) &&
-                (out->evaluations = mem_alloc(kinds * severities, sizeof *out->evaluations, err));
-    for (unsigned kind = 0; done && kind < kinds; kind++) {
-        double mean = 0;
-        for (unsigned s = 0; done && s < severities; s++) {
-            Evaluation *evaluation = &out->evaluations[out->count];
-            done = run_one(&bench, (CorruptionKind)(choice->first + kind), choice->low + s, evaluation, err);
-            if (!done) break;
-            out->count++;
-            mean += evaluation_accuracy(evaluation) / severities;
-        }
-        out->kind_accuracy[choice->first + kind] = mean;
-        out->accuracy += mean / kinds;
+    bool done = begin_scores(&bench, choice, kinds * severities, out, err);
+    for (unsigned kind = 0; done && kind < kinds; kind++)
+        for (unsigned s = 0; done && s < severities; s++)
+            done = run_one(&bench, (CorruptionKind)(choice->first + kind), choice->low + s, out, err);
+    for (size_t i = 0; i < count; i++) {
+        if (done)
+            take_means(&out[i], kinds, severities);
+        else
+            corruption_scores_done(&out[i]);
     }
-    if (!done) corruption_scores_done(out);
     return done;
 }
 
@@ -84,7 +106,7 @@ static void add_columns(Table *table, bool top5) {
     table_column(table, "severity", "", COLUMN_INTEGER);
     table_column(table, "images", "", COLUMN_INTEGER);
     table_column(table, "correct", "", COLUMN_INTEGER);
-    table_column(table, "accuracy", "%", COLUMN_REAL);
+    accuracy_columns(table, "accuracy");
     if (top5) table_column(table, "top5", "%", COLUMN_REAL);
     table_column(table, "loss", "", COLUMN_REAL);
 }
@@ -95,7 +117,7 @@ static void add_row(Table *table, CorruptionKind kind, unsigned severity, const 
     table_integer(table, severity);
     table_integer(table, (int64_t)evaluation->images);
     table_integer(table, (int64_t)evaluation->correct);
-    table_real(table, evaluation_accuracy(evaluation));
+    accuracy_cells(table, evaluation->correct, evaluation->images, evaluation->no_logits == 0);
     if (top5) table_real(table, share * (double)evaluation->correct_top5);
     table_real(table, evaluation->loss);
 }
@@ -128,7 +150,7 @@ static Table *table_of(const CorruptionScores *scores, Error *err) {
 Table *corruption_table(const Network *network, const Dataset *clean, const CorruptionChoice *choice, uint64_t seed,
                         const Task *task, Error *err) {
     CorruptionScores scores;
-    if (!corruption_run(network, clean, choice, seed, task, &scores, err)) return NULL;
+    if (!corruption_run(&network, 1, clean, choice, seed, task, &scores, err)) return NULL;
     Table *table = table_of(&scores, err);
     corruption_scores_done(&scores);
     return table;

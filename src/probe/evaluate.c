@@ -8,9 +8,11 @@
 #include "probe/evaluate.h"
 
 #include <math.h>
+#include <stdio.h>
 
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
+#include "weft/base/stats.h"
 #include "weft/base/table.h"
 #include "weft/base/task.h"
 #include "weft/base/text.h"
@@ -76,6 +78,9 @@ unsigned evaluate_batch(const Dataset *dataset) {
 
 bool evaluation_begin(Evaluation *evaluation, const Dataset *dataset, Error *err) {
     *evaluation = (Evaluation){.classes = dataset->classes};
+    if (!(evaluation->hits = mem_alloc(dataset->count, sizeof *evaluation->hits, err)) ||
+        !(evaluation->losses = mem_alloc(dataset->count, sizeof *evaluation->losses, err)))
+        return false;
     uint64_t **const counts[] = {&evaluation->class_images, &evaluation->class_correct, &evaluation->class_no_logits};
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
         if (!(*counts[i] = mem_alloc(dataset->classes, sizeof **counts[i], err))) return false;
@@ -90,10 +95,14 @@ void evaluation_add(Evaluation *evaluation, const Dataset *dataset, uint64_t fir
         if (!all_finite(logits + (size_t)i * classes, classes)) {
             if (evaluation->no_logits++ == 0) evaluation->first_without = first + i;
             evaluation->class_no_logits[label]++;
+            evaluation->losses[first + i] = NAN;
             continue;
         }
         unsigned rank = rank_of(logits + (size_t)i * classes, classes, label);
-        evaluation->loss += cross_entropy(logits + (size_t)i * classes, classes, label);
+        const double loss = cross_entropy(logits + (size_t)i * classes, classes, label);
+        evaluation->hits[first + i] = rank == 0;
+        evaluation->losses[first + i] = loss;
+        evaluation->loss += loss;
         evaluation->correct += rank == 0;
         evaluation->correct_top5 += rank < 5;
         evaluation->class_correct[label] += rank == 0;
@@ -194,6 +203,8 @@ double evaluation_accuracy(const Evaluation *evaluation) {
 }
 
 void evaluation_done(Evaluation *evaluation) {
+    mem_free(evaluation->hits);
+    mem_free(evaluation->losses);
     mem_free(evaluation->class_images);
     mem_free(evaluation->class_correct);
     mem_free(evaluation->class_no_logits);
@@ -221,6 +232,27 @@ bool predict_image(const Network *network, const Dataset *dataset, const float *
 
 /* ---- tables ------------------------------------------------------------------------------------------------------ */
 
+void accuracy_columns(Table *table, const char *name) {
+    static const char *const ends[] = {"", "_low", "_high"};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        char column[64];
+        snprintf(column, sizeof column, "%s%s", name, ends[i]);
+        table_column(table, column, "%", COLUMN_REAL);
+    }
+}
+
+void accuracy_cells(Table *table, uint64_t correct, uint64_t images, bool defined) {
+    const Interval interval = stats_wilson(correct, defined ? images : 0);
+    table_real(table, percent(correct, images, !defined));
+    table_real(table, 100 * interval.low);
+    table_real(table, 100 * interval.high);
+}
+
+void accuracy_cells_of(Table *table, double accuracy, uint64_t images) {
+    const bool defined = !isnan(accuracy);
+    accuracy_cells(table, defined ? (uint64_t)llround(accuracy / 100 * (double)images) : 0, images, defined);
+}
+
 /* Where there are few classes, the best five say little. */
 static bool has_top5(unsigned classes) {
     return classes > 10;
@@ -229,7 +261,7 @@ static bool has_top5(unsigned classes) {
 void evaluation_columns(Table *table, unsigned classes) {
     table_column(table, "images", "", COLUMN_INTEGER);
     table_column(table, "correct", "", COLUMN_INTEGER);
-    table_column(table, "accuracy", "%", COLUMN_REAL);
+    accuracy_columns(table, "accuracy");
     if (has_top5(classes)) table_column(table, "top5", "%", COLUMN_REAL);
     table_column(table, "loss", "", COLUMN_REAL);
 }
@@ -237,16 +269,20 @@ void evaluation_columns(Table *table, unsigned classes) {
 void evaluation_cells(Table *table, const Evaluation *evaluation) {
     table_integer(table, (int64_t)evaluation->images);
     table_integer(table, (int64_t)evaluation->correct);
-    table_real(table, evaluation_accuracy(evaluation));
+    accuracy_cells(table, evaluation->correct, evaluation->images, evaluation->no_logits == 0);
     if (has_top5(evaluation->classes))
         table_real(table, percent(evaluation->correct_top5, evaluation->images, evaluation->no_logits));
     table_real(table, evaluation->loss);
 }
 
 void evaluation_note(Table *table, const Evaluation *evaluation) {
+    evaluation_note_as(table, "no_logits", evaluation);
+}
+
+void evaluation_note_as(Table *table, const char *key, const Evaluation *evaluation) {
     if (evaluation->no_logits == 0) return;
     table_note(
-        table, "no_logits",
+        table, key,
         "%llu of %llu images have none (NaN or infinite), so accuracy is undefined; first layer with such values: %s",
         (unsigned long long)evaluation->no_logits, (unsigned long long)evaluation->images, evaluation->cause);
 }
@@ -277,14 +313,14 @@ Table *evaluate_class_table(const Evaluation *evaluation, const Dataset *dataset
     table_column(table, "name", "", COLUMN_TEXT);
     table_column(table, "images", "", COLUMN_INTEGER);
     table_column(table, "correct", "", COLUMN_INTEGER);
-    table_column(table, "accuracy", "%", COLUMN_REAL);
+    accuracy_columns(table, "accuracy");
     for (unsigned i = 0; i < evaluation->classes; i++) {
         table_integer(table, i);
         table_text(table, dataset->class_names ? dataset->class_names[i] : "");
         table_integer(table, (int64_t)evaluation->class_images[i]);
         table_integer(table, (int64_t)evaluation->class_correct[i]);
-        table_real(table,
-                   percent(evaluation->class_correct[i], evaluation->class_images[i], evaluation->class_no_logits[i]));
+        accuracy_cells(table, evaluation->class_correct[i], evaluation->class_images[i],
+                       evaluation->class_no_logits[i] == 0);
     }
     evaluation_note(table, evaluation);
     return table_finish(table, err);

@@ -45,11 +45,14 @@ bool no_logits_cause(const Network *network, const Dataset *data, uint64_t index
 /* The part of it that needs no image: false if all parameters are sound. */
 bool no_logits_parameters(const Network *network, Str *out);
 
-/* images, correct, accuracy (%), top5 (%), loss: the columns, and the cells of one row. */
+/* images, correct, accuracy with its interval, top5 (%), loss: the columns, and the cells of one row. */
 void evaluation_columns(Table *table, unsigned classes);
 void evaluation_cells(Table *table, const Evaluation *evaluation);
 /* The note images_per_second over all of them: a time is no column, so that the rows of two runs are the same bytes. */
 void evaluation_rate(Table *table, const Evaluation *evaluations, size_t count);
+
+/* evaluation_note under another key. */
+void evaluation_note_as(Table *table, const char *key, const Evaluation *evaluation);
 
 /* Runs batches of a dataset's images, without augmentation, noise in the network's normalisation, through an engine of
  * `network`, and calls `take` after each. */

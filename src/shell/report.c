@@ -25,7 +25,7 @@ bool report_measure(const Network *network, const Dataset *data, uint64_t seed, 
     CorruptionChoice all;
     if (!corruption_choose("all", &all, err)) return false;
     CorruptionScores corrupted;
-    if (!corruption_run(network, data, &all, seed, task, &corrupted, err)) return false;
+    if (!corruption_run(&network, 1, data, &all, seed, task, &corrupted, err)) return false;
     values[0] = corrupted.accuracy;
     corruption_scores_done(&corrupted);
     for (int kind = 0; kind < ATTACK_COUNT; kind++) {

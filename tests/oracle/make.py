@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""make -- computes the files of this folder anew: make.py [networks] [weights] [predictors] [files] (all of them)."""
+"""make -- computes the files of this folder anew: make.py [networks] [weights] [predictors] [files] [stats] (all of them)."""
 import sys
 
 import make_files
 import make_networks
 import make_predictors
+import make_stats
 import make_weights
 
-PARTS = {"networks": make_networks, "weights": make_weights, "predictors": make_predictors, "files": make_files}
+PARTS = {"networks": make_networks, "weights": make_weights, "predictors": make_predictors, "files": make_files,
+         "stats": make_stats}
 
 for part in sys.argv[1:] or PARTS:
     if part not in PARTS:

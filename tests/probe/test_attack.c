@@ -524,11 +524,12 @@ static void table_of_two(void **state) {
                                {ATTACK_IFGSM, .epsilon = 0.5, .steps = 7}};
     const Evaluation found[2] = {{.images = 8, .correct = 7, .loss = 0.25, .seconds = 0.5, .classes = 10},
                                  {.images = 8, .correct = 2, .loss = 4, .seconds = 0.25, .classes = 10}};
-    static const char *const columns[] = {"eps", "eps_255", "images", "correct", "accuracy", "loss"};
+    static const char *const columns[] = {"eps",      "eps_255",      "images",        "correct",
+                                          "accuracy", "accuracy_low", "accuracy_high", "loss"};
     Table *table = attack_table(attacks, found, 2, &err);
     assert_int_equal(table->rows, 2);
-    assert_int_equal(table->column_count, 6);
-    for (int i = 0; i < 6; i++) assert_string_equal(table->columns[i].name, columns[i]);
+    assert_int_equal(table->column_count, 8);
+    for (int i = 0; i < 8; i++) assert_string_equal(table->columns[i].name, columns[i]);
     assert_true(fabs(table_number(table, "eps", 0) - 0.00392156862745098) < 1e-17);
     assert_true(fabs(table_number(table, "eps_255", 0) - 1) < 1e-15);
     assert_true(fabs(table_number(table, "accuracy", 1) - 25) < 1e-12);

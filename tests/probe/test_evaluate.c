@@ -285,11 +285,14 @@ static void test_tables(void **state) {
     Error err = {0};
     Table *table = evaluate_table(&evaluation, &err);
     assert_non_null(table);
-    static const char *const columns[] = {"images", "correct", "accuracy", "loss"};
+    static const char *const columns[] = {"images", "correct", "accuracy", "accuracy_low", "accuracy_high", "loss"};
     assert_int_equal(table->rows, 1);
-    assert_int_equal(table->column_count, 4);
-    for (int i = 0; i < 4; i++) assert_string_equal(table->columns[i].name, columns[i]);
+    assert_int_equal(table->column_count, 6);
+    for (int i = 0; i < 6; i++) assert_string_equal(table->columns[i].name, columns[i]);
     assert_true(table_number(table, "accuracy", 0) == 87.5);
+    /* statsmodels: proportion_confint(7, 8, method="wilson") */
+    assert_true(fabs(table_number(table, "accuracy_low", 0) - 52.911181778715) < 1e-9);
+    assert_true(fabs(table_number(table, "accuracy_high", 0) - 97.758250854994) < 1e-9);
     assert_string_equal(table_get_note(table, "images_per_second"), "16");
     assert_string_equal(table_find(table, "accuracy")->unit, "%");
     table_free(table);
@@ -303,7 +306,7 @@ static void test_tables(void **state) {
 
     evaluation.classes = 11; /* the class arrays are not looked at */
     table = evaluate_table(&evaluation, &err);
-    assert_int_equal(table->column_count, 5);
+    assert_int_equal(table->column_count, 7);
     assert_true(table_number(table, "top5", 0) == 100);
     table_free(table);
 }

@@ -1,5 +1,5 @@
 /* evaluate -- accuracy and loss of a network on clean, attacked or corrupted data. */
-#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "../attack_options.h"
@@ -11,9 +11,10 @@
 #include "weft/base/table.h"
 #include "weft/base/text.h"
 #include "weft/probe.h"
+#include "weft/probe/compare.h"
 
 typedef struct Evaluate {
-    const Object *object, *data;
+    const Object *object, *data, *vs;
     bool per_class;
     AttackOptions attack;
     ReportKind report;
@@ -22,43 +23,105 @@ typedef struct Evaluate {
 
 /* ---- running ----------------------------------------------------------------------------------------------------- */
 
+enum { PAIR = 2 };
+
+/* NET and, with --vs, the network that it is compared with. */
+static size_t networks_of(const Evaluate *o, const Network *networks[PAIR]) {
+    networks[0] = o->object->network;
+    networks[1] = o->vs ? o->vs->network : NULL;
+    return o->vs ? PAIR : 1;
+}
+
+static ComparedNames names_of(const Evaluate *o) {
+    return (ComparedNames){.a = o->object->name, .b = o->vs ? o->vs->name : NULL};
+}
+
+/* A chart of accuracies with their intervals. With --vs: of differences, or (`curves`) of both networks. */
+static void draw(const Evaluate *o, ChartKind kind, const char *x, bool curves, const char *what, const char *of,
+                 Result *result) {
+    const char *vs = o->vs ? " and " : "", *name = o->vs ? o->vs->name : "";
+    if (o->vs && !curves)
+        result_chart(result, kind, x, "difference", "Accuracy of %s minus %s%s%s", name, o->object->name, what, of);
+    else
+        result_chart(result, kind, x, "accuracy", "Accuracy of %s%s%s%s%s", o->object->name, vs, name, what, of);
+    Encoding *encoding = &result->encoding;
+    strcpy(encoding->low, o->vs && !curves ? "difference_low" : "accuracy_low");
+    strcpy(encoding->high, o->vs && !curves ? "difference_high" : "accuracy_high");
+    if (!o->vs) return;
+    strcpy(encoding->flag, "significant");
+    if (curves) strcpy(encoding->y[1], "accuracy_vs");
+}
+
 /* `attack`: NULL where there was none. */
-static void give_classes(const Evaluate *o, const Evaluation *evaluation, const Attack *attack, Result *result,
+static void give_classes(const Evaluate *o, const Evaluation *evaluations, const Attack *attack, Result *result,
                          Error *err) {
     const Dataset *data = o->data->dataset;
-    result->table = evaluate_class_table(evaluation, data, err);
-    result_chart(result, CHART_BARS, data->class_names ? "name" : "class", "accuracy", "Accuracy of %s per class%s%s",
-                 o->object->name, attack ? ", " : "", attack ? attack_name(attack->kind) : "");
+    const ComparedNames names = names_of(o);
+    result->table = o->vs ? compare_class_table(&evaluations[0], &evaluations[1], data, &names, err)
+                          : evaluate_class_table(evaluations, data, err);
+    draw(o, CHART_BARS, data->class_names ? "name" : "class", false, attack ? " per class, " : " per class",
+         attack ? attack_name(attack->kind) : "", result);
     if (!attack || !result->table) return;
     attack_notes(result->table, attack);
     table_note(result->table, "eps", "%.9g", attack->epsilon);
 }
 
 /* --corrupt without --per-class: a row for each kind and severity. */
-static bool run_corruptions(Session *session, const Evaluate *o, const CorruptionChoice *choice, Result *result,
-                            Error *err) {
-    result->table = corruption_table(o->object->network, o->data->dataset, choice, session->seed, &session->task, err);
-    if (corruption_single(choice)) return result->table != NULL; /* a row is no chart */
-    const bool one_kind = choice->end - choice->first == 1;
-    if (one_kind) {
-        result_chart(result, CHART_LINES, "severity", "accuracy", "Accuracy of %s under %s", o->object->name,
-                     corruption_name(choice->first));
-        return result->table != NULL;
+static bool give_corruptions(Session *session, const Evaluate *o, const CorruptionChoice *choice, Result *result,
+                             Error *err) {
+    const Network *networks[PAIR];
+    const ComparedNames names = names_of(o);
+    CorruptionScores scores[PAIR];
+    if (!o->vs)
+        result->table =
+            corruption_table(o->object->network, o->data->dataset, choice, session->seed, &session->task, err);
+    else if (corruption_run(networks, networks_of(o, networks), o->data->dataset, choice, session->seed, &session->task,
+                            scores, err)) {
+        result->table = compare_corruption_table(&scores[0], &scores[1], &names, err);
+        for (size_t i = 0; i < PAIR; i++) corruption_scores_done(&scores[i]);
     }
-    result_chart(result, CHART_HEATMAP, "severity", "corruption", "Accuracy of %s on corrupted images",
-                 o->object->name);
-    strcpy(result->encoding.value, "accuracy");
     return result->table != NULL;
 }
 
+static bool run_corruptions(Session *session, const Evaluate *o, const CorruptionChoice *choice, Result *result,
+                            Error *err) {
+    if (!give_corruptions(session, o, choice, result, err)) return false;
+    if (corruption_single(choice)) return true; /* a row is no chart */
+    if (choice->end - choice->first == 1) {
+        draw(o, CHART_LINES, "severity", true, " under ", corruption_name(choice->first), result);
+        return true;
+    }
+    result_chart(result, CHART_HEATMAP, "severity", "corruption", "Accuracy of %s%s%s on corrupted images",
+                 o->vs ? o->vs->name : "", o->vs ? " minus " : "", o->object->name);
+    strcpy(result->encoding.value, o->vs ? "difference" : "accuracy");
+    result->encoding.diverging = o->vs != NULL;
+    return true;
+}
+
+/* Runs NET, and the network of --vs, on `data`. */
+static bool run_networks(Session *session, const Evaluate *o, const Dataset *data, Evaluation evaluations[PAIR],
+                         Error *err) {
+    const Network *networks[PAIR];
+    const size_t count = networks_of(o, networks);
+    for (size_t i = 0; i < count; i++)
+        if (!evaluate_check(networks[i], data, err)) return i == 0 ? false : error_prefix(err, "%s", o->vs->name);
+    if (!evaluate_run(networks[0], data, NULL, &evaluations[0], &session->task, err)) return false;
+    if (count == 1 || evaluate_run(networks[1], data, NULL, &evaluations[1], &session->task, err)) return true;
+    evaluation_done(&evaluations[0]);
+    return false;
+}
+
 static bool run_plain(Session *session, const Evaluate *o, const Dataset *data, Result *result, Error *err) {
-    Evaluation evaluation;
-    if (!evaluate_run(o->object->network, data, NULL, &evaluation, &session->task, err)) return false;
+    Evaluation evaluations[PAIR] = {0};
+    const ComparedNames names = names_of(o);
+    if (!run_networks(session, o, data, evaluations, err)) return false;
     if (o->per_class)
-        give_classes(o, &evaluation, NULL, result, err);
+        give_classes(o, evaluations, NULL, result, err);
+    else if (o->vs)
+        result->table = compare_table(&evaluations[0], &evaluations[1], &names, err);
     else
-        result->table = evaluate_table(&evaluation, err);
-    evaluation_done(&evaluation);
+        result->table = evaluate_table(evaluations, err);
+    for (size_t i = 0; i < PAIR; i++) evaluation_done(&evaluations[i]);
     return result->table != NULL;
 }
 
@@ -71,41 +134,52 @@ static bool run_full(Session *session, const Args *args, const Evaluate *o, Resu
     if (o->per_class || args_given(args, "attack") || o->corrupt)
         return error_set(err, STATUS_USAGE,
                          "--report full cannot be combined with --attack or --corrupt; it measures both");
+    if (o->vs)
+        return error_set(err, STATUS_USAGE, "--report full cannot be combined with --vs; use --attack and --corrupt");
     if (!evaluate_run(network, data, NULL, &evaluation, &session->task, err)) return false;
-    const int64_t images = (int64_t)evaluation.images;
-    const double accuracy = evaluation_accuracy(&evaluation), loss = evaluation.loss;
     Table *table = report_measure(network, data, session->seed, &session->task, full, err) ? table_new(err) : NULL;
-    evaluation_note(table, &evaluation);
+    if (table) {
+        evaluation_note(table, &evaluation);
+        table_column(table, "images", "", COLUMN_INTEGER);
+        accuracy_columns(table, "accuracy");
+        table_column(table, "loss", "", COLUMN_REAL);
+        report_columns(table);
+        table_integer(table, (int64_t)evaluation.images);
+        accuracy_cells(table, evaluation.correct, evaluation.images, evaluation.no_logits == 0);
+        table_real(table, evaluation.loss);
+        report_cells(table, full);
+        result->table = table_finish(table, err);
+    }
     evaluation_done(&evaluation);
-    if (!table) return false;
-    table_column(table, "images", "", COLUMN_INTEGER);
-    table_column(table, "accuracy", "%", COLUMN_REAL);
-    table_column(table, "loss", "", COLUMN_REAL);
-    report_columns(table);
-    table_integer(table, images);
-    table_real(table, accuracy);
-    table_real(table, loss);
-    report_cells(table, full);
-    result->table = table_finish(table, err);
     return result->table != NULL;
+}
+
+/* The table of `count` attacks: of NET in evaluations, of --vs behind them. */
+static void give_attacks(const Evaluate *o, const Attack *attacks, const Evaluation *evaluations, size_t count,
+                         Result *result, Error *err) {
+    const ComparedNames names = names_of(o);
+    if (o->per_class) { /* one attack: the pair lies side by side */
+        give_classes(o, evaluations, attacks, result, err);
+        return;
+    }
+    result->table = o->vs ? compare_attack_table(attacks, evaluations, evaluations + count, count, &names, err)
+                          : attack_table(attacks, evaluations, count, err);
+    if (count > 1) draw(o, CHART_LINES, "eps_255", true, " under ", attack_name(o->attack.kind), result);
 }
 
 static bool run_attacks(Session *session, const Evaluate *o, const Attack *attacks, size_t count, Result *result,
                         Error *err) {
     const Dataset *data = o->data->dataset;
+    const Network *networks[PAIR];
+    const size_t pair = networks_of(o, networks);
     if (o->per_class && count > 1)
         return error_set(err, STATUS_USAGE, "--per-class needs a single attack; give --eps one number, not %zu", count);
-    Evaluation *evaluations = mem_alloc(count, sizeof *evaluations, err);
-    bool ok = evaluations && attack_run(o->object->network, data, attacks, count, evaluations, &session->task, err);
-    if (ok && o->per_class) {
-        give_classes(o, &evaluations[0], attacks, result, err);
-    } else if (ok) {
-        result->table = attack_table(attacks, evaluations, count, err);
-        if (count > 1)
-            result_chart(result, CHART_LINES, "eps_255", "accuracy", "Accuracy of %s under %s", o->object->name,
-                         attack_name(o->attack.kind));
-    }
-    for (size_t i = 0; ok && i < count; i++) evaluation_done(&evaluations[i]);
+    Evaluation *evaluations = mem_alloc(pair * count, sizeof *evaluations, err);
+    bool ok = evaluations != NULL;
+    for (size_t i = 0; ok && i < pair; i++)
+        ok = attack_run(networks[i], data, attacks, count, evaluations + i * count, &session->task, err);
+    if (ok) give_attacks(o, attacks, evaluations, count, result, err);
+    for (size_t i = 0; evaluations && i < pair * count; i++) evaluation_done(&evaluations[i]);
     mem_free(evaluations);
     return result->table != NULL;
 }
@@ -139,23 +213,31 @@ static bool measure(Session *session, const Args *args, Result *result, Error *e
     return ok;
 }
 
-static bool evaluate_command(Session *session, const Args *args, Result *result, Error *err) {
-    if (!measure(session, args, result, err)) return false;
-    const Network *network = ((const Evaluate *)args->options)->object->network;
-    if (!network->normalise_why) return true;
+static bool note_normalisation(Table *table, const char *key, const Object *object, Error *err) {
     Str text = {0};
-    network_normalisation(network, &text);
-    table_note(result->table, "normalisation", "%s", str_text(&text));
+    if (!object || !object->network->normalise_why) return true;
+    network_normalisation(object->network, &text);
+    table_note(table, key, "%s", str_text(&text));
     const bool ok = str_ok(&text, err);
     str_done(&text);
     return ok;
+}
+
+static bool evaluate_command(Session *session, const Args *args, Result *result, Error *err) {
+    const Evaluate *o = args->options;
+    return measure(session, args, result, err) && note_normalisation(result->table, "normalisation", o->object, err) &&
+           note_normalisation(result->table, "normalisation_vs", o->vs, err);
 }
 
 #define X(name, help) #name,
 static const Setting positionals[] = {OBJECT(Evaluate, object, NETWORK, "NET", NULL, .help = "the network"),
                                       OBJECT(Evaluate, data, DATASET, "DATA", NULL, .help = "the images"),
                                       {0}};
-static const Setting classes[] = {FLAG(Evaluate, per_class, "per-class", .help = "give a row for every class"), {0}};
+static const Setting classes[] = {
+    OBJECT(Evaluate, vs, NETWORK, "vs", "NET2",
+           .help = "compare with this network, image by image: is the difference chance? (help significance)"),
+    FLAG(Evaluate, per_class, "per-class", .help = "give a row for every class"),
+    {0}};
 static const Setting others[] = {
     REPORT_ROW(Evaluate, report),
     WORD(Evaluate, corrupt, TEXT, "corrupt", "KIND[:SEVERITY]",
@@ -168,6 +250,7 @@ static const SettingGroup options[] = {
     {classes, 0}, {attack_settings, offsetof(Evaluate, attack)}, {others, 0}, {NULL, 0}};
 static const char *const examples[] = {"evaluate base test",
                                        "evaluate smooth test --per-class",
+                                       "evaluate smooth test --vs base",
                                        "evaluate base test --attack fgsm --eps 0,1/255,2/255,4/255",
                                        "evaluate base test --attack ifgsm --eps 2/255 --steps 4 --step 1/255",
                                        "evaluate base test --corrupt fog:3 --seed 1",
@@ -180,7 +263,14 @@ const Command command_evaluate = {
     .summary = "Measure accuracy and loss on data",
     .description =
         "Reports accuracy in per cent, top-5 accuracy if there are more than 10 classes, mean cross-entropy "
-        "(natural logarithm) and images/s. Batch norm uses its stored statistics.\n\n"
+        "(natural logarithm) and images/s. Batch norm uses its stored statistics. accuracy_low and accuracy_high "
+        "are the ends of the accuracy's 95 % interval (Wilson); top-5 accuracy and means over corruptions have "
+        "none.\n\n"
+        "--vs compares NET with NET2 on the same images. only counts the images that only NET gets right, only_vs "
+        "those that only NET2 does. difference is NET2 - NET. p_value is the exact McNemar test of these two counts; * marks p < 0.05. "
+        "difference_low and difference_high are the 95 % interval of the difference (Newcombe's for paired data). "
+        "loss_difference has its standard error beside it. With --attack, each network is attacked with its own "
+        "gradient. help significance explains these numbers.\n\n"
         "--attack measures adversarial robustness. fgsm moves every pixel by eps in the direction that increases "
         "the loss: x' = clip(x + eps sign(dCE/dx), 0, 1). ifgsm (stronger) takes --steps smaller steps, "
         "recomputing the gradient and clipping to within eps after each. eps 0 is the unchanged image. eps "
