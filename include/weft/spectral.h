@@ -69,8 +69,10 @@ Table *sratio_table(const Network *network, const Network *versus, const bool *c
  * frequency, magnitude (mean |FFT| over all kernels): first the rows of mode "1d", the flattened kernel's frequencies 0
  * .. floor(kh*kw/2); then, for kernels of two or three axes and more than one element, those of mode "2d" or "3d",
  * the radial frequencies of the kernel along its axes, each a mean over its bins. STATUS_USAGE for the fft of a layer
- * that is not a convolution. Both have the note "layer". */
-Table *spectrum_table(const Network *network, size_t layer, bool fft, Error *err);
+ * that is not a convolution. Both have the note "layer". With `versus`, the layer of the same name and shape there
+ * (STATUS_USAGE if there is none): the columns sigma and energy_fraction, or magnitude, are followed by X_vs and
+ * X_difference (versus - network), and the notes energy and s_ratio by those with the suffix "_vs". */
+Table *spectrum_table(const Network *network, size_t layer, const Network *versus, bool fft, Error *err);
 
 #define LOWPASS_MODES(X) X(1D, "1d") X(2D, "2d") X(RAW, "raw")
 typedef enum LowpassMode {
@@ -120,8 +122,11 @@ void distances_done(WeightDistances *distances);
 Table *distance_table(const Network *a, const Network *b, const bool *chosen, Error *err);
 
 /* The filters of one layer: filter (output), channel, row, column, weight (one row per weight). The kernels of a layer
- * that is not a convolution are 1 x 1. For kernels with three axes the rows of all planes are stacked. */
-Table *kernels_table(const Network *network, size_t layer, Error *err);
+ * that is not a convolution are 1 x 1. For kernels with three axes the rows of all planes are stacked. With `versus`,
+ * the layer of the same name and shape there: a first column `network` names the three parts, one after the other, by
+ * `names` (of network, of versus, of versus - network). STATUS_USAGE if versus has no such layer. */
+Table *kernels_table(const Network *network, size_t layer, const Network *versus, const char *const names[3],
+                     Error *err);
 
 /* Frees plans kept between calls (FFTW), while nothing else runs here; for leak checkers. */
 void spectral_cleanup(void);

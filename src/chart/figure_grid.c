@@ -163,23 +163,25 @@ typedef struct Kernels {
     const Figure *figure;
     Span rows, columns; /* in view */
     double dot, gap;    /* size of a weight, between kernels */
+    double pitch;       /* from one panel to the next */
     Scale values;
 } Kernels;
 
-static void draw_kernel(const Kernels *kernels, size_t row, size_t column, Point at) {
+static void draw_kernel(const Kernels *kernels, size_t panel, size_t row, size_t column, Point at) {
     const Chart *chart = kernels->figure->chart;
     double right = at.x + (double)chart->kernel_columns * kernels->dot;
     double bottom = at.y + (double)chart->kernel_rows * kernels->dot;
     bool known = false;
     for (size_t i = 0; i < chart->kernel_rows; i++) {
         for (size_t j = 0; j < chart->kernel_columns; j++) {
-            size_t cell = (row * chart->kernel_rows + i) * chart->grid_columns + column * chart->kernel_columns + j;
+            const double weight =
+                kernel_weight(chart, panel, row * chart->kernel_rows + i, column * chart->kernel_columns + j);
             Frame frame = {at.x + (double)j * kernels->dot, at.y + (double)i * kernels->dot,
                            kernels->dot + (j + 1 < chart->kernel_columns ? SEAM : 0),
                            kernels->dot + (i + 1 < chart->kernel_rows ? SEAM : 0)};
-            if (!isfinite(chart->grid[cell])) continue;
+            if (!isfinite(weight)) continue;
             known = true;
-            draw_value(kernels->figure, kernels->values, frame, chart->grid[cell]);
+            draw_value(kernels->figure, kernels->values, frame, weight);
         }
     }
     /* Weights near 0 are as pale as paper: an outline shows where the kernel ends. */
@@ -189,30 +191,50 @@ static void draw_kernel(const Kernels *kernels, size_t row, size_t column, Point
         kernels->figure->paint->ops->polyline(kernels->figure->paint, outline, 5, pen, NULL);
 }
 
-static void draw_kernels(const Kernels *kernels) {
+static void draw_panel(const Kernels *kernels, size_t panel) {
     const Figure *figure = kernels->figure;
     const Chart *chart = figure->chart;
+    const double left = figure->plot.x + (double)panel * kernels->pitch;
     double pitch_x = (double)chart->kernel_columns * kernels->dot + kernels->gap;
     double pitch_y = (double)chart->kernel_rows * kernels->dot + kernels->gap;
     size_t thin_x = (size_t)ceil(30 / pitch_x), thin_y = (size_t)ceil(FIGURE_TICK / pitch_y);
     for (size_t i = 0; i < kernels->rows.count; i++) {
         double y = figure->plot.y + (double)i * pitch_y;
         for (size_t j = 0; j < kernels->columns.count; j++) {
-            Point at = {figure->plot.x + (double)j * pitch_x, y};
-            draw_kernel(kernels, kernels->rows.first + i, kernels->columns.first + j, at);
+            Point at = {left + (double)j * pitch_x, y};
+            draw_kernel(kernels, panel, kernels->rows.first + i, kernels->columns.first + j, at);
         }
         double middle = y + (pitch_y - kernels->gap) / 2 + 0.35 * FIGURE_TICK;
-        if (i % thin_y == 0) {
-            figure_text(figure, figure->plot.x - 9, middle, chart->y.names[kernels->rows.first + i], FIGURE_TICK,
-                        ANCHOR_END, figure_ink);
+        if (i % thin_y == 0 && panel == 0) {
+            figure_text(figure, left - 9, middle, chart->y.names[kernels->rows.first + i], FIGURE_TICK, ANCHOR_END,
+                        figure_ink);
         }
     }
     double bottom = figure->plot.y + (double)kernels->rows.count * pitch_y - kernels->gap + 19;
     for (size_t j = 0; !chart->wrapped && j < kernels->columns.count; j += thin_x) {
-        double x = figure->plot.x + (double)j * pitch_x + (pitch_x - kernels->gap) / 2;
+        double x = left + (double)j * pitch_x + (pitch_x - kernels->gap) / 2;
         figure_text(figure, x, bottom, chart->x.names[kernels->columns.first + j], FIGURE_TICK, ANCHOR_MIDDLE,
                     figure_ink);
     }
+    if (chart->panel_count == 0) return;
+    const TextStyle style = {.size = FIGURE_LABEL, .colour = figure_ink, .anchor = ANCHOR_START};
+    figure_fitted(figure, left, figure->plot.y - 9, chart->panels[panel], kernels->pitch - 2 * kernels->gap, style);
+}
+
+/* The gap between kernels is half a weight, between panels it is two; weights are square, as large as both sides allow.
+ * The plot becomes what they cover. */
+static void place_kernels(Kernels *kernels, Frame *plot) {
+    const Chart *chart = kernels->figure->chart;
+    const double panels = (double)kernel_panels(chart);
+    double across =
+        (double)(kernels->columns.count * chart->kernel_columns) + 0.5 * (double)(kernels->columns.count - 1);
+    double down = (double)(kernels->rows.count * chart->kernel_rows) + 0.5 * (double)(kernels->rows.count - 1);
+    double all = panels * across + 2 * (panels - 1);
+    kernels->dot = fmin(fmin(plot->width / all, plot->height / down), 60);
+    kernels->gap = kernels->dot / 2;
+    kernels->pitch = (across + 2) * kernels->dot;
+    plot->width = all * kernels->dot;
+    plot->height = down * kernels->dot;
 }
 
 void figure_kernels(Figure *figure) {
@@ -229,17 +251,17 @@ void figure_kernels(Figure *figure) {
     plot->width -= left + right;
     if (!chart->wrapped) plot->height -= FIGURE_BELOW + FIGURE_LABEL + 4;
     bar_room(figure, kernels.values, &bar);
-    /* The gap between kernels is half a weight; weights are square, as large as both sides allow. */
-    double across = (double)(kernels.columns.count * chart->kernel_columns) + 0.5 * (double)(kernels.columns.count - 1);
-    double down = (double)(kernels.rows.count * chart->kernel_rows) + 0.5 * (double)(kernels.rows.count - 1);
-    kernels.dot = fmin(fmin(plot->width / across, plot->height / down), 60);
-    kernels.gap = kernels.dot / 2;
-    draw_kernels(&kernels);
-    Frame full = *plot;
-    plot->width = across * kernels.dot;
-    plot->height = fmax(down * kernels.dot, fmin(full.height, 240));
+    if (chart->panel_count > 0) {
+        plot->y += FIGURE_LABEL + 8;
+        plot->height -= FIGURE_LABEL + 8;
+    }
+    const double full = plot->height;
+    place_kernels(&kernels, plot);
+    for (size_t i = 0; i < kernel_panels(chart); i++) draw_panel(&kernels, i);
+    const double covered = plot->height;
+    plot->height = fmax(covered, fmin(full, 240));
     bar_room(figure, kernels.values, &bar);
     draw_colour_bar(figure, kernels.values, &bar);
-    plot->height = down * kernels.dot;
+    plot->height = covered;
     figure_labels(figure, chart->x.label, chart->y.label);
 }

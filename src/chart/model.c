@@ -404,6 +404,8 @@ void chart_free(Chart *chart) {
     mem_free(chart->title);
     mem_free(chart->reference_label);
     for (unsigned i = 0; i < CHART_MARKS_MAX; i++) mem_free(chart->mark_label[i]);
+    for (size_t i = 0; i < chart->panel_count; i++) mem_free(chart->panels[i]);
+    mem_free(chart->panels);
     mem_free(chart->colours);
     mem_free(chart->grid);
     mem_free(chart);

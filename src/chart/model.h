@@ -41,7 +41,9 @@ struct Chart {
     double *grid;                   /* HEATMAP, KERNELS: grid_rows x grid_columns, NaN if nothing is known */
     size_t grid_rows, grid_columns; /* HEATMAP: y.count x x.count; KERNELS: all weights of all kernels */
     size_t kernel_rows, kernel_columns;
-    bool wrapped; /* KERNELS of one channel: rows of filters, not a row a filter */
+    bool wrapped;  /* KERNELS of one channel: rows of filters, not a row a filter */
+    char **panels; /* KERNELS split by a column: the names of the grids, one after the other in `grid`; NULL: one */
+    size_t panel_count;
     size_t missing, infinite, repeated;
     size_t colourless; /* HEATMAP: finite values that the log scale of colours has no colour for */
 };
@@ -104,6 +106,9 @@ bool grid_index(const Axis *axis, double at, bool log, size_t *index);
 /* Position of a mark as fractions of the plot from its top left corner; false if it is not in view. */
 bool mark_place(const Chart *chart, const ChartView *view, unsigned mark, double *x, double *y);
 
+/* KERNELS: how many grids stand side by side, 1 at least, and a weight of one of them. */
+size_t kernel_panels(const Chart *chart);
+double kernel_weight(const Chart *chart, size_t panel, size_t row, size_t column);
 /* KERNELS: place (in kernels from -0.5) of the weight in grid column or row i, and the reverse. */
 double kernel_place(size_t i, size_t size);
 bool kernel_index(double at, size_t size, size_t count, size_t *index);

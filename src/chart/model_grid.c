@@ -218,44 +218,87 @@ static bool kernel_sizes(const Column *const columns[PARTS], size_t rows, size_t
     return true;
 }
 
+/* The panels of a split, by their names. */
+static bool kernel_split(Chart *chart, const Table *table, Names *names, const Column **split, Error *err) {
+    *split = NULL;
+    if (!*chart->encoding.series) return true;
+    *split = model_column(table, chart->encoding.series, false, err);
+    if (!*split) return false;
+    for (size_t row = 0; row < table->rows; row++) {
+        size_t index;
+        char number[TICK_TEXT];
+        if (!names_add(names, cell_name(*split, row, number), &index, err)) return false;
+    }
+    if (names->count > CHART_SERIES_MAX) {
+        return error_set(err, STATUS_USAGE, "chart: column '%s' names %zu panels; at most %d can be drawn",
+                         (*split)->name, names->count, CHART_SERIES_MAX);
+    }
+    chart->panels = mem_alloc(names->count, sizeof *chart->panels, err);
+    for (size_t i = 0; chart->panels && i < names->count; i++) {
+        if (!(chart->panels[i] = clean_text(names->text[i], err))) return false;
+        chart->panel_count = i + 1;
+    }
+    return chart->panels != NULL;
+}
+
+size_t kernel_panels(const Chart *chart) {
+    return chart->panel_count > 0 ? chart->panel_count : 1;
+}
+
+double kernel_weight(const Chart *chart, size_t panel, size_t row, size_t column) {
+    return chart->grid[(panel * chart->grid_rows + row) * chart->grid_columns + column];
+}
+
+/* The sizes of the grids, and the grids: `down` x `across` kernels each. */
+static bool kernel_grids(Chart *chart, const Column *weight, const size_t sizes[WEIGHT], size_t down, size_t across,
+                         Error *err) {
+    const bool wrapped = chart->wrapped;
+    const size_t rows = down * sizes[ROW], columns = across * sizes[COLUMN];
+    if (rows > GRID_MAX || columns > GRID_MAX)
+        return error_set(err, STATUS_LIMIT, "chart: %zu x %zu kernels are too many to draw", down, across);
+    if (!axis_label(&chart->value, weight, err) || !new_grid(chart, rows * kernel_panels(chart), columns, err) ||
+        !kernel_axis(&chart->x, wrapped ? "" : "channel", across, 1, err) ||
+        !kernel_axis(&chart->y, "filter", down, wrapped ? across : 1, err))
+        return false;
+    chart->grid_rows = rows;
+    return true;
+}
+
 /* Kernels stand in rows of filters and columns of channels; those of one channel in as square a block as can be. */
 bool model_kernels(Chart *chart, const Table *table, Error *err) {
     static const char *const names[PARTS] = {"filter", "channel", "row", "column", "weight"};
-    const Column *columns[PARTS];
+    const Column *columns[PARTS], *split;
     size_t sizes[WEIGHT];
+    Names panels = {0};
     for (int part = 0; part < PARTS; part++) {
         columns[part] = model_column(table, names[part], true, err);
         if (!columns[part]) return false;
     }
-    if (!kernel_sizes(columns, table->rows, sizes, err)) return false;
-    bool wrapped = sizes[CHANNEL] <= 1;
-    size_t across = wrapped ? (size_t)ceil(sqrt((double)sizes[FILTER] * 2)) : sizes[CHANNEL];
-    size_t down = across > 0 ? (wrapped ? (sizes[FILTER] + across - 1) / across : sizes[FILTER]) : 0;
-    chart->wrapped = wrapped;
-    chart->kernel_rows = sizes[ROW];
-    chart->kernel_columns = sizes[COLUMN];
-    chart->encoding.diverging = true;
-    if (down * sizes[ROW] > GRID_MAX || across * sizes[COLUMN] > GRID_MAX) {
-        return error_set(err, STATUS_LIMIT, "chart: %zu x %zu kernels are too many to draw", down, across);
+    bool ok = kernel_sizes(columns, table->rows, sizes, err) && kernel_split(chart, table, &panels, &split, err);
+    if (ok) {
+        bool wrapped = chart->wrapped = sizes[CHANNEL] <= 1;
+        double square = sqrt((double)sizes[FILTER] * 2 / (double)kernel_panels(chart));
+        size_t across = wrapped ? (size_t)ceil(square) : sizes[CHANNEL];
+        size_t down = across > 0 ? (wrapped ? (sizes[FILTER] + across - 1) / across : sizes[FILTER]) : 0;
+        chart->kernel_rows = sizes[ROW];
+        chart->kernel_columns = sizes[COLUMN];
+        chart->encoding.diverging = true;
+        ok = kernel_grids(chart, columns[WEIGHT], sizes, down, across, err);
     }
-    if (!axis_label(&chart->value, columns[WEIGHT], err) ||
-        !new_grid(chart, down * sizes[ROW], across * sizes[COLUMN], err) ||
-        !kernel_axis(&chart->x, wrapped ? "" : "channel", across, 1, err) ||
-        !kernel_axis(&chart->y, "filter", down, wrapped ? across : 1, err)) {
-        return false;
-    }
-    for (size_t row = 0; row < table->rows; row++) {
-        size_t at[WEIGHT];
+    for (size_t row = 0; ok && row < table->rows; row++) {
+        size_t at[WEIGHT], panel = 0, across = chart->x.count;
+        char number[TICK_TEXT];
         for (int part = FILTER; part < WEIGHT; part++) at[part] = (size_t)column_number(columns[part], row);
-        size_t tile_row = wrapped ? at[FILTER] / across : at[FILTER];
-        size_t tile_column = wrapped ? at[FILTER] % across : at[CHANNEL];
-        size_t cell =
-            (tile_row * sizes[ROW] + at[ROW]) * chart->grid_columns + tile_column * sizes[COLUMN] + at[COLUMN];
+        if (split && !(ok = names_add(&panels, cell_name(split, row, number), &panel, err))) break;
+        size_t tile_row = chart->wrapped ? at[FILTER] / across : at[FILTER];
+        size_t tile_column = chart->wrapped ? at[FILTER] % across : at[CHANNEL];
+        size_t grid_row = panel * chart->grid_rows + tile_row * sizes[ROW] + at[ROW];
         double weight = column_number(columns[WEIGHT], row);
         if (!count_gap(chart, weight)) axis_note(&chart->value, weight);
-        chart->grid[cell] = weight;
+        chart->grid[grid_row * chart->grid_columns + tile_column * sizes[COLUMN] + at[COLUMN]] = weight;
     }
-    return true;
+    names_done(&panels);
+    return ok;
 }
 
 /* ---- places ------------------------------------------------------------------------------------------------------ */

@@ -71,7 +71,7 @@ unsigned chart_height(const Chart *chart, unsigned width) {
     }
     if (chart->encoding.kind == CHART_HEATMAP) return COMPACT + 4;
     if (chart->encoding.kind == CHART_KERNELS) {
-        return between(chart->y.count * (chart->kernel_rows + 1) + frame + 1, 8, 40);
+        return between(chart->y.count * (chart->kernel_rows + 1) + frame + 1 + (chart->panel_count > 0), 8, 40);
     }
     return COMPACT + 2;
 }

@@ -366,7 +366,15 @@ typedef struct KernelPicture {
     Span rows, columns; /* kernels shown */
     int dot;            /* dots of the picture for one weight */
     int wide;           /* columns of cells for one dot: 2 where dots are a cell high */
+    size_t panels;      /* shown side by side */
+    int pitch;          /* columns of cells from one to the next */
 } KernelPicture;
+
+/* One panel, as put_picture draws it. */
+typedef struct KernelPanel {
+    const KernelPicture *picture;
+    size_t panel;
+} KernelPanel;
 
 /* The place of a picture's dot along one side: false in a gap. */
 static bool kernel_cell(int at, int dot, size_t size, size_t first, size_t count, size_t *cell) {
@@ -378,7 +386,8 @@ static bool kernel_cell(int at, int dot, size_t size, size_t first, size_t count
 }
 
 static double kernel_value(const void *context, int column, int row) {
-    const KernelPicture *picture = context;
+    const KernelPanel *panel = context;
+    const KernelPicture *picture = panel->picture;
     const Chart *chart = picture->chart;
     size_t i, j;
     if (!kernel_cell(row, picture->dot, chart->kernel_rows, picture->rows.first, picture->rows.count, &i) ||
@@ -386,7 +395,7 @@ static double kernel_value(const void *context, int column, int row) {
                      picture->columns.count, &j)) {
         return NAN;
     }
-    return chart->grid[i * chart->grid_columns + j]; /* NaN stays empty, as a kernel that is not there */
+    return kernel_weight(chart, panel->panel, i, j); /* NaN stays empty, as a kernel that is not there */
 }
 
 /* How many kernels fit into `dots`. */
@@ -394,11 +403,33 @@ static size_t kernels_fit(int dots, int dot, size_t size) {
     return dots < 0 ? 0 : (size_t)(dots + 1) / (size * (size_t)dot + 1);
 }
 
+enum { PANEL_GAP = 3 };
+
+/* The room of each panel, of as many as have room for a kernel. */
+static int panel_room(const Chart *chart, const Box *plot, KernelPicture *picture) {
+    picture->panels = kernel_panels(chart);
+    for (;; picture->panels--) {
+        const int count = (int)picture->panels, room = (plot->width - (count - 1) * PANEL_GAP) / count;
+        if (count == 1 || room >= (int)chart->kernel_columns * picture->wide) return room;
+    }
+}
+
+/* Panels stand as near to each other as kernels and names allow. */
+static void place_panels(const Chart *chart, int room, KernelPicture *picture) {
+    int width = ((int)picture->columns.count * ((int)chart->kernel_columns * picture->dot + 1) - 1) * picture->wide;
+    for (size_t i = 0; i < chart->panel_count; i++) {
+        const int name = text_width(chart->panels[i]);
+        if (name > width) width = name;
+    }
+    picture->pitch = (width < room ? width : room) + PANEL_GAP;
+}
+
 /* Chooses the largest dots with which all kernels in view fit, else dots of 1 and as many kernels as fit. */
 static void plan_kernels(const Chart *chart, const ChartView *view, const Box *plot, int half, KernelPicture *picture) {
+    const int room = panel_room(chart, plot, picture);
     picture->rows = kernels_in_view(view_y(chart, view), chart->y.count);
     picture->columns = kernels_in_view(view_x(chart, view), chart->x.count);
-    int down = plot->height * half, across = plot->width / picture->wide;
+    int down = plot->height * half, across = room / picture->wide;
     picture->dot = 1;
     while (picture->dot < 8 && kernels_fit(down, picture->dot + 1, chart->kernel_rows) >= picture->rows.count &&
            kernels_fit(across, picture->dot + 1, chart->kernel_columns) >= picture->columns.count) {
@@ -410,6 +441,7 @@ static void plan_kernels(const Chart *chart, const ChartView *view, const Box *p
     if (columns < 1) columns = 1;
     if (picture->rows.count > rows) picture->rows.count = rows;
     if (picture->columns.count > columns) picture->columns.count = columns;
+    place_panels(chart, room, picture);
 }
 
 /* "filters 0-15 of 64, channels 0-22 of 64", where not all are shown. */
@@ -422,12 +454,14 @@ static void shown_text(const Chart *chart, const KernelPicture *picture, Str *ou
         str_addf(out, "%s%s %zu-%zu of %zu", out->length ? ", " : "", chart->wrapped ? "columns" : "channels",
                  picture->columns.first, picture->columns.first + picture->columns.count - 1, chart->x.count);
     }
+    if (picture->panels < kernel_panels(chart))
+        str_addf(out, "%spanels 1-%zu of %zu", out->length ? ", " : "", picture->panels, chart->panel_count);
 }
 
 static void kernel_labels(const Chart *chart, const KernelPicture *picture, const Box *plot, int half, Labels *up,
                           Labels *across) {
     int pitch_y = (int)chart->kernel_rows * picture->dot + 1, pitch_x = (int)chart->kernel_columns * picture->dot + 1;
-    int last = -1, end = -1;
+    int last = -1;
     up->count = across->count = 0;
     for (size_t i = 0; i < picture->rows.count && up->count < TICKS_MAX; i++) {
         int row = ((int)i * pitch_y + (pitch_y - 2) / 2) / half;
@@ -436,13 +470,17 @@ static void kernel_labels(const Chart *chart, const KernelPicture *picture, cons
         up->at[up->count] = plot->height - 1 - row;
         snprintf(up->text[up->count++], TICK_TEXT, "%s", chart->y.names[picture->rows.first + i]);
     }
-    for (size_t j = 0; j < picture->columns.count && across->count < TICKS_MAX; j++) {
-        const char *name = chart->x.names[picture->columns.first + j];
-        int column = ((int)j * pitch_x + (pitch_x - 2) / 2) * picture->wide, width = text_width(name);
-        if (column - width / 2 <= end) continue;
-        end = column + width / 2 + 1;
-        across->at[across->count] = column;
-        snprintf(across->text[across->count++], TICK_TEXT, "%s", name);
+    for (size_t panel = 0; panel < picture->panels; panel++) {
+        const int left = (int)panel * picture->pitch;
+        int end = left - 1;
+        for (size_t j = 0; j < picture->columns.count && across->count < TICKS_MAX; j++) {
+            const char *name = chart->x.names[picture->columns.first + j];
+            int column = left + ((int)j * pitch_x + (pitch_x - 2) / 2) * picture->wide, width = text_width(name);
+            if (column - width / 2 <= end) continue;
+            end = column + width / 2 + 1;
+            across->at[across->count] = column;
+            snprintf(across->text[across->count++], TICK_TEXT, "%s", name);
+        }
     }
 }
 
@@ -462,7 +500,22 @@ static void kernel_cursor(Canvas *canvas, const Chart *chart, const ChartView *v
                i % chart->kernel_rows * (size_t)picture->dot;
     size_t x = (kernel_x - picture->columns.first) * (chart->kernel_columns * (size_t)picture->dot + 1) +
                j % chart->kernel_columns * (size_t)picture->dot;
-    mark_cursor(canvas, plot->x + (int)x * picture->wide, plot->y + (int)y / half);
+    for (size_t panel = 0; panel < picture->panels; panel++)
+        mark_cursor(canvas, plot->x + (int)panel * picture->pitch + (int)x * picture->wide, plot->y + (int)y / half);
+}
+
+/* The panels' kernels, `rows` dots down, and their names in the row above. */
+static void draw_panels(const Ink *ink, const Chart *chart, const Box *plot, int rows, const KernelPicture *picture) {
+    for (size_t i = 0; i < picture->panels; i++) {
+        const KernelPanel panel = {picture, i};
+        Box box = *plot;
+        box.x += (int)i * picture->pitch;
+        box.width = plot->x + plot->width - box.x;
+        if (i + 1 < picture->panels && box.width > picture->pitch - PANEL_GAP) box.width = picture->pitch - PANEL_GAP;
+        put_picture(ink, box, rows, kernel_value, &panel);
+        if (chart->panel_count > 0)
+            canvas_text(ink->canvas, box.x, plot->y - 1, chart->panels[i], box.width, PLAIN, false);
+    }
 }
 
 void text_kernels(Canvas *canvas, const Chart *chart, const ChartView *view) {
@@ -480,6 +533,10 @@ void text_kernels(Canvas *canvas, const Chart *chart, const ChartView *view) {
     if (layout.plot.width - left < 12) left = 0;
     layout.plot.x += left;
     layout.plot.width -= left;
+    if (chart->panel_count > 0 && layout.plot.height > 1) {
+        layout.plot.y++;
+        layout.plot.height--;
+    }
     plan_kernels(chart, view, &layout.plot, half, &picture);
     shown_text(chart, &picture, &shown);
     if (shown.length > 0 && layout.plot.height > 4) {
@@ -502,6 +559,6 @@ void text_kernels(Canvas *canvas, const Chart *chart, const ChartView *view) {
     layout_x_label(canvas, &layout, chart->x.label, false);
     int rows = (int)picture.rows.count * ((int)chart->kernel_rows * picture.dot + 1) - 1;
     if (rows > layout.plot.height * half) rows = layout.plot.height * half;
-    put_picture(&ink, layout.plot, rows, kernel_value, &picture);
+    draw_panels(&ink, chart, &layout.plot, rows, &picture);
     kernel_cursor(canvas, chart, view, &picture, &layout.plot, half);
 }

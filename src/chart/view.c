@@ -256,8 +256,11 @@ static void read_kernels(const Chart *chart, const ChartView *view, Str *out) {
         str_addf(out, "filter %zu  channel %zu", i / rows, j / columns);
     else
         str_addf(out, "filter %zu", i / rows * chart->x.count + j / columns);
-    str_addf(out, "  row %zu  column %zu  weight ", i % rows, j % columns);
-    value_text(chart->grid[i * chart->grid_columns + j], chart->value.unit, false, out);
+    str_addf(out, "  row %zu  column %zu", i % rows, j % columns);
+    for (size_t panel = 0; panel < kernel_panels(chart); panel++) {
+        str_addf(out, "  %s ", chart->panel_count > 0 ? chart->panels[panel] : "weight");
+        value_text(kernel_weight(chart, panel, i, j), chart->value.unit, false, out);
+    }
 }
 
 void chart_readout(const Chart *chart, const ChartView *view, Str *out) {

@@ -1,4 +1,4 @@
-/* kernels -- the filters of one layer, weight by weight. */
+/* kernels -- the filters of one layer, weight by weight; of two networks, with their difference. */
 #include "weft/spectral.h"
 
 #include "spectral/layers.h"
@@ -6,35 +6,59 @@
 #include "weft/base/memory.h"
 #include "weft/base/table.h"
 
-Table *kernels_table(const Network *network, size_t layer, Error *err) {
-    const Layer *chosen = &network->layers[layer];
-    const LayerKernel kernel = layers_kernel(network, layer);
-    const size_t width = kernel.size[2], channel_size = kernel.elements;
-    size_t filters, columns;
-    float *copy;
-    const float *weight = layer_matrix_values(network, chosen, &copy, err);
-    if (!weight) return NULL;
-    layer_matrix(network, chosen, &filters, &columns);
-    size_t channels = channel_size > 0 ? columns / channel_size : 0;
-    Table *table = table_new(err);
-    static const char *const names[] = {"filter", "channel", "row", "column"};
-    for (size_t i = 0; i < 4; i++) table_column(table, names[i], "", COLUMN_INTEGER);
-    table_column(table, "weight", "", COLUMN_REAL);
-    for (size_t filter = 0; filter < filters; filter++) {
-        for (size_t channel = 0; channel < channels; channel++) {
-            for (size_t i = 0; i < channel_size; i++) {
+/* The weights of a layer as the matrix of layer_matrix: filters x channels x elements of the kernel. */
+typedef struct Filters {
+    size_t filters, channels, elements, width;
+} Filters;
+
+/* A row for each weight; `which` names them, NULL: no such column. */
+static void add_rows(Table *table, const Filters *size, const char *which, const float *weight, const float *minus) {
+    for (size_t filter = 0; filter < size->filters; filter++) {
+        for (size_t channel = 0; channel < size->channels; channel++) {
+            for (size_t i = 0; i < size->elements; i++, weight++) {
+                if (which) table_text(table, which);
                 table_integer(table, (int64_t)filter);
                 table_integer(table, (int64_t)channel);
-                table_integer(table, (int64_t)(i / width));
-                table_integer(table, (int64_t)(i % width));
-                table_real(table, (double)*weight++);
+                table_integer(table, (int64_t)(i / size->width));
+                table_integer(table, (int64_t)(i % size->width));
+                table_real(table, (double)*weight - (minus ? (double)*minus++ : 0));
             }
         }
     }
-    mem_free(copy);
-    table_note(table, "layer", "%s", chosen->name);
+}
+
+/* `b`: the second network's weights, NULL: none. */
+static Table *table_of(const Network *network, size_t layer, const float *a, const float *b, const char *const names[3],
+                       Error *err) {
+    static const char *const columns[] = {"filter", "channel", "row", "column"};
+    const LayerKernel kernel = layers_kernel(network, layer);
+    Filters size = {.elements = kernel.elements, .width = kernel.size[2]};
+    size_t across;
+    layer_matrix(network, &network->layers[layer], &size.filters, &across);
+    size.channels = kernel.elements > 0 ? across / kernel.elements : 0;
+    Table *table = table_new(err);
+    if (b) table_column(table, "network", "", COLUMN_TEXT);
+    for (size_t i = 0; i < 4; i++) table_column(table, columns[i], "", COLUMN_INTEGER);
+    table_column(table, "weight", "", COLUMN_REAL);
+    add_rows(table, &size, b ? names[0] : NULL, a, NULL);
+    if (b) add_rows(table, &size, names[1], b, NULL);
+    if (b) add_rows(table, &size, names[2], b, a);
+    table_note(table, "layer", "%s", network->layers[layer].name);
     if (kernel.axes == 3)
         table_note(table, "kernel", "%zux%zux%zu: the rows of all planes, stacked", kernel.size[0], kernel.size[1],
                    kernel.size[2]);
     return table_finish(table, err);
+}
+
+Table *kernels_table(const Network *network, size_t layer, const Network *versus, const char *const names[3],
+                     Error *err) {
+    size_t twin = 0;
+    if (versus && !layers_twin(network, layer, versus, &twin, err)) return NULL;
+    float *copy = NULL, *copy_vs = NULL;
+    const float *a = layer_matrix_values(network, &network->layers[layer], &copy, err), *b = NULL;
+    if (a && versus) b = layer_matrix_values(versus, &versus->layers[twin], &copy_vs, err);
+    Table *table = a && (b || !versus) ? table_of(network, layer, a, b, names, err) : NULL;
+    mem_free(copy);
+    mem_free(copy_vs);
+    return table;
 }

@@ -123,6 +123,25 @@ out:
     return result;
 }
 
+bool layers_twin(const Network *a, size_t layer, const Network *b, size_t *twin, Error *err) {
+    const Layer *wanted = &a->layers[layer];
+    for (size_t i = 0; i < b->layer_count; i++) {
+        if (strcmp(b->layers[i].name, wanted->name) != 0) continue;
+        const Tensor *first = layer_weight(a, wanted), *second = layer_weight(b, &b->layers[i]);
+        *twin = i;
+        if (same_shape(first, second)) return true;
+        Str shapes = {0};
+        add_shape(&shapes, first);
+        str_add(&shapes, " against ");
+        add_shape(&shapes, second);
+        error_set(err, STATUS_USAGE, "layer '%s' has another shape in the second network: %s", wanted->name,
+                  str_text(&shapes));
+        str_done(&shapes);
+        return false;
+    }
+    return error_set(err, STATUS_USAGE, "the second network has no layer '%s'", wanted->name);
+}
+
 /* ---- weights ----------------------------------------------------------------------------------------------------- */
 
 bool layers_convolution(const Network *network, size_t layer) {

@@ -21,6 +21,9 @@ typedef struct LayerPair {
 LayerPair *layers_match(const Network *a, const Network *b, const bool *chosen, bool convolutions_only, size_t *count,
                         Str *unmatched, Error *err);
 
+/* The layer of `b` with the name and the shape of a's layer. STATUS_USAGE if there is none. */
+bool layers_twin(const Network *a, size_t layer, const Network *b, size_t *twin, Error *err);
+
 /* Adds "NAME (REASON)" to a list for people. */
 void layers_list(Str *list, const char *name, const char *reason);
 

@@ -162,13 +162,77 @@ static Table *magnitudes(const Network *network, size_t layer, Error *err) {
     return NULL;
 }
 
-Table *spectrum_table(const Network *network, size_t layer, bool fft, Error *err) {
-    const char *name = network->layers[layer].name;
-    Error reason = {0};
-    Table *table = fft ? magnitudes(network, layer, &reason) : singular_values(network, layer, &reason);
-    table_note(table, "layer", "%s", name);
-    if (table) return table_finish(table, err);
-    *err = reason;
-    error_prefix(err, "layer '%s'", name);
-    return NULL;
+static Table *spectrum_of(const Network *network, size_t layer, bool fft, const char *whose, Error *err) {
+    Table *table = fft ? magnitudes(network, layer, err) : singular_values(network, layer, err);
+    if (!table) error_prefix(err, "layer '%s'%s", network->layers[layer].name, whose);
+    return table;
+}
+
+/* ---- two networks ------------------------------------------------------------------------------------------------ */
+
+static bool compared(const Column *column) {
+    return column->type == COLUMN_REAL && strcmp(column->name, "frequency") != 0;
+}
+
+/* The columns of `a`; what is compared with that of `b` and the difference beside it. */
+static void add_columns(Table *table, const Table *a) {
+    for (size_t c = 0; c < a->column_count; c++) {
+        static const char *const suffixes[] = {"_vs", "_difference"};
+        const Column *column = &a->columns[c];
+        table_column(table, column->name, column->unit, column->type);
+        for (size_t i = 0; i < 2 && compared(column); i++) {
+            Str name = {0};
+            str_addf(&name, "%s%s", column->name, suffixes[i]);
+            if (name.failed) table->failed = true;
+            table_column(table, str_text(&name), column->unit, COLUMN_REAL);
+            str_done(&name);
+        }
+    }
+}
+
+static void add_row(Table *table, const Table *a, const Table *b, size_t row) {
+    for (size_t c = 0; c < a->column_count; c++) {
+        const Column *column = &a->columns[c];
+        const Cell cell = column->cells[row], other = b->columns[c].cells[row];
+        if (column->type == COLUMN_TEXT)
+            table_text(table, cell.text);
+        else if (column->type == COLUMN_INTEGER)
+            table_integer(table, cell.integer);
+        else
+            table_real(table, cell.real);
+        if (!compared(column)) continue;
+        table_real(table, other.real);
+        table_real(table, other.real - cell.real);
+    }
+}
+
+/* Two tables of the same rows as one. Takes neither over. */
+static Table *beside(const Table *a, const Table *b, Error *err) {
+    Table *table = table_new(err);
+    if (!table) return NULL;
+    add_columns(table, a);
+    for (size_t row = 0; row < a->rows; row++) add_row(table, a, b, row);
+    for (size_t i = 0; i < a->note_count; i++) table_note(table, a->notes[i].key, "%s", a->notes[i].value);
+    static const char *const keys[] = {"energy", "s_ratio"};
+    for (size_t i = 0; i < 2; i++) {
+        const char *value = table_get_note(b, keys[i]);
+        if (value) table_note(table, i == 0 ? "energy_vs" : "s_ratio_vs", "%s", value);
+    }
+    return table;
+}
+
+Table *spectrum_table(const Network *network, size_t layer, const Network *versus, bool fft, Error *err) {
+    size_t twin = 0;
+    if (versus && !layers_twin(network, layer, versus, &twin, err)) return NULL;
+    Table *table = spectrum_of(network, layer, fft, "", err);
+    if (table && versus) {
+        Table *second = spectrum_of(versus, twin, fft, " of the second network", err);
+        Table *both = second ? beside(table, second, err) : NULL;
+        table_free(table);
+        table_free(second);
+        table = both;
+    }
+    if (!table) return NULL;
+    table_note(table, "layer", "%s", network->layers[layer].name);
+    return table_finish(table, err);
 }

@@ -181,7 +181,7 @@ static void kernels(void **state) {
         Error err;
         const size_t layer = layer_named(cases[i].name), size = cases[i].rows * cases[i].columns;
         const Tensor *weight = layer_weight(network, &network->layers[layer]);
-        Table *table = kernels_table(network, layer, &err);
+        Table *table = kernels_table(network, layer, NULL, NULL, &err);
         assert_non_null(table);
         assert_int_equal(table->rows, weight->count);
         for (size_t row = 0; row < table->rows; row++) {
@@ -210,7 +210,7 @@ static void frequencies(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const size_t layer = layer_named(cases[i].name);
         const Tensor *weight = layer_weight(network, &network->layers[layer]);
-        Table *table = spectrum_table(network, layer, true, &err);
+        Table *table = spectrum_table(network, layer, NULL, true, &err);
         char modes[32] = "";
         const char *last = "";
         double mean = 0;
@@ -234,9 +234,9 @@ static void frequencies(void **state) {
         assert_string_equal(modes, cases[i].modes);
         table_free(table);
     }
-    assert_null(spectrum_table(network, layer_named("gru.weight_ih_l0"), true, &err));
+    assert_null(spectrum_table(network, layer_named("gru.weight_ih_l0"), NULL, true, &err));
     assert_non_null(strstr(err.text, "is of kind recurrent; only convolutions have kernels to transform"));
-    Table *table = spectrum_table(network, layer_named("up"), false, &err);
+    Table *table = spectrum_table(network, layer_named("up"), NULL, false, &err);
     assert_string_equal(table_get_note(table, "rows"), "2");
     assert_string_equal(table_get_note(table, "columns"), "64");
     table_free(table);

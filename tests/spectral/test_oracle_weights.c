@@ -50,7 +50,7 @@ static void compare_layer(const Network *network, const json_t *wanted, const Ta
     Error err;
     size_t layer;
     assert_true(network_find_layer(network, name, &layer, &err));
-    Table *spectrum = spectrum_table(network, layer, false, &err);
+    Table *spectrum = spectrum_table(network, layer, NULL, false, &err);
     assert_non_null(spectrum);
     assert_int_equal(spectrum->rows, json_array_size(values));
     double first = json_number_value(json_array_get(values, 0));

@@ -39,7 +39,7 @@ static void singular_values(void **state) {
     const float weights[] = {0, 1, 0, 0, -3, 0, 0, 0, 0, 0, 0, 2};
     Network *network = handmade_network(&layer, 1, 0);
     memcpy(handmade_weights(network, 0), weights, sizeof weights);
-    Table *table = spectrum_table(network, 0, false, &err);
+    Table *table = spectrum_table(network, 0, NULL, false, &err);
     assert_non_null(table);
     assert_int_equal(table->rows, 3);
     const double sigma[] = {3, 2, 1}, fractions[] = {9.0 / 14, 13.0 / 14, 1};
@@ -53,7 +53,7 @@ static void singular_values(void **state) {
     assert_string_equal(table_get_note(table, "layer"), "conv");
     table_free(table);
     memset(handmade_weights(network, 0), 0, sizeof weights);
-    table = spectrum_table(network, 0, false, &err);
+    table = spectrum_table(network, 0, NULL, false, &err);
     assert_non_null(table);
     assert_true(isnan(table_number(table, "energy_fraction", 2)));
     assert_null(table_get_note(table, "s_ratio"));
@@ -119,7 +119,7 @@ static void fourier_magnitudes(void **state) {
     memset(weights, 0, 32 * sizeof *weights);
     weights[5] = 1;
     weights[16 + 9] = -3;
-    Table *table = spectrum_table(network, 0, true, &err);
+    Table *table = spectrum_table(network, 0, NULL, true, &err);
     assert_non_null(table);
     assert_int_equal(table->rows, 9 + 6);
     for (size_t i = 0; i < 15; i++) {
@@ -132,7 +132,7 @@ static void fourier_magnitudes(void **state) {
     assert_string_equal(table_get_note(table, "layer"), "conv");
     table_free(table);
     for (size_t i = 0; i < 32; i++) weights[i] = 0.5F;
-    table = spectrum_table(network, 0, true, &err);
+    table = spectrum_table(network, 0, NULL, true, &err);
     assert_non_null(table);
     for (size_t i = 0; i < 15; i++) {
         assert_true(fabs(table_number(table, "magnitude", i) - (i == 0 || i == 9 ? 8 : 0)) < 1e-6);
@@ -140,7 +140,7 @@ static void fourier_magnitudes(void **state) {
     table_free(table);
     /* cos(2 pi column / 4): two of the four bins of radius 1 hold 8 each; flattened, it is frequency 4 of 16. */
     for (size_t i = 0; i < 32; i++) weights[i] = i % 4 == 0 ? 1 : i % 4 == 2 ? -1 : 0;
-    table = spectrum_table(network, 0, true, &err);
+    table = spectrum_table(network, 0, NULL, true, &err);
     assert_non_null(table);
     for (size_t i = 0; i < 15; i++) {
         assert_true(fabs(table_number(table, "magnitude", i) - (i == 4 ? 8 : i == 10 ? 4 : 0)) < 1e-6);
@@ -156,23 +156,23 @@ static void fourier_of_points_and_linear_layers(void **state) {
     Network *network = handmade_network(layers, 3, 0);
     handmade_weights(network, 0)[0] = -1;
     handmade_weights(network, 0)[1] = 4;
-    Table *table = spectrum_table(network, 0, true, &err);
+    Table *table = spectrum_table(network, 0, NULL, true, &err);
     assert_non_null(table);
     assert_int_equal(table->rows, 1);
     assert_true(table_number(table, "magnitude", 0) == 2.5);
     table_free(table);
-    assert_null(spectrum_table(network, 1, true, &err));
+    assert_null(spectrum_table(network, 1, NULL, true, &err));
     assert_int_equal(err.status, STATUS_USAGE);
     assert_non_null(strstr(err.text, "layer 'fc'"));
-    assert_null(spectrum_table(network, 2, true, &err));
+    assert_null(spectrum_table(network, 2, NULL, true, &err));
     assert_int_equal(err.status, STATUS_USAGE);
-    table = spectrum_table(network, 2, false, &err);
+    table = spectrum_table(network, 2, NULL, false, &err);
     assert_non_null(table);
     assert_int_equal(table->rows, 0);
     table_free(table);
     handmade_weights(network, 0)[1] = NAN;
     for (unsigned fft = 0; fft < 2; fft++) {
-        assert_null(spectrum_table(network, 0, fft, &err));
+        assert_null(spectrum_table(network, 0, NULL, fft, &err));
         assert_int_equal(err.status, STATUS_BAD_INPUT);
         assert_non_null(strstr(err.text, "layer 'point': weight 1"));
     }
@@ -257,7 +257,7 @@ static void kernels(void **state) {
     Error err;
     const HandmadeLayer layers[] = {{"conv", 4, {2, 3, 2, 4}}, {"fc", 2, {2, 3}}};
     Network *network = handmade_network(layers, 2, 1);
-    Table *table = kernels_table(network, 0, &err);
+    Table *table = kernels_table(network, 0, NULL, NULL, &err);
     assert_non_null(table);
     assert_int_equal(table->rows, 48);
     for (size_t i = 0; i < 48; i++) {
@@ -268,7 +268,7 @@ static void kernels(void **state) {
     }
     assert_string_equal(table_get_note(table, "layer"), "conv");
     table_free(table);
-    table = kernels_table(network, 1, &err);
+    table = kernels_table(network, 1, NULL, NULL, &err);
     assert_non_null(table);
     assert_int_equal(table->rows, 6);
     assert_true(table_number(table, "filter", 5) == 1 && table_number(table, "channel", 5) == 2);
@@ -281,13 +281,13 @@ static void kernels(void **state) {
 static Table *make(unsigned which, const Network *a, const Network *b, const bool *chosen, Error *err) {
     switch (which) {
     case 0:
-        return spectrum_table(a, 0, false, err);
+        return spectrum_table(a, 0, NULL, false, err);
     case 1:
-        return spectrum_table(a, 0, true, err);
+        return spectrum_table(a, 0, NULL, true, err);
     case 2:
         return distance_table(a, b, chosen, err);
     default:
-        return kernels_table(a, 0, err);
+        return kernels_table(a, 0, NULL, NULL, err);
     }
 }
 
