@@ -263,5 +263,8 @@ void figure_kernels(Figure *figure) {
     bar_room(figure, kernels.values, &bar);
     draw_colour_bar(figure, kernels.values, &bar);
     plot->height = covered;
-    figure_labels(figure, chart->x.label, chart->y.label);
+    figure_labels(figure, "", chart->y.label);
+    if (*chart->x.label)
+        figure_text(figure, plot->x + plot->width / 2, plot->y + covered + 19 + FIGURE_LABEL + 8, chart->x.label,
+                    FIGURE_LABEL, ANCHOR_MIDDLE, figure_ink);
 }

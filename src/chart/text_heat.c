@@ -446,16 +446,15 @@ static void plan_kernels(const Chart *chart, const ChartView *view, const Box *p
 
 /* "filters 0-15 of 64, channels 0-22 of 64", where not all are shown. */
 static void shown_text(const Chart *chart, const KernelPicture *picture, Str *out) {
+    if (picture->panels < kernel_panels(chart)) str_addf(out, "%zu of %zu panels", picture->panels, chart->panel_count);
     if (picture->rows.count < chart->y.count) {
-        str_addf(out, "%s %zu-%zu of %zu", chart->wrapped ? "rows" : "filters", picture->rows.first,
-                 picture->rows.first + picture->rows.count - 1, chart->y.count);
+        str_addf(out, "%s%s %zu-%zu of %zu", out->length ? ", " : "", chart->wrapped ? "rows" : "filters",
+                 picture->rows.first, picture->rows.first + picture->rows.count - 1, chart->y.count);
     }
     if (picture->columns.count < chart->x.count) {
         str_addf(out, "%s%s %zu-%zu of %zu", out->length ? ", " : "", chart->wrapped ? "columns" : "channels",
                  picture->columns.first, picture->columns.first + picture->columns.count - 1, chart->x.count);
     }
-    if (picture->panels < kernel_panels(chart))
-        str_addf(out, "%spanels 1-%zu of %zu", out->length ? ", " : "", picture->panels, chart->panel_count);
 }
 
 static void kernel_labels(const Chart *chart, const KernelPicture *picture, const Box *plot, int half, Labels *up,

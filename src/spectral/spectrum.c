@@ -163,9 +163,14 @@ static Table *magnitudes(const Network *network, size_t layer, Error *err) {
 }
 
 static Table *spectrum_of(const Network *network, size_t layer, bool fft, const char *whose, Error *err) {
-    Table *table = fft ? magnitudes(network, layer, err) : singular_values(network, layer, err);
-    if (!table) error_prefix(err, "layer '%s'%s", network->layers[layer].name, whose);
-    return table;
+    const char *name = network->layers[layer].name;
+    Error reason = {0};
+    Table *table = fft ? magnitudes(network, layer, &reason) : singular_values(network, layer, &reason);
+    table_note(table, "layer", "%s", name);
+    if (table) return table_finish(table, err);
+    *err = reason;
+    error_prefix(err, "layer '%s'%s", name, whose);
+    return NULL;
 }
 
 /* ---- two networks ------------------------------------------------------------------------------------------------ */
@@ -218,21 +223,17 @@ static Table *beside(const Table *a, const Table *b, Error *err) {
         const char *value = table_get_note(b, keys[i]);
         if (value) table_note(table, i == 0 ? "energy_vs" : "s_ratio_vs", "%s", value);
     }
-    return table;
+    return table_finish(table, err);
 }
 
 Table *spectrum_table(const Network *network, size_t layer, const Network *versus, bool fft, Error *err) {
     size_t twin = 0;
     if (versus && !layers_twin(network, layer, versus, &twin, err)) return NULL;
     Table *table = spectrum_of(network, layer, fft, "", err);
-    if (table && versus) {
-        Table *second = spectrum_of(versus, twin, fft, " of the second network", err);
-        Table *both = second ? beside(table, second, err) : NULL;
-        table_free(table);
-        table_free(second);
-        table = both;
-    }
-    if (!table) return NULL;
-    table_note(table, "layer", "%s", network->layers[layer].name);
-    return table_finish(table, err);
+    if (!table || !versus) return table;
+    Table *second = spectrum_of(versus, twin, fft, " of the second network", err);
+    Table *both = second ? beside(table, second, err) : NULL;
+    table_free(table);
+    table_free(second);
+    return both;
 }

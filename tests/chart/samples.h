@@ -132,6 +132,23 @@ static inline Table *sample_kernels(unsigned filters, unsigned channels, unsigne
     return table_finish(table, err);
 }
 
+/* Two such tables and their difference, one after the other; the column `network` names them. */
+static inline Table *sample_panels(unsigned filters, unsigned channels, unsigned side, Error *err) {
+    static const char *const parts[] = {"base", "smooth", "smooth - base"};
+    Table *one = sample_kernels(filters, channels, side, err), *table = table_new(err);
+    table_column(table, "network", "", COLUMN_TEXT);
+    for (size_t c = 0; c < 5; c++) table_column(table, one->columns[c].name, "", one->columns[c].type);
+    for (size_t row = 0; row < 3 * one->rows; row++) {
+        const size_t part = row / one->rows, at = row % one->rows;
+        table_text(table, parts[part]);
+        for (size_t c = 0; c < 4; c++) table_integer(table, one->columns[c].cells[at].integer);
+        const double weight = one->columns[4].cells[at].real, factors[] = {1, 0.6, -0.4};
+        table_real(table, factors[part] * weight);
+    }
+    table_free(one);
+    return table_finish(table, err);
+}
+
 static inline Encoding sample_encoding(ChartKind kind, const char *title, const char *x, const char *y) {
     Encoding encoding = encoding_new(kind);
     snprintf(encoding.title, sizeof encoding.title, "%s", title);
@@ -147,7 +164,7 @@ static inline void sample_also(Encoding *encoding, const char *first, const char
 }
 
 /* The charts of the golden files; their names are the files'. */
-enum { SAMPLES = 13 };
+enum { SAMPLES = 14 };
 
 static inline const char *sample_bars_or_lines(int sample, Table **table, Encoding *encoding, Error *err) {
     switch (sample) {
@@ -228,6 +245,11 @@ static inline const char *sample_plane_or_kernels(int sample, Table **table, Enc
         encoding->contours = 6;
         sample_mark(encoding, 0, 0, "trained");
         return "contours-log";
+    case 13:
+        *table = sample_panels(5, 4, 3, err);
+        *encoding = sample_encoding(CHART_KERNELS, "Kernels of conv1 in base and smooth", "", "");
+        snprintf(encoding->series, sizeof encoding->series, "network");
+        return "kernels-panels";
     default:
         *table = sample_kernels(16, 1, 5, err);
         *encoding = sample_encoding(CHART_KERNELS, "Kernels of conv1", "", "");

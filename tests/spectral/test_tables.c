@@ -276,6 +276,66 @@ static void kernels(void **state) {
     network_free(network);
 }
 
+/* The parts of two networks one after the other: both layers, and the second minus the first. */
+static void kernels_of_two(void **state) {
+    (void)state;
+    Error err;
+    const HandmadeLayer layers[] = {{"conv", 4, {2, 3, 2, 4}}, {"fc", 2, {2, 3}}};
+    const HandmadeLayer others[] = {{"fc", 2, {2, 4}}, {"conv", 4, {2, 3, 2, 4}}};
+    static const char *const names[] = {"a", "b", "b - a"};
+    Network *a = handmade_network(layers, 2, 1), *b = handmade_network(others, 2, 2);
+    Table *table = kernels_table(a, 0, b, names, &err);
+    assert_non_null(table);
+    assert_int_equal(table->rows, 3 * 48);
+    for (size_t i = 0; i < 3 * 48; i++) {
+        const double x = (double)handmade_weights(a, 0)[i % 48], y = (double)handmade_weights(b, 1)[i % 48];
+        assert_string_equal(table_find(table, "network")->cells[i].text, names[i / 48]);
+        assert_true(table_number(table, "weight", i) == (i < 48 ? x : i < 96 ? y : y - x));
+        assert_true(table_number(table, "column", i) == (double)(i % 4));
+    }
+    table_free(table);
+    assert_null(kernels_table(a, 1, b, names, &err));
+    assert_string_equal(err.text, "layer 'fc' has another shape in the second network: 2x3 against 2x4");
+    Network *neither = handmade_network(&(HandmadeLayer){"other", 2, {2, 3}}, 1, 3);
+    assert_null(kernels_table(a, 1, neither, names, &err));
+    assert_string_equal(err.text, "the second network has no layer 'fc'");
+    assert_int_equal(err.status, STATUS_USAGE);
+    network_free(neither);
+    network_free(a);
+    network_free(b);
+}
+
+static void spectra_of_two(void **state) {
+    (void)state;
+    Error err;
+    const HandmadeLayer layer = {"conv", 4, {4, 3, 3, 3}};
+    Network *a = handmade_network(&layer, 1, 1), *b = handmade_network(&layer, 1, 2);
+    for (unsigned fft = 0; fft < 2; fft++) {
+        Table *both = spectrum_table(a, 0, b, fft, &err), *first = spectrum_table(a, 0, NULL, fft, &err);
+        Table *second = spectrum_table(b, 0, NULL, fft, &err);
+        assert_non_null(both);
+        assert_int_equal(both->rows, first->rows);
+        assert_int_equal(both->column_count, fft ? 5 : 7);
+        const char *name = fft ? "magnitude" : "sigma", *vs = fft ? "magnitude_vs" : "sigma_vs";
+        for (size_t i = 0; i < both->rows; i++) {
+            const double x = table_number(first, name, i), y = table_number(second, name, i);
+            assert_true(table_number(both, name, i) == x && table_number(both, vs, i) == y);
+            assert_true(table_number(both, fft ? "magnitude_difference" : "sigma_difference", i) == y - x);
+        }
+        if (!fft) assert_string_equal(table_get_note(both, "s_ratio_vs"), table_get_note(second, "s_ratio"));
+        if (!fft) assert_string_equal(table_get_note(both, "energy"), table_get_note(first, "energy"));
+        assert_string_equal(table_get_note(both, "layer"), "conv");
+        table_free(both);
+        table_free(first);
+        table_free(second);
+    }
+    handmade_weights(b, 0)[3] = INFINITY;
+    assert_null(spectrum_table(a, 0, b, false, &err));
+    assert_non_null(strstr(err.text, "layer 'conv' of the second network"));
+    network_free(a);
+    network_free(b);
+}
+
 /* ---- all tables -------------------------------------------------------------------------------------------------- */
 
 static Table *make(unsigned which, const Network *a, const Network *b, const bool *chosen, Error *err) {
@@ -286,8 +346,12 @@ static Table *make(unsigned which, const Network *a, const Network *b, const boo
         return spectrum_table(a, 0, NULL, true, err);
     case 2:
         return distance_table(a, b, chosen, err);
-    default:
+    case 3:
         return kernels_table(a, 0, NULL, NULL, err);
+    case 4:
+        return spectrum_table(a, 0, b, false, err);
+    default:
+        return kernels_table(a, 0, b, (const char *const[]){"a", "b", "c"}, err);
     }
 }
 
@@ -297,7 +361,7 @@ static void out_of_memory(void **state) {
     const HandmadeLayer others[] = {{"conv", 4, {4, 3, 3, 3}}, {"other", 4, {3, 3, 3, 3}}};
     Network *a = handmade_network(layers, 2, 1), *b = handmade_network(others, 2, 2);
     const bool chosen[] = {true, true};
-    for (unsigned which = 0; which < 4; which++) {
+    for (unsigned which = 0; which < 6; which++) {
         for (uint64_t nth = 1;; nth++) {
             Error err = {0};
             spectral_cleanup();
@@ -330,6 +394,8 @@ int main(void) {
         cmocka_unit_test(distances),
         cmocka_unit_test(distance_to_itself_and_to_nothing),
         cmocka_unit_test(kernels),
+        cmocka_unit_test(kernels_of_two),
+        cmocka_unit_test(spectra_of_two),
         cmocka_unit_test(out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, clean_up);
