@@ -289,60 +289,6 @@ static void kernels_refuse_what_is_no_index(void **state) {
     }
 }
 
-/* One scale of colours for all panels; the cursor reads them all. */
-static void kernels_split_into_panels(void **state) {
-    (void)state;
-    Error err;
-    Table *table = sample_panels(2, 3, 3, &err);
-    Encoding encoding = encoding_new(CHART_KERNELS);
-    strcpy(encoding.series, "network");
-    Chart *chart = chart_of(table, &encoding);
-    ChartView view = chart_view(chart);
-    chart_cursor_move(chart, &view, 1, 0);
-    chart_cursor_move(chart, &view, -100, 100);
-    chart_cursor_move(chart, &view, 4, -5);
-    Str read = {0};
-    char wanted[200];
-    const size_t at = ((1 * 3 + 1) * 3 + 2) * 3 + 1, each = table->rows / 3;
-    chart_readout(chart, &view, &read);
-    snprintf(wanted, sizeof wanted, "filter 1  channel 1  row 2  column 1  base %.6g  smooth %.6g  smooth - base %.6g",
-             table_number(table, "weight", at), table_number(table, "weight", each + at),
-             table_number(table, "weight", 2 * each + at));
-    assert_string_equal(str_text(&read), wanted);
-    str_done(&read);
-    chart_free(chart);
-    strcpy(encoding.series, "filter"); /* numbers name panels, too */
-    chart_free(chart_of(table, &encoding));
-    strcpy(encoding.series, "nothing");
-    assert_null(chart_new(table, &encoding, &err));
-    assert_int_equal(err.status, STATUS_USAGE);
-    table_free(table);
-}
-
-/* Panels that do not fit are left out, and the chart says so. */
-static void narrow_panels(void **state) {
-    (void)state;
-    Error err;
-    Table *table = sample_panels(4, 8, 3, &err);
-    Encoding encoding = encoding_new(CHART_KERNELS);
-    strcpy(encoding.series, "network");
-    Chart *chart = chart_of(table, &encoding);
-    ChartView view = chart_view(chart);
-    Str text = text_of(chart, &view, 80, 24, true);
-    assert_non_null(strstr(str_text(&text), "smooth - base"));
-    assert_non_null(strstr(str_text(&text), "channels 0-"));
-    str_done(&text);
-    text = text_of(chart, &view, 24, 24, true);
-    assert_non_null(strstr(str_text(&text), "1 of 3 panels, "));
-    str_done(&text);
-    for (unsigned width = 1; width < 60; width += 7) {
-        text = text_of(chart, &view, width, width / 2, width % 2 == 0);
-        str_done(&text);
-    }
-    chart_free(chart);
-    table_free(table);
-}
-
 static void gaps_are_counted(void **state) {
     (void)state;
     const double values[] = {1, 5, 2, NAN, 3, NAN, 4, INFINITY, 5, -1, 6, 0, 7, 2};
@@ -634,8 +580,6 @@ int main(void) {
         cmocka_unit_test(degenerate_tables),
         cmocka_unit_test(ten_thousand_rows),
         cmocka_unit_test(kernels_refuse_what_is_no_index),
-        cmocka_unit_test(kernels_split_into_panels),
-        cmocka_unit_test(narrow_panels),
         cmocka_unit_test(gaps_are_counted),
         cmocka_unit_test(a_line_passes_through_its_cells),
         cmocka_unit_test(bar_lengths_are_proportional),
