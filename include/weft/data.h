@@ -196,5 +196,12 @@ double batches_prepared(const Batches *batches);
 /* The samples folder that holds `file`: $WEFT_SAMPLES, the installed one, the source tree's. Adds its path to `out`;
  * false if none does. */
 bool sample_path(const char *file, Str *out);
+/* Calls `take` with the name of every sample file that ends in `ending`, without it; a name may come twice. */
+#define SAMPLE_NETWORK ".safetensors"
+#define SAMPLE_IMAGES "-images-idx3-ubyte.gz"
+typedef void SampleTaker(void *context, const char *name);
+void sample_each(const char *ending, SampleTaker *take, void *context);
+/* STATUS_BAD_INPUT: there is no such sample; the message lists those that end in `ending`. Returns false. */
+bool sample_unknown(const char *name, const char *ending, Error *err);
 
 #endif

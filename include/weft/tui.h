@@ -4,6 +4,7 @@
 
 #include "weft/base/error.h"
 #include "weft/base/table.h"
+#include "weft/base/text.h"
 #include "weft/chart.h"
 
 /* Shows a chart until the user quits (q, Esc, F10). Keys: ? help, arrows/hjkl cursor, + - zoom, _ fit, < > or
@@ -38,6 +39,9 @@ void monitor_close(Monitor *monitor);
 MonitorWish monitor_update(Monitor *monitor, const Table *log, uint64_t step, const char *status);
 /* As monitor_update, but blocks for up to `milliseconds`, or until there is a request. */
 MonitorWish monitor_wait(Monitor *monitor, unsigned milliseconds);
+
+/* Appends what clears the screen of this terminal; false where TERM does not know how. */
+bool tui_clear_text(Str *out);
 
 /* Async-signal-safe: restores the terminal (termios, alternate screen, cursor, SGR, mouse, bracketed paste) using
  * only tcsetattr and write; does nothing when no view is open. For the shell's handlers of fatal signals. */

@@ -83,11 +83,15 @@ bool command_word(const char *word, size_t length) {
     return false;
 }
 
-bool command_unknown(const char *word, Error *err) {
+const char *command_nearest(const char *word) {
     const char *names[128];
     size_t count = 0;
     for (const Command *const *each = commands; *each && count < 128; each++) names[count++] = (*each)->name;
-    const char *near = strcmp(word, "exit") == 0 ? "quit" : text_nearest(word, names, count);
+    return text_nearest(word, names, count);
+}
+
+bool command_unknown(const char *word, Error *err) {
+    const char *near = command_nearest(word);
     if (near) return error_set(err, STATUS_USAGE, "unknown command '%s'; did you mean %s?", word, near);
     return error_set(err, STATUS_USAGE, "unknown command '%s' (help lists them)", word);
 }

@@ -127,6 +127,8 @@ size_t command_count(void);
 const Command *command_find(const char *const *words, size_t count, size_t *used);
 /* True where `word` is the first word of some command. */
 bool command_word(const char *word, size_t length);
+/* The command whose name is like `word`; NULL: none. */
+const char *command_nearest(const char *word);
 /* "unknown command 'evalute'; did you mean evaluate?" */
 bool command_unknown(const char *word, Error *err);
 /* Groups of a command that has one. */

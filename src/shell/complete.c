@@ -1,5 +1,6 @@
 /* complete -- completions offered by Tab: commands, options, option values, objects, layers, files; all from the
  * command table. */
+#include <ctype.h>
 #include <stdio.h>
 #include <dirent.h>
 #include <readline/readline.h>
@@ -9,6 +10,7 @@
 
 #include "complete.h"
 #include "lua_shell.h"
+#include "script.h"
 #include "words.h"
 #include "workspace.h"
 #include "weft/base/error.h"
@@ -19,22 +21,50 @@
 
 /* ---- where the word stands --------------------------------------------------------------------------------------- */
 
-/* The words before `start`, cut at blanks: good enough to know where the cursor is. */
-static void words_before(const char *line, size_t start, Words *out) {
+/* Adds the words of line[from] to line[to - 1] without their quotes and backslashes; the last may be open (`cutoff=`).
+ * Returns the quote that is open at the end, or 0. */
+static char words_before(const char *line, size_t from, size_t to, Words *out) {
     Error err;
-    size_t begin = 0;
-    for (size_t i = 0; i < start; i++)
-        if (line[i] == ';') begin = i + 1;
-    for (size_t i = begin; i < start;) {
-        i += strspn(line + i, " \t");
-        size_t length = strcspn(line + i, " \t");
-        if (i + length > start) length = start > i ? start - i : 0;
-        if (!length || !mem_grow(&out->word, &out->capacity, out->count + 1, sizeof(char *), &err)) break;
-        out->word[out->count] = mem_copy_bytes(line + i, length, &err);
-        if (!out->word[out->count]) break;
-        out->count++;
-        i += length;
+    char quote = 0;
+    for (size_t i = from; i < to;) {
+        while (i < to && strchr(" \t\n", line[i])) i++;
+        Str word = {0};
+        for (; i < to && (quote || !strchr(" \t\n", line[i])); i++) {
+            if (quote ? line[i] == quote : (line[i] == '\'' || line[i] == '"'))
+                quote = quote ? '\0' : line[i];
+            else if (line[i] == '\\' && quote != '\'' && i + 1 < to)
+                str_add_bytes(&word, &line[++i], 1);
+            else
+                str_add_bytes(&word, &line[i], 1);
+        }
+        if (word.length) words_add(out, str_text(&word), &err);
+        str_done(&word);
     }
+    return quote;
+}
+
+/* Where the command or chunk begins that holds `start`: behind the lines before it that are complete, and the last ;
+ * outside quotes. */
+static size_t statement_start(Session *session, const char *line, size_t start) {
+    const Reader nothing = {0};
+    size_t begin = 0;
+    for (size_t i = 0; i < start; i++) {
+        if (line[i] != '\n') continue;
+        Str before = {0};
+        str_add_bytes(&before, line + begin, i - begin);
+        if (!script_open(session, &nothing, str_text(&before))) begin = i + 1;
+        str_done(&before);
+    }
+    char quote = 0;
+    for (size_t i = begin; i < start; i++) {
+        if (line[i] == '\\' && quote != '\'')
+            i++;
+        else if (quote ? line[i] == quote : (line[i] == '\'' || line[i] == '"'))
+            quote = quote ? '\0' : line[i];
+        else if (line[i] == ';' && !quote)
+            begin = i + 1;
+    }
+    return begin;
 }
 
 /* The command whose options `command` takes too, its first argument. */
@@ -104,56 +134,125 @@ static bool expected(Offer *offer, const Command *command, const Words *words, s
     return true;
 }
 
+/* ---- Lua --------------------------------------------------------------------------------------------------------- */
+
+typedef struct LuaOffer {
+    Offer *offer;
+    const char *before; /* what stands before the name in the word that is completed */
+} LuaOffer;
+
+static void offer_name(void *context, const char *name) {
+    const LuaOffer *lua = context;
+    offer_format(lua->offer, "%s%s", lua->before, name);
+}
+
+/* Names that complete the end of the word. */
+static void offer_lua(Offer *offer, bool own) {
+    size_t start = offer->length;
+    while (start && (isalnum((unsigned char)offer->prefix[start - 1]) || strchr("_.:", offer->prefix[start - 1])))
+        start--;
+    Str before = {0};
+    str_add_bytes(&before, offer->prefix, start);
+    LuaOffer lua = {offer, str_text(&before)};
+    lua_names(offer->session, offer->prefix + start, own, offer_name, &lua);
+    str_done(&before);
+}
+
+/* Whether the cursor stands inside $( ... ). */
+static bool in_expression(const char *line, size_t begin, size_t start) {
+    int depth = 0;
+    for (size_t i = begin; i + 1 < start; i++) {
+        if (line[i] == '$' && line[i + 1] == '(' && !depth)
+            depth = 1, i++;
+        else if (depth)
+            depth += (line[i + 1] == '(' && line[i] != '$') - (line[i] == ')');
+    }
+    return depth > 0;
+}
+
+/* The first word: commands, names of the user's own, and Lua's where nothing else begins like this. */
+static void offer_first(Offer *offer) {
+    if (!strpbrk(offer->prefix, ".:")) {
+        offer_command_words(offer, NULL);
+        if (offer->length) offer_lua(offer, true);
+    }
+    if (!offer->out->count && offer->length) offer_lua(offer, false);
+}
+
+/* ---- all of it --------------------------------------------------------------------------------------------------- */
+
+static void offer_argument(Offer *offer, const Command *command, const Words *words, size_t used) {
+    Setting setting;
+    offer->maker = passed_to(command, words, used);
+    if (expected(offer, command, words, used, &setting)) offer->setting = &setting;
+    const bool value = offer->setting && offer->setting->value;
+    if (!value && strncmp(offer->prefix, "-", 1) == 0)
+        offer_options(offer, command);
+    else if (offer->setting)
+        offer_values(offer);
+}
+
+static void collect(Offer *offer, const char *line, size_t start) {
+    const size_t begin = statement_start(offer->session, line, start);
+    const char *statement = line + begin + strspn(line + begin, " \t");
+    Words words = {0};
+    size_t used = 0;
+    const char quote = words_before(line, begin, start, &words);
+    const bool typed = script_command_line(statement) && words.count;
+    const Command *command = typed ? command_find((const char *const *)words.word, words.count, &used) : NULL;
+    if (start > begin && line[start - 1] == '$' && typed)
+        offer_lua(offer, true);
+    else if (typed && in_expression(line, begin, start))
+        offer_lua(offer, false);
+    else if (command)
+        offer_argument(offer, command, &words, used);
+    else if (typed)
+        offer_command_words(offer, words.count == 1 ? words.word[0] : "");
+    else if (!words.count && !quote)
+        offer_first(offer);
+    else if (*statement == '!')
+        offer_files(offer);
+    else if (quote)
+        offer_any_object(offer);
+    else if (offer->length)
+        offer_lua(offer, false);
+    words_done(&words);
+}
+
+/* What has been typed of a word, without its backslashes. */
+static void typed_prefix(const char *line, size_t start, size_t end, Str *out) {
+    const char quote = start ? line[start - 1] : '\0';
+    for (size_t i = start; i < end; i++) {
+        if (line[i] == '\\' && quote != '\'' && i + 1 < end) i++;
+        str_add_bytes(out, &line[i], 1);
+    }
+}
+
 static int compare(const void *a, const void *b) {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static bool collect(Session *session, const char *line, size_t start, size_t end, Words *out) {
-    Words words = {0};
-    Error err;
+bool complete_candidates(Session *session, const char *line, size_t start, size_t end, Words *out) {
+    Str prefix = {0};
     *out = (Words){0};
-    char *prefix = mem_copy_bytes(line + start, end - start, &err);
-    if (!prefix) return false;
-    words_before(line, start, &words);
-    Offer offer = {.session = session, .out = out, .prefix = prefix, .length = end - start};
-    size_t used = 0;
-    const Command *command = words.count ? command_find((const char *const *)words.word, words.count, &used) : NULL;
-    if (!words.count) {
-        offer_command_words(&offer, NULL);
-        int state = 0; /* Lua's names only where no command begins like this */
-        for (const char *name; *prefix && !out->count && (name = lua_global_name(session, prefix, &state));)
-            offer_text(&offer, name);
-    } else if (!command) {
-        offer_command_words(&offer, words.count == 1 ? words.word[0] : "");
-    } else {
-        Setting setting;
-        offer.maker = passed_to(command, &words, used);
-        if (expected(&offer, command, &words, used, &setting)) offer.setting = &setting;
-        const bool value = offer.setting && offer.setting->value;
-        if (!value && strncmp(prefix, "-", 1) == 0)
-            offer_options(&offer, command);
-        else if (offer.setting)
-            offer_values(&offer);
-    }
-    words_done(&words);
-    mem_free(prefix);
+    typed_prefix(line, start, end, &prefix);
+    Offer offer = {.session = session, .out = out, .prefix = str_text(&prefix), .length = prefix.length};
+    if (!prefix.failed) collect(&offer, line, start);
+    str_done(&prefix);
     if (out->count > 1) qsort(out->word, out->count, sizeof(char *), compare);
     return true;
-}
-
-bool complete_candidates(Session *session, const char *line, size_t start, size_t end, Words *out) {
-    return collect(session, line, start, end, out);
 }
 
 /* ---- readline ---------------------------------------------------------------------------------------------------- */
 
 static Session *completing; /* readline's callbacks take no context */
 
-/* A completed word as it must stand on the line: blanks, quotes and the like behind a \\. */
-static char *escaped(const char *word) {
+/* A completed word as it must stand on the line: in quotes, or with blanks, quotes and the like behind a \\. */
+static char *escaped(const char *word, char quote) {
+    const char *special = quote == '"' ? "\\\"$" : quote ? "" : " \t\\\"'$;#";
     Str out = {0};
     for (; *word; word++) {
-        if (strchr(" \t\\\"'$;#", *word)) str_add(&out, "\\");
+        if (strchr(special, *word)) str_add(&out, "\\");
         str_add_bytes(&out, word, 1);
     }
     char *copy = strdup(str_text(&out));
@@ -161,12 +260,21 @@ static char *escaped(const char *word) {
     return copy;
 }
 
+/* A lone match that is not yet a whole word: a folder, `cifar10:`, `cutoff=`, and what Lua puts behind a name. */
+static bool goes_on(const char *word, const char *line, size_t start) {
+    const size_t length = strlen(word);
+    const size_t begin = statement_start(completing, line, start);
+    const char *statement = line + begin + strspn(line + begin, " \t");
+    if (length && strchr("/:=", word[length - 1])) return true;
+    return (size_t)(statement - line) < start && !script_command_line(statement);
+}
+
 /* readline wants its matches malloc'ed: the common prefix first, then all of them. */
 static char **attempt(const char *text, int start, int end) {
     Words words;
     (void)text;
     rl_attempted_completion_over = 1;
-    if (!collect(completing, rl_line_buffer, (size_t)start, (size_t)end, &words)) return NULL;
+    if (!complete_candidates(completing, rl_line_buffer, (size_t)start, (size_t)end, &words)) return NULL;
     char **matches = words.count ? calloc(words.count + 2, sizeof *matches) : NULL;
     if (matches) {
         size_t common = strlen(words.word[0]);
@@ -177,14 +285,14 @@ static char **attempt(const char *text, int start, int end) {
             common = same;
         }
         char *first = strndup(words.word[0], common);
-        matches[0] = first ? escaped(first) : NULL;
+        matches[0] = first ? escaped(first, (char)rl_completion_quote_character) : NULL;
         free(first);
         if (words.count == 1) {
             free(matches[1]);
             matches[1] = NULL;
-            size_t length = strlen(matches[0]);
-            bool open = length && strchr("/:=", matches[0][length - 1]);
+            const bool open = goes_on(words.word[0], rl_line_buffer, (size_t)start);
             rl_completion_append_character = open ? '\0' : ' ';
+            rl_completion_suppress_quote = open;
         }
         rl_filename_completion_desired = 0;
         rl_sort_completion_matches = 0;
@@ -193,8 +301,17 @@ static char **attempt(const char *text, int start, int end) {
     return matches;
 }
 
+/* A blank behind a backslash does not end a word. */
+static int behind_backslash(char *line, int index) {
+    int slashes = 0;
+    while (index - slashes > 0 && line[index - slashes - 1] == '\\') slashes++;
+    return slashes % 2;
+}
+
 void complete_start(Session *session) {
     completing = session;
     rl_attempted_completion_function = attempt;
     rl_completer_word_break_characters = " \t\n;=,\"'$(){}";
+    rl_completer_quote_characters = "\"'";
+    rl_char_is_quoted_p = behind_backslash;
 }

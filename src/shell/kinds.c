@@ -53,7 +53,7 @@ static void offer_choices(Offer *offer) {
     for (const char *const *choice = offer->setting->choices; choice && *choice; choice++) offer_text(offer, *choice);
 }
 
-static void offer_files(Offer *offer) {
+void offer_files(Offer *offer) {
     const char *slash = strrchr(offer->prefix, '/');
     size_t folder_length = slash ? (size_t)(slash - offer->prefix) + 1 : 0;
     Str folder = {0}, path = {0};
@@ -78,12 +78,28 @@ static void offer_files(Offer *offer) {
     str_done(&path);
 }
 
-/* Jobs by their folders, which tell more than numbers. */
+static void offer_sample(void *offer, const char *name) {
+    offer_format(offer, "sample:%s", name);
+}
+
+/* Files to load: with the samples, once their prefix is typed. */
+static void offer_inputs(Offer *offer) {
+    if (strncmp(offer->prefix, "sample:", 7) == 0)
+        sample_each(SAMPLE_NETWORK, offer_sample, offer);
+    else if (offer->length && strncmp("sample:", offer->prefix, offer->length) == 0)
+        offer_text(offer, "sample:");
+    offer_files(offer);
+}
+
+/* Jobs by their folders and by their numbers. */
 static void offer_runs(Offer *offer) {
     Words folders;
     Error err;
     if (jobs_list(&folders, &err)) {
-        for (size_t i = 0; i < folders.count; i++) offer_text(offer, folders.word[i]);
+        for (size_t i = 0; i < folders.count; i++) {
+            offer_text(offer, folders.word[i]);
+            if (offer->length) offer_format(offer, "%zu", i + 1);
+        }
         words_done(&folders);
     }
     offer_files(offer);
@@ -121,6 +137,10 @@ static void offer_specs(Offer *offer) {
         offer_format(offer, "%s:", kind->name);
     }
     if (!colon) return;
+    if (strncmp(offer->prefix, "sample:", 7) == 0) {
+        sample_each(SAMPLE_IMAGES, offer_sample, offer);
+        return;
+    }
     for (const DatasetKind *kind = dataset_kinds(); kind->name; kind++) {
         size_t name = strlen(kind->name);
         const char *last = strrchr(offer->prefix, ':');
@@ -215,7 +235,7 @@ static void offer_topics(Offer *offer) {
     for (const HelpTopic *topic = help_topics; topic->name; topic++) offer_text(offer, topic->name);
 }
 
-static void offer_all_objects(Offer *offer) {
+void offer_any_object(Offer *offer) {
     offer_any(offer, -1);
 }
 
@@ -275,12 +295,12 @@ static const Kind kinds[SETTING_KIND_COUNT] = {
     [SETTING_CHOICE] = {.offer = offer_choices},
     [SETTING_TEXT] = {.offer = offer_choices},
     [SETTING_COLUMN] = {.offer = offer_columns},
-    [SETTING_FILE] = {.offer = offer_files, .check = read_filled},
+    [SETTING_FILE] = {.offer = offer_inputs, .check = read_filled},
     [SETTING_OUTPUT] = {.offer = offer_files, .check = read_filled},
     [SETTING_SHOWN] = {.offer = offer_shown},
     [SETTING_RUN] = {.offer = offer_runs, .check = read_filled},
     [SETTING_LOG] = {.offer = offer_logs, .check = read_filled},
-    [SETTING_NEW] = {.offer = offer_all_objects, .check = read_new},
+    [SETTING_NEW] = {.offer = offer_any_object, .check = read_new},
     [SETTING_LAYER] = {.offer = offer_layer},
     [SETTING_LAYERS] = {.offer = offer_selectors},
     [SETTING_FAMILY] = {.offer = offer_families},

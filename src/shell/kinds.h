@@ -19,6 +19,8 @@ typedef struct Offer {
 void offer_text(Offer *offer, const char *text);
 /* Words with a text before or behind them, such as "--layers" and "cutoff=". */
 void offer_format(Offer *offer, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void offer_files(Offer *offer);
+void offer_any_object(Offer *offer);
 void offer_command_words(Offer *offer, const char *first);
 /* All values of offer->setting that begin with the prefix. */
 void offer_values(Offer *offer);

@@ -173,6 +173,7 @@ static int open_all(lua_State *lua) {
     }
     lua_setglobal(lua, "arg");
     lua_repeat_open(lua);
+    lua_names_open(lua);
     return 0;
 }
 
@@ -224,9 +225,14 @@ static void print_values(Session *session, lua_State *lua, int count) {
             output_table(session, *table, session->format);
             continue;
         }
-        output_text(session, push_text(session, lua, i));
-        lua_pop(lua, 1);
+        Str text = {0};
+        if (!lua_show(lua, i, &text)) {
+            str_add(&text, push_text(session, lua, i));
+            lua_pop(lua, 1);
+        }
+        output_text(session, str_text(&text));
         output_text(session, i == -1 ? "\n" : "\t");
+        str_done(&text);
     }
 }
 
@@ -263,19 +269,52 @@ static int compile(lua_State *lua, const char *name, const char *prefix, const c
     return lua_load(lua, next_piece, &pieces, name, "t");
 }
 
+/* The chunk as a function, or a message, pushed; an expression becomes the function that returns its values. */
+static int compile_chunk(lua_State *lua, const char *name, const char *text, int line, bool *expression) {
+    lua_settop(lua, 0);
+    *expression = compile(lua, name, "return ", text, 1) == LUA_OK;
+    lua_settop(lua, 0);
+    return compile(lua, name, *expression ? "return " : NULL, text, line);
+}
+
+/* Whether the message on the stack says that the chunk ended too early. */
+static bool ends_early(lua_State *lua, int outcome) {
+    size_t length;
+    const char *message = outcome == LUA_ERRSYNTAX ? lua_tolstring(lua, -1, &length) : NULL;
+    return message && length >= 5 && strcmp(message + length - 5, "<eof>") == 0;
+}
+
+bool lua_open(Session *session, const char *text) {
+    bool expression;
+    int outcome = compile_chunk(session->lua, "=input", text, 1, &expression);
+    bool open = ends_early(session->lua, outcome);
+    lua_settop(session->lua, 0);
+    return open;
+}
+
+/* A global that is neither a command nor a value says what it may be instead. */
+static LuaState undefined_name(Session *session, const char *text, size_t length, Error *err) {
+    Str word = {0};
+    str_add_bytes(&word, text + strspn(text, " \t\r\n"), length);
+    const Object *object = workspace_find(session, str_text(&word));
+    if (object)
+        error_set(err, STATUS_USAGE, "'%s' is a %s; show %s describes it", object->name, object_kind_name(object->kind),
+                  object->name);
+    else
+        command_unknown(str_text(&word), err);
+    str_done(&word);
+    return LUA_CHUNK_FAILED;
+}
+
 LuaState lua_chunk(Session *session, const char *text, int line, Error *err) {
     lua_State *lua = session->lua;
     char name[48];
+    bool expression;
     chunk_name(session, name, sizeof name);
     session->line = line;
-    lua_settop(lua, 0);
-    bool expression = compile(lua, name, "return ", text, 1) == LUA_OK;
-    lua_settop(lua, 0);
-    int outcome = compile(lua, name, expression ? "return " : NULL, text, line);
+    int outcome = compile_chunk(lua, name, text, line, &expression);
     if (outcome != LUA_OK) {
-        size_t length;
-        const char *message = lua_tolstring(lua, -1, &length);
-        bool more = outcome == LUA_ERRSYNTAX && length >= 5 && strcmp(message + length - 5, "<eof>") == 0;
+        bool more = ends_early(lua, outcome);
         catch (session, lua, outcome, err);
         return more ? LUA_CHUNK_MORE : LUA_CHUNK_FAILED;
     }
@@ -285,18 +324,8 @@ LuaState lua_chunk(Session *session, const char *text, int line, Error *err) {
         return err->status == STATUS_OK ? LUA_CHUNK_DONE : LUA_CHUNK_FAILED;
     }
     size_t length;
-    if (expression && lua_gettop(lua) == 1 && lua_isnil(lua, 1) && lone_name(text, &length)) {
-        Str word = {0};
-        str_add_bytes(&word, text + strspn(text, " \t\r\n"), length);
-        const Object *object = workspace_find(session, str_text(&word));
-        if (object)
-            error_set(err, STATUS_USAGE, "'%s' is a %s; show %s describes it", object->name,
-                      object_kind_name(object->kind), object->name);
-        else
-            command_unknown(str_text(&word), err);
-        str_done(&word);
-        return LUA_CHUNK_FAILED;
-    }
+    if (expression && lua_gettop(lua) == 1 && lua_isnil(lua, 1) && lone_name(text, &length))
+        return undefined_name(session, text, length, err);
     if (expression && lua_gettop(lua) && strncmp(text + strspn(text, " \t\r\n"), "expect", 6) == 0) {
         lua_settop(lua, 0); /* `expect (a) == b` must not pass for what it does not check */
         error_set(err, STATUS_USAGE, "expect(...) checks the expression in brackets; put the whole condition there");
@@ -390,22 +419,11 @@ bool lua_truth(Session *session, const char *expression, bool *truth, Str *detai
     str_done(&sides);
     if (ok) *truth = lua_toboolean(lua, top + 1);
     if (ok && split && !*truth) {
-        str_add(detail, push_text(session, lua, top + 2));
-        str_addf(detail, " %.*s %s", (int)length, at, push_text(session, lua, top + 3));
+        for (int side = 2; side <= 3; side++) {
+            if (side == 3) str_addf(detail, " %.*s ", (int)length, at);
+            if (!lua_show(lua, top + side, detail)) str_add(detail, push_text(session, lua, top + side));
+        }
     }
     lua_settop(lua, top);
     return ok;
-}
-
-const char *lua_global_name(Session *session, const char *prefix, int *state) {
-    lua_State *lua = session->lua;
-    int wanted = (*state)++, seen = 0;
-    const char *found = NULL;
-    lua_pushglobaltable(lua);
-    for (lua_pushnil(lua); !found && lua_next(lua, -2); lua_pop(lua, 1)) {
-        const char *name = lua_type(lua, -2) == LUA_TSTRING ? lua_tostring(lua, -2) : NULL;
-        if (name && strncmp(name, prefix, strlen(prefix)) == 0 && seen++ == wanted) found = name;
-    }
-    lua_settop(lua, 0);
-    return found;
 }

@@ -21,9 +21,20 @@ LuaState lua_chunk(Session *session, const char *text, int line, Error *err);
 bool lua_value_text(Session *session, const char *expression, Str *out, Error *err);
 /* True or false, and where it is a comparison that fails, both sides in `detail`. */
 bool lua_truth(Session *session, const char *expression, bool *truth, Str *detail, Error *err);
-/* Names of globals that begin with `prefix`, for completion; call with *state 0 first. NULL ends. The text is valid
- * until Lua runs again. */
-const char *lua_global_name(Session *session, const char *prefix, int *state);
+/* Whether a chunk ends before it is complete. */
+bool lua_open(Session *session, const char *text);
+/* Whether a global of this name (`length` bytes) has a value; the Tables of the workspace are globals, too. */
+bool lua_defined(Session *session, const char *name, size_t length);
+/* A Table of this name was put into the workspace: a script's variable of that name gives way to it. */
+void lua_table_named(Session *session, const char *name);
+/* Calls `take` with each name that completes the end of `text`: globals, or what a dot or colon leads to ("math.fl",
+ * "last.acc"). `own`: only what is not part of Lua or a command. Takes no values from functions. */
+typedef void LuaNameTaker(void *context, const char *name);
+void lua_names(Session *session, const char *text, bool own, LuaNameTaker *take, void *context);
+void lua_names_open(lua_State *lua);
+/* A table as its constructor, {1, 2, x = "a"}, in sorted order and shortened where it is large. False for values that
+ * are shown as tostring has them. */
+bool lua_show(lua_State *lua, int index, Str *out);
 /* Pushes a table value, empty until the caller puts a Table, which Lua then frees, into the place returned. */
 Table **lua_push_table(lua_State *lua);
 void lua_table_open(lua_State *lua);

@@ -9,6 +9,7 @@
 #include "session.h"
 #include "weft/base/error.h"
 #include "weft/base/text.h"
+#include "weft/data.h"
 
 bool safe_to_write(const Session *session, const char *path, Error *err) {
     if (!session->options.safe) return true;
@@ -49,7 +50,7 @@ bool path_find(const char *text, Str *out, Error *err) {
         bool whole = str_ok(&file, err) && str_ok(out, err);
         str_done(&file);
         if (!whole) return false;
-        return found || error_set(err, STATUS_BAD_INPUT, "%s: no such sample (set WEFT_SAMPLES to their folder)", text);
+        return found || sample_unknown(text + 7, SAMPLE_NETWORK, err);
     }
     if (!path_expand(text, out, err)) return false;
     if (strchr(text, '/') || access(str_text(out), F_OK) == 0) return true;

@@ -12,6 +12,7 @@
 #include "complete.h"
 #include "jobs.h"
 #include "output.h"
+#include "prompt.h"
 #include "script.h"
 #include "session.h"
 #include "signals.h"
@@ -46,18 +47,43 @@ static void history_end(void) {
     if (history_path(&path)) {
         state_make_folders(path.text);
         mode_t old = umask(077);
-        write_history(path.text);
+        history_truncate_file(path.text, HISTORY_LINES);
         umask(old);
     }
     str_done(&path);
 }
 
-/* The last entry is not repeated. */
+/* The last entry is not repeated. The file gets every entry at once, so that nothing typed is lost in a crash. */
 static void history_keep(const char *text) {
-    if (!*text) return;
+    if (!text[strspn(text, " \t\n")]) return;
     HIST_ENTRY *last = history_length ? history_get(history_base + history_length - 1) : NULL;
     if (last && strcmp(last->line, text) == 0) return;
     add_history(text);
+    Str path = {0};
+    if (history_path(&path)) {
+        state_make_folders(path.text);
+        mode_t old = umask(077);
+        if (append_history(1, path.text) != 0) write_history(path.text); /* there is no file yet */
+        umask(old);
+    }
+    str_done(&path);
+}
+
+bool prompt_history(size_t most, Str *out) {
+    if (!history_length) return false;
+    size_t count = (size_t)history_length, first = most && count > most ? count - most : 0;
+    for (size_t i = first; i < count; i++) {
+        const HIST_ENTRY *entry = history_get(history_base + (int)i);
+        for (const char *at = entry ? entry->line : ""; *at;) {
+            size_t length = strcspn(at, "\n");
+            if (at == entry->line)
+                str_addf(out, "%5zu  %.*s\n", i + 1, (int)length, at);
+            else
+                str_addf(out, "       %.*s\n", (int)length, at);
+            at += length + (at[length] == '\n');
+        }
+    }
+    return true;
 }
 
 /* readline's getc, but Ctrl-C empties the line and TERM and HUP end the input. */
@@ -67,6 +93,7 @@ static int read_key(FILE *stream) {
     while (true) {
         if (cancel_level()) {
             if (RL_ISSTATE(RL_STATE_ISEARCH | RL_STATE_NSEARCH)) return ABORT;
+            if (strchr(rl_line_buffer, '\n')) history_keep(rl_line_buffer); /* a whole chunk is not lost */
             rl_replace_line("", 0);
             return '\n';
         }
@@ -76,15 +103,119 @@ static int read_key(FILE *stream) {
         if (errno != EINTR) return EOF;
         rl_check_signals();
         if (signals_ending()) return EOF;
+        if (signals_continued()) rl_forced_update_display();
     }
+}
+
+/* ---- chunks of several lines ------------------------------------------------------------------------------------- */
+
+/* readline's callbacks take no context. */
+static Session *prompting;
+static const Reader *unfinished;
+
+static int insert_line(int count, int key) {
+    (void)count;
+    (void)key;
+    int start = rl_point, blanks = 0;
+    while (start > 0 && rl_line_buffer[start - 1] != '\n') start--;
+    while (start + blanks < rl_point && rl_line_buffer[start + blanks] == ' ') blanks++;
+    rl_insert_text("\n");
+    for (int i = 0; i < blanks; i++) rl_insert_text(" ");
+    return 0;
+}
+
+/* Enter: a chunk that is not complete goes on on a new line of the same text, so that all of it can be edited. */
+static int accept_chunk(int count, int key) {
+    if (!cancel_level() && *rl_line_buffer && script_open(prompting, unfinished, rl_line_buffer))
+        return insert_line(count, key);
+    rl_point = rl_end; /* what is printed next begins below the text */
+    return rl_newline(count, key);
+}
+
+/* The start of the line of the text that holds `at`. */
+static int line_start(int at) {
+    while (at > 0 && rl_line_buffer[at - 1] != '\n') at--;
+    return at;
+}
+
+static int line_end(int at) {
+    while (at < rl_end && rl_line_buffer[at] != '\n') at++;
+    return at;
+}
+
+/* Up and down move inside a text of several lines, and at its ends through the history. */
+static int go_up(int count, int key) {
+    int start = line_start(rl_point);
+    if (start == 0) return rl_get_previous_history(count, key);
+    int above = line_start(start - 1), column = rl_point - start;
+    rl_point = above + column < start - 1 ? above + column : start - 1;
+    return 0;
+}
+
+static int go_down(int count, int key) {
+    int end = line_end(rl_point);
+    if (end == rl_end) return rl_get_next_history(count, key);
+    int column = rl_point - line_start(rl_point), below = end + 1, last = line_end(below);
+    rl_point = below + column < last ? below + column : last;
+    return 0;
+}
+
+/* Gives keys another function where they have readline's own: what ~/.inputrc says stays. */
+static void rebind(rl_command_func_t *from, rl_command_func_t *to, const char *const *keys) {
+    Keymap maps[] = {rl_get_keymap_by_name("emacs"), rl_get_keymap_by_name("vi-insert")};
+    for (size_t m = 0; m < sizeof maps / sizeof *maps; m++)
+        for (const char *const *key = keys; *key; key++) {
+            int type = 0;
+            rl_command_func_t *own = rl_function_of_keyseq(*key, maps[m], &type);
+            if (type == ISFUNC && (own == from || !own)) rl_bind_keyseq_in_map(*key, to, maps[m]);
+        }
+}
+
+/* Only where the terminal can show a text of several lines; elsewhere each line has its own prompt. */
+static void edit_chunks(void) {
+    static const char *const enter[] = {"\r", "\n", NULL}, *const open[] = {"\033\r", "\033\n", NULL};
+    static const char *const up[] = {"\033[A", "\033OA", "\020", NULL}, *const down[] = {"\033[B", "\033OB", "\016", NULL};
+    rl_initialize();
+    const char *horizontal = rl_variable_value("horizontal-scroll-mode"), *term = getenv("TERM");
+    if (!term || !*term || strcmp(term, "dumb") == 0 || (horizontal && strcmp(horizontal, "on") == 0)) return;
+    rebind(rl_newline, accept_chunk, enter);
+    rebind(NULL, insert_line, open);
+    rebind(rl_get_previous_history, go_up, up);
+    rebind(rl_get_next_history, go_down, down);
+}
+
+static size_t count_lines(const char *text) {
+    size_t lines = 0;
+    for (; *text; text++) lines += *text == '\n' ? 0 : text[strcspn(text, "\n")] == '\0' || text[1] == '\n';
+    return lines;
+}
+
+/* Runs what was entered, several lines (pasted, or a chunk) as those of a script: an error ends it. */
+static ReaderState run_entered(Session *session, Reader *reader, const char *text, Error *err) {
+    ReaderState state = READER_DONE;
+    const bool several = strchr(text, '\n') != NULL;
+    session->source = several ? "input" : NULL;
+    for (int number = 1; *text && state != READER_FAILED && !session->quit && !signals_ending(); number++) {
+        size_t length = strcspn(text, "\n");
+        Str line = {0};
+        str_add_bytes(&line, text, length);
+        state = str_ok(&line, err) ? script_feed(session, reader, str_text(&line), number, err) : READER_FAILED;
+        str_done(&line);
+        text += length + (text[length] == '\n');
+    }
+    if (state == READER_FAILED && err->status != STATUS_OK && !signals_ending()) {
+        output_error(session, err);
+        const size_t left = count_lines(text);
+        if (left) fprintf(stderr, "weft: %zu further line%s did not run\n", left, left == 1 ? "" : "s");
+    }
+    session->source = NULL;
+    return state;
 }
 
 static void welcome(const Session *session) {
     if (session->options.quiet) return;
-    fprintf(
-        stderr,
-        "weft " WEFT_VERSION
-        ": a workbench for the weights of neural networks.\nType help for a list of commands, Tab to complete, quit to exit.\n");
+    fprintf(stderr, "weft " WEFT_VERSION ": a workbench for the weights of neural networks.\n"
+                    "Type help for a list of commands, Tab to complete, quit to exit.\n");
 }
 
 Status session_prompt(Session *session) {
@@ -96,15 +227,20 @@ Status session_prompt(Session *session) {
     rl_readline_name = "weft";
     rl_outstream = stderr;
     rl_getc_function = read_key;
+    prompting = session;
+    unfinished = &reader;
     complete_start(session);
     history_start();
+    edit_chunks();
     welcome(session);
     while (!session->quit && !signals_ending()) {
         cancel_clear();
+        signals_continued();
         char *line = readline(reader.pending.length ? "  ... " : "weft> ");
-        bool unfinished = !line && reader.pending.length > 0;
-        if (unfinished && !signals_ending()) fputs("\nweft: unfinished input discarded\n", stderr);
-        if (cancel_level() || unfinished) { /* what was begun is dropped */
+        bool dropped = !line && reader.pending.length > 0;
+        if (dropped && !signals_ending()) fputs("\nweft: unfinished input discarded\n", stderr);
+        if (cancel_level() || dropped) { /* what was begun is dropped, but for its place in the history */
+            history_keep(str_text(&whole));
             str_done(&reader.pending);
             str_done(&whole);
             reader.pending = whole = (Str){0};
@@ -113,11 +249,10 @@ Status session_prompt(Session *session) {
         }
         if (!line) break;
         str_addf(&whole, "%s%s", whole.length ? "\n" : "", line);
-        ReaderState state = script_feed(session, &reader, line, 1, &err);
+        if (!script_open(session, &reader, line)) history_keep(str_text(&whole));
+        ReaderState state = run_entered(session, &reader, line, &err);
         free(line);
         if (state == READER_MORE) continue;
-        if (state == READER_FAILED && err.status != STATUS_OK && !signals_ending()) output_error(session, &err);
-        history_keep(str_text(&whole));
         str_done(&whole);
         whole = (Str){0};
     }

@@ -8,6 +8,7 @@
 #include "script.h"
 #include "session.h"
 #include "words.h"
+#include "workspace.h"
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
 #include "weft/base/save.h"
@@ -24,10 +25,9 @@ bool script_command_line(const char *line) {
     line += strspn(line, " \t");
     size_t length = word_length(line);
     if (!length || !command_word(line, length)) return false;
-    const char *next = line + length + strspn(line + length, " \t");
-    if (strncmp(next, "./", 2) == 0 || strncmp(next, "../", 3) == 0)
-        return next > line + length; /* a path; never Lua */
-    return !*next || !strchr("({[=.:,\"'", *next);
+    const char next = line[length], *after = line + length + strspn(line + length, " \t");
+    if (next == '.' || next == ':') return false; /* behind a blank they begin a path or a name */
+    return !*after || !strchr("({[=,", *after);
 }
 
 static bool begins_with_local(const char *text) {
@@ -35,18 +35,62 @@ static bool begins_with_local(const char *text) {
     return strncmp(text, "local", 5) == 0 && (isspace((unsigned char)text[5]) || text[5] == '\0');
 }
 
-/* Words where Lua expects an operator: `evalute base test` is a mistyped command rather than bad Lua. */
-static bool looks_like_command(const char *text) {
+static bool is_keyword(const char *text, size_t length) {
     static const char *const keywords[] = {"and",      "break",  "do",   "else", "elseif", "end",   "for",
                                            "function", "goto",   "if",   "in",   "nil",    "not",   "or",
                                            "repeat",   "return", "then", "true", "false",  "until", "while"};
+    for (size_t i = 0; i < sizeof keywords / sizeof *keywords; i++)
+        if (strlen(keywords[i]) == length && strncmp(text, keywords[i], length) == 0) return true;
+    return false;
+}
+
+/* Words where Lua expects an operator: `evalute base test` is a mistyped command rather than bad Lua. */
+static bool looks_like_command(const char *text) {
     text += strspn(text, " \t");
     size_t length = word_length(text);
-    for (size_t i = 0; i < sizeof keywords / sizeof *keywords; i++)
-        if (strlen(keywords[i]) == length && strncmp(text, keywords[i], length) == 0) return false;
+    if (is_keyword(text, length)) return false;
     size_t blanks = strspn(text + length, " \t");
     char next = text[length + blanks];
-    return length && blanks && (isalnum((unsigned char)next) || (next && strchr("_-./~$*", next)));
+    return length && blanks && (isalnum((unsigned char)next) || (next && strchr("_-./~$*\"'", next)));
+}
+
+/* What Lua would take for a comment or the call of a function that does not exist: `plott --inline`, `evalute "a" b`. */
+static bool mistyped_command(Session *session, const char *text) {
+    text += strspn(text, " \t");
+    size_t length = word_length(text);
+    const char *after = text + length + strspn(text + length, " \t");
+    bool option = strncmp(after, "--", 2) == 0 && isalpha((unsigned char)after[2]);
+    if (!length || is_keyword(text, length) || !(option || *after == '"' || *after == '\'')) return false;
+    return !lua_defined(session, text, length);
+}
+
+/* The error of a line whose first word is neither a command nor a Lua value. */
+static bool unknown_word(const Session *session, const char *text, Error *err) {
+    Str word = {0};
+    text += strspn(text, " \t");
+    str_add_bytes(&word, text, word_length(text));
+    const Object *object = workspace_find(session, str_text(&word));
+    if (object)
+        error_set(err, STATUS_USAGE, "'%s' is a %s; a line begins with a command, such as show %s", object->name,
+                  object_kind_name(object->kind), object->name);
+    else
+        command_unknown(str_text(&word), err);
+    str_done(&word);
+    return false;
+}
+
+/* Lua's complaint about a function that does not exist, with the command that may have been meant. */
+static void hint_at_name(Error *err) {
+    static const char begin[] = "attempt to call a nil value (global '";
+    const char *at = strstr(err->text, begin), *end = at ? strchr(at + sizeof begin - 1, '\'') : NULL;
+    if (!end) return;
+    Str name = {0};
+    str_add_bytes(&name, at + sizeof begin - 1, (size_t)(end - at) - sizeof begin + 1);
+    const char *near = command_nearest(str_text(&name));
+    char was[sizeof err->text];
+    memcpy(was, err->text, sizeof was);
+    if (near) error_set(err, err->status, "%s; did you mean %s?", was, near);
+    str_done(&name);
 }
 
 /* A command line inside Lua, after a `;` or in a loop, is a syntax error there: says how it is written. */
@@ -74,16 +118,13 @@ static bool run_lua(Session *session, Reader *reader, bool *more, Error *err) {
     session->line = reader->first_line;
     if (begins_with_local(text))
         return error_set(err, STATUS_USAGE, "a top-level local would be lost on the next line; remove `local`");
+    if (mistyped_command(session, text)) return unknown_word(session, text, err);
     LuaState state = lua_chunk(session, text, reader->first_line, err);
     *more = state == LUA_CHUNK_MORE;
-    if (state == LUA_CHUNK_FAILED && err->status == STATUS_USAGE) hint_at_command(text, err);
-    if (state != LUA_CHUNK_FAILED || err->status != STATUS_USAGE || !looks_like_command(text))
-        return state == LUA_CHUNK_DONE;
-    text += strspn(text, " \t");
-    Str word = {0};
-    str_add_bytes(&word, text, word_length(text));
-    command_unknown(str_text(&word), err);
-    str_done(&word);
+    if (state != LUA_CHUNK_FAILED) return state == LUA_CHUNK_DONE;
+    if (err->status == STATUS_USAGE && looks_like_command(text)) return unknown_word(session, text, err);
+    if (err->status == STATUS_USAGE) hint_at_command(text, err);
+    hint_at_name(err);
     return false;
 }
 
@@ -105,8 +146,11 @@ static void remember(Session *session, const char *text, size_t length) {
     str_done(&all);
 }
 
+/* Commands that are about the session itself. A script that is sourced leaves its own lines. */
+static const char *const unrecorded[] = {"record", "quit", "exit", "source", "history", "clear"};
+
 /* One command line, which may hold several commands with ; between them; the last may be Lua. Each that worked is
- * remembered, also where a later one fails; `record` and `quit` are not, so that the record runs again. */
+ * remembered, also where a later one fails, but for those about the session, so that the record runs again. */
 static bool run_commands(Session *session, const char *text, int number, Error *err) {
     while (true) {
         text += strspn(text, " \t\n");
@@ -125,7 +169,9 @@ static bool run_commands(Session *session, const char *text, int number, Error *
         session->line = number;
         if (!words_split(session, text, &words, &used, err)) return false;
         bool ok = dispatch(session, (const char *const *)words.word, NULL, words.count, true, NULL, err);
-        bool of_session = strcmp(words.word[0], "record") == 0 || strcmp(words.word[0], "quit") == 0;
+        bool of_session = false;
+        for (size_t i = 0; i < sizeof unrecorded / sizeof *unrecorded; i++)
+            of_session = of_session || strcmp(words.word[0], unrecorded[i]) == 0;
         if (ok && !of_session) remember(session, text, used - (text[used - 1] == ';'));
         words_done(&words);
         if (!ok) return false;
@@ -133,23 +179,66 @@ static bool run_commands(Session *session, const char *text, int number, Error *
     }
 }
 
-ReaderState script_feed(Session *session, Reader *reader, const char *line, int number, Error *err) {
+/* One or two words, as help takes them. */
+static bool only_words(const char *text, size_t length) {
+    for (size_t i = 0; i < length; i++)
+        if (!isalnum((unsigned char)text[i]) && !strchr("_- ", text[i])) return false;
+    return length > 0;
+}
+
+/* `!make` is `shell make`; `?word` and `word?` are `help word`, or `show word` where it is an object. False: the line
+ * is none of these. */
+static bool shorthand(const Session *session, const char *line, Str *out) {
+    size_t length = strlen(line);
+    while (length && isspace((unsigned char)line[length - 1])) length--;
+    if (*line == '!') {
+        str_addf(out, "shell %.*s", (int)length - 1, line + 1);
+        return true;
+    }
+    const bool before = *line == '?', behind = length && line[length - 1] == '?';
+    if (!before && !behind) return false;
+    while (length && line[length - 1] == '?') length--;
+    while (length && *line == '?') line++, length--;
+    while (length && isspace((unsigned char)*line)) line++, length--;
+    if (length && !only_words(line, length)) return false;
+    Str word = {0};
+    str_add_bytes(&word, line, length);
+    const bool object = length && workspace_find(session, str_text(&word));
+    str_addf(out, "%s %s", object ? "show" : "help", str_text(&word));
+    str_done(&word);
+    return true;
+}
+
+typedef enum LineKind { LINE_NOTHING, LINE_OPEN, LINE_COMMANDS, LINE_LUA } LineKind;
+
+/* Adds a line to what is pending, and says what that is now: OPEN is a command line that goes on. */
+static LineKind take_line(const Session *session, Reader *reader, const char *line, int number) {
     Str *pending = &reader->pending;
     if (!pending->length) {
         const char *text = line + strspn(line, " \t\r");
-        if (!*text || *text == '#') return READER_DONE;
+        if (!*text || *text == '#') return LINE_NOTHING;
         reader->first_line = number;
+        if (shorthand(session, text, pending)) return LINE_COMMANDS;
     } else if (!script_command_line(str_text(pending))) { /* a command line goes on where the \ was */
         str_add(pending, "\n");
     }
     str_add(pending, line);
     while (pending->length && pending->text[pending->length - 1] == '\r') pending->text[--pending->length] = '\0';
+    if (pending->failed || !script_command_line(str_text(pending))) return LINE_LUA;
+    if (pending->text[pending->length - 1] != '\\') return LINE_COMMANDS;
+    pending->text[pending->length - 1] = ' ';
+    return LINE_OPEN;
+}
+
+static void reader_clear(Reader *reader) {
+    str_done(&reader->pending);
+    reader->pending = (Str){0};
+}
+
+static ReaderState run_taken(Session *session, Reader *reader, LineKind kind, Error *err) {
+    Str *pending = &reader->pending;
     bool ok = str_ok(pending, err), more = false;
-    if (ok && script_command_line(str_text(pending))) {
-        if (pending->text[pending->length - 1] == '\\') {
-            pending->text[pending->length - 1] = ' ';
-            return READER_MORE;
-        }
+    if (ok && kind == LINE_COMMANDS) {
         if (session->options.echo) fprintf(stderr, "> %s\n", str_text(pending));
         ok = run_commands(session, str_text(pending), reader->first_line, err);
     } else if (ok) {
@@ -158,18 +247,40 @@ ReaderState script_feed(Session *session, Reader *reader, const char *line, int 
         if (ok) remember(session, str_text(pending), pending->length);
         ok = ok && output_flush(session, err);
     }
-    str_done(pending);
-    *pending = (Str){0};
+    reader_clear(reader);
     return ok ? READER_DONE : READER_FAILED;
+}
+
+ReaderState script_feed(Session *session, Reader *reader, const char *line, int number, Error *err) {
+    LineKind kind = take_line(session, reader, line, number);
+    if (kind == LINE_NOTHING) return READER_DONE;
+    return kind == LINE_OPEN ? READER_MORE : run_taken(session, reader, kind, err);
 }
 
 bool script_end(Session *session, Reader *reader, Error *err) {
     if (!reader->pending.length) return true;
     session->line = reader->first_line;
     bool command = script_command_line(str_text(&reader->pending));
-    ReaderState state = command ? script_feed(session, reader, "", reader->first_line, err) : READER_FAILED;
+    ReaderState state = command ? run_taken(session, reader, LINE_COMMANDS, err) : READER_FAILED;
     if (!command) error_set(err, STATUS_USAGE, "the Lua chunk that starts here does not end");
-    str_done(&reader->pending);
-    reader->pending = (Str){0};
+    reader_clear(reader);
     return state == READER_DONE;
+}
+
+bool script_open(Session *session, const Reader *before, const char *text) {
+    Reader reader = {.first_line = 1};
+    str_add(&reader.pending, str_text(&before->pending));
+    for (int number = 1; *text; number++) {
+        size_t length = strcspn(text, "\n");
+        Str line = {0};
+        str_add_bytes(&line, text, length);
+        LineKind kind = take_line(session, &reader, str_text(&line), number);
+        str_done(&line);
+        if (kind == LINE_COMMANDS || (kind == LINE_LUA && !lua_open(session, str_text(&reader.pending))))
+            reader_clear(&reader);
+        text += length + (text[length] == '\n');
+    }
+    bool open = reader.pending.length > 0;
+    reader_clear(&reader);
+    return open;
 }

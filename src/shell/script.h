@@ -13,8 +13,11 @@ typedef struct Reader {
     int first_line; /* of what is pending */
 } Reader;
 typedef enum ReaderState { READER_DONE, READER_MORE, READER_FAILED } ReaderState;
+/* A line that begins with the name of a command, unless an assignment, an index or a call in brackets follows. */
 bool script_command_line(const char *line);
 ReaderState script_feed(Session *session, Reader *reader, const char *line, int number, Error *err);
+/* Whether `text`, lines read after those of `before`, ends within a command line or a chunk. Runs nothing. */
+bool script_open(Session *session, const Reader *before, const char *text);
 /* What is still pending at the end is a syntax error. */
 bool script_end(Session *session, Reader *reader, Error *err);
 

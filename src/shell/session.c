@@ -51,6 +51,7 @@ void session_free(Session *session) {
     for (size_t i = 0; i < session->done_count; i++) mem_free(session->done[i]);
     mem_free(session->done);
     mem_free(session->record_path);
+    mem_free(session->folder_before);
     words_done(&session->background);
     mem_free(session);
 }
@@ -102,40 +103,43 @@ static bool run_line(Session *session, Reader *reader, Source *source, int numbe
     return ok;
 }
 
-static Status run_lines(Session *session, const char *text) {
+static bool run_lines(Session *session, const char *text, Error *err) {
     Reader reader = {0};
     Source source = {.text = text};
-    Error err;
     bool ok = true;
     for (int number = 1; ok && !source.ended && !session->quit && !signals_ending(); number++)
-        ok = run_line(session, &reader, &source, number, &err);
-    if (ok && !session->quit && !signals_ending()) ok = script_end(session, &reader, &err);
+        ok = run_line(session, &reader, &source, number, err);
+    if (ok && !session->quit && !signals_ending()) ok = script_end(session, &reader, err);
     str_done(&reader.pending);
-    if (ok || err.status == STATUS_OK) return STATUS_OK;
-    if (!signals_ending()) output_error(session, &err);
-    return err.status;
+    return ok || err->status == STATUS_OK;
 }
 
 Status session_run_text(Session *session, const char *name, const char *text) {
     const char *outer = session->source;
     int outer_line = session->line;
+    Error err;
     session->source = name;
-    Status status = run_lines(session, text);
+    bool ok = run_lines(session, text, &err);
+    if (!ok && !signals_ending()) output_error(session, &err);
     session->source = outer;
     session->line = outer_line;
-    return status;
+    return ok ? STATUS_OK : err.status;
+}
+
+/* The text of a script; NULL with *err. */
+static char *read_script(const char *path, Error *err) {
+    size_t length;
+    char *text = file_read_all(path, SCRIPT_LIMIT, &length, err);
+    if (!text || strlen(text) == length) return text;
+    error_set(err, STATUS_BAD_INPUT, "%s: NUL bytes; not a script", path);
+    mem_free(text);
+    return NULL;
 }
 
 Status session_run_file(Session *session, const char *path) {
     if (strcmp(path, "-") == 0) return session_run_text(session, "stdin", NULL);
     Error err;
-    size_t length;
-    char *text = file_read_all(path, SCRIPT_LIMIT, &length, &err);
-    if (text && strlen(text) != length) {
-        error_set(&err, STATUS_BAD_INPUT, "%s: NUL bytes; not a script", path);
-        mem_free(text);
-        text = NULL;
-    }
+    char *text = read_script(path, &err);
     if (!text) {
         output_error(session, &err);
         return err.status;
@@ -143,6 +147,31 @@ Status session_run_file(Session *session, const char *path) {
     Status status = session_run_text(session, path, text);
     mem_free(text);
     return status;
+}
+
+bool session_source(Session *session, const char *path, Error *err) {
+    enum { DEPTH_MOST = 25 };
+    if (session->lua_depth)
+        return error_set(err, STATUS_USAGE, "source reads command lines, which cannot run inside Lua; use dofile there");
+    if (session->source_depth >= DEPTH_MOST)
+        return error_set(err, STATUS_LIMIT, "%s: scripts source each other more than %d deep", path, DEPTH_MOST);
+    char *text = read_script(path, err);
+    if (!text) return false;
+    const char *outer = session->source;
+    int outer_line = session->line;
+    session->source = path;
+    session->source_depth++;
+    bool ok = run_lines(session, text, err);
+    if (!ok) { /* the line of the inner script stands in the message, that of the outer one before it */
+        char was[sizeof err->text];
+        memcpy(was, err->text, sizeof was);
+        error_set(err, err->status, "%s:%d: %s", path, session->line, was);
+    }
+    session->source_depth--;
+    session->source = outer;
+    session->line = outer_line;
+    mem_free(text);
+    return ok;
 }
 
 Status session_open_network(Session *session, const char *name, const char *path) {

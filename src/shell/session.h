@@ -26,6 +26,7 @@ struct Session {
     ChartColours colours;
     const char *source; /* what errors call the text being run; NULL: the prompt or -c */
     int line;           /* of that text, from 1 */
+    int source_depth;   /* scripts that `source` is inside of */
     int lua_depth;      /* inside a Lua chunk: commands print nothing */
     size_t lua_bytes;   /* allocated by Lua */
     bool quit;
@@ -34,7 +35,8 @@ struct Session {
     int write_error;   /* errno of the first write to standard output that failed since the last flush */
     char **done;       /* top-level texts that ran, for `record` */
     size_t done_count, done_capacity;
-    char *record_path;
+    char *record_path;   /* absolute */
+    char *folder_before; /* the working folder before the last cd; NULL: there was none */
     Task task;
     struct ProgressLine {
         double started, shown;
@@ -42,5 +44,8 @@ struct Session {
     } progress;
     Words background; /* folders of the runs that this session started there */
 };
+
+/* Runs the lines of a script in this session. A failure names the script and its line. */
+bool session_source(Session *session, const char *path, Error *err);
 
 #endif

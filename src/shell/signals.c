@@ -13,10 +13,16 @@
 #include "weft/base/task.h"
 #include "weft/tui.h"
 
-static volatile sig_atomic_t ending;
+static volatile sig_atomic_t ending, continued;
 
 int signals_ending(void) {
     return ending;
+}
+
+bool signals_continued(void) {
+    const bool was = continued;
+    continued = 0;
+    return was;
 }
 
 enum { PATIENCE_SECOND = 1, PATIENCE_END = 8 }; /* seconds that a step gets after a second Ctrl-C, after TERM or HUP */
@@ -46,6 +52,11 @@ static void on_end(int number) {
 /* For signals that do nothing here, but what they always do in the programs that a script starts. */
 static void on_nothing(int number) {
     (void)number;
+}
+
+static void on_continue(int number) {
+    (void)number;
+    continued = 1;
 }
 
 /* SA_RESETHAND has put the previous behaviour back, so raising again ends the process as it would have ended (or
@@ -78,6 +89,7 @@ void shell_signals(void) {
     install(SIGINT, on_interrupt, 0);
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) install(ends[i], on_end, 0);
     install(SIGALRM, on_alarm, SA_RESTART);
+    install(SIGCONT, on_continue, 0); /* a read of the prompt must come back to redraw */
     install(SIGPIPE, on_nothing, SA_RESTART);
     install(SIGXFSZ, on_nothing, SA_RESTART);
 #if !defined(__SANITIZE_ADDRESS__) /* a sanitizer's own reports matter more there */

@@ -2,6 +2,10 @@
 #ifndef WEFT_SHELL_SIGNALS_H
 #define WEFT_SHELL_SIGNALS_H
 
+#include <stdbool.h>
+
 int signals_ending(void); /* the signal that asks the process to end (TERM, HUP, QUIT), or 0 */
+/* Whether the process was continued (fg) since the last call: the screen has changed meanwhile. */
+bool signals_continued(void);
 
 #endif

@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "lua_shell.h"
 #include "session.h"
 #include "workspace.h"
 #include "weft/base/error.h"
@@ -130,6 +131,7 @@ bool workspace_put(Session *session, const char *const *names, const Object *con
         *object = contents[i];
         object->name = own_name;
         object->number = ++session->puts;
+        if (object->kind == OBJECT_TABLE && session->lua) lua_table_named(session, object->name);
     }
     return ok;
 }

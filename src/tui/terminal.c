@@ -90,6 +90,20 @@ static bool terminal_able(Error *err) {
     return true;
 }
 
+bool tui_clear_text(Str *out) {
+    int found = 0;
+    if (setupterm(NULL, STDOUT_FILENO, &found) != OK) return false;
+    const char *clear = tigetstr("clear");
+    const bool able = clear && clear != (char *)-1;
+    for (; able && *clear; clear++) /* without the delays of old terminals, "$<50/>" */
+        if (clear[0] == '$' && clear[1] == '<')
+            clear += strcspn(clear, ">");
+        else
+            str_add_bytes(out, clear, 1);
+    del_curterm(cur_term);
+    return able && !out->failed;
+}
+
 /* The window's size as the kernel knows it; curses' own guess where it does not. */
 static void adopt_size(void) {
     struct winsize size;

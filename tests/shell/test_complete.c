@@ -1,12 +1,16 @@
 /* Completion: what is offered where. */
 #include "session_fixture.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "weft/base/text.h"
 
 /* All candidates for the word at the end of `line`, with spaces between. */
 static const char *offers(const char *line) {
     static Str out;
     size_t end = strlen(line), start = end;
-    while (start && !strchr(" \t;=,\"'$(){}", line[start - 1])) start--;
+    while (start && (!strchr(" \t;=,\"'$(){}\n", line[start - 1]) || (start > 1 && line[start - 2] == '\\'))) start--;
     Words words;
     assert_true(complete_candidates(session, line, start, end, &words));
     out.length = 0;
@@ -72,9 +76,59 @@ static void test_offers(void **state) {
     assert_string_equal(offers("sweep lowpass base --over cutoff="), "");
     assert_string_equal(offers("sweep lowpass base --ea"), "--each");
     assert_string_equal(offers("sratio base --format j"), "json");
+    assert_string_equal(offers("load net x sample:fashion-resnet8"),
+                        "sample:fashion-resnet8 sample:fashion-resnet8-predictor");
+    assert_string_equal(offers("load data x sample:fashion-t"), "sample:fashion-test");
+}
+
+/* Folders with blanks and quotes in their names: behind backslashes, and in quotes. */
+static void test_folders(void **state) {
+    (void)state;
+    char folder[] = "/tmp/weft complete XXXXXX", path[64], line[200], whole[200];
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/it's.pth", folder);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fclose(file);
+    snprintf(line, sizeof line, "load net x /tmp/weft\\ complete\\ %s/i", strrchr(folder, ' ') + 1);
+    assert_string_equal(offers(line), path);
+    snprintf(line, sizeof line, "load net x \"%s/i", folder);
+    Words words;
+    const size_t start = strlen("load net x \""); /* where readline begins a quoted word */
+    assert_true(complete_candidates(session, line, start, strlen(line), &words));
+    assert_int_equal(words.count, 1);
+    assert_string_equal(words.word[0], path);
+    words_done(&words);
+    snprintf(whole, sizeof whole, "load net x '%s/it", folder);
+    assert_true(complete_candidates(session, whole, start, strlen(whole), &words));
+    assert_int_equal(words.count, 1);
+    words_done(&words);
+    remove(path);
+    rmdir(folder);
+}
+
+static void test_lua(void **state) {
+    (void)state;
+    fixture_works(session, "sratio base --as ratios --quiet");
+    fixture_works(session, "cutoffs = {first = 1, second = 2}");
+    assert_string_equal(offers("math.fl"), "math.floor");
+    assert_string_equal(offers("x = 2 * math.fl"), "math.floor");
+    assert_string_equal(offers("print(math.fl"), "math.floor");
+    assert_string_equal(offers("cutoffs."), "cutoffs.first cutoffs.second");
+    assert_string_equal(offers("print(ratios.s_"), "ratios.s_ratio");
+    assert_string_equal(offers("ratios.notes.mean_l"), "ratios.notes.mean_last_half");
+    assert_string_equal(offers("cuto"), "cutoffs");
+    assert_string_equal(offers("ra"), "ratios");
+    assert_string_equal(offers("lowpass base --cutoff $cut"), "cutoffs");
+    assert_string_equal(offers("lowpass base --cutoff $(cutoffs.f"), "cutoffs.first");
+    assert_string_equal(offers("sratio{\"ba"), "base");
+    assert_string_equal(offers("for i = 1, 3 do\n  print(math.fl"), "math.floor");
+    assert_string_equal(offers("ls\nlowp"), "lowpass");
+    assert_string_equal(offers("nothing.here."), "");
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_offers)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_offers), cmocka_unit_test(test_folders),
+                                       cmocka_unit_test(test_lua)};
     return cmocka_run_group_tests(tests, fixture_begin, fixture_end);
 }

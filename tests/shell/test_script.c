@@ -20,11 +20,16 @@ static void test_rule(void **state) {
                                         "expect x == 1",
                                         "help",
                                         "record ../x.weft",
-                                        "show ./x"};
+                                        "show ./x",
+                                        "show 'x'",
+                                        "show \"x\" --layers stage:1",
+                                        "help\"lowpass\"",
+                                        "cd ..",
+                                        "cd .config"};
     static const char *const lua[] = {"evaluate = 3",   "show(1)",      "show{\"base\"}", "load[[x]]",
                                       "sratio.x = 2",   "x = 1",        "print(1)",       "load: x",
-                                      "show, a = 1, 2", "show 'x'",     "local x",        "for i = 1, 2 do",
-                                      "lowpassing x",   "-- a comment", "show \"x\"",     "show..x"};
+                                      "show, a = 1, 2", "show = 'x'",   "local x",        "for i = 1, 2 do",
+                                      "lowpassing x",   "-- a comment", "show(\"x\")",    "show..x"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (!script_command_line(words[i])) fail_msg("'%s' is a command line", words[i]);
     for (size_t i = 0; i < sizeof lua / sizeof *lua; i++)
@@ -41,11 +46,53 @@ static void test_chunks(void **state) {
         STATUS_OK);
 }
 
+/* `!`, `?`, quoted first arguments, Tables as Lua variables. */
+static void test_shorthands(void **state) {
+    (void)state;
+    fixture_works(session, "!true");
+    fixture_fails(session, "!exit 3", STATUS_FAILED, "ended with status 3");
+    fixture_works(session, "?lowpass");
+    fixture_works(session, "lowpass?");
+    fixture_works(session, "load net?");
+    fixture_works(session, "base?");
+    fixture_works(session, "?");
+    fixture_fails(session, "?nothing", STATUS_USAGE, "no help on 'nothing'");
+    fixture_works(session, "expect \"a\" == \"a\"");
+    fixture_fails(session, "expect \"a\" == \"b\"", STATUS_FAILED, "the result is a == b");
+    fixture_works(session, "sratio \"base\" --vs smooth --as quoted");
+    fixture_works(session, "expect quoted.difference[1] ~= 0");
+    fixture_works(session, "expect #quoted > 3 and quoted.notes.mean > 0");
+    fixture_works(session, "print = print; sratio base --as print --quiet; expect type(print) == 'function'");
+    fixture_works(session, "mine = 3; sratio base --as mine --quiet");
+    fixture_works(session, "expect #mine > 3");
+    fixture_works(session, "rm mine quoted");
+    fixture_works(session, "expect mine == nil and quoted == nil");
+}
+
+static void test_open(void **state) {
+    (void)state;
+    static const char *const open[] = {"for i = 1, 3 do", "ls\nx = {", "sratio base \\", "ls\n\nif true then\n  x = 1",
+                                       "s = [[\nls"};
+    static const char *const closed[] = {"ls", "", "# a comment", "for i = 1, 3 do\nend", "x = (1))", "!ls (", "what?",
+                                         "x = {\n1}\nls", "sratio base \\\n --quiet"};
+    const Reader nothing = {0}, begun = {.pending = {.text = (char[]){"for i = 1, 3 do"}, .length = 15}};
+    for (size_t i = 0; i < sizeof open / sizeof *open; i++)
+        if (!script_open(session, &nothing, open[i])) fail_msg("'%s' goes on", open[i]);
+    for (size_t i = 0; i < sizeof closed / sizeof *closed; i++)
+        if (script_open(session, &nothing, closed[i])) fail_msg("'%s' is complete", closed[i]);
+    assert_true(script_open(session, &begun, "x = 1"));
+    assert_false(script_open(session, &begun, "end"));
+}
+
 static void test_errors(void **state) {
     (void)state;
     fixture_fails(session, "evalute base test", STATUS_USAGE, "unknown command 'evalute'; did you mean evaluate?");
     fixture_fails(session, "sration", STATUS_USAGE, "did you mean sratio?");
     fixture_fails(session, "frobnicate everything", STATUS_USAGE, "unknown command 'frobnicate'");
+    fixture_fails(session, "plott --inline", STATUS_USAGE, "unknown command 'plott'; did you mean plot?");
+    fixture_fails(session, "plott \"last\" --inline", STATUS_USAGE, "unknown command 'plott'; did you mean plot?");
+    fixture_fails(session, "evalute(\"base\")", STATUS_FAILED, "did you mean evaluate?");
+    fixture_fails(session, "base --layers conv1", STATUS_USAGE, "'base' is a network; a line begins with a command");
     fixture_fails(session, "load nett base x", STATUS_USAGE, "load of what? load net NAME FILE");
     fixture_fails(session, "local x = 1", STATUS_USAGE,
                   "a top-level local would be lost on the next line; remove `local`");
@@ -292,7 +339,7 @@ static void test_safe(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_rule),
                                        cmocka_unit_test(test_chunks),
-                                       cmocka_unit_test(test_errors),
+                                       cmocka_unit_test(test_shorthands), cmocka_unit_test(test_open), cmocka_unit_test(test_errors),
                                        cmocka_unit_test(test_lines),
                                        cmocka_unit_test(test_lua_values),
                                        cmocka_unit_test(test_tabulate),

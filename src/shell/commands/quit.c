@@ -1,4 +1,4 @@
-/* quit -- ends the session. */
+/* quit, exit -- end the session. */
 #include "../session.h"
 #include "weft/base/error.h"
 
@@ -16,7 +16,7 @@ static bool quit_command(Session *session, const Args *args, Result *result, Err
 
 static const Setting positionals[] = {
     INTEGER(Quit, status, "STATUS", NULL, .max = 255, .standard = "0", .optional = true, .help = "exit status"), {0}};
-static const char *const examples[] = {"quit", NULL};
+static const char *const examples[] = {"quit", NULL}, *const exit_examples[] = {"exit", NULL};
 
 const Command command_quit = {
     .name = "quit",
@@ -25,5 +25,15 @@ const Command command_quit = {
     .size = sizeof(Quit),
     .positionals = positionals,
     .examples = examples,
+    .run = quit_command,
+};
+
+const Command command_exit = {
+    .name = "exit",
+    .group = "Scripts and help",
+    .summary = "Quit weft, as quit does",
+    .size = sizeof(Quit),
+    .positionals = positionals,
+    .examples = exit_examples,
     .run = quit_command,
 };

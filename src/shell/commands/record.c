@@ -1,5 +1,7 @@
 /* record -- the session as a script. */
+#include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../paths.h"
 #include "../session.h"
@@ -16,7 +18,12 @@ typedef struct Record {
 static bool record_command(Session *session, const Args *args, Result *result, Error *err) {
     const Record *o = args->options;
     Str path = {0}, text = {0};
-    bool ok = path_expand(o->file, &path, err);
+    char here[PATH_MAX];
+    bool ok = true;
+    if (*o->file != '/' && *o->file != '~') /* absolute: it is written again after a cd */
+        ok = getcwd(here, sizeof here) ? (str_addf(&path, "%s/", here), true)
+                                       : error_set(err, STATUS_FAILED, "the working folder is gone");
+    ok = ok && path_expand(o->file, &path, err);
     for (size_t i = 0; i < session->done_count; i++) str_addf(&text, "%s\n", session->done[i]);
     char *copy = NULL;
     ok = ok && str_ok(&text, err) && (copy = mem_copy_text(str_text(&path), err)) &&
