@@ -11,6 +11,7 @@
 
 typedef struct Dataset {
     char *spec;     /* as the user gave it */
+    char *folder;   /* the working folder when it was loaded, which spec may be relative to; NULL: not known */
     char *title;    /* "CIFAR-10 test" */
     uint64_t count; /* images */
     unsigned channels, height, width;

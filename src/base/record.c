@@ -56,14 +56,16 @@ bool record_add_network(RunRecord *record, const char *role, const char *hash, c
     return object && set_text(&object->file, file, err);
 }
 
-bool record_add_data(RunRecord *record, const char *role, const char *hash, const char *spec, uint64_t images,
-                     Error *err) {
+bool record_add_data(RunRecord *record, const char *role, const char *hash, const char *spec, const char *folder,
+                     uint64_t images, Error *err) {
     if (!text_valid_utf8(spec, strlen(spec)))
         return error_set(err, STATUS_USAGE, "%s: a run saves the data's specification, but this one is not UTF-8",
                          spec);
     RecordObject *object = add_object(record, role, hash, err);
-    if (object) object->images = images;
-    return object && set_text(&object->spec, spec, err);
+    if (!object || !set_text(&object->spec, spec, err)) return false;
+    object->images = images;
+    const bool other = folder && (!record->folder || strcmp(folder, record->folder) != 0);
+    return !other || !text_valid_utf8(folder, strlen(folder)) || set_text(&object->folder, folder, err);
 }
 
 const RecordObject *record_object(const RunRecord *record, const char *role) {
@@ -88,6 +90,7 @@ void record_done(RunRecord *record) {
         mem_free(record->objects[i].role);
         mem_free(record->objects[i].file);
         mem_free(record->objects[i].spec);
+        mem_free(record->objects[i].folder);
     }
     mem_free(record->objects);
     mem_free(record->weft);
@@ -105,8 +108,8 @@ void record_done(RunRecord *record) {
 static json_t *object_json(const RecordObject *object) {
     return object->file
                ? json_pack("{s:s,s:s,s:s}", "role", object->role, "network", object->hash, "file", object->file)
-               : json_pack("{s:s,s:s,s:s,s:I}", "role", object->role, "data", object->hash, "spec", object->spec,
-                           "images", (json_int_t)object->images);
+               : json_pack("{s:s,s:s,s:s,s:s*,s:I}", "role", object->role, "data", object->hash, "spec", object->spec,
+                           "folder", object->folder, "images", (json_int_t)object->images);
 }
 
 static json_t *record_json(const RunRecord *r) {
@@ -174,7 +177,8 @@ static bool take_object(RunRecord *out, const char *role, const json_t *one, Err
     if (network && file)
         return strchr(file, '/') ? bad_field("file", err) : record_add_network(out, role, network, file, err);
     if (!data || !spec) return bad_field("objects", err);
-    return take_count(one, "images", INT64_MAX, &images, err) && record_add_data(out, role, data, spec, images, err);
+    return take_count(one, "images", INT64_MAX, &images, err) &&
+           record_add_data(out, role, data, spec, json_string_value(json_object_get(one, "folder")), images, err);
 }
 
 static bool take_objects(const json_t *json, RunRecord *out, Error *err) {
@@ -197,7 +201,8 @@ static bool take_old_data(const json_t *json, const char *role, RunRecord *out, 
     uint64_t images;
     if (json_is_null(data)) return true;
     if (!hash || !spec) return bad_field(role, err);
-    return take_count(data, "images", INT64_MAX, &images, err) && record_add_data(out, role, hash, spec, images, err);
+    return take_count(data, "images", INT64_MAX, &images, err) &&
+           record_add_data(out, role, hash, spec, NULL, images, err);
 }
 
 /* Networks by their roles, with the hashes as fields of the record. */

@@ -174,7 +174,7 @@ static bool prepare_copy(const Dataset *clean, CorruptionKind kind, unsigned sev
     const uint64_t bytes = clean->count * clean->channels * clean->height * clean->width;
     Str spec = {0}, title = {0};
     *out = *clean;
-    out->spec = out->title = NULL;
+    out->spec = out->title = out->folder = NULL;
     out->pixels = NULL;
     out->labels = NULL;
     str_addf(&spec, "%s, %s:%u", clean->spec, kinds[kind].name, severity);

@@ -20,6 +20,7 @@ void channels_apart(const uint8_t *pixels, uint64_t plane, unsigned channels, ui
 void dataset_free(Dataset *dataset) {
     if (!dataset) return;
     mem_free(dataset->spec);
+    mem_free(dataset->folder);
     mem_free(dataset->title);
     mem_free(dataset->pixels);
     mem_free(dataset->labels);

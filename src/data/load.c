@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -65,7 +66,8 @@ Dataset *dataset_load(const char *spec, uint64_t limit, Error *err) {
     const bool ok = dataset && (dataset->spec = mem_copy_text(spec, err)) && str_ok(&rest, err) &&
                     loaders[kind - dataset_kinds()](str_text(&rest), limit, dataset, err);
     str_done(&rest);
-    if (ok) return dataset;
+    char here[PATH_MAX];
+    if (ok && (!getcwd(here, sizeof here) || (dataset->folder = mem_copy_text(here, err)))) return dataset;
     dataset_free(dataset);
     return NULL;
 }
@@ -87,12 +89,13 @@ bool dataset_record(const Dataset *data, const char *role, RunRecord *record, Er
     char hash[HASH_HEX];
     if (!data) return true;
     dataset_hash(data, hash);
-    return record_add_data(record, role, hash, data->spec, data->count, err);
+    return record_add_data(record, role, hash, data->spec, data->folder, data->count, err);
 }
 
 Dataset *dataset_load_recorded(const char *folder, const RunRecord *record, const RecordObject *object, Error *err) {
     char hash[HASH_HEX];
-    Dataset *data = dataset_load_from(record->folder, object->spec, object->images, err);
+    Dataset *data =
+        dataset_load_from(object->folder ? object->folder : record->folder, object->spec, object->images, err);
     if (!data) return NULL;
     dataset_hash(data, hash);
     if (strcmp(hash, object->hash) == 0) return data;

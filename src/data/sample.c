@@ -118,7 +118,8 @@ static bool find_sample(const char *name, const char *ending, Str *out, Error *e
     Str file = {0};
     str_addf(&file, "%s%s", name, ending);
     bool ok = str_ok(&file, err);
-    if (ok && !sample_path(str_text(&file), out) && (ok = str_ok(out, err))) ok = sample_unknown(name, SAMPLE_IMAGES, err);
+    if (ok && !sample_path(str_text(&file), out) && (ok = str_ok(out, err)))
+        ok = sample_unknown(name, SAMPLE_IMAGES, err);
     str_done(&file);
     return ok && str_ok(out, err);
 }

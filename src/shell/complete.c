@@ -266,6 +266,7 @@ static bool goes_on(const char *word, const char *line, size_t start) {
     const size_t begin = statement_start(completing, line, start);
     const char *statement = line + begin + strspn(line + begin, " \t");
     if (length && strchr("/:=", word[length - 1])) return true;
+    if ((size_t)(statement - line) == start) return strpbrk(word, ".:") != NULL; /* math.floor */
     return (size_t)(statement - line) < start && !script_command_line(statement);
 }
 

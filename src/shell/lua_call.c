@@ -227,15 +227,19 @@ static int exit_function(lua_State *lua) {
 static int print_function(lua_State *lua) {
     Session *session = lua_session(lua);
     for (int i = 1, count = lua_gettop(lua); i <= count; i++) {
+        Str shown = {0};
+        const bool table = lua_show(lua, i, &shown);
+        lua_pushlstring(lua, str_text(&shown), shown.length); /* Lua's from here on: what follows may raise */
+        str_done(&shown);
         size_t length;
-        const char *text = luaL_tolstring(lua, i, &length);
+        const char *text = table ? lua_tolstring(lua, -1, &length) : luaL_tolstring(lua, i, &length);
         errno = 0;
         if (i > 1) output_text(session, "\t");
         if (session->out_terminal) /* names that come from files may be in it; io.write leaves it alone */
             output_text(session, text);
         else if (fwrite(text, 1, length, stdout) != length && !session->write_error)
             session->write_error = errno;
-        lua_pop(lua, 1);
+        lua_settop(lua, count);
     }
     output_text(session, "\n");
     errno = 0;

@@ -160,6 +160,23 @@ static int go_down(int count, int key) {
     return 0;
 }
 
+/* Home and End: of the line, and from there of the whole text. */
+static int go_start(int count, int key) {
+    (void)count;
+    (void)key;
+    const int start = line_start(rl_point);
+    rl_point = start < rl_point ? start : 0;
+    return 0;
+}
+
+static int go_end(int count, int key) {
+    (void)count;
+    (void)key;
+    const int end = line_end(rl_point);
+    rl_point = end > rl_point ? end : rl_end;
+    return 0;
+}
+
 /* Gives keys another function where they have readline's own: what ~/.inputrc says stays. */
 static void rebind(rl_command_func_t *from, rl_command_func_t *to, const char *const *keys) {
     Keymap maps[] = {rl_get_keymap_by_name("emacs"), rl_get_keymap_by_name("vi-insert")};
@@ -174,7 +191,10 @@ static void rebind(rl_command_func_t *from, rl_command_func_t *to, const char *c
 /* Only where the terminal can show a text of several lines; elsewhere each line has its own prompt. */
 static void edit_chunks(void) {
     static const char *const enter[] = {"\r", "\n", NULL}, *const open[] = {"\033\r", "\033\n", NULL};
-    static const char *const up[] = {"\033[A", "\033OA", "\020", NULL}, *const down[] = {"\033[B", "\033OB", "\016", NULL};
+    static const char *const home[] = {"\033[H", "\033OH", "\033[1~", "\001", NULL};
+    static const char *const end[] = {"\033[F", "\033OF", "\033[4~", "\005", NULL};
+    static const char *const up[] = {"\033[A", "\033OA", "\020", NULL}, *const down[] = {"\033[B", "\033OB", "\016",
+                                                                                         NULL};
     rl_initialize();
     const char *horizontal = rl_variable_value("horizontal-scroll-mode"), *term = getenv("TERM");
     if (!term || !*term || strcmp(term, "dumb") == 0 || (horizontal && strcmp(horizontal, "on") == 0)) return;
@@ -182,11 +202,17 @@ static void edit_chunks(void) {
     rebind(NULL, insert_line, open);
     rebind(rl_get_previous_history, go_up, up);
     rebind(rl_get_next_history, go_down, down);
+    rebind(rl_beg_of_line, go_start, home);
+    rebind(rl_end_of_line, go_end, end);
 }
 
+/* Lines with something on them. */
 static size_t count_lines(const char *text) {
     size_t lines = 0;
-    for (; *text; text++) lines += *text == '\n' ? 0 : text[strcspn(text, "\n")] == '\0' || text[1] == '\n';
+    for (text += strspn(text, " \t\n"); *text; text += strspn(text, " \t\n")) {
+        text += strcspn(text, "\n");
+        lines++;
+    }
     return lines;
 }
 

@@ -54,7 +54,8 @@ static bool looks_like_command(const char *text) {
     return length && blanks && (isalnum((unsigned char)next) || (next && strchr("_-./~$*\"'", next)));
 }
 
-/* What Lua would take for a comment or the call of a function that does not exist: `plott --inline`, `evalute "a" b`. */
+/* What Lua would take for a comment, or for the call of a function that does not exist: `plott --inline`, `evalute "a"
+ * b`. */
 static bool mistyped_command(Session *session, const char *text) {
     text += strspn(text, " \t");
     size_t length = word_length(text);

@@ -152,7 +152,8 @@ Status session_run_file(Session *session, const char *path) {
 bool session_source(Session *session, const char *path, Error *err) {
     enum { DEPTH_MOST = 25 };
     if (session->lua_depth)
-        return error_set(err, STATUS_USAGE, "source reads command lines, which cannot run inside Lua; use dofile there");
+        return error_set(err, STATUS_USAGE,
+                         "source reads command lines, which cannot run inside Lua; use dofile there");
     if (session->source_depth >= DEPTH_MOST)
         return error_set(err, STATUS_LIMIT, "%s: scripts source each other more than %d deep", path, DEPTH_MOST);
     char *text = read_script(path, err);

@@ -22,6 +22,7 @@ typedef struct RecordObject {
     char hash[HASH_HEX]; /* of its contents */
     char *file;          /* a network: its file in the folder; else NULL */
     char *spec;          /* a dataset: its specification; else NULL */
+    char *folder;        /* a dataset: what spec may be relative to; NULL: the record's folder */
     uint64_t images;     /* a dataset: how many */
 } RecordObject;
 
@@ -44,9 +45,10 @@ typedef struct RunRecord {
 bool record_begin(RunRecord *record, const char *kind, const char *name, const char *command, struct json_t *settings,
                   Error *err);
 bool record_add_network(RunRecord *record, const char *role, const char *hash, const char *file, Error *err);
-/* STATUS_USAGE where the specification is not UTF-8, which JSON cannot hold. */
-bool record_add_data(RunRecord *record, const char *role, const char *hash, const char *spec, uint64_t images,
-                     Error *err);
+/* `folder`: what the specification may be relative to, NULL: the record's folder. STATUS_USAGE where the specification
+ * is not UTF-8, which JSON cannot hold. */
+bool record_add_data(RunRecord *record, const char *role, const char *hash, const char *spec, const char *folder,
+                     uint64_t images, Error *err);
 const RecordObject *record_object(const RunRecord *record, const char *role); /* NULL: there is none */
 void record_done(RunRecord *record);
 

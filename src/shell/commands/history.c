@@ -17,8 +17,9 @@ static bool history_command(Session *session, const Args *args, Result *result, 
     return true;
 }
 
-static const Setting positionals[] = {INTEGER(History, count, "N", NULL, .max = 1000000, .standard = "0", .optional = true,
-                                              .usual = "all", .help = "print only the newest N entries"),
+static const Setting positionals[] = {INTEGER(History, count, "N", NULL, .max = 1000000, .standard = "0",
+                                              .optional = true, .usual = "all",
+                                              .help = "print only the newest N entries"),
                                       {0}};
 static const char *const examples[] = {"history 5", NULL};
 
@@ -26,8 +27,9 @@ const Command command_history = {
     .name = "history",
     .group = "Scripts and help",
     .summary = "Print what was typed at the prompt",
-    .description = "Up and Ctrl-R recall an entry, a chunk of several lines as a whole. In a script, history prints the "
-                   "lines that have run.",
+    .description =
+        "Up and Ctrl-R recall an entry, a chunk of several lines as a whole. In a script, history prints the "
+        "lines that have run.",
     .size = sizeof(History),
     .positionals = positionals,
     .examples = examples,

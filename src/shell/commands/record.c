@@ -31,7 +31,8 @@ static bool record_command(Session *session, const Args *args, Result *result, E
     if (ok) {
         mem_free(session->record_path);
         session->record_path = copy;
-        str_addf(&result->message, "recording to %s: %zu lines so far, and all that follow", copy, session->done_count);
+        str_addf(&result->message, "recording to %s: %zu lines so far, and all that follow", o->file,
+                 session->done_count);
     } else {
         mem_free(copy);
     }

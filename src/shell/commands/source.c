@@ -11,8 +11,8 @@ typedef struct Source {
 static bool source_command(Session *session, const Args *args, Result *result, Error *err) {
     Str path = {0};
     (void)result;
-    bool ok = path_expand(((const Source *)args->options)->file, &path, err) &&
-              session_source(session, str_text(&path), err);
+    bool ok =
+        path_expand(((const Source *)args->options)->file, &path, err) && session_source(session, str_text(&path), err);
     str_done(&path);
     return ok;
 }
