@@ -34,16 +34,16 @@ fresh; type_text 'for i = 5, 6 do'; enter; type_text '  print("line " .. i)'; en
 seen "a chunk goes on in the same input" 'line 6'
 fresh; t send-keys -t 0 Up Up End BSpace; type_text ' .. "=" .. i * i)'; enter
 seen "it is recalled and edited whole" 'line 6=36'
-fresh; type_text 'if x == 3 then'; enter; sleep 0.3; t send-keys -t 0 C-c; sleep 0.3; type_text 'print("still " .. "here")'; enter
+fresh; type_text 'if x == 3 then'; enter; type_text '  y = 4'; wait_for 'y = 4'; t send-keys -t 0 C-c; sleep 0.3; type_text 'print("still " .. "here")'; enter
 seen "Ctrl-C drops a chunk" 'still here'
 check "the history keeps it" grep -q 'if x == 3 then' "$work/history"
 
-fresh; type_text 'print("sus " .. "pended'; t send-keys -t 0 C-z; seen "Ctrl-Z suspends" 'shell>'
+fresh; type_text 'print("sus " .. "pended'; wait_for '"pended'; t send-keys -t 0 C-z; seen "Ctrl-Z suspends" 'shell>'
 type_text 'fg'; enter; for _ in $(seq 50); do [ "$(screen | grep -c 'print("sus " .. "pended')" -ge 2 ] && break; sleep 0.1; done
 equal "fg draws the prompt and the half-typed line again" 2 "$(screen | grep -c 'weft> print("sus " .. "pended')"
 type_text '")'; enter; seen "which goes on" 'sus pended'
 
-fresh; type_text 'math.flo'; t send-keys -t 0 Tab; type_text '(2.5)'; enter; seen "Lua names complete" 'math.floor(2.5)'
+fresh; type_text 'math.flo'; t send-keys -t 0 Tab; wait_for 'math.floor'; type_text '(2.5)'; enter; seen "Lua names complete" 'math.floor(2.5)'
 mkdir -p "$work/my dir"; : >"$work/my dir/it's.weft"; printf 'print("so " .. "urced")\n' >"$work/my dir/it's.weft"
 type_text "source $work/my"; t send-keys -t 0 Tab; sleep 0.2; t send-keys -t 0 Tab; enter
 seen "folders with blanks and files with quotes complete" 'so urced'
