@@ -225,11 +225,14 @@ static void print_values(Session *session, lua_State *lua, int count) {
             output_table(session, *table, session->format);
             continue;
         }
-        Str text = {0};
-        if (!lua_show(lua, i, &text)) {
+        Str text = {0}, shown = {0};
+        if (lua_show(lua, i, &shown)) {
+            str_add_wrapped(&text, str_text(&shown), 0, 1, session->out_terminal ? output_columns() : SIZE_MAX);
+        } else {
             str_add(&text, push_text(session, lua, i));
             lua_pop(lua, 1);
         }
+        str_done(&shown);
         output_text(session, str_text(&text));
         output_text(session, i == -1 ? "\n" : "\t");
         str_done(&text);

@@ -240,8 +240,15 @@ static ReaderState run_entered(Session *session, Reader *reader, const char *tex
 
 static void welcome(const Session *session) {
     if (session->options.quiet) return;
-    fprintf(stderr, "weft " WEFT_VERSION ": a workbench for the weights of neural networks.\n"
-                    "Type help for a list of commands, Tab to complete, quit to exit.\n");
+    Str text = {0};
+    str_add_wrapped(&text, "weft " WEFT_VERSION ": a workbench for the weights of neural networks.", 0, 0,
+                    output_error_columns());
+    str_add(&text, "\n");
+    str_add_wrapped(&text,
+                    "Type help for a list of commands, help start for a first session, Tab to complete, quit to exit.",
+                    0, 0, output_error_columns());
+    fprintf(stderr, "%s\n", str_text(&text));
+    str_done(&text);
 }
 
 Status session_prompt(Session *session) {
