@@ -185,6 +185,7 @@ bool points_run(const Points *points, Run *run, double *results, bool *done, con
         cost[count] = points->cost ? points->cost[i] : 0;
         keeper.missing[count++] = i;
     }
+    ok = ok && (count == 0 || !points->prepare || points->prepare(points->context, err));
     ok = ok && run_map(points->executor ? points->executor : pool_run, count, cost, keep_point, &keeper, points->what,
                        task, err);
     if (open) keep(&keeper, points->count, true);

@@ -26,6 +26,7 @@
 #include "weft/base/size.h"
 #include "weft/base/table.h"
 #include "weft/base/text.h"
+#include "weft/base/version.h"
 
 enum { LOCK_TRIES = 21, LOCK_WAIT = 10000000 /* ns */, LOG_LIMIT = 1 << 28 /* bytes */ };
 static const char lock_name[] = "lock", log_name[] = "log.csv", probe_name[] = "probe";
@@ -298,7 +299,9 @@ bool run_log_open(Run *run, const char *heading, uint64_t last_step, Error *err)
     text = file_read_all(str_text(&path), LOG_LIMIT, &length, err);
     if (!text) goto out;
     if (!log_keep(text, length, heading, last_step, &run->end)) {
-        error_set(err, STATUS_BAD_INPUT, "%s: belongs to another kind of run", str_text(&path));
+        error_set(err, STATUS_BAD_INPUT,
+                  "%s: other columns than weft %s keeps for such a run; run the command again into another folder",
+                  str_text(&path), WEFT_VERSION);
         goto out;
     }
     run->torn = run->end != length;

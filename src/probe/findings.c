@@ -1,4 +1,5 @@
 /* findings -- the numbers of a survey: kept, told, and put into tables. */
+#include "weft/probe/compare.h"
 #include "weft/probe/survey.h"
 
 #include <math.h>
@@ -70,21 +71,53 @@ void findings_undefined(const Findings *findings, const Survey *survey, Str *out
 
 /* ---- tables ------------------------------------------------------------------------------------------------------ */
 
+enum { NAME_ROOM = 64 };
+
 /* Without images nothing is computed of which a share could be told. */
 static size_t shown_values(const Survey *survey) {
     return survey_values(survey) - (survey->data_count == 0);
 }
 
+/* The name of a value without its unit. */
+static void name_of(const Survey *survey, size_t value, char out[NAME_ROOM]) {
+    snprintf(out, NAME_ROOM, "%s", survey_value_name(survey, value));
+    char *unit = strstr(out, " (");
+    if (unit) *unit = '\0';
+}
+
+static bool is_accuracy(const Survey *survey, size_t value) {
+    return value < 2 * survey->data_count && value % 2 == 0;
+}
+
+/* The first of the two counts of a comparison. */
+static bool is_comparison(const Survey *survey, size_t value) {
+    return survey->compare && survey->data_count > 0 && value == 2 * survey->data_count;
+}
+
 void survey_columns(Table *table, const Survey *survey) {
     for (size_t i = 0; i < shown_values(survey); i++) {
-        char name[64];
-        snprintf(name, sizeof name, "%s", survey_value_name(survey, i));
-        char *unit = strstr(name, " (");
-        if (unit) *unit = '\0';
-        table_column(table, name, unit ? "%" : "", COLUMN_REAL);
+        char name[NAME_ROOM];
+        name_of(survey, i, name);
+        if (is_accuracy(survey, i))
+            accuracy_columns(table, name);
+        else if (is_comparison(survey, i))
+            compared_columns(table), i++;
+        else
+            table_column(table, name, strchr(survey_value_name(survey, i), '%') ? "%" : "", COLUMN_REAL);
     }
 }
 
 void survey_cells(Table *table, const Findings *findings, const Survey *survey, size_t point) {
-    for (size_t i = 0; i < shown_values(survey); i++) table_real(table, findings_value(findings, point, i));
+    for (size_t i = 0; i < shown_values(survey); i++) {
+        const double value = findings_value(findings, point, i);
+        if (is_accuracy(survey, i)) {
+            accuracy_cells_of(table, value, survey->data[i / 2]->count);
+        } else if (is_comparison(survey, i)) {
+            i++;
+            compared_cells(table, point == survey->base_point ? (double)NAN : value,
+                           findings_value(findings, point, i));
+        } else {
+            table_real(table, value);
+        }
+    }
 }

@@ -98,7 +98,7 @@ static void add_columns(Table *table, const Landscape *l, const Survey *survey) 
     for (size_t d = 0; d < survey->data_count; d++) {
         table_column(table, d ? "train_loss" : "loss", "", COLUMN_REAL);
         table_column(table, d ? "train_error" : "error", "%", COLUMN_REAL);
-        table_column(table, d ? "train_accuracy" : "accuracy", "%", COLUMN_REAL);
+        accuracy_columns(table, d ? "train_accuracy" : "accuracy");
     }
     if (l->tolerance > 0) table_column(table, "measured", "", COLUMN_TEXT);
 }
@@ -118,6 +118,13 @@ static void add_notes(Table *table, const Landscape *l, size_t measured, size_t 
     str_done(&marks);
 }
 
+/* What was not measured has no interval. */
+static void interpolated_cells(Table *table, double accuracy) {
+    table_real(table, accuracy);
+    table_real(table, NAN);
+    table_real(table, NAN);
+}
+
 Table *landscape_table(const Landscape *landscape, const Findings *findings, const Survey *survey, Error *err) {
     const Landscape *l = landscape;
     Table *table = table_new(err);
@@ -130,13 +137,16 @@ Table *landscape_table(const Landscape *landscape, const Findings *findings, con
         place_of(l, i, &a, &b);
         table_real(table, a * l->unit_u);
         if (!l->line) table_real(table, b * l->unit_v);
+        const bool own = findings_value(findings, i, findings->values - 1) > 0; /* recomputed */
         for (size_t d = 0; d < survey->data_count; d++) {
             const double accuracy = findings_value(findings, i, 2 * d);
             table_real(table, findings_value(findings, i, 2 * d + 1));
             table_real(table, 100 - accuracy);
-            table_real(table, accuracy);
+            if (own)
+                accuracy_cells_of(table, accuracy, survey->data[d]->count);
+            else
+                interpolated_cells(table, accuracy);
         }
-        const bool own = findings_value(findings, i, findings->values - 1) > 0; /* recomputed */
         if (l->tolerance > 0) table_text(table, own ? "yes" : "no");
         measured += own;
     }

@@ -8,6 +8,7 @@
 #include "weft/base/table.h"
 #include "weft/base/task.h"
 #include "weft/base/text.h"
+#include "weft/probe/compare.h"
 
 double points_evenly(double from, double to, size_t points, size_t point) {
     const double steps = (double)points - 1, at = (double)point;
@@ -43,6 +44,13 @@ static Network *make_point(void *context, size_t point, Error *err) {
     return points_recalibrated(mixed, path->recalibrate, path->command, err);
 }
 
+/* The point with this alpha; `points` if there is none. */
+static size_t point_at(const Path *path, double alpha) {
+    size_t point = 0;
+    while (point < path->points && path_alpha(path, point) != alpha) point++;
+    return point;
+}
+
 bool path_survey(Path *path, const Dataset *data, Survey *out, Error *err) {
     for (size_t i = 1; i < path->count; i++)
         if (!mix_check(path->network[i - 1], path->network[i], err))
@@ -56,6 +64,8 @@ bool path_survey(Path *path, const Dataset *data, Survey *out, Error *err) {
                     .points = path->points,
                     .series_count = 1,
                     .layers = path->marks,
+                    .compare = true,
+                    .base_point = path->recalibrate ? path->points : point_at(path, 0),
                     .make = make_point,
                     .context = path,
                     .what = "interpolating"};
@@ -85,5 +95,6 @@ Table *path_table(const Path *path, const Findings *findings, const Survey *surv
         survey_cells(table, findings, survey, i);
         str_done(&between);
     }
+    compared_note(table, path->name[0]);
     return table_finish(table, err);
 }

@@ -21,6 +21,7 @@
 #include "weft/base/task.h"
 #include "weft/base/tensor.h"
 #include "weft/spectral.h"
+#include "weft/probe/compare.h"
 #include "weft/probe/survey.h"
 
 enum { STEM_PART = 8 /* of the memory budget */ };
@@ -44,6 +45,7 @@ typedef struct Stem {
 
 typedef struct Surveyor {
     const Survey *survey;
+    Evaluation reference; /* of the base, where points are compared with it; without images as long as it is not made */
     Stem *stems;          /* one a series */
     double *base_ratio;   /* S_ratio of each layer of the base, where it is needed */
     pthread_mutex_t lock; /* guards all below */
@@ -53,17 +55,28 @@ typedef struct Surveyor {
 
 /* ---- values ------------------------------------------------------------------------------------------------------ */
 
-enum { PER_DATA = 2, PER_LAYERS = 3 };
+enum { PER_DATA = 2, PER_COMPARISON = 2, PER_LAYERS = 3 };
+enum { VALUES_MOST = PER_DATA * SURVEY_DATA + PER_COMPARISON + PER_LAYERS + 1 };
+
+static bool compares(const Survey *survey) {
+    return survey->compare && survey->data_count > 0;
+}
 
 size_t survey_values(const Survey *survey) {
-    return PER_DATA * survey->data_count + (survey->layers ? PER_LAYERS : 0) + 1;
+    return PER_DATA * survey->data_count + (compares(survey) ? PER_COMPARISON : 0) + (survey->layers ? PER_LAYERS : 0) +
+           1;
 }
 
 const char *survey_value_name(const Survey *survey, size_t value) {
     static const char *const of_data[SURVEY_DATA][PER_DATA] = {{"accuracy (%)", "loss"}, {"accuracy_2 (%)", "loss_2"}};
+    static const char *const of_comparison[PER_COMPARISON] = {"only", "only_vs"};
     static const char *const of_layers[PER_LAYERS] = {"sratio_change", "distance", "rms"};
     if (value < PER_DATA * survey->data_count) return of_data[value / PER_DATA][value % PER_DATA];
     value -= PER_DATA * survey->data_count;
+    if (compares(survey)) {
+        if (value < PER_COMPARISON) return of_comparison[value];
+        value -= PER_COMPARISON;
+    }
     return survey->layers && value < PER_LAYERS ? of_layers[value] : "recomputed (%)";
 }
 
@@ -117,14 +130,30 @@ static void give_back(Surveyor *surveyor, Bench *bench) {
 /* Between batches only a second cancellation counts: a first one lets the point come to its end. */
 static const Task patient = {.patient = true};
 
-static void take_score(const Evaluation *evaluation, double values[PER_DATA]) {
-    values[0] = evaluation_accuracy(evaluation);
-    values[1] = evaluation->no_logits ? (double)NAN : evaluation->loss / (double)evaluation->images;
+/* Accuracy and loss on dataset `d`; for the first one, also the comparison with the base. */
+static void take_score(const Surveyor *surveyor, size_t d, const Evaluation *evaluation, double loss, double *values) {
+    const Survey *survey = surveyor->survey;
+    values[PER_DATA * d] = evaluation_accuracy(evaluation);
+    values[PER_DATA * d + 1] = evaluation->no_logits ? (double)NAN : loss;
+    if (d > 0 || !compares(survey)) return;
+    const Comparison comparison = comparison_of(evaluation, &surveyor->reference);
+    double *counts = values + PER_DATA * survey->data_count;
+    counts[0] = comparison.defined ? (double)comparison.pairs.only_a : (double)NAN;
+    counts[1] = comparison.defined ? (double)comparison.pairs.only_b : (double)NAN;
+}
+
+/* Before the first point, on all threads. */
+static bool take_reference(void *context, Error *err) {
+    Surveyor *surveyor = context;
+    const Survey *survey = surveyor->survey;
+    return !compares(survey) || surveyor->reference.hits ||
+           evaluate_run(survey->base, survey->data[0], NULL, &surveyor->reference, &patient, err);
 }
 
 /* `states`: of all images behind `cut` steps, or NULL. */
-static bool measure_images(const Survey *survey, size_t d, const Network *network, const float *states, size_t cut,
-                           Bench *bench, double values[PER_DATA], Error *err) {
+static bool measure_images(const Surveyor *surveyor, size_t d, const Network *network, const float *states, size_t cut,
+                           Bench *bench, double *values, Error *err) {
+    const Survey *survey = surveyor->survey;
     const ImagePass pass = {.engine = bench->engine[d],
                             .data = survey->data[d],
                             .pixels = bench->pixels,
@@ -136,7 +165,7 @@ static bool measure_images(const Survey *survey, size_t d, const Network *networ
     if (!engine_set_network(pass.engine, network, err)) return false;
     const bool done = evaluation_begin(&evaluation, pass.data, err) &&
                       evaluate_images(&pass, network->graph->classes, &evaluation, &patient, err);
-    if (done) take_score(&evaluation, values);
+    if (done) take_score(surveyor, d, &evaluation, evaluation.loss / (double)evaluation.images, values);
     evaluation_done(&evaluation);
     return done;
 }
@@ -275,38 +304,48 @@ static bool measure_layers(const Surveyor *surveyor, size_t series, const Networ
 /* ---- points ------------------------------------------------------------------------------------------------------ */
 
 /* A network of another graph, as one with quantised activations, has no part in the benches and stems. */
-static bool measure_other(const Survey *survey, size_t d, const Network *network, double values[PER_DATA], Error *err) {
+static bool measure_other(const Surveyor *surveyor, size_t d, const Network *network, double *values, Error *err) {
     Evaluation evaluation;
-    if (!evaluate_run(network, survey->data[d], NULL, &evaluation, &patient, err)) return false;
-    values[0] = evaluation_accuracy(&evaluation);
-    values[1] = evaluation.loss;
+    if (!evaluate_run(network, surveyor->survey->data[d], NULL, &evaluation, &patient, err)) return false;
+    take_score(surveyor, d, &evaluation, evaluation.loss, values);
     evaluation_done(&evaluation);
     return true;
 }
 
-static bool measure_point(const Surveyor *surveyor, size_t series, const Network *network, Bench *bench, double *values,
-                          Error *err) {
+/* Accuracies, losses and counts into `values`; *recomputed: the share (%) of a pass that was computed. */
+static bool measure_data(const Surveyor *surveyor, size_t point, const Stem *stem, const Network *network, Bench *bench,
+                         double *values, double *recomputed, Error *err) {
     const Survey *survey = surveyor->survey;
-    const Stem *stem = &surveyor->stems[series];
     const bool alike = network->graph && survey->base->graph && graph_equal(network->graph, survey->base->graph);
-    double recomputed = NAN;
-    for (size_t d = 0; d < survey->data_count; d++, values += PER_DATA) {
+    for (size_t d = 0; d < survey->data_count; d++) {
         const float *states = stem->states[d];
+        if (d == 0 && compares(survey) && point == survey->base_point) { /* it has been evaluated */
+            take_score(surveyor, d, &surveyor->reference, surveyor->reference.loss, values);
+            *recomputed = 100;
+            continue;
+        }
         if (!alike) {
-            if (!measure_other(survey, d, network, values, err)) return false;
-            recomputed = 100;
+            if (!measure_other(surveyor, d, network, values, err)) return false;
+            *recomputed = 100;
             continue;
         }
         size_t cut = stem->cut[d];
         /* Whatever `layers` says: only where the network begins as the base does. */
         if (states && engine_cut(bench->engine[d], survey->base, network) < cut) states = NULL;
         if (!states) cut = 0;
-        if (!measure_images(survey, d, network, states, cut, bench, values, err)) return false;
-        if (d == 0) recomputed = 100 * engine_tail_share(bench->engine[d], cut);
+        if (!measure_images(surveyor, d, network, states, cut, bench, values, err)) return false;
+        if (d == 0) *recomputed = 100 * engine_tail_share(bench->engine[d], cut);
     }
-    if (survey->layers && !measure_layers(surveyor, series, network, values, err)) return false;
-    values[survey->layers ? PER_LAYERS : 0] = recomputed;
     return true;
+}
+
+static bool measure_point(const Surveyor *surveyor, size_t point, size_t series, const Network *network, Bench *bench,
+                          double *values, Error *err) {
+    const Survey *survey = surveyor->survey;
+    double *const recomputed = values + survey_values(survey) - 1;
+    *recomputed = NAN;
+    return measure_data(surveyor, point, &surveyor->stems[series], network, bench, values, recomputed, err) &&
+           (!survey->layers || measure_layers(surveyor, series, network, recomputed - PER_LAYERS, err));
 }
 
 static bool run_point(void *context, size_t point, double *values, Error *err) {
@@ -319,7 +358,7 @@ static bool run_point(void *context, size_t point, double *values, Error *err) {
     if (done && network->layer_count != survey->base->layer_count)
         done = error_set(err, STATUS_FAILED, "the networks' architectures differ");
     done = done && stem_ready(surveyor, series, bench, err) &&
-           measure_point(surveyor, series, network, bench, values, err);
+           measure_point(surveyor, point, series, network, bench, values, err);
     network_free(network);
     if (bench) give_back(surveyor, bench);
     if (done) stem_leave(surveyor, series);
@@ -385,7 +424,7 @@ typedef struct Round {
 static bool run_missing(void *context, bool *done, Error *err) {
     const Round *round = context;
     const Survey *survey = round->surveyor->survey;
-    const char *names[PER_DATA * SURVEY_DATA + PER_LAYERS + 1];
+    const char *names[VALUES_MOST];
     const size_t values = survey_values(survey);
     for (size_t i = 0; i < values; i++) names[i] = survey_value_name(survey, i);
     double *costs = NULL;
@@ -394,6 +433,7 @@ static bool run_missing(void *context, bool *done, Error *err) {
                            .values = values,
                            .names = names,
                            .cost = costs,
+                           .prepare = take_reference,
                            .evaluate = run_point,
                            .context = round->surveyor,
                            .what = survey->what,
@@ -425,6 +465,7 @@ bool survey_run(const Survey *survey, Run *run, double *results, bool *done, con
     }
     mem_free(surveyor.stems);
     mem_free(surveyor.base_ratio);
+    evaluation_done(&surveyor.reference);
     pthread_mutex_destroy(&surveyor.lock);
     return ok;
 }

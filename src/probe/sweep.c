@@ -1,4 +1,5 @@
 /* sweep -- networks made from one network over one or two numbers, measured: all layers at once, or part by part. */
+#include "weft/probe/compare.h"
 #include "weft/probe/survey.h"
 
 #include <math.h>
@@ -124,6 +125,8 @@ bool sweep_survey(Sweep *sweep, const Dataset *data, Survey *out, Error *err) {
                     .series_of = sweep->series_of,
                     .series_count = sweep->series_count,
                     .layers = sweep->layers,
+                    .compare = true,
+                    .base_point = last,
                     .make = make_point,
                     .context = sweep,
                     .what = "sweeping"};
@@ -172,6 +175,7 @@ Table *sweep_table(const Sweep *sweep, const Findings *findings, const Survey *s
         survey_cells(table, findings, survey, i);
     }
     const SweepFacts facts = sweep_facts(sweep, findings, survey);
+    compared_note(table, "the unchanged network");
     add_notes(table, &facts, survey->data_count && findings->done[reference], survey->data_count && table->rows > 0);
     return table_finish(table, err);
 }

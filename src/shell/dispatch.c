@@ -25,6 +25,13 @@ void result_chart(Result *result, ChartKind kind, const char *x, const char *y, 
     va_end(args);
 }
 
+void result_interval(Result *result, bool compared) {
+    Encoding *encoding = &result->encoding;
+    snprintf(encoding->low, CHART_NAME_MAX, "%.*s_low", CHART_NAME_MAX - 6, encoding->y[0]);
+    snprintf(encoding->high, CHART_NAME_MAX, "%.*s_high", CHART_NAME_MAX - 6, encoding->y[0]);
+    if (compared) snprintf(encoding->flag, CHART_NAME_MAX, "significant");
+}
+
 static void result_done(Result *result) {
     table_free(result->table);
     network_free(result->network);

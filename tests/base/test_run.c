@@ -257,7 +257,7 @@ static void logs_that_do_not_fit(void **state) {
         assert_int_equal(run_log_open(run, heading, 5, &err), torn_heading);
         if (torn_heading) continue;
         assert_int_equal(err.status, STATUS_BAD_INPUT);
-        assert_string_equal(err.text, "a/log.csv: belongs to another kind of run");
+        assert_non_null(strstr(err.text, "a/log.csv: other columns than weft"));
         assert_true(holds("a/log.csv", others[i]));
     }
     static const char damaged[] = "step,loss,accuracy (%)\n1,2,3\n\0\0\0\0\n3,4,5\n";

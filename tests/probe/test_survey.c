@@ -1,6 +1,7 @@
 /* test_survey -- many networks on the same images: interpolation and planes against PyTorch in float64 (tests/oracle,
  * ../shared/oracle); what is shared, kept or run side by side changes no bit.
  */
+#include "weft/probe/compare.h"
 #include "weft/probe/survey.h"
 #include "weft/spectral.h"
 
@@ -305,6 +306,59 @@ static void sharing_changes_nothing(void **state) {
     tear_down(&setting);
 }
 
+/* Every count is that of the two evaluations, for networks of another graph too; the base itself has its own numbers.
+ * Only the points that are missing are measured. */
+static Network *make_compared(void *context, size_t point, Error *err) {
+    bool **layers = context;
+    if (point == 0) return network_copy(network, err);
+    if (point < 3) return lowpass_apply(network, point == 1 ? 0.7 : 4, LOWPASS_1D, layers[0], "test", NULL, err);
+    const QuantiseOptions options = {.bits = 3, .activation_bits = 3, .calibration = data, .observer = OBSERVER_MINMAX};
+    return quantise_apply(network, &options, layers[0], "test", NULL, err);
+}
+
+static void compares_with_the_base(void **state) {
+    (void)state;
+    enum { COMPARED = 4, WIDTH = 5 };
+    Error err;
+    bool *layers = select_layers(network, NULL);
+    const Survey survey = {.base = network,
+                           .data = {data},
+                           .data_count = 1,
+                           .points = COMPARED,
+                           .series_count = 1,
+                           .compare = true,
+                           .base_point = 0,
+                           .make = make_compared,
+                           .context = &layers,
+                           .what = "test"};
+    double results[COMPARED * WIDTH];
+    bool done[COMPARED] = {0};
+    assert_int_equal(survey_values(&survey), WIDTH);
+    assert_string_equal(survey_value_name(&survey, 2), "only");
+    assert_string_equal(survey_value_name(&survey, 3), "only_vs");
+    assert_string_equal(survey_value_name(&survey, 4), "recomputed (%)");
+    results[2 * WIDTH + 2] = -7; /* marked as done: not touched */
+    done[2] = true;
+    assert_true(survey_run(&survey, NULL, results, done, NULL, &err));
+    Evaluation base, other;
+    assert_true(evaluate_run(network, data, NULL, &base, NULL, &err));
+    for (size_t i = 0; i < COMPARED; i++) {
+        if (i == 2) continue;
+        Network *made = make_compared(&layers, i, &err);
+        assert_true(made && evaluate_run(made, data, NULL, &other, NULL, &err));
+        const Comparison comparison = comparison_of(&other, &base);
+        assert_true(results[i * WIDTH] == evaluation_accuracy(&other) && results[i * WIDTH + 1] == other.loss);
+        assert_true(results[i * WIDTH + 2] == (double)comparison.pairs.only_a);
+        assert_true(results[i * WIDTH + 3] == (double)comparison.pairs.only_b);
+        evaluation_done(&other);
+        network_free(made);
+    }
+    assert_true(results[2] == 0 && results[3] == 0 && results[WIDTH + 3] > 0);
+    assert_true(results[2 * WIDTH + 2] == -7);
+    evaluation_done(&base);
+    mem_free(layers);
+}
+
 /* A mark that is not the whole truth costs time, and no bit. */
 static Network *make_elsewhere(void *context, size_t point, Error *err) {
     (void)point;
@@ -507,6 +561,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(interpolates_as_the_oracle),
                                        cmocka_unit_test(planes_as_the_oracle),
                                        cmocka_unit_test(sharing_changes_nothing),
+                                       cmocka_unit_test(compares_with_the_base),
                                        cmocka_unit_test(wrong_marks_do_no_harm),
                                        cmocka_unit_test(two_datasets),
                                        cmocka_unit_test(without_memory),

@@ -15,16 +15,19 @@ rows() { tail -n +2 "$work/out" | grep -c .; }
 
 # What a sweep finds is what the command finds.
 equal "a sweep" 0 "$(run 'sweep lowpass base --over cutoff=0.5,2,8 --each stage --mode 2d --on test')"
-equal "its columns" "stage cutoff accuracy loss sratio_change distance rms recomputed" "$(head -1 "$work/out" | tr '\t' ' ')"
+equal "its columns" "stage cutoff accuracy accuracy_low accuracy_high loss p_value significant only only_vs sratio_change distance rms recomputed" "$(head -1 "$work/out" | tr '\t' ' ')"
 equal "its rows" "stage:1 stage:1 stage:1 stage:2 stage:2 stage:2 stage:3 stage:3 stage:3" "$(tail -n +2 "$work/out" | cut -f1 | xargs)"
 swept="$(cell accuracy 5) $(cell loss 5)"
+compared="$(cell accuracy_low 5) $(cell accuracy_high 5) $(cell p_value 5) $(cell only 5) $(cell only_vs 5)"
+run 'lowpass base --cutoff 2 --mode 2d --layers stage:2 --into s --quiet; evaluate s test --vs base' >/dev/null
+equal "compared with the unchanged network as evaluate --vs compares" "$(cell accuracy_low 1) $(cell accuracy_high 1) $(cell p_value 1) $(cell only 1) $(cell only_vs 1)" "$compared"
 run 'lowpass base --cutoff 2 --mode 2d --layers stage:2 --into s --quiet; evaluate s test' >/dev/null
 equal "a point is the command by hand" "$(cell accuracy 1) $(cell loss 1)" "$swept"
-run 'sweep lowpass base --over cutoff=0.5,2,8 --each stage --mode 2d --on test' >/dev/null; cut -f1-7 "$work/out" >"$work/shared"
+run 'sweep lowpass base --over cutoff=0.5,2,8 --each stage --mode 2d --on test' >/dev/null; cut -f1-13 "$work/out" >"$work/shared"
 run 'sweep lowpass base --over cutoff=0.5,2,8 --each stage --mode 2d --on test --whole' >/dev/null
-equal "--whole changes no number" "$(cat "$work/shared")" "$(cut -f1-7 "$work/out")"
+equal "--whole changes no number" "$(cat "$work/shared")" "$(cut -f1-13 "$work/out")"
 WEFT_THREADS=1 run 'sweep lowpass base --over cutoff=0.5,2,8 --each stage --mode 2d --on test' >/dev/null
-equal "nor does the number of threads" "$(cat "$work/shared")" "$(cut -f1-7 "$work/out")"
+equal "nor does the number of threads" "$(cat "$work/shared")" "$(cut -f1-13 "$work/out")"
 equal "two options are a grid" 0 "$(run 'sweep svscale base --over factor=0:1:3,last=5,15 --layers stage:3')"
 equal "of all pairs" "0 5 0.5 5 1 5 0 15 0.5 15 1 15" "$(tail -n +2 "$work/out" | cut -f1,2 | xargs)"
 odd="load net odd '$root/tests/fixtures/layers.pth' --quiet"
@@ -135,6 +138,17 @@ check "it comes to its end with fewer points" sh -c "'$weft' -c jobs | grep -q '
 equal "--safe begins nothing" 2 "$(cd "$work" && status "$weft" --safe -c "$load" -c "$part --run safe --background")"
 check "and makes no folder" test ! -e "$work/safe"
 refused "no tolerance of nought" "$line --adaptive 0" 2 "--adaptive must be greater than 0"
+
+# A sweep that lost most of its points finds the same ones, comparisons too; a log of an older weft has other columns.
+line="sweep lowpass base --over cutoff=1,2,3,4 --each stage --on test --run $work/compared"
+equal "a kept sweep" 0 "$(run "$line --as a; export a $work/a.csv")"
+rm "$work/compared/done"
+sed -i 4,7d "$work/compared/log.csv"
+equal "resumes" 0 "$(status "$weft" -c "resume $work/compared --as b; export b $work/b.csv; export b $work/b.json")"
+check "to the same file" cmp "$work/a.csv" "$work/b.csv"
+contains "which says how many were compared" "$(cat "$work/b.json")" "12 comparisons with the unchanged network on the same images"
+sed -i '1s/,only,only_vs//' "$work/compared/log.csv"
+refused "a log without comparisons is not continued" "$line" 3 "compared/log.csv: other columns than weft"
 
 # In the background, the prompt left: the same file.
 equal "in the background" 0 "$(run "$wide --run $work/back --background")"

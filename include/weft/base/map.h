@@ -27,6 +27,7 @@ typedef struct Points {
     size_t count, values;     /* points; numbers that each gives, at least 1 */
     const char *const *names; /* of the numbers, "name (unit)" where there is one: the log's heading */
     const double *cost;       /* relative; NULL: all equal */
+    bool (*prepare)(void *context, Error *err); /* NULL, or called once before the first point, if one is missing */
     bool (*evaluate)(void *context, size_t point, double *values, Error *err); /* from several threads at once */
     void *context;
     const char *what;   /* for progress */

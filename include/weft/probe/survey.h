@@ -31,6 +31,11 @@ typedef struct Survey {
      * the first of them runs once for the series (where its results fit into an eighth of the memory budget), and the
      * change of these layers is measured. NULL: neither. */
     const bool *const *layers;
+    /* Compare each network with the base, image by image, on the first dataset. The base is evaluated once, before the
+     * first point; `base_point` is the point that is the base itself (its numbers are those of that evaluation), or
+     * `points` if there is none. */
+    bool compare;
+    size_t base_point;
     bool whole; /* run every network from the first step on all the same */
     /* Above 0: the points are a grid, row by row, with `columns` columns, and are measured only where the surface is
      * curved: until every loss is within this fraction of the value predicted by its neighbours. The others are
@@ -44,9 +49,10 @@ typedef struct Survey {
 } Survey;
 
 /* The numbers of each point, in this order: for each of the data accuracy (%) and loss, as from evaluate_run (both NaN
- * if an image has no logits); with `layers`, over the marked convolutions: sratio_change, the mean of S_ratio minus the
- * base's (NaN if no layer has one); distance, ||w - v||_F / ||w||_F; rms, the root of the mean of (w - v)^2, v the
- * base's weights (w in the denominator: the base's); last recomputed
+ * if an image has no logits); with `compare` and data, only and only_vs: how many images only this network, only the
+ * base gets right (both NaN if one of the two has no accuracy); with `layers`, over the marked convolutions:
+ * sratio_change, the mean of S_ratio minus the base's (NaN if no layer has one); distance, ||w - v||_F / ||w||_F; rms,
+ * the root of the mean of (w - v)^2, v the base's weights (w in the denominator: the base's); last recomputed
  * (%), the fraction of a pass's multiplications that was computed (NaN without data). */
 size_t survey_values(const Survey *survey);
 const char *survey_value_name(const Survey *survey,
@@ -73,8 +79,9 @@ size_t findings_count(const Findings *findings);                             /* 
  * the cause. That one is measured once more. Nothing if all have them. */
 void findings_undefined(const Findings *findings, const Survey *survey, Str *out);
 
-/* The columns of a survey's numbers in a table, and the cells of a point. Without images the share that was recomputed
- * is left out. */
+/* The columns of a survey's numbers in a table, and the cells of a point: each accuracy with its interval
+ * (accuracy_columns); with `compare`, p_value and significant before only and only_vs (compared_columns), which are
+ * empty for base_point. Without images the share that was recomputed is left out. */
 void survey_columns(Table *table, const Survey *survey);
 void survey_cells(Table *table, const Findings *findings, const Survey *survey, size_t point);
 
@@ -154,7 +161,7 @@ typedef struct SweepFacts {
 } SweepFacts;
 SweepFacts sweep_facts(const Sweep *sweep, const Findings *findings, const Survey *survey);
 /* A row for each point that is done: part, the axes, survey_columns; notes accuracy_unchanged, loss_unchanged,
- * recomputed. */
+ * recomputed, comparison (compared_note). */
 Table *sweep_table(const Sweep *sweep, const Findings *findings, const Survey *survey, Error *err);
 void sweep_done(Sweep *sweep);
 
@@ -180,7 +187,7 @@ double path_alpha(const Path *path, size_t point);
  * networks. */
 bool path_survey(Path *path, const Dataset *data, Survey *out, Error *err);
 /* A row for each point that is done: between (the names of two networks, where there are more), alpha,
- * survey_columns. */
+ * survey_columns; the note comparison. */
 Table *path_table(const Path *path, const Findings *findings, const Survey *survey, Error *err);
 void path_done(Path *path);
 
@@ -218,9 +225,9 @@ bool landscape_around(Landscape *landscape, const Network *network, const char *
                       uint64_t seed, Error *err);
 /* The survey of a landscape on `data` and, where it is not NULL, `train`. It borrows the landscape. */
 Survey landscape_survey(Landscape *landscape, const Dataset *data, const Dataset *train);
-/* A row for each point that is done: x, y (not of a line), loss, error (%), accuracy (%), the same of `train` with
- * "train_" before the names, and measured (yes or no) where there is a tolerance. Notes: networks, where they lie;
- * measured, how many points. */
+/* A row for each point that is done: x, y (not of a line), loss, error (%), accuracy with its interval (empty where it
+ * is interpolated), the same of `train` with "train_" before the names, and measured (yes or no) where there is a
+ * tolerance. Notes: networks, where they lie; measured, how many points. */
 Table *landscape_table(const Landscape *landscape, const Findings *findings, const Survey *survey, Error *err);
 void landscape_done(Landscape *landscape);
 

@@ -1,5 +1,4 @@
 /* evaluate -- accuracy and loss of a network on clean, attacked or corrupted data. */
-#include <stdio.h>
 #include <string.h>
 
 #include "../attack_options.h"
@@ -44,12 +43,8 @@ static void draw(const Evaluate *o, ChartKind kind, const char *x, bool curves, 
         result_chart(result, kind, x, "difference", "Accuracy of %s minus %s%s%s", name, o->object->name, what, of);
     else
         result_chart(result, kind, x, "accuracy", "Accuracy of %s%s%s%s%s", o->object->name, vs, name, what, of);
-    Encoding *encoding = &result->encoding;
-    strcpy(encoding->low, o->vs && !curves ? "difference_low" : "accuracy_low");
-    strcpy(encoding->high, o->vs && !curves ? "difference_high" : "accuracy_high");
-    if (!o->vs) return;
-    strcpy(encoding->flag, "significant");
-    if (curves) strcpy(encoding->y[1], "accuracy_vs");
+    result_interval(result, o->vs != NULL);
+    if (o->vs && curves) strcpy(result->encoding.y[1], "accuracy_vs");
 }
 
 /* `attack`: NULL where there was none. */

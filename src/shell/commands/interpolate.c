@@ -57,6 +57,7 @@ static void draw(const Path *path, const Survey *survey, const Findings *finding
     str_done(&title);
     if (!survey->data_count) return;
     snprintf(result->encoding.y2, CHART_NAME_MAX, "distance");
+    result_interval(result, true);
     if (path->count > 2) mark_networks(path, findings, &result->encoding);
 }
 
@@ -105,8 +106,9 @@ const Command command_interpolate = {
     .group = "Exploring",
     .summary = "Measure networks on the line between networks",
     .description =
-        "Makes the networks (1 - alpha) A + alpha B for evenly spaced alpha and measures their accuracy and loss "
-        "on DATA. distance is the Frobenius norm of their difference from A over all convolutions, relative to A; "
+        "Makes the networks (1 - alpha) A + alpha B for evenly spaced alpha and measures their accuracy (with its "
+        "95 % interval) and loss on DATA. Each network is compared with A image by image; * marks an exact McNemar "
+        "p below 0.05, and a note says what chance alone would mark (help significance). distance is the Frobenius norm of their difference from A over all convolutions, relative to A; "
         "rms is its root mean square. sratio_change is the mean change of S_ratio (help s_ratio).\n\n"
         "If a reconstruction beats its source, networks between the two often do as well. With more than two "
         "networks, the path leads from each to the next. Networks that were trained separately need "

@@ -154,6 +154,7 @@ static void draw(const Swept *swept, const Survey *survey, const Findings *findi
         snprintf(encoding->where_text, CHART_NAME_MAX, "%s", sweep->series[0].label);
     }
     if (sweep->part && !grid) snprintf(encoding->series, CHART_NAME_MAX, "%s", sweep->part);
+    if (survey->data_count && !grid) result_interval(result, true);
     if (!survey->data_count || !findings->done[survey->points - 1]) return;
     const SweepFacts facts = sweep_facts(sweep, findings, survey);
     encoding->references[0] = (ChartReference){"accuracy", facts.accuracy};
@@ -223,10 +224,14 @@ const Command command_sweep = {
     .summary = "Run a smoothing command over a range of settings",
     .description =
         "Runs COMMAND on NET for every value, with its other options as given, and measures the resulting "
-        "networks: accuracy and loss on DATA, and over the changed convolutions the mean change of S_ratio, the "
+        "networks: accuracy with its 95 % interval and loss on DATA, and over the changed convolutions the mean change of S_ratio, the "
         "relative distance from NET and its root mean square. The networks themselves are not kept.\n\n"
         "--each stage draws one curve per stage, filtering only that stage (--layers stage:1 selects one). The "
         "curves show how much smoothing each tolerates; the dotted line is NET's own accuracy.\n\n"
+        "Each point is compared with NET image by image: only counts the images that only the point's network gets "
+        "right, only_vs those that only NET does, and p_value is the exact McNemar test. * marks p < 0.05. Of many "
+        "points that equal NET, chance marks 5 %; the note under the table counts them and says how many are left "
+        "after Holm's correction (help significance).\n\n"
         "Each point computes only the layers from the first changed one on. The note `recomputed` gives the "
         "fraction of the work.",
     .size = sizeof(SweepOptions),
