@@ -3,8 +3,9 @@
 
 #include "weft/base/text.h"
 
-/* Columns: for which texts are laid out by hand; that a line of prose fills at least, unlike a heading. */
-enum { LAID_OUT = 100, PROSE_LEAST = 60 };
+/* Columns: for which texts are laid out by hand; that a line of prose fills at least, unlike a heading; that the text
+ * beside a term needs. */
+enum { LAID_OUT = 100, PROSE_LEAST = 60, BESIDE_LEAST = 24 };
 
 /* Columns of the first `length` bytes; *out fails where memory runs out. */
 static size_t columns_of(const char *text, size_t length, Str *out) {
@@ -65,7 +66,7 @@ static void add_item(Str *out, Item *item, size_t width) {
         str_add(out, body);
     } else if (item->gap == 0) {
         str_add_wrapped(out, body, indent, indent == 0 ? 0 : below, width);
-    } else if (hang <= width / 2) {
+    } else if (hang + BESIDE_LEAST <= width) {
         str_add_bytes(out, body, item->gap);
         str_add_wrapped(out, body + item->gap, hang, hang, width);
     } else { /* no room beside the term */

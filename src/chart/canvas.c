@@ -59,7 +59,8 @@ int canvas_text(Canvas *canvas, int x, int y, const char *text, int room, int fo
             ChartCell *cell = canvas_cell(canvas, x + used + i, y);
             if (!cell) continue;
             /* The second column of a wide character holds no glyph of its own. */
-            set_glyph(cell, plain ? text : "?", i > 0 && plain ? 0 : plain ? length : 1);
+            const char *instead = strncmp(text, "…", strlen("…")) == 0 ? "~" : "?";
+            set_glyph(cell, plain ? text : instead, i > 0 && plain ? 0 : plain ? length : 1);
             cell->foreground = (int16_t)foreground;
             cell->bold = bold;
         }
@@ -71,22 +72,12 @@ int canvas_text(Canvas *canvas, int x, int y, const char *text, int room, int fo
     return used + 1;
 }
 
-/* The part of a text that begins `columns` columns before its end. */
-static const char *text_tail(const char *text, int columns) {
-    int width = text_width(text);
-    while (*text && width > columns) {
-        size_t length = character_length(text);
-        width -= character_width(text, length);
-        text += length;
-    }
-    return text;
-}
-
-int canvas_name(Canvas *canvas, int x, int y, const char *name, int room, bool bold) {
-    if (room < 6 || text_width(name) <= room) return canvas_text(canvas, x, y, name, room, PLAIN, bold);
-    int tail = room / 2, head = room - tail;
-    head = canvas_text(canvas, x, y, name, head, PLAIN, bold);
-    return head + canvas_text(canvas, x + head, y, text_tail(name, tail), tail, PLAIN, bold);
+int canvas_name(Canvas *canvas, int x, int y, const char *name, const TextCut *cut, bool bold) {
+    Str text = {0};
+    text_add_cut(&text, name, cut);
+    const int used = canvas_text(canvas, x, y, text.failed ? name : str_text(&text), (int)cut->width, PLAIN, bold);
+    str_done(&text);
+    return used;
 }
 
 int canvas_right(Canvas *canvas, int right, int y, const char *text, int room, int foreground) {

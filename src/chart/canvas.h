@@ -26,7 +26,7 @@ void canvas_put(Canvas *canvas, int x, int y, const char *glyph, const char *asc
 /* At most `room` columns of a text, an ellipsis in place of what is cut; returns the columns used. */
 int canvas_text(Canvas *canvas, int x, int y, const char *text, int room, int foreground, bool bold);
 /* The same, cut in the middle: the ends distinguish the names of layers. */
-int canvas_name(Canvas *canvas, int x, int y, const char *name, int room, bool bold);
+int canvas_name(Canvas *canvas, int x, int y, const char *name, const TextCut *cut, bool bold);
 int canvas_right(Canvas *canvas, int right, int y, const char *text, int room,
                  int foreground); /* ends before `right` */
 int text_width(const char *text);

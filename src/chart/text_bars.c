@@ -95,6 +95,7 @@ static size_t bar_rows(const Chart *chart, size_t categories) {
 
 typedef struct Rows {
     int names, values; /* columns */
+    TextCut cut;       /* how the names fit into theirs: the same wherever the chart is scrolled to */
     int decimals;
     Measure measure;
     int line; /* column of the base line */
@@ -123,6 +124,7 @@ static void measure_rows(const Chart *chart, const ChartView *view, size_t first
     if (rows->names > 2 * width / 5) rows->names = 2 * width / 5;
     if (rows->names + rows->values + 12 > width) rows->values = 0;
     if (rows->names + 8 > width) rows->names = 0;
+    rows->cut = text_cut((const char *const *)chart->x.names, chart->x.count, (size_t)rows->names, NULL);
     int left = rows->names > 0 ? rows->names + 1 : 0, right = rows->values > 0 ? rows->values + 1 : 0;
     bool line;
     int cells = width - left - right - 1; /* one column is the line's in any case */
@@ -188,7 +190,7 @@ static void draw_rows(Canvas *canvas, const Chart *chart, const ChartView *view,
     for (int i = layout.plot.y; i < bottom; i++) canvas_put(canvas, rows.line, i, "│", "|", PLAIN);
     for (size_t i = first; i < first + count; i++) {
         bool here = round(view->cursor) == (double)i;
-        if (rows.names > 0) canvas_name(canvas, 0, y, chart->x.names[i], rows.names, here);
+        if (rows.names > 0) canvas_name(canvas, 0, y, chart->x.names[i], &rows.cut, here);
         if (here && rows.names > 0) canvas_put(canvas, rows.names, y, "▶", ">", PLAIN);
         for (size_t s = 0; s < chart->series_count; s++, y++) {
             double value = chart->series[s].y[i];

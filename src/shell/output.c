@@ -166,7 +166,8 @@ static const struct {
                    {"cr", "CR"},
                    {"cr_predicted", "CR of the predicted weights"},
                    {"l_recon", "L_recon"},
-                   {"ood_accuracy", "OOD accuracy"}};
+                   {"ood_accuracy", "OOD accuracy"},
+                   {"images_per_second", "images/s"}};
 
 /* A note's key as people read it: "relative_change" is "relative change". */
 static void add_key(const char *key, Str *out) {
@@ -182,32 +183,59 @@ static void add_key(const char *key, Str *out) {
     }
 }
 
-/* The notes under a table for people: texts on lines of their own, then all numbers, filled into lines of `width`. */
-static void add_notes(const Table *table, size_t width, Str *out) {
+/* A note's value as people read it. Counts and the numbers that somebody chose stay as they are. */
+static void add_value(const TableNote *note, Str *out) {
+    const size_t all = strlen(note->value), shown = all > NOTE_LONG ? text_fit(note->value, NOTE_SHOWN) : all;
     double number;
+    if (!text_to_double(note->value, &number) || strspn(note->value, "-0123456789") == all) {
+        str_add_escaped(out, note->value, shown);
+        if (shown < all) str_addf(out, "... (%zu bytes)", all);
+    } else if (strstr(note->key, "accuracy")) {
+        str_addf(out, "%.3f", number);
+    } else {
+        str_add_number(out, number);
+    }
+}
+
+/* A list whose items, one a line, are not broken. */
+static void add_numbers(const char *list, size_t width, Str *out) {
     size_t column = 0;
-    for (int numbers = 0; numbers < 2; numbers++)
-        for (size_t i = 0; i < table->note_count; i++) {
-            const TableNote *note = &table->notes[i];
-            if (strcmp(note->key, "command") == 0 || strcmp(note->key, "weft") == 0) continue;
-            if (text_to_double(note->value, &number) != (numbers == 1)) continue;
-            Str key = {0};
-            add_key(note->key, &key);
-            size_t length = key.length + 1 + strlen(note->value);
-            if (column) {
-                bool fits = numbers && column + 2 + length <= width;
-                str_add(out, fits ? ", " : "\n");
-                column = fits ? column + 2 : 0;
-            }
-            str_add(out, str_text(&key));
-            str_done(&key);
-            str_add(out, numbers ? " " : ": ");
-            const size_t all = strlen(note->value), shown = all > NOTE_LONG ? text_fit(note->value, NOTE_SHOWN) : all;
-            str_add_escaped(out, note->value, shown);
-            if (shown < all) str_addf(out, "... (%zu bytes)", all);
-            column += length;
-        }
+    for (size_t length; *list; list += length + (list[length] == '\n')) {
+        length = strcspn(list, "\n");
+        const bool fits = column && column + 1 + length <= width;
+        if (column) str_add(out, fits ? " " : "\n");
+        str_add_bytes(out, list, length);
+        column = fits ? column + 1 + length : length;
+    }
     if (column) str_add(out, "\n");
+}
+
+/* The notes under a table for people: texts on lines of their own, then all numbers in a list, filled to `width`. */
+static void add_notes(const Table *table, size_t width, Str *out) {
+    enum { HANG_MOST = 24, HANG_LEAST = 2 };
+    Str numbers = {0};
+    for (size_t i = 0; i < table->note_count; i++) {
+        const TableNote *note = &table->notes[i];
+        Str line = {0};
+        double number;
+        if (strcmp(note->key, "command") == 0 || strcmp(note->key, "weft") == 0) continue;
+        const bool text = !text_to_double(note->value, &number);
+        add_key(note->key, &line);
+        str_add(&line, text ? ": " : " ");
+        const size_t hang = line.length <= HANG_MOST ? line.length : HANG_LEAST;
+        add_value(note, &line);
+        if (text) {
+            str_add_wrapped(out, str_text(&line), 0, hang, width);
+            str_add(out, "\n");
+        } else {
+            str_addf(&numbers, "%s%s", numbers.length ? ",\n" : "", str_text(&line));
+        }
+        if (line.failed) out->failed = true;
+        str_done(&line);
+    }
+    add_numbers(str_text(&numbers), width, out);
+    if (numbers.failed) out->failed = true;
+    str_done(&numbers);
 }
 
 void output_receipt(Session *session, const Table *table) {
@@ -227,17 +255,17 @@ static void stand_apart(Session *session, bool machine, Str *out) {
 }
 
 void output_table(Session *session, const Table *table, TableFormat format) {
-    enum { ROWS_MOST = 200, ROWS_SHOWN = 20 }; /* a terminal is not flooded; files and pipes get every row */
+    enum { ROWS_MOST = 100, ROWS_HEAD = 20, ROWS_TAIL = 20 }; /* of a terminal without a pager */
     Str out = {0};
-    Table shown = *table;
-    if (format != TABLE_TEXT) stand_apart(session, true, &out);
-    bool cut = session->out_terminal && format == TABLE_TEXT && table->rows > ROWS_MOST;
-    if (cut) shown.rows = ROWS_SHOWN;
-    table_write(&shown, format, session->out_terminal ? output_columns() : 0, &out);
-    if (cut) str_addf(&out, "... and %zu more rows (export writes them all)\n", table->rows - shown.rows);
+    const size_t width = session->out_terminal ? output_columns() : 0;
     if (format == TABLE_TEXT) {
+        const bool part = session->out_terminal && table->rows > ROWS_MOST;
+        table_write_part(table, width, part ? ROWS_HEAD : table->rows, part ? ROWS_TAIL : 0, &out);
         add_notes(table, output_columns(), &out);
         stand_apart(session, false, &out);
+    } else {
+        stand_apart(session, true, &out);
+        table_write(table, format, width, &out);
     }
     if (out.failed)
         output_message(session, "not printed: out of memory");

@@ -59,12 +59,15 @@ static void text(void **state) {
           "layer       accuracy (%)  loss   n\n"
           "conv1             91.500  0.25  16\n"
           "                          1.50  -9\n"
-          "a,\"b\"|c\\x…       100.000  -inf   0\n");
-    check(table, TABLE_TEXT, 23, /* the whole columns that fit, and a sign that there are more */
-          "layer   accuracy (%)  …\n"
-          "conv1         91.500  …\n"
-          "                      …\n"
-          "a,\"b\"…       100.000  …\n");
+          "a,\"b…1b[2J       100.000  -inf   0\n");
+    check(table, TABLE_TEXT, 27, /* the whole columns that fit, and the names of the others */
+          "layer       accuracy (%)  …\n"
+          "conv1             91.500  …\n"
+          "                          …\n"
+          "a,\"b…1b[2J       100.000  …\n"
+          "not shown: loss, n; a wider\n"
+          "  terminal or export shows\n"
+          "  them\n");
     check(table, TABLE_TEXT, 3, "…\n…\n…\n…\n");
     for (size_t width = 1; width < 60; width++) { /* never wider than asked for */
         Str out = {0};
@@ -92,9 +95,9 @@ static void wide_characters(void **state) {
           "水水水水  1\n"
           "é\\xff     2\n");
     check(table, TABLE_TEXT, 9,
-          "name    n\n"
-          "水水…   1\n"
-          "é\\xff   2\n");
+          "name   …\n"
+          "水…水  …\n"
+          "é\\xff  …\n");
     table_free(table);
 }
 
@@ -114,9 +117,9 @@ static void separated(void **state) {
     check(table, TABLE_MARKDOWN, 10,
           "| layer | accuracy (%) | loss | n |\n"
           "| --- | ---: | ---: | ---: |\n"
-          "| conv1 | 91.5 | 0.25 | 16 |\n"
-          "|  |  | 1.5 | -9 |\n"
-          "| a,\"b\"\\|c \x1b[2J | 100 | -inf | 0 |\n");
+          "| conv1 | 91.500 | 0.25 | 16 |\n"
+          "|  |  | 1.50 | -9 |\n"
+          "| a,\"b\"\\|c \x1b[2J | 100.000 | -inf | 0 |\n");
     table_free(table);
     Error err;
     table = table_new(&err);
@@ -269,13 +272,19 @@ static void decimals(void **state) {
     COLUMN("", "1 2 3", 1, 2, 3);
     COLUMN("", "0 0", 0, -0.0);
     COLUMN("%", "0.000 -0.001", -0.0001, -0.0009);
-    COLUMN("", "2.30259 0.01235", 2.302585093, 0.0123456);
-    COLUMN("", "0.333333", 1 / 3.0);
+    COLUMN("", "2.303 0.123", 2.302585093, 0.123456);    /* four digits of what was measured */
+    COLUMN("", "2.3026 0.0123", 2.302585093, 0.0123456); /* three of the least */
+    COLUMN("", "2.303 -0.012", 2.302585093, -0.0123456);
+    COLUMN("", "2.303 -0.012 0.000", 2.302585093, -0.0123456, 0);
+    COLUMN("", "0.69315 0.69319 0.69340", 0.69314718, 0.69319217, 0.69340123); /* rows stay different */
+    COLUMN("", "12345.6 12345.7 12346.0", 12345.61, 12345.72, 12345.99);
+    COLUMN("", "0.700000 0.125000 0.123456", 0.7, 0.125, 0.123456); /* chosen ones whole */
+    COLUMN("", "0.3333", 1 / 3.0);
     COLUMN("", "1234.57 -0.50", 1234.5678, -0.5);
     COLUMN("", "123456789 3", 123456789, 3);
     COLUMN("", "0.00123 1.00000", 0.00123456789, 1);
-    COLUMN("", "1.23457e-05 1", 0.0000123456789, 1); /* too far apart for one number of decimals */
-    COLUMN("", "0.00001 1.00000", 0.00001, 1);       /* but not where they show exactly */
+    COLUMN("", "1.235e-05 1", 0.0000123456789, 1); /* too far apart for one number of decimals */
+    COLUMN("", "0.00001 1.00000", 0.00001, 1);     /* but not where they show exactly */
     COLUMN("", "1e-07 3e-05", 1e-7, 3e-5);
     COLUMN("", "1.5e+300 2", 1.5e300, 2);
     COLUMN("", " inf -inf 1.25", NAN, INFINITY, -INFINITY, 1.25);

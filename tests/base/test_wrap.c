@@ -36,7 +36,8 @@ static void prose_and_lists(void **state) {
     /* a full line of prose goes on, a heading does not */
     is_filled("Heading\nA line of prose that is more than sixty columns wide, so that it counts\nas full.\n", 80,
               "Heading\nA line of prose that is more than sixty columns wide, so that it counts as full.\n");
-    is_filled("  -x      one two three\n", 20, "  -x      one two\n          three\n");
+    is_filled("  -x      one two three four five six seven\n", 34,
+              "  -x      one two three four five\n          six seven\n");
     is_filled("  --long-option  one two three\n", 18, "  --long-option\n      one two\n      three\n");
     is_filled("  for i = 1, 10 do something end\n", 20, "  for i = 1, 10 do\n      something end\n");
     is_filled("                    far to the right\n", 20, "      far to the\n      right\n");

@@ -58,5 +58,5 @@ contains "a heat map" "$(run 'load data two sample:fashion-test --limit 2 --quie
 contains "of one kind a line" "$(run 'evaluate base test --corrupt fog --quiet; plot --inline')" "Accuracy of base under fog"
 equal "all kinds at one severity" "19 3" "$(rows all:3 | cut -d, -f2 | sort | uniq -c | xargs)"
 contains "help lists the kinds" "$("$weft" -c 'help corruptions')" "elastic_transform: "
-contains "and says what frost is" "$("$weft" -c 'help corruptions')" "Frost is not the original"
+contains "and says what frost is" "$(COLUMNS=200 "$weft" -c 'help corruptions')" "Frost is not the original"
 finish

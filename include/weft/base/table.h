@@ -67,12 +67,15 @@ typedef enum TableFormat {
 #undef X
 } TableFormat;
 /* TEXT has aligned columns for people: numbers right, units in the heading. Where width > 0 it takes at most `width`
- * columns of the terminal and shortens long texts with an ellipsis. CSV (RFC 4180, lines ending in \n), TSV and
- * MARKDOWN are a heading, then rows. Their numbers have all digits (%.9g, or more where that does not read back equal).
- * JSON is
+ * columns of the terminal: texts are shortened so that different ones stay different, and a line under the rows names
+ * the columns that did not fit. Numbers of TEXT and MARKDOWN have as many digits as mean something. CSV (RFC 4180,
+ * lines ending in \n) and TSV are a heading, then rows; their numbers have all digits (%.9g, or more where that does
+ * not read back equal). JSON is
  * {"notes":{},"columns":[{name,unit,type}],"rows":[{...}]}; notes that are numbers are numbers in it, NaN and
  * infinities are null. Only TEXT escapes text for terminals. */
 void table_write(const Table *table, TableFormat format, size_t width, Str *out);
+/* TEXT with the first `head` and the last `tail` rows only; between them stands how many are left out. */
+void table_write_part(const Table *table, size_t width, size_t head, size_t tail, Str *out);
 /* One cell as TEXT shows it. */
 void table_cell_text(const Table *table, size_t column, size_t row, Str *out);
 

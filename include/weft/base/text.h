@@ -38,11 +38,25 @@ bool text_valid_utf8(const char *bytes, size_t length);
 const char *text_as_utf8(const char *text, Str *scratch);
 size_t text_columns(const char *text);             /* terminal columns of a UTF-8 text */
 size_t text_fit(const char *text, size_t columns); /* bytes of the longest beginning that takes at most `columns` */
+/* How names are shortened: what is dropped at their beginning and end ("": nothing), the columns that are left, and
+ * those of the end where a name is cut in its middle. */
+typedef struct TextCut {
+    char begin[96], end[32];
+    size_t width, tail;
+} TextCut;
+/* The way to show all of these names in `width` columns so that different names stay different: what all that are too
+ * long share is dropped at the beginning and the end, the rest is cut in its middle. *apart (or NULL): whether they all
+ * do. Names of a column, a legend or an axis share one cut. */
+TextCut text_cut(const char *const *texts, size_t count, size_t width, bool *apart);
+/* Adds one of them so shortened, with an ellipsis where something is left out: at most cut->width columns. */
+void text_add_cut(Str *out, const char *text, const TextCut *cut);
 bool text_ends_with(const char *text, const char *end);
 bool text_glob(const char *pattern, const char *text); /* whole-text match; * ? [a-z] [!a]; no recursion */
 /* The candidate closest to `word` in Damerau-Levenshtein distance. NULL if no candidate is close enough for a
  * misspelling. */
 const char *text_nearest(const char *word, const char *const *candidates, size_t count);
+/* Adds a number for people: exact where six digits show it, else four digits. */
+void str_add_number(Str *out, double value);
 bool text_to_double(const char *text, double *out); /* whole text, finite or inf/nan, C locale */
 bool text_to_u64(const char *text, uint64_t *out);  /* whole text, digits only */
 
