@@ -12,10 +12,13 @@
  * colour bar. kernels: a grid of k x k heat maps; columns filter, channel, row, column, weight; the text column
  * `series` splits them into panels side by side with one colour scale. histogram: how many values of the columns y (or
  * of y[0], split by `series`) lie in each of a row of equal bins; where `low` and `high` are given, every row is a bin
- * from low to high and y are the heights. scatter: as lines, but points that are not joined. */
+ * from low to high and y are the heights. scatter: as lines, but points that are not joined. pictures: images with
+ * captions, in rows; x and y: columns with a pixel's column and row, from 0; series: the text column with the caption,
+ * whose parts between "; " have lines of their own; the colours as for a `picture`. */
 #define CHART_KINDS(X) \
     X(BARS, "bars")    \
-    X(LINES, "lines") X(HEATMAP, "heatmap") X(KERNELS, "kernels") X(HISTOGRAM, "histogram") X(SCATTER, "scatter")
+    X(LINES, "lines")  \
+    X(HEATMAP, "heatmap") X(KERNELS, "kernels") X(HISTOGRAM, "histogram") X(SCATTER, "scatter") X(PICTURES, "pictures")
 typedef enum ChartKind {
 #define X(name, text) CHART_##name,
     CHART_KINDS(X)
@@ -69,7 +72,8 @@ typedef struct Encoding {
     bool y_names; /* HEATMAP: values of y are names, running downwards in the table's order (rows of an image) */
     bool picture; /* HEATMAP: cells are square pixels. Files use their own colours: the columns red, green and blue, or
                      `value` as grey, from 0 to 255 */
-    bool diverging;               /* colours centred on 0 (differences, weights) */
+    unsigned across; /* PICTURES: how many belong together in a row, or a multiple of it; 0: as many as fit */
+    bool diverging;  /* colours centred on 0 (differences, weights) */
     double range_low, range_high; /* HEATMAP, KERNELS: the values of the first and the last colour, low < high; what is
                                      beyond has the last colour. NaN, each: from the data */
     bool numbers;                 /* HEATMAP: cells show their numbers where all fit; encoding_new sets it */

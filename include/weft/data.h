@@ -82,6 +82,11 @@ void dataset_spread(const Dataset *dataset, float *mean, float *std);
 /* An image's bytes (channels x height x width) as a table, one row a pixel: row, column, then of one channel value, of
  * three red, green, blue and light (ITU-R BT.601), of others channel_0, channel_1, ... */
 Table *pixels_table(const uint8_t *pixels, unsigned channels, unsigned height, unsigned width, Error *err);
+/* The same of several images of one size, with the columns image (number) and caption in front: begun empty, to be
+ * ended with table_finish. */
+Table *sheet_table(unsigned channels, Error *err);
+void sheet_add(Table *table, uint64_t image, const char *caption, const uint8_t *pixels, unsigned channels,
+               unsigned height, unsigned width);
 
 /* ---- corruptions ------------------------------------------------------------------------------------------------- */
 

@@ -131,5 +131,18 @@ void text_bars(Canvas *canvas, const Chart *chart, const ChartView *view);
 bool text_lines(Canvas *canvas, const Chart *chart, const ChartView *view, Error *err);
 bool text_heatmap(Canvas *canvas, const Chart *chart, const ChartView *view, Error *err);
 void text_kernels(Canvas *canvas, const Chart *chart, const ChartView *view);
+void text_pictures(Canvas *canvas, const Chart *chart);
+unsigned pictures_height(const Chart *chart, unsigned width); /* rows that text_pictures needs for all */
+
+/* A picture in cells (picture.c): its pixels, `channel` and `pixel` bytes from one channel or pixel to the next. */
+typedef struct Picture {
+    const uint8_t *pixels;
+    unsigned channels, height, width; /* of the image */
+    size_t channel, pixel;
+    unsigned rows, columns; /* of what is drawn, in pixels */
+    int x, y;               /* its top left cell */
+} Picture;
+unsigned picture_cells(bool ascii, ChartColours colours); /* cells that a pixel is wide: 1 where two share a cell */
+void picture_draw(const Picture *picture, Canvas *canvas);
 
 #endif

@@ -156,5 +156,7 @@ void chart_cursor_move(const Chart *chart, ChartView *view, int dx, int dy) {
     case CHART_KERNELS:
         move_grid(chart, view, dx, dy);
         break;
+    case CHART_PICTURES:
+        break;
     }
 }

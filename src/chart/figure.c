@@ -75,5 +75,8 @@ void figure_draw(const void *context, Paint *paint) {
     case CHART_KERNELS:
         figure_kernels(&figure);
         break;
+    case CHART_PICTURES:
+        figure_pictures(&figure);
+        break;
     }
 }

@@ -61,5 +61,6 @@ void figure_bars(Figure *figure);
 void figure_lines(Figure *figure);
 void figure_heatmap(Figure *figure);
 void figure_kernels(Figure *figure);
+void figure_pictures(Figure *figure);
 
 #endif

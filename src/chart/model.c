@@ -80,7 +80,7 @@ typedef struct Source {
     Names series;        /* of `split` */
 } Source;
 
-static const char *cell_name(const Column *column, size_t row) {
+static const char *series_cell(const Column *column, size_t row) {
     return column->cells[row].text ? column->cells[row].text : "";
 }
 
@@ -121,7 +121,7 @@ static bool source_open(Source *source, const Chart *chart, const Table *table, 
     }
     for (size_t row = 0; row < table->rows; row++) {
         size_t index;
-        if (!names_add(&source->series, cell_name(source->split, row), &index, err)) return false;
+        if (!names_add(&source->series, series_cell(source->split, row), &index, err)) return false;
     }
     if (source->series.count > CHART_SERIES_MAX) {
         return error_set(err, STATUS_USAGE, "chart: column '%s' names %zu series; at most %d can be distinguished",
@@ -204,7 +204,7 @@ static bool fill_bars(Chart *chart, Source *source, Error *err) {
         size_t category = row, series = 0;
         if (!row_name(source, row, &name, err)) goto out;
         if (source->split && (!names_add(&names, str_text(&name), &category, err) ||
-                              !names_add(&source->series, cell_name(source->split, row), &series, err))) {
+                              !names_add(&source->series, series_cell(source->split, row), &series, err))) {
             goto out;
         }
         if (category >= chart->x.count) {
@@ -277,7 +277,7 @@ static bool fill_lines(Chart *chart, Source *source, Error *err) {
     for (size_t row = 0; row < source->table->rows; row++) {
         size_t first = 0, last = chart->series_count;
         if (source->split) {
-            if (!names_add(&source->series, cell_name(source->split, row), &first, err)) return false;
+            if (!names_add(&source->series, series_cell(source->split, row), &first, err)) return false;
             last = first + 1;
         }
         double x = source->x ? column_number(source->x, row) : (double)(row + 1);
@@ -371,6 +371,9 @@ static Chart *chart_of(const Table *table, const Encoding *encoding, Error *err)
             break;
         case CHART_KERNELS:
             ok = model_kernels(chart, table, err);
+            break;
+        case CHART_PICTURES:
+            ok = model_pictures(chart, table, err);
             break;
         default:
             ok = error_set(err, STATUS_USAGE, "chart: unknown kind %d", (int)encoding->kind);

@@ -41,8 +41,10 @@ struct Chart {
     double *grid;                   /* HEATMAP, KERNELS: grid_rows x grid_columns, NaN if nothing is known */
     size_t grid_rows, grid_columns; /* HEATMAP: y.count x x.count; KERNELS: all weights of all kernels */
     size_t kernel_rows, kernel_columns;
-    bool wrapped;  /* KERNELS of one channel: rows of filters, not a row a filter */
-    char **panels; /* KERNELS split by a column: the names of the grids, one after the other in `grid`; NULL: one */
+    bool wrapped; /* KERNELS of one channel: rows of filters, not a row a filter */
+    char *
+        *panels; /* KERNELS split by a column: the names of the grids, one after the other in `grid`; NULL: one.
+                    PICTURES: their captions; `colours` has one after the other, grid_rows x grid_columns pixels each */
     size_t panel_count;
     size_t missing, infinite, repeated;
     size_t colourless; /* HEATMAP: finite values that the log scale of colours has no colour for */
@@ -60,8 +62,16 @@ typedef struct Names {
 bool names_add(Names *names, const char *text, size_t *index, Error *err); /* finds it, or adds a copy */
 void names_done(Names *names);
 
-bool model_grid(Chart *chart, const Table *table, Error *err);    /* HEATMAP */
-bool model_kernels(Chart *chart, const Table *table, Error *err); /* KERNELS */
+bool model_grid(Chart *chart, const Table *table, Error *err);     /* HEATMAP */
+bool model_kernels(Chart *chart, const Table *table, Error *err);  /* KERNELS */
+bool model_pictures(Chart *chart, const Table *table, Error *err); /* PICTURES */
+/* Names the panels by the distinct texts of a column, `most` at most; `names` finds their indices again. */
+bool model_panels(Chart *chart, const Column *split, size_t rows, size_t most, Names *names, Error *err);
+/* The columns that colour a picture: red, green and blue, or `value` in the place of those that there are not. */
+void picture_columns(const Table *table, const Column *value, const Column *out[3]);
+uint8_t picture_byte(double value); /* 0 to 255; NaN: black */
+/* A text, or a number as a name. */
+const char *cell_name(const Column *column, size_t row, char number[TICK_TEXT]);
 
 /* STATUS_USAGE if there is no such column, or (numeric) it holds text. */
 const Column *model_column(const Table *table, const char *name, bool numeric, Error *err);

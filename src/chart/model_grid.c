@@ -39,8 +39,7 @@ static bool numeric_axis(Axis *axis, const Column *column, size_t rows, Error *e
     return true;
 }
 
-/* A text, or a number as a name. */
-static const char *cell_name(const Column *column, size_t row, char number[TICK_TEXT]) {
+const char *cell_name(const Column *column, size_t row, char number[TICK_TEXT]) {
     if (column->type == COLUMN_TEXT) return column->cells[row].text ? column->cells[row].text : "";
     number_text(column_number(column, row), column->type == COLUMN_INTEGER ? 0 : -1, number);
     return number;
@@ -101,12 +100,11 @@ static void survey_grid(Chart *chart) {
     }
 }
 
-static uint8_t byte_of(double value) {
-    return value > 0 ? (uint8_t)lround(fmin(value, 255)) : 0; /* NaN: black */
+uint8_t picture_byte(double value) {
+    return value > 0 ? (uint8_t)lround(fmin(value, 255)) : 0;
 }
 
-/* The columns that colour a picture: red, green and blue, or the value in the place of those that there are not. */
-static void find_colours(const Table *table, const Column *value, const Column *out[3]) {
+void picture_columns(const Table *table, const Column *value, const Column *out[3]) {
     static const char *const names[3] = {"red", "green", "blue"};
     for (size_t c = 0; c < 3; c++) {
         const Column *own = table_find(table, names[c]);
@@ -128,7 +126,7 @@ bool model_grid(Chart *chart, const Table *table, Error *err) {
               new_grid(chart, chart->y.count, chart->x.count, err);
     bool *given = ok ? mem_alloc(chart->grid_rows * chart->grid_columns, sizeof(bool), err) : NULL;
     ok = ok && given;
-    if (ok && encoding->picture) find_colours(table, value, colours);
+    if (ok && encoding->picture) picture_columns(table, value, colours);
     if (ok && encoding->picture)
         ok = (chart->colours = mem_alloc(chart->grid_rows * chart->grid_columns, 3, err)) != NULL;
     for (size_t row = 0; ok && row < table->rows; row++) {
@@ -144,7 +142,7 @@ bool model_grid(Chart *chart, const Table *table, Error *err) {
         else
             chart->grid[at] = column_number(value, row);
         for (size_t c = 0; chart->colours && !given[at] && c < 3; c++)
-            chart->colours[3 * at + c] = byte_of(column_number(colours[c], row));
+            chart->colours[3 * at + c] = picture_byte(column_number(colours[c], row));
         given[at] = true;
     }
     if (ok) survey_grid(chart);
@@ -218,20 +216,15 @@ static bool kernel_sizes(const Column *const columns[PARTS], size_t rows, size_t
     return true;
 }
 
-/* The panels of a split, by their names. */
-static bool kernel_split(Chart *chart, const Table *table, Names *names, const Column **split, Error *err) {
-    *split = NULL;
-    if (!*chart->encoding.series) return true;
-    *split = model_column(table, chart->encoding.series, false, err);
-    if (!*split) return false;
-    for (size_t row = 0; row < table->rows; row++) {
+bool model_panels(Chart *chart, const Column *split, size_t rows, size_t most, Names *names, Error *err) {
+    for (size_t row = 0; row < rows; row++) {
         size_t index;
         char number[TICK_TEXT];
-        if (!names_add(names, cell_name(*split, row, number), &index, err)) return false;
+        if (!names_add(names, cell_name(split, row, number), &index, err)) return false;
     }
-    if (names->count > CHART_SERIES_MAX) {
-        return error_set(err, STATUS_USAGE, "chart: column '%s' names %zu panels; at most %d can be drawn",
-                         (*split)->name, names->count, CHART_SERIES_MAX);
+    if (names->count > most) {
+        return error_set(err, STATUS_USAGE, "chart: column '%s' names %zu panels; at most %zu can be drawn",
+                         split->name, names->count, most);
     }
     chart->panels = mem_alloc(names->count, sizeof *chart->panels, err);
     for (size_t i = 0; chart->panels && i < names->count; i++) {
@@ -274,7 +267,10 @@ bool model_kernels(Chart *chart, const Table *table, Error *err) {
         columns[part] = model_column(table, names[part], true, err);
         if (!columns[part]) return false;
     }
-    bool ok = kernel_sizes(columns, table->rows, sizes, err) && kernel_split(chart, table, &panels, &split, err);
+    split = *chart->encoding.series ? model_column(table, chart->encoding.series, false, err) : NULL;
+    if (!split && *chart->encoding.series) return false;
+    bool ok = kernel_sizes(columns, table->rows, sizes, err) &&
+              (!split || model_panels(chart, split, table->rows, CHART_SERIES_MAX, &panels, err));
     if (ok) {
         bool wrapped = chart->wrapped = sizes[CHANNEL] <= 1;
         double square = sqrt((double)sizes[FILTER] * 2 / (double)kernel_panels(chart));

@@ -9,15 +9,9 @@
 /* Larger than any terminal; keeps products of sizes small. */
 enum { SIDE_MOST = 4096 };
 
-typedef struct Picture {
-    const uint8_t *pixels;
-    unsigned channels, height, width; /* of the image */
-    unsigned rows, columns;           /* of what is drawn, in pixels */
-} Picture;
-
 /* The mean of one channel's pixels under pixel (row, column) of what is drawn, those at its edges by their share. */
 static double averaged(const Picture *picture, unsigned channel, unsigned row, unsigned column) {
-    const uint8_t *plane = picture->pixels + (size_t)channel * picture->height * picture->width;
+    const uint8_t *plane = picture->pixels + channel * picture->channel;
     const double down = (double)picture->height / picture->rows, across = (double)picture->width / picture->columns;
     const double top = row * down, bottom = fmin(top + down, picture->height);
     const double left = column * across, right = fmin(left + across, picture->width);
@@ -25,7 +19,7 @@ static double averaged(const Picture *picture, unsigned channel, unsigned row, u
     for (unsigned y = (unsigned)top; y < bottom; y++)
         for (unsigned x = (unsigned)left; x < right; x++) {
             const double share = (fmin(y + 1, bottom) - fmax(y, top)) * (fmin(x + 1, right) - fmax(x, left));
-            sum += share * plane[(size_t)y * picture->width + x];
+            sum += share * plane[((size_t)y * picture->width + x) * picture->pixel];
             weight += share;
         }
     return weight > 0 ? sum / weight : 0;
@@ -59,18 +53,20 @@ static void draw_halves(const Picture *picture, Canvas *canvas) {
     for (unsigned row = 0; row < picture->rows; row += 2)
         for (unsigned column = 0; column < picture->columns; column++) {
             const int upper = palette_xterm(colour_at(picture, row, column));
-            canvas_put(canvas, (int)column, (int)row / 2, "▀", "?", upper);
-            if (row + 1 == picture->rows) continue;
-            canvas_cell(canvas, (int)column, (int)row / 2)->background =
-                (int16_t)palette_xterm(colour_at(picture, row + 1, column));
+            const int x = picture->x + (int)column, y = picture->y + (int)row / 2;
+            ChartCell *cell = canvas_cell(canvas, x, y);
+            canvas_put(canvas, x, y, "▀", "?", upper);
+            if (cell && row + 1 < picture->rows)
+                cell->background = (int16_t)palette_xterm(colour_at(picture, row + 1, column));
         }
 }
 
 static void draw_blanks(const Picture *picture, Canvas *canvas) {
     for (unsigned row = 0; row < picture->rows; row++)
-        for (unsigned column = 0; column < 2 * picture->columns; column++)
-            canvas_cell(canvas, (int)column, (int)row)->background =
-                (int16_t)palette_xterm(colour_at(picture, row, column / 2));
+        for (unsigned column = 0; column < 2 * picture->columns; column++) {
+            ChartCell *cell = canvas_cell(canvas, picture->x + (int)column, picture->y + (int)row);
+            if (cell) cell->background = (int16_t)palette_xterm(colour_at(picture, row, column / 2));
+        }
 }
 
 /* Two shades side by side make nine levels of five. */
@@ -81,15 +77,35 @@ static void draw_ramp(const Picture *picture, Canvas *canvas) {
         for (unsigned column = 0; column < 2 * picture->columns; column++) {
             const double light = light_at(picture, row, column / 2);
             const int dense = (level_of(light, 9) + (int)(column % 2)) / 2;
-            canvas_put(canvas, (int)column, (int)row, shades[dense], ramp[level_of(light, 10)], PLAIN);
+            canvas_put(canvas, picture->x + (int)column, picture->y + (int)row, shades[dense],
+                       ramp[level_of(light, 10)], PLAIN);
         }
+}
+
+unsigned picture_cells(bool ascii, ChartColours colours) {
+    return colours == COLOURS_256 && !ascii ? 1 : 2;
+}
+
+void picture_draw(const Picture *picture, Canvas *canvas) {
+    if (picture_cells(canvas->ascii, canvas->colours) == 1)
+        draw_halves(picture, canvas);
+    else if (canvas->colours == COLOURS_256)
+        draw_blanks(picture, canvas);
+    else
+        draw_ramp(picture, canvas);
 }
 
 bool picture_grid(const uint8_t *pixels, unsigned channels, unsigned height, unsigned width, unsigned columns,
                   bool ascii, ChartColours colours, ChartGrid *out, Error *err) {
-    const bool coloured = colours == COLOURS_256, halves = coloured && !ascii;
-    const unsigned each = halves ? 1 : 2, room = columns / each > SIDE_MOST ? SIDE_MOST : columns / each;
-    Picture picture = {pixels, channels, height, width, height, width};
+    const unsigned each = picture_cells(ascii, colours), room = columns / each > SIDE_MOST ? SIDE_MOST : columns / each;
+    Picture picture = {.pixels = pixels,
+                       .channels = channels,
+                       .height = height,
+                       .width = width,
+                       .channel = (size_t)height * width,
+                       .pixel = 1,
+                       .rows = height,
+                       .columns = width};
     if (width > room) {
         picture.columns = room > 0 ? room : 1;
         picture.rows = (unsigned)lround((double)height * picture.columns / width);
@@ -98,18 +114,13 @@ bool picture_grid(const uint8_t *pixels, unsigned channels, unsigned height, uns
     if (picture.rows > SIDE_MOST) picture.rows = SIDE_MOST;
     Canvas canvas = {.ascii = ascii, .colours = colours};
     canvas.grid.width = picture.columns * each;
-    canvas.grid.height = halves ? (picture.rows + 1) / 2 : picture.rows;
+    canvas.grid.height = each == 1 ? (picture.rows + 1) / 2 : picture.rows;
     const size_t count = (size_t)canvas.grid.width * canvas.grid.height;
     canvas.grid.cells = mem_alloc(count, sizeof(ChartCell), err);
     if (!canvas.grid.cells) return false;
     for (size_t i = 0; i < count; i++)
         canvas.grid.cells[i] = (ChartCell){.glyph = " ", .foreground = PLAIN, .background = PLAIN};
-    if (halves)
-        draw_halves(&picture, &canvas);
-    else if (coloured)
-        draw_blanks(&picture, &canvas);
-    else
-        draw_ramp(&picture, &canvas);
+    picture_draw(&picture, &canvas);
     *out = canvas.grid;
     return true;
 }

@@ -22,6 +22,9 @@ static bool draw_chart(Canvas *canvas, const Chart *chart, const ChartView *view
     case CHART_KERNELS:
         text_kernels(canvas, chart, view);
         return true;
+    case CHART_PICTURES:
+        text_pictures(canvas, chart);
+        return true;
     }
     return true;
 }
@@ -70,6 +73,7 @@ unsigned chart_height(const Chart *chart, unsigned width) {
         return between(chart->y.count * (chart->y.count <= 8 ? 2 : 1) + frame + 1, 8, 40);
     }
     if (chart->encoding.kind == CHART_HEATMAP) return COMPACT + 4;
+    if (chart->encoding.kind == CHART_PICTURES) return pictures_height(chart, width);
     if (chart->encoding.kind == CHART_KERNELS) {
         return between(chart->y.count * (chart->kernel_rows + 1) + frame + 1 + (chart->panel_count > 0), 8, 40);
     }

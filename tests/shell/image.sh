@@ -18,6 +18,11 @@ golden ascii-colours --ascii --colour always 'image test 0'
 COLUMNS=20 golden small 'image test 0'
 COLUMNS=14 golden small-colours --colour always 'image test 0'
 
+golden sheet 'image test 0-3,7 --net base'
+golden sheet-ascii-colours --ascii --colour always 'image test 1,2'
+golden attack 'image test 3 --attack fgsm --eps 8/255 --net base'
+COLUMNS=40 golden attack-colours --colour always 'image test 3,7 --attack fgsm --eps 8/255 --net base'
+
 equal "piped, without escapes" 0 "$(run 'image test 1' | grep -c $'\033')"
 equal "in ASCII, without other characters" 0 "$(run --ascii 'image test 1 --net base' | LC_ALL=C grep -c '[^ -~]')"
 check "no wider than COLUMNS" test "$(COLUMNS=30 run --ascii 'image test 0' | tail -n +2 | awk '{ if (length($0) > most) most = length($0) } END { print most }')" -le 30
@@ -43,6 +48,23 @@ equal "so is a kind alone" "weft: image shows a single corruption: --corrupt KIN
 equal "and a kind that is none" "weft: no corruption 'fogg'; did you mean fog?" "$(run 'image test 4 --corrupt fogg:2')"
 contains "noise has nothing to corrupt" "$(run 'load data n noise:3:1x28x28 --quiet; image n 2 --corrupt fog:2')" "has no pixels to corrupt"
 equal "--seed draws other noise" 1 "$(for seed in 1 2; do run "image test 4 --corrupt gaussian_noise:5 --seed $seed" | cksum; done | uniq -d | wc -l | tr 01 10)"
+
+equal "several: the table says which" "image,caption,row,column,value 2353" "$(run --format csv 'image test 1,3-4' | sed -n 1p) $(run --format csv 'image test 1,3-4' | wc -l)"
+equal "each image once, in the order given" "5 3 4" "$(run 't = image{"test", "5,3-4,3"}; s = {}; for i = 1, #t, 784 do s[#s + 1] = t.image[i] end; print(table.concat(s, " "))')"
+equal "labels and predictions" "3: 1 Trouser; base: 1 Trouser (96.9 %)" "$(run 't = image{"test", "2-3", net = "base"}; print(t.caption[#t])')"
+equal "pixels are those of the image" "true" "$(run 't = image{"test", "2-3"}; u = image{"test", 3}; same = true; for i = 1, 784 do same = same and t.value[784 + i] == u.value[i] end; print(same)')"
+equal "a corruption of each" "true" "$(run 't = image{"test", "2-3", corrupt = "fog:3"}; u = image{"test", 3, corrupt = "fog:3"}; same = true; for i = 1, 784 do same = same and t.value[784 + i] == u.value[i] end; print(same)')"
+equal "an attack: original, attacked, and 15 times the difference around 128" "true" "$(run 't = image{"test", 3, attack = "fgsm", eps = "8/255", net = "base"}; ok = #t == 3 * 784
+    for i = 1, 784 do d = t.value[784 + i] - t.value[i]; ok = ok and math.abs(d) <= 8 and math.abs(t.value[1568 + i] - 128 - 15 * d) <= 15 end; print(ok)')"
+contains "the caption says how many times" "$(run 'image test 3 --attack fgsm --eps 2/255 --net base')" "difference times 63"
+contains "no change, no factor" "$(run 'image test 3 --attack fgsm --eps 0 --net base')" "difference: none"
+contains "a title with the share" "$(run 'image test 0-9 --net base')" "test, images 0-9: base has "
+contains "and that of an attack" "$(run 'image test 3,7,9 --attack fgsm --eps 8/255 --net base')" "fgsm eps 8/255 on base: 3 of 3 right, attacked 2"
+check "a sheet as SVG, with captions" grep -q '>0: 9 Ankle boot<' <(cd "$work" && run 'image test 0-3 --as sheet --quiet; export sheet s.svg' >/dev/null && cat s.svg)
+equal "a range that runs backwards" "weft: the range 5-2 runs backwards; write 2-5" "$(run 'image test 5-2')"
+equal "no number" "weft: N is the number of an image, a range (0-11) or a list (3,5,9), not '3,'" "$(run 'image test 3,')"
+equal "too many" "weft: image shows at most 400 images at a time" "$("$weft" -c 'load data n noise:500:1x4x4 --quiet; image n 0-450' 2>&1)"
+equal "one of a list that is not there" "weft: 'test' has no image 41; its 40 images are counted from 0" "$(run 'image test 3,41')"
 
 few='load data few sample:fashion-test --limit 4 --quiet'
 rows() { run --format csv "$few; evaluate base few --corrupt $1 ${2-}" | tail -n +2; }
