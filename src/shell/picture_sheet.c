@@ -168,7 +168,7 @@ static void sheet_title(const Sheet *sheet, Str *out) {
     if (!sheet->many || !o->network || !o->data->dataset->labels) return;
     str_addf(out, ": %s%s%zu of %zu right", sheet->attack ? "" : o->network->name, sheet->attack ? "" : " has ",
              sheet->right, sheet->seen);
-    if (sheet->attack) str_addf(out, ", attacked %zu", sheet->attacked_right);
+    if (sheet->attack) str_addf(out, ", %zu when attacked", sheet->attacked_right);
 }
 
 /* The result's chart as text, without empty rows at its end. */

@@ -59,7 +59,7 @@ equal "an attack: original, attacked, and 15 times the difference around 128" "t
 contains "the caption says how many times" "$(run 'image test 3 --attack fgsm --eps 2/255 --net base')" "difference times 63"
 contains "no change, no factor" "$(run 'image test 3 --attack fgsm --eps 0 --net base')" "difference: none"
 contains "a title with the share" "$(run 'image test 0-9 --net base')" "test, images 0-9: base has "
-contains "and that of an attack" "$(run 'image test 3,7,9 --attack fgsm --eps 8/255 --net base')" "fgsm eps 8/255 on base: 3 of 3 right, attacked 2"
+contains "and that of an attack" "$(run 'image test 3,7,9 --attack fgsm --eps 8/255 --net base')" "fgsm eps 8/255 on base: 3 of 3 right, 2 when attacked"
 check "a sheet as SVG, with captions" grep -q '>0: 9 Ankle boot<' <(cd "$work" && run 'image test 0-3 --as sheet --quiet; export sheet s.svg' >/dev/null && cat s.svg)
 equal "a range that runs backwards" "weft: the range 5-2 runs backwards; write 2-5" "$(run 'image test 5-2')"
 equal "no number" "weft: N is the number of an image, a range (0-11) or a list (3,5,9), not '3,'" "$(run 'image test 3,')"
