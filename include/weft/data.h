@@ -23,32 +23,46 @@ typedef struct Dataset {
     bool noise;                     /* no pixels are kept: dataset_image draws them */
 } Dataset;
 
-/* SPEC, `limit` > 0 keeps the first that many images:
- *   fashion-mnist:train|test[:DIR]      DIR (also DIR/raw, DIR/FashionMNIST/raw), else $WEFT_DATA/fashion-mnist, else
- *                                       the Debian package's folder
- *   cifar10:DIR:train|test[:partial]    data_batch_*.bin in order, test_batch.bin; if there are none, the Python
+/* Opens the dataset that SPEC names; `limit` > 0 keeps the first that many images. The kinds:
+ *
+ * fashion-mnist:train|test[:DIR] -- DIR (also DIR/raw, DIR/FashionMNIST/raw), else $WEFT_DATA/fashion-mnist, else the
+ * Debian package's folder.
+ *
+ * cifar10:DIR:train|test[:partial] -- data_batch_*.bin in order, test_batch.bin; if there are none, the Python
  * version's data_batch_*, test_batch; in DIR or one folder down. A missing batch is an error unless `limit` ends before
- * it; `partial` uses the others cifar100:DIR:train|test             train.bin, test.bin, or Python's train, test; fine
- * labels; DIR likewise stl10:DIR:train|test|unlabeled      train_X.bin and train_y.bin, ...; unlabeled_X.bin, without
- * labels; 3x96x96 cifar10c:DIR:KIND:SEVERITY          KIND.npy (5 N, 32, 32, 3) of bytes, severity 1 first, and
- * labels.npy (5 N), in cifar100c:DIR:KIND:SEVERITY         DIR or DIR/CIFAR-10-C, DIR/CIFAR-100-C idx:IMAGES,LABELS u8
- * images (N,H,W or N,C,H,W), integer labels of rank 1; plain or .gz npy:IMAGES,LABELS                   images (N,H,W),
- * (N,H,W,C) or (N,C,H,W) with C 1 or 3, if only one of the two is possible: bytes, whole numbers from 0 to 255, or
- * floats in [0, 1], which become bytes (times 255, rounded; the title gives the largest rounding); labels of any
- *                                       integer type, (N) or (N,1)
- *   npz:FILE[:PART|:IMAGES,LABELS]      two such arrays of an archive: named images and labels, x and y, data and
- *                                       labels, with PART (train, val, test, ...) before or after them; the only
- * possible ones; or those that are named. Labels may be missing images:DIR[:PART][:OPTION,...]      PNG and JPEG files
- * (by name *.png, *.jpg, *.jpeg, in any case): one folder per class, classes sorted by name, or by number if all names
- * are numbers, and images by path; or in DIR itself, without labels. PART: DIR/train, DIR/val, ...; a DIR with only
- * such folders is an error that lists them. Options; after them all images must have one size: WxH, resize=WxH   scale,
- * as Pillow's BILINEAR resize=N          scale the shorter side, as torchvision's Resize crop=N, crop=WxH  cut out the
- * centre, as torchvision's CenterCrop skip-broken       skip unreadable files classes=FILE      the class of each
- * folder: see data/class_list.h One channel if all are grey, otherwise three. Skipped, and counted in the title: names
- * that begin with a dot, __MACOSX, other files, classes without images. A folder that links back to a parent is an
- * error. `limit` takes the first image of each class, then the second, ... sample:NAME NAME-images-idx3-ubyte.gz and
- * NAME-labels-idx1-ubyte.gz in a samples folder noise:N[:CxHxW]                     N images of noise, uniform in [-1,
- * 1); 3x32x32 by default; no labels
+ * it; `partial` uses the others.
+ *
+ * cifar100:DIR:train|test -- train.bin, test.bin, or Python's train, test; fine labels; DIR likewise.
+ *
+ * stl10:DIR:train|test|unlabeled -- train_X.bin and train_y.bin, ...; unlabeled_X.bin, without labels; 3x96x96.
+ *
+ * cifar10c:DIR:KIND:SEVERITY, cifar100c:DIR:KIND:SEVERITY -- KIND.npy (5 N, 32, 32, 3) of bytes, severity 1 first, and
+ * labels.npy (5 N), in DIR or DIR/CIFAR-10-C, DIR/CIFAR-100-C.
+ *
+ * idx:IMAGES,LABELS -- u8 images (N,H,W or N,C,H,W), integer labels of rank 1; plain or .gz.
+ *
+ * npy:IMAGES,LABELS -- images (N,H,W), (N,H,W,C) or (N,C,H,W) with C 1 or 3, if only one of the two is possible: bytes,
+ * whole numbers from 0 to 255, or floats in [0, 1], which become bytes (times 255, rounded; the title gives the largest
+ * rounding); labels of any integer type, (N) or (N,1).
+ *
+ * npz:FILE[:PART|:IMAGES,LABELS] -- two such arrays of an archive: named images and labels, x and y, data and labels,
+ * with PART (train, val, test, ...) before or after them; the only possible ones; or those that are named. Labels may
+ * be missing.
+ *
+ * images:DIR[:PART][:OPTION,...] -- PNG and JPEG files (by name *.png, *.jpg, *.jpeg, in any case): one folder per
+ * class, classes sorted by name, or by number if all names are numbers, and images by path; or in DIR itself, without
+ * labels. PART: DIR/train, DIR/val, ...; a DIR with only such folders is an error that lists them. Options, after which
+ * all images must have one size: WxH and resize=WxH scale as Pillow's BILINEAR; resize=N scales the shorter side, as
+ * torchvision's Resize; crop=N and crop=WxH cut out the centre, as torchvision's CenterCrop; skip-broken skips
+ * unreadable files; classes=FILE gives the class of each folder (data/class_list.h). One channel if all are grey,
+ * otherwise three. Skipped, and counted in the title: names that begin with a dot, __MACOSX, other files, classes
+ * without images. A folder that links back to a parent is an error. `limit` takes the first image of each class, then
+ * the second, and so on.
+ *
+ * sample:NAME -- NAME-images-idx3-ubyte.gz and NAME-labels-idx1-ubyte.gz in a samples folder.
+ *
+ * noise:N[:CxHxW] -- N images of noise, uniform in [-1, 1); 3x32x32 by default; no labels.
+ *
  * "~" at the start of a path is $HOME. The error for a missing file lists the places searched. An unknown kind is
  * STATUS_USAGE and lists the kinds. */
 Dataset *dataset_load(const char *spec, uint64_t limit, Error *err);
