@@ -15,6 +15,7 @@
 #include "weft/data.h"
 #include "weft/net.h"
 #include "weft/predictor.h"
+#include "weft/probe/compare.h"
 #include "weft/setting.h"
 
 /* ---- optimisers -------------------------------------------------------------------------------------------------- */
@@ -193,9 +194,10 @@ typedef struct TrainJob {
     const Dataset *images;      /* to train on; NULL: none */
     const Network *teacher;     /* of distillation; NULL: the source */
     const Dataset *data;        /* to evaluate on; NULL: none */
-    const Predictor *from;      /* start from these parameters and this permutation; NULL: from scratch */
-    const char *folder;         /* the run folder; NULL: none is kept */
-    unsigned trials; /* number of trials, with seeds seed, seed + 1, ..., in FOLDER/trial-N; 0 and 1: just one */
+    uint64_t data_images;  /* how many there were, where the data of a resumed job are not there; by train_resume */
+    const Predictor *from; /* start from these parameters and this permutation; NULL: from scratch */
+    const char *folder;    /* the run folder; NULL: none is kept */
+    unsigned trials;       /* number of trials, with seeds seed, seed + 1, ..., in FOLDER/trial-N; 0 and 1: just one */
     const Error *data_problem; /* why the data of a resumed job are not there; a trial that needs them fails with it */
     bool prepare;              /* only prepare the folder for train_resume: the result has no predictor */
     TrainWatch *watch;         /* NULL: nobody watches */
@@ -211,6 +213,7 @@ typedef struct TrainResult {
     uint64_t step;
     double recon;         /* L_recon over all weights (the root of the mean square); NaN for a network */
     double accuracy;      /* per cent on the data; NaN without */
+    uint64_t images;      /* how many images these are */
     double best_accuracy; /* of all evaluations */
     double seconds;       /* of training, over all resumptions */
     Status saved;         /* STATUS_OK, or why the newest save failed: `save_error` */
@@ -255,6 +258,7 @@ typedef struct ProgressiveRound {
     double *accuracies;                 /* of each */
     unsigned trials, best;              /* trial 0, ... */
     double accuracy, selected;          /* of the chosen trial: on train.data, on select */
+    Comparison comparison;              /* of its network (a) with the first one (b), on train.data */
     double recon, recon_original;       /* its L_recon against the round's target, against the first network */
     double sratio_change; /* against the first network: (2/L) sum over the last half of predicted layers */
     double distance;      /* mean |w - w^| over the predicted weights, against the first network */
@@ -267,14 +271,15 @@ typedef struct ProgressiveRound {
 typedef struct ProgressiveResults {
     ProgressiveRound *round;
     size_t count;
-    size_t best;        /* the winning round that ends best; count where none won */
-    Network *network;   /* its network; where none won, the first one */
-    double accuracy;    /* of the first network on train.data */
-    bool partial;       /* stopped before its end: */
-    Error stopped;      /* why, if the watch did not ask for it */
-    unsigned round_now; /* the round that was at work */
-    Str notes;          /* notes from trials */
-    Status saved;       /* as a TrainResult's */
+    size_t best;         /* the winning round that ends best; count where none won */
+    Network *network;    /* its network; where none won, the first one */
+    double accuracy;     /* of the first network on train.data, */
+    Evaluation original; /* image by image */
+    bool partial;        /* stopped before its end: */
+    Error stopped;       /* why, if the watch did not ask for it */
+    unsigned round_now;  /* the round that was at work */
+    Str notes;           /* notes from trials */
+    Status saved;        /* as a TrainResult's */
     Error save_error;
 } ProgressiveResults;
 void progressive_results_done(ProgressiveResults *results);

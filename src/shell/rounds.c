@@ -9,6 +9,7 @@
 #include "weft/base/table.h"
 #include "weft/base/task.h"
 #include "weft/base/text.h"
+#include "weft/probe/compare.h"
 
 static void add_row(Table *table, const ProgressiveResults *results, size_t number, const double *full) {
     const ProgressiveRound *r = &results->round[number];
@@ -17,7 +18,10 @@ static void add_row(Table *table, const ProgressiveResults *results, size_t numb
     table_integer(table, (int64_t)number + 1);
     table_real(table, r->accuracy_mean);
     table_real(table, r->accuracy_std);
-    table_real(table, r->accuracy);
+    accuracy_cells(table, r->comparison.pairs.both + r->comparison.pairs.only_a, r->comparison.images,
+                   !isnan(r->accuracy));
+    compared_cells(table, r->comparison.defined ? (double)r->comparison.pairs.only_a : (double)NAN,
+                   (double)r->comparison.pairs.only_b);
     table_integer(table, r->best + 1);
     table_text(table, str_text(&trials));
     table_real(table, r->recon);
@@ -37,7 +41,8 @@ static Table *rounds_table(const ProgressiveResults *results, const Report *repo
     table_column(table, "round", "", COLUMN_INTEGER);
     table_column(table, "accuracy_mean", "%", COLUMN_REAL);
     table_column(table, "accuracy_std", "%", COLUMN_REAL);
-    table_column(table, "accuracy", "%", COLUMN_REAL);
+    accuracy_columns(table, "accuracy");
+    compared_columns(table);
     table_column(table, "best_trial", "", COLUMN_INTEGER);
     table_column(table, "trials", "%", COLUMN_TEXT);
     table_column(table, "l_recon", "", COLUMN_REAL);
@@ -55,6 +60,7 @@ static Table *rounds_table(const ProgressiveResults *results, const Report *repo
         add_row(table, results, i, report ? full : NULL);
         seconds += results->round[i].seconds;
     }
+    compared_note(table, "the network it started from");
     table_note(table, "accuracy_original", "%.9g", results->accuracy);
     if (results->best < results->count) table_note(table, "best_round", "%zu", results->best + 1);
     table_note(table, "seconds", "%.9g", seconds);
@@ -98,6 +104,7 @@ bool rounds_run(Session *session, const char *name, bool monitor, ProgressiveJob
         results.network = NULL;
         say_afterwards(job, &results, result);
         result_chart(result, CHART_LINES, "round", "accuracy", "Progressive rounds: %s", name);
+        result_interval(result, true);
     }
     progressive_results_done(&results);
     return done;

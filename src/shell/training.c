@@ -18,6 +18,7 @@
 #include "weft/base/table.h"
 #include "weft/base/task.h"
 #include "weft/base/text.h"
+#include "weft/probe.h"
 
 /* ---- watching ---------------------------------------------------------------------------------------------------- */
 
@@ -114,7 +115,7 @@ static void add_row(Table *table, const char *name, const TrainResults *results,
     if (p) table_integer(table, p->config.hidden);
     table_integer(table, (int64_t)r->step);
     if (p) table_real(table, r->recon);
-    table_real(table, r->accuracy);
+    accuracy_cells_of(table, r->accuracy, r->images);
     if (p)
         table_real(table, share((double)parameters, (double)p->source_parameters));
     else
@@ -172,7 +173,7 @@ static Table *results_table(const char *name, const TrainResults *results, const
     if (p) table_column(table, "hidden", "", COLUMN_INTEGER);
     table_column(table, "steps", "", COLUMN_INTEGER);
     if (p) table_column(table, "l_recon", "", COLUMN_REAL);
-    table_column(table, "accuracy", "%", COLUMN_REAL);
+    accuracy_columns(table, "accuracy");
     table_column(table, p ? "cr" : "parameters", "", p ? COLUMN_REAL : COLUMN_INTEGER);
     table_column(table, "size", "MB", COLUMN_REAL);
     if (full) report_columns(table);
@@ -233,6 +234,7 @@ bool training_result(const char *name, const char *folder, TrainResults *results
     if (results->trials > 1)
         result_chart(result, CHART_BARS, "trial", isnan(results->trial[0].accuracy) ? "l_recon" : "accuracy",
                      "Trials of %s", name);
+    if (results->trials > 1 && !isnan(results->trial[0].accuracy)) result_interval(result, false);
     result->name = name;
     TrainResult *best = &results->trial[results->best];
     result->predictor = best->predictor;

@@ -15,8 +15,10 @@
 #include "weft/base/memory.h"
 #include "weft/base/run.h"
 #include "weft/base/spread.h"
+#include "weft/base/task.h"
 #include "weft/base/text.h"
 #include "weft/probe.h"
+#include "weft/probe/compare.h"
 #include "weft/spectral.h"
 
 static void round_done(ProgressiveRound *round) {
@@ -30,6 +32,7 @@ void progressive_results_done(ProgressiveResults *results) {
     for (size_t i = 0; i < results->count; i++) round_done(&results->round[i]);
     mem_free(results->round);
     network_free(results->network);
+    evaluation_done(&results->original);
     str_done(&results->notes);
     *results = (ProgressiveResults){0};
 }
@@ -83,6 +86,16 @@ static bool compare(const Network *first, const Predictor *p, ProgressiveRound *
     return done;
 }
 
+/* Image by image with the first network. */
+static bool compare_images(const ProgressiveJob *job, const Evaluation *original, ProgressiveRound *round, Error *err) {
+    const Task patient = {.patient = true};
+    Evaluation evaluation;
+    if (!evaluate_run(round->network, job->train.data, NULL, &evaluation, &patient, err)) return false;
+    round->comparison = comparison_of(&evaluation, original);
+    evaluation_done(&evaluation);
+    return true;
+}
+
 static bool save_round(const char *folder, const ProgressiveRound *round, Error *err) {
     Str network = {0}, predictor = {0};
     run_path(folder, "network.safetensors", &network);
@@ -96,8 +109,8 @@ static bool save_round(const char *folder, const ProgressiveRound *round, Error 
 }
 
 /* From its trials to a round's figures, its network and its files. */
-static bool finish_round(const ProgressiveJob *job, const char *folder, TrainResults *results, ProgressiveRound *round,
-                         Error *err) {
+static bool finish_round(const ProgressiveJob *job, const char *folder, const Evaluation *original,
+                         TrainResults *results, ProgressiveRound *round, Error *err) {
     TrainResult *best = &results->trial[results->best];
     if (!measure_trials(job, results, round, err)) return false;
     round->best = (unsigned)results->best;
@@ -105,7 +118,9 @@ static bool finish_round(const ProgressiveJob *job, const char *folder, TrainRes
     round->selected = best->accuracy;
     round->recon = best->recon;
     round->network = predictor_reconstruct(best->predictor, NULL, job->train.command, err);
-    if (!round->network || !compare(job->train.source, best->predictor, round, err)) return false;
+    if (!round->network || !compare(job->train.source, best->predictor, round, err) ||
+        !compare_images(job, original, round, err))
+        return false;
     round->predictor = best->predictor;
     best->predictor = NULL;
     return !folder || save_round(folder, round, err);
@@ -168,7 +183,7 @@ static bool run_round(const ProgressiveJob *job, const Network *target, unsigned
             out->partial = out->partial || trials.trial[i].partial;
         if (done && trials.stopped.status != STATUS_OK) out->stopped = trials.stopped;
         if (done && !out->partial) {
-            done = finish_round(job, train.folder, &trials, &out->round[out->count], err);
+            done = finish_round(job, train.folder, &out->original, &trials, &out->round[out->count], err);
             if (done)
                 out->count++;
             else
@@ -195,10 +210,11 @@ static bool run_rounds(const ProgressiveJob *job, ProgressiveResults *out, Error
     const Network *target = job->train.source;
     double best;
     unsigned lost = 0;
+    const Task patient = {.patient = true};
     if (!(out->round = mem_alloc(job->rounds, sizeof *out->round, err)) ||
-        !learner_evaluate(target, job->train.data, &out->accuracy, NULL, err))
+        !evaluate_run(target, job->train.data, NULL, &out->original, &patient, err))
         return false;
-    best = out->accuracy;
+    best = out->accuracy = evaluation_accuracy(&out->original);
     if (job->select && !learner_evaluate(target, job->select, &best, NULL, err)) return false;
     out->best = SIZE_MAX;
     while (out->count < job->rounds && !out->partial && lost < job->patience) {

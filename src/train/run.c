@@ -57,6 +57,7 @@ static bool go(Work *work, const TrainJob *job, TrainResult *out, Error *err) {
                           .step = p->step,
                           .recon = NAN,
                           .accuracy = p->step == work->config.steps ? p->accuracy : NAN,
+                          .images = job->data ? job->data->count : job->data_images,
                           .best_accuracy = p->best_accuracy,
                           .seconds = p->seconds,
                           .saved = loop->saved,

@@ -112,6 +112,7 @@ TrainJob stored_job(const TrainJob *job, const Stored *stored) {
     own.source = stored->source;
     own.teacher = stored->teacher;
     own.data = stored->data.data;
+    own.data_images = stored->data.object ? stored->data.object->images : 0;
     own.images = stored->images.data;
     own.data_problem = stored_problem(stored);
     return own;

@@ -289,6 +289,20 @@ static void wins(void **state) {
     network_free(wrong);
 }
 
+/* The round's comparison is that of its network with the first one, on the data that are reported. */
+static void check_comparison(const ProgressiveRound *round) {
+    Error err;
+    Evaluation made, first;
+    assert_true(evaluate_run(round->network, runs_data, NULL, &made, NULL, &err));
+    assert_true(evaluate_run(runs_network, runs_data, NULL, &first, NULL, &err));
+    const Comparison expected = comparison_of(&made, &first);
+    assert_memory_equal(&round->comparison.pairs, &expected.pairs, sizeof expected.pairs);
+    assert_int_equal(expected.pairs.both + expected.pairs.only_a, made.correct);
+    assert_true(expected.pairs.only_b > 0);
+    evaluation_done(&made);
+    evaluation_done(&first);
+}
+
 /* The trial that is best on the others is chosen, whatever it is on the data. True where those differ. */
 static bool selects(uint64_t seed) {
     ProgressiveJob job = rounds_job(NULL);
@@ -319,6 +333,7 @@ static bool selects(uint64_t seed) {
     }
     assert_true(round->selected == selected[best] && selected[round->best] == selected[best]);
     assert_true(round->accuracy == reported[round->best]);
+    check_comparison(round);
     assert_int_equal(round->won, selected[best] > accuracy_of(runs_network, others));
     assert_true(results.accuracy == accuracy_of(runs_network, runs_data));
     progressive_results_done(&results);
