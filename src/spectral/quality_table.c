@@ -33,6 +33,7 @@ static void add_columns(Table *table, bool versus) {
     for (size_t n = 0; n < QUALITY_COUNT; n++) {
         if (versus && !numbers[n].compared) continue;
         add_column(table, n, "");
+        if (!versus && n == QUALITY_DISTANCE) table_column(table, "warning", "", COLUMN_TEXT);
         if (!versus) continue;
         add_column(table, n, "_vs");
         add_column(table, n, "_difference");
@@ -41,7 +42,12 @@ static void add_columns(Table *table, bool versus) {
     table_column(table, "N", "", COLUMN_REAL);
     table_column(table, "M", "", COLUMN_REAL);
     table_column(table, "num_evals", "", COLUMN_REAL);
-    table_column(table, "warning", "", COLUMN_TEXT);
+}
+
+/* WeightWatcher's words; none for the means. */
+static const char *warning_of(const QualityLayer *layer) {
+    const double alpha = layer->number[QUALITY_ALPHA];
+    return layer->eigenvalues == 0 ? "" : alpha < 2 ? "over-trained" : alpha > 6 ? "under-trained" : "";
 }
 
 static void add_row(Table *table, const QualityLayer *layer, const QualityLayer *versus) {
@@ -49,16 +55,15 @@ static void add_row(Table *table, const QualityLayer *layer, const QualityLayer 
     for (size_t n = 0; n < QUALITY_COUNT; n++) {
         if (versus && !numbers[n].compared) continue;
         table_real(table, layer->number[n]);
+        if (!versus && n == QUALITY_DISTANCE) table_text(table, warning_of(layer));
         if (!versus) continue;
         table_real(table, versus->number[n]);
         table_real(table, versus->number[n] - layer->number[n]);
     }
     if (versus) return;
-    const double alpha = layer->number[QUALITY_ALPHA];
     table_real(table, layer->eigenvalues > 0 ? (double)layer->N : (double)NAN);
     table_real(table, layer->eigenvalues > 0 ? (double)layer->M : (double)NAN);
     table_real(table, layer->eigenvalues > 0 ? (double)layer->eigenvalues : (double)NAN);
-    table_text(table, layer->eigenvalues == 0 ? "" : alpha < 2 ? "over-trained" : alpha > 6 ? "under-trained" : "");
 }
 
 /* The last row: the means, of the columns that have one. */

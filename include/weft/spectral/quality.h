@@ -46,7 +46,7 @@ bool bulk_fit(const double *values, size_t count, size_t N, size_t M, Bulk *out,
  * `averaged`: the last row has its mean. In the order of the table's columns. */
 #define QUALITY_NUMBERS(X)                                    \
     X(ALPHA, "alpha", "", true, true)                         \
-    X(DISTANCE, "D", "", true, true)                          \
+    X(DISTANCE, "D", "", false, true)                         \
     X(STABLE_RANK, "stable_rank", "", true, true)             \
     X(EFFECTIVE_RANK, "effective_rank", "", true, true)       \
     X(SPECTRAL_NORM, "spectral_norm", "", true, true)         \
@@ -97,10 +97,10 @@ typedef struct Quality {
 bool quality_measure(const Network *network, const Network *versus, const bool *chosen, bool whole, const Task *task,
                      Quality *out, Error *err);
 void quality_done(Quality *quality);
-/* quality_measure as a table: layer, the numbers, N, M, num_evals (eigenvalues), warning ("over-trained": alpha < 2,
- * "under-trained": alpha > 6); last row "mean". With `versus`: layer, and for every compared number X the columns X,
- * X_vs, X_difference (versus - network). Notes: matrices, layers, means (if not over all), skipped (layers without
- * fits, and why), unmatched. */
+/* quality_measure as a table: layer, the numbers, after D the column warning ("over-trained": alpha < 2,
+ * "under-trained": alpha > 6), N, M, num_evals (eigenvalues); last row "mean". With `versus`: layer, and for every
+ * compared number X the columns X, X_vs, X_difference (versus - network). Notes: matrices, layers, means (if not over
+ * all), skipped (layers without fits, and why), unmatched. */
 Table *quality_table(const Network *network, const Network *versus, const bool *chosen, bool whole, const Task *task,
                      Error *err);
 
