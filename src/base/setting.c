@@ -137,8 +137,9 @@ bool setting_read(const Setting *setting, const char *text, SettingValue *out, E
     bool ok = true;
     setting_called(setting, &called);
     switch (setting_form(setting)) {
-    case FORM_FLAG:
-        out->flag = true;
+    case FORM_FLAG: /* "--log-x", or "--log-x=off" */
+        ok = !*text || read_choice(switch_names(setting), str_text(&called), text, &choice, err);
+        if (ok) out->flag = !*text || choice == 1;
         break;
     case FORM_SWITCH:
         ok = read_choice(switch_names(setting), str_text(&called), text, &choice, err);

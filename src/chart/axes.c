@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "weft/base/error.h"
+#include "weft/base/labels.h"
 #include "weft/base/memory.h"
 #include "weft/base/table.h"
 #include "weft/base/text.h"
@@ -12,7 +13,11 @@
 const Column *model_column(const Table *table, const char *name, bool numeric, Error *err) {
     const Column *column = table_find(table, name);
     if (!column) {
-        error_set(err, STATUS_USAGE, "chart: the table has no column '%s'", name);
+        Str known = {0};
+        for (size_t c = 0; c < table->column_count && known.length < 200; c++)
+            str_addf(&known, "%s%s", c ? ", " : "", table->columns[c].name);
+        error_set(err, STATUS_USAGE, "chart: the table has no column '%s'; its columns: %s", name, str_text(&known));
+        str_done(&known);
         return NULL;
     }
     if (numeric && column->type == COLUMN_TEXT) {
@@ -53,7 +58,7 @@ char *joined_label(const char *name, const char *unit, Error *err) {
 }
 
 bool axis_label(Axis *axis, const Column *column, Error *err) {
-    axis->label = joined_label(column ? column->name : "", column ? column->unit : "", err);
+    axis->label = joined_label(column ? label_of(column->name) : "", column ? column->unit : "", err);
     axis->unit = clean_text(column ? column->unit : "", err);
     axis->integer = column && column->type == COLUMN_INTEGER;
     return axis->label && axis->unit;

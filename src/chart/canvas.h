@@ -102,6 +102,19 @@ int pen_x(const Pen *pen, double fraction);
 int pen_y(const Pen *pen, double fraction);
 void braille(uint8_t bits, char out[4]);
 
+/* ---- parts of series (text_series.c) ----------------------------------------------------------------------------- */
+
+/* The intervals of a series as a band of light shade in blank cells, or as error bars; against the pen's axes. */
+void draw_band(const Pen *pen, size_t s, const Series *series);
+void draw_error_bars(const Pen *pen, const Series *series);
+/* A star over (or at the plot's edge under) each flagged point, or over its error bar, so that both stay visible. */
+void draw_flags(const Pen *pen, const Series *series, bool bars);
+/* Every point: dots where braille is drawn and they are many, else marks. */
+void draw_points(Pen *pen, const Series *series, bool many);
+/* The heights of bins as one outline from the axis, or as filled columns. */
+void draw_steps(Pen *pen, const Chart *chart, const Series *series);
+void fill_bins(const Pen *pen, const Chart *chart, const Series *series);
+
 /* ---- marks and contours (text_overlay.c) ------------------------------------------------------------------------- */
 
 /* The marks in view and the positions of their labels, in cells of the plot, hiding little where `hides` counts it.

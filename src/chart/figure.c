@@ -13,9 +13,9 @@ enum { SWATCH = 26, ITEM_GAP = 26, LEGEND_ROW = 22 };
 static void legend_item(const Figure *figure, size_t s, double x, double y, double room) {
     const Rgb colour = palette_series((int)s);
     double middle = y - 0.35 * FIGURE_TICK;
-    if (figure->chart->encoding.kind == CHART_LINES)
+    if (figure->chart->encoding.kind == CHART_LINES || figure->chart->encoding.kind == CHART_HISTOGRAM)
         figure_line(figure, x, middle, x + SWATCH - 6, middle, colour, 2);
-    else
+    else if (figure->chart->encoding.kind != CHART_SCATTER)
         figure->paint->ops->rectangle(figure->paint, (Frame){x, middle - 7, SWATCH - 6, 14}, colour);
     figure_mark(figure, s, (Point){x + (SWATCH - 6) / 2.0, middle}, 4.5);
     figure_fitted(figure, x + SWATCH, y, figure->chart->series[s].name, room - SWATCH,

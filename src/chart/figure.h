@@ -57,8 +57,16 @@ void figure_marks(const Figure *figure, const MarkSpot *marks, size_t count);
 void figure_contours(const Figure *figure, const MarkSpot *marks, size_t mark_count);
 void figure_bar_levels(const Figure *figure, Scale scale, Frame bar);
 
+/* Parts of series, against these axes: bands, error bars (whiskers), stars, filled bins and their outlines. */
+void figure_band(const Figure *figure, size_t s, Scale x, Scale y);
+void figure_error_bars(const Figure *figure, size_t s, Scale x, Scale y);
+void figure_whisker(const Figure *figure, Point low, Point high, Rgb colour); /* level or upright, with its caps */
+void figure_flags(const Figure *figure, size_t s, Scale x, Scale y);
+void figure_bins(const Figure *figure, size_t s, Scale x, Scale y);
+void figure_steps(const Figure *figure, size_t s, Scale x, Scale y);
+
 void figure_bars(Figure *figure);
-void figure_lines(Figure *figure);
+void figure_lines(Figure *figure); /* LINES, SCATTER, HISTOGRAM */
 void figure_heatmap(Figure *figure);
 void figure_kernels(Figure *figure);
 void figure_pictures(Figure *figure);

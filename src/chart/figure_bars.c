@@ -46,6 +46,35 @@ static void label_bar(const Bars *bars, Frame frame, size_t s, double value, int
                 negative ? ANCHOR_END : ANCHOR_START, figure_ink);
 }
 
+/* The whisker of a bar and its star; returns the frame stretched to the whisker's end, for the value behind it. */
+static Frame draw_aside(const Bars *bars, Frame frame, const Series *series, size_t i) {
+    const Figure *figure = bars->figure;
+    const Frame *plot = &figure->plot;
+    const bool negative = series->y[i] < 0 && !bars->values.log;
+    const double across = frame.x + frame.width / 2, down = frame.y + frame.height / 2;
+    Frame out = frame;
+    if (series->low && isfinite(series->low[i])) {
+        const double low = clamped(bars->values, series->low[i]), high = clamped(bars->values, series->high[i]);
+        const Point from = bars->rows ? (Point){plot->x + low * plot->width, down}
+                                      : (Point){across, plot->y + (1 - low) * plot->height};
+        const Point to = bars->rows ? (Point){plot->x + high * plot->width, down}
+                                    : (Point){across, plot->y + (1 - high) * plot->height};
+        figure_whisker(figure, from, to, figure_ink);
+        if (bars->rows && !negative) out.width = fmax(out.width, to.x - out.x);
+        if (bars->rows && negative) out = (Frame){from.x, out.y, fmax(out.x + out.width - from.x, 0), out.height};
+        if (!bars->rows && !negative) out = (Frame){out.x, to.y, out.width, fmax(out.y + out.height - to.y, 0)};
+        if (!bars->rows && negative) out.height = fmax(out.height, from.y - out.y);
+    }
+    if (!series->flag || !series->flag[i]) return out;
+    const double step = 0.6 * FIGURE_TITLE;
+    const Point star = bars->rows ? (Point){negative ? out.x - step : out.x + out.width + step, down + 8}
+                                  : (Point){across, negative ? out.y + out.height + step + 6 : out.y - 2};
+    figure_text(figure, star.x, star.y, "*", FIGURE_TITLE, ANCHOR_MIDDLE, figure_ink);
+    if (bars->rows) out.width += step + 2;
+    if (bars->rows && negative) out.x -= step + 2;
+    return out;
+}
+
 static void draw_bars(const Bars *bars) {
     const Figure *figure = bars->figure;
     const Chart *chart = figure->chart;
@@ -65,6 +94,7 @@ static void draw_bars(const Bars *bars) {
                 inner.width -= inset;
             }
             figure->paint->ops->rectangle(figure->paint, inner, palette_series((int)s));
+            frame = draw_aside(bars, frame, &chart->series[s], i);
             label_bar(bars, frame, s, value, decimals);
         }
     }

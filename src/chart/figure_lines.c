@@ -1,4 +1,4 @@
-/* figure_lines -- line charts on paper. */
+/* figure_lines -- lines, scatter plots and histograms on paper. */
 #include "chart/figure.h"
 
 #include <math.h>
@@ -68,6 +68,37 @@ static void draw_marks(const Lines *lines, size_t s) {
     const double spacing = plot->width / 10, start = plot->x + (double)s / (double)chart->series_count * spacing;
     const MarkRule rule = {MARKS_MOST, spacing, start, point_in_view, put_mark, lines};
     series_marks(chart, s, &rule);
+}
+
+/* Every point; smaller ones where they are many. */
+static void draw_points(const Lines *lines, size_t s) {
+    const Series *series = &lines->figure->chart->series[s];
+    const double size = series->count > 2000 ? 2 : series->count > 200 ? 3 : 4;
+    for (size_t i = 0; i < series->count; i++) {
+        Place at;
+        if (point_in_view(lines, s, i, &at)) figure_mark(lines->figure, s, (Point){at.x, at.y}, size);
+    }
+}
+
+/* What is cut to the plot: areas and error bars first, then lines, the first series on top. */
+static void draw_series(const Lines *lines) {
+    const Figure *figure = lines->figure;
+    const Chart *chart = figure->chart;
+    const bool histogram = chart->encoding.kind == CHART_HISTOGRAM, scatter = chart->encoding.kind == CHART_SCATTER;
+    for (size_t s = chart->series_count; s-- > 0;) {
+        const Series *series = &chart->series[s];
+        const Scale y = series->right ? lines->right : lines->y;
+        if (histogram) figure_bins(figure, s, lines->x, y);
+        if (!series->low) continue;
+        if (scatter || chart->encoding.error_bars)
+            figure_error_bars(figure, s, lines->x, y);
+        else
+            figure_band(figure, s, lines->x, y);
+    }
+    for (size_t s = chart->series_count; s-- > 0;) {
+        if (histogram && chart->series_count > 1) figure_steps(figure, s, lines->x, lines->y);
+        if (!histogram && !scatter) draw_path(lines, s);
+    }
 }
 
 /* ---- reference --------------------------------------------------------------------------------------------------- */
@@ -147,9 +178,15 @@ void figure_lines(Figure *figure) {
     if (chart->y2.label) figure_axis_right(figure, lines.right, &right);
     figure_labels(figure, chart->x.label, chart->y.label);
     figure->paint->ops->clip(figure->paint, (Frame){plot->x, plot->y - 1, plot->width + 1, plot->height + 2});
-    for (size_t s = chart->series_count; s-- > 0;) draw_path(&lines, s);
+    draw_series(&lines);
     figure->paint->ops->unclip(figure->paint);
-    for (size_t s = chart->series_count; s-- > 0;) draw_marks(&lines, s);
+    for (size_t s = chart->series_count; s-- > 0;) {
+        if (chart->encoding.kind == CHART_SCATTER)
+            draw_points(&lines, s);
+        else if (chart->encoding.kind != CHART_HISTOGRAM || chart->series_count > 1)
+            draw_marks(&lines, s);
+        figure_flags(figure, s, lines.x, chart->series[s].right ? lines.right : lines.y);
+    }
     draw_reference(&lines);
     MarkSpot marks[CHART_MARKS_MAX];
     figure_marks(figure, marks, figure_marks_place(figure, label_hides, &lines, marks));

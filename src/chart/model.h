@@ -25,7 +25,10 @@ typedef struct Series {
     bool integer;
     bool right; /* LINES: drawn against y2 */
     size_t count;
-    double *x, *y; /* BARS: y[category]; LINES: sorted by x. y may be NaN or infinite: a gap */
+    double *x, *y; /* BARS: y[category]; LINES, SCATTER: sorted by x; HISTOGRAM: middle and height of each bin. y may
+                      be NaN or infinite: a gap */
+    double *low, *high; /* ends of the interval of each y; NaN: it has none. NULL: none has one */
+    bool *flag;         /* which are marked; NULL: none */
 } Series;
 
 struct Chart {
@@ -37,6 +40,8 @@ struct Chart {
     Axis y2;          /* LINES: the right axis; its label is NULL if there is none */
     Series series[CHART_SERIES_MAX];
     size_t series_count;
+    double *edges; /* HISTOGRAM: of its bin_count bins, one more, increasing */
+    size_t bin_count;
     uint8_t *colours;               /* HEATMAP that is a picture: red, green, blue of each value of the grid */
     double *grid;                   /* HEATMAP, KERNELS: grid_rows x grid_columns, NaN if nothing is known */
     size_t grid_rows, grid_columns; /* HEATMAP: y.count x x.count; KERNELS: all weights of all kernels */
@@ -47,10 +52,13 @@ struct Chart {
                     PICTURES: their captions; `colours` has one after the other, grid_rows x grid_columns pixels each */
     size_t panel_count;
     size_t missing, infinite, repeated;
-    size_t colourless; /* HEATMAP: finite values that the log scale of colours has no colour for */
+    size_t beyond;     /* HEATMAP, KERNELS: values outside of the range of colours that the encoding gives */
+    size_t colourless; /* HEATMAP: finite values that the log scale of colours has no colour for; HISTOGRAM: that a log
+                          axis has no bin for */
 };
 
-/* ---- building (names.c, axes.c, model.c, model_grid.c) ----------------------------------------------------------- */
+/* ---- building (names.c, axes.c, model_series.c, model_grid.c) -------------------------------------------------------
+ */
 
 /* Texts and their order of first appearance. */
 typedef struct Names {
@@ -62,6 +70,9 @@ typedef struct Names {
 bool names_add(Names *names, const char *text, size_t *index, Error *err); /* finds it, or adds a copy */
 void names_done(Names *names);
 
+bool model_bars(Chart *chart, const Table *table, Error *err);
+bool model_lines(Chart *chart, const Table *table, Error *err); /* LINES, SCATTER */
+bool model_histogram(Chart *chart, const Table *table, Error *err);
 bool model_grid(Chart *chart, const Table *table, Error *err);     /* HEATMAP */
 bool model_kernels(Chart *chart, const Table *table, Error *err);  /* KERNELS */
 bool model_pictures(Chart *chart, const Table *table, Error *err); /* PICTURES */

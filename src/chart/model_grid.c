@@ -91,12 +91,17 @@ static bool new_grid(Chart *chart, size_t rows, size_t columns, Error *err) {
     return true;
 }
 
+static void count_beyond(Chart *chart, double value) {
+    if (value < chart->encoding.range_low || value > chart->encoding.range_high) chart->beyond++;
+}
+
 /* Counts the gaps and finds the range of what was put into the grid. */
 static void survey_grid(Chart *chart) {
     for (size_t i = 0; i < chart->grid_rows * chart->grid_columns; i++) {
         if (count_gap(chart, chart->grid[i])) continue;
         axis_note(&chart->value, chart->grid[i]);
         if (chart->encoding.log_value && chart->grid[i] <= 0) chart->colourless++;
+        count_beyond(chart, chart->grid[i]);
     }
 }
 
@@ -290,7 +295,10 @@ bool model_kernels(Chart *chart, const Table *table, Error *err) {
         size_t tile_column = chart->wrapped ? at[FILTER] % across : at[CHANNEL];
         size_t grid_row = panel * chart->grid_rows + tile_row * sizes[ROW] + at[ROW];
         double weight = column_number(columns[WEIGHT], row);
-        if (!count_gap(chart, weight)) axis_note(&chart->value, weight);
+        if (!count_gap(chart, weight)) {
+            axis_note(&chart->value, weight);
+            count_beyond(chart, weight);
+        }
         chart->grid[grid_row * chart->grid_columns + tile_column * sizes[COLUMN] + at[COLUMN]] = weight;
     }
     names_done(&panels);

@@ -83,6 +83,34 @@ static void draw_bar(Canvas *canvas, const Chart *chart, size_t series, int eigh
     }
 }
 
+/* A glyph over a bar: away from the base line, `cells` of them. */
+static void put_over(Canvas *canvas, int line, int cells, int across, bool upright, const char *glyph,
+                     const char *ascii) {
+    canvas_put(canvas, upright ? across : line + cells, upright ? line - cells : across, glyph, ascii, PLAIN);
+}
+
+/* The interval of a bar with its value in it, and a star beyond where it is flagged. */
+static void draw_aside(Canvas *canvas, const Series *series, size_t i, const Measure *measure, int line, int across,
+                       bool upright) {
+    const double value = series->y[i];
+    if (!isfinite(value) || isnan(scale_fraction(measure->scale, value))) return;
+    int end = tick_cell(measure, value), far = end;
+    if (series->low && isfinite(series->low[i])) {
+        const int low = tick_cell(measure, series->low[i]), high = tick_cell(measure, series->high[i]);
+        for (int cell = low; cell <= high; cell++)
+            put_over(canvas, line, cell, across, upright, upright ? "│" : "─", upright ? "|" : "-");
+        put_over(canvas, line, low, across, upright, upright ? "┴" : "├", upright ? "-" : "|");
+        put_over(canvas, line, high, across, upright, upright ? "┬" : "┤", upright ? "-" : "|");
+        put_over(canvas, line, end, across, upright, "┼", "+");
+        far = end < 0 ? low : high;
+    }
+    if (!series->flag || !series->flag[i]) return;
+    far += end < 0 ? -1 : 1;
+    if (far > measure->positive) far = measure->positive;
+    if (far < -measure->negative) far = -measure->negative;
+    put_over(canvas, line, far, across, upright, "*", "*");
+}
+
 /* ---- which categories, which way --------------------------------------------------------------------------------- */
 
 enum { ROWS_MOST = 40, ROWS_OVERHEAD = 3 };
@@ -195,6 +223,7 @@ static void draw_rows(Canvas *canvas, const Chart *chart, const ChartView *view,
         for (size_t s = 0; s < chart->series_count; s++, y++) {
             double value = chart->series[s].y[i];
             draw_bar(canvas, chart, s, eighths_of(&rows.measure, value), rows.line, y, false);
+            draw_aside(canvas, &chart->series[s], i, &rows.measure, rows.line, y, false);
             bar_text(value, rows.decimals, text);
             if (rows.values > 0) canvas_right(canvas, width, y, text, rows.values, PLAIN);
         }
@@ -345,6 +374,8 @@ static void draw_columns(Canvas *canvas, const Chart *chart, const ChartView *vi
             int eighths = eighths_of(&columns.measure, chart->series[s].y[first + i]);
             int x = column_of(&columns, i, count, s, chart->series_count);
             for (int c = 0; c < columns.bar; c++) draw_bar(canvas, chart, s, eighths, columns.line, x + c, true);
+            draw_aside(canvas, &chart->series[s], first + i, &columns.measure, columns.line, x + (columns.bar - 1) / 2,
+                       true);
         }
     }
     if (columns.bar == 0) draw_shared(canvas, chart, &columns, first, count);

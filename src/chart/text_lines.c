@@ -1,4 +1,5 @@
-/* text_lines -- line charts in cells: braille (2 x 4 dots to a cell, U+2800 + bits), or one mark a cell. */
+/* text_lines -- lines, scatter plots and histograms in cells: braille (2 x 4 dots to a cell, U+2800 + bits), or one
+ * mark a cell. */
 #include "chart/canvas.h"
 
 #include <math.h>
@@ -50,6 +51,35 @@ static void put_mark(const void *context, size_t s, Place at) {
     canvas_put(pen->canvas, pen->plot.x + (int)at.x, pen->plot.y + (int)at.y, pen->mark, pen->mark, pen->colour);
 }
 
+/* The pen takes the colour, mark and axis of a series. */
+static void take_series(Pen *pen, const Chart *chart, const ChartView *view, size_t s) {
+    pen->colour = canvas_series_colour(pen->canvas, s);
+    pen->mark = series_mark(pen->canvas, s);
+    pen->y = view_series(chart, view, &chart->series[s]);
+}
+
+/* What lies under the lines. */
+static void draw_intervals(Pen *pen, const Chart *chart, const ChartView *view) {
+    const bool bars = chart->encoding.error_bars || chart->encoding.kind == CHART_SCATTER;
+    for (size_t s = chart->series_count; s-- > 0;) {
+        if (!chart->series[s].low || chart->encoding.kind == CHART_HISTOGRAM) continue;
+        take_series(pen, chart, view, s);
+        if (bars)
+            draw_error_bars(pen, &chart->series[s]);
+        else
+            draw_band(pen, s, &chart->series[s]);
+    }
+}
+
+static void draw_scatter(Pen *pen, const Chart *chart, const ChartView *view) {
+    const size_t count = chart->series_count;
+    for (size_t s = count; s-- > 0;) {
+        const size_t many = (size_t)pen->plot.width * (size_t)pen->plot.height / 16;
+        take_series(pen, chart, view, s);
+        draw_points(pen, &chart->series[s], count == 1 && chart->series[s].count > many);
+    }
+}
+
 /* All paths, then all marks, the first series on top, each against its own axis. */
 static void draw_series(Pen *pen, const Chart *chart, const ChartView *view) {
     const MarkPlot plot = {pen, chart, view};
@@ -57,18 +87,34 @@ static void draw_series(Pen *pen, const Chart *chart, const ChartView *view) {
     MarkRule rule = {(size_t)(pen->plot.width / 4), spacing, 0, point_cell, put_mark, &plot};
     size_t count = chart->series_count;
     for (size_t s = count; s-- > 0;) {
-        pen->colour = canvas_series_colour(pen->canvas, s);
-        pen->mark = series_mark(pen->canvas, s);
-        pen->y = view_series(chart, view, &chart->series[s]);
+        take_series(pen, chart, view, s);
+        if (chart->encoding.kind == CHART_HISTOGRAM) {
+            draw_steps(pen, chart, &chart->series[s]);
+            continue;
+        }
         if (count == 1) pen->mark = points_in_view(chart, 0, &rule) <= rule.most ? "." : "*";
         draw_path(pen, &chart->series[s]);
     }
     for (size_t s = count; s-- > 0 && (pen->dots || count == 1);) {
-        pen->y = view_series(chart, view, &chart->series[s]);
-        pen->colour = canvas_series_colour(pen->canvas, s);
-        pen->mark = series_mark(pen->canvas, s);
+        take_series(pen, chart, view, s);
         rule.start = (int)s * spacing / (int)count;
         series_marks(chart, s, &rule);
+    }
+}
+
+static void draw_data(Pen *pen, const Chart *chart, const ChartView *view) {
+    draw_intervals(pen, chart, view);
+    if (chart->encoding.kind == CHART_SCATTER) {
+        draw_scatter(pen, chart, view);
+    } else if (chart->encoding.kind == CHART_HISTOGRAM && chart->series_count == 1) {
+        take_series(pen, chart, view, 0);
+        fill_bins(pen, chart, &chart->series[0]);
+    } else {
+        draw_series(pen, chart, view);
+    }
+    for (size_t s = chart->series_count; s-- > 0 && chart->encoding.kind != CHART_HISTOGRAM;) {
+        take_series(pen, chart, view, s);
+        draw_flags(pen, &chart->series[s], chart->encoding.error_bars || chart->encoding.kind == CHART_SCATTER);
     }
     pen->y = view_y(chart, view);
 }
@@ -196,7 +242,7 @@ bool text_lines(Canvas *canvas, const Chart *chart, const ChartView *view, Error
     }
     draw_axes(canvas, chart, &pen, &layout, &up, &right, left_room, right_room);
     draw_reference(&pen, chart);
-    draw_series(&pen, chart, view);
+    draw_data(&pen, chart, view);
     label_reference(&pen, chart, view);
     MarkSpot spots[CHART_MARKS_MAX];
     size_t count = text_marks_place(chart, &pen.plot, line_mark, label_hides, &(MarkPlot){&pen, chart, view}, spots);

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "weft/base/labels.h"
 #include "weft/base/text.h"
 
 /* ---- ranges ------------------------------------------------------------------------------------------------------ */
@@ -42,7 +43,9 @@ static Scale grid_range(const Axis *axis, bool log) {
 static Scale full_x(const Chart *chart, bool log) {
     if (chart->x.category || chart->encoding.kind == CHART_HEATMAP)
         return grid_range(&chart->x, log && x_is_numeric(chart));
-    return padded(&chart->x, 0, log, false);
+    const bool margin =
+        chart->encoding.kind == CHART_SCATTER || (chart->encoding.kind == CHART_LINES && chart->encoding.error_bars);
+    return padded(&chart->x, margin ? 0.02 : 0, log, false);
 }
 
 static Scale full_y(const Chart *chart, bool log) {
@@ -51,7 +54,7 @@ static Scale full_y(const Chart *chart, bool log) {
     Axis axis = chart->y;
     double reference = chart->encoding.reference;
     if (!log || reference > 0) axis_note(&axis, reference);
-    return padded(&axis, 0.04, log, chart->encoding.kind == CHART_BARS);
+    return padded(&axis, 0.04, log, chart->encoding.kind == CHART_BARS || chart->encoding.kind == CHART_HISTOGRAM);
 }
 
 /* The viewed range made sound; a view that is no range at all (NaN) is the whole axis. */
@@ -88,7 +91,15 @@ Scale view_series(const Chart *chart, const ChartView *view, const Series *serie
     return series->right ? view_y2(chart, view) : view_y(chart, view);
 }
 
-Scale value_scale(const Chart *chart) {
+/* The ends of the colours that the encoding gives, in place of those of the data. */
+static Scale ranged(const Chart *chart, Scale scale) {
+    const double low = chart->encoding.range_low, high = chart->encoding.range_high;
+    if (isfinite(low) && (!scale.log || low > 0)) scale.low = low;
+    if (isfinite(high) && (!scale.log || high > 0)) scale.high = high;
+    return scale_sane(scale.low, scale.high, scale.log, chart->value.least_positive);
+}
+
+static Scale data_range(const Chart *chart) {
     double low = chart->value.low, high = chart->value.high;
     bool log = chart->encoding.kind == CHART_HEATMAP && chart->encoding.log_value;
     if (low > high) return (Scale){.low = log ? 0.1 : 0, .high = 1, .log = log};
@@ -100,6 +111,10 @@ Scale value_scale(const Chart *chart) {
         low = -high;
     }
     return scale_sane(low, high, false, 1);
+}
+
+Scale value_scale(const Chart *chart) {
+    return ranged(chart, data_range(chart));
 }
 
 bool mark_place(const Chart *chart, const ChartView *view, unsigned mark, double *x, double *y) {
@@ -156,12 +171,28 @@ static void add_count(Str *out, size_t count, const char *one, const char *many)
     str_addf(out, "%zu %s", count, count == 1 ? one : many);
 }
 
+/* What bands, bars and stars are. */
+static void explain_aside(const Chart *chart, Str *out) {
+    const Encoding *encoding = &chart->encoding;
+    const bool bars = encoding->error_bars || encoding->kind != CHART_LINES;
+    const char *sep = out->length > 0 ? ", " : "";
+    if (encoding->kind != CHART_BARS && encoding->kind != CHART_LINES && encoding->kind != CHART_SCATTER) return;
+    if (*encoding->deviation) str_addf(out, "%s%s: +- %s", sep, bars ? "bars" : "band", label_of(encoding->deviation));
+    if (*encoding->low && strstr(label_of(encoding->low), "95 %"))
+        str_addf(out, "%s%s: 95 %% interval", sep, bars ? "bars" : "band");
+    else if (*encoding->low)
+        str_addf(out, "%s%s: %s to %s", sep, bars ? "bars" : "band", label_of(encoding->low), label_of(encoding->high));
+    if (*encoding->flag) str_addf(out, "%s* %s", out->length > 0 ? ", " : "", label_of(encoding->flag));
+}
+
 void chart_footnote(const Chart *chart, const ChartView *view, Str *out) {
     add_count(out, chart->missing, "value missing", "values missing");
     add_count(out, chart->infinite, "value infinite", "values infinite");
     add_count(out, left_out(chart, view), "value <= 0 not on the log axis", "values <= 0 not on the log axis");
     add_count(out, chart->colourless, "value <= 0 not on the log scale", "values <= 0 not on the log scale");
     add_count(out, chart->repeated, "repeated row left out", "repeated rows left out");
+    add_count(out, chart->beyond, "value beyond the colours", "values beyond the colours");
+    explain_aside(chart, out);
 }
 
 void value_text(double value, const char *unit, bool integer, Str *out) {
@@ -183,16 +214,6 @@ int bar_decimals(const Chart *chart) {
     return number_decimals(largest, 4);
 }
 
-static void read_series(const Chart *chart, const ChartView *view, size_t index, Str *out) {
-    for (size_t s = 0; s < chart->series_count; s++) {
-        const Series *series = &chart->series[s];
-        if (view->series >= 0 && (size_t)view->series != s) continue;
-        if (index >= series->count) continue;
-        str_addf(out, "  %s ", series->name);
-        value_text(series->y[index], series->unit, series->integer, out);
-    }
-}
-
 /* The index of the point of a series that is nearest to x; count where there is none. */
 static size_t nearest_point(const Series *series, double x) {
     size_t best = series->count;
@@ -202,14 +223,48 @@ static size_t nearest_point(const Series *series, double x) {
     return best;
 }
 
+/* The interval of a value, and that it is flagged. */
+static void read_aside(const Chart *chart, const Series *series, size_t index, Str *out) {
+    if (series->low && isfinite(series->low[index])) {
+        str_add(out, " (");
+        value_text(series->low[index], "", series->integer, out);
+        str_add(out, " to ");
+        value_text(series->high[index], "", series->integer, out);
+        str_add(out, ")");
+    }
+    if (series->flag && series->flag[index]) str_addf(out, " * %s", label_of(chart->encoding.flag));
+}
+
+static void read_series(const Chart *chart, const ChartView *view, size_t index, Str *out) {
+    for (size_t s = 0; s < chart->series_count; s++) {
+        const Series *series = &chart->series[s];
+        if (view->series >= 0 && (size_t)view->series != s) continue;
+        if (index >= series->count) continue;
+        str_addf(out, "  %s ", series->name);
+        value_text(series->y[index], series->unit, series->integer, out);
+        read_aside(chart, series, index, out);
+    }
+}
+
+/* "-0.5 to -0.25  count 12" of each series. */
+static void read_bin(const Chart *chart, const ChartView *view, Str *out) {
+    size_t index = nearest_point(&chart->series[0], view->cursor);
+    if (index >= chart->bin_count) return;
+    value_text(chart->edges[index], "", false, out);
+    str_add(out, " to ");
+    value_text(chart->edges[index + 1], chart->x.unit, false, out);
+    read_series(chart, view, index, out);
+}
+
 static void read_line(const Chart *chart, const ChartView *view, Str *out) {
     const Series *series = &chart->series[view->series < 0 ? 0 : view->series];
     size_t index = nearest_point(series, view->cursor);
     if (index == series->count) return;
-    str_addf(out, "%s ", chart->x.label[0] ? chart->encoding.x : "row");
+    str_addf(out, "%s ", chart->x.label[0] ? label_of(chart->encoding.x) : "row");
     value_text(series->x[index], chart->x.unit, chart->x.integer, out);
     str_addf(out, "  %s ", series->name);
     value_text(series->y[index], series->unit, series->integer, out);
+    read_aside(chart, series, index, out);
     for (unsigned m = 0; m < chart->encoding.mark_count; m++) {
         double x, y;
         if (!mark_place(chart, view, m, &x, &y) || nearest_point(series, chart->encoding.marks[m].x) != index) continue;
@@ -232,9 +287,9 @@ static void read_heatmap(const Chart *chart, const ChartView *view, Str *out) {
         !grid_index(&chart->y, view->cursor_y, view->log_y, &i)) {
         return;
     }
-    read_place(&chart->x, chart->encoding.x, j, out);
-    read_place(&chart->y, chart->encoding.y[0], i, out);
-    str_addf(out, "%s ", chart->encoding.value);
+    read_place(&chart->x, label_of(chart->encoding.x), j, out);
+    read_place(&chart->y, label_of(chart->encoding.y[0]), i, out);
+    str_addf(out, "%s ", label_of(chart->encoding.value));
     value_text(chart->grid[i * chart->grid_columns + j], chart->value.unit, chart->value.integer, out);
     for (unsigned m = 0; m < chart->encoding.mark_count; m++) {
         const ChartMark *mark = &chart->encoding.marks[m];
@@ -271,7 +326,9 @@ void chart_readout(const Chart *chart, const ChartView *view, Str *out) {
         read_heatmap(chart, &safe, out);
     } else if (chart->encoding.kind == CHART_KERNELS) {
         read_kernels(chart, &safe, out);
-    } else if (chart->encoding.kind == CHART_LINES) {
+    } else if (chart->encoding.kind == CHART_HISTOGRAM && chart->series_count > 0) {
+        read_bin(chart, &safe, out);
+    } else if (chart->encoding.kind == CHART_LINES || chart->encoding.kind == CHART_SCATTER) {
         read_line(chart, &safe, out);
     } else if (view->cursor > -0.5 && view->cursor < (double)chart->x.count - 0.5) {
         size_t index = (size_t)(view->cursor + 0.5);

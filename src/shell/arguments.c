@@ -136,10 +136,8 @@ static bool take_option(Session *session, Args *args, size_t *next, Error *err) 
         return passed;
     }
     if (value->given) return error_set(err, STATUS_USAGE, "--%s is given twice", value->setting.name);
-    if (value->setting.kind == SETTING_FLAG) {
-        if (equals) return error_set(err, STATUS_USAGE, "--%s takes no value", value->setting.name);
-        return set_value(session, args, value, "", true, err);
-    }
+    if (value->setting.kind == SETTING_FLAG)
+        return set_value(session, args, value, equals ? equals + 1 : "", true, err);
     if (!equals && *next >= args->word_count) return needs_value(&value->setting, err);
     return set_value(session, args, value, equals ? equals + 1 : args->words[(*next)++], true, err);
 }

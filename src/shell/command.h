@@ -28,6 +28,8 @@ typedef struct Object {
     Table *table;
     Encoding encoding; /* OBJECT_TABLE: how it plots */
     bool plots;        /* the encoding is set */
+    Encoding redrawn;  /* OBJECT_TABLE: what `plot` made of the encoding */
+    bool redraws;      /* it made something of it */
     uint64_t number;   /* higher than that of all objects put before it */
 } Object;
 

@@ -108,6 +108,43 @@ static inline Table *sample_path(unsigned points, Error *err) {
     return table_finish(table, err);
 }
 
+/* Accuracies with their intervals, the low ones flagged. */
+static inline Table *sample_intervals(unsigned points, Error *err) {
+    Table *table = table_new(err);
+    table_column(table, "cutoff", "", COLUMN_REAL);
+    table_column(table, "accuracy", "%", COLUMN_REAL);
+    table_column(table, "accuracy_low", "%", COLUMN_REAL);
+    table_column(table, "accuracy_high", "%", COLUMN_REAL);
+    table_column(table, "std", "%", COLUMN_REAL);
+    table_column(table, "significant", "", COLUMN_TEXT);
+    for (unsigned i = 0; i < points; i++) {
+        double accuracy = 15 + 77 * (1 - exp(-(double)i)), half = 2 + 6 * exp(-0.5 * i);
+        table_real(table, ldexp(0.5, (int)i));
+        table_real(table, accuracy);
+        table_real(table, accuracy - half);
+        table_real(table, i == 2 ? NAN : accuracy + 0.7 * half);
+        table_real(table, half);
+        table_text(table, i < 3 ? "*" : "");
+    }
+    return table_finish(table, err);
+}
+
+/* Weights of two networks: a bell, and one narrower with a missing value. */
+static inline Table *sample_weights(unsigned count, Error *err) {
+    Table *table = table_new(err);
+    table_column(table, "weight", "", COLUMN_REAL);
+    table_column(table, "other", "", COLUMN_REAL);
+    table_column(table, "net", "", COLUMN_TEXT);
+    for (unsigned i = 0; i < count; i++) {
+        double sum = -3;
+        for (unsigned k = 0; k < 6; k++) sum += sample_noise(6 * i + k);
+        table_real(table, 0.1 * sum);
+        table_real(table, i == 1 ? NAN : 0.05 * sum + 0.02 * sample_noise(i));
+        table_text(table, i % 3 == 0 ? "smooth" : "base");
+    }
+    return table_finish(table, err);
+}
+
 static inline void sample_mark(Encoding *encoding, double x, double y, const char *label) {
     ChartMark *mark = &encoding->marks[encoding->mark_count++];
     *mark = (ChartMark){.x = x, .y = y};
@@ -164,7 +201,7 @@ static inline void sample_also(Encoding *encoding, const char *first, const char
 }
 
 /* The charts of the golden files; their names are the files'. */
-enum { SAMPLES = 14 };
+enum { SAMPLES = 20 };
 
 static inline const char *sample_bars_or_lines(int sample, Table **table, Encoding *encoding, Error *err) {
     switch (sample) {
@@ -216,6 +253,52 @@ static inline const char *sample_bars_or_lines(int sample, Table **table, Encodi
     }
 }
 
+static inline void sample_bounds(Encoding *encoding) {
+    snprintf(encoding->low, sizeof encoding->low, "accuracy_low");
+    snprintf(encoding->high, sizeof encoding->high, "accuracy_high");
+    snprintf(encoding->flag, sizeof encoding->flag, "significant");
+}
+
+static inline const char *sample_spread(int sample, Table **table, Encoding *encoding, Error *err) {
+    switch (sample) {
+    case 13:
+        *table = sample_weights(400, err);
+        *encoding = sample_encoding(CHART_HISTOGRAM, "Weights of base", "", "weight");
+        return "histogram";
+    case 14:
+        *table = sample_weights(400, err);
+        *encoding = sample_encoding(CHART_HISTOGRAM, "Weights of two networks", "", "weight");
+        sample_also(encoding, "other", "");
+        encoding->share = true;
+        encoding->bins = 16;
+        return "histogram-two";
+    case 15:
+        *table = sample_weights(60, err);
+        *encoding = sample_encoding(CHART_SCATTER, "One weight against the other", "weight", "other");
+        snprintf(encoding->series, sizeof encoding->series, "net");
+        return "scatter";
+    case 16:
+        *table = sample_intervals(6, err);
+        *encoding = sample_encoding(CHART_LINES, "Accuracy with its band", "cutoff", "accuracy");
+        sample_bounds(encoding);
+        encoding->log_x = true;
+        return "band";
+    case 17:
+        *table = sample_intervals(6, err);
+        *encoding = sample_encoding(CHART_LINES, "Accuracy with error bars", "cutoff", "accuracy");
+        snprintf(encoding->deviation, sizeof encoding->deviation, "std");
+        encoding->log_x = encoding->error_bars = true;
+        return "error-bars";
+    case 18:
+        *table = sample_intervals(6, err);
+        *encoding = sample_encoding(CHART_BARS, "Accuracy with whiskers", "cutoff", "accuracy");
+        sample_bounds(encoding);
+        return "bars-intervals";
+    default:
+        return NULL;
+    }
+}
+
 static inline const char *sample_plane_or_kernels(int sample, Table **table, Encoding *encoding, Error *err) {
     switch (sample) {
     case 7:
@@ -245,7 +328,7 @@ static inline const char *sample_plane_or_kernels(int sample, Table **table, Enc
         encoding->contours = 6;
         sample_mark(encoding, 0, 0, "trained");
         return "contours-log";
-    case 13:
+    case 19:
         *table = sample_panels(5, 4, 3, err);
         *encoding = sample_encoding(CHART_KERNELS, "Kernels of conv1 in base and smooth", "", "");
         snprintf(encoding->series, sizeof encoding->series, "network");
@@ -259,6 +342,7 @@ static inline const char *sample_plane_or_kernels(int sample, Table **table, Enc
 
 static inline const char *sample_chart(int sample, Table **table, Encoding *encoding, Error *err) {
     const char *name = sample_bars_or_lines(sample, table, encoding, err);
+    if (!name) name = sample_spread(sample, table, encoding, err);
     return name ? name : sample_plane_or_kernels(sample, table, encoding, err);
 }
 

@@ -111,7 +111,7 @@ static void test_bad_arguments(void **state) {
         {"sratio base --vs smooth --vs smooth", "--vs is given twice"},
         {"sratio base --layers layer9.0", "layer9.0"},
         {"sratio base --layers layer1.0.conv", "did you mean layer1.0.conv1?"},
-        {"sratio base --quiet=1", "--quiet takes no value"},
+        {"sratio base --quiet=1", "--quiet must be off or on, not '1'"},
         {"sratio base --seed -1", "--seed must be at least 0"},
         {"sratio base --format xml", "--format must be table, csv, tsv, json or md"},
         {"sratio base --as 2x",

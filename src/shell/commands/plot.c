@@ -36,8 +36,8 @@ static bool plot_command(Session *session, const Args *args, Result *result, Err
     if (!options_chart(args, &o->chart, object, &encoding, err)) return false;
     Chart *chart = chart_new(object->table, &encoding, err);
     if (!chart) return false;
-    object->encoding = encoding;
-    object->plots = true;
+    object->redrawn = encoding;
+    object->redraws = true;
     const char *term = getenv("TERM");
     bool full_screen = !o->in_line && session->out_terminal && isatty(STDIN_FILENO) && !session->lua_depth && term &&
                        strcmp(term, "dumb") != 0;
