@@ -157,7 +157,21 @@ unsigned chart_height(const Chart *chart, unsigned width);
 
 /* ---- files ------------------------------------------------------------------------------------------------------- */
 
-/* By extension: .svg (text stays text), .png, .pdf; atomic. Other extensions: STATUS_USAGE. */
-bool chart_save(const Chart *chart, const ChartView *view, const char *path, bool overwrite, Error *err);
+/* The size of a file. Zeros mean the default. */
+typedef struct ChartPage {
+    double width, height; /* inches, 1 to 100; default 10 x 6 */
+    double dpi;           /* PNG: pixels an inch, which the file says; default 200 */
+    double font; /* points: size of the axes' names; everything else (ticks 0.87, heading 1.33, lines, marks) is
+                    scaled with it; default 10.8 */
+} ChartPage;
+
+/* By extension: .svg (text stays text), .png, .pdf; atomic. The same chart gives the same bytes: a PDF has the date of
+ * SOURCE_DATE_EPOCH, or none. page: NULL for the default. STATUS_USAGE: another extension, or a page too small for its
+ * font or too large. */
+bool chart_save(const Chart *chart, const ChartView *view, const ChartPage *page, const char *path, bool overwrite,
+                Error *err);
+/* The bytes that chart_save would write, appended to *out. */
+bool chart_bytes(const Chart *chart, const ChartView *view, const ChartPage *page, const char *path, Str *out,
+                 Error *err);
 
 #endif

@@ -77,6 +77,9 @@ enum { PARTS_AXIS = 1, PARTS_MARKS = 2, PARTS_FILLS = 4, LEAST_PLOT = 3 };
 Layout layout_begin(Canvas *canvas, const Chart *chart, const ChartView *view, const char *label, const char *x_label,
                     int least, unsigned parts);
 /* `indices`: the ticks are indices of names. */
+/* Shrinks the plot so that one unit is as long on both axes (a cell is twice as high as wide); it keeps its lower left
+ * corner. */
+void layout_equal(Layout *layout, const Chart *chart, Scale x, Scale y);
 void layout_x_label(Canvas *canvas, const Layout *layout, const char *label, bool indices);
 
 /* ---- lines of dots (text_pen.c) ---------------------------------------------------------------------------------- */

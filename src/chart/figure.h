@@ -11,6 +11,7 @@
 #define FIGURE_TICK 13.0
 #define FIGURE_NOTE 12.0
 #define FIGURE_MARGIN 24.0
+#define FIGURE_LEAST 20.0
 #define FIGURE_BELOW 26.0 /* for ticks and their texts below the plot */
 
 extern const Rgb figure_ink, figure_grey, figure_pale; /* texts; axes and notes; grid lines */
@@ -18,10 +19,11 @@ extern const Rgb figure_ink, figure_grey, figure_pale; /* texts; axes and notes;
 /* What is being drawn; the kinds shrink `plot` by what their axes need. */
 typedef struct Figure {
     Paint *paint;
+    Sheet sheet;
     const Chart *chart;
     const ChartView *view;
     const Contours *contours; /* HEATMAP: the lines of the view; NULL: none */
-    Frame plot;
+    Frame plot;               /* at least FIGURE_LEAST on each side */
 } Figure;
 
 void figure_draw(const void *context, Paint *paint); /* context: a Figure without paint */
@@ -46,6 +48,11 @@ void figure_names_below(const Figure *figure, const Axis *axis, Scale scale, boo
 bool names_fit_below(const Axis *axis, Scale scale, double width);
 double names_width(const Axis *axis, Scale scale, TextAdvance *advance);
 TextAdvance tick_advance, note_advance; /* in the type of ticks, of notes */
+
+/* Takes room from the plot's sides. */
+void figure_margins(Figure *figure, double left, double right, double below);
+/* Shrinks the plot so that one unit is as long on both axes; it keeps its top left corner. */
+void figure_equal(Figure *figure, Scale x, Scale y);
 
 double figure_x(const Figure *figure, Scale scale, double value);
 double figure_y(const Figure *figure, Scale scale, double value);

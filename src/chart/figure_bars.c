@@ -118,7 +118,7 @@ static void draw_lines(const Bars *bars) {
     y = bottom - reference * plot->height;
     if (bars->rows) {
         paint->ops->line(paint, (Point){x, plot->y - 4}, (Point){x, bottom}, pen);
-        bool left = x + text_advance(label, FIGURE_NOTE) > FIGURE_WIDTH - FIGURE_MARGIN;
+        bool left = x + text_advance(label, FIGURE_NOTE) > figure->sheet.width - FIGURE_MARGIN;
         figure_text(figure, x + (left ? -4 : 4), plot->y - 4, label, FIGURE_NOTE, left ? ANCHOR_END : ANCHOR_START,
                     figure_ink);
     } else {
@@ -149,14 +149,12 @@ static void layout_rows(Bars *bars, Figure *figure) {
     const Chart *chart = figure->chart;
     Frame *plot = &figure->plot;
     Ticks ticks;
-    double names = fmin(names_width(&chart->x, bars->places, tick_advance), 0.35 * FIGURE_WIDTH);
+    double names = fmin(names_width(&chart->x, bars->places, tick_advance), 0.35 * figure->sheet.width);
     if (isfinite(chart->encoding.reference)) {
         plot->y += 12;
         plot->height -= 12;
     }
-    plot->x += names + 10;
-    plot->width -= names + 22;
-    plot->height -= FIGURE_BELOW + (*chart->y.label ? FIGURE_LABEL + 4 : 0);
+    figure_margins(figure, names + 10, 12, FIGURE_BELOW + (*chart->y.label ? FIGURE_LABEL + 4 : 0));
     bars->pitch = plot->height / (double)bars->count;
     bars->thick = fmin(bars->pitch * 0.76 / (double)chart->series_count, BAR_WIDEST);
     bars->values = widened(bars, plot->width);
@@ -173,10 +171,9 @@ static void layout_columns(Bars *bars, Figure *figure) {
     double names = fmin(names_width(&chart->x, bars->places, note_advance), 140);
     figure_ticks_up(bars->values, plot->height - 60, &up);
     double left = ticks_width(&up) + 12 + (*chart->y.label ? FIGURE_LABEL + 12 : 0);
-    plot->x += left;
-    plot->width -= left + 8;
+    figure_margins(figure, left, 8, 0);
     bool level = names_fit_below(&chart->x, bars->places, plot->width);
-    plot->height -= (level ? FIGURE_BELOW : names + 16) + (*chart->x.label ? FIGURE_LABEL + 4 : 0);
+    figure_margins(figure, 0, 0, (level ? FIGURE_BELOW : names + 16) + (*chart->x.label ? FIGURE_LABEL + 4 : 0));
     bars->pitch = plot->width / (double)bars->count;
     bars->thick = fmin(bars->pitch * 0.8 / (double)chart->series_count, BAR_WIDEST);
     figure_ticks_up(bars->values, plot->height, &up);

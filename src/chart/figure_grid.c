@@ -78,13 +78,6 @@ static Rgb colour_of(const Chart *chart, size_t row, size_t rows, size_t column,
     return (Rgb){(uint8_t)lround(sum[0] / count), (uint8_t)lround(sum[1] / count), (uint8_t)lround(sum[2] / count)};
 }
 
-/* Pixels are as wide as they are high: the plot keeps its top left corner. */
-static void make_square(Scale x, Scale y, Frame *plot) {
-    const double side = fmin(plot->width / (x.high - x.low), plot->height / (y.high - y.low));
-    plot->width = side * (x.high - x.low);
-    plot->height = side * (y.high - y.low);
-}
-
 /* Where an edge lies: 0 left or top. */
 static double edge_fraction(const Axis *axis, Scale scale, size_t i, bool downwards) {
     double edge = grid_edge(axis, i, scale.log), fraction = scale_fraction(scale, edge);
@@ -126,14 +119,11 @@ void figure_heatmap(Figure *figure) {
     double left = chart->y.category ? fmin(names_width(&chart->y, y, tick_advance), 300) : ticks_width(&up);
     double right = chart->colours ? 24 : bar_room(figure, values, &bar), room = left;
     left += 12 + (*chart->y.label ? FIGURE_LABEL + 12 : 0);
-    plot->x += left;
-    plot->width -= left + right;
+    figure_margins(figure, left, right, 0);
     bool level = !chart->x.category || names_fit_below(&chart->x, x, plot->width);
-    plot->height -= (level ? FIGURE_BELOW : below + 16) + (*chart->x.label ? FIGURE_LABEL + 4 : 0);
-    if (chart->colours)
-        make_square(x, y, plot);
-    else
-        bar_room(figure, values, &bar);
+    figure_margins(figure, 0, 0, (level ? FIGURE_BELOW : below + 16) + (*chart->x.label ? FIGURE_LABEL + 4 : 0));
+    if (chart->colours || axes_equal(chart, x, y)) figure_equal(figure, x, y);
+    if (!chart->colours) bar_room(figure, values, &bar);
     figure->paint->ops->clip(figure->paint, *plot);
     draw_cells(figure, x, y, values);
     figure->paint->ops->unclip(figure->paint);
@@ -247,9 +237,7 @@ void figure_kernels(Figure *figure) {
     if (kernels.rows.count == 0 || kernels.columns.count == 0) return;
     double right = bar_room(figure, kernels.values, &bar);
     double left = FIGURE_LABEL + 20 + text_advance(chart->y.names[chart->y.count - 1], FIGURE_TICK);
-    plot->x += left;
-    plot->width -= left + right;
-    if (!chart->wrapped) plot->height -= FIGURE_BELOW + FIGURE_LABEL + 4;
+    figure_margins(figure, left, right, chart->wrapped ? 0 : FIGURE_BELOW + FIGURE_LABEL + 4);
     bar_room(figure, kernels.values, &bar);
     if (chart->panel_count > 0) {
         plot->y += FIGURE_LABEL + 8;

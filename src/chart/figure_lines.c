@@ -162,7 +162,7 @@ void figure_lines(Figure *figure) {
     Frame *plot = &figure->plot;
     Ticks across, up, right;
     double below = FIGURE_BELOW + (*chart->x.label ? FIGURE_LABEL + 4 : 0);
-    plot->height -= below;
+    figure_margins(figure, 0, 0, below);
     figure_ticks_up(lines.y, plot->height, &up);
     double left = ticks_width(&up) + 12 + (*chart->y.label ? FIGURE_LABEL + 12 : 0);
     double right_room = 12;
@@ -170,9 +170,10 @@ void figure_lines(Figure *figure) {
         figure_ticks_up(lines.right, plot->height, &right);
         right_room = ticks_width(&right) + 12 + FIGURE_LABEL + 8;
     }
-    plot->x += left;
-    plot->width -= left + right_room;
+    figure_margins(figure, left, right_room, 0);
+    if (axes_equal(chart, lines.x, lines.y)) figure_equal(figure, lines.x, lines.y);
     figure_ticks_across(lines.x, plot->width, &across);
+    figure_ticks_up(lines.y, plot->height, &up);
     figure_axis_across(figure, lines.x, &across, true);
     figure_axis_up(figure, lines.y, &up, true);
     if (chart->y2.label) figure_axis_right(figure, lines.right, &right);

@@ -82,6 +82,20 @@ void figure_mark(const Figure *figure, size_t series, Point at, double size) {
 
 /* ---- axes -------------------------------------------------------------------------------------------------------- */
 
+void figure_margins(Figure *figure, double left, double right, double below) {
+    Frame *plot = &figure->plot;
+    plot->x += left;
+    plot->width = fmax(plot->width - left - right, FIGURE_LEAST);
+    plot->height = fmax(plot->height - below, FIGURE_LEAST);
+}
+
+void figure_equal(Figure *figure, Scale x, Scale y) {
+    Frame *plot = &figure->plot;
+    const double side = fmin(plot->width / scale_span(x), plot->height / scale_span(y));
+    plot->width = fmax(side * scale_span(x), 1);
+    plot->height = fmax(side * scale_span(y), 1);
+}
+
 double figure_x(const Figure *figure, Scale scale, double value) {
     return figure->plot.x + scale_fraction(scale, value) * figure->plot.width;
 }
@@ -158,14 +172,15 @@ void figure_labels(const Figure *figure, const char *x, const char *y) {
     const Frame *plot = &figure->plot;
     Str note = {0};
     chart_footnote(figure->chart, figure->view, &note);
-    double bottom = FIGURE_HEIGHT - FIGURE_MARGIN + 4 - (note.length > 0 ? FIGURE_NOTE + 8 : 0);
+    double bottom = figure->sheet.height - FIGURE_MARGIN + 4 - (note.length > 0 ? FIGURE_NOTE + 8 : 0);
     str_done(&note);
     TextStyle style = {.size = FIGURE_LABEL, .colour = figure_ink, .anchor = ANCHOR_MIDDLE};
     if (*x) figure_fitted(figure, plot->x + plot->width / 2, bottom, x, plot->width, style);
     style.upwards = true;
     if (*y) figure_fitted(figure, FIGURE_MARGIN + 8, plot->y + plot->height / 2, y, plot->height, style);
     const char *y2 = figure->chart->y2.label;
-    if (y2) figure_fitted(figure, FIGURE_WIDTH - FIGURE_MARGIN, plot->y + plot->height / 2, y2, plot->height, style);
+    if (y2)
+        figure_fitted(figure, figure->sheet.width - FIGURE_MARGIN, plot->y + plot->height / 2, y2, plot->height, style);
 }
 
 /* ---- names ------------------------------------------------------------------------------------------------------- */

@@ -110,6 +110,8 @@ double grid_value(const Chart *chart, size_t row, size_t column);
 /* The mean of what has a colour in a block (clipped to the grid), on the scale of the colours; NaN if nothing has.
  */
 double grid_mean(const Chart *chart, size_t row, size_t rows, size_t column, size_t columns);
+/* One unit shall be as long on both axes: it can where both are numbers, and both or none logarithms. */
+bool axes_equal(const Chart *chart, Scale x, Scale y);
 bool x_is_numeric(const Chart *chart);
 bool y_is_numeric(const Chart *chart);
 /* "2 values missing, 1 infinite, 3 values <= 0 not on the log axis"; empty if there is nothing to report. */

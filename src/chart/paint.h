@@ -6,8 +6,13 @@
 #include "weft/base/error.h"
 #include "weft/base/text.h"
 
-/* Coordinates grow right and down, in units of which a figure has FIGURE_WIDTH x FIGURE_HEIGHT. */
-enum { FIGURE_WIDTH = 1000, FIGURE_HEIGHT = 600 };
+/* What is drawn on. Coordinates grow right and down, in units in which type has a fixed size: a larger font is a
+ * smaller sheet. */
+typedef struct Sheet {
+    double width, height; /* units */
+    double unit;          /* inches */
+    double dpi;           /* PNG */
+} Sheet;
 
 typedef struct Point {
     double x, y;
@@ -49,8 +54,9 @@ struct Paint {
 typedef enum PaintFormat { PAINT_SVG, PAINT_PNG, PAINT_PDF } PaintFormat;
 /* Calls draw(context, paint) for a blank figure and stores the file's bytes in *out. */
 typedef void DrawFigure(const void *context, Paint *paint);
-bool paint_svg(const char *title, DrawFigure *draw, const void *context, Str *out, Error *err);
-bool paint_cairo(PaintFormat format, const char *title, DrawFigure *draw, const void *context, Str *out, Error *err);
+bool paint_svg(Sheet sheet, const char *title, DrawFigure *draw, const void *context, Str *out, Error *err);
+bool paint_cairo(PaintFormat format, Sheet sheet, const char *title, DrawFigure *draw, const void *context, Str *out,
+                 Error *err);
 
 /* How wide a text is set, in the same units for every format: the advances of DejaVu Sans, which few fonts exceed. */
 double text_advance(const char *text, double size);

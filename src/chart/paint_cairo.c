@@ -1,9 +1,12 @@
-/* paint_cairo -- PNG (twice the figure's size in pixels, for sharpness) and PDF (the figure ten inches wide). */
+/* paint_cairo -- PNG and PDF; the same figure gives the same bytes. */
 #include "chart/paint.h"
 
 #include <cairo-pdf.h>
 #include <cairo.h>
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
 #include "weft/base/error.h"
 #include "weft/base/text.h"
@@ -100,23 +103,89 @@ static cairo_status_t collect_bytes(void *closure, const unsigned char *bytes, u
     return out->failed ? CAIRO_STATUS_NO_MEMORY : CAIRO_STATUS_SUCCESS;
 }
 
-enum { PIXELS = 2 };
+/* ---- dates and sizes in the files ---------------------------------------------------------------------------------
+ */
 
-static cairo_surface_t *new_surface(PaintFormat format, const char *title, double scale, Str *out) {
+/* SOURCE_DATE_EPOCH (reproducible-builds.org) as ISO 8601, empty where there is none. */
+static void source_date(char out[40]) {
+    const char *epoch = getenv("SOURCE_DATE_EPOCH");
+    uint64_t seconds;
+    struct tm parts;
+    *out = '\0';
+    if (!epoch || !text_to_u64(epoch, &seconds) || seconds > 253402300799) return; /* the year 9999 */
+    const time_t time = (time_t)seconds;
+    if (gmtime_r(&time, &parts)) strftime(out, 40, "%Y-%m-%dT%H:%M:%S+00", &parts);
+}
+
+/* Cairo 1.16 writes "(20010203040506+00')" for this date, without the "D:" that PDF demands: "(D:20010203040506Z) " is
+ * as long, so that the file's table of offsets stays true. Later versions may write it rightly themselves. */
+static void mend_date(Str *out) {
+    static const char key[] = "/CreationDate (";
+    enum { DIGITS = 14 };
+    char *at = out->length > 0 ? memmem(out->text, out->length, key, sizeof key - 1) : NULL;
+    if (!at) return;
+    at += sizeof key - 1;
+    if ((size_t)(out->text + out->length - at) < DIGITS + 5 || memcmp(at + DIGITS, "+00')", 5) != 0) return;
+    memmove(at + 2, at, DIGITS);
+    memcpy(at, "D:", 2);
+    memcpy(at + 2 + DIGITS, "Z) ", 3);
+}
+
+static void add_big_endian(Str *out, uint32_t value) {
+    const unsigned char bytes[4] = {(unsigned char)(value >> 24), (unsigned char)(value >> 16),
+                                    (unsigned char)(value >> 8), (unsigned char)value};
+    str_add_bytes(out, (const char *)bytes, 4);
+}
+
+/* The check of PNG's chunks (ISO 3309). */
+static uint32_t crc_of(const char *bytes, size_t length) {
+    uint32_t crc = 0xffffffff;
+    for (size_t i = 0; i < length; i++) {
+        crc ^= (unsigned char)bytes[i];
+        for (int bit = 0; bit < 8; bit++) crc = crc >> 1 ^ (crc & 1 ? 0xedb88320 : 0);
+    }
+    return ~crc;
+}
+
+/* A PNG with its pixels per metre, in a chunk behind the header, which cairo does not write. */
+static void add_png(const Str *png, double dpi, Str *out) {
+    enum { HEADER = 33 }; /* signature and IHDR */
+    Str chunk = {0};
+    str_add(&chunk, "pHYs");
+    for (int axis = 0; axis < 2; axis++) add_big_endian(&chunk, (uint32_t)lround(dpi / 0.0254));
+    str_add_bytes(&chunk, "\1", 1); /* metres */
+    str_add_bytes(out, png->text, HEADER);
+    add_big_endian(out, (uint32_t)chunk.length - 4);
+    str_add_bytes(out, str_text(&chunk), chunk.length);
+    add_big_endian(out, crc_of(str_text(&chunk), chunk.length));
+    str_add_bytes(out, png->text + HEADER, png->length - HEADER);
+    if (chunk.failed) out->failed = true;
+    str_done(&chunk);
+}
+
+/* ---- files ------------------------------------------------------------------------------------------------------- */
+
+static cairo_surface_t *new_surface(PaintFormat format, Sheet sheet, const char *title, double scale, Str *out) {
+    char date[40];
     if (format == PAINT_PNG) {
-        return cairo_image_surface_create(CAIRO_FORMAT_RGB24, PIXELS * FIGURE_WIDTH, PIXELS * FIGURE_HEIGHT);
+        return cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)lround(sheet.width * scale),
+                                          (int)lround(sheet.height * scale));
     }
     cairo_surface_t *surface =
-        cairo_pdf_surface_create_for_stream(collect_bytes, out, FIGURE_WIDTH * scale, FIGURE_HEIGHT * scale);
+        cairo_pdf_surface_create_for_stream(collect_bytes, out, sheet.width * scale, sheet.height * scale);
+    source_date(date);
     cairo_pdf_surface_set_metadata(surface, CAIRO_PDF_METADATA_TITLE, title);
     cairo_pdf_surface_set_metadata(surface, CAIRO_PDF_METADATA_CREATOR, "weft " WEFT_VERSION);
+    cairo_pdf_surface_set_metadata(surface, CAIRO_PDF_METADATA_CREATE_DATE, date); /* "": none */
     return surface;
 }
 
-bool paint_cairo(PaintFormat format, const char *title, DrawFigure *draw, const void *context, Str *out, Error *err) {
+bool paint_cairo(PaintFormat format, Sheet sheet, const char *title, DrawFigure *draw, const void *context, Str *out,
+                 Error *err) {
     static const PaintOps ops = {paint_line, paint_polyline, paint_rectangle, paint_text, paint_clip, paint_unclip};
-    double scale = format == PAINT_PNG ? PIXELS : 720.0 / FIGURE_WIDTH; /* 72 points an inch */
-    cairo_surface_t *surface = new_surface(format, title, scale, out);
+    double scale = sheet.unit * (format == PAINT_PNG ? sheet.dpi : 72); /* points an inch */
+    Str bytes = {0};
+    cairo_surface_t *surface = new_surface(format, sheet, title, scale, &bytes);
     CairoPaint paint = {{&ops}, cairo_create(surface)};
     cairo_scale(paint.cairo, scale, scale);
     cairo_set_source_rgb(paint.cairo, 1, 1, 1);
@@ -125,12 +194,21 @@ bool paint_cairo(PaintFormat format, const char *title, DrawFigure *draw, const 
     cairo_status_t status = cairo_status(paint.cairo);
     cairo_destroy(paint.cairo);
     if (status == CAIRO_STATUS_SUCCESS && format == PAINT_PNG) {
-        status = cairo_surface_write_to_png_stream(surface, collect_bytes, out);
+        status = cairo_surface_write_to_png_stream(surface, collect_bytes, &bytes);
     }
     cairo_surface_finish(surface);
     if (status == CAIRO_STATUS_SUCCESS) status = cairo_surface_status(surface);
     cairo_surface_destroy(surface);
-    if (!str_ok(out, err)) return false;
+    if (status == CAIRO_STATUS_SUCCESS && !bytes.failed) {
+        mend_date(&bytes);
+        if (format == PAINT_PNG)
+            add_png(&bytes, sheet.dpi, out);
+        else
+            str_add_bytes(out, bytes.text, bytes.length);
+    }
+    const bool whole = str_ok(&bytes, err) && str_ok(out, err);
+    str_done(&bytes);
+    if (!whole) return false;
     if (status == CAIRO_STATUS_SUCCESS) return true;
     return error_set(err, status == CAIRO_STATUS_NO_MEMORY ? STATUS_LIMIT : STATUS_FAILED, "chart: %s",
                      cairo_status_to_string(status));

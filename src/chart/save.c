@@ -1,6 +1,7 @@
 /* save -- a chart as a file: the extension says which format; drawn in memory, then saved atomically. */
 #include "chart/figure.h"
 
+#include <math.h>
 #include <string.h>
 #include <strings.h>
 
@@ -22,23 +23,63 @@ static bool format_of(const char *path, PaintFormat *format) {
     return false;
 }
 
-bool chart_save(const Chart *chart, const ChartView *view, const char *path, bool overwrite, Error *err) {
+#define UNIT 0.01 /* inches, with the default font */
+
+enum { LEAST_WIDTH = 300, LEAST_HEIGHT = 200, PIXELS_MOST = 30000 };
+
+static double or_usual(double value, double usual) {
+    return value > 0 ? value : usual;
+}
+
+static bool make_sheet(const ChartPage *page, PaintFormat format, Sheet *sheet, Error *err) {
+    static const ChartPage usual = {10, 6, 200, 10.8};
+    const ChartPage *given = page ? page : &usual;
+    const double width = or_usual(given->width, usual.width), height = or_usual(given->height, usual.height);
+    const double font = or_usual(given->font, usual.font);
+    sheet->dpi = or_usual(given->dpi, usual.dpi);
+    sheet->unit = UNIT * font / usual.font;
+    sheet->width = width / sheet->unit;
+    sheet->height = height / sheet->unit;
+    if (!(width <= 100 && height <= 100)) {
+        return error_set(err, STATUS_USAGE, "chart: a picture of %g x %g inches; at most 100 x 100", width, height);
+    }
+    if (!(sheet->width >= LEAST_WIDTH && sheet->height >= LEAST_HEIGHT)) {
+        return error_set(err, STATUS_USAGE,
+                         "chart: %.3g x %.3g inches are too small for a font of %g points; at least %.3g x %.3g", width,
+                         height, font, LEAST_WIDTH * sheet->unit, LEAST_HEIGHT * sheet->unit);
+    }
+    if (format == PAINT_PNG && fmax(width, height) * sheet->dpi > PIXELS_MOST) {
+        return error_set(err, STATUS_USAGE, "chart: %.0f x %.0f pixels; at most %d on a side", width * sheet->dpi,
+                         height * sheet->dpi, PIXELS_MOST);
+    }
+    return true;
+}
+
+bool chart_bytes(const Chart *chart, const ChartView *view, const ChartPage *page, const char *path, Str *out,
+                 Error *err) {
     Figure figure = {.chart = chart, .view = view};
     PaintFormat format;
-    Str out = {0};
     Contours contours = {0};
     if (!format_of(path, &format)) {
         return error_set(err, STATUS_USAGE, "%s: charts are saved as .svg, .png or .pdf", path);
     }
+    if (!make_sheet(page, format, &figure.sheet, err)) return false;
     /* What can fail for want of memory is done before drawing, which cannot say so. */
     if (view->contours > 0) {
         if (!contours_find(chart, view, &contours, err)) return false;
         figure.contours = &contours;
     }
-    bool ok = format == PAINT_SVG ? paint_svg(chart->title, figure_draw, &figure, &out, err)
-                                  : paint_cairo(format, chart->title, figure_draw, &figure, &out, err);
-    ok = ok && save_text(path, overwrite, str_text(&out), out.length, err);
-    str_done(&out);
+    bool ok = format == PAINT_SVG ? paint_svg(figure.sheet, chart->title, figure_draw, &figure, out, err)
+                                  : paint_cairo(format, figure.sheet, chart->title, figure_draw, &figure, out, err);
     contours_done(&contours);
+    return ok;
+}
+
+bool chart_save(const Chart *chart, const ChartView *view, const ChartPage *page, const char *path, bool overwrite,
+                Error *err) {
+    Str out = {0};
+    bool ok =
+        chart_bytes(chart, view, page, path, &out, err) && save_text(path, overwrite, str_text(&out), out.length, err);
+    str_done(&out);
     return ok;
 }

@@ -44,6 +44,10 @@ double scale_fraction(Scale scale, double value) {
     return fmin(fmax((value - low) / (high - low), -1e6), 1e6);
 }
 
+double scale_span(Scale scale) {
+    return scale.log ? log10(scale.high) - log10(scale.low) : scale.high - scale.low;
+}
+
 double scale_value(Scale scale, double fraction) {
     if (!scale.log) return scale.low + fraction * (scale.high - scale.low);
     return pow(10, log10(scale.low) + fraction * (log10(scale.high) - log10(scale.low)));

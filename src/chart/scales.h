@@ -20,6 +20,7 @@ Scale scale_sane(double low, double high, bool log, double least_positive);
 /* Where a value lies, below 0 and above 1 outside the range (at most 1e6 away); NaN for what has no place. */
 double scale_fraction(Scale scale, double value);
 double scale_value(Scale scale, double fraction);
+double scale_span(Scale scale); /* its length: in data units, or powers of ten where log */
 
 enum { TICKS_MAX = 32, TICK_TEXT = 40 };
 typedef struct Ticks {

@@ -96,7 +96,8 @@ static void draw_aside(Canvas *canvas, const Series *series, size_t i, const Mea
     if (!isfinite(value) || isnan(scale_fraction(measure->scale, value))) return;
     int end = tick_cell(measure, value), far = end;
     if (series->low && isfinite(series->low[i])) {
-        const int low = tick_cell(measure, series->low[i]), high = tick_cell(measure, series->high[i]);
+        const bool below = isnan(scale_fraction(measure->scale, series->low[i])); /* <= 0 on a log axis */
+        const int low = below ? 0 : tick_cell(measure, series->low[i]), high = tick_cell(measure, series->high[i]);
         for (int cell = low; cell <= high; cell++)
             put_over(canvas, line, cell, across, upright, upright ? "│" : "─", upright ? "|" : "-");
         put_over(canvas, line, low, across, upright, upright ? "┴" : "├", upright ? "-" : "|");

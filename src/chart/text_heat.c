@@ -351,6 +351,13 @@ bool text_heatmap(Canvas *canvas, const Chart *chart, const ChartView *view, Err
     layout.plot.width -= left;
     value_labels(&ink, &levels, letters, layout.plot.height, &values);
     int bar = reserve_colour_bar(&ink, &layout, &values);
+    if (axes_equal(chart, x, y)) {
+        const int room = layout.plot.width;
+        layout_equal(&layout, chart, x, y);
+        up_labels(&chart->y, y, layout.plot.height, &up);
+        value_labels(&ink, &levels, letters, layout.plot.height, &values);
+        if (bar >= 0) bar -= room - layout.plot.width;
+    }
     colour_bar(&ink, chart, &layout, bar, &values);
     bool indices = across_labels(&chart->x, x, layout.plot.width, &across);
     frame(canvas, &layout, &up, &across, left);

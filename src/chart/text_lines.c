@@ -235,6 +235,8 @@ bool text_lines(Canvas *canvas, const Chart *chart, const ChartView *view, Error
     labels_up(pen.y, layout.plot.height, pen.down, &up);
     if (chart->y2.label) labels_up(view_y2(chart, view), layout.plot.height, pen.down, &right);
     make_room(chart, &layout, &up, &right, &left_room, &right_room);
+    layout_equal(&layout, chart, pen.x, pen.y);
+    labels_up(pen.y, layout.plot.height, pen.down, &up);
     pen.plot = layout.plot;
     if (!marks) {
         pen.dots = mem_alloc((uint64_t)layout.plot.width * (uint64_t)layout.plot.height, 1, err);

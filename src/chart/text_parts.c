@@ -242,6 +242,18 @@ Layout layout_begin(Canvas *canvas, const Chart *chart, const ChartView *view, c
     return layout;
 }
 
+void layout_equal(Layout *layout, const Chart *chart, Scale x, Scale y) {
+    Box *plot = &layout->plot;
+    if (!axes_equal(chart, x, y) || plot->width < 1 || plot->height < 1) return;
+    const double across = scale_span(x), down = scale_span(y);
+    const double side = fmin(plot->width / 2.0 / across, plot->height / down);
+    const int height = (int)fmax(floor(side * down + 0.5), 1);
+    plot->width = (int)fmin(fmax(floor(2 * side * across + 0.5), 1), plot->width);
+    if (height >= plot->height) return;
+    plot->y += plot->height - height;
+    plot->height = height;
+}
+
 void layout_x_label(Canvas *canvas, const Layout *layout, const char *label, bool indices) {
     static const char *const suffix = " (index)";
     const Box *plot = &layout->plot;

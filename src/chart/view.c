@@ -17,6 +17,10 @@ bool y_is_numeric(const Chart *chart) {
     return !chart->y.category && chart->encoding.kind != CHART_KERNELS;
 }
 
+bool axes_equal(const Chart *chart, Scale x, Scale y) {
+    return chart->encoding.equal && x_is_numeric(chart) && y_is_numeric(chart) && x.log == y.log;
+}
+
 /* The data's range with a margin on both sides, which never reaches across 0, nor over 100 %. */
 static Scale padded(const Axis *axis, double margin, bool log, bool from_zero) {
     double low = axis->low, high = axis->high;

@@ -12,6 +12,7 @@
 #include "output.h"
 #include "session.h"
 #include "weft/base/error.h"
+#include "weft/base/labels.h"
 #include "weft/base/table.h"
 #include "weft/base/task.h"
 #include "weft/base/text.h"
@@ -154,28 +155,13 @@ static bool pipe_closed(void) {
     return poll(&out, 1, 0) == 1 && (out.revents & POLLERR);
 }
 
-/* Keys whose words alone say too little. */
-static const struct {
-    const char *key, *words;
-} spoken_keys[] = {{"mean_last_half", "mean of the last half"},
-                   {"mean_vs", "mean of NET2"},
-                   {"mean_last_half_vs", "mean of its last half"},
-                   {"mean_difference", "mean difference"},
-                   {"mean_last_half_difference", "mean difference of the last half"},
-                   {"mean_last_half_paper_difference", "last-half difference (paper)"},
-                   {"cr", "CR"},
-                   {"cr_predicted", "CR of the predicted weights"},
-                   {"l_recon", "L_recon"},
-                   {"ood_accuracy", "OOD accuracy"},
-                   {"images_per_second", "images/s"}};
-
 /* A note's key as people read it: "relative_change" is "relative change". */
 static void add_key(const char *key, Str *out) {
-    for (size_t i = 0; i < sizeof spoken_keys / sizeof *spoken_keys; i++)
-        if (strcmp(spoken_keys[i].key, key) == 0) {
-            str_add(out, spoken_keys[i].words);
-            return;
-        }
+    const char *words = label_of(key);
+    if (words != key) {
+        str_add(out, words);
+        return;
+    }
     for (size_t length; *key; key += length) {
         length = strcspn(key, "_");
         str_add_escaped(out, key, length);

@@ -227,13 +227,13 @@ static void do_save(Viewer *viewer, int dx, int dy) {
     char answer[NAME_MOST] = "";
     Error err;
     if (!ask(viewer, "save as (.svg, .png, .pdf): ", name)) return;
-    bool ok = chart_save(viewer->chart, &viewer->view, name, false, &err);
+    bool ok = chart_save(viewer->chart, &viewer->view, NULL, name, false, &err);
     if (!ok && err.status == STATUS_WRITE && access(name, F_OK) == 0) {
         if (!ask(viewer, "the file exists; overwrite it? (y/n): ", answer) || (*answer != 'y' && *answer != 'Y')) {
             set_message(viewer, "not saved");
             return;
         }
-        ok = chart_save(viewer->chart, &viewer->view, name, true, &err);
+        ok = chart_save(viewer->chart, &viewer->view, NULL, name, true, &err);
     }
     Str text = {0};
     if (ok) str_add(&text, "saved ");

@@ -285,7 +285,7 @@ static void draw_everywhere(const Chart *chart) {
         }
     }
     size_t length;
-    assert_true(chart_save(chart, &view, path, true, &err));
+    assert_true(chart_save(chart, &view, NULL, path, true, &err));
     char *svg = file_read_all(path, 1 << 26, &length, &err);
     assert_non_null(svg);
     assert_null(strstr(svg, "nan"));

@@ -40,7 +40,7 @@ static char *save_and_read(const Chart *chart, const ChartView *view, const char
     char path[100];
     Error err;
     snprintf(path, sizeof path, "%s/%s", folder, name);
-    if (!chart_save(chart, view, path, true, &err)) fail_msg("%s", err.text);
+    if (!chart_save(chart, view, NULL, path, true, &err)) fail_msg("%s", err.text);
     char *bytes = file_read_all(path, 1 << 26, length, &err);
     assert_non_null(bytes);
     unlink(path);
@@ -217,6 +217,79 @@ static void png_and_pdf_are_what_they_say(void **state) {
     }
 }
 
+static Str bytes_of(const Chart *chart, const ChartPage *page, const char *name) {
+    const ChartView view = chart_view(chart);
+    Str out = {0};
+    Error err;
+    if (!chart_bytes(chart, &view, page, name, &out, &err)) fail_msg("%s", err.text);
+    return out;
+}
+
+static const char *find(const Str *bytes, const char *text) {
+    return memmem(bytes->text, bytes->length, text, strlen(text));
+}
+
+/* A second later the files are the same; a PDF is dated only by SOURCE_DATE_EPOCH, and its offsets stay true. */
+static void same_bytes_twice(void **state) {
+    (void)state;
+    static const char *const names[] = {"a.svg", "a.png", "a.pdf"};
+    const char *kind;
+    Chart *chart = open_sample(16, &kind);
+    Str first[3];
+    unsetenv("SOURCE_DATE_EPOCH");
+    for (int i = 0; i < 3; i++) first[i] = bytes_of(chart, NULL, names[i]);
+    sleep(1);
+    for (int i = 0; i < 3; i++) {
+        Str second = bytes_of(chart, NULL, names[i]);
+        assert_int_equal(first[i].length, second.length);
+        assert_memory_equal(first[i].text, second.text, second.length);
+        str_done(&second);
+    }
+    assert_null(find(&first[2], "Date"));
+    setenv("SOURCE_DATE_EPOCH", "981173106", 1);
+    Str dated = bytes_of(chart, NULL, "a.pdf");
+    unsetenv("SOURCE_DATE_EPOCH");
+    const char *date = find(&dated, "/CreationDate (D:20010203040506");
+    assert_non_null(date);
+    assert_memory_equal(date + 31, "Z", 1);
+    const char *start = find(&dated, "startxref\n");
+    assert_memory_equal(dated.text + strtol(start + 10, NULL, 10), "xref\n", 5);
+    str_done(&dated);
+    for (int i = 0; i < 3; i++) str_done(&first[i]);
+    chart_free(chart);
+}
+
+static uint32_t big_endian(const char *bytes) {
+    uint32_t value = 0;
+    for (int i = 0; i < 4; i++) value = value << 8 | (unsigned char)bytes[i];
+    return value;
+}
+
+static void pages_have_their_size(void **state) {
+    (void)state;
+    const ChartPage page = {.width = 5, .height = 4, .dpi = 100, .font = 8};
+    const ChartPage bad[] = {{.width = 1}, {.width = 200}, {.dpi = 4000}, {.width = 4, .font = 40}};
+    const char *kind;
+    Error err;
+    Chart *chart = open_sample(7, &kind);
+    Str png = bytes_of(chart, &page, "a.png"), pdf = bytes_of(chart, &page, "a.pdf"),
+        svg = bytes_of(chart, &page, "a.svg");
+    assert_true(big_endian(png.text + 16) == 500 && big_endian(png.text + 20) == 400);
+    const char *density = find(&png, "pHYs");
+    assert_true(big_endian(density + 4) == 3937 && big_endian(density + 8) == 3937 && density[12] == 1);
+    assert_non_null(find(&pdf, "/MediaBox [ 0 0 360 288 ]"));
+    assert_non_null(find(&svg, "width=\"5in\" height=\"4in\" viewBox=\"0 0 675 540\""));
+    str_done(&png);
+    str_done(&pdf);
+    str_done(&svg);
+    const ChartView view = chart_view(chart);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_false(chart_bytes(chart, &view, &bad[i], "a.png", &png, &err));
+        assert_int_equal(err.status, STATUS_USAGE);
+    }
+    chart_free(chart);
+}
+
 static void other_names_are_refused(void **state) {
     (void)state;
     static const char *const names[] = {"chart", "chart.gif", "chart.svg.bak", ".svg", "", "a.svg/b"};
@@ -227,7 +300,7 @@ static void other_names_are_refused(void **state) {
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char path[100];
         snprintf(path, sizeof path, "%s/%s", folder, names[i]);
-        assert_false(chart_save(chart, &view, path, true, &err));
+        assert_false(chart_save(chart, &view, NULL, path, true, &err));
         assert_int_equal(err.status, STATUS_USAGE);
         assert_int_not_equal(access(path, F_OK) == 0 && i != 4, 1);
     }
@@ -244,12 +317,12 @@ static void an_existing_file_is_kept(void **state) {
     ChartView view = chart_view(chart);
     snprintf(path, sizeof path, "%s/kept.svg", folder);
     assert_true(save_text(path, false, "mine", 4, &err));
-    assert_false(chart_save(chart, &view, path, false, &err));
+    assert_false(chart_save(chart, &view, NULL, path, false, &err));
     assert_int_equal(err.status, STATUS_WRITE);
     char *kept = file_read_all(path, 100, &length, &err);
     assert_string_equal(kept, "mine");
     mem_free(kept);
-    assert_true(chart_save(chart, &view, path, true, &err));
+    assert_true(chart_save(chart, &view, NULL, path, true, &err));
     unlink(path);
     chart_free(chart);
 }
@@ -267,7 +340,7 @@ static void failures_leave_nothing_behind(void **state) {
         snprintf(path, sizeof path, "%s/%s", folder, names[i % 3]);
         for (uint64_t k = 1; !done; k++) {
             fault_arm(FAULT_ALLOC | FAULT_OPEN | FAULT_WRITE | FAULT_FSYNC | FAULT_CLOSE | FAULT_RENAME, k, false);
-            bool ok = chart_save(chart, &view, path, true, &err);
+            bool ok = chart_save(chart, &view, NULL, path, true, &err);
             done = fault_disarm() < k;
             if (done) assert_true(ok);
             if (!ok) assert_true(err.status == STATUS_LIMIT || err.status == STATUS_WRITE);
@@ -284,6 +357,8 @@ int main(void) {
         cmocka_unit_test(names_are_escaped),
         cmocka_unit_test(bars_are_proportional),
         cmocka_unit_test(png_and_pdf_are_what_they_say),
+        cmocka_unit_test(same_bytes_twice),
+        cmocka_unit_test(pages_have_their_size),
         cmocka_unit_test(other_names_are_refused),
         cmocka_unit_test(an_existing_file_is_kept),
         cmocka_unit_test(failures_leave_nothing_behind),
