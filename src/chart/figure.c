@@ -26,7 +26,7 @@ static void legend_item(const Figure *figure, size_t s, double x, double y, doub
 static double draw_legend(const Figure *figure, double top) {
     const LegendRule rule = {.start = FIGURE_MARGIN,
                              .left = FIGURE_MARGIN,
-                             .right = figure->sheet.width - FIGURE_MARGIN,
+                             .right = figure->page.width - FIGURE_MARGIN,
                              .swatch = SWATCH,
                              .gap = ITEM_GAP,
                              .most = UINT_MAX,
@@ -42,24 +42,24 @@ static double draw_legend(const Figure *figure, double top) {
 
 void figure_draw(const void *context, Paint *paint) {
     Figure figure = *(const Figure *)context;
-    double top = FIGURE_MARGIN, bottom = figure.sheet.height - FIGURE_MARGIN;
+    double top = FIGURE_MARGIN, bottom = figure.page.height - FIGURE_MARGIN;
     Str note = {0};
     figure.paint = paint;
     if (*figure.chart->title) {
         figure_fitted(&figure, FIGURE_MARGIN, top + 0.8 * FIGURE_TITLE, figure.chart->title,
-                      figure.sheet.width - 2 * FIGURE_MARGIN,
+                      figure.page.width - 2 * FIGURE_MARGIN,
                       (TextStyle){.size = FIGURE_TITLE, .colour = figure_ink, .bold = true});
         top += FIGURE_TITLE + 16;
     }
     top += draw_legend(&figure, top);
     chart_footnote(figure.chart, figure.view, &note);
     if (note.length > 0) {
-        figure_fitted(&figure, FIGURE_MARGIN, figure.sheet.height - FIGURE_MARGIN + 6, str_text(&note),
-                      figure.sheet.width - 2 * FIGURE_MARGIN, (TextStyle){.size = FIGURE_NOTE, .colour = figure_grey});
+        figure_fitted(&figure, FIGURE_MARGIN, figure.page.height - FIGURE_MARGIN + 6, str_text(&note),
+                      figure.page.width - 2 * FIGURE_MARGIN, (TextStyle){.size = FIGURE_NOTE, .colour = figure_grey});
         bottom -= FIGURE_NOTE + 8;
     }
     str_done(&note);
-    figure.plot = (Frame){FIGURE_MARGIN, top, figure.sheet.width - 2 * FIGURE_MARGIN, bottom - top};
+    figure.plot = (Frame){FIGURE_MARGIN, top, figure.page.width - 2 * FIGURE_MARGIN, bottom - top};
     switch (figure.chart->encoding.kind) {
     case CHART_BARS:
         figure_bars(&figure);

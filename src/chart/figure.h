@@ -19,7 +19,7 @@ extern const Rgb figure_ink, figure_grey, figure_pale; /* texts; axes and notes;
 /* What is being drawn; the kinds shrink `plot` by what their axes need. */
 typedef struct Figure {
     Paint *paint;
-    Sheet sheet;
+    Page page;
     const Chart *chart;
     const ChartView *view;
     const Contours *contours; /* HEATMAP: the lines of the view; NULL: none */

@@ -118,7 +118,7 @@ static void draw_lines(const Bars *bars) {
     y = bottom - reference * plot->height;
     if (bars->rows) {
         paint->ops->line(paint, (Point){x, plot->y - 4}, (Point){x, bottom}, pen);
-        bool left = x + text_advance(label, FIGURE_NOTE) > figure->sheet.width - FIGURE_MARGIN;
+        bool left = x + text_advance(label, FIGURE_NOTE) > figure->page.width - FIGURE_MARGIN;
         figure_text(figure, x + (left ? -4 : 4), plot->y - 4, label, FIGURE_NOTE, left ? ANCHOR_END : ANCHOR_START,
                     figure_ink);
     } else {
@@ -149,7 +149,7 @@ static void layout_rows(Bars *bars, Figure *figure) {
     const Chart *chart = figure->chart;
     Frame *plot = &figure->plot;
     Ticks ticks;
-    double names = fmin(names_width(&chart->x, bars->places, tick_advance), 0.35 * figure->sheet.width);
+    double names = fmin(names_width(&chart->x, bars->places, tick_advance), 0.35 * figure->page.width);
     if (isfinite(chart->encoding.reference)) {
         plot->y += 12;
         plot->height -= 12;

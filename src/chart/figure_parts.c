@@ -172,7 +172,7 @@ void figure_labels(const Figure *figure, const char *x, const char *y) {
     const Frame *plot = &figure->plot;
     Str note = {0};
     chart_footnote(figure->chart, figure->view, &note);
-    double bottom = figure->sheet.height - FIGURE_MARGIN + 4 - (note.length > 0 ? FIGURE_NOTE + 8 : 0);
+    double bottom = figure->page.height - FIGURE_MARGIN + 4 - (note.length > 0 ? FIGURE_NOTE + 8 : 0);
     str_done(&note);
     TextStyle style = {.size = FIGURE_LABEL, .colour = figure_ink, .anchor = ANCHOR_MIDDLE};
     if (*x) figure_fitted(figure, plot->x + plot->width / 2, bottom, x, plot->width, style);
@@ -180,7 +180,7 @@ void figure_labels(const Figure *figure, const char *x, const char *y) {
     if (*y) figure_fitted(figure, FIGURE_MARGIN + 8, plot->y + plot->height / 2, y, plot->height, style);
     const char *y2 = figure->chart->y2.label;
     if (y2)
-        figure_fitted(figure, figure->sheet.width - FIGURE_MARGIN, plot->y + plot->height / 2, y2, plot->height, style);
+        figure_fitted(figure, figure->page.width - FIGURE_MARGIN, plot->y + plot->height / 2, y2, plot->height, style);
 }
 
 /* ---- names ------------------------------------------------------------------------------------------------------- */

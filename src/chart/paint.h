@@ -7,12 +7,12 @@
 #include "weft/base/text.h"
 
 /* What is drawn on. Coordinates grow right and down, in units in which type has a fixed size: a larger font is a
- * smaller sheet. */
-typedef struct Sheet {
+ * smaller page. */
+typedef struct Page {
     double width, height; /* units */
     double unit;          /* inches */
     double dpi;           /* PNG */
-} Sheet;
+} Page;
 
 typedef struct Point {
     double x, y;
@@ -54,8 +54,8 @@ struct Paint {
 typedef enum PaintFormat { PAINT_SVG, PAINT_PNG, PAINT_PDF } PaintFormat;
 /* Calls draw(context, paint) for a blank figure and stores the file's bytes in *out. */
 typedef void DrawFigure(const void *context, Paint *paint);
-bool paint_svg(Sheet sheet, const char *title, DrawFigure *draw, const void *context, Str *out, Error *err);
-bool paint_cairo(PaintFormat format, Sheet sheet, const char *title, DrawFigure *draw, const void *context, Str *out,
+bool paint_svg(Page page, const char *title, DrawFigure *draw, const void *context, Str *out, Error *err);
+bool paint_cairo(PaintFormat format, Page page, const char *title, DrawFigure *draw, const void *context, Str *out,
                  Error *err);
 
 /* How wide a text is set, in the same units for every format: the advances of DejaVu Sans, which few fonts exceed. */

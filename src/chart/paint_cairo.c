@@ -165,14 +165,14 @@ static void add_png(const Str *png, double dpi, Str *out) {
 
 /* ---- files ------------------------------------------------------------------------------------------------------- */
 
-static cairo_surface_t *new_surface(PaintFormat format, Sheet sheet, const char *title, double scale, Str *out) {
+static cairo_surface_t *new_surface(PaintFormat format, Page page, const char *title, double scale, Str *out) {
     char date[40];
     if (format == PAINT_PNG) {
-        return cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)lround(sheet.width * scale),
-                                          (int)lround(sheet.height * scale));
+        return cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)lround(page.width * scale),
+                                          (int)lround(page.height * scale));
     }
     cairo_surface_t *surface =
-        cairo_pdf_surface_create_for_stream(collect_bytes, out, sheet.width * scale, sheet.height * scale);
+        cairo_pdf_surface_create_for_stream(collect_bytes, out, page.width * scale, page.height * scale);
     source_date(date);
     cairo_pdf_surface_set_metadata(surface, CAIRO_PDF_METADATA_TITLE, title);
     cairo_pdf_surface_set_metadata(surface, CAIRO_PDF_METADATA_CREATOR, "weft " WEFT_VERSION);
@@ -180,12 +180,12 @@ static cairo_surface_t *new_surface(PaintFormat format, Sheet sheet, const char 
     return surface;
 }
 
-bool paint_cairo(PaintFormat format, Sheet sheet, const char *title, DrawFigure *draw, const void *context, Str *out,
+bool paint_cairo(PaintFormat format, Page page, const char *title, DrawFigure *draw, const void *context, Str *out,
                  Error *err) {
     static const PaintOps ops = {paint_line, paint_polyline, paint_rectangle, paint_text, paint_clip, paint_unclip};
-    double scale = sheet.unit * (format == PAINT_PNG ? sheet.dpi : 72); /* points an inch */
+    double scale = page.unit * (format == PAINT_PNG ? page.dpi : 72); /* points an inch */
     Str bytes = {0};
-    cairo_surface_t *surface = new_surface(format, sheet, title, scale, &bytes);
+    cairo_surface_t *surface = new_surface(format, page, title, scale, &bytes);
     CairoPaint paint = {{&ops}, cairo_create(surface)};
     cairo_scale(paint.cairo, scale, scale);
     cairo_set_source_rgb(paint.cairo, 1, 1, 1);
@@ -202,7 +202,7 @@ bool paint_cairo(PaintFormat format, Sheet sheet, const char *title, DrawFigure 
     if (status == CAIRO_STATUS_SUCCESS && !bytes.failed) {
         mend_date(&bytes);
         if (format == PAINT_PNG)
-            add_png(&bytes, sheet.dpi, out);
+            add_png(&bytes, page.dpi, out);
         else
             str_add_bytes(out, bytes.text, bytes.length);
     }

@@ -140,22 +140,22 @@ static void svg_unclip(Paint *paint) {
     str_add(out_of(paint), "</g>\n");
 }
 
-bool paint_svg(Sheet sheet, const char *title, DrawFigure *draw, const void *context, Str *out, Error *err) {
+bool paint_svg(Page page, const char *title, DrawFigure *draw, const void *context, Str *out, Error *err) {
     static const PaintOps ops = {svg_line, svg_polyline, svg_rectangle, svg_text, svg_clip, svg_unclip};
     SvgPaint svg = {{&ops}, out, 0};
     str_add(out, "<svg xmlns=\"http://www.w3.org/2000/svg\"");
-    add_length(out, "width", sheet.width * sheet.unit);
-    add_length(out, "height", sheet.height * sheet.unit);
+    add_length(out, "width", page.width * page.unit);
+    add_length(out, "height", page.height * page.unit);
     str_add(out, " viewBox=\"0 0 ");
-    add_number(out, sheet.width);
+    add_number(out, page.width);
     str_add(out, " ");
-    add_number(out, sheet.height);
+    add_number(out, page.height);
     str_add(out, "\" role=\"img\" aria-labelledby=\"title\" font-family=\"'DejaVu Sans', Verdana, Helvetica, Arial, "
                  "sans-serif\">\n");
     str_add(out, "<title id=\"title\">");
     add_escaped(out, *title ? title : "Chart");
     str_add(out, "</title>\n");
-    svg_rectangle(&svg.paint, (Frame){0, 0, sheet.width, sheet.height}, (Rgb){255, 255, 255});
+    svg_rectangle(&svg.paint, (Frame){0, 0, page.width, page.height}, (Rgb){255, 255, 255});
     draw(context, &svg.paint);
     str_add(out, "</svg>\n");
     return str_ok(out, err);

@@ -31,26 +31,26 @@ static double or_usual(double value, double usual) {
     return value > 0 ? value : usual;
 }
 
-static bool make_sheet(const ChartPage *page, PaintFormat format, Sheet *sheet, Error *err) {
+static bool make_page(const ChartPage *asked, PaintFormat format, Page *page, Error *err) {
     static const ChartPage usual = {10, 6, 200, 10.8};
-    const ChartPage *given = page ? page : &usual;
+    const ChartPage *given = asked ? asked : &usual;
     const double width = or_usual(given->width, usual.width), height = or_usual(given->height, usual.height);
     const double font = or_usual(given->font, usual.font);
-    sheet->dpi = or_usual(given->dpi, usual.dpi);
-    sheet->unit = UNIT * font / usual.font;
-    sheet->width = width / sheet->unit;
-    sheet->height = height / sheet->unit;
+    page->dpi = or_usual(given->dpi, usual.dpi);
+    page->unit = UNIT * font / usual.font;
+    page->width = width / page->unit;
+    page->height = height / page->unit;
     if (!(width <= 100 && height <= 100)) {
         return error_set(err, STATUS_USAGE, "chart: a picture of %g x %g inches; at most 100 x 100", width, height);
     }
-    if (!(sheet->width >= LEAST_WIDTH && sheet->height >= LEAST_HEIGHT)) {
+    if (!(page->width >= LEAST_WIDTH && page->height >= LEAST_HEIGHT)) {
         return error_set(err, STATUS_USAGE,
                          "chart: %.3g x %.3g inches are too small for a font of %g points; at least %.3g x %.3g", width,
-                         height, font, LEAST_WIDTH * sheet->unit, LEAST_HEIGHT * sheet->unit);
+                         height, font, LEAST_WIDTH * page->unit, LEAST_HEIGHT * page->unit);
     }
-    if (format == PAINT_PNG && fmax(width, height) * sheet->dpi > PIXELS_MOST) {
-        return error_set(err, STATUS_USAGE, "chart: %.0f x %.0f pixels; at most %d on a side", width * sheet->dpi,
-                         height * sheet->dpi, PIXELS_MOST);
+    if (format == PAINT_PNG && fmax(width, height) * page->dpi > PIXELS_MOST) {
+        return error_set(err, STATUS_USAGE, "chart: %.0f x %.0f pixels; at most %d on a side", width * page->dpi,
+                         height * page->dpi, PIXELS_MOST);
     }
     return true;
 }
@@ -63,14 +63,14 @@ bool chart_bytes(const Chart *chart, const ChartView *view, const ChartPage *pag
     if (!format_of(path, &format)) {
         return error_set(err, STATUS_USAGE, "%s: charts are saved as .svg, .png or .pdf", path);
     }
-    if (!make_sheet(page, format, &figure.sheet, err)) return false;
+    if (!make_page(page, format, &figure.page, err)) return false;
     /* What can fail for want of memory is done before drawing, which cannot say so. */
     if (view->contours > 0) {
         if (!contours_find(chart, view, &contours, err)) return false;
         figure.contours = &contours;
     }
-    bool ok = format == PAINT_SVG ? paint_svg(figure.sheet, chart->title, figure_draw, &figure, out, err)
-                                  : paint_cairo(format, figure.sheet, chart->title, figure_draw, &figure, out, err);
+    bool ok = format == PAINT_SVG ? paint_svg(figure.page, chart->title, figure_draw, &figure, out, err)
+                                  : paint_cairo(format, figure.page, chart->title, figure_draw, &figure, out, err);
     contours_done(&contours);
     return ok;
 }
