@@ -119,20 +119,21 @@ static void say_left_out(Session *session, const Table *table) {
 }
 
 static void show_result(Session *session, const Args *args, const Result *result) {
-    bool quiet = session->options.quiet || args->common.quiet;
-    if (quiet) return;
-    const bool asked = session->format_given || (args_given(args, "format"));
+    const bool asked = session->format_given || args_given(args, "format");
+    const TableFormat format = args_given(args, "format") ? args->common.format : session->format;
+    const bool receipt = result->receipt && !session->out_terminal && !args_given(args, "format");
+    if (session->options.quiet || args->common.quiet) return;
+    output_hold(session);
     if (result->text.length && !(result->drawn && asked))
         (result->drawn ? output_drawn : output_text)(session, str_text(&result->text));
-    if (result->table && result->receipt && !session->out_terminal && !args_given(args, "format")) {
-        output_receipt(session, result->table);
-        say_left_out(session, result->table);
-    } else if (result->table && (!result->drawn || asked)) {
-        const TableFormat format = args_given(args, "format") ? args->common.format : session->format;
+    if (result->table && !receipt && (!result->drawn || asked)) {
         print_table(session, result, asked || !result->sparse || !session->out_terminal, format);
-        if (format != TABLE_TEXT) say_left_out(session, result->table);
         if (result->plots && session->out_terminal && format == TABLE_TEXT) print_chart(session, result);
     }
+    output_release(session);
+    if (result->table && receipt) output_receipt(session, result->table);
+    if (result->table && (receipt || (format != TABLE_TEXT && (!result->drawn || asked))))
+        say_left_out(session, result->table);
     if (result->message.length) output_message(session, str_text(&result->message));
 }
 
@@ -143,7 +144,7 @@ static bool run_parsed(Session *session, const Args *args, bool show, Table **co
         bool ok = help_text(args->command->name, &text, err);
         help_fill(&text, &result.text);
         ok = ok && str_ok(&result.text, err);
-        if (ok && show && !session->options.quiet) output_text(session, str_text(&result.text));
+        if (ok && show) show_result(session, args, &result);
         result_done(&result);
         return ok;
     }

@@ -222,7 +222,9 @@ static void print_values(Session *session, lua_State *lua, int count) {
     for (int i = -count; i < 0; i++) {
         const Table *const *table = luaL_testudata(lua, i, "weft.table");
         if (table && *table) {
+            output_hold(session);
             output_table(session, *table, session->format);
+            output_release(session);
             continue;
         }
         Str text = {0}, shown = {0};

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "output.h"
+#include "pager.h"
 #include "session.h"
 #include "weft/base/error.h"
 #include "weft/base/labels.h"
@@ -115,7 +116,26 @@ unsigned output_error_columns(void) {
     return columns_of(STDERR_FILENO);
 }
 
+void output_hold(Session *session) {
+    session->holding = pager_wanted(session);
+}
+
+void output_release(Session *session) {
+    if (!session->holding) return;
+    const char *text = str_text(&session->held);
+    session->holding = false;
+    if (session->held.failed)
+        output_message(session, "not printed: out of memory");
+    else if (!pager_needed(text) || !pager_show(text, session->held.length))
+        output_drawn(session, text);
+    str_done(&session->held);
+}
+
 void output_drawn(Session *session, const char *text) {
+    if (session->holding) {
+        str_add(&session->held, text);
+        return;
+    }
     errno = 0;
     if (fputs(text, stdout) == EOF && !session->write_error) session->write_error = errno;
 }
@@ -241,12 +261,13 @@ static void stand_apart(Session *session, bool machine, Str *out) {
 }
 
 void output_table(Session *session, const Table *table, TableFormat format) {
-    enum { ROWS_MOST = 100, ROWS_HEAD = 20, ROWS_TAIL = 20 }; /* of a terminal without a pager */
+    /* of a terminal; a pager takes more */
+    const size_t most = session->holding ? 100000 : 100, end = session->holding ? most / 2 : 20;
     Str out = {0};
     const size_t width = session->out_terminal ? output_columns() : 0;
     if (format == TABLE_TEXT) {
-        const bool part = session->out_terminal && table->rows > ROWS_MOST;
-        table_write_part(table, width, part ? ROWS_HEAD : table->rows, part ? ROWS_TAIL : 0, &out);
+        const bool part = session->out_terminal && table->rows > most;
+        table_write_part(table, width, part ? end : table->rows, part ? end : 0, &out);
         add_notes(table, output_columns(), &out);
         stand_apart(session, false, &out);
     } else {

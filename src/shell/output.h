@@ -15,6 +15,10 @@ void output_table(Session *session, const Table *table, TableFormat format);
 /* The table of a command that made an object, where standard output is for results: on standard error, for people. */
 void output_receipt(Session *session, const Table *table);
 void output_chart(Session *session, const Chart *chart, unsigned width, unsigned height);
+/* What is printed between the two is the whole output of one command: where it is longer than the screen, a pager shows
+ * it (pager.h). Between them, nothing goes to standard error. */
+void output_hold(Session *session);
+void output_release(Session *session);
 /* Text for standard output; on a terminal whatever could make it act is escaped, in a file or pipe the bytes stay. */
 void output_text(Session *session, const char *text);
 void output_drawn(

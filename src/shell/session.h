@@ -31,6 +31,8 @@ struct Session {
     size_t lua_bytes;   /* allocated by Lua */
     bool quit;
     int quit_status;
+    bool holding; /* output for people waits in `held` until it is known whether it needs a pager */
+    Str held;
     bool table_before; /* the last output was a table for machines */
     int write_error;   /* errno of the first write to standard output that failed since the last flush */
     char **done;       /* top-level texts that ran, for `record` */

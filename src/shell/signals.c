@@ -102,3 +102,9 @@ void shell_signals(void) {
     (void)on_crash;
 #endif
 }
+
+void signals_usual(void) {
+    static const int handled[] = {SIGINT,  SIGTERM, SIGHUP, SIGQUIT, SIGALRM, SIGCONT, SIGPIPE,
+                                  SIGXFSZ, SIGSEGV, SIGBUS, SIGFPE,  SIGILL,  SIGABRT, SIGSYS};
+    for (size_t i = 0; i < sizeof handled / sizeof *handled; i++) install(handled[i], SIG_DFL, 0);
+}
