@@ -1,4 +1,6 @@
 /* table -- building and reading tables. */
+#include "table_keys.h"
+
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
 #include "weft/base/table.h"
@@ -146,16 +148,6 @@ Table *table_finish(Table *table, Error *err) {
     return NULL;
 }
 
-static void copy_cell(Table *to, const Column *column, size_t row) {
-    const Cell cell = column->cells[row];
-    if (column->type == COLUMN_TEXT)
-        table_text(to, cell.text);
-    else if (column->type == COLUMN_INTEGER)
-        table_integer(to, cell.integer);
-    else
-        table_real(to, cell.real);
-}
-
 Table *table_copy(const Table *table, Error *err) {
     Table *copy = table_new(err);
     for (size_t c = 0; c < table->column_count; c++) {
@@ -163,7 +155,7 @@ Table *table_copy(const Table *table, Error *err) {
     }
     for (size_t i = 0; i < table->note_count; i++) table_note(copy, table->notes[i].key, "%s", table->notes[i].value);
     for (size_t r = 0; r < table->rows; r++) {
-        for (size_t c = 0; c < table->column_count; c++) copy_cell(copy, &table->columns[c], r);
+        for (size_t c = 0; c < table->column_count; c++) cell_add(copy, table->columns[c].type, &table->columns[c], r);
     }
     return table_finish(copy, err);
 }
@@ -200,11 +192,6 @@ bool table_same_column(const Table *table, const char *a, const char *b) {
     return true;
 }
 
-static bool has_value(const Column *column, size_t row) {
-    const Cell cell = column->cells[row];
-    return column->type == COLUMN_TEXT ? cell.text != NULL : column->type == COLUMN_INTEGER || !isnan(cell.real);
-}
-
 /* A number also where the text is what people are shown of it: of 0.30000000000000004 that is 0.3. */
 static bool reads(const Column *column, size_t row, const char *text) {
     const Cell cell = column->cells[row];
@@ -229,7 +216,7 @@ Table *table_where(const Table *table, const char *name, const char *text, Error
         table_column(part, table->columns[c].name, table->columns[c].unit, table->columns[c].type);
     for (size_t r = 0; part && r < table->rows; r++) {
         if (!reads(column, r, text)) continue;
-        for (size_t c = 0; c < table->column_count; c++) copy_cell(part, &table->columns[c], r);
+        for (size_t c = 0; c < table->column_count; c++) cell_add(part, table->columns[c].type, &table->columns[c], r);
     }
     part = part ? table_finish(part, err) : NULL;
     if (!part || part->rows > 0) return part;
@@ -244,13 +231,13 @@ Table *table_filled(const Table *table, const char *needs, Error *err) {
     Table *filled = kept ? table_new(err) : NULL;
     for (size_t c = 0; filled && c < table->column_count; c++) {
         const Column *column = &table->columns[c];
-        for (size_t r = 0; r < table->rows && !kept[c]; r++) kept[c] = has_value(column, r);
+        for (size_t r = 0; r < table->rows && !kept[c]; r++) kept[c] = cell_there(column, r);
         if (kept[c]) table_column(filled, column->name, column->unit, column->type);
     }
     for (size_t r = 0; filled && r < table->rows; r++) {
-        if (needs && (!needed || !has_value(needed, r))) continue;
+        if (needs && (!needed || !cell_there(needed, r))) continue;
         for (size_t c = 0; c < table->column_count; c++)
-            if (kept[c]) copy_cell(filled, &table->columns[c], r);
+            if (kept[c]) cell_add(filled, table->columns[c].type, &table->columns[c], r);
     }
     mem_free(kept);
     return filled ? table_finish(filled, err) : NULL;
