@@ -186,10 +186,10 @@ static void offer_argument(Offer *offer, const Command *command, const Words *wo
     offer->maker = passed_to(command, words, used);
     if (expected(offer, command, words, used, &setting)) offer->setting = &setting;
     const bool value = offer->setting && offer->setting->value;
-    if (!value && strncmp(offer->prefix, "-", 1) == 0)
-        offer_options(offer, command);
-    else if (offer->setting)
-        offer_values(offer);
+    const bool option = !value && *offer->prefix == '-';
+    const bool column = offer->setting && setting.kind == SETTING_COLUMN; /* which may have a - before it */
+    if (option) offer_options(offer, command);
+    if (offer->setting && (!option || (column && offer->prefix[1] != '-'))) offer_values(offer);
 }
 
 static void collect(Offer *offer, const char *line, size_t start) {

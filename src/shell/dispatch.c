@@ -108,7 +108,7 @@ static void print_table(Session *session, const Result *result, bool all, TableF
 
 /* What a table leaves out is said also where its notes do not print. */
 static void say_left_out(Session *session, const Table *table) {
-    static const char *const keys[] = {"no_logits", "skipped"};
+    static const char *const keys[] = {"no_logits", "skipped", "unmatched", "repeated"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         const char *value = table_get_note(table, keys[i]);
         Str text = {0};

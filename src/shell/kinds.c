@@ -181,8 +181,9 @@ void offer_command_words(Offer *offer, const char *first) {
 /* The columns of the table that was named, else of the newest one. */
 static void offer_columns(Offer *offer) {
     const Object *about = offer->about ? offer->about : workspace_newest(offer->session, OBJECT_TABLE);
+    const bool descending = *offer->prefix == '-'; /* sort TABLE -COLUMN */
     for (size_t i = 0; about && about->table && i < about->table->column_count; i++)
-        offer_text(offer, about->table->columns[i].name);
+        offer_format(offer, descending ? "-%s" : "%s", about->table->columns[i].name);
 }
 
 static void offer_architectures(Offer *offer, bool presets) {

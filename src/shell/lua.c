@@ -341,6 +341,15 @@ LuaState lua_chunk(Session *session, const char *text, int line, Error *err) {
     return LUA_CHUNK_DONE;
 }
 
+bool lua_guarded(Session *session, lua_CFunction function, void *context, Error *err) {
+    lua_State *lua = session->lua;
+    lua_pushcfunction(lua, function);
+    lua_pushlightuserdata(lua, context);
+    const int outcome = traced_call(lua, 1, 0);
+    if (outcome != LUA_OK) catch (session, lua, outcome, err);
+    return outcome == LUA_OK;
+}
+
 /* Compiles and calls "return EXPRESSION"; its values stay on the stack. */
 static bool evaluate(Session *session, const char *expression, int results, Error *err) {
     lua_State *lua = session->lua;

@@ -112,14 +112,24 @@ static bool add_table(lua_State *lua, int index, Call *call, Error *err) {
     return true;
 }
 
+/* The table that the command has just kept plots as the caller's copy does. */
+static void take_chart(Session *session, uint64_t before, Sheet *sheet) {
+    const Object *newest = workspace_newest(session, OBJECT_TABLE);
+    if (!newest || newest->number <= before) return;
+    sheet->encoding = newest->encoding;
+    sheet->plots = newest->plots;
+}
+
 /* Runs what was gathered; its table goes to `place`, the value at the top of the stack, which was made before so that
  * no Lua error can lose a table. */
 static int finish_call(lua_State *lua, Table **place, Call *call, bool ok, Error *err) {
     Session *session = lua_session(lua);
+    const uint64_t before = session->puts;
     ok = ok &&
          dispatch(session, (const char *const *)call->words.word, call->literal, call->words.count, false, place, err);
     words_done(&call->words);
     if (ok && session->quit) return lua_leave(lua);
+    if (ok && *place) take_chart(session, before, (Sheet *)place);
     return ok ? *place != NULL : lua_fail(lua, err);
 }
 

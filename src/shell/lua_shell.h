@@ -9,6 +9,7 @@
 #include "weft/base/text.h"
 
 #include "command.h"
+#include "sheet.h"
 
 typedef enum LuaState { LUA_CHUNK_DONE, LUA_CHUNK_MORE, LUA_CHUNK_FAILED } LuaState;
 bool lua_start(Session *session, Error *err);
@@ -35,9 +36,30 @@ void lua_names_open(lua_State *lua);
 /* A table as its constructor, {1, 2, x = "a"}, in sorted order and shortened where it is large. False for values that
  * are shown as tostring has them. */
 bool lua_show(lua_State *lua, int index, Str *out);
+/* Calls a C function, whose argument is the light userdata `context`, so that it may raise Lua errors. */
+bool lua_guarded(Session *session, lua_CFunction function, void *context, Error *err);
 /* Pushes a table value, empty until the caller puts a Table, which Lua then frees, into the place returned. */
 Table **lua_push_table(lua_State *lua);
+/* The same with its chart: the table's place is that of the sheet. */
+Sheet *lua_push_sheet(lua_State *lua);
+Sheet *lua_check_sheet(lua_State *lua, int index); /* raises an error where the value is no table */
 void lua_table_open(lua_State *lua);
+/* Pushes the table of functions that table values have: t:sort(...). */
+void lua_push_methods(lua_State *lua);
+/* Pushes a column as an array with arithmetic. */
+void lua_push_column(lua_State *lua, const Table *table, const Column *column);
+void lua_push_cell(lua_State *lua, const Column *column, size_t row);
+bool lua_is_column(lua_State *lua, int index);
+void lua_column_open(lua_State *lua);
+/* Narrowest type of the values 1 to `count` of the array at `index`: whole numbers, numbers (nil: NaN), else text. */
+ColumnType lua_values_type(lua_State *lua, int index, lua_Integer count);
+/* "accuracy (%)" is the column accuracy in %; both appended. */
+void lua_heading(const char *heading, Str *name, Str *unit);
+/* Pushes those rows of the table at `from` for which the expression or function at `which` is true, as a table value.
+ * Names of an expression are columns; a function gets the row. */
+void lua_filter(lua_State *lua, int from, int which);
+/* Pushes a row for a function: a missing text is "", a name that is no column an error. */
+void lua_push_full_row(lua_State *lua, int from, size_t row);
 /* Arguments 2 and 3 (headings, rows) as a table, pushed; raises Lua errors. */
 const Table *lua_tabulate(lua_State *lua);
 void lua_repeat_open(lua_State *lua);

@@ -1,5 +1,5 @@
 /* lua_table -- a Table as a Lua value: t.column is the value of a one-row table, else an array; t[i] is a row; #t
- * counts rows. */
+ * counts rows; t:sort(...) and the like are in lua_methods. */
 #include <lauxlib.h>
 #include <math.h>
 #include <string.h>
@@ -10,13 +10,13 @@
 #include "weft/base/table.h"
 #include "weft/base/text.h"
 
-static Table *check_table(lua_State *lua) {
-    Table *table = *(Table **)luaL_checkudata(lua, 1, "weft.table");
-    if (!table) luaL_error(lua, "the table is gone"); /* a finaliser that runs after the table's own */
-    return table;
+Sheet *lua_check_sheet(lua_State *lua, int index) {
+    Sheet *sheet = luaL_checkudata(lua, index, "weft.table");
+    if (!sheet->table) luaL_error(lua, "the table is gone"); /* a finaliser that runs after the table's own */
+    return sheet;
 }
 
-static void push_cell(lua_State *lua, const Column *column, size_t row) {
+void lua_push_cell(lua_State *lua, const Column *column, size_t row) {
     switch (column->type) {
     case COLUMN_TEXT:
         lua_pushstring(lua, column->cells[row].text);
@@ -34,21 +34,8 @@ static int push_row(lua_State *lua, const Table *table, lua_Integer row) {
     if (row < 1 || (size_t)row > table->rows) return 0;
     lua_createtable(lua, 0, (int)table->column_count);
     for (size_t i = 0; i < table->column_count; i++) {
-        push_cell(lua, &table->columns[i], (size_t)row - 1);
+        lua_push_cell(lua, &table->columns[i], (size_t)row - 1);
         lua_setfield(lua, -2, table->columns[i].name);
-    }
-    return 1;
-}
-
-static int push_column(lua_State *lua, const Table *table, const Column *column) {
-    if (table->rows == 1) {
-        push_cell(lua, column, 0);
-        return 1;
-    }
-    lua_createtable(lua, (int)table->rows, 0);
-    for (size_t row = 0; row < table->rows; row++) {
-        push_cell(lua, column, row);
-        lua_rawseti(lua, -2, (lua_Integer)row + 1);
     }
     return 1;
 }
@@ -75,89 +62,118 @@ static int push_names(lua_State *lua, const Table *table) {
     return 1;
 }
 
+/* t.NAME: a method, a column, the notes or the names; t[3]: a row. The upvalue holds the methods. */
 static int index_function(lua_State *lua) {
-    const Table *table = check_table(lua);
+    const Table *table = lua_check_sheet(lua, 1)->table;
     if (lua_type(lua, 2) == LUA_TNUMBER) return push_row(lua, table, luaL_checkinteger(lua, 2));
     const char *key = luaL_checkstring(lua, 2);
+    lua_pushvalue(lua, 2);
+    if (lua_rawget(lua, lua_upvalueindex(1)) != LUA_TNIL) return 1;
     const Column *column = table_find(table, key);
-    if (column) return push_column(lua, table, column);
-    if (strcmp(key, "notes") == 0) return push_notes(lua, table);
-    if (strcmp(key, "names") == 0) return push_names(lua, table);
-    const char *names[64];
-    size_t count = 0;
-    for (; count < table->column_count && count < 64; count++) names[count] = table->columns[count].name;
-    const char *near = text_nearest(key, names, count);
-    return luaL_error(lua, near ? "the table has no column '%s'; did you mean %s?" : "the table has no column '%s'",
-                      key, near);
+    if (column && table->rows == 1)
+        lua_push_cell(lua, column, 0);
+    else if (column)
+        lua_push_column(lua, table, column);
+    else if (strcmp(key, "notes") == 0)
+        return push_notes(lua, table);
+    else if (strcmp(key, "names") == 0)
+        return push_names(lua, table);
+    Error err;
+    return column ? 1 : (table_need(table, NULL, key, &err), lua_fail(lua, &err));
+}
+
+static int assign_function(lua_State *lua) {
+    const char *key = luaL_tolstring(lua, 2, NULL);
+    return luaL_error(lua, "a table does not change; t = t:with(\"%s\", ...) makes one with another column", key);
 }
 
 static int length_function(lua_State *lua) {
-    lua_pushinteger(lua, (lua_Integer)check_table(lua)->rows);
+    lua_pushinteger(lua, (lua_Integer)lua_check_sheet(lua, 1)->table->rows);
     return 1;
 }
 
 static int text_function(lua_State *lua) {
     Str out = {0};
-    table_write(check_table(lua), TABLE_TEXT, 0, &out);
+    table_write(lua_check_sheet(lua, 1)->table, TABLE_TEXT, 0, &out);
     lua_pushstring(lua, str_text(&out));
     str_done(&out);
     return 1;
 }
 
 static int collect_function(lua_State *lua) {
-    Table **place = luaL_checkudata(lua, 1, "weft.table");
-    table_free(*place);
-    *place = NULL;
+    Sheet *sheet = luaL_checkudata(lua, 1, "weft.table");
+    table_free(sheet->table);
+    sheet->table = NULL;
     return 0;
 }
 
 void lua_table_open(lua_State *lua) {
-    static const luaL_Reg functions[] = {{"__index", index_function},
+    static const luaL_Reg functions[] = {{"__newindex", assign_function},
                                          {"__len", length_function},
                                          {"__tostring", text_function},
                                          {"__gc", collect_function},
                                          {NULL, NULL}};
+    lua_column_open(lua);
     luaL_newmetatable(lua, "weft.table");
     luaL_setfuncs(lua, functions, 0);
+    lua_push_methods(lua);
+    lua_pushcclosure(lua, index_function, 1);
+    lua_setfield(lua, -2, "__index");
     lua_pushboolean(lua, false);
     lua_setfield(lua, -2, "__metatable");
     lua_pop(lua, 1);
 }
 
-Table **lua_push_table(lua_State *lua) {
-    Table **place = lua_newuserdatauv(lua, sizeof *place, 0);
-    *place = NULL;
+Sheet *lua_push_sheet(lua_State *lua) {
+    Sheet *sheet = lua_newuserdatauv(lua, sizeof *sheet, 0);
+    *sheet = (Sheet){0};
     luaL_setmetatable(lua, "weft.table");
-    return place;
+    return sheet;
+}
+
+Table **lua_push_table(lua_State *lua) {
+    return &lua_push_sheet(lua)->table;
 }
 
 /* ---- tabulate ---------------------------------------------------------------------------------------------------- */
 
-/* The narrowest type that holds column `index` of all rows: whole numbers, numbers, else text. */
-static ColumnType column_type(lua_State *lua, lua_Integer index, lua_Integer rows) {
-    bool whole = true, numbers = true;
+/* The cells of column `index` of all rows as an array, pushed. */
+static void push_values(lua_State *lua, lua_Integer index, lua_Integer rows) {
+    lua_createtable(lua, (int)rows, 0);
     for (lua_Integer row = 1; row <= rows; row++) {
         lua_rawgeti(lua, 3, row);
         if (!lua_istable(lua, -1)) luaL_error(lua, "tabulate: row %d is not a table", (int)row);
-        int type = lua_rawgeti(lua, -1, index);
+        lua_rawgeti(lua, -1, index);
+        lua_rawseti(lua, -3, row);
+        lua_pop(lua, 1);
+    }
+}
+
+ColumnType lua_values_type(lua_State *lua, int index, lua_Integer count) {
+    bool whole = true, numbers = true;
+    for (lua_Integer i = 1; i <= count; i++) {
+        const int type = lua_rawgeti(lua, index, i);
         whole = whole && lua_isinteger(lua, -1);
         numbers = numbers && (type == LUA_TNUMBER || type == LUA_TNIL);
-        lua_pop(lua, 2);
+        lua_pop(lua, 1);
     }
     return numbers ? (whole ? COLUMN_INTEGER : COLUMN_REAL) : COLUMN_TEXT;
 }
 
-/* "accuracy (%)" is the column accuracy in %. */
-static void add_column(Table *table, const char *heading, ColumnType type) {
-    size_t length = strlen(heading);
+void lua_heading(const char *heading, Str *name, Str *unit) {
+    const size_t length = strlen(heading);
     const char *bracket = strstr(heading, " (");
-    Str name = {0}, unit = {0};
     if (bracket && heading[length - 1] == ')') {
-        str_add_bytes(&name, heading, (size_t)(bracket - heading));
-        str_add_bytes(&unit, bracket + 2, length - (size_t)(bracket - heading) - 3);
+        str_add_bytes(name, heading, (size_t)(bracket - heading));
+        str_add_bytes(unit, bracket + 2, length - (size_t)(bracket - heading) - 3);
     } else {
-        str_add(&name, heading);
+        str_add(name, heading);
     }
+}
+
+static void add_column(Table *table, const char *heading, ColumnType type) {
+    Str name = {0}, unit = {0};
+    lua_heading(heading, &name, &unit);
     table_column(table, str_text(&name), str_text(&unit), type);
     str_done(&name);
     str_done(&unit);
@@ -185,7 +201,11 @@ const Table *lua_tabulate(lua_State *lua) {
         lua_pop(lua, 1);
     }
     ColumnType types[64];
-    for (lua_Integer i = 1; i <= columns; i++) types[i - 1] = column_type(lua, i, rows);
+    for (lua_Integer i = 1; i <= columns; i++) {
+        push_values(lua, i, rows);
+        types[i - 1] = lua_values_type(lua, lua_gettop(lua), rows);
+        lua_pop(lua, 1);
+    }
     Error err;
     Table **place = lua_push_table(lua); /* Lua frees it whatever is raised from here on */
     Table *table = *place = table_new(&err);

@@ -224,7 +224,8 @@ static void add_notes(const Table *table, size_t width, Str *out) {
         const TableNote *note = &table->notes[i];
         Str line = {0};
         double number;
-        if (strcmp(note->key, "command") == 0 || strcmp(note->key, "weft") == 0) continue;
+        if (strcmp(note->key, "command") == 0 || strcmp(note->key, "from") == 0 || strcmp(note->key, "weft") == 0)
+            continue;
         const bool text = !text_to_double(note->value, &number);
         add_key(note->key, &line);
         str_add(&line, text ? ": " : " ");

@@ -151,35 +151,73 @@ static void test_bad_arguments(void **state) {
     session_free(session);
 }
 
+static void test_bad_tables(void **state) {
+    (void)state;
+    static const struct {
+        const char *line, *text;
+    } cases[] = {
+        {"sort change diference", "did you mean difference? (columns: layer, s_ratio, s_ratio_vs, difference)"},
+        {"filter change diference > 1", "did you mean difference?"},
+        {"filter change layer == conv1", "a text stands in quotes: 'conv1'"},
+        {"filter change \"layer = 'conv1'\"", "(Lua writes == for equal)"},
+        {"filter change difference != 0", "(Lua writes ~= for not equal)"},
+        {"filter change difference", "the value is a number, neither true nor false"},
+        {"filter change \"\"", "the expression is empty"},
+        {"head change -3", "N must be at least 0, not -3"},
+        {"join change", "join needs two tables or more"},
+        {"join change change", "join needs --by COLUMN (side by side) or --stack NAME"},
+        {"join change change --by laier", "'change' has no column 'laier'; did you mean layer?"},
+        {"join change change --by layer,layer", "--by: layer is given twice"},
+        {"join change change --by layer --stack x", "--by is fixed by --stack"},
+        {"join change change --stack layer", "'change' has a column 'layer' already"},
+        {"group change --by layer --take avg", "'avg' is not mean, std, min, max, median, sum or count"},
+        {"group change --by layer --columns layer", "column 'layer' holds texts, not numbers"},
+    };
+    session = fixture_session(true);
+    fixture_works(session, "sratio base --vs smooth --as change");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        fixture_fails(session, cases[i].line, STATUS_USAGE, cases[i].text);
+    session_free(session);
+}
+
 /* Every k-th allocation refused: the command fails with the limit's status or works, and the workspace holds what it
  * held. */
 static void test_out_of_memory(void **state) {
     (void)state;
-    static const char *const lines[] = {"sratio base --vs smooth --as s",
-                                        "lowpass base --cutoff 2 --into t",
-                                        "distance base smooth",
-                                        "svscale base --factor 0.5 --layers stage:1 --into t",
-                                        "quantise base --calibrate few --observer mse --into t",
-                                        "quantise pred --into t",
-                                        "recalibrate base --on few --batch 4 --into t",
-                                        "spectrum base conv1 --fft",
-                                        "kernels base conv1",
-                                        "evaluate base few --per-class",
-                                        "evaluate base few --attack ifgsm --eps 1/255,2/255 --steps 2",
-                                        "ls",
-                                        "show base",
-                                        "help sratio",
-                                        "apropos cutoff",
-                                        "load net t sample:fashion-resnet8",
-                                        "plot ratios --inline --y s_ratio --log-y",
-                                        "expect n == 2",
-                                        "lowpass{'base', cutoff = 2, into = 't', layers = {'conv1', 'layer1.*'}}",
-                                        "run('show %s --layers conv$(n - 1)', 'base')",
-                                        "r = tabulate('mine', {'a', 'b (%)'}, {{1, 2.5}, {2, 'x'}})"};
+    static const char *const lines[] = {
+        "sratio base --vs smooth --as s",
+        "lowpass base --cutoff 2 --into t",
+        "distance base smooth",
+        "svscale base --factor 0.5 --layers stage:1 --into t",
+        "quantise base --calibrate few --observer mse --into t",
+        "quantise pred --into t",
+        "recalibrate base --on few --batch 4 --into t",
+        "spectrum base conv1 --fft",
+        "kernels base conv1",
+        "evaluate base few --per-class",
+        "evaluate base few --attack ifgsm --eps 1/255,2/255 --steps 2",
+        "ls",
+        "show base",
+        "help sratio",
+        "apropos cutoff",
+        "load net t sample:fashion-resnet8",
+        "plot ratios --inline --y s_ratio --log-y",
+        "expect n == 2",
+        "lowpass{'base', cutoff = 2, into = 't', layers = {'conv1', 'layer1.*'}}",
+        "run('show %s --layers conv$(n - 1)', 'base')",
+        "r = tabulate('mine', {'a', 'b (%)'}, {{1, 2.5}, {2, 'x'}})",
+        "sort ratios -s_ratio layer --as s",
+        "filter ratios s_ratio > 0.8 --as s",
+        "join ratios other --by layer --as s",
+        "join ratios other --stack network --as s",
+        "group ratios --by K --take mean,std,median --as s",
+        "r = ratio:with('x', ratio.K * 2):filter('x > 1'):join(ratio, 'layer'):as('s')"};
     session = fixture_session(true);
     fixture_works(session, "load data few sample:fashion-test --limit 8");
     fixture_works(session, "n = 2");
     fixture_works(session, "sratio base --as ratios");
+    fixture_works(session, "sratio smooth --as other");
+    fixture_works(session, "ratio = sratio{'base'}");
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         bool done = false;
         for (uint64_t k = 1; !done && k < 100000; k += 1 + k / 16) {
@@ -218,8 +256,9 @@ static void test_manual(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_records),       cmocka_unit_test(test_help),
-                                       cmocka_unit_test(test_examples),      cmocka_unit_test(test_bad_arguments),
-                                       cmocka_unit_test(test_out_of_memory), cmocka_unit_test(test_manual)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_records),    cmocka_unit_test(test_help),
+                                       cmocka_unit_test(test_examples),   cmocka_unit_test(test_bad_arguments),
+                                       cmocka_unit_test(test_bad_tables), cmocka_unit_test(test_out_of_memory),
+                                       cmocka_unit_test(test_manual)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -127,8 +127,21 @@ static void test_lua(void **state) {
     assert_string_equal(offers("nothing.here."), "");
 }
 
+/* Columns of the table that stands on the line. */
+static void test_columns(void **state) {
+    (void)state;
+    fixture_works(session, "sratio base --as ratios");
+    assert_string_equal(offers("sort ratios s_"), "s_ratio");
+    assert_string_equal(offers("sort ratios layer -s_"), "-s_ratio");
+    assert_string_equal(offers("sort ratios --des"), "--descending");
+    assert_string_equal(offers("filter ratios \"s_"), "s_ratio");
+    assert_string_equal(offers("join ratios ra"), "ratios");
+    assert_string_equal(offers("join ratios last --by la"), "layer");
+    assert_string_equal(offers("group ratios --by layer --take mean,s"), "std sum");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_offers), cmocka_unit_test(test_folders),
-                                       cmocka_unit_test(test_lua)};
+                                       cmocka_unit_test(test_lua), cmocka_unit_test(test_columns)};
     return cmocka_run_group_tests(tests, fixture_begin, fixture_end);
 }
