@@ -245,7 +245,7 @@ static void test_lua_values(void **state) {
     fixture_works(session, "expect s2.s_ratio == s[1].s_ratio");
     fixture_works(session, "sratio{'base', layers = {'conv1', 'layer1.*'}, as = 'several'}");
     fixture_works(session, "expect #show{'several'} == 3");
-    fixture_fails(session, "x = s.s_ration", STATUS_FAILED, "did you mean s_ratio?");
+    fixture_fails(session, "x = s.s_ration", STATUS_USAGE, "did you mean s_ratio?");
     fixture_works(session, "f = load('return 41 + 1')");
     fixture_works(session, "expect f() == 42");
     fixture_works(session, "ok, message = pcall(sratio, {'nothing'})");
