@@ -118,6 +118,7 @@ static void take_chart(Session *session, uint64_t before, Sheet *sheet) {
     if (!newest || newest->number <= before) return;
     sheet->encoding = newest->encoding;
     sheet->plots = newest->plots;
+    if (strcmp(newest->name, "last") != 0) sheet_name(sheet, newest->name);
 }
 
 /* Runs what was gathered; its table goes to `place`, the value at the top of the stack, which was made before so that

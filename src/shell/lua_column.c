@@ -78,28 +78,6 @@ static int map_function(lua_State *lua) {
     return 1;
 }
 
-/* {0.85, 0.77, 0.76}; a long one is cut. */
-static int text_function(lua_State *lua) {
-    enum { SHOWN = 100 };
-    luaL_checktype(lua, 1, LUA_TTABLE);
-    const lua_Integer count = (lua_Integer)lua_rawlen(lua, 1), shown = count < SHOWN ? count : SHOWN;
-    luaL_Buffer out;
-    luaL_buffinit(lua, &out);
-    luaL_addstring(&out, "{");
-    for (lua_Integer row = 1; row <= shown; row++) {
-        if (row > 1) luaL_addstring(&out, ", ");
-        const bool text = lua_rawgeti(lua, 1, row) == LUA_TSTRING;
-        luaL_tolstring(lua, -1, NULL);
-        if (text) lua_pushfstring(lua, "\"%s\"", lua_tostring(lua, -1)), lua_remove(lua, -2);
-        lua_remove(lua, -2);
-        luaL_addvalue(&out);
-    }
-    if (shown < count) luaL_addstring(&out, ", ...");
-    luaL_addstring(&out, "}");
-    luaL_pushresult(&out);
-    return 1;
-}
-
 bool lua_is_column(lua_State *lua, int index) {
     if (!lua_getmetatable(lua, index)) return false;
     luaL_getmetatable(lua, "weft.column");
@@ -149,8 +127,6 @@ void lua_column_open(lua_State *lua) {
     lua_pushcfunction(lua, map_function);
     lua_setfield(lua, -2, "map");
     lua_setfield(lua, -2, "__index");
-    lua_pushcfunction(lua, text_function);
-    lua_setfield(lua, -2, "__tostring");
     lua_pushboolean(lua, false);
     lua_setfield(lua, -2, "__metatable");
     lua_pop(lua, 1);

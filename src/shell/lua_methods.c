@@ -65,7 +65,7 @@ static int sort_method(lua_State *lua) {
     const char *details = lua_tostring(lua, -1);
     Error err;
     Sheet *out = lua_push_sheet(lua);
-    const bool ok = sheet_sort(from, NULL, columns, (size_t)count, false, out, &err);
+    const bool ok = sheet_sort(from, columns, (size_t)count, false, out, &err);
     return made(lua, out, ok, &err, "sort", details);
 }
 
@@ -128,16 +128,17 @@ static int push_others(lua_State *lua) {
     return count;
 }
 
-/* The tables' names in columns: options.names, else 1, 2, ...; strings that stay on the stack. */
-static void push_names(lua_State *lua, int options, const char **names, int count) {
+/* The tables' names: options.names, else their own, else 1, 2, ... */
+static void read_names(lua_State *lua, int options, Sheet *sheets, int count) {
     const bool given = lua_istable(lua, options) && lua_getfield(lua, options, "names") != LUA_TNIL;
     const int list = lua_gettop(lua);
     if (given) luaL_checktype(lua, list, LUA_TTABLE);
     if (given && (int)lua_rawlen(lua, list) != count) luaL_error(lua, "names: %d tables need %d names", count, count);
     for (int i = 0; i < count; i++) {
         if (given && lua_rawgeti(lua, list, i + 1) != LUA_TSTRING) luaL_error(lua, "names: a list of strings");
-        if (!given) lua_pushfstring(lua, "%d", i + 1);
-        names[i] = lua_tostring(lua, -1);
+        if (!given && !*sheets[i].name) lua_pushfstring(lua, "%d", i + 1);
+        if (given || !*sheets[i].name) sheet_name(&sheets[i], lua_tostring(lua, -1));
+        lua_settop(lua, list);
     }
 }
 
@@ -158,15 +159,13 @@ static int join_method(lua_State *lua) {
     check_options(lua, 4, options);
     const int first = lua_gettop(lua) + 1, count = push_others(lua) + 1;
     Sheet *sheets = lua_newuserdatauv(lua, (size_t)count * sizeof *sheets, 0);
-    const char **names = lua_newuserdatauv(lua, (size_t)count * sizeof *names, 0);
-    luaL_checkstack(lua, count + LUA_MINSTACK, NULL);
     for (int t = 0; t < count; t++) {
         const int at = t == 0 ? 1 : first + t - 1;
         if (!luaL_testudata(lua, at, "weft.table")) luaL_argerror(lua, 2, "a table of weft or a list of them");
         sheets[t] = *lua_check_sheet(lua, at);
     }
-    push_names(lua, 4, names, count);
-    SheetJoin join = {.sheets = sheets, .names = names, .count = (size_t)count};
+    read_names(lua, 4, sheets, count);
+    SheetJoin join = {.sheets = sheets, .count = (size_t)count};
     join.stack = push_option(lua, 4, "stack");
     if (!join.stack) join.by = push_list(lua, 3, "by");
     join.columns = push_option(lua, 4, "columns");
@@ -189,7 +188,7 @@ static int group_method(lua_State *lua) {
     const char *details = lua_pushfstring(lua, "--by %s --take %s", by, statistics);
     Error err;
     Sheet *out = lua_push_sheet(lua);
-    const bool ok = sheet_group(from, NULL, by, columns, statistics, out, &err);
+    const bool ok = sheet_group(from, by, columns, statistics, out, &err);
     return made(lua, out, ok, &err, "group", details);
 }
 
@@ -282,7 +281,7 @@ static int with_method(lua_State *lua) {
 /* t:as("name"): the table becomes an object, to plot and export; returns t. */
 static int as_method(lua_State *lua) {
     Session *session = lua_session(lua);
-    const Sheet *from = lua_check_sheet(lua, 1);
+    Sheet *from = lua_check_sheet(lua, 1);
     const char *name = luaL_checkstring(lua, 2);
     Error err;
     Object object = {.kind = OBJECT_TABLE, .encoding = from->encoding, .plots = from->plots};
@@ -296,6 +295,7 @@ static int as_method(lua_State *lua) {
         table_free(object.table);
         return lua_fail(lua, &err);
     }
+    sheet_name(from, name);
     lua_settop(lua, 1);
     return 1;
 }

@@ -28,8 +28,9 @@ static int push_shared(lua_State *lua, const Object *object) {
     }
     lua_pop(lua, 1);
     lua_createtable(lua, 2, 0);
-    Table **place = lua_push_table(lua);
-    if (!(*place = table_copy(object->table, &err))) return lua_fail(lua, &err);
+    Sheet *sheet = lua_push_sheet(lua);
+    *sheet = sheet_of(object);
+    if (!(sheet->table = table_copy(object->table, &err))) return lua_fail(lua, &err);
     lua_pushvalue(lua, -1);
     lua_rawseti(lua, -3, 1);
     lua_pushinteger(lua, (lua_Integer)object->number);

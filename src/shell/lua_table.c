@@ -117,6 +117,8 @@ void lua_table_open(lua_State *lua) {
     luaL_newmetatable(lua, "weft.table");
     luaL_setfuncs(lua, functions, 0);
     lua_push_methods(lua);
+    lua_pushvalue(lua, -1);
+    lua_setfield(lua, -3, "methods"); /* for completion */
     lua_pushcclosure(lua, index_function, 1);
     lua_setfield(lua, -2, "__index");
     lua_pushboolean(lua, false);

@@ -11,7 +11,18 @@
 #include "weft/base/text.h"
 
 Sheet sheet_of(const Object *object) {
-    return (Sheet){object->table, object->encoding, object->plots};
+    Sheet sheet = {.table = object->table, .encoding = object->encoding, .plots = object->plots};
+    sheet_name(&sheet, object->name);
+    return sheet;
+}
+
+void sheet_name(Sheet *sheet, const char *name) {
+    snprintf(sheet->name, sizeof sheet->name, "%s", name);
+}
+
+/* As errors have it. */
+static const char *called(const Sheet *sheet) {
+    return *sheet->name ? sheet->name : NULL;
 }
 
 void sheet_result(const Sheet *sheet, Result *result) {
@@ -20,7 +31,7 @@ void sheet_result(const Sheet *sheet, Result *result) {
     result->plots = sheet->plots;
 }
 
-bool sheet_list(const char *text, const char *called, Words *out, Error *err) {
+bool sheet_list(const char *text, const char *what, Words *out, Error *err) {
     *out = (Words){0};
     bool ok = true;
     for (bool more = true; ok && more;) {
@@ -28,10 +39,10 @@ bool sheet_list(const char *text, const char *called, Words *out, Error *err) {
         Str name = {0};
         str_add_bytes(&name, text, length);
         ok = str_ok(&name, err);
-        if (ok && length == 0) ok = error_set(err, STATUS_USAGE, "%s: an empty name", called);
+        if (ok && length == 0) ok = error_set(err, STATUS_USAGE, "%s: an empty name", what);
         for (size_t i = 0; ok && i < out->count; i++)
             if (strcmp(out->word[i], name.text) == 0)
-                ok = error_set(err, STATUS_USAGE, "%s: %s is given twice", called, name.text);
+                ok = error_set(err, STATUS_USAGE, "%s: %s is given twice", what, name.text);
         ok = ok && words_add(out, name.text, err);
         str_done(&name);
         more = text[length] == ',';
@@ -75,14 +86,13 @@ static void name_column(char out[CHART_NAME_MAX], const char *name) {
 
 /* ---- rows -------------------------------------------------------------------------------------------------------- */
 
-bool sheet_sort(const Sheet *from, const char *called, const char *const *columns, size_t count, bool descending,
-                Sheet *out, Error *err) {
+bool sheet_sort(const Sheet *from, const char *const *columns, size_t count, bool descending, Sheet *out, Error *err) {
     TableOrder *orders = mem_alloc(count, sizeof *orders, err);
     for (size_t i = 0; orders && i < count; i++) {
         const bool minus = columns[i][0] == '-' && !table_find(from->table, columns[i]);
         orders[i] = (TableOrder){columns[i] + minus, descending || minus};
     }
-    const bool ok = orders && kept(from, table_sort(from->table, called, orders, count, err), out);
+    const bool ok = orders && kept(from, table_sort(from->table, called(from), orders, count, err), out);
     mem_free(orders);
     return ok;
 }
@@ -179,15 +189,20 @@ bool sheet_join(const SheetJoin *join, Sheet *out, Error *err) {
     Words by = {0}, columns = {0};
     *out = join->sheets[0];
     out->table = NULL;
+    *out->name = '\0';
     const Table **tables = mem_alloc(join->count, sizeof *tables, err);
-    for (size_t t = 0; tables && t < join->count; t++) tables[t] = join->sheets[t].table;
-    bool ok = tables && (!join->by || sheet_list(join->by, "--by", &by, err)) &&
+    const char **names = mem_alloc(join->count, sizeof *names, err);
+    for (size_t t = 0; tables && names && t < join->count; t++) {
+        tables[t] = join->sheets[t].table;
+        names[t] = join->sheets[t].name;
+    }
+    bool ok = tables && names && (!join->by || sheet_list(join->by, "--by", &by, err)) &&
               (!join->columns || sheet_list(join->columns, "--columns", &columns, err));
     if (ok && join->stack)
-        out->table = table_stack(tables, join->names, join->count, join->stack, err);
+        out->table = table_stack(tables, names, join->count, join->stack, err);
     else if (ok)
         out->table = table_join(&(TableJoin){.tables = tables,
-                                             .names = join->names,
+                                             .names = names,
                                              .count = join->count,
                                              .by = (const char *const *)by.word,
                                              .by_count = by.count,
@@ -199,6 +214,7 @@ bool sheet_join(const SheetJoin *join, Sheet *out, Error *err) {
     words_done(&by);
     words_done(&columns);
     mem_free(tables);
+    mem_free(names);
     return out->table != NULL;
 }
 
@@ -271,8 +287,7 @@ static void plot_group(const Sheet *from, const Words *by, const char *statistic
     settle(out);
 }
 
-bool sheet_group(const Sheet *from, const char *called, const char *by, const char *columns, const char *take,
-                 Sheet *out, Error *err) {
+bool sheet_group(const Sheet *from, const char *by, const char *columns, const char *take, Sheet *out, Error *err) {
     const char *const *names = SETTING_NAMES(TABLE_STATISTICS);
     Words keys = {0}, taken = {0};
     TableStatistic statistics[STATISTIC_KINDS];
@@ -281,7 +296,7 @@ bool sheet_group(const Sheet *from, const char *called, const char *by, const ch
     if (sheet_list(by, "--by", &keys, err) && (!columns || sheet_list(columns, "--columns", &taken, err)) &&
         read_statistics(take, statistics, &count, err))
         out->table = table_group(from->table,
-                                 &(TableGroup){.called = called,
+                                 &(TableGroup){.called = called(from),
                                                .by = (const char *const *)keys.word,
                                                .by_count = keys.count,
                                                .columns = (const char *const *)taken.word,

@@ -12,7 +12,7 @@ static bool group_command(Session *session, const Args *args, Result *result, Er
     const Group *o = args->options;
     const Sheet from = sheet_of(o->table);
     Sheet grouped;
-    if (!sheet_group(&from, o->table->name, o->by, o->columns, o->take, &grouped, err)) return false;
+    if (!sheet_group(&from, o->by, o->columns, o->take, &grouped, err)) return false;
     sheet_result(&grouped, result);
     return true;
 }

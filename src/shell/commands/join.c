@@ -9,25 +9,6 @@ typedef struct Join {
     TableKeep keep;
 } Join;
 
-static bool join_objects(const Join *o, Sheet *sheets, const char **names, Result *result, Error *err) {
-    Sheet joined;
-    for (size_t t = 0; t < o->tables.count; t++) {
-        const Object *table = o->tables.item[t];
-        sheets[t] = sheet_of(table);
-        names[t] = table->name;
-    }
-    const SheetJoin join = {.sheets = sheets,
-                            .names = names,
-                            .count = o->tables.count,
-                            .by = o->by,
-                            .columns = o->columns,
-                            .stack = o->stack,
-                            .keep = o->keep};
-    if (!sheet_join(&join, &joined, err)) return false;
-    sheet_result(&joined, result);
-    return true;
-}
-
 static bool join_command(Session *session, const Args *args, Result *result, Error *err) {
     (void)session;
     const Join *o = args->options;
@@ -35,11 +16,18 @@ static bool join_command(Session *session, const Args *args, Result *result, Err
     if (!o->by && !o->stack)
         return error_set(err, STATUS_USAGE,
                          "join needs --by COLUMN (side by side) or --stack NAME (one below the other)");
-    Sheet *sheets = mem_alloc(o->tables.count, sizeof *sheets, err);
-    const char **names = mem_alloc(o->tables.count, sizeof *names, err);
-    const bool ok = sheets && names && join_objects(o, sheets, names, result, err);
+    Sheet *sheets = mem_alloc(o->tables.count, sizeof *sheets, err), joined;
+    if (!sheets) return false;
+    for (size_t t = 0; t < o->tables.count; t++) sheets[t] = sheet_of(o->tables.item[t]);
+    const SheetJoin join = {.sheets = sheets,
+                            .count = o->tables.count,
+                            .by = o->by,
+                            .columns = o->columns,
+                            .stack = o->stack,
+                            .keep = o->keep};
+    const bool ok = sheet_join(&join, &joined, err);
+    if (ok) sheet_result(&joined, result);
     mem_free(sheets);
-    mem_free(names);
     return ok;
 }
 

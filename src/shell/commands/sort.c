@@ -13,8 +13,7 @@ static bool sort_command(Session *session, const Args *args, Result *result, Err
     const Sort *o = args->options;
     const Sheet from = sheet_of(o->table);
     Sheet sorted;
-    if (!sheet_sort(&from, o->table->name, (const char *const *)o->columns.item, o->columns.count, o->descending,
-                    &sorted, err))
+    if (!sheet_sort(&from, (const char *const *)o->columns.item, o->columns.count, o->descending, &sorted, err))
         return false;
     sheet_result(&sorted, result);
     return true;
