@@ -2,6 +2,7 @@
 #include "chart/model.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,6 +38,19 @@ static void guess_y(const Table *table, size_t first, Encoding *out) {
     }
 }
 
+/* Where accuracy has accuracy_low and accuracy_high, they are its interval, no series. */
+static void guess_interval(const Table *table, Encoding *out) {
+    char low[CHART_NAME_MAX + 8], high[CHART_NAME_MAX + 8];
+    snprintf(low, sizeof low, "%s_low", out->y[0]);
+    snprintf(high, sizeof high, "%s_high", out->y[0]);
+    const Column *ends[] = {table_find(table, low), table_find(table, high)};
+    for (int i = 0; i < 2; i++)
+        if (!ends[i] || ends[i]->type == COLUMN_TEXT || strlen(ends[i]->name) >= CHART_NAME_MAX) return;
+    set_name(out->low, low);
+    set_name(out->high, high);
+    memset(out->y + 1, 0, sizeof out->y - sizeof *out->y);
+}
+
 /* The first column from `from` on of a type; column_count where there is none. */
 static size_t first_of(const Table *table, ColumnType type, size_t from) {
     while (from < table->column_count &&
@@ -63,6 +77,7 @@ bool encoding_guess(const Table *table, Encoding *out) {
     }
     if (x < none) set_name(encoding.x, table->columns[x].name);
     guess_y(table, y, &encoding);
+    guess_interval(table, &encoding);
     *out = encoding;
     return true;
 }

@@ -116,9 +116,10 @@ static bool add_table(lua_State *lua, int index, Call *call, Error *err) {
 static void take_chart(Session *session, uint64_t before, Sheet *sheet) {
     const Object *newest = workspace_newest(session, OBJECT_TABLE);
     if (!newest || newest->number <= before) return;
-    sheet->encoding = newest->encoding;
-    sheet->plots = newest->plots;
-    if (strcmp(newest->name, "last") != 0) sheet_name(sheet, newest->name);
+    Table *own = sheet->table;
+    *sheet = sheet_of(newest);
+    sheet->table = own;
+    if (strcmp(newest->name, "last") == 0) *sheet->name = '\0';
 }
 
 /* Runs what was gathered; its table goes to `place`, the value at the top of the stack, which was made before so that

@@ -11,7 +11,9 @@
 #include "weft/base/text.h"
 
 Sheet sheet_of(const Object *object) {
-    Sheet sheet = {.table = object->table, .encoding = object->encoding, .plots = object->plots};
+    Sheet sheet = {.table = object->table,
+                   .encoding = object->redraws ? object->redrawn : object->encoding,
+                   .plots = object->plots || object->redraws};
     sheet_name(&sheet, object->name);
     return sheet;
 }
@@ -172,11 +174,14 @@ static void plot_join(const SheetJoin *join, size_t keys, Sheet *out) {
     Encoding *e = &out->encoding;
     forget_points(e);
     join_titles(join, e->title);
-    *e->low = *e->high = *e->deviation = *e->flag = '\0';
     if (join->stack) {
         name_column(e->series, join->stack);
         memset(e->y + 1, 0, sizeof e->y - sizeof *e->y);
-    } else if (e->kind == CHART_BARS || e->kind == CHART_LINES || e->kind == CHART_SCATTER) {
+        settle(out);
+        return;
+    }
+    *e->low = *e->high = *e->deviation = *e->flag = '\0';
+    if (e->kind == CHART_BARS || e->kind == CHART_LINES || e->kind == CHART_SCATTER) {
         char column[CHART_NAME_MAX];
         memcpy(column, e->y[0], sizeof column);
         *e->series = *e->y2 = '\0';

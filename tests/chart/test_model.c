@@ -104,6 +104,23 @@ static void units_part_the_guess(void **state) {
     table_free(table);
 }
 
+static void ends_of_an_interval_are_no_series(void **state) {
+    (void)state;
+    Error err;
+    Encoding encoding;
+    Table *table = table_new(&err);
+    table_column(table, "network", "", COLUMN_TEXT);
+    table_column(table, "accuracy", "%", COLUMN_REAL);
+    table_column(table, "accuracy_low", "%", COLUMN_REAL);
+    table_column(table, "accuracy_high", "%", COLUMN_REAL);
+    assert_true(encoding_guess(table, &encoding));
+    assert_string_equal(encoding.y[0], "accuracy");
+    assert_string_equal(encoding.y[1], "");
+    assert_string_equal(encoding.low, "accuracy_low");
+    assert_string_equal(encoding.high, "accuracy_high");
+    table_free(table);
+}
+
 static void wrong_columns_are_named(void **state) {
     (void)state;
     const double values[] = {1, 2};
@@ -471,6 +488,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(guesses),
         cmocka_unit_test(units_part_the_guess),
+        cmocka_unit_test(ends_of_an_interval_are_no_series),
         cmocka_unit_test(wrong_columns_are_named),
         cmocka_unit_test(series_from_a_column),
         cmocka_unit_test(kernels_refuse_what_is_no_index),
