@@ -52,10 +52,11 @@ typedef struct Encoding {
     ChartKind kind;
     char title[128];
     char x[CHART_NAME_MAX];
-    char y[CHART_SERIES_MAX][CHART_NAME_MAX]; /* columns, up to the first empty one */
-    char series[CHART_NAME_MAX];              /* BARS, LINES, SCATTER, HISTOGRAM: text column that splits y[0] into
-                                                 series; KERNELS: into panels */
-    char value[CHART_NAME_MAX];               /* HEATMAP */
+    char y[CHART_SERIES_MAX][CHART_NAME_MAX];      /* columns, up to the first empty one */
+    char legend[CHART_SERIES_MAX][CHART_NAME_MAX]; /* what the legend calls the columns y; empty: by their words */
+    char series[CHART_NAME_MAX];                   /* BARS, LINES, SCATTER, HISTOGRAM: text column that splits y[0] into
+                                                      series; KERNELS: into panels */
+    char value[CHART_NAME_MAX];                    /* HEATMAP */
     char y2[CHART_NAME_MAX]; /* LINES: one more column, against a separate linear axis on the right; cannot be combined
                                 with `series` */
     char low[CHART_NAME_MAX],

@@ -154,7 +154,8 @@ static bool open_series(Chart *chart, const Source *source, size_t room, bool wi
     const char *unit = source->y[0]->unit;
     for (size_t s = 0; s < count; s++) {
         const Column *column = source->y[source->split ? 0 : s];
-        const char *name = source->split ? source->series.text[s] : label_of(column->name);
+        const char *given = s < CHART_SERIES_MAX ? chart->encoding.legend[s] : "";
+        const char *name = source->split ? source->series.text[s] : *given ? given : label_of(column->name);
         chart->series_count = s + 1;
         if (!series_begin(&chart->series[s], name, column, room, with_x, err)) return false;
         if (column == source->y[0] && !series_aside(&chart->series[s], source, room, err)) return false;
@@ -163,7 +164,8 @@ static bool open_series(Chart *chart, const Source *source, size_t room, bool wi
             return false;
         if (!chart->series[s].right && strcmp(unit, column->unit) != 0) unit = "";
     }
-    bool one = source->split || source->y_count - (source->right ? 1 : 0) == 1;
+    const bool named = *chart->encoding.legend[0]; /* the columns are one quantity of several things */
+    bool one = named || source->split || source->y_count - (source->right ? 1 : 0) == 1;
     chart->y.label = joined_label(one ? label_of(source->y[0]->name) : "", unit, err);
     chart->y.unit = clean_text(unit, err);
     return chart->y.label && chart->y.unit;

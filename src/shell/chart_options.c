@@ -109,6 +109,7 @@ static void choose_y(const char *columns, const Table *table, Encoding *encoding
     char before[CHART_NAME_MAX];
     snprintf(before, sizeof before, "%s", encoding->y[0]);
     memset(encoding->y, 0, sizeof encoding->y);
+    memset(encoding->legend, 0, sizeof encoding->legend);
     for (size_t i = 0; i < CHART_SERIES_MAX && *columns; i++) {
         const size_t length = strcspn(columns, ",");
         snprintf(encoding->y[i], CHART_NAME_MAX, "%.*s", (int)length, columns);
