@@ -223,8 +223,7 @@ static bool check_kind(const Args *args, const Encoding *encoding, Error *err) {
     return true;
 }
 
-/* "MIN:MAX", either of which may be left out; "auto". */
-static bool choose_range(const char *text, Encoding *out, Error *err) {
+bool options_range(const char *text, Encoding *out, Error *err) {
     const char *colon = strchr(text, ':');
     char low[64] = "";
     double ends[2] = {NAN, NAN};
@@ -275,6 +274,6 @@ bool options_chart(const Args *args, const ChartOptions *o, const Object *object
     if (args_given(args, "contours")) out->contours = o->contours;
     if (args_given(args, "bins")) out->bins = o->bins;
     if (args_given(args, "errors")) out->error_bars = o->errors == INTERVAL_BARS;
-    if (o->range && !choose_range(o->range, out, err)) return false;
+    if (o->range && !options_range(o->range, out, err)) return false;
     return !o->reference || choose_reference(o, out, err);
 }

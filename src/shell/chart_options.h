@@ -28,6 +28,8 @@ extern const Setting chart_settings[];
 /* The table's own chart, or what `plot` made of it, with what the options change in it; STATUS_USAGE where the kind of
  * chart has no such thing, or the table no numbers. */
 bool options_chart(const Args *args, const ChartOptions *options, const Object *table, Encoding *out, Error *err);
+/* The range of colours from "MIN:MAX", either of which may be left out, or "auto". */
+bool options_range(const char *text, Encoding *out, Error *err);
 /* The name of the first of them that is given, NULL: none is. */
 const char *options_chart_given(const Args *args);
 

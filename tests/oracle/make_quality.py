@@ -12,9 +12,9 @@ import torch
 from common import read_safetensors, write_json
 
 COLUMNS = {name: name for name in (
-    "alpha D stable_rank spectral_norm num_spikes sigma xmin xmax num_pl_spikes alpha_weighted log_alpha_norm log_norm "
+    "alpha D stable_rank spectral_norm num_spikes xmin xmax num_pl_spikes alpha_weighted log_alpha_norm log_norm "
     "log_spectral_norm norm sv_max matrix_rank entropy sigma_mp mp_softrank N M num_evals").split()}
-COLUMNS["lambda_plus"] = "bulk_max"
+COLUMNS.update(lambda_plus="bulk_max", alpha_sigma="sigma")
 SHAPES = {"tall": (30, 24), "few": (10, 64), "square": (40, 40), "conv": (12, 6, 3, 3), "wide": (6, 12, 3, 3),
           "depth": (16, 1, 3, 3), "point": (24, 20, 1, 1), "five": (4, 3, 5, 5), "low_rank": (32, 32), "heavy": (48, 60)}
 

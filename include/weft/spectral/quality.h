@@ -54,7 +54,7 @@ bool bulk_fit(const double *values, size_t count, size_t N, size_t M, Bulk *out,
     X(LAMBDA_PLUS, "lambda_plus", "", true, true)             \
     X(SPIKES, "num_spikes", "", true, true)                   \
     X(SPIKE_SHARE, "spike_share", "%", true, true)            \
-    X(SIGMA, "sigma", "", false, false)                       \
+    X(SIGMA, "alpha_sigma", "", false, false)                 \
     X(XMIN, "xmin", "", false, false)                         \
     X(XMAX, "xmax", "", false, false)                         \
     X(TAIL, "num_pl_spikes", "", false, false)                \

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../chart_options.h"
 #include "../command.h"
 #include "../dispatch.h"
 #include "weft/base/error.h"
@@ -9,7 +10,7 @@
 
 typedef struct Kernels {
     const Object *object, *versus;
-    const char *layer;
+    const char *layer, *range;
 } Kernels;
 
 /* The names of the panels: the networks, and which difference the third one shows. */
@@ -41,7 +42,7 @@ static bool kernels_command(Session *session, const Args *args, Result *result, 
         result_chart(result, CHART_KERNELS, "", "", "Kernels of %s in %s", name, o->object->name);
     if (o->versus) snprintf(result->encoding.series, CHART_NAME_MAX, "network");
     result->encoding.diverging = true;
-    return result->table != NULL;
+    return result->table && (!o->range || options_range(o->range, &result->encoding, err));
 }
 
 static const Setting positionals[] = {OBJECT(Kernels, object, NETWORK, "NET", NULL, .help = "the network"),
@@ -50,8 +51,11 @@ static const Setting positionals[] = {OBJECT(Kernels, object, NETWORK, "NET", NU
 static const Setting options[] = {
     OBJECT(Kernels, versus, NETWORK, "vs", "NET2",
            .help = "show the layer of this network beside it, and the difference NET2 - NET"),
+    WORD(Kernels, range, TEXT, "range", "MIN:MAX",
+         .help = "the colours go from MIN to MAX; default: as far as the weights, centred on 0"),
     {0}};
-static const char *const examples[] = {"kernels base conv1", "kernels base conv1 --vs smooth", NULL};
+static const char *const examples[] = {"kernels base conv1", "kernels base conv1 --vs smooth",
+                                       "kernels base conv1 --range -0.2:0.2", NULL};
 
 const Command command_kernels = {
     .name = "kernels",
