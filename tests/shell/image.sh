@@ -30,7 +30,7 @@ equal "28 rows and a title; a script's results stand apart" 30 "$(run 'image tes
 equal "--quiet draws nothing" "" "$(run 'image test 1 --quiet')"
 equal "the table, in place of the picture" "row,column,value" "$(run 'image test 1 --format csv' | head -n 1)"
 equal "the same by weft --format" "785" "$(run --format csv 'image test 1' | wc -l)"
-equal "from Lua" "784 27" "$(run 't = image{"test", 1}; print(#t, t.column[#t.column])' | tr '\t' ' ')"
+equal "from Lua" "784 27" "$(run 't = image{"test", 1}; c = t:column("column"); print(#t, c[#c])' | tr '\t' ' ')"
 equal "the table is kept, and saved" "0,0,0" "$(cd "$work" && run 'image test 1 --as picture --quiet; export picture p.csv' >/dev/null && sed -n 2p p.csv)"
 check "its chart too" test -s "$(cd "$work" && run 'image test 1 --as picture --quiet; export picture p.svg' >/dev/null && echo "$work/p.svg")"
 check "in the picture's own colours, pixels square" python3 - "$work/p.svg" "$work/p.csv" <<'PY'
