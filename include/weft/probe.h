@@ -3,6 +3,7 @@
 #define WEFT_PROBE_H
 
 #include "weft/base/error.h"
+#include "weft/base/stats.h"
 #include "weft/base/table.h"
 #include "weft/base/task.h"
 #include "weft/data.h"
@@ -50,8 +51,9 @@ bool predict_image(const Network *network, const Dataset *dataset, const float *
  */
 void accuracy_columns(Table *table, const char *name);
 void accuracy_cells(Table *table, uint64_t correct, uint64_t images, bool defined);
-/* The cells of an accuracy in per cent that was measured on `images` images, whose number of correct ones follows from
- * it. Empty for NaN. */
+/* The same for an accuracy in per cent that was measured on `images` images, whose number of correct ones follows from
+ * it: the interval, on [0, 1], and the cells. NaN gives NaN, and empty cells. */
+Interval accuracy_interval(double accuracy, uint64_t images);
 void accuracy_cells_of(Table *table, double accuracy, uint64_t images);
 
 /* Adds the note no_logits of evaluation tables: how many images have no logits, and the first layer with such values.

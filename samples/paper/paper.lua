@@ -137,20 +137,26 @@ function P.over_seeds(f)
   return mean, #values > 1 and math.sqrt(squares / (#values - 1)) or 0
 end
 
--- For a sweep with a curve for each `part` over `option`: the best point of each curve that changes something.
+-- For a sweep with a curve for each `part` over `option`: the best point of each curve that changes something, its interval, the
+-- images that only it, only the source gets right, and the exact McNemar p value. It was chosen as the best: p is optimistic.
 function P.best(sweep, part, option)
-  local rows, at = {}, {}
+  local best, order = {}, {}
   for i = 1, #sweep do
     local point = sweep[i]
-    if point.distance > 0 then
-      local row = at[point[part]] or {point[part], point[option], -1}
-      if not at[point[part]] then rows[#rows + 1] = row end
-      at[point[part]] = row
-      if point.accuracy > row[3] then row[2], row[3] = point[option], point.accuracy end
+    local name = point[part]
+    if point.distance > 0 and not (best[name] and best[name].accuracy >= point.accuracy) then
+      if not best[name] then order[#order + 1] = name end
+      best[name] = point
     end
   end
-  print(tabulate("best", {part, option, "accuracy (%)"}, rows))
+  local rows = {}
+  for i, name in ipairs(order) do
+    local p = best[name]
+    rows[i] = {name, p[option], p.accuracy, p.accuracy_low, p.accuracy_high, p.only, p.only_vs, p.p_value}
+  end
+  print(tabulate("best", {part, option, "accuracy (%)", "accuracy_low (%)", "accuracy_high (%)", "only", "only_vs", "p_value"}, rows))
   print("source", P.source)
+  print(sweep.notes.comparison)
 end
 
 -- Accuracy on corrupted images (OOD: 19 kinds, 5 severities) and under attack, on the first thousand test images, of the source and of the
@@ -160,14 +166,16 @@ function P.robustness(models)
   local rows = {}
   local function add(label, net)
     local t = evaluate{net, "few", report = "full", seed = 0} -- of the corruptions, the same for all tables
-    rows[#rows + 1] = {label, t.accuracy, t.ood, t.fgsm, t.ifgsm}
+    local p = evaluate{net, "few", vs = "base"}.p_value -- of the accuracy against the source's
+    rows[#rows + 1] = {label, t.accuracy, t.accuracy_low, t.accuracy_high, p, t.ood, t.fgsm, t.ifgsm}
   end
   add("source", "base")
   for _, model in ipairs(models) do
     local made = pcall(reconstruct, {model[2], into = "rebuilt"})
     add(model[1], made and "rebuilt" or model[2])
   end
-  print(tabulate("robustness", {"model", "accuracy (%)", "ood (%)", "fgsm (%)", "ifgsm (%)"}, rows))
+  print(tabulate("robustness", {"model", "accuracy (%)", "accuracy_low (%)", "accuracy_high (%)", "p_value", "ood (%)",
+    "fgsm (%)", "ifgsm (%)"}, rows))
 end
 
 return P

@@ -56,20 +56,42 @@ Comparison comparison_of_class(const Evaluation *a, const Evaluation *b, const D
 
 /* ---- parts of tables --------------------------------------------------------------------------------------------- */
 
-void compared_columns(Table *table) {
+static void p_columns(Table *table) {
     table_column(table, "p_value", "", COLUMN_REAL);
     table_column(table, "significant", "", COLUMN_TEXT);
+}
+
+static void only_columns(Table *table) {
     table_column(table, "only", "", COLUMN_REAL);
     table_column(table, "only_vs", "", COLUMN_REAL);
 }
 
-void compared_cells(Table *table, double only, double only_vs) {
+static void p_cells(Table *table, double only, double only_vs) {
     const bool known = !isnan(only) && !isnan(only_vs);
     const double p = known ? stats_mcnemar((uint64_t)only, (uint64_t)only_vs) : (double)NAN;
     table_real(table, p);
     table_text(table, p < STATS_LEVEL ? "*" : "");
+}
+
+static void only_cells(Table *table, double only, double only_vs) {
+    const bool known = !isnan(only) && !isnan(only_vs);
     table_real(table, known ? only : (double)NAN);
     table_real(table, known ? only_vs : (double)NAN);
+}
+
+void compared_columns(Table *table) {
+    p_columns(table);
+    table_column(table, "accuracy_low", "%", COLUMN_REAL);
+    table_column(table, "accuracy_high", "%", COLUMN_REAL);
+    only_columns(table);
+}
+
+void compared_cells(Table *table, double accuracy, uint64_t images, double only, double only_vs) {
+    const Interval interval = accuracy_interval(accuracy, images);
+    p_cells(table, only, only_vs);
+    table_real(table, 100 * interval.low);
+    table_real(table, 100 * interval.high);
+    only_cells(table, only, only_vs);
 }
 
 /* The p values of a table's rows, NULL without memory (the table has failed); *count: those that are there. */
@@ -109,7 +131,8 @@ static void add_columns(Table *table) {
                              *const ends[] = {"difference_low", "difference_high", "accuracy_low",
                                               "accuracy_high",  "accuracy_vs_low", "accuracy_vs_high"};
     for (size_t i = 0; i < sizeof shares / sizeof *shares; i++) table_column(table, shares[i], "%", COLUMN_REAL);
-    compared_columns(table);
+    p_columns(table);
+    only_columns(table);
     for (size_t i = 0; i < sizeof losses / sizeof *losses; i++) table_column(table, losses[i], "", COLUMN_REAL);
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) table_column(table, ends[i], "%", COLUMN_REAL);
 }
@@ -132,12 +155,13 @@ static void add_interval(Table *table, Interval interval, bool defined) {
 }
 
 static void add_cells(Table *table, const Comparison *c) {
-    const double images = (double)c->images;
+    const double images = (double)c->images, only = c->defined ? (double)c->pairs.only_a : (double)NAN;
     table_integer(table, (int64_t)c->images);
     table_real(table, percent((double)right_a(c) / images, c->defined));
     table_real(table, percent((double)right_b(c) / images, c->defined));
     table_real(table, percent(stats_difference(&c->pairs), c->defined));
-    compared_cells(table, c->defined ? (double)c->pairs.only_a : (double)NAN, (double)c->pairs.only_b);
+    p_cells(table, only, (double)c->pairs.only_b);
+    only_cells(table, only, (double)c->pairs.only_b);
     table_real(table, c->loss_a);
     table_real(table, c->loss_b);
     table_real(table, c->loss_difference);

@@ -248,9 +248,16 @@ void accuracy_cells(Table *table, uint64_t correct, uint64_t images, bool define
     table_real(table, 100 * interval.high);
 }
 
+static uint64_t correct_of(double accuracy, uint64_t images) {
+    return isnan(accuracy) ? 0 : (uint64_t)llround(accuracy / 100 * (double)images);
+}
+
+Interval accuracy_interval(double accuracy, uint64_t images) {
+    return stats_wilson(correct_of(accuracy, images), isnan(accuracy) ? 0 : images);
+}
+
 void accuracy_cells_of(Table *table, double accuracy, uint64_t images) {
-    const bool defined = !isnan(accuracy);
-    accuracy_cells(table, defined ? (uint64_t)llround(accuracy / 100 * (double)images) : 0, images, defined);
+    accuracy_cells(table, correct_of(accuracy, images), images, !isnan(accuracy));
 }
 
 /* Where there are few classes, the best five say little. */

@@ -85,8 +85,9 @@ static void name_of(const Survey *survey, size_t value, char out[NAME_ROOM]) {
     if (unit) *unit = '\0';
 }
 
-static bool is_accuracy(const Survey *survey, size_t value) {
-    return value < 2 * survey->data_count && value % 2 == 0;
+/* The first dataset's accuracy has its interval behind the comparison, where there is one. */
+static bool has_interval(const Survey *survey, size_t value) {
+    return value < 2 * survey->data_count && value % 2 == 0 && !survey->compare;
 }
 
 /* The first of the two counts of a comparison. */
@@ -98,7 +99,7 @@ void survey_columns(Table *table, const Survey *survey) {
     for (size_t i = 0; i < shown_values(survey); i++) {
         char name[NAME_ROOM];
         name_of(survey, i, name);
-        if (is_accuracy(survey, i))
+        if (has_interval(survey, i))
             accuracy_columns(table, name);
         else if (is_comparison(survey, i))
             compared_columns(table), i++;
@@ -110,12 +111,12 @@ void survey_columns(Table *table, const Survey *survey) {
 void survey_cells(Table *table, const Findings *findings, const Survey *survey, size_t point) {
     for (size_t i = 0; i < shown_values(survey); i++) {
         const double value = findings_value(findings, point, i);
-        if (is_accuracy(survey, i)) {
+        if (has_interval(survey, i)) {
             accuracy_cells_of(table, value, survey->data[i / 2]->count);
         } else if (is_comparison(survey, i)) {
-            i++;
-            compared_cells(table, point == survey->base_point ? (double)NAN : value,
-                           findings_value(findings, point, i));
+            const double only_vs = findings_value(findings, point, ++i);
+            compared_cells(table, findings_value(findings, point, 0), survey->data[0]->count,
+                           point == survey->base_point ? (double)NAN : value, only_vs);
         } else {
             table_real(table, value);
         }

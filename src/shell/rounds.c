@@ -13,15 +13,15 @@
 
 static void add_row(Table *table, const ProgressiveResults *results, size_t number, const double *full) {
     const ProgressiveRound *r = &results->round[number];
+    const Comparison *c = &r->comparison;
     Str trials = {0};
     for (unsigned i = 0; i < r->trials; i++) str_addf(&trials, "%s%.3f", i ? " " : "", r->accuracies[i]);
     table_integer(table, (int64_t)number + 1);
     table_real(table, r->accuracy_mean);
     table_real(table, r->accuracy_std);
-    accuracy_cells(table, r->comparison.pairs.both + r->comparison.pairs.only_a, r->comparison.images,
-                   !isnan(r->accuracy));
-    compared_cells(table, r->comparison.defined ? (double)r->comparison.pairs.only_a : (double)NAN,
-                   (double)r->comparison.pairs.only_b);
+    table_real(table, r->accuracy);
+    compared_cells(table, r->accuracy, c->images, c->defined ? (double)c->pairs.only_a : (double)NAN,
+                   (double)c->pairs.only_b);
     table_integer(table, r->best + 1);
     table_text(table, str_text(&trials));
     table_real(table, r->recon);
@@ -41,7 +41,7 @@ static Table *rounds_table(const ProgressiveResults *results, const Report *repo
     table_column(table, "round", "", COLUMN_INTEGER);
     table_column(table, "accuracy_mean", "%", COLUMN_REAL);
     table_column(table, "accuracy_std", "%", COLUMN_REAL);
-    accuracy_columns(table, "accuracy");
+    table_column(table, "accuracy", "%", COLUMN_REAL);
     compared_columns(table);
     table_column(table, "best_trial", "", COLUMN_INTEGER);
     table_column(table, "trials", "%", COLUMN_TEXT);

@@ -207,9 +207,10 @@ static void many_comparisons(void **state) {
     Error err;
     Table *table = table_new(&err);
     compared_columns(table);
-    for (size_t i = 0; i < 5; i++) compared_cells(table, only[i][0], only[i][1]);
+    for (size_t i = 0; i < 5; i++) compared_cells(table, 50, 100, only[i][0], only[i][1]);
     compared_note(table, "the reference");
     table = table_finish(table, &err);
+    assert_true(fabs(table_number(table, "accuracy_low", 0) - 100 * stats_wilson(50, 100).low) < 1e-12);
     assert_true(isnan(table_number(table, "p_value", 2)) && isnan(table_number(table, "only_vs", 2)));
     assert_true(fabs(table_number(table, "p_value", 0) - 0.03125) < 1e-15);
     /* p of 0.031, 1, 2e-6 and 0.033: only the third is below 0.05 / 4, the next not below 0.05 / 3 */
@@ -219,7 +220,8 @@ static void many_comparisons(void **state) {
     table_free(table);
     table = table_new(&err);
     compared_columns(table);
-    compared_cells(table, NAN, NAN);
+    compared_cells(table, NAN, 100, NAN, NAN);
+    assert_true(isnan(table_number(table, "accuracy_low", 0)));
     compared_note(table, "the reference");
     assert_null(table_get_note(table, "comparison"));
     table_free(table);

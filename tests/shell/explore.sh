@@ -15,7 +15,7 @@ rows() { tail -n +2 "$work/out" | grep -c .; }
 
 # What a sweep finds is what the command finds.
 equal "a sweep" 0 "$(run 'sweep lowpass base --over cutoff=0.5,2,8 --each stage --mode 2d --on test')"
-equal "its columns" "stage cutoff accuracy accuracy_low accuracy_high loss p_value significant only only_vs sratio_change distance rms recomputed" "$(head -1 "$work/out" | tr '\t' ' ')"
+equal "its columns" "stage cutoff accuracy loss p_value significant accuracy_low accuracy_high only only_vs sratio_change distance rms recomputed" "$(head -1 "$work/out" | tr '\t' ' ')"
 equal "its rows" "stage:1 stage:1 stage:1 stage:2 stage:2 stage:2 stage:3 stage:3 stage:3" "$(tail -n +2 "$work/out" | cut -f1 | xargs)"
 swept="$(cell accuracy 5) $(cell loss 5)"
 compared="$(cell accuracy_low 5) $(cell accuracy_high 5) $(cell p_value 5) $(cell only 5) $(cell only_vs 5)"

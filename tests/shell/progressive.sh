@@ -15,7 +15,7 @@ files() { (cd "$1" && sha1sum round-*/network.safetensors round-*/predictor.safe
 
 # The table.
 equal "three rounds" 0 "$(status "$weft" -c "$load" -c "progressive base --rounds 3 --trials 2 $small --on test --patience 3 --into p")"
-equal "its columns" "round accuracy_mean accuracy_std accuracy accuracy_low accuracy_high p_value significant only only_vs best_trial trials l_recon l_recon_original sratio_change distance won" \
+equal "its columns" "round accuracy_mean accuracy_std accuracy p_value significant accuracy_low accuracy_high only only_vs best_trial trials l_recon l_recon_original sratio_change distance won" \
     "$(head -1 "$work/out" | sed 's/ ([^)]*)//g' | tr '\t' ' ' | sed 's/ *$//')"
 equal "a row a round" "1 2 3" "$(tail -n +2 "$work/out" | cut -f1 | xargs)"
 contains "none won: it says so" "$(cat "$work/err")" "no round beat the network it started from; the result is a copy of it"

@@ -48,10 +48,12 @@ Table *compare_attack_table(const Attack *attacks, const Evaluation *a, const Ev
 Table *compare_corruption_table(const CorruptionScores *a, const CorruptionScores *b, const ComparedNames *names,
                                 Error *err);
 
-/* For other tables with comparisons: the columns p_value, significant, only and only_vs, and their cells: how many
- * images only the row's network, only the reference gets right. Empty cells if one is NaN. */
+/* For tables whose rows are compared with one reference, behind a column `accuracy`: the columns p_value, significant,
+ * accuracy_low, accuracy_high, only and only_vs, and their cells. `accuracy` (%) is the row's, on `images` images; only
+ * and only_vs are how many images only the row's network, only the reference gets right. What is NaN leaves its cells
+ * empty. */
 void compared_columns(Table *table);
-void compared_cells(Table *table, double only, double only_vs);
+void compared_cells(Table *table, double accuracy, uint64_t images, double only, double only_vs);
 /* Adds the note comparison to a table with a column p_value: how many rows were compared with `reference`, how many
  * differ at STATS_LEVEL, how many would by chance if none differed, and how many remain after stats_holm. Nothing if no
  * row was compared. */

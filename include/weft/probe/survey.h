@@ -31,9 +31,9 @@ typedef struct Survey {
      * the first of them runs once for the series (where its results fit into an eighth of the memory budget), and the
      * change of these layers is measured. NULL: neither. */
     const bool *const *layers;
-    /* Compare each network with the base, image by image, on the first dataset. The base is evaluated once, before the
-     * first point; `base_point` is the point that is the base itself (its numbers are those of that evaluation), or
-     * `points` if there is none. */
+    /* Compare each network with the base, image by image, on the data, of which there is one at most. The base is
+     * evaluated once, before the first point; `base_point` is the point that is the base itself (its numbers are those
+     * of that evaluation), or `points` if there is none. */
     bool compare;
     size_t base_point;
     bool whole; /* run every network from the first step on all the same */
@@ -80,8 +80,8 @@ size_t findings_count(const Findings *findings);                             /* 
 void findings_undefined(const Findings *findings, const Survey *survey, Str *out);
 
 /* The columns of a survey's numbers in a table, and the cells of a point: each accuracy with its interval
- * (accuracy_columns); with `compare`, p_value and significant before only and only_vs (compared_columns), which are
- * empty for base_point. Without images the share that was recomputed is left out. */
+ * (accuracy_columns); with `compare`, compared_columns behind the loss, whose comparison is empty for base_point.
+ * Without images the share that was recomputed is left out. */
 void survey_columns(Table *table, const Survey *survey);
 void survey_cells(Table *table, const Findings *findings, const Survey *survey, size_t point);
 
