@@ -23,8 +23,9 @@ static const double PI = 3.14159265358979323846;
 typedef struct Density {
     double x[POINTS], y[POINTS];
     size_t count;
-    double peak;  /* where the density is greatest */
-    double ratio; /* M / N; 1: singular values, the quarter circle */
+    double peak;      /* where the density is greatest */
+    double ratio;     /* M / N; 1: singular values, the quarter circle */
+    double circle[3]; /* there: sums of c^2, c y and y^2, c = sqrt(4 - x^2) / pi */
 } Density;
 
 /* The density of `values` (ascending) at x: a triangle of height 1 / BANDWIDTH over each. *first: of those in reach. */
@@ -58,15 +59,29 @@ static double edge(double sigma, double ratio, double sign) {
 }
 
 static double law(double x, double sigma, double ratio, double a, double b) {
-    if (ratio == 1) return x > 2 ? 0 : sqrt(4 - x * x) / (PI * sigma * sigma);
     const double square = (b - x) * (x - a);
     return square > 0 ? sqrt(square) / (2 * PI * sigma * sigma * x * ratio) : 0;
 }
 
+/* The quarter circle is c / s^2, so that the sum of squares follows from three sums. */
+static void sum_circle(Density *density) {
+    memset(density->circle, 0, sizeof density->circle);
+    for (size_t i = 0; i < density->count; i++) {
+        const double x = density->x[i], y = density->y[i], c = x > 2 ? 0 : sqrt(4 - x * x) / PI;
+        density->circle[0] += c * c;
+        density->circle[1] += c * y;
+        density->circle[2] += y * y;
+    }
+}
+
 /* The sum of squares. A bulk that leaves out the peak, or goes beyond all density, is refused. */
 static double residual(const Density *density, double sigma) {
+    if (density->ratio == 1) {
+        const double *sums = density->circle, variance = sigma * sigma;
+        return sums[0] / (variance * variance) - 2 * sums[1] / variance + sums[2];
+    }
     const double a = edge(sigma, density->ratio, -1), b = edge(sigma, density->ratio, 1);
-    if (density->ratio < 1 && (b < density->peak || a > density->peak || b > density->x[density->count - 1]))
+    if (b < density->peak || a > density->peak || b > density->x[density->count - 1])
         return (double)density->count * REFUSED * REFUSED;
     double sum = 0;
     for (size_t i = 0; i < density->count; i++) {
@@ -149,6 +164,7 @@ bool bulk_fit(const double *values, size_t count, size_t N, size_t M, Bulk *out,
             fitted[i] = N == M ? sqrt(scaled[i]) : scaled[i];
         }
         density_of(fitted, count, density);
+        sum_circle(density);
         if (density->count > 0) judge(scaled, count, M, scale, density, out);
     }
     mem_free(density);

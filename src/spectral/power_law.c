@@ -18,13 +18,21 @@ static double deviation(const double *logs, size_t k, double slope, double n) {
     return fabs(1 - exp(slope * (logs[k] - logs[0])) - (double)k / n);
 }
 
-/* The distance of the tail's fit, or anything from `limit` on if it is at least that. `logs`: of the tail. */
-static double distance_below(const double *logs, size_t count, double alpha, double limit) {
-    double distance = 0;
-    for (size_t i = 0; i < PROBES && count > PROBES && distance < limit; i++)
-        distance = fmax(distance, deviation(logs, count * i / PROBES, 1 - alpha, (double)count));
-    for (size_t k = 0; k < count && distance < limit; k++)
-        distance = fmax(distance, deviation(logs, k, 1 - alpha, (double)count));
+/* The distance of the tail's fit from value `first` on, or anything from `limit` on if it is at least that. *worst: the
+ * value that showed so, where neighbouring tails are looked at first. */
+static double distance_below(const double *logs, size_t count, size_t first, double alpha, double limit,
+                             size_t *worst) {
+    const double *tail = logs + first, n = (double)(count - first);
+    double distance = *worst >= first ? deviation(tail, *worst - first, 1 - alpha, n) : 0;
+    for (size_t i = 1; i < PROBES && distance < limit; i++) {
+        const size_t k = (count - first) * i / PROBES;
+        distance = fmax(distance, deviation(tail, k, 1 - alpha, n));
+        if (distance >= limit) *worst = first + k;
+    }
+    for (size_t k = 0; k < count - first && distance < limit; k++) {
+        distance = fmax(distance, deviation(tail, k, 1 - alpha, n));
+        if (distance >= limit) *worst = first + k;
+    }
     return distance;
 }
 
@@ -36,11 +44,11 @@ static double exponent(const double *logs, size_t count, size_t first, double re
 }
 
 /* Tries the value `first` as xmin. */
-static void try_tail(const double *values, const double *logs, size_t count, size_t first, double rest,
-                     PowerLaw *best) {
+static void try_tail(const double *values, const double *logs, size_t count, size_t first, double rest, PowerLaw *best,
+                     size_t *worst) {
     const double alpha = exponent(logs, count, first, rest);
     if (!(alpha > 1)) return;
-    const double distance = distance_below(logs + first, count - first, alpha, best->distance);
+    const double distance = distance_below(logs, count, first, alpha, best->distance, worst);
     if (distance >= best->distance) return;
     const size_t tail = count - first;
     *best = (PowerLaw){alpha, (alpha - 1) / sqrt((double)tail), distance, values[first], values[count - 1], tail};
@@ -54,7 +62,9 @@ bool power_law_fit(const double *values, size_t count, PowerLaw *out, Error *err
         for (size_t i = 0; i < count; i++) logs[i] = log(values[i]);
         for (size_t i = count; i-- > 0;) rests[i] = rest += logs[i];
         const size_t least = count < TAIL_OF_FEW ? count : count < FEW ? TAIL_OF_FEW : 2;
-        for (size_t i = 0; count >= 2 && i + least <= count; i++) try_tail(values, logs, count, i, rests[i], out);
+        size_t worst = 0;
+        for (size_t i = 0; count >= 2 && i + least <= count; i++)
+            try_tail(values, logs, count, i, rests[i], out, &worst);
     }
     if (isnan(out->alpha)) out->distance = out->xmin = out->xmax = (double)NAN;
     mem_free(logs);
