@@ -262,6 +262,30 @@ static void add_columns_left_out(const Page *page, Str *out) {
     str_done(&text);
 }
 
+/* A single row that is too wide for a line: a line for each column. */
+static void add_record(Page *page, Str *out) {
+    size_t widest = 0;
+    for (size_t c = 0; c < page->table->column_count; c++) {
+        empty(&page->scratch);
+        add_heading(&page->scratch, &page->table->columns[c]);
+        const size_t columns = text_columns(str_text(&page->scratch));
+        if (columns > widest) widest = columns;
+    }
+    const size_t room = page->width / 2, hang = widest < room ? widest + GAP : GAP;
+    for (size_t c = 0; c < page->table->column_count; c++) {
+        empty(&page->scratch);
+        add_heading(&page->scratch, &page->table->columns[c]);
+        const size_t start = out->length;
+        size_t column = text_columns(str_text(&page->scratch));
+        str_add(out, str_text(&page->scratch));
+        for (; column < widest + GAP; column++) str_add(out, " ");
+        empty(&page->scratch);
+        cell_add_shown(&page->scratch, &page->table->columns[c], 0, page->layout[c].decimals);
+        str_add_wrapped(out, str_text(&page->scratch), column, hang, page->width);
+        end_line(out, start);
+    }
+}
+
 void table_write_part(const Table *table, size_t width, size_t head, size_t tail, Str *out) {
     Error ignored;
     Page page = {.table = table, .width = width, .head = head, .tail = tail};
@@ -273,12 +297,17 @@ void table_write_part(const Table *table, size_t width, size_t head, size_t tail
     }
     measure(&page);
     fit(&page);
+    if (table->rows == 1 && page.shown < table->column_count && width >= SENTENCE_LEAST) {
+        add_record(&page, out);
+        goto out;
+    }
     if (table->column_count > 0) add_line(&page, table->rows, out);
     for (size_t i = 0; i < shown_rows(&page); i++) {
         if (i == page.head && shown_rows(&page) < table->rows) add_rows_left_out(&page, out);
         add_line(&page, row_of(&page, i), out);
     }
     if (page.shown < table->column_count && width >= SENTENCE_LEAST) add_columns_left_out(&page, out);
+out:
     if (page.scratch.failed) out->failed = true;
     str_done(&page.scratch);
     mem_free(page.layout);

@@ -81,6 +81,27 @@ static void text(void **state) {
     table_free(table);
 }
 
+/* A single row that is too wide stands as lines. */
+static void record(void **state) {
+    (void)state;
+    Error err;
+    Table *table = table_new(&err);
+    table_column(table, "name", "", COLUMN_TEXT);
+    table_column(table, "accuracy", "%", COLUMN_REAL);
+    table_column(table, "note", "", COLUMN_TEXT);
+    table_text(table, "base"), table_real(table, 91.5), table_text(table, "a text of many words");
+    table = finish(table);
+    check(table, TABLE_TEXT, 40,
+          "name  accuracy (%)  note\n"
+          "base        91.500  a text of many words\n");
+    check(table, TABLE_TEXT, 22,
+          "name          base\n"
+          "accuracy (%)  91.500\n"
+          "note          a text\n"
+          "  of many words\n");
+    table_free(table);
+}
+
 static void wide_characters(void **state) {
     (void)state;
     Error err;
@@ -298,7 +319,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text),     cmocka_unit_test(wide_characters), cmocka_unit_test(separated),
         cmocka_unit_test(json),     cmocka_unit_test(json_notes),      cmocka_unit_test(numbers_read_back),
-        cmocka_unit_test(decimals),
+        cmocka_unit_test(decimals), cmocka_unit_test(record),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

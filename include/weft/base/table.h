@@ -68,9 +68,9 @@ typedef enum TableFormat {
 } TableFormat;
 /* TEXT has aligned columns for people: numbers right, units in the heading. Where width > 0 it takes at most `width`
  * columns of the terminal: texts are shortened so that different ones stay different, and a line under the rows names
- * the columns that did not fit. Numbers of TEXT and MARKDOWN have as many digits as mean something. CSV (RFC 4180,
- * lines ending in \n) and TSV are a heading, then rows; their numbers have all digits (%.9g, or more where that does
- * not read back equal). JSON is
+ * the columns that did not fit; a single row that is too wide stands as a line for each column. Numbers of TEXT and
+ * MARKDOWN have as many digits as mean something. CSV (RFC 4180, lines ending in \n) and TSV are a heading, then rows;
+ * their numbers have all digits (%.9g, or more where that does not read back equal). JSON is
  * {"notes":{},"columns":[{name,unit,type}],"rows":[{...}]}; notes that are numbers are numbers in it, NaN and
  * infinities are null. Only TEXT escapes text for terminals. */
 void table_write(const Table *table, TableFormat format, size_t width, Str *out);
