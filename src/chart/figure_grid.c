@@ -109,6 +109,31 @@ static void draw_cells(const Figure *figure, Scale x, Scale y, Scale values) {
     }
 }
 
+/* The numbers of the cells in view, if all fit; black or white, whichever shows. */
+static void draw_numbers(const Figure *figure, Scale x, Scale y, Scale values) {
+    const Chart *chart = figure->chart;
+    const Frame *plot = &figure->plot;
+    const Cells across = cells_in_view(&chart->x, x), down = cells_in_view(&chart->y, y);
+    if (!numbers_wanted(chart, figure->view)) return;
+    for (int draws = 0; draws < 2; draws++)
+        for (size_t i = down.first; i < down.last; i++)
+            for (size_t j = across.first; j < across.last; j++) {
+                char text[TICK_TEXT];
+                const CellSpan column = cell_span(&chart->x, x, j, false);
+                const CellSpan row = cell_span(&chart->y, y, i, !chart->y.category);
+                number_of_cell(chart, i, j, text);
+                const double width = (column.to - column.from) * plot->width,
+                             height = (row.to - row.from) * plot->height;
+                if (!draws && !(width >= note_advance(text) + 8 && height >= FIGURE_NOTE + 4)) return;
+                if (!draws || !*text) continue;
+                const bool dark = palette_dark(scale_fraction(values, chart->grid[i * chart->grid_columns + j]),
+                                               chart->encoding.diverging);
+                figure_text(figure, plot->x + (column.from + column.to) / 2 * plot->width,
+                            plot->y + (row.from + row.to) / 2 * plot->height + 0.36 * FIGURE_NOTE, text, FIGURE_NOTE,
+                            ANCHOR_MIDDLE, dark ? (Rgb){255, 255, 255} : (Rgb){0, 0, 0});
+            }
+}
+
 void figure_heatmap(Figure *figure) {
     const Chart *chart = figure->chart;
     Scale x = view_x(chart, figure->view), y = view_y(chart, figure->view), values = value_scale(chart);
@@ -126,6 +151,7 @@ void figure_heatmap(Figure *figure) {
     if (!chart->colours) bar_room(figure, values, &bar);
     figure->paint->ops->clip(figure->paint, *plot);
     draw_cells(figure, x, y, values);
+    draw_numbers(figure, x, y, values);
     figure->paint->ops->unclip(figure->paint);
     MarkSpot marks[CHART_MARKS_MAX];
     size_t mark_count = figure_marks_place(figure, NULL, NULL, marks);

@@ -129,7 +129,7 @@ void figure_ticks_across(Scale scale, double width, Ticks *ticks) {
 }
 
 void figure_ticks_up(Scale scale, double height, Ticks *ticks) {
-    ticks_find(scale, (size_t)fmin(height / 40 + 1, 11), ticks);
+    ticks_upright(scale, height, FIGURE_TICK + 4, (size_t)fmin(height / 40 + 1, 11), ticks);
 }
 
 void figure_axis_across(const Figure *figure, Scale scale, const Ticks *ticks, bool grid) {

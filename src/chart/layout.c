@@ -30,19 +30,53 @@ double bars_base(Scale scale) {
 
 /* ---- axes -------------------------------------------------------------------------------------------------------- */
 
+static bool are_apart(const Ticks *ticks, const TickRule *rule) {
+    for (size_t i = 1; i < ticks->count; i++) {
+        double from = rule->place(rule->context, ticks->at[i - 1]), to = rule->place(rule->context, ticks->at[i]);
+        if ((to - from) * rule->length < rule->half(ticks->label[i]) + rule->half(ticks->label[i - 1]) + rule->gap)
+            return false;
+    }
+    return true;
+}
+
 bool ticks_apart(Scale scale, const TickRule *rule, Ticks *out) {
+    if (ticks_measured(scale, out) && are_apart(out, rule)) return true;
     for (size_t most = rule->most; most > 0; most--) {
-        bool apart = true;
         ticks_find(scale, most, out);
-        for (size_t i = 1; i < out->count; i++) {
-            double from = rule->place(rule->context, out->at[i - 1]), to = rule->place(rule->context, out->at[i]);
-            if ((to - from) * rule->length < rule->half(out->label[i]) + rule->half(out->label[i - 1]) + rule->gap)
-                apart = false;
-        }
-        if (apart) return true;
+        if (are_apart(out, rule)) return true;
     }
     out->count = 0;
     return false;
+}
+
+void ticks_upright(Scale scale, double length, double gap, size_t most, Ticks *out) {
+    bool apart = ticks_measured(scale, out);
+    for (size_t i = 1; apart && i < out->count; i++)
+        apart = (scale_fraction(scale, out->at[i]) - scale_fraction(scale, out->at[i - 1])) * length >= gap;
+    if (!apart) ticks_find(scale, most, out);
+}
+
+/* ---- numbers in cells -------------------------------------------------------------------------------------------- */
+
+bool numbers_wanted(const Chart *chart, const ChartView *view) {
+    enum { CELLS_MOST = 400 };
+    const Encoding *encoding = &chart->encoding;
+    return encoding->numbers && !encoding->picture && view->contours == 0 &&
+           chart->grid_rows * chart->grid_columns <= CELLS_MOST;
+}
+
+void number_of_cell(const Chart *chart, size_t row, size_t column, char out[TICK_TEXT]) {
+    const double value = grid_value(chart, row, column),
+                 largest = fmax(fabs(chart->value.low), fabs(chart->value.high));
+    *out = '\0';
+    if (isnan(value)) return;
+    number_text(value, chart->value.integer && largest < 1e6 ? 0 : number_decimals(largest, 3), out);
+}
+
+CellSpan cell_span(const Axis *axis, Scale scale, size_t i, bool upwards) {
+    const double from = scale_fraction(scale, grid_edge(axis, i, scale.log));
+    const double to = scale_fraction(scale, grid_edge(axis, i + 1, scale.log));
+    return upwards ? (CellSpan){1 - to, 1 - from} : (CellSpan){from, to};
 }
 
 /* ---- legend ------------------------------------------------------------------------------------------------------ */

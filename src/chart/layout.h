@@ -32,8 +32,22 @@ typedef struct TickRule {
     const void *context;
     double length;
 } TickRule;
-/* As many ticks as fit without overlap. False, and none, if not even one fits. */
+/* At the measured values if all fit without overlap, else as many as do. False, and none, if not even one fits. */
 bool ticks_apart(Scale scale, const TickRule *rule, Ticks *out);
+/* Of a vertical axis `length` long: at the measured values if they are `gap` apart, else at most `most`. */
+void ticks_upright(Scale scale, double length, double gap, size_t most, Ticks *out);
+
+/* ---- numbers in cells -------------------------------------------------------------------------------------------- */
+
+/* HEATMAP: cells may show their numbers, where all fit. */
+bool numbers_wanted(const Chart *chart, const ChartView *view);
+/* The number of a cell, "" of one without a colour. */
+void number_of_cell(const Chart *chart, size_t row, size_t column, char out[TICK_TEXT]);
+/* Where the middle and the ends of cell i lie on an axis, as fractions from the left or the top. */
+typedef struct CellSpan {
+    double from, to;
+} CellSpan;
+CellSpan cell_span(const Axis *axis, Scale scale, size_t i, bool upwards);
 
 /* ---- legend ------------------------------------------------------------------------------------------------------ */
 

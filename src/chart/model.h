@@ -14,7 +14,7 @@ typedef struct Axis {
     bool category;  /* positions are indices into `names` */
     bool integer;   /* numbers without decimals */
     char **names;   /* category: `count` of them, escaped for terminals */
-    double *values; /* HEATMAP with numbers: `count` distinct ones, increasing */
+    double *values; /* HEATMAP with numbers, and LINES at few places: `count` distinct ones, increasing */
     size_t count;
     double low, high;      /* of the finite data; low > high where there is none */
     double least_positive; /* INFINITY where there is none */

@@ -304,10 +304,36 @@ static bool fill_lines(Chart *chart, Source *source, Error *err) {
     return true;
 }
 
+/* The distinct places of lines across, if they are few numbers that people write down: ticks stand there. */
+static bool note_places(Chart *chart, Error *err) {
+    enum { FEW = 12 };
+    double *values = mem_alloc(FEW, sizeof *values, err);
+    size_t count = 0;
+    if (!values) return false;
+    for (size_t s = 0; s < chart->series_count; s++)
+        for (size_t i = 0; i < chart->series[s].count; i++) {
+            const double x = chart->series[s].x[i];
+            size_t at = 0;
+            while (at < count && values[at] < x) at++;
+            if (at < count && values[at] == x) continue;
+            if (count == FEW || !number_neat(x)) {
+                mem_free(values);
+                return true;
+            }
+            memmove(values + at + 1, values + at, (count - at) * sizeof *values);
+            values[at] = x;
+            count++;
+        }
+    chart->x.values = values;
+    chart->x.count = count;
+    return true;
+}
+
 bool model_lines(Chart *chart, const Table *table, Error *err) {
     Source source;
     bool ok = source_open(&source, chart, table, err) && axis_label(&chart->x, source.x, err) &&
-              open_series(chart, &source, table->rows, true, err) && fill_lines(chart, &source, err);
+              open_series(chart, &source, table->rows, true, err) && fill_lines(chart, &source, err) &&
+              (chart->encoding.kind != CHART_LINES || note_places(chart, err));
     chart->x.integer = chart->x.integer || !source.x;
     names_done(&source.series);
     return ok;

@@ -159,6 +159,31 @@ static void log_ticks(Scale scale, size_t most, Ticks *out) {
     if (out->count < 2 && scale.high / scale.low < 10) linear_ticks(scale, most, out);
 }
 
+static void three_digits(double value, char out[TICK_TEXT]) {
+    snprintf(out, TICK_TEXT, "%.3g", value == 0 ? 0 : value);
+    shorten_exponent(out);
+}
+
+bool number_neat(double value) {
+    char text[TICK_TEXT];
+    three_digits(value, text);
+    return fabs(strtod(text, NULL) - value) <= 1e-9 * fabs(value);
+}
+
+bool ticks_measured(Scale scale, Ticks *out) {
+    out->count = 0;
+    for (size_t i = 0; i < scale.at_count; i++) {
+        const double fraction = scale_fraction(scale, scale.at[i]);
+        if (!(fraction >= -1e-9 && fraction <= 1 + 1e-9)) continue;
+        if (out->count == TICKS_MAX) return false;
+        out->at[out->count] = fmin(fmax(scale.at[i], scale.low), scale.high);
+        three_digits(scale.at[i], out->label[out->count]);
+        if (out->count > 0 && strcmp(out->label[out->count], out->label[out->count - 1]) == 0) return false;
+        out->count++;
+    }
+    return out->count >= 2;
+}
+
 void ticks_find(Scale scale, size_t most, Ticks *out) {
     out->count = 0;
     if (most == 0) return;

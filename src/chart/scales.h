@@ -9,7 +9,9 @@
 typedef struct Scale {
     double low, high;
     bool log;
-    bool whole; /* its ticks are whole numbers */
+    bool whole;       /* its ticks are whole numbers */
+    const double *at; /* the few values that were measured, increasing, which ticks prefer; NULL: none are special */
+    size_t at_count;
 } Scale;
 
 /* Values further out than this are drawn at it, so that spans and sums stay finite. */
@@ -32,6 +34,12 @@ typedef struct Ticks {
 /* At most `most` ticks: steps of 1, 2 or 5 times a power of ten, or on a log axis decades (thinned, or refined by 2 and
  * 5 as room allows). */
 void ticks_find(Scale scale, size_t most, Ticks *out);
+
+/* Ticks at the measured values in view, with three digits; false where they are fewer than 2 or more than TICKS_MAX, or
+ * their labels do not tell them apart. */
+bool ticks_measured(Scale scale, Ticks *out);
+/* The same number to three digits. */
+bool number_neat(double value);
 
 /* The decimals that show `significant` digits of `largest`, or -1 where numbers need exponents. */
 int number_decimals(double largest, int significant);

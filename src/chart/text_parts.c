@@ -109,7 +109,7 @@ void labels_across(Scale scale, int cells, int parts, Labels *out) {
 void labels_up(Scale scale, int cells, int parts, Labels *out) {
     Ticks ticks;
     int most = cells <= 2 ? 1 : cells <= 5 ? 3 : cells / 3 + 1;
-    ticks_find(scale, (size_t)(most > 11 ? 11 : most), &ticks);
+    ticks_upright(scale, cells, 1, (size_t)(most > 11 ? 11 : most), &ticks);
     from_ticks(&ticks, scale, cells, parts, out);
 }
 

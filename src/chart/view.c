@@ -68,10 +68,19 @@ static Scale viewed(double low, double high, bool log, const Axis *axis, Scale f
     return scale_sane(low, high, log, axis->least_positive);
 }
 
+/* Ticks stand at measured values that are few. */
+static void measured(const Axis *axis, Scale *scale) {
+    enum { FEW = 12 };
+    if (!axis->values || axis->count > FEW) return;
+    scale->at = axis->values;
+    scale->at_count = axis->count;
+}
+
 Scale view_x(const Chart *chart, const ChartView *view) {
     bool log = view->log_x && x_is_numeric(chart);
     Scale scale = viewed(view->x0, view->x1, log, &chart->x, full_x(chart, log));
     scale.whole = chart->x.integer;
+    measured(&chart->x, &scale);
     return scale;
 }
 
@@ -79,6 +88,7 @@ Scale view_y(const Chart *chart, const ChartView *view) {
     bool log = view->log_y && y_is_numeric(chart);
     Scale scale = viewed(view->y0, view->y1, log, &chart->y, full_y(chart, log));
     scale.whole = chart->y.integer;
+    measured(&chart->y, &scale);
     return scale;
 }
 

@@ -129,6 +129,20 @@ static inline Table *sample_intervals(unsigned points, Error *err) {
     return table_finish(table, err);
 }
 
+/* A small grid of two settings with one hole. */
+static inline Table *sample_grid(Error *err) {
+    Table *table = table_new(err);
+    table_column(table, "cutoff", "", COLUMN_REAL);
+    table_column(table, "factor", "", COLUMN_REAL);
+    table_column(table, "accuracy", "%", COLUMN_REAL);
+    for (unsigned i = 0; i < 12; i++) {
+        table_real(table, ldexp(0.5, (int)i % 4));
+        table_real(table, 0.25 * (i / 4 + 1));
+        table_real(table, i == 6 ? NAN : 20 + 7.04 * i);
+    }
+    return table_finish(table, err);
+}
+
 /* Weights of two networks: a bell, and one narrower with a missing value. */
 static inline Table *sample_weights(unsigned count, Error *err) {
     Table *table = table_new(err);
@@ -201,7 +215,7 @@ static inline void sample_also(Encoding *encoding, const char *first, const char
 }
 
 /* The charts of the golden files; their names are the files'. */
-enum { SAMPLES = 20 };
+enum { SAMPLES = 21 };
 
 static inline const char *sample_bars_or_lines(int sample, Table **table, Encoding *encoding, Error *err) {
     switch (sample) {
@@ -294,6 +308,12 @@ static inline const char *sample_spread(int sample, Table **table, Encoding *enc
         *encoding = sample_encoding(CHART_BARS, "Accuracy with whiskers", "cutoff", "accuracy");
         sample_bounds(encoding);
         return "bars-intervals";
+    case 20:
+        *table = sample_grid(err);
+        *encoding = sample_encoding(CHART_HEATMAP, "Accuracy of a grid", "cutoff", "factor");
+        snprintf(encoding->value, sizeof encoding->value, "accuracy");
+        encoding->log_x = true;
+        return "heatmap-numbers";
     default:
         return NULL;
     }

@@ -85,8 +85,10 @@ static double place(const void *context, double value) {
 /* Never more than asked for, never into one another; and where one more fits, there is one more. */
 static void ticks_stand_apart(void **state) {
     (void)state;
-    static const Scale scales[] = {
-        {0, 1, false, false}, {-3e-7, 8e5, false, false}, {1e-6, 1e9, true, false}, {0, 17, false, true}};
+    static const Scale scales[] = {{0, 1, false, false, NULL, 0},
+                                   {-3e-7, 8e5, false, false, NULL, 0},
+                                   {1e-6, 1e9, true, false, NULL, 0},
+                                   {0, 17, false, true, NULL, 0}};
     for (size_t k = 0; k < sizeof scales / sizeof *scales; k++) {
         size_t last = 0;
         for (double length = 1; length < 300; length += 7) {
@@ -112,7 +114,7 @@ typedef struct Marks {
 
 static bool point_at(const void *context, size_t s, size_t i, Place *at) {
     const Chart *chart = ((const Marks *)context)->chart;
-    const Scale all = {0, 1000, false, false}, unit = {0, 1, false, false};
+    const Scale all = {0, 1000, false, false, NULL, 0}, unit = {0, 1, false, false, NULL, 0};
     return series_place(&chart->series[s], i, all, unit, &at->x, &at->y);
 }
 
@@ -170,22 +172,22 @@ static void spans_hold_what_is_seen(void **state) {
     char names[10][6] = {"a", "bb", "ccc", "dddd", "e", "f", "g", "h", "i", "jjjjj"}, *list[10];
     for (int i = 0; i < 10; i++) list[i] = names[i];
     const Axis axis = {.category = true, .names = list, .count = 10};
-    Span span = categories_in_view(&axis, (Scale){-0.5, 9.5, false, false});
+    Span span = categories_in_view(&axis, (Scale){-0.5, 9.5, false, false, NULL, 0});
     assert_true(span.first == 0 && span.count == 10);
-    span = categories_in_view(&axis, (Scale){1.2, 4, false, false}); /* the middles of 2, 3 and 4 */
+    span = categories_in_view(&axis, (Scale){1.2, 4, false, false, NULL, 0}); /* the middles of 2, 3 and 4 */
     assert_true(span.first == 2 && span.count == 3);
     assert_true(fabs(names_widest(&axis, span, letters) - 4) < 1e-9);
-    span = categories_in_view(&axis, (Scale){1.2, 1.8, false, false});
+    span = categories_in_view(&axis, (Scale){1.2, 1.8, false, false, NULL, 0});
     assert_int_equal(span.count, 0);
     assert_true(fabs(names_widest(&axis, span, letters)) < 1e-9);
-    assert_int_equal(categories_in_view(&(Axis){.count = 0}, (Scale){0, 1, false, false}).count, 0);
-    span = kernels_in_view((Scale){0.6, 1.4, false, false}, 3); /* any part counts: of 1 alone */
+    assert_int_equal(categories_in_view(&(Axis){.count = 0}, (Scale){0, 1, false, false, NULL, 0}).count, 0);
+    span = kernels_in_view((Scale){0.6, 1.4, false, false, NULL, 0}, 3); /* any part counts: of 1 alone */
     assert_true(span.first == 1 && span.count == 1);
-    span = kernels_in_view((Scale){0.4, 1.6, false, false}, 3);
+    span = kernels_in_view((Scale){0.4, 1.6, false, false, NULL, 0}, 3);
     assert_true(span.first == 0 && span.count == 3);
-    assert_true(fabs(bars_base((Scale){-1, 3, false, false}) - 0.25) < 1e-9);
-    assert_true(fabs(bars_base((Scale){2, 3, false, false})) < 1e-9 &&
-                fabs(bars_base((Scale){1, 3, true, false})) < 1e-9);
+    assert_true(fabs(bars_base((Scale){-1, 3, false, false, NULL, 0}) - 0.25) < 1e-9);
+    assert_true(fabs(bars_base((Scale){2, 3, false, false, NULL, 0})) < 1e-9 &&
+                fabs(bars_base((Scale){1, 3, true, false, NULL, 0})) < 1e-9);
 }
 
 int main(void) {

@@ -48,6 +48,22 @@ static void ticks_are_ordered_inside_and_rightly_labelled(void **state) {
     check_ticks(scale_sane(0, 5e-324, false, 1), 8);
 }
 
+static void measured_values_are_ticks(void **state) {
+    (void)state;
+    static const double values[] = {0.5, 1, 2, 4.0625, 1e7}, close[] = {1, 1.0001};
+    Ticks ticks;
+    Scale scale = {0.5, 5, true, false, values, 5};
+    assert_true(ticks_measured(scale, &ticks)); /* those in view */
+    assert_int_equal(ticks.count, 4);
+    assert_string_equal(ticks.label[0], "0.5");
+    assert_string_equal(ticks.label[3], "4.06");
+    assert_true(number_neat(0.125) && number_neat(1e7) && !number_neat(4.0625) && number_neat(0));
+    scale = (Scale){0, 2, false, false, close, 2};
+    assert_false(ticks_measured(scale, &ticks)); /* the labels would be the same */
+    scale.at_count = 1;
+    assert_false(ticks_measured(scale, &ticks));
+}
+
 static void steps_are_1_2_5(void **state) {
     (void)state;
     Rng rng = {.seed = 2};
@@ -68,12 +84,18 @@ static void known_labels(void **state) {
         size_t most;
         const char *labels;
     } cases[] = {
-        {{0, 1, false, false}, 6, "0.0 0.2 0.4 0.6 0.8 1.0"},     {{0, 100, false, false}, 6, "0 20 40 60 80 100"},
-        {{-0.07, 0.13, false, false}, 5, "-0.05 0.00 0.05 0.10"}, {{0, 3e6, false, false}, 4, "0 1e6 2e6 3e6"},
-        {{1e-7, 4e-7, false, false}, 4, "1e-7 2e-7 3e-7 4e-7"},   {{1, 1000, true, false}, 5, "1 10 100 1000"},
-        {{1e-8, 1, true, false}, 5, "1e-8 1e-6 1e-4 0.01 1"},     {{1, 10, true, false}, 4, "1 2 5 10"},
-        {{0.5, 24, true, false}, 6, "0.5 1 2 5 10 20"},           {{0.5, 3.5, false, true}, 8, "1 2 3"},
-        {{1.2, 1.8, false, true}, 4, "1.2 1.4 1.6 1.8"},          {{0, 30, false, true}, 4, "0 10 20 30"},
+        {{0, 1, false, false, NULL, 0}, 6, "0.0 0.2 0.4 0.6 0.8 1.0"},
+        {{0, 100, false, false, NULL, 0}, 6, "0 20 40 60 80 100"},
+        {{-0.07, 0.13, false, false, NULL, 0}, 5, "-0.05 0.00 0.05 0.10"},
+        {{0, 3e6, false, false, NULL, 0}, 4, "0 1e6 2e6 3e6"},
+        {{1e-7, 4e-7, false, false, NULL, 0}, 4, "1e-7 2e-7 3e-7 4e-7"},
+        {{1, 1000, true, false, NULL, 0}, 5, "1 10 100 1000"},
+        {{1e-8, 1, true, false, NULL, 0}, 5, "1e-8 1e-6 1e-4 0.01 1"},
+        {{1, 10, true, false, NULL, 0}, 4, "1 2 5 10"},
+        {{0.5, 24, true, false, NULL, 0}, 6, "0.5 1 2 5 10 20"},
+        {{0.5, 3.5, false, true, NULL, 0}, 8, "1 2 3"},
+        {{1.2, 1.8, false, true, NULL, 0}, 4, "1.2 1.4 1.6 1.8"},
+        {{0, 30, false, true, NULL, 0}, 4, "0 10 20 30"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         Ticks ticks;
@@ -127,6 +149,7 @@ static void palettes_grow_lighter_or_meet_in_white(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ticks_are_ordered_inside_and_rightly_labelled),
+        cmocka_unit_test(measured_values_are_ticks),
         cmocka_unit_test(steps_are_1_2_5),
         cmocka_unit_test(known_labels),
         cmocka_unit_test(fractions_and_values_are_inverse),
