@@ -12,6 +12,7 @@
 
 #include "../support/oracle.h"
 #include "weft/base/error.h"
+#include "weft/base/fault.h"
 #include "weft/base/table.h"
 
 static const ComparedNames names = {.a = "small", .b = "deep"};
@@ -227,8 +228,34 @@ static void many_comparisons(void **state) {
     table_free(table);
 }
 
+/* A table that memory runs out for is none, whichever allocation fails. */
+static void without_memory(void **state) {
+    (void)state;
+    bool hits[4] = {true, false, true, true}, others[4] = {true, true, false, true};
+    double losses[4] = {1, 2, 3, 4};
+    uint16_t labels[4] = {0, 1, 0, 1};
+    const Dataset data = {.classes = 2, .labels = labels};
+    const Evaluation a = {.images = 4, .hits = hits, .losses = losses, .classes = 2},
+                     b = {.images = 4, .hits = others, .losses = losses, .classes = 2};
+    Table *table = NULL;
+    uint64_t k = 0;
+    while (!table) {
+        Error err;
+        fault_arm(FAULT_ALLOC, ++k, false);
+        table = compare_class_table(&a, &b, &data, &names, &err);
+        fault_disarm();
+        assert_true(table || err.status == STATUS_LIMIT);
+    }
+    assert_true(k > 10);
+    assert_string_equal(table_get_note(table, "comparison"),
+                        "2 comparisons with deep on the same images; 0 differ at p < 0.05, where chance alone gives up "
+                        "to 0.1; 0 after Holm's correction");
+    table_free(table);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(as_pytorch_predicts), cmocka_unit_test(attacks_and_corruptions),
-                                       cmocka_unit_test(without_logits), cmocka_unit_test(many_comparisons)};
+                                       cmocka_unit_test(without_logits), cmocka_unit_test(many_comparisons),
+                                       cmocka_unit_test(without_memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -259,8 +259,8 @@ const Command command_evaluate = {
     .description =
         "Reports accuracy in per cent, top-5 accuracy if there are more than 10 classes, mean cross-entropy "
         "(natural logarithm) and images/s. Batch norm uses its stored statistics. accuracy_low and accuracy_high "
-        "are the ends of the accuracy's 95 % interval (Wilson); top-5 accuracy and means over corruptions have "
-        "none.\n\n"
+        "are the ends of the accuracy's 95 % interval (Wilson); top-5 accuracy, means over corruptions and the "
+        "columns of --report full have none.\n\n"
         "--vs compares NET with NET2 on the same images. only counts the images that only NET gets right, only_vs "
         "those that only NET2 does. difference is NET2 - NET. p_value is the exact McNemar test of these two counts; * marks p < 0.05. "
         "difference_low and difference_high are the 95 % interval of the difference (Newcombe's for paired data). "

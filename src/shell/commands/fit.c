@@ -104,7 +104,8 @@ static const Setting own[] = {
     WORD(Fit, architecture, PRESET, "arch", "ARCH", .required = true,
          .help = "network to make, such as resnet20 (help architectures), or FILE.lua, a definition of your own"),
     OBJECT(TrainOptions, data, DATASET, "data", "DATA", .required = true, .help = "labelled images to train on"),
-    OBJECT(TrainOptions, on, DATASET, "on", "DATA", .usual = "--data", .help = "measure accuracy on these images"),
+    OBJECT(TrainOptions, on, DATASET, "on", "DATA", .usual = "--data",
+           .help = "measure accuracy on these images, with its 95 % interval"),
     WORD(Fit, widths, TEXT, "widths", "W[,W,W]",
          .help = "channels of the stages, or of the first, which each next stage doubles; for families that take them "
                  "(CIFAR ResNets: 16,32,64)"),

@@ -94,7 +94,7 @@ static const Setting own[] = {
            .help = "what is trained on: L_recon (recon), L_recon, L_KD and L_FMD (joint), or L_KD (distil)"),
     OBJECT(TrainOptions, data, DATASET, "data", "DATA",
            .help = "images to train on, for schemes that do; without --on accuracy is measured on them"),
-    OBJECT(TrainOptions, on, DATASET, "on", "DATA", .help = "measure accuracy on these images"),
+    OBJECT(TrainOptions, on, DATASET, "on", "DATA", .help = "measure accuracy on these images, with its 95 % interval"),
     {0}};
 static const Setting trials[] = {INTEGER(TrainOptions, trials, "trials", "N", .min = 1, .max = 1000, .standard = "1",
                                          .help = "train N predictors with successive seeds and keep the best"),
