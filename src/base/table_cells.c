@@ -2,9 +2,9 @@
  *
  * For people, a real column has one number of decimals. Numbers that six digits show exactly are shown so: somebody
  * chose them. Measured numbers show four digits of the largest, but at least two of the column's spread, so that
- * different rows stay different, and two of the smallest (three if none is negative: a scale); never more than six of
- * the largest. A column that mixes magnitudes too far for that shows each value on its own. Percentages have three
- * decimals. For machines, a number has the fewest of 9 to 17 digits that read back as the same double.
+ * different rows stay different, and two of the smallest; never more than six of the largest. A column that mixes
+ * magnitudes too far for that shows each value on its own. Percentages have three decimals. For machines, a number has
+ * the fewest of 9 to 17 digits that read back as the same double.
  */
 #include "table_cells.h"
 
@@ -16,7 +16,7 @@
 
 enum { NUMBER_TEXT = 400 }; /* %.9f of the largest double has 319 characters */
 enum { GENERAL = -1 };      /* as decimals: each value on its own */
-enum { DIGITS = 4, DIGITS_MOST = 6, DIGITS_SPREAD = 2 };
+enum { DIGITS = 4, DIGITS_MOST = 6, DIGITS_SPREAD = 2, DIGITS_LEAST = 2 };
 
 /* ---- one number -------------------------------------------------------------------------------------------------- */
 
@@ -120,14 +120,14 @@ int cell_decimals(const Column *column, size_t rows) {
     const Range range = range_of(column, rows);
     if (range.largest == 0) return 0;
     if (range.largest >= 1e15 || range.largest < 1e-4) return GENERAL;
-    const int most = decimals_for(range.largest, DIGITS_MOST), least_digits = range.low > 0 ? 3 : 2;
+    const int most = decimals_for(range.largest, DIGITS_MOST);
     int decimals = decimals_for(range.largest, DIGITS);
     if (all_exact(column, rows, most, INFINITY, FLOAT32_ADDS, &spare) &&
         (most - spare <= decimals || all_exact(column, rows, most, INFINITY, DOUBLE_ADDS, &spare)))
         return most - spare;
     const double two_digits = 10 * pow(10, -most);
     if (range.least < two_digits && !all_exact(column, rows, most, two_digits, FLOAT32_ADDS, &spare)) return GENERAL;
-    decimals = (int)fmax(decimals, decimals_for(range.least, least_digits));
+    decimals = (int)fmax(decimals, decimals_for(range.least, DIGITS_LEAST));
     if (range.high > range.low) decimals = (int)fmax(decimals, decimals_for(range.high - range.low, DIGITS_SPREAD));
     return decimals < most ? decimals : most;
 }

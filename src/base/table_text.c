@@ -40,16 +40,9 @@ static void empty(Str *str) {
     str->length = 0;
 }
 
-/* "accuracy (%)"; "images_per_second" reads "images/s". */
+/* "accuracy (%)". */
 static void add_heading(Str *out, const Column *column) {
-    static const char rate[] = "_per_second";
-    const size_t length = strlen(column->name), end = sizeof rate - 1;
-    if (length > end && strcmp(column->name + length - end, rate) == 0) {
-        str_add_escaped(out, column->name, length - end);
-        str_add(out, "/s");
-        return;
-    }
-    str_add_escaped(out, column->name, length);
+    str_add_escaped(out, column->name, strlen(column->name));
     if (!*column->unit) return;
     str_add(out, " (");
     str_add_escaped(out, column->unit, strlen(column->unit));

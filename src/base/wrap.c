@@ -23,7 +23,8 @@ size_t str_add_wrapped(Str *out, const char *text, size_t column, size_t hang, s
         const size_t blanks = strspn(text, " "), length = strcspn(text + blanks, " ");
         const size_t word = columns_of(text + blanks, length, out);
         if (length == 0) break;
-        if (!first && column + blanks + word > width) {
+        const bool too_long = hang + word > width; /* the terminal breaks it, wherever it begins */
+        if (!first && column + blanks + word > width && !too_long) {
             str_addf(out, "\n%*s", (int)hang, "");
             column = hang;
         } else {
@@ -31,7 +32,7 @@ size_t str_add_wrapped(Str *out, const char *text, size_t column, size_t hang, s
             column += blanks;
         }
         str_add_bytes(out, text + blanks, length);
-        column += word;
+        column = too_long && width > 0 ? (column + word) % width : column + word;
         text += blanks + length;
         first = false;
     }

@@ -193,11 +193,12 @@ static void add_key(const char *key, Str *out) {
 static void add_value(const TableNote *note, Str *out) {
     const size_t all = strlen(note->value), shown = all > NOTE_LONG ? text_fit(note->value, NOTE_SHOWN) : all;
     double number;
-    if (!text_to_double(note->value, &number) || strspn(note->value, "-0123456789") == all) {
+    const bool is_number = text_to_double(note->value, &number);
+    if (is_number && strstr(note->key, "accuracy")) {
+        str_addf(out, "%.3f", number);
+    } else if (!is_number || strspn(note->value, "-0123456789") == all) {
         str_add_escaped(out, note->value, shown);
         if (shown < all) str_addf(out, "... (%zu bytes)", all);
-    } else if (strstr(note->key, "accuracy")) {
-        str_addf(out, "%.3f", number);
     } else {
         str_add_number(out, number);
     }

@@ -293,8 +293,8 @@ static void decimals(void **state) {
     COLUMN("", "1 2 3", 1, 2, 3);
     COLUMN("", "0 0", 0, -0.0);
     COLUMN("%", "0.000 -0.001", -0.0001, -0.0009);
-    COLUMN("", "2.303 0.123", 2.302585093, 0.123456);    /* four digits of what was measured */
-    COLUMN("", "2.3026 0.0123", 2.302585093, 0.0123456); /* three of the least */
+    COLUMN("", "2.303 0.123", 2.302585093, 0.123456);  /* four digits of what was measured */
+    COLUMN("", "2.303 0.012", 2.302585093, 0.0123456); /* two of the least */
     COLUMN("", "2.303 -0.012", 2.302585093, -0.0123456);
     COLUMN("", "2.303 -0.012 0.000", 2.302585093, -0.0123456, 0);
     COLUMN("", "0.69315 0.69319 0.69340", 0.69314718, 0.69319217, 0.69340123); /* rows stay different */
@@ -303,7 +303,7 @@ static void decimals(void **state) {
     COLUMN("", "0.3333", 1 / 3.0);
     COLUMN("", "1234.57 -0.50", 1234.5678, -0.5);
     COLUMN("", "123456789 3", 123456789, 3);
-    COLUMN("", "0.00123 1.00000", 0.00123456789, 1);
+    COLUMN("", "0.0012 1.0000", 0.00123456789, 1);
     COLUMN("", "1.235e-05 1", 0.0000123456789, 1); /* too far apart for one number of decimals */
     COLUMN("", "0.00001 1.00000", 0.00001, 1);     /* but not where they show exactly */
     COLUMN("", "1e-07 3e-05", 1e-7, 3e-5);

@@ -36,10 +36,13 @@ static void take_column(Table *log, const char *name, double *mean, double *last
 static bool take_log(const Args *args, Table *log, Result *result, Error *err) {
     double rate, seconds, ignored;
     if (!log) return false;
+    const bool images = !isnan(table_latest(log, "kd")) || !isnan(table_latest(log, "fmd")) ||
+                        !isnan(table_latest(log, "cross_entropy")); /* a step takes images, else kernels */
     take_column(log, "rate", &rate, &ignored);
     take_column(log, "seconds", &ignored, &seconds);
     result->table = table_filled(log, ((const Log *)args->options)->accuracy ? "accuracy" : NULL, err);
-    if (result->table && !isnan(rate)) table_note(result->table, "rate", "%.9g", rate);
+    if (result->table && !isnan(rate))
+        table_note(result->table, images ? "images_per_second" : "kernels_per_second", "%.9g", rate);
     if (result->table && !isnan(seconds)) table_note(result->table, "seconds", "%.9g", seconds);
     table_free(log);
     return result->table != NULL;
