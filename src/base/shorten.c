@@ -71,6 +71,19 @@ void text_add_cut(Str *out, const char *text, const TextCut *cut) {
     str_done(&rest);
 }
 
+size_t text_cut_columns(const char *const *texts, size_t count, const TextCut *cut) {
+    size_t most = 0;
+    Str one = {0};
+    for (size_t i = 0; i < count; i++) {
+        one.length = 0;
+        text_add_cut(&one, texts[i], cut);
+        const size_t columns = text_columns(str_text(&one));
+        if (columns > most) most = columns;
+    }
+    str_done(&one);
+    return most < cut->width ? most : cut->width;
+}
+
 /* Whether the names stay apart with this cut, and whether all fit without a cut in the middle. */
 static bool try_cut(Names *names, const TextCut *cut, size_t *different) {
     Str one = {0};
@@ -124,9 +137,10 @@ static bool all_fit(const Names *names, const TextCut *cut) {
     return fits;
 }
 
-static TextCut begin_only(const TextCut *cut) {
+/* The same with only so many bytes of the beginning dropped, and nothing of the end. */
+static TextCut begin_only(const TextCut *cut, size_t length) {
     TextCut made = *cut;
-    made.end[0] = '\0';
+    made.begin[length] = made.end[0] = '\0';
     return made;
 }
 
@@ -144,13 +158,15 @@ TextCut text_cut(const char *const *texts, size_t count, size_t width, bool *apa
     names.different = count_different(&names);
     find_shared(&names, width, false, cut.begin, sizeof cut.begin);
     find_shared(&names, width, true, cut.end, sizeof cut.end);
-    const TextCut ways[] = {{.width = width}, begin_only(&cut), cut};
+    const TextCut ways[] = {{.width = width}, begin_only(&cut, strlen(cut.begin)), cut};
     const int first = *cut.begin ? 1 : 0;
-    for (int way = 0; way < 3 && !done; way++) { /* without a cut in the middle? */
-        cut = ways[way];
-        done = all_fit(&names, &cut) && try_cut(&names, &cut, &different);
-        if (done) best = cut;
+    for (size_t n = 0; n <= strlen(cut.begin) && !done; n++) { /* no more of the beginning than must be */
+        if (n > 0 && !strchr(borders, cut.begin[n - 1])) continue;
+        best = begin_only(&cut, n);
+        done = all_fit(&names, &best) && try_cut(&names, &best, &different);
     }
+    if (!done) best = cut;
+    if (!done && all_fit(&names, &cut)) done = try_cut(&names, &cut, &different);
     for (int way = first; way < 3 && !done; way++) {
         cut = ways[way];
         for (size_t step = 0; step <= width && !done; step++) { /* the tail: half, then one more, one less, ... */

@@ -127,19 +127,21 @@ static void choose_columns(Page *page, size_t *left) {
     page->layout[0].least = *left;
 }
 
-/* The columns that a shortened column needs: often fewer than it might take, where what all texts share is dropped. */
-static size_t widest_cut(Page *page, size_t c, char *const *texts) {
-    const Layout *layout = &page->layout[c];
-    empty(&page->scratch);
-    add_heading(&page->scratch, &page->table->columns[c]);
-    size_t most = text_columns(str_text(&page->scratch));
-    for (size_t i = 0; i < shown_rows(page); i++) {
+/* Shortens the texts of a column that got fewer columns than it would take; where what they share is dropped, it may
+ * need still fewer. */
+static void shorten(Page *page, size_t c) {
+    Layout *layout = &page->layout[c];
+    if (layout->width == layout->natural) return;
+    char **texts = texts_of(page, c);
+    if (!page->scratch.failed) {
+        layout->cut = text_cut((const char *const *)texts, shown_rows(page), layout->width, NULL);
+        const size_t cells = text_cut_columns((const char *const *)texts, shown_rows(page), &layout->cut);
         empty(&page->scratch);
-        text_add_cut(&page->scratch, texts[i], &layout->cut);
-        const size_t columns = text_columns(str_text(&page->scratch));
-        if (columns > most) most = columns;
+        add_heading(&page->scratch, &page->table->columns[c]);
+        const size_t heading = text_columns(str_text(&page->scratch)), needed = heading > cells ? heading : cells;
+        if (needed < layout->width) layout->width = needed;
     }
-    return most < layout->width ? most : layout->width;
+    texts_done(page, texts);
 }
 
 /* Takes from the widest text until the shown columns fit on a line of `width`. */
@@ -155,16 +157,7 @@ static void narrow(Page *page, size_t width) {
         if (!widest) break;
         widest->width--;
     }
-    for (size_t c = 0; c < page->shown; c++) {
-        Layout *layout = &page->layout[c];
-        if (layout->width == layout->natural) continue;
-        char **texts = texts_of(page, c);
-        if (!page->scratch.failed) {
-            layout->cut = text_cut((const char *const *)texts, shown_rows(page), layout->width, NULL);
-            layout->width = widest_cut(page, c, texts);
-        }
-        texts_done(page, texts);
-    }
+    for (size_t c = 0; c < page->shown; c++) shorten(page, c);
 }
 
 static void fit(Page *page) {

@@ -17,23 +17,34 @@ static size_t columns_of(const char *text, size_t length, Str *out) {
     return columns;
 }
 
+/* Bytes of the next word. One that no line holds may end after a `|`, between two choices. */
+static size_t word_length(const char *text, size_t room, size_t width, Str *out) {
+    const size_t length = strcspn(text, " ");
+    if (columns_of(text, length, out) <= width) return length;
+    size_t best = strcspn(text, " |") + 1; /* the first choice, or as many as fit */
+    for (size_t i = best; i < length && columns_of(text, i + 1, out) <= room; i++)
+        if (text[i] == '|') best = i + 1;
+    return best < length ? best : length;
+}
+
 size_t str_add_wrapped(Str *out, const char *text, size_t column, size_t hang, size_t width) {
     bool first = true; /* of its line */
-    while (*text) {
-        const size_t blanks = strspn(text, " "), length = strcspn(text + blanks, " ");
+    while (text[strspn(text, " ")]) {
+        size_t blanks = strspn(text, " ");
+        const size_t used = column + blanks,
+                     length = word_length(text + blanks, width > used ? width - used : 0, width, out);
         const size_t word = columns_of(text + blanks, length, out);
-        if (length == 0) break;
-        const bool too_long = hang + word > width; /* the terminal breaks it, wherever it begins */
-        if (!first && column + blanks + word > width && !too_long) {
-            str_addf(out, "\n%*s", (int)hang, "");
-            column = hang;
-        } else {
-            str_addf(out, "%*s", (int)blanks, "");
-            column += blanks;
+        text += blanks;
+        if (!first && used + word > width && word <= width) {
+            str_add(out, "\n");
+            blanks = hang + word > width ? width - word : hang;
+            column = 0;
         }
-        str_add_bytes(out, text + blanks, length);
-        column = too_long && width > 0 ? (column + word) % width : column + word;
-        text += blanks + length;
+        str_addf(out, "%*s", (int)blanks, "");
+        str_add_bytes(out, text, length);
+        column += blanks + word;
+        if (column > width && width > 0) column %= width; /* where the terminal has broken the line */
+        text += length;
         first = false;
     }
     return column;

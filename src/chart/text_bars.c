@@ -154,6 +154,7 @@ static void measure_rows(const Chart *chart, const ChartView *view, size_t first
     if (rows->names + rows->values + 12 > width) rows->values = 0;
     if (rows->names + 8 > width) rows->names = 0;
     rows->cut = text_cut((const char *const *)chart->x.names, chart->x.count, (size_t)rows->names, NULL);
+    rows->names = (int)text_cut_columns((const char *const *)chart->x.names, chart->x.count, &rows->cut);
     int left = rows->names > 0 ? rows->names + 1 : 0, right = rows->values > 0 ? rows->values + 1 : 0;
     bool line;
     int cells = width - left - right - 1; /* one column is the line's in any case */

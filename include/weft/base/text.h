@@ -50,6 +50,8 @@ typedef struct TextCut {
 TextCut text_cut(const char *const *texts, size_t count, size_t width, bool *apart);
 /* Adds one of them so shortened, with an ellipsis where something is left out: at most cut->width columns. */
 void text_add_cut(Str *out, const char *text, const TextCut *cut);
+/* Columns of the widest of them after that: often fewer than cut->width. */
+size_t text_cut_columns(const char *const *texts, size_t count, const TextCut *cut);
 bool text_ends_with(const char *text, const char *end);
 bool text_glob(const char *pattern, const char *text); /* whole-text match; * ? [a-z] [!a]; no recursion */
 /* The candidate closest to `word` in Damerau-Levenshtein distance. NULL if no candidate is close enough for a
