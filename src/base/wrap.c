@@ -119,7 +119,7 @@ void str_add_filled(Str *out, const char *text, size_t width) {
             add_item(out, &item, width);
             item = (Item){.indent = indent, .gap = gap, .open = bytes > 0};
         }
-        str_add_bytes(&item.body, body, bytes);
+        if (bytes > 0) str_add_bytes(&item.body, body, bytes);
         item.last = indent + bytes;
         if (bytes == 0) str_add(out, "\n");
         text += length + (text[length] == '\n');
