@@ -257,8 +257,8 @@ const Command command_evaluate = {
     .group = "Measuring",
     .summary = "Measure accuracy and loss on data",
     .description =
-        "Reports accuracy in per cent, top-5 accuracy if there are more than 10 classes, mean cross-entropy "
-        "(natural logarithm) and images/s. Batch norm uses its stored statistics. accuracy_low and accuracy_high "
+        "Reports accuracy in per cent, top-5 accuracy if there are more than 10 classes, and mean cross-entropy "
+        "(natural logarithm). A note gives images/s. Batch norm uses its stored statistics. accuracy_low and accuracy_high "
         "are the ends of the accuracy's 95 % interval (Wilson); top-5 accuracy, means over corruptions and the "
         "columns of --report full have none.\n\n"
         "--vs compares NET with NET2 on the same images. only counts the images that only NET gets right, only_vs "
