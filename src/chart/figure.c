@@ -2,6 +2,7 @@
 #include "chart/figure.h"
 
 #include <limits.h>
+#include <string.h>
 
 #include "weft/base/text.h"
 
@@ -38,6 +39,34 @@ static double draw_legend(const Figure *figure, double top) {
     return FIGURE_TICK + (legend.rows - 1) * LEGEND_ROW + 14;
 }
 
+/* ---- title ------------------------------------------------------------------------------------------------------- */
+
+/* In one line or, where it is too long, in two; returns the height it takes. */
+static double draw_title(const Figure *figure, double top) {
+    const double room = (figure->page.width - 2 * FIGURE_MARGIN) / 1.1; /* bold type is wider than text_advance says */
+    const TextStyle style = {.size = FIGURE_TITLE, .colour = figure_ink, .bold = true};
+    const char *rest = figure->chart->title;
+    double y = top + 0.8 * FIGURE_TITLE;
+    char line[256];
+    size_t split = 0;
+    for (size_t i = 1; rest[i] && i < sizeof line && text_advance(rest, FIGURE_TITLE) > room; i++) {
+        if (rest[i] != ' ') continue;
+        memcpy(line, rest, i);
+        line[i] = '\0';
+        if (text_advance(line, FIGURE_TITLE) > room) break;
+        split = i;
+    }
+    if (split > 0) {
+        memcpy(line, rest, split);
+        line[split] = '\0';
+        figure_fitted(figure, FIGURE_MARGIN, y, line, room, style);
+        rest += split + 1;
+        y += FIGURE_TITLE + 6;
+    }
+    figure_fitted(figure, FIGURE_MARGIN, y, rest, room, style);
+    return y + 0.2 * FIGURE_TITLE + 16 - top;
+}
+
 /* ---- figure ------------------------------------------------------------------------------------------------------ */
 
 void figure_draw(const void *context, Paint *paint) {
@@ -45,12 +74,7 @@ void figure_draw(const void *context, Paint *paint) {
     double top = FIGURE_MARGIN, bottom = figure.page.height - FIGURE_MARGIN;
     Str note = {0};
     figure.paint = paint;
-    if (*figure.chart->title) {
-        figure_fitted(&figure, FIGURE_MARGIN, top + 0.8 * FIGURE_TITLE, figure.chart->title,
-                      figure.page.width - 2 * FIGURE_MARGIN,
-                      (TextStyle){.size = FIGURE_TITLE, .colour = figure_ink, .bold = true});
-        top += FIGURE_TITLE + 16;
-    }
+    if (*figure.chart->title) top += draw_title(&figure, top);
     top += draw_legend(&figure, top);
     chart_footnote(figure.chart, figure.view, &note);
     if (note.length > 0) {

@@ -23,6 +23,7 @@ typedef struct Figure {
     const Chart *chart;
     const ChartView *view;
     const Contours *contours; /* HEATMAP: the lines of the view; NULL: none */
+    double spare;             /* of the plot\'s height, below it, where equal axes leave some */
     Frame plot;               /* at least FIGURE_LEAST on each side */
 } Figure;
 
@@ -65,7 +66,7 @@ void figure_contours(const Figure *figure, const MarkSpot *marks, size_t mark_co
 void figure_bar_levels(const Figure *figure, Scale scale, Frame bar);
 
 /* Parts of series, against these axes: bands, error bars (whiskers), stars, filled bins and their outlines. */
-void figure_band(const Figure *figure, size_t s, Scale x, Scale y);
+void figure_band(const Figure *figure, size_t s, bool edges, Scale x, Scale y); /* its area, or its edges */
 void figure_error_bars(const Figure *figure, size_t s, Scale x, Scale y);
 void figure_whisker(const Figure *figure, Point low, Point high, Rgb colour); /* level or upright, with its caps */
 void figure_flags(const Figure *figure, size_t s, Scale x, Scale y);

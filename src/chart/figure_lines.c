@@ -93,8 +93,11 @@ static void draw_series(const Lines *lines) {
         if (scatter || chart->encoding.error_bars)
             figure_error_bars(figure, s, lines->x, y);
         else
-            figure_band(figure, s, lines->x, y);
+            figure_band(figure, s, false, lines->x, y);
     }
+    for (size_t s = 0; s < chart->series_count && !scatter && !chart->encoding.error_bars; s++)
+        if (chart->series[s].low)
+            figure_band(figure, s, true, lines->x, chart->series[s].right ? lines->right : lines->y);
     for (size_t s = chart->series_count; s-- > 0;) {
         if (histogram && chart->series_count > 1) figure_steps(figure, s, lines->x, lines->y);
         if (!histogram && !scatter) draw_path(lines, s);

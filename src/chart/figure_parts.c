@@ -93,7 +93,9 @@ void figure_equal(Figure *figure, Scale x, Scale y) {
     Frame *plot = &figure->plot;
     const double side = fmin(plot->width / scale_span(x), plot->height / scale_span(y));
     plot->width = fmax(side * scale_span(x), 1);
+    figure->spare += plot->height;
     plot->height = fmax(side * scale_span(y), 1);
+    figure->spare -= plot->height;
 }
 
 double figure_x(const Figure *figure, Scale scale, double value) {
@@ -174,6 +176,7 @@ void figure_labels(const Figure *figure, const char *x, const char *y) {
     chart_footnote(figure->chart, figure->view, &note);
     double bottom = figure->page.height - FIGURE_MARGIN + 4 - (note.length > 0 ? FIGURE_NOTE + 8 : 0);
     str_done(&note);
+    bottom -= figure->spare;
     TextStyle style = {.size = FIGURE_LABEL, .colour = figure_ink, .anchor = ANCHOR_MIDDLE};
     if (*x) figure_fitted(figure, plot->x + plot->width / 2, bottom, x, plot->width, style);
     style.upwards = true;

@@ -33,7 +33,8 @@ static bool interval_at(const Figure *figure, const Series *series, size_t i, Sc
 /* Bands are drawn in pieces, which share their ends. */
 enum { PIECE = 256 };
 
-static void flush_band(const Figure *figure, size_t s, const Point *lower, const Point *upper, size_t count) {
+static void flush_band(const Figure *figure, size_t s, bool edges, const Point *lower, const Point *upper,
+                       size_t count) {
     Point area[2 * PIECE];
     const Rgb fill = tint(s);
     const Pen none = {fill, 0, false}, edge = {palette_series((int)s), 0.8, false};
@@ -42,26 +43,29 @@ static void flush_band(const Figure *figure, size_t s, const Point *lower, const
         area[2 * count - 1 - i] = lower[i];
     }
     if (count < 2) return;
-    figure->paint->ops->polyline(figure->paint, area, 2 * count, none, &fill);
+    if (!edges) {
+        figure->paint->ops->polyline(figure->paint, area, 2 * count, none, &fill);
+        return;
+    }
     figure->paint->ops->polyline(figure->paint, upper, count, edge, NULL);
     figure->paint->ops->polyline(figure->paint, lower, count, edge, NULL);
 }
 
-void figure_band(const Figure *figure, size_t s, Scale x, Scale y) {
+void figure_band(const Figure *figure, size_t s, bool edges, Scale x, Scale y) {
     const Series *series = &figure->chart->series[s];
     Point lower[PIECE], upper[PIECE];
     size_t count = 0;
     for (size_t i = 0; i < series->count; i++) {
         const bool there = interval_at(figure, series, i, x, y, &lower[count], &upper[count]);
         if (there && ++count < PIECE) continue;
-        flush_band(figure, s, lower, upper, count);
+        flush_band(figure, s, edges, lower, upper, count);
         if (there) {
             lower[0] = lower[count - 1];
             upper[0] = upper[count - 1];
         }
         count = there ? 1 : 0;
     }
-    flush_band(figure, s, lower, upper, count);
+    flush_band(figure, s, edges, lower, upper, count);
 }
 
 void figure_whisker(const Figure *figure, Point low, Point high, Rgb colour) {

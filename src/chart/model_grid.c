@@ -8,6 +8,7 @@
 #include "weft/base/memory.h"
 #include "weft/base/size.h"
 #include "weft/base/table.h"
+#include "weft/base/text.h"
 
 enum { GRID_MAX = 1 << 24 };
 
@@ -117,6 +118,21 @@ void picture_columns(const Table *table, const Column *value, const Column *out[
     }
 }
 
+/* What the colours are, and that they are logarithms. */
+static bool value_label(Chart *chart, const Column *value, Error *err) {
+    if (!axis_label(&chart->value, value, err)) return false;
+    if (!chart->encoding.log_value) return true;
+    Str label = {0};
+    str_addf(&label, "%s, log", chart->value.label);
+    if (!str_ok(&label, err)) {
+        str_done(&label);
+        return false;
+    }
+    mem_free(chart->value.label);
+    chart->value.label = label.text;
+    return true;
+}
+
 bool model_grid(Chart *chart, const Table *table, Error *err) {
     const Encoding *encoding = &chart->encoding;
     const Column *x = model_column(table, encoding->x, false, err);
@@ -125,8 +141,7 @@ bool model_grid(Chart *chart, const Table *table, Error *err) {
     const Column *colours[3] = {NULL};
     Names x_names = {0}, y_names = {0};
     Error ignored;
-    bool ok = value && axis_label(&chart->value, value, err) &&
-              grid_axis(&chart->x, x, false, table->rows, &x_names, err) &&
+    bool ok = value && value_label(chart, value, err) && grid_axis(&chart->x, x, false, table->rows, &x_names, err) &&
               grid_axis(&chart->y, y, encoding->y_names, table->rows, &y_names, err) &&
               new_grid(chart, chart->y.count, chart->x.count, err);
     bool *given = ok ? mem_alloc(chart->grid_rows * chart->grid_columns, sizeof(bool), err) : NULL;

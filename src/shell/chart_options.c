@@ -125,12 +125,19 @@ static void choose_y(const char *columns, const Table *table, Encoding *encoding
     if (encoding->kind != CHART_HEATMAP) retitle(encoding, label_of(before), label_of(encoding->y[0]));
 }
 
-static void choose_value(const char *column, Encoding *encoding) {
+/* The column that the command drew comes back as the command drew it. */
+static void choose_value(const char *column, const Encoding *own, Encoding *encoding) {
     if (strcmp(column, encoding->value) == 0) return;
     encoding->log_value = encoding->diverging = encoding->picture = false;
     encoding->range_low = encoding->range_high = NAN;
     retitle(encoding, label_of(encoding->value), label_of(column));
     snprintf(encoding->value, sizeof encoding->value, "%s", column);
+    if (strcmp(column, own->value) != 0) return;
+    encoding->log_value = own->log_value;
+    encoding->diverging = own->diverging;
+    encoding->picture = own->picture;
+    encoding->range_low = own->range_low;
+    encoding->range_high = own->range_high;
 }
 
 static bool choose_rows(const char *text, Encoding *encoding, Error *err) {
@@ -170,7 +177,7 @@ static bool choose_columns(const Args *args, const ChartOptions *o, const Object
     const bool counts = out->kind == CHART_HISTOGRAM && !o->low && !*out->low;
     if (o->x && (!counts || o->y)) choose_x(o->x, out);
     take_name(o->series, out->series);
-    if (o->value) choose_value(o->value, out);
+    if (o->value) choose_value(o->value, &object->encoding, out);
     if (o->y || (o->x && counts)) choose_y(o->y ? o->y : o->x, object->table, out);
     take_name(o->y2, out->y2);
     take_name(o->low, out->low);

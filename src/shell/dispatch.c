@@ -25,6 +25,14 @@ void result_chart(Result *result, ChartKind kind, const char *x, const char *y, 
     va_end(args);
 }
 
+void result_images(Result *result, const Object *data) {
+    char *title = result->encoding.title;
+    const size_t length = strlen(title);
+    if (!data) return;
+    snprintf(title + length, sizeof result->encoding.title - length, ", %s, %llu image%s", data->name,
+             (unsigned long long)data->dataset->count, data->dataset->count == 1 ? "" : "s");
+}
+
 void result_interval(Result *result, bool compared) {
     Encoding *encoding = &result->encoding;
     snprintf(encoding->low, CHART_NAME_MAX, "%.*s_low", CHART_NAME_MAX - 6, encoding->y[0]);

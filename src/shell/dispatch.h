@@ -16,6 +16,8 @@ bool dispatch(Session *session, const char *const *words, const bool *literal, s
 /* How the result's table is drawn. */
 void result_chart(Result *result, ChartKind kind, const char *x, const char *y, const char *title, ...)
     __attribute__((format(printf, 5, 6)));
+/* Adds the images to the chart's title: ", test, 2000 images"; nothing for NULL. */
+void result_images(Result *result, const Object *data);
 /* Draws the 95 % interval of what is drawn, the columns NAME_low and NAME_high. `compared`: marks the points whose
  * cell of the column significant is not empty. */
 void result_interval(Result *result, bool compared);

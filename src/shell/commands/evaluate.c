@@ -43,6 +43,7 @@ static void draw(const Evaluate *o, ChartKind kind, const char *x, bool curves, 
         result_chart(result, kind, x, "difference", "Accuracy of %s minus %s%s%s", name, o->object->name, what, of);
     else
         result_chart(result, kind, x, "accuracy", "Accuracy of %s%s%s%s%s", o->object->name, vs, name, what, of);
+    result_images(result, o->data);
     result_interval(result, o->vs != NULL);
     if (o->vs && curves) strcpy(result->encoding.y[1], "accuracy_vs");
 }
@@ -88,6 +89,7 @@ static bool run_corruptions(Session *session, const Evaluate *o, const Corruptio
     }
     result_chart(result, CHART_HEATMAP, "severity", "corruption", "Accuracy of %s%s%s on corrupted images",
                  o->vs ? o->vs->name : "", o->vs ? " minus " : "", o->object->name);
+    result_images(result, o->data);
     strcpy(result->encoding.value, o->vs ? "difference" : "accuracy");
     result->encoding.diverging = o->vs != NULL;
     return true;

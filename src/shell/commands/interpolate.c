@@ -49,12 +49,13 @@ static void mark_networks(const Path *path, const Findings *findings, Encoding *
     }
 }
 
-static void draw(const Path *path, const Survey *survey, const Findings *findings, Result *result) {
+static void draw(const Path *path, const Object *on, const Survey *survey, const Findings *findings, Result *result) {
     Str title = {0};
     str_addf(&title, "From %s", path->name[0]);
     for (size_t i = 1; i < path->count; i++) str_addf(&title, " to %s", path->name[i]);
     result_chart(result, CHART_LINES, "alpha", survey->data_count ? "accuracy" : "distance", "%s", str_text(&title));
     str_done(&title);
+    result_images(result, on);
     if (!survey->data_count) return;
     snprintf(result->encoding.y2, CHART_NAME_MAX, "distance");
     result_interval(result, true);
@@ -70,7 +71,7 @@ static bool survey_path(Session *session, const Args *args, Path *path, Result *
         return false;
     if (!findings.results) return true; /* in the background */
     result->table = path_table(path, &findings, &survey, err);
-    draw(path, &survey, &findings, result);
+    draw(path, explore->on, &survey, &findings, result);
     findings_done(&findings);
     return result->table != NULL;
 }

@@ -37,13 +37,16 @@ static bool around_one(const LandscapeOptions *o, uint64_t seed, Landscape *land
     return landscape_around(landscape, o->origin->network, o->origin->name, o->random, o->span, seed, err);
 }
 
-static void draw(const Landscape *l, Result *result) {
+/* The title says what a unit of the axes is: the distance between weights, or the norm of each filter. */
+static void draw(const Landscape *l, const Object *on, Result *result) {
     enum { CONTOURS = 8 };
     Str title = {0};
     str_addf(&title, l->marks > 1 ? "Plane through %s" : l->line ? "Line through %s" : "Around %s", l->mark[0].name);
     for (size_t i = 1; i < l->marks && i < 3; i++) str_addf(&title, ", %s", l->mark[i].name);
+    str_add(&title, l->marks > 1 ? " (distance of weights)" : " (directions normalised by filter)");
     result_chart(result, l->line ? CHART_LINES : CHART_HEATMAP, "x", l->line ? "loss" : "y", "%s", str_text(&title));
     str_done(&title);
+    result_images(result, on);
     Encoding *encoding = &result->encoding;
     if (l->line) {
         snprintf(encoding->y2, CHART_NAME_MAX, "error");
@@ -68,7 +71,7 @@ static bool survey_landscape(Session *session, const Args *args, Landscape *land
     if (!findings.results) return true; /* in the background */
     result->table = landscape_table(landscape, &findings, &survey, err);
     findings_done(&findings);
-    draw(landscape, result);
+    draw(landscape, o->explore.on, result);
     return result->table != NULL;
 }
 
@@ -128,8 +131,9 @@ const Command command_landscape = {
         "plane; a note gives their distances from it.\n\n"
         "--random maps the surroundings of a single network along random normal directions, scaled filter by "
         "filter to the network's own norms (Li et al., 2018). --seed selects the directions.\n\n"
-        "The chart draws the loss on a logarithmic colour scale with contour lines; plot --value error draws the "
-        "error. --adaptive starts with a coarse grid and refines only where the loss is curved. The remaining "
+        "The chart draws the loss on a logarithmic colour scale with contour lines, as its colour bar says; plot "
+        "--value error draws the error, --value loss the loss as before. --range fixes the colours, so that two "
+        "landscapes can be compared. --adaptive starts with a coarse grid and refines only where the loss is curved. The remaining "
         "points are interpolated (column `measured`: no), so fine grids over smooth regions cost a fraction.",
     .size = sizeof(LandscapeOptions),
     .positionals = positionals,

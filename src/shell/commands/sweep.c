@@ -144,6 +144,7 @@ static void draw(const Swept *swept, const Survey *survey, const Findings *findi
     const bool grid = sweep->axes == 2;
     result_chart(result, grid ? CHART_HEATMAP : CHART_LINES, sweep->axis[0].name, grid ? sweep->axis[1].name : value,
                  "%s of %s", swept->options->command, name);
+    result_images(result, swept->options->explore.on);
     Encoding *encoding = &result->encoding;
     encoding->log_x = sweep->axis[0].range.log;
     encoding->log_y = grid && sweep->axis[1].range.log;
