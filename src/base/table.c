@@ -4,6 +4,7 @@
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
 #include "weft/base/table.h"
+#include "weft/base/table_ops.h"
 #include "weft/base/text.h"
 
 #include <assert.h>
@@ -206,11 +207,8 @@ static bool reads(const Column *column, size_t row, const char *text) {
 }
 
 Table *table_where(const Table *table, const char *name, const char *text, Error *err) {
-    const Column *column = table_find(table, name);
-    if (!column) {
-        error_set(err, STATUS_USAGE, "no column '%s'", name);
-        return NULL;
-    }
+    const Column *column = table_need(table, NULL, name, err);
+    if (!column) return NULL;
     Table *part = table_new(err);
     for (size_t c = 0; part && c < table->column_count; c++)
         table_column(part, table->columns[c].name, table->columns[c].unit, table->columns[c].type);

@@ -8,23 +8,11 @@
 #include "weft/base/labels.h"
 #include "weft/base/memory.h"
 #include "weft/base/table.h"
+#include "weft/base/table_ops.h"
 #include "weft/base/text.h"
 
 const Column *model_column(const Table *table, const char *name, bool numeric, Error *err) {
-    const Column *column = table_find(table, name);
-    if (!column) {
-        Str known = {0};
-        for (size_t c = 0; c < table->column_count && known.length < 200; c++)
-            str_addf(&known, "%s%s", c ? ", " : "", table->columns[c].name);
-        error_set(err, STATUS_USAGE, "chart: the table has no column '%s'; its columns: %s", name, str_text(&known));
-        str_done(&known);
-        return NULL;
-    }
-    if (numeric && column->type == COLUMN_TEXT) {
-        error_set(err, STATUS_USAGE, "chart: column '%s' holds text, not numbers", name);
-        return NULL;
-    }
-    return column;
+    return numeric ? table_need_numbers(table, NULL, name, err) : table_need(table, NULL, name, err);
 }
 
 double column_number(const Column *column, size_t row) {
