@@ -338,9 +338,9 @@ static void put_numbers(const Ink *ink, const Chart *chart, const ChartView *vie
                       right = (int)floor(column.to * box->width + 0.5);
             const bool fits = right - left > text_width(text) && (row.to - row.from) * box->height >= 1 - 1e-9;
             if (!draws && !fits) return;
-            const double centre = (row.from + row.to) / 2; /* where the tick is, too */
-            const int middle = chart->y.category ? level_of(centre, box->height)
-                                                 : box->height - 1 - cell_of(1 - centre, box->height, 1);
+            const double at = chart->y.category ? 0 : scale_fraction(picture->y, chart->y.values[i]);
+            const int middle = chart->y.category ? level_of((row.from + row.to) / 2, box->height)
+                                                 : box->height - 1 - cell_of(at, box->height, 1); /* as its tick */
             if (draws && *text) put_number(ink, box->x + left, box->y + middle, right - left, text, chart->grid[cell]);
         }
 }

@@ -161,13 +161,14 @@ ChartView chart_view(const Chart *chart) {
 
 /* Points that a log axis has no place for. */
 static size_t left_out(const Chart *chart, const ChartView *view) {
+    const bool histogram = chart->encoding.kind == CHART_HISTOGRAM; /* an empty bin leaves nothing out */
     size_t count = 0;
     bool log_x = view->log_x && x_is_numeric(chart), log_y = view->log_y && y_is_numeric(chart);
     for (size_t s = 0; s < chart->series_count; s++) {
         const Series *series = &chart->series[s];
         for (size_t i = 0; i < series->count; i++) {
             bool out = (log_x && series->x && series->x[i] <= 0) || (log_y && !series->right && series->y[i] <= 0);
-            if (out && isfinite(series->y[i])) count++;
+            if (out && isfinite(series->y[i]) && !(histogram && series->y[i] == 0)) count++;
         }
     }
     for (size_t i = 0; log_x && i < chart->x.count; i++) {
