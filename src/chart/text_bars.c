@@ -89,6 +89,11 @@ static void put_over(Canvas *canvas, int line, int cells, int across, bool uprig
     canvas_put(canvas, upright ? across : line + cells, upright ? line - cells : across, glyph, ascii, PLAIN);
 }
 
+/* The cell of an interval's end: the base for what a log axis has no place for. */
+static int end_cell(const Measure *measure, double value) {
+    return isnan(scale_fraction(measure->scale, value)) ? 0 : tick_cell(measure, value);
+}
+
 /* The interval of a bar with its value in it, and a star beyond where it is flagged. */
 static void draw_aside(Canvas *canvas, const Series *series, size_t i, const Measure *measure, int line, int across,
                        bool upright) {
@@ -96,8 +101,7 @@ static void draw_aside(Canvas *canvas, const Series *series, size_t i, const Mea
     if (!isfinite(value) || isnan(scale_fraction(measure->scale, value))) return;
     int end = tick_cell(measure, value), far = end;
     if (series->low && isfinite(series->low[i])) {
-        const bool below = isnan(scale_fraction(measure->scale, series->low[i])); /* <= 0 on a log axis */
-        const int low = below ? 0 : tick_cell(measure, series->low[i]), high = tick_cell(measure, series->high[i]);
+        const int low = end_cell(measure, series->low[i]), high = end_cell(measure, series->high[i]);
         for (int cell = low; cell <= high; cell++)
             put_over(canvas, line, cell, across, upright, upright ? "│" : "─", upright ? "|" : "-");
         put_over(canvas, line, low, across, upright, upright ? "┴" : "├", upright ? "-" : "|");
