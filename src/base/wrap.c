@@ -70,6 +70,11 @@ static size_t gap_of(const char *body, size_t length) {
 static void add_item(Str *out, Item *item, size_t width) {
     const char *body = str_text(&item->body);
     size_t indent = item->indent, below = indent < 4 ? indent + 4 : indent;
+    if (item->body.failed) { /* it may be shorter than `gap` */
+        out->failed = true;
+        str_done(&item->body);
+        item->open = false;
+    }
     if (!item->open) return;
     const size_t hang = indent + columns_of(body, item->gap, out);
     if (indent > width / 2) indent = below = 6;
@@ -93,7 +98,6 @@ static void add_item(Str *out, Item *item, size_t width) {
         str_add_wrapped(out, body + item->gap, below, below, width);
     }
     str_add(out, "\n");
-    if (item->body.failed) out->failed = true;
     str_done(&item->body);
     item->open = false;
 }

@@ -48,6 +48,7 @@ static const char *push_list(lua_State *lua, int index, const char *what) {
 static int sort_method(lua_State *lua) {
     const Sheet *from = lua_check_sheet(lua, 1);
     const bool listed = lua_istable(lua, 2);
+    if (listed) lua_settop(lua, 2);
     const int count = listed ? (int)lua_rawlen(lua, 2) : lua_gettop(lua) - 1;
     luaL_argcheck(lua, count >= 1 && count <= 64, 2, "a column to sort by");
     luaL_checkstack(lua, count + LUA_MINSTACK, NULL);

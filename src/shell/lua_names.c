@@ -103,6 +103,7 @@ bool lua_defined(Session *session, const char *name, size_t length) {
 typedef struct Taking {
     Session *session;
     const char *before, *prefix; /* what stands before the last part of the name, and that part */
+    Str path;                    /* `before`, where there are several parts; outlives errors */
     bool own;
     LuaNameTaker *take;
     void *context;
@@ -162,17 +163,16 @@ static bool go_to(Session *session, lua_State *lua, const char *name, size_t len
 static int collect_names(lua_State *lua) {
     Taking *t = lua_touserdata(lua, 1);
     const char *text = t->before;
-    Str before = {0};
     bool found = true;
     lua_pushglobaltable(lua);
     size_t length = strcspn(text, ".:");
     const bool alone = !text[length];
     for (bool global = true; found && text[length]; length = strcspn(text, ".:"), global = false) {
         found = go_to(t->session, lua, text, length, global);
-        str_add_bytes(&before, text, length + 1);
+        str_add_bytes(&t->path, text, length + 1);
         text += length + 1;
     }
-    t->before = str_text(&before);
+    t->before = str_text(&t->path);
     t->prefix = text;
     if (found && alone) {
         take_keys(t, lua, true);
@@ -181,7 +181,6 @@ static int collect_names(lua_State *lua) {
     } else if (found) {
         take_members(t, lua);
     }
-    str_done(&before);
     return 0;
 }
 
@@ -195,4 +194,5 @@ void lua_names(Session *session, const char *text, bool own, LuaNameTaker *take,
     lua_pushlightuserdata(lua, &t);
     lua_pcall(lua, 1, 0, 0); /* what fails offers nothing */
     lua_settop(lua, top);
+    str_done(&t.path);
 }

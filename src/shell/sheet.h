@@ -28,8 +28,7 @@ bool sheet_list(const char *text, const char *what, Words *out, Error *err);
 /* Each makes *out, whose table the caller frees. The chart is that of the first source, as far as the result has its
  * columns; a guess otherwise. Errors as in weft/base/table_ops.h. */
 
-/* By these columns ; one that begins with - is descending, and
- * with `descending` the others are too. */
+/* By these columns; one that begins with - is descending, and with `descending` the others are too. */
 bool sheet_sort(const Sheet *from, const char *const *columns, size_t count, bool descending, Sheet *out, Error *err);
 /* The first rows, or the last. */
 bool sheet_head(const Sheet *from, uint64_t count, bool tail, Sheet *out, Error *err);

@@ -95,11 +95,13 @@ bool tui_clear_text(Str *out) {
     if (setupterm(NULL, STDOUT_FILENO, &found) != OK) return false;
     const char *clear = tigetstr("clear");
     const bool able = clear && clear != (char *)-1;
-    for (; able && *clear; clear++) /* without the delays of old terminals, "$<50/>" */
-        if (clear[0] == '$' && clear[1] == '<')
-            clear += strcspn(clear, ">");
+    for (; able && *clear; clear++) { /* without the delays of old terminals, "$<50/>" */
+        const char *end = clear[0] == '$' && clear[1] == '<' ? strchr(clear, '>') : NULL;
+        if (end)
+            clear = end;
         else
             str_add_bytes(out, clear, 1);
+    }
     del_curterm(cur_term);
     return able && !out->failed;
 }

@@ -1,4 +1,5 @@
 /* Texts filled into the columns of a terminal: every line fits, no word is cut or lost, lists keep their columns. */
+#include "weft/base/fault.h"
 #include "weft/base/text.h"
 
 #include <stdlib.h>
@@ -80,8 +81,30 @@ static void same_words_at_every_width(void **state) {
     }
 }
 
+/* Every allocation fails once, and once with all after it: the text says so, or is whole. */
+static void out_of_memory(void **state) {
+    (void)state;
+    static const char text[] = "Title\n\n  term     what it means, at length and then some\n           more of it\n"
+                               "  a-long-term-with-options  text that has no room beside it\n";
+    Str whole = {0};
+    str_add_filled(&whole, text, 40);
+    for (int after = 0; after < 2; after++) {
+        uint64_t calls = 1;
+        for (uint64_t nth = 1; nth <= calls; nth++) {
+            Str out = {0};
+            fault_arm(FAULT_ALLOC, nth, after);
+            str_add_filled(&out, text, 40);
+            calls = fault_disarm();
+            if (!out.failed) assert_string_equal(str_text(&out), str_text(&whole));
+            str_done(&out);
+        }
+        assert_true(calls > 10);
+    }
+    str_done(&whole);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(words_stay_whole), cmocka_unit_test(prose_and_lists),
-                                       cmocka_unit_test(same_words_at_every_width)};
+                                       cmocka_unit_test(same_words_at_every_width), cmocka_unit_test(out_of_memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -125,6 +125,7 @@ static void test_lua(void **state) {
     assert_string_equal(offers("for i = 1, 3 do\n  print(math.fl"), "math.floor");
     assert_string_equal(offers("ls\nlowp"), "lowpass");
     assert_string_equal(offers("nothing.here."), "");
+    assert_string_equal(offers("ratios.nothing.here."), ""); /* no such column: an error inside Lua */
 }
 
 /* Columns of the table that stands on the line. */
