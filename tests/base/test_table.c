@@ -133,7 +133,8 @@ static void some_rows(void **state) {
     assert_string_equal(part->columns[2].unit, "%");
     table_free(part);
     assert_null(table_where(table, "layers", "conv", &err));
-    assert_string_equal(err.text, "the table has no column 'layers'; did you mean layer? (columns: layer, weights, share)");
+    assert_string_equal(err.text,
+                        "the table has no column 'layers'; did you mean layer? (columns: layer, weights, share)");
     assert_null(table_where(table, "share", "conv", &err));
     assert_string_equal(err.text, "no row with 'conv' in column 'share'");
     for (uint64_t k = 1, seen = k; seen >= k; k++) {
