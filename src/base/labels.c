@@ -91,6 +91,7 @@ static const struct {
     {"num_pl_spikes", "eigenvalues in the tail"},
     {"num_evals", "eigenvalues"},
     {"sratio_change", "change of S_ratio"},
+    {"energy_vs", "energy of NET2"},
     {"deviation", "standard deviation"},
     {"deviation_vs", "standard deviation of NET2"},
     {"greatest_vs", "greatest of NET2"},

@@ -225,6 +225,18 @@ void args_close_lists(Args *args) {
             memcpy((char *)args->options + args->values[i].setting.offset, &list, sizeof list);
 }
 
+/* The first positional that the words from `next` on cannot reach. Told before the value of an earlier one is refused:
+ * in `load net FILE` it is not NAME that is wrong. */
+static const Setting *unreached(const Args *args, size_t taken, size_t next) {
+    for (; next < args->word_count; next++)
+        if (strncmp(args->words[next], "--", 2) != 0) taken++;
+    for (size_t i = taken; i < args->own_count; i++) {
+        const Setting *setting = &args->values[i].setting;
+        if (!args->values[i].given && !setting_is_option(setting) && !setting->optional) return setting;
+    }
+    return NULL;
+}
+
 static bool parse(Session *session, const Command *command, const char *const *words, const bool *literal, size_t count,
                   Args *args, Error *err) {
     size_t taken = 0;
@@ -239,7 +251,8 @@ static bool parse(Session *session, const Command *command, const char *const *w
         } else if (!as_is && strncmp(word, "--", 2) == 0) {
             if (!take_option(session, args, &next, err)) return false;
         } else if (!take_positional(session, args, &taken, args->words[next++], err)) {
-            return false;
+            const Setting *left = args->common.help ? NULL : unreached(args, taken, next);
+            return left ? missing(args, left, err) : false;
         }
     }
     args_close_lists(args);

@@ -136,7 +136,8 @@ static void show_result(Session *session, const Args *args, const Result *result
         (result->drawn ? output_drawn : output_text)(session, str_text(&result->text));
     if (result->table && !receipt && (!result->drawn || asked)) {
         print_table(session, result, asked || !result->sparse || !session->out_terminal, format);
-        if (result->plots && session->out_terminal && format == TABLE_TEXT) print_chart(session, result);
+        if (result->plots && result->table->rows && session->out_terminal && format == TABLE_TEXT)
+            print_chart(session, result);
     }
     output_release(session);
     if (result->table && receipt) output_receipt(session, result->table);

@@ -66,7 +66,7 @@ static bool mistyped_command(Session *session, const char *text) {
 }
 
 /* The error of a line whose first word is neither a command nor a Lua value. */
-static bool unknown_word(const Session *session, const char *text, Error *err) {
+static bool unknown_word(Session *session, const char *text, Error *err) {
     Str word = {0};
     text += strspn(text, " \t");
     str_add_bytes(&word, text, word_length(text));
@@ -74,23 +74,32 @@ static bool unknown_word(const Session *session, const char *text, Error *err) {
     if (object)
         error_set(err, STATUS_USAGE, "'%s' is a %s; a line begins with a command, such as show %s", object->name,
                   object_kind_name(object->kind), object->name);
+    else if (lua_defined(session, str_text(&word), word.length))
+        error_set(err, STATUS_USAGE, "'%s' is a name of Lua; a function's arguments are in brackets: %s(...)",
+                  str_text(&word), str_text(&word));
     else
         command_unknown(str_text(&word), err);
     str_done(&word);
     return false;
 }
 
-/* Lua's complaint about a function that does not exist, with the command that may have been meant. */
-static void hint_at_name(Error *err) {
-    static const char begin[] = "attempt to call a nil value (global '";
+/* Lua's complaint about a name without a value: an object of the workspace, or a function that does not exist, with the
+ * command that may have been meant. */
+static void hint_at_name(const Session *session, Error *err) {
+    static const char begin[] = "a nil value (global '", call[] = "attempt to call";
     const char *at = strstr(err->text, begin), *end = at ? strchr(at + sizeof begin - 1, '\'') : NULL;
     if (!end) return;
     Str name = {0};
     str_add_bytes(&name, at + sizeof begin - 1, (size_t)(end - at) - sizeof begin + 1);
-    const char *near = command_nearest(str_text(&name));
+    const Object *object = workspace_find(session, str_text(&name));
+    const char *near = strstr(err->text, call) ? command_nearest(str_text(&name)) : NULL;
     char was[sizeof err->text];
     memcpy(was, err->text, sizeof was);
-    if (near) error_set(err, err->status, "%s; did you mean %s?", was, near);
+    if (object)
+        error_set(err, err->status, "%s; '%s' is a %s, which Lua knows by its name only: show{\"%s\"}", was,
+                  object->name, object_kind_name(object->kind), object->name);
+    else if (near)
+        error_set(err, err->status, "%s; did you mean %s?", was, near);
     str_done(&name);
 }
 
@@ -125,7 +134,7 @@ static bool run_lua(Session *session, Reader *reader, bool *more, Error *err) {
     if (state != LUA_CHUNK_FAILED) return state == LUA_CHUNK_DONE;
     if (err->status == STATUS_USAGE && looks_like_command(text)) return unknown_word(session, text, err);
     if (err->status == STATUS_USAGE) hint_at_command(text, err);
-    hint_at_name(err);
+    hint_at_name(session, err);
     return false;
 }
 
