@@ -2,6 +2,7 @@
 #include "kinds.h"
 #include "help.h"
 #include "jobs.h"
+#include "lua_shell.h"
 #include "paths.h"
 #include "session.h"
 #include "words.h"
@@ -329,6 +330,7 @@ void offer_values(Offer *offer) {
 
 bool kind_read(Session *session, const Setting *setting, const char *text, SettingValue *out, Error *err) {
     const Kind *kind = &kinds[setting->kind];
+    if (kind->object == A_TABLE && !lua_publish(session, text, err)) return false;
     if (kind->object) {
         out->object = kind->object == ANY_OBJECT ? workspace_any(session, text, err)
                                                  : workspace_need(session, text, object_of(kind), err);

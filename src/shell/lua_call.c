@@ -62,6 +62,8 @@ bool lua_argument_text(lua_State *lua, int index, Str *out, Error *err) {
         }
         return true;
     default:
+        if (luaL_testudata(lua, index, "weft.table"))
+            return error_set(err, STATUS_USAGE, "a table is given by its variable's name, in quotes");
         return error_set(err, STATUS_USAGE, "a %s cannot be an argument", luaL_typename(lua, index));
     }
 }
@@ -196,6 +198,7 @@ static int tabulate_function(lua_State *lua) {
     luaL_checktype(lua, 2, LUA_TTABLE);
     luaL_checktype(lua, 3, LUA_TTABLE);
     Error err;
+    const uint64_t before = session->puts;
     const Table *table = lua_tabulate(lua);
     bool ok = workspace_name_check(session, name, &err);
     if (ok) {
@@ -214,6 +217,7 @@ static int tabulate_function(lua_State *lua) {
             table_free(object.table);
             ok = false;
         }
+        if (ok) take_chart(session, before, lua_check_sheet(lua, -1));
     }
     return ok ? 1 : lua_fail(lua, &err);
 }

@@ -301,6 +301,24 @@ static int as_method(lua_State *lua) {
     return 1;
 }
 
+/* A variable of the name that holds a table: its t:as(name). */
+static int publish(lua_State *lua) {
+    const char *name = lua_touserdata(lua, 1);
+    lua_pushglobaltable(lua);
+    lua_pushstring(lua, name);
+    lua_rawget(lua, -2);
+    if (!luaL_testudata(lua, -1, "weft.table")) return 0;
+    lua_pushcfunction(lua, as_method);
+    lua_insert(lua, -2);
+    lua_pushstring(lua, name);
+    lua_call(lua, 2, 0);
+    return 0;
+}
+
+bool lua_publish(Session *session, const char *name, Error *err) {
+    return lua_guarded(session, publish, (void *)name, err);
+}
+
 void lua_push_methods(lua_State *lua) {
     static const luaL_Reg methods[] = {{"sort", sort_method}, {"filter", filter_method}, {"head", head_method},
                                        {"tail", tail_method}, {"join", join_method},     {"group", group_method},

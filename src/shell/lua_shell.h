@@ -28,6 +28,9 @@ bool lua_open(Session *session, const char *text);
 bool lua_defined(Session *session, const char *name, size_t length);
 /* A Table of this name was put into the workspace: a script's variable of that name gives way to it. */
 void lua_table_named(Session *session, const char *name);
+/* Where a script's variable of this name holds a table, the table is put into the workspace under the name, so that a
+ * command finds it: after `top = t:head(3)`, `plot top`. True where there is nothing to do. */
+bool lua_publish(Session *session, const char *name, Error *err);
 /* Calls `take` with each name that completes the end of `text`: globals, or what a dot or colon leads to ("math.fl",
  * "last.acc"). `own`: only what is not part of Lua or a command. Takes no values from functions. */
 typedef void LuaNameTaker(void *context, const char *name);

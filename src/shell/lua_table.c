@@ -95,7 +95,7 @@ static int length_function(lua_State *lua) {
 static int text_function(lua_State *lua) {
     Str out = {0};
     table_write(lua_check_sheet(lua, 1)->table, TABLE_TEXT, 0, &out);
-    lua_pushstring(lua, str_text(&out));
+    lua_pushlstring(lua, str_text(&out), out.length - (out.length > 0)); /* print ends the last line */
     str_done(&out);
     return 1;
 }

@@ -95,6 +95,11 @@ static void test_errors(void **state) {
     fixture_fails(session, "plott \"last\" --inline", STATUS_USAGE, "unknown command 'plott'; did you mean plot?");
     fixture_fails(session, "evalute(\"base\")", STATUS_FAILED, "did you mean evaluate?");
     fixture_fails(session, "base --layers conv1", STATUS_USAGE, "'base' is a network; a line begins with a command");
+    fixture_fails(session, "print base", STATUS_USAGE, "'print' is a name of Lua; a function's arguments are in brackets");
+    fixture_fails(session, "base.layers", STATUS_FAILED, "'base' is a network, which Lua knows by its name only");
+    fixture_fails(session, "load net sample:fashion-resnet8", STATUS_USAGE, "load net needs FILE: load net NAME FILE");
+    fixture_fails(session, "filter 's_ratio > 1'", STATUS_USAGE, "filter needs EXPR: filter TABLE EXPR");
+    fixture_fails(session, "evaluate bse test", STATUS_USAGE, "no network 'bse'; did you mean base?");
     fixture_fails(session, "load nett base x", STATUS_USAGE, "load of what? load net NAME FILE");
     fixture_fails(session, "local x = 1", STATUS_USAGE,
                   "a top-level local would be lost on the next line; remove `local`");
@@ -245,6 +250,13 @@ static void test_lua_values(void **state) {
     fixture_works(session, "expect s2.s_ratio == s[1].s_ratio");
     fixture_works(session, "sratio{'base', layers = {'conv1', 'layer1.*'}, as = 'several'}");
     fixture_works(session, "expect #show{'several'} == 3");
+    fixture_works(session, "two = s:head(2)");
+    fixture_works(session, "sort two -s_ratio --as sorted");
+    fixture_works(session, "expect sorted.s_ratio[1] == two.s_ratio:max() and #sorted == 2");
+    fixture_works(session, "two = s:head(1)"); /* the variable is newer than the object that it became */
+    fixture_works(session, "head two --as one");
+    fixture_works(session, "expect #one == 1");
+    fixture_fails(session, "head{two}", STATUS_USAGE, "a table is given by its variable's name, in quotes");
     fixture_fails(session, "x = s.s_ration", STATUS_USAGE, "did you mean s_ratio?");
     fixture_works(session, "f = load('return 41 + 1')");
     fixture_works(session, "expect f() == 42");
