@@ -95,7 +95,8 @@ static void test_errors(void **state) {
     fixture_fails(session, "plott \"last\" --inline", STATUS_USAGE, "unknown command 'plott'; did you mean plot?");
     fixture_fails(session, "evalute(\"base\")", STATUS_FAILED, "did you mean evaluate?");
     fixture_fails(session, "base --layers conv1", STATUS_USAGE, "'base' is a network; a line begins with a command");
-    fixture_fails(session, "print base", STATUS_USAGE, "'print' is a name of Lua; a function's arguments are in brackets");
+    fixture_fails(session, "print base", STATUS_USAGE,
+                  "'print' is a name of Lua; a function's arguments are in brackets");
     fixture_fails(session, "base.layers", STATUS_FAILED, "'base' is a network, which Lua knows by its name only");
     fixture_fails(session, "load net sample:fashion-resnet8", STATUS_USAGE, "load net needs FILE: load net NAME FILE");
     fixture_fails(session, "filter 's_ratio > 1'", STATUS_USAGE, "filter needs EXPR: filter TABLE EXPR");

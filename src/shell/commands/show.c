@@ -181,8 +181,8 @@ static bool show_command(Session *session, const Args *args, Result *result, Err
     result->transient = !args_given(args, "as");
     const char *asked = o->layers ? "layers" : o->graph ? "graph" : NULL;
     if (asked && (!object || object->kind != OBJECT_NETWORK))
-        return error_set(err, STATUS_USAGE, "--%s needs a network; '%s' is none of the workspace (load net opens one)", asked,
-                         name);
+        return error_set(err, STATUS_USAGE, "--%s needs a network; '%s' is none of the workspace (load net opens one)",
+                         asked, name);
     if (o->key && (object || !strpbrk(name, "./~")))
         return error_set(err, STATUS_USAGE, "--key needs a file; '%s' is not one", name);
     if (object && object->kind == OBJECT_NETWORK && o->graph) {
