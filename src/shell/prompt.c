@@ -1,5 +1,6 @@
 /* prompt -- the interactive prompt on readline, with history. The only file besides complete.c that knows readline. */
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <readline/history.h>
 #include <readline/readline.h>
@@ -97,7 +98,9 @@ static int read_key(FILE *stream) {
             rl_replace_line("", 0);
             return '\n';
         }
-        ssize_t got = read(fileno(stream), &byte, 1);
+        struct pollfd typed = {.fd = fileno(stream), .events = POLLIN}; /* every signal ends the wait */
+        const bool waited = poll(&typed, 1, -1) >= 0 || errno != EINTR;
+        ssize_t got = waited ? read(fileno(stream), &byte, 1) : -1;
         if (got == 1) return byte;
         if (got == 0) return EOF;
         if (errno != EINTR) return EOF;

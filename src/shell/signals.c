@@ -89,7 +89,7 @@ void shell_signals(void) {
     install(SIGINT, on_interrupt, 0);
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) install(ends[i], on_end, 0);
     install(SIGALRM, on_alarm, SA_RESTART);
-    install(SIGCONT, on_continue, 0); /* a read of the prompt must come back to redraw */
+    install(SIGCONT, on_continue, SA_RESTART); /* what was read or written when weft was stopped goes on */
     install(SIGPIPE, on_nothing, SA_RESTART);
     install(SIGXFSZ, on_nothing, SA_RESTART);
 #if !defined(__SANITIZE_ADDRESS__) /* a sanitizer's own reports matter more there */

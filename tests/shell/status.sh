@@ -84,6 +84,19 @@ equal "Ctrl-C while waiting is 130" 130 $?
 equal "and half a line does not run" 1 "$(cat "$work/out")"
 exec 5>&-
 
+# Ctrl-Z and fg (here STOP and CONT) lose nothing: neither lines that are still to come, nor what is being written.
+setsid "$weft" <"$work/pipe" >"$work/out" 2>"$work/err" &
+pid=$!
+exec 5>"$work/pipe"
+echo 'print(1)' >&5
+for _ in $(seq 100); do [ -s "$work/out" ] && break; sleep 0.1; done
+kill -s STOP "$pid"; sleep 0.1; kill -s CONT "$pid"; sleep 0.2
+(echo 'print(2)' >&5) 2>/dev/null; exec 5>&-; wait "$pid"
+equal "a script on standard input goes on after fg" "1 2 " "$(tr '\n' ' ' <"$work/out")"
+setsid bash -c '"$1" -c "for i = 1, 100000 do print(i) end" 2>"$2" | (sleep 1; tail -n 1)' - "$weft" "$work/err" >"$work/out" &
+sleep 0.5; kill -s STOP -- -$!; sleep 0.1; kill -s CONT -- -$!; wait $!
+equal "output that waits for its reader, too" 100000 "$(cat "$work/out")"
+
 # What a script prints into a closed pipe, or onto a full disk, ends it, whatever the script makes of errors.
 for line in 'print(1)' 'io.write("1\n")' 'pcall(print, 1)'; do
     timeout 20 "$weft" -c "while true do $line end" 2>"$work/err" | head -n 1 >/dev/null
