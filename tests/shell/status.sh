@@ -93,6 +93,7 @@ for _ in $(seq 100); do [ -s "$work/out" ] && break; sleep 0.1; done
 kill -s STOP "$pid"; sleep 0.1; kill -s CONT "$pid"; sleep 0.2
 (echo 'print(2)' >&5) 2>/dev/null; exec 5>&-; wait "$pid"
 equal "a script on standard input goes on after fg" "1 2 " "$(tr '\n' ' ' <"$work/out")"
+# shellcheck disable=SC2016 # the inner shell expands it
 setsid bash -c '"$1" -c "for i = 1, 100000 do print(i) end" 2>"$2" | (sleep 1; tail -n 1)' - "$weft" "$work/err" >"$work/out" &
 sleep 0.5; kill -s STOP -- -$!; sleep 0.1; kill -s CONT -- -$!; wait $!
 equal "output that waits for its reader, too" 100000 "$(cat "$work/out")"
