@@ -122,7 +122,8 @@ const Encoding *chart_encoding(const Chart *chart);
 void chart_cursor_move(const Chart *chart, ChartView *view, int dx, int dy);
 void chart_zoom(const Chart *chart, ChartView *view, double factor);
 void chart_pan(const Chart *chart, ChartView *view, double dx, double dy);
-/* The read-out at the cursor: "layer2.0.conv1  s_ratio 0.8123", and the label of a mark at this point. */
+/* The read-out at the cursor: "layer2.0.conv1  s_ratio 0.8123", the values of all series there (the cursor's own one
+ * first), and the label of a mark at this point. */
 void chart_readout(const Chart *chart, const ChartView *view, Str *out);
 
 /* ---- text -------------------------------------------------------------------------------------------------------- */
@@ -134,15 +135,36 @@ typedef struct ChartCell {
     int16_t foreground, background;
     bool bold;
 } ChartCell;
+/* Where the data lie in the cells, so that a pointer finds them. BARS and KERNELS are shown from `left` and `top` on,
+ * in units of a bar's place or a kernel. */
+typedef struct ChartPlot {
+    int x, y, width, height;         /* cells; width 0: not known */
+    double left, top, across, down;  /* BARS, KERNELS: the units at the edge, and those that a cell is wide and high */
+    bool downwards;                  /* BARS: they are rows, one below the other */
+    size_t shown_across, shown_down; /* KERNELS: how many are drawn */
+    double gap_across, gap_down;     /* KERNELS: the blank end of a unit, as a share of it */
+    int pitch;                       /* KERNELS: columns from one panel to the next; 0: one panel */
+} ChartPlot;
 typedef struct ChartGrid {
     unsigned width, height;
     ChartCell *cells; /* height x width, row-major */
+    ChartPlot plot;
 } ChartGrid;
 /* Draws the chart into width x height cells: title, axes with ticks and units, legend or colour bar. Any size from 1 x
  * 1 works; parts that do not fit are omitted. ascii: only 7-bit glyphs. Without colours, series differ by glyph. */
 bool chart_grid(const Chart *chart, const ChartView *view, unsigned width, unsigned height, bool ascii,
                 ChartColours colours, ChartGrid *out, Error *err);
 void chart_grid_done(ChartGrid *grid);
+/* Moves the cursor to what is drawn nearest to this cell; false (and nothing changes) outside of the plot. */
+bool chart_cursor_at(const Chart *chart, ChartView *view, const ChartPlot *plot, int column, int row);
+/* Puts what lies between two cells into view; false (and nothing changes) unless both axes are numbers and both cells
+ * in the plot. */
+bool chart_zoom_to(const Chart *chart, ChartView *view, const ChartPlot *plot, const int from[2], const int to[2]);
+/* BARS: of the bars in view, those from the first on that fit as rows with their names into `height` rows. Others: all.
+ * True if the view changed. */
+bool chart_view_rows(const Chart *chart, ChartView *view, unsigned height);
+/* KERNELS: moves the view by so many kernels that the cursor is among those that were drawn. True if it did. */
+bool chart_view_follow(const Chart *chart, ChartView *view, const ChartPlot *plot);
 /* The grid as lines of text with SGR escapes (none for COLOURS_NONE), trailing blanks cut. */
 void chart_grid_text(const ChartGrid *grid, ChartColours colours, Str *out);
 

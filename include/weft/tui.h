@@ -8,9 +8,10 @@
 #include "weft/chart.h"
 
 /* Shows a chart until the user quits (q, Esc, F10). Keys: ? help, arrows/hjkl cursor, + - zoom, _ fit, < > or
- * shift-arrows pan, Tab next series, L log axis, s save (asks for a file name), Ctrl-L redraw. Returns true after a
- * normal exit; STATUS_FAILED if standard output or input is not a terminal or TERM cannot do it. */
-bool tui_view_chart(const Chart *chart, Error *err);
+ * shift-arrows pan, Tab next series, L log axis, s save (asks for a file name, and offers NAME.svg), Ctrl-L redraw;
+ * click, drag, wheel and right click of a mouse. Returns true after a normal exit; STATUS_FAILED if standard output or
+ * input is not a terminal or TERM cannot do it. */
+bool tui_view_chart(const Chart *chart, const char *name, Error *err);
 
 /* The monitor of a training run: its log as charts, its step, the time left; keys to pause, save, stop and close it. */
 typedef struct MonitorRun {

@@ -86,6 +86,10 @@ int canvas_right(Canvas *canvas, int right, int y, const char *text, int room, i
     return canvas_text(canvas, right - width, y, text, room, foreground, false);
 }
 
+void canvas_plot(Canvas *canvas, const Box *plot) {
+    canvas->grid.plot = (ChartPlot){.x = plot->x, .y = plot->y, .width = plot->width, .height = plot->height};
+}
+
 /* ---- colours and marks ------------------------------------------------------------------------------------------- */
 
 int canvas_series_colour(const Canvas *canvas, size_t series) {

@@ -32,6 +32,7 @@ int canvas_right(Canvas *canvas, int right, int y, const char *text, int room,
 int text_width(const char *text);
 TextAdvance cells_wide; /* the same, for layouts */
 
+void canvas_plot(Canvas *canvas, const Box *plot); /* where the data lie, for the grid's reader */
 int canvas_series_colour(const Canvas *canvas, size_t series);
 
 /* The mark of a series on lines, and the fill of its bars. */

@@ -146,7 +146,7 @@ static void bar_text(double value, int decimals, char out[TICK_TEXT]) {
 static void measure_rows(const Chart *chart, const ChartView *view, size_t first, size_t count, int width, Rows *rows) {
     char text[TICK_TEXT];
     rows->decimals = bar_decimals(chart);
-    rows->names = (int)names_widest(&chart->x, (Span){first, count}, cells_wide);
+    rows->names = (int)names_widest(&chart->x, (Span){0, chart->x.count}, cells_wide); /* scrolling keeps the width */
     rows->values = 0;
     for (size_t i = first; i < first + count; i++) {
         for (size_t s = 0; s < chart->series_count; s++) {
@@ -220,6 +220,11 @@ static void draw_rows(Canvas *canvas, const Chart *chart, const ChartView *view,
         layout.plot.height -= spare;
     }
     int bottom = layout.plot.y + layout.plot.height;
+    const double each = (double)chart->series_count + (chart->series_count > 1);
+    canvas_plot(canvas, &layout.plot);
+    canvas->grid.plot.top = (double)first;
+    canvas->grid.plot.down = 1 / each;
+    canvas->grid.plot.downwards = true;
     if (layout.axis >= 0) layout.axis = bottom;
     for (int i = layout.plot.y; i < bottom; i++) canvas_put(canvas, rows.line, i, "│", "|", PLAIN);
     for (size_t i = first; i < first + count; i++) {
@@ -365,6 +370,9 @@ static void draw_columns(Canvas *canvas, const Chart *chart, const ChartView *vi
     columns.plot.x += left;
     columns.plot.width -= left;
     plan_columns(chart, count, &columns);
+    canvas_plot(canvas, &columns.plot);
+    canvas->grid.plot.left = (double)first;
+    canvas->grid.plot.across = columns.bar > 0 ? 1.0 / columns.step : (double)count / columns.plot.width;
     columns_up(canvas, chart, view, &columns, left, &up);
     if (left > 0) canvas_put(canvas, left - 1, layout.axis, "└", "+", PLAIN);
     bool indices = columns_axis(canvas, chart, &columns, &layout, first, count);
@@ -395,16 +403,32 @@ static void draw_columns(Canvas *canvas, const Chart *chart, const ChartView *vi
 
 /* ---- chart ------------------------------------------------------------------------------------------------------- */
 
-void text_bars(Canvas *canvas, const Chart *chart, const ChartView *view) {
-    const Span span = categories_in_view(&chart->x, view_x(chart, view));
-    size_t first = span.first, count = span.count, rows = bar_rows(chart, count),
-           overhead = *chart->title ? ROWS_OVERHEAD + 1 : ROWS_OVERHEAD;
+static size_t rows_overhead(const Chart *chart, const ChartView *view) {
+    size_t overhead = *chart->title ? ROWS_OVERHEAD + 1 : ROWS_OVERHEAD;
     Str note = {0};
     chart_footnote(chart, view, &note);
     overhead += note.length > 0;
     str_done(&note);
-    if (count > 0 && count <= ROWS_MOST && rows + overhead <= canvas->grid.height)
-        draw_rows(canvas, chart, view, first, count);
+    return overhead;
+}
+
+bool chart_view_rows(const Chart *chart, ChartView *view, unsigned height) {
+    if (chart->encoding.kind != CHART_BARS) return false;
+    const Span span = categories_in_view(&chart->x, view_x(chart, view));
+    const size_t overhead = rows_overhead(chart, view);
+    size_t count = span.count < ROWS_MOST ? span.count : ROWS_MOST;
+    while (count > 0 && bar_rows(chart, count) + overhead > height) count--;
+    if (count == 0 || count == span.count) return false;
+    view->x0 = (double)span.first - 0.5;
+    view->x1 = view->x0 + (double)count;
+    return true;
+}
+
+void text_bars(Canvas *canvas, const Chart *chart, const ChartView *view) {
+    const Span span = categories_in_view(&chart->x, view_x(chart, view));
+    const size_t rows = bar_rows(chart, span.count);
+    if (span.count > 0 && span.count <= ROWS_MOST && rows + rows_overhead(chart, view) <= canvas->grid.height)
+        draw_rows(canvas, chart, view, span.first, span.count);
     else
-        draw_columns(canvas, chart, view, first, count);
+        draw_columns(canvas, chart, view, span.first, span.count);
 }

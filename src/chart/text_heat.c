@@ -391,6 +391,7 @@ bool text_heatmap(Canvas *canvas, const Chart *chart, const ChartView *view, Err
         value_labels(&ink, &levels, letters, layout.plot.height, &values);
         if (bar >= 0) bar -= room - layout.plot.width;
     }
+    canvas_plot(canvas, &layout.plot);
     heat_bar(&ink, chart, &layout, bar, &values);
     bool indices = across_labels(&chart->x, x, layout.plot.width, &across);
     heat_frame(canvas, &layout, &up, &across, left);

@@ -163,6 +163,22 @@ static void draw_panels(const Ink *ink, const Chart *chart, const Box *plot, int
     }
 }
 
+/* Where the kernels shown lie. */
+static void note_plot(Canvas *canvas, const Chart *chart, const KernelPicture *picture, const Box *box, int half) {
+    const int down = (int)chart->kernel_rows * picture->dot + 1, across = (int)chart->kernel_columns * picture->dot + 1;
+    canvas_plot(canvas, box);
+    ChartPlot *plot = &canvas->grid.plot;
+    plot->left = (double)picture->columns.first;
+    plot->top = (double)picture->rows.first;
+    plot->across = 1.0 / (across * picture->wide);
+    plot->down = (double)half / down;
+    plot->shown_across = picture->columns.count;
+    plot->shown_down = picture->rows.count;
+    plot->gap_across = 1.0 / across;
+    plot->gap_down = 1.0 / down;
+    plot->pitch = picture->panels > 1 ? picture->pitch : 0;
+}
+
 void text_kernels(Canvas *canvas, const Chart *chart, const ChartView *view) {
     Ink ink = {canvas, value_scale(chart), true, false};
     int half = heat_pairs(canvas) ? 2 : 1;
@@ -202,6 +218,7 @@ void text_kernels(Canvas *canvas, const Chart *chart, const ChartView *view) {
     kernel_labels(chart, &picture, &layout.plot, half, &up, &across);
     heat_frame(canvas, &layout, &up, &across, left);
     layout_x_label(canvas, &layout, chart->x.label, false);
+    note_plot(canvas, chart, &picture, &layout.plot, half);
     int rows = (int)picture.rows.count * ((int)chart->kernel_rows * picture.dot + 1) - 1;
     if (rows > layout.plot.height * half) rows = layout.plot.height * half;
     draw_panels(&ink, chart, &layout.plot, rows, &picture);

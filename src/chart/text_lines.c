@@ -238,6 +238,7 @@ bool text_lines(Canvas *canvas, const Chart *chart, const ChartView *view, Error
     layout_equal(&layout, chart, pen.x, pen.y);
     labels_up(pen.y, layout.plot.height, pen.down, &up);
     pen.plot = layout.plot;
+    canvas_plot(canvas, &pen.plot);
     if (!marks) {
         pen.dots = mem_alloc((uint64_t)layout.plot.width * (uint64_t)layout.plot.height, 1, err);
         if (!pen.dots) return false;

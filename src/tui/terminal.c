@@ -148,8 +148,18 @@ bool terminal_enter(Error *err) {
     return true;
 }
 
+/* Without an alternate screen the view stays, and the prompt comes to its last line. */
+static void clear_last_line(void) {
+    const char *back = tigetstr("rmcup");
+    if (back && back != (char *)-1) return;
+    move(LINES - 1, 0);
+    clrtoeol();
+    refresh();
+}
+
 void terminal_leave(void) {
     if (state.screen) {
+        clear_last_line();
         endwin();
         delscreen(state.screen);
         state.screen = NULL;
@@ -166,6 +176,7 @@ void terminal_leave(void) {
 
 void terminal_suspend(void) {
     stopping = 0;
+    clear_last_line();
     endwin();
     tcsetattr(STDIN_FILENO, TCSADRAIN, &modes_before);
     taken = 0;
@@ -196,6 +207,30 @@ static int next_key(void) {
     if (kind == ERR) return EVENT_NONE;
     if (kind == KEY_CODE_YES && key == KEY_RESIZE) return EVENT_RESIZE;
     return kind == KEY_CODE_YES ? KEY_SPECIAL + (int)key : (int)key;
+}
+
+void terminal_mouse(void) {
+    mouseinterval(0); /* presses and releases as they come: no waiting for clicks */
+    mousemask(BUTTON1_PRESSED | BUTTON1_RELEASED | BUTTON3_PRESSED | BUTTON4_PRESSED | BUTTON5_PRESSED, NULL);
+}
+
+bool terminal_mouse_event(Mouse *out) {
+    static const struct {
+        mmask_t mask;
+        MouseKind kind;
+    } kinds[] = {{BUTTON4_PRESSED, MOUSE_IN},
+                 {BUTTON5_PRESSED, MOUSE_OUT},
+                 {BUTTON3_PRESSED, MOUSE_FIT},
+                 {BUTTON1_PRESSED, MOUSE_PRESS},
+                 {BUTTON1_RELEASED, MOUSE_RELEASE}};
+    MEVENT event;
+    if (getmouse(&event) != OK) return false;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        if (!(event.bstate & kinds[i].mask)) continue;
+        *out = (Mouse){kinds[i].kind, event.x, event.y};
+        return true;
+    }
+    return false;
 }
 
 int terminal_event(int milliseconds) {

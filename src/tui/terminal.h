@@ -26,6 +26,15 @@ enum {
  * cancel_level every quarter of a second is enough. */
 enum { EVENT_WAIT = 250 };
 int terminal_event(int milliseconds);
+/* Reports the mouse as the key KEY_SPECIAL + KEY_MOUSE, until terminal_leave, where TERM knows of one. */
+void terminal_mouse(void);
+typedef enum MouseKind { MOUSE_PRESS, MOUSE_RELEASE, MOUSE_FIT, MOUSE_IN, MOUSE_OUT } MouseKind;
+typedef struct Mouse {
+    MouseKind kind; /* left button; right button; wheel up and down */
+    int x, y;       /* cell of the screen */
+} Mouse;
+/* What the mouse did, after its key; false: nothing of these. */
+bool terminal_mouse_event(Mouse *out);
 /* Gives the terminal back, stops the process as Ctrl-Z does, and takes the terminal again when it continues. */
 void terminal_suspend(void);
 

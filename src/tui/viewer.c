@@ -7,16 +7,23 @@
 #include "weft/tui.h"
 
 #include <curses.h>
+#include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+enum { NAME_MOST = 1024 };
 
 /* curses' noutrefresh and friends work on stdscr; what the viewer itself knows is here. */
 typedef struct Viewer {
     const Chart *chart;
     ChartView view;
     ChartColours colours;
+    ChartPlot plot;          /* where the data were last drawn */
+    char name[NAME_MOST];    /* what the next question for a file's name offers */
+    int pressed[2];          /* the cell where the mouse's button went down; -1: it did not */
+    bool scrolls;            /* bars: as many as fit are in view, until the user zooms */
     bool ascii, leave, quit; /* quit: leave, then raise SIGQUIT */
     bool gone;               /* the terminal was closed */
     Str message;             /* stands in the bottom line until the next key */
@@ -47,19 +54,47 @@ static void draw_bottom(const Viewer *viewer) {
     str_done(&text);
 }
 
+static bool make_grid(Viewer *viewer, ChartGrid *grid) {
+    const unsigned height = LINES > 1 ? (unsigned)LINES - 1 : 1;
+    Error err;
+    if (chart_grid(viewer->chart, &viewer->view, (unsigned)COLS, height, viewer->ascii, viewer->colours, grid, &err)) {
+        viewer->plot = grid->plot;
+        return true;
+    }
+    set_message(viewer, err.text);
+    return false;
+}
+
 static void draw_viewer(Viewer *viewer) {
     ChartGrid grid;
-    Error err;
-    unsigned height = LINES > 1 ? (unsigned)LINES - 1 : 1;
     erase();
-    if (chart_grid(viewer->chart, &viewer->view, (unsigned)COLS, height, viewer->ascii, viewer->colours, &grid, &err)) {
+    bool drawn = make_grid(viewer, &grid);
+    if (drawn && chart_view_follow(viewer->chart, &viewer->view, &viewer->plot)) {
+        chart_grid_done(&grid);
+        drawn = make_grid(viewer, &grid);
+    }
+    if (drawn) {
         terminal_put_grid(0, 0, &grid);
         chart_grid_done(&grid);
-    } else {
-        set_message(viewer, err.text);
     }
     draw_bottom(viewer);
     refresh();
+}
+
+/* Many bars: as many as fit are in view with their names. */
+static void show_rows(Viewer *viewer) {
+    ChartView all = chart_view(viewer->chart);
+    viewer->scrolls = chart_view_rows(viewer->chart, &all, LINES > 1 ? (unsigned)LINES - 1 : 1);
+    if (!viewer->scrolls) return;
+    const double width = all.x1 - all.x0, first = chart_view(viewer->chart).x0;
+    const double cursor = isnan(viewer->view.cursor) ? first + 0.5 : viewer->view.cursor;
+    if (!(viewer->view.x0 >= first)) viewer->view.x0 = first;
+    if (cursor + 0.5 > viewer->view.x0 + width) viewer->view.x0 = cursor + 0.5 - width;
+    viewer->view.x1 = viewer->view.x0 + width;
+}
+
+static void resize(Viewer *viewer) {
+    if (viewer->scrolls) show_rows(viewer);
 }
 
 /* Waits for a key; draws again where the window changes meanwhile. EVENT_NONE: the view ends. */
@@ -67,6 +102,7 @@ static int wait_key(Viewer *viewer, void (*paint)(Viewer *viewer)) {
     for (;;) {
         int event = terminal_event(EVENT_WAIT);
         if (event >= 0) return event;
+        if (event == EVENT_RESIZE) resize(viewer);
         if (event == EVENT_RESIZE) paint(viewer);
         if (event == EVENT_GONE) viewer->gone = viewer->leave = true;
         if (cancel_level() > 0) viewer->leave = true;
@@ -75,8 +111,6 @@ static int wait_key(Viewer *viewer, void (*paint)(Viewer *viewer)) {
 }
 
 /* ---- asking in the bottom line ----------------------------------------------------------------------------------- */
-
-enum { NAME_MOST = 1024 };
 
 static void add_utf8(char *text, wchar_t code) {
     unsigned value = (unsigned)code;
@@ -105,8 +139,8 @@ static void remove_last(char *text) {
     if (length > 0) text[length - 1] = '\0';
 }
 
-/* The end of a question and its answer, with a block as cursor. */
-static void show_question(Viewer *viewer, const char *question, const char *answer) {
+/* The end of a question and its answer, with a block as cursor; a selected answer in reverse. */
+static void show_question(Viewer *viewer, const char *question, const char *answer, bool selected) {
     Str text = {0};
     str_add(&text, question);
     str_add(&text, answer);
@@ -118,16 +152,19 @@ static void show_question(Viewer *viewer, const char *question, const char *answ
     draw_viewer(viewer);
     move(LINES - 1, 0);
     clrtoeol();
-    int used = terminal_put_text(LINES - 1, 0, visible, COLS - 1);
-    mvchgat(LINES - 1, used, 1, A_REVERSE, 0, NULL);
+    int used = terminal_put_text(LINES - 1, 0, visible, COLS - 1), wide = (int)text_columns(answer);
+    if (wide > used) wide = used;
+    if (selected) mvchgat(LINES - 1, used - wide, wide, A_REVERSE, 0, NULL);
+    mvchgat(LINES - 1, used, 1, selected ? A_UNDERLINE : A_REVERSE, 0, NULL);
     refresh();
     str_done(&text);
 }
 
-/* False where the user thought better of it. `answer` holds what is offered. */
+/* False where the user thought better of it. `answer` holds what is offered: as a selected text, which the first
+ * character typed replaces, and which keys that edit go on from. */
 static bool ask(Viewer *viewer, const char *question, char answer[NAME_MOST]) {
-    for (;;) {
-        show_question(viewer, question, answer);
+    for (bool selected = *answer != '\0';; selected = false) {
+        show_question(viewer, question, answer, selected);
         int key = wait_key(viewer, draw_viewer);
         if (key == EVENT_NONE || key == 27 || key == 3) return false;
         if (key == '\r' || key == '\n' || key == KEY_SPECIAL + KEY_ENTER) return true;
@@ -135,8 +172,10 @@ static bool ask(Viewer *viewer, const char *question, char answer[NAME_MOST]) {
             remove_last(answer);
         else if (key == 21) /* Ctrl-U */
             answer[0] = '\0';
-        else if (key >= 32 && key < KEY_SPECIAL)
+        else if (key >= 32 && key < KEY_SPECIAL) {
+            if (selected) answer[0] = '\0';
             add_utf8(answer, (wchar_t)key);
+        }
     }
 }
 
@@ -155,6 +194,7 @@ static void do_move(Viewer *viewer, int dx, int dy) {
 static void do_zoom(Viewer *viewer, int dx, int dy) {
     (void)dy;
     chart_zoom(viewer->chart, &viewer->view, dx > 0 ? 1.5 : 1 / 1.5);
+    viewer->scrolls = false;
 }
 
 static void do_pan(Viewer *viewer, int dx, int dy) {
@@ -166,6 +206,7 @@ static void do_fit(Viewer *viewer, int dx, int dy) {
     (void)dx;
     (void)dy;
     ChartView all = chart_view(viewer->chart);
+    viewer->scrolls = false;
     viewer->view.x0 = all.x0;
     viewer->view.x1 = all.x1;
     viewer->view.y0 = all.y0;
@@ -223,8 +264,7 @@ static void do_contours(Viewer *viewer, int dx, int dy) {
 static void do_save(Viewer *viewer, int dx, int dy) {
     (void)dx;
     (void)dy;
-    static char name[NAME_MOST] = "chart.svg"; /* the next question offers what was given last */
-    char answer[NAME_MOST] = "";
+    char answer[NAME_MOST] = "", *name = viewer->name;
     Error err;
     if (!ask(viewer, "save as (.svg, .png, .pdf): ", name)) return;
     bool ok = chart_save(viewer->chart, &viewer->view, NULL, name, false, &err);
@@ -254,6 +294,53 @@ static void do_suspend(Viewer *viewer, int dx, int dy) {
     (void)dx;
     (void)dy;
     terminal_suspend();
+}
+
+/* ---- mouse ------------------------------------------------------------------------------------------------------- */
+
+static void release(Viewer *viewer, const Mouse *mouse) {
+    const int from[2] = {viewer->pressed[0], viewer->pressed[1]}, to[2] = {mouse->x, mouse->y};
+    const bool dragged = from[0] >= 0 && abs(from[0] - to[0]) > 1 && abs(from[1] - to[1]) > 0;
+    viewer->pressed[0] = -1;
+    if (dragged) chart_zoom_to(viewer->chart, &viewer->view, &viewer->plot, from, to);
+}
+
+/* The wheel zooms about what is under the pointer; over bars, which have names to read, it scrolls. */
+static void wheel(Viewer *viewer, const Mouse *mouse) {
+    enum { LINES_EACH = 3 };
+    const bool in = mouse->kind == MOUSE_IN;
+    if (viewer->plot.downwards) {
+        if (in && viewer->view.x0 <= chart_view(viewer->chart).x0) return;
+        const double rows = viewer->view.x1 - viewer->view.x0, last = chart_view(viewer->chart).x1;
+        double shift = (in ? -LINES_EACH : LINES_EACH) / rows;
+        if (viewer->view.x1 + shift * rows > last) shift = (last - viewer->view.x1) / rows;
+        chart_pan(viewer->chart, &viewer->view, shift, 0);
+    } else if (chart_cursor_at(viewer->chart, &viewer->view, &viewer->plot, mouse->x, mouse->y)) {
+        do_zoom(viewer, in ? 1 : -1, 0);
+    }
+}
+
+static void do_mouse(Viewer *viewer, int dx, int dy) {
+    (void)dx;
+    (void)dy;
+    Mouse mouse;
+    if (!terminal_mouse_event(&mouse)) return;
+    switch (mouse.kind) {
+    case MOUSE_PRESS:
+        chart_cursor_at(viewer->chart, &viewer->view, &viewer->plot, mouse.x, mouse.y);
+        viewer->pressed[0] = mouse.x;
+        viewer->pressed[1] = mouse.y;
+        break;
+    case MOUSE_RELEASE:
+        release(viewer, &mouse);
+        break;
+    case MOUSE_FIT:
+        do_fit(viewer, 0, 0);
+        break;
+    case MOUSE_IN:
+    case MOUSE_OUT:
+        wheel(viewer, &mouse);
+    }
 }
 
 static Action do_help;
@@ -294,6 +381,8 @@ static const Binding bindings[] = {
     {{'L'}, "L", "log axes: y, x and y, x, none", do_log, 0, 0},
     {{'c'}, "c", "contours of a heat map on or off", do_contours, 0, 0},
     {{'s'}, "s", "save as SVG, PNG or PDF", do_save, 0, 0},
+    {{SPECIAL(MOUSE)}, "click, wheel", "cursor to there; zoom there (bars: scroll)", do_mouse, 0, 0},
+    {{0}, "drag, right click", "zoom to the rectangle; fit everything", NULL, 0, 0},
     {{CTRL_KEY('l')}, "Ctrl-L", "redraw", do_redraw, 0, 0},
     {{CTRL_KEY('z')}, "Ctrl-Z", "suspend", do_suspend, 0, 0},
     {{CTRL_KEY('\\')}, "Ctrl-\\", "quit the program", do_leave, 1, 0},
@@ -363,9 +452,12 @@ static void run_viewer(Viewer *viewer) {
     }
 }
 
-bool tui_view_chart(const Chart *chart, Error *err) {
-    Viewer viewer = {.chart = chart, .view = chart_view(chart)};
+bool tui_view_chart(const Chart *chart, const char *name, Error *err) {
+    Viewer viewer = {.chart = chart, .view = chart_view(chart), .pressed = {-1, -1}};
+    snprintf(viewer.name, sizeof viewer.name, "%.*s.svg", NAME_MOST - 8, name);
     if (!terminal_enter(err)) return false;
+    terminal_mouse();
+    show_rows(&viewer);
     viewer.colours = terminal_colours();
     viewer.ascii = terminal_ascii();
     run_viewer(&viewer);

@@ -110,7 +110,7 @@ static void rows_may_be_bins(void **state) {
     Str text = {0};
     chart_cursor_move(chart, &view, 0, 0);
     chart_readout(chart, &view, &text);
-    assert_string_equal(str_text(&text), "0 to 2  c 6");
+    assert_string_equal(str_text(&text), "0 to 2  c 6  d 8");
     str_done(&text);
     chart_free(chart);
     table_free(table);

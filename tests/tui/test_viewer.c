@@ -72,8 +72,8 @@ static int be_viewer(const char *how) {
     table_free(table);
     if (!chart) return 99;
     tui_emergency_restore(); /* no view is open: must do nothing */
-    bool ok = tui_view_chart(chart, &err);
-    if (ok && strcmp(how, "twice") == 0) ok = tui_view_chart(chart, &err);
+    bool ok = tui_view_chart(chart, "small", &err);
+    if (ok && strcmp(how, "twice") == 0) ok = tui_view_chart(chart, "chart", &err);
     chart_free(chart);
     printf("%s\n", ok ? "left normally" : err.text);
     void (*finish)(void);
@@ -165,6 +165,47 @@ static void cursor_series_and_readout(void **state) {
     expect_left(&screen);
 }
 
+/* SGR mouse (xterm's mode 1006): button; column and row from 1; M press, m release. */
+static void mouse_and_all_series(void **state) {
+    (void)state;
+    Screen screen = start("plain");
+    screen_expect(&screen, "? help");
+    screen_forget(&screen);
+    screen_press(&screen, "\x1b[<0;50;15M");
+    screen_press(&screen, "\x1b[<0;50;15m");
+    screen_press(&screen, "\x0c");
+    screen_expect(&screen, "cutoff ");
+    screen_expect(&screen, "first ");
+    screen_expect(&screen, "second "); /* the read-out names both series */
+    screen_press(&screen, "\x1b[<64;50;15M");
+    screen_press(&screen, "\x1b[<65;50;15M");
+    screen_press(&screen, "\x1b[<0;20;5M"); /* a rectangle is dragged, then everything is shown again */
+    screen_press(&screen, "\x1b[<0;60;20m");
+    screen_press(&screen, "\x1b[<2;50;15M");
+    screen_press(&screen, "\x1b[<0;1;30M"); /* outside of the plot */
+    screen_settle(&screen);
+    screen_press(&screen, "q");
+    expect_left(&screen);
+}
+
+/* A terminal without an alternate screen: the view stays there, but for its last line. */
+static void the_last_line_is_clean(void **state) {
+    (void)state;
+    static const char *const terms[] = {"linux", "vt100"};
+    for (int i = 0; i < 2; i++) {
+        Screen screen = start_as("plain", terms[i], 30, 100);
+        screen_expect(&screen, "A small chart");
+        screen_settle(&screen);
+        screen_forget(&screen);
+        screen_press(&screen, "q");
+        screen_finish(&screen);
+        const char *cleared = strstr(screen.output, "\x1b[J"), *said = strstr(screen.output, "left normally");
+        if (!cleared) cleared = strstr(screen.output, "\x1b[K");
+        assert_true(cleared && said && cleared < said);
+        screen_done(&screen);
+    }
+}
+
 static void saves_what_is_seen(void **state) {
     (void)state;
     char path[] = "/tmp/weft-viewer-XXXXXX.svg", keys[64];
@@ -174,8 +215,8 @@ static void saves_what_is_seen(void **state) {
     Screen screen = start("plain");
     screen_expect(&screen, "? help");
     screen_press(&screen, "s");
-    screen_expect(&screen, "save as");
-    screen_press(&screen, "\x15");
+    screen_expect(&screen, "save as (.svg, .png, .pdf): ");
+    screen_expect(&screen, "small.svg"); /* the table's name; what is typed replaces it */
     snprintf(keys, sizeof keys, "%sxx", path);
     screen_press(&screen, keys);
     screen_press(&screen, "\x7f\x7f\r");
@@ -324,7 +365,7 @@ static void refuses_what_is_no_terminal(void **state) {
     Encoding encoding;
     assert_true(encoding_guess(table, &encoding));
     Chart *chart = chart_new(table, &encoding, &err);
-    assert_false(tui_view_chart(chart, &err)); /* see main */
+    assert_false(tui_view_chart(chart, "chart", &err)); /* see main */
     assert_int_equal(err.status, STATUS_FAILED);
     chart_free(chart);
     table_free(table);
@@ -354,6 +395,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(survives_a_storm_of_resizes), cmocka_unit_test(restores_when_terminated),
         cmocka_unit_test(a_cancellation_leaves),       cmocka_unit_test(quits_in_order),
         cmocka_unit_test(stops_and_goes_on),           cmocka_unit_test(ends_when_the_terminal_goes),
+        cmocka_unit_test(mouse_and_all_series),        cmocka_unit_test(the_last_line_is_clean),
         cmocka_unit_test(refuses_what_is_no_terminal), cmocka_unit_test(other_terminals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
