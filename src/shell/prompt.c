@@ -96,6 +96,8 @@ static int read_key(FILE *stream) {
             if (RL_ISSTATE(RL_STATE_ISEARCH | RL_STATE_NSEARCH)) return ABORT;
             if (strchr(rl_line_buffer, '\n')) history_keep(rl_line_buffer); /* a whole chunk is not lost */
             rl_replace_line("", 0);
+            rl_crlf(); /* readline stands on the text's last line, but has forgotten that there were several */
+            rl_on_new_line();
             return '\n';
         }
         struct pollfd typed = {.fd = fileno(stream), .events = POLLIN}; /* every signal ends the wait */

@@ -36,6 +36,7 @@ fresh; t send-keys -t 0 Up Up End BSpace; type_text ' .. "=" .. i * i)'; enter
 seen "it is recalled and edited whole" 'line 6=36'
 fresh; type_text 'if x == 3 then'; enter; type_text '  y = 4'; wait_for 'y = 4'; t send-keys -t 0 C-c; sleep 0.3; type_text 'print("still " .. "here")'; enter
 seen "Ctrl-C drops a chunk" 'still here'
+seen "whose lines stay on the screen" '  y = 4'
 check "the history keeps it" grep -q 'if x == 3 then' "$work/history"
 
 fresh; type_text 'print("sus " .. "pended'; wait_for '"pended'; t send-keys -t 0 C-z; seen "Ctrl-Z suspends" 'shell>'

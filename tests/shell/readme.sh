@@ -8,6 +8,9 @@ for script in "$work"/block-*.weft; do
     [ -e "$script" ] || { not_ok "README.md has weft examples"; break; }
     if output=$(cd "$work" && "$weft" "$script" 2>&1 </dev/null); then ok "README.md, ${script##*/}"; else not_ok "README.md, ${script##*/}" "$output"; fi
 done
+awk '/^```text/ { inside = 1; next } /^```/ { inside = 0 } inside' README.md >"$work/printed"
+output=$("$weft" "$work/block-01.weft" 2>&1 </dev/null)
+equal "README.md shows the chart of its first session" "$(cat "$work/printed")" "$(tail -n "$(wc -l <"$work/printed")" <<<"$output")"
 awk '/^```sh/ { inside = 1; next } /^```/ { inside = 0 } inside && /^build\/release\/weft / { print }' README.md >"$work/lines"
 while IFS= read -r line; do
     if output=$(bash -c "${line//build\/release\/weft/$weft}" 2>&1 </dev/null); then ok "$line"; else not_ok "$line" "$output"; fi
