@@ -174,24 +174,38 @@ static Table *file_table(const char *path, const char *key, Error *err) {
     return table;
 }
 
+static Table *network_table(const Network *network, const Show *o, Error *err) {
+    if (o->graph) return network_graph_table(network, err);
+    bool none = network->layer_count == 0 && !o->layers; /* its totals are worth showing */
+    bool *chosen = none ? mem_alloc(0, 1, err) : choose_layers(network, o->layers, CHOOSE_LAYERS, err);
+    Table *table = chosen ? layer_table(network, chosen, err) : NULL;
+    mem_free(chosen);
+    return table;
+}
+
+/* The tensors of a file, or with --layers and --graph the network in it. */
+static Table *shown_file(const char *path, const Show *o, Error *err) {
+    if (!o->layers && !o->graph) return file_table(path, o->key, err);
+    const NetworkOptions how = {.key = o->key};
+    Network *network = network_load(path, &how, err);
+    Table *table = network ? network_table(network, o, err) : NULL;
+    network_free(network);
+    return table;
+}
+
 static bool show_command(Session *session, const Args *args, Result *result, Error *err) {
     const Show *o = args->options;
     const char *name = o->name;
     const Object *object = workspace_find(session, name);
     result->transient = !args_given(args, "as");
     const char *asked = o->layers ? "layers" : o->graph ? "graph" : NULL;
-    if (asked && (!object || object->kind != OBJECT_NETWORK))
+    const bool file = !object && strpbrk(name, "./~:");
+    if (asked && !file && (!object || object->kind != OBJECT_NETWORK))
         return error_set(err, STATUS_USAGE, "--%s needs a network; '%s' is none of the workspace (load net opens one)",
                          asked, name);
-    if (o->key && (object || !strpbrk(name, "./~")))
-        return error_set(err, STATUS_USAGE, "--key needs a file; '%s' is not one", name);
-    if (object && object->kind == OBJECT_NETWORK && o->graph) {
-        result->table = network_graph_table(object->network, err);
-    } else if (object && object->kind == OBJECT_NETWORK) {
-        bool none = object->network->layer_count == 0 && !o->layers; /* its totals are worth showing */
-        bool *chosen = none ? mem_alloc(0, 1, err) : choose_layers(object->network, o->layers, CHOOSE_LAYERS, err);
-        if (chosen) result->table = layer_table(object->network, chosen, err);
-        mem_free(chosen);
+    if (o->key && !file) return error_set(err, STATUS_USAGE, "--key needs a file; '%s' is not one", name);
+    if (object && object->kind == OBJECT_NETWORK) {
+        result->table = network_table(object->network, o, err);
     } else if (object && object->kind == OBJECT_PREDICTOR) {
         result->table = kernel_table(object->predictor, err);
         if (object->predictor->source) result_chart(result, CHART_BARS, "layer", "rms_error", "Errors of %s", name);
@@ -201,9 +215,9 @@ static bool show_command(Session *session, const Args *args, Result *result, Err
         result->table = table_copy(object->table, err);
         result->encoding = object->encoding;
         result->plots = object->plots;
-    } else if (strpbrk(name, "./~")) {
+    } else if (file) {
         Str path = {0};
-        if (path_expand(name, &path, err)) result->table = file_table(str_text(&path), o->key, err);
+        if (path_find(name, &path, err)) result->table = shown_file(str_text(&path), o, err);
         str_done(&path);
     } else {
         workspace_any(session, name, err);
@@ -220,8 +234,14 @@ static const Setting options[] = {
          .help = "show a network's operations: output shapes, parameters, multiply-adds per image"),
     WORD(Show, key, TEXT, "key", "PATH", .help = "only the state dict at this dotted path of a PyTorch file"),
     {0}};
-static const char *const examples[] = {
-    "show base", "show base --graph", "show smooth --layers stage:2", "show pred", "show test", "show last", NULL};
+static const char *const examples[] = {"show base",
+                                       "show base --graph",
+                                       "show smooth --layers stage:2",
+                                       "show sample:fashion-resnet20 --layers stage:3",
+                                       "show pred",
+                                       "show test",
+                                       "show last",
+                                       NULL};
 
 const Command command_show = {
     .name = "show",
@@ -232,7 +252,7 @@ const Command command_show = {
         "bits if quantised; totals, normalisation and lineage. --graph lists its operations in order.\n\n"
         "For a predictor: the layers it predicts with their errors, sizes, compression ratios (help cr), settings "
         "and lineage. For a dataset: its classes. For a table: its rows. For a file: its tensors, read from the "
-        "header alone, and the state dicts that --key selects from.",
+        "header alone, and the state dicts that --key selects from; with --layers or --graph, the network in it.",
     .size = sizeof(Show),
     .positionals = positionals,
     .options = ONE_GROUP(options),
