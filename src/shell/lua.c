@@ -219,12 +219,11 @@ void lua_stop(Session *session) {
 
 static void print_values(Session *session, lua_State *lua, int count) {
     if (session->options.quiet || !lua_checkstack(lua, LUA_MINSTACK)) return;
+    output_hold(session);
     for (int i = -count; i < 0; i++) {
         const Table *const *table = luaL_testudata(lua, i, "weft.table");
         if (table && *table) {
-            output_hold(session);
             output_table(session, *table, session->format);
-            output_release(session);
             continue;
         }
         Str text = {0}, shown = {0};
@@ -239,6 +238,7 @@ static void print_values(Session *session, lua_State *lua, int count) {
         output_text(session, i == -1 ? "\n" : "\t");
         str_done(&text);
     }
+    output_release(session);
 }
 
 static bool lone_name(const char *text, size_t *length) {

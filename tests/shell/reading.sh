@@ -85,6 +85,10 @@ for _ in $(seq 100); do [ "$(screen | tail -n 1)" = ':' ] && break; sleep 0.05; 
 equal "  which waits" ':' "$(screen | tail -n 1)"
 t send-keys -t 0 C-c; sleep 0.3; t send-keys -t 0 q # an interrupt flushes what is typed at once after it
 enter 'print(6 * 7)';                                   seen "Ctrl-C and leaving it early harm nothing" '42'
+enter 'clear'; enter '("line\n"):rep(60) .. "the end"';   seen "a long Lua value, too" 'line'
+for _ in $(seq 100); do [ "$(screen | tail -n 1)" = ':' ] && break; sleep 0.05; done
+equal "  which waits" ':' "$(screen | tail -n 1)"
+t send-keys -t 0 q
 enter 'clear'; enter 'ls';                              seen "what fits is printed at once" 'nothing loaded yet'
 enter 'help evaluate'; wait_for 'evaluate: Measure'
 for _ in $(seq 100); do [ "$(screen | tail -n 1)" = ':' ] && break; sleep 0.05; done
