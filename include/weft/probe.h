@@ -50,6 +50,9 @@ bool predict_image(const Network *network, const Dataset *dataset, const float *
  * images.
  */
 void accuracy_columns(Table *table, const char *name);
+/* Only NAME_low and NAME_high, and the cells of an interval on [0, 1]; NaN leaves them empty. */
+void interval_columns(Table *table, const char *name);
+void interval_cells(Table *table, Interval interval);
 void accuracy_cells(Table *table, uint64_t correct, uint64_t images, bool defined);
 /* The same for an accuracy in per cent that was measured on `images` images, whose number of correct ones follows from
  * it: the interval, on [0, 1], and the cells. NaN gives NaN, and empty cells. */
@@ -60,7 +63,7 @@ void accuracy_cells_of(Table *table, double accuracy, uint64_t images);
  * Nothing if all have logits. */
 void evaluation_note(Table *table, const Evaluation *evaluation);
 /* One row: images, correct, accuracy with its interval (accuracy_columns), top5 (%; where there are more than 10
- * classes), loss; the note images_per_second. */
+ * classes), loss, and the ends of top5's interval; the note images_per_second. */
 Table *evaluate_table(const Evaluation *evaluation, Error *err);
 /* One row per class: class, name, images, correct, accuracy with its interval. */
 Table *evaluate_class_table(const Evaluation *evaluation, const Dataset *dataset, Error *err);
@@ -175,8 +178,8 @@ bool corruption_run(const Network *const *networks, size_t count, const Dataset 
                     uint64_t seed, const Task *task, CorruptionScores *out, Error *err);
 void corruption_scores_done(CorruptionScores *scores);
 /* corruption_run as a table, one row for each kind and severity: corruption, severity, images, correct, accuracy with
- * its interval, top5 (%; where there are more than 10 classes), loss. If there are several rows, notes: ood_accuracy,
- * and each kind's mean accuracy by its name. */
+ * its interval, top5 (%; where there are more than 10 classes), loss, the ends of top5's interval. If there are several
+ * rows, notes: ood_accuracy, and each kind's mean accuracy by its name. */
 Table *corruption_table(const Network *network, const Dataset *clean, const CorruptionChoice *choice, uint64_t seed,
                         const Task *task, Error *err);
 

@@ -81,16 +81,13 @@ static void only_cells(Table *table, double only, double only_vs) {
 
 void compared_columns(Table *table) {
     p_columns(table);
-    table_column(table, "accuracy_low", "%", COLUMN_REAL);
-    table_column(table, "accuracy_high", "%", COLUMN_REAL);
+    interval_columns(table, "accuracy");
     only_columns(table);
 }
 
 void compared_cells(Table *table, double accuracy, uint64_t images, double only, double only_vs) {
-    const Interval interval = accuracy_interval(accuracy, images);
     p_cells(table, only, only_vs);
-    table_real(table, 100 * interval.low);
-    table_real(table, 100 * interval.high);
+    interval_cells(table, accuracy_interval(accuracy, images));
     only_cells(table, only, only_vs);
 }
 

@@ -2,6 +2,7 @@
  * (OOD) accuracy (Hendrycks and Dietterich, 2019, without their division by another network's errors). */
 #include <math.h>
 
+#include "probe/evaluate.h"
 #include "weft/probe.h"
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
@@ -109,6 +110,7 @@ static void add_columns(Table *table, bool top5) {
     accuracy_columns(table, "accuracy");
     if (top5) table_column(table, "top5", "%", COLUMN_REAL);
     table_column(table, "loss", "", COLUMN_REAL);
+    if (top5) interval_columns(table, "top5");
 }
 
 static void add_row(Table *table, CorruptionKind kind, unsigned severity, const Evaluation *evaluation, bool top5) {
@@ -120,6 +122,7 @@ static void add_row(Table *table, CorruptionKind kind, unsigned severity, const 
     accuracy_cells(table, evaluation->correct, evaluation->images, evaluation->no_logits == 0);
     if (top5) table_real(table, share * (double)evaluation->correct_top5);
     table_real(table, evaluation->loss);
+    if (top5) interval_cells(table, top5_interval(evaluation));
 }
 
 /* Nothing where images had no logits. */

@@ -232,8 +232,8 @@ bool predict_image(const Network *network, const Dataset *dataset, const float *
 
 /* ---- tables ------------------------------------------------------------------------------------------------------ */
 
-void accuracy_columns(Table *table, const char *name) {
-    static const char *const ends[] = {"", "_low", "_high"};
+void interval_columns(Table *table, const char *name) {
+    static const char *const ends[] = {"_low", "_high"};
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
         char column[64];
         snprintf(column, sizeof column, "%s%s", name, ends[i]);
@@ -241,11 +241,19 @@ void accuracy_columns(Table *table, const char *name) {
     }
 }
 
-void accuracy_cells(Table *table, uint64_t correct, uint64_t images, bool defined) {
-    const Interval interval = stats_wilson(correct, defined ? images : 0);
-    table_real(table, percent(correct, images, !defined));
+void interval_cells(Table *table, Interval interval) {
     table_real(table, 100 * interval.low);
     table_real(table, 100 * interval.high);
+}
+
+void accuracy_columns(Table *table, const char *name) {
+    table_column(table, name, "%", COLUMN_REAL);
+    interval_columns(table, name);
+}
+
+void accuracy_cells(Table *table, uint64_t correct, uint64_t images, bool defined) {
+    table_real(table, percent(correct, images, !defined));
+    interval_cells(table, stats_wilson(correct, defined ? images : 0));
 }
 
 static uint64_t correct_of(double accuracy, uint64_t images) {
@@ -265,12 +273,17 @@ static bool has_top5(unsigned classes) {
     return classes > 10;
 }
 
+Interval top5_interval(const Evaluation *evaluation) {
+    return stats_wilson(evaluation->correct_top5, evaluation->no_logits ? 0 : evaluation->images);
+}
+
 void evaluation_columns(Table *table, unsigned classes) {
     table_column(table, "images", "", COLUMN_INTEGER);
     table_column(table, "correct", "", COLUMN_INTEGER);
     accuracy_columns(table, "accuracy");
     if (has_top5(classes)) table_column(table, "top5", "%", COLUMN_REAL);
     table_column(table, "loss", "", COLUMN_REAL);
+    if (has_top5(classes)) interval_columns(table, "top5");
 }
 
 void evaluation_cells(Table *table, const Evaluation *evaluation) {
@@ -280,6 +293,7 @@ void evaluation_cells(Table *table, const Evaluation *evaluation) {
     if (has_top5(evaluation->classes))
         table_real(table, percent(evaluation->correct_top5, evaluation->images, evaluation->no_logits));
     table_real(table, evaluation->loss);
+    if (has_top5(evaluation->classes)) interval_cells(table, top5_interval(evaluation));
 }
 
 void evaluation_note(Table *table, const Evaluation *evaluation) {

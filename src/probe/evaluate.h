@@ -45,9 +45,11 @@ bool no_logits_cause(const Network *network, const Dataset *data, uint64_t index
 /* The part of it that needs no image: false if all parameters are sound. */
 bool no_logits_parameters(const Network *network, Str *out);
 
-/* images, correct, accuracy with its interval, top5 (%), loss: the columns, and the cells of one row. */
+/* images, correct, accuracy with its interval, top5 (%), loss, the ends of top5's interval: the columns, and the cells
+ * of one row. */
 void evaluation_columns(Table *table, unsigned classes);
 void evaluation_cells(Table *table, const Evaluation *evaluation);
+Interval top5_interval(const Evaluation *evaluation); /* on [0, 1]; NaN without logits */
 /* The note images_per_second over all of them: a time is no column, so that the rows of two runs are the same bytes. */
 void evaluation_rate(Table *table, const Evaluation *evaluations, size_t count);
 

@@ -14,10 +14,13 @@ void report_columns(Table *table) {
     table_column(table, "ood", "%", COLUMN_REAL);
     table_column(table, "fgsm", "%", COLUMN_REAL);
     table_column(table, "ifgsm", "%", COLUMN_REAL);
+    interval_columns(table, "fgsm");
+    interval_columns(table, "ifgsm");
 }
 
-void report_cells(Table *table, const double values[REPORT_VALUES]) {
+void report_cells(Table *table, const double values[REPORT_VALUES], uint64_t images) {
     for (int i = 0; i < REPORT_VALUES; i++) table_real(table, values[i]);
+    for (int i = 1; i < REPORT_VALUES; i++) interval_cells(table, accuracy_interval(values[i], images));
 }
 
 bool report_measure(const Network *network, const Dataset *data, uint64_t seed, const Task *task,

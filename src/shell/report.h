@@ -20,10 +20,10 @@ typedef struct Report {
     const Task *task;
 } Report;
 
-/* ood (%), the mean accuracy under all corruptions at all severities; fgsm (%), ifgsm (%), accuracy under the attacks.
- */
+/* ood (%), the mean accuracy under all corruptions at all severities; fgsm (%), ifgsm (%), accuracy under the attacks,
+ * and the ends of the intervals of these two, measured on `images` images. */
 void report_columns(Table *table);
-void report_cells(Table *table, const double values[REPORT_VALUES]);
+void report_cells(Table *table, const double values[REPORT_VALUES], uint64_t images);
 /* Measures them, 95 corruptions and 2 attacks of the images; the seed is that of the corruptions. Fails as evaluate_run
  * does. */
 bool report_measure(const Network *network, const Dataset *data, uint64_t seed, const Task *task,

@@ -29,7 +29,7 @@ static void add_row(Table *table, const ProgressiveResults *results, size_t numb
     table_real(table, r->sratio_change);
     table_real(table, r->distance);
     table_text(table, r->won ? "yes" : "no");
-    if (full) report_cells(table, full);
+    if (full) report_cells(table, full, c->images);
     if (trials.failed && table) table->failed = true;
     str_done(&trials);
 }

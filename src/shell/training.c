@@ -121,7 +121,7 @@ static void add_row(Table *table, const char *name, const TrainResults *results,
     else
         table_integer(table, (int64_t)parameters);
     table_real(table, 4.0 * (double)parameters / (1 << 20));
-    if (full) report_cells(table, full);
+    if (full) report_cells(table, full, r->images);
 }
 
 static void note_spread(Table *table, const char *column, const Spread *spread) {

@@ -210,12 +210,12 @@ static void add_moments(Table *table, const WeightMoments *moments, bool versus)
          "not_finite_vs"}};
     const char *const *key = keys[versus];
     table_note(table, key[0], "%llu", (unsigned long long)(moments->count + moments->not_finite));
-    table_note(table, key[1], "%.6g", moments->mean);
-    table_note(table, key[2], "%.6g", moments->deviation);
-    table_note(table, key[3], "%.6g", moments->least);
-    table_note(table, key[4], "%.6g", moments->greatest);
-    if (!isnan(moments->kurtosis)) table_note(table, key[5], "%.6g", moments->kurtosis);
-    table_note(table, key[6], "%.6g", (double)moments->zeros / (double)moments->count);
+    table_note(table, key[1], "%.9g", moments->mean);
+    table_note(table, key[2], "%.9g", moments->deviation);
+    table_note(table, key[3], "%.9g", moments->least);
+    table_note(table, key[4], "%.9g", moments->greatest);
+    if (!isnan(moments->kurtosis)) table_note(table, key[5], "%.9g", moments->kurtosis);
+    table_note(table, key[6], "%.9g", (double)moments->zeros / (double)moments->count);
     if (moments->not_finite) table_note(table, key[7], "%llu", (unsigned long long)moments->not_finite);
 }
 

@@ -306,8 +306,9 @@ static void test_tables(void **state) {
 
     evaluation.classes = 11; /* the class arrays are not looked at */
     table = evaluate_table(&evaluation, &err);
-    assert_int_equal(table->column_count, 7);
-    assert_true(table_number(table, "top5", 0) == 100);
+    assert_int_equal(table->column_count, 9);
+    assert_true(table_number(table, "top5", 0) == 100 && table_number(table, "top5_high", 0) == 100);
+    assert_true(fabs(table_number(table, "top5_low", 0) - 67.559243511612) < 1e-9); /* n / (n + 1.96^2) */
     table_free(table);
 }
 

@@ -77,7 +77,7 @@ stopped distil 'train d --from pred --scheme distil --data test --steps 60 --see
 few='load net base sample:fashion-resnet8 --quiet; load data few sample:fashion-test --limit 8 --quiet'
 "$weft" -c "$few" -c 'train p --net base --hidden 16 --steps 20 --on few --report full --seed 3' >"$work/full" 2>&1
 "$weft" -c "$few" -c 'train p --net base --hidden 16 --steps 20 --seed 3 --quiet; reconstruct p --into r --quiet; evaluate r few --report full --seed 3' >"$work/by-hand" 2>&1
-columns() { for name in accuracy ood fgsm ifgsm; do sed -n 2p "$1" | cut -f"$(head -1 "$1" | tr '\t' '\n' | grep -nx "$name" | cut -d: -f1)"; done | xargs; }
+columns() { for name in accuracy ood fgsm ifgsm fgsm_low ifgsm_high; do sed -n 2p "$1" | cut -f"$(head -1 "$1" | tr '\t' '\n' | grep -nx "$name" | cut -d: -f1)"; done | xargs; }
 equal "--report full says what evaluate --report full does" "$(columns "$work/by-hand")" "$(columns "$work/full")"
 contains "it needs images" "$("$weft" -c "$few" -c 'train p --net base --hidden 16 --steps 20 --report full' 2>&1)" "--report full needs images: --on DATA"
 finish

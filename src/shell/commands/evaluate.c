@@ -144,7 +144,7 @@ static bool run_full(Session *session, const Args *args, const Evaluate *o, Resu
         table_integer(table, (int64_t)evaluation.images);
         accuracy_cells(table, evaluation.correct, evaluation.images, evaluation.no_logits == 0);
         table_real(table, evaluation.loss);
-        report_cells(table, full);
+        report_cells(table, full, evaluation.images);
         result->table = table_finish(table, err);
     }
     evaluation_done(&evaluation);
@@ -261,8 +261,8 @@ const Command command_evaluate = {
     .description =
         "Reports accuracy in per cent, top-5 accuracy if there are more than 10 classes, and mean cross-entropy "
         "(natural logarithm). A note gives images/s. Batch norm uses its stored statistics. accuracy_low and accuracy_high "
-        "are the ends of the accuracy's 95 % interval (Wilson); top-5 accuracy, means over corruptions and the "
-        "columns of --report full have none.\n\n"
+        "are the ends of the accuracy's 95 % interval (Wilson); the top-5 accuracy and the attacks of --report full have "
+        "theirs. Means over corruptions have none, since all of them are of the same images.\n\n"
         "--vs compares NET with NET2 on the same images. only counts the images that only NET gets right, only_vs "
         "those that only NET2 does. difference is NET2 - NET. p_value is the exact McNemar test of these two counts; * marks p < 0.05. "
         "difference_low and difference_high are the 95 % interval of the difference (Newcombe's for paired data). "
