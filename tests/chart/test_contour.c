@@ -16,6 +16,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "drawn.h"
+
 typedef double Field(double x, double y);
 
 /* A table of f over the places of two axes. */
@@ -42,13 +44,6 @@ static Encoding heat(unsigned contours) {
     strcpy(encoding.value, "z");
     encoding.contours = contours;
     return encoding;
-}
-
-static Chart *chart_of(const Table *table, const Encoding *encoding) {
-    Error err;
-    Chart *chart = chart_new(table, encoding, &err);
-    if (!chart) fail_msg("%s", err.text);
-    return chart;
 }
 
 static Contours contours_of(const Chart *chart) {

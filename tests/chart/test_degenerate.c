@@ -16,30 +16,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-/* A table of numbers (and, where `names`, a text column in front) from rows of `columns` values. */
-static Table *table_of(const double *values, size_t rows, size_t columns, bool names) {
-    static const char *const titles[] = {"a", "b", "c", "d"};
-    Error err;
-    Table *table = table_new(&err);
-    if (names) table_column(table, "name", "", COLUMN_TEXT);
-    for (size_t c = 0; c < columns; c++) table_column(table, titles[c], "", COLUMN_REAL);
-    for (size_t r = 0; r < rows; r++) {
-        char name[24];
-        snprintf(name, sizeof name, "row%zu", r);
-        if (names) table_text(table, name);
-        for (size_t c = 0; c < columns; c++) table_real(table, values[r * columns + c]);
-    }
-    table = table_finish(table, &err);
-    assert_non_null(table);
-    return table;
-}
-
-static Chart *chart_of(const Table *table, const Encoding *encoding) {
-    Error err;
-    Chart *chart = chart_new(table, encoding, &err);
-    if (!chart) fail_msg("%s", err.text);
-    return chart;
-}
+#include "drawn.h"
 
 /* On a usual page and on the smallest one. */
 static void check_svg(const Chart *chart, const ChartView *view) {

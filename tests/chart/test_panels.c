@@ -11,22 +11,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-static Chart *chart_of(const Table *table, const Encoding *encoding) {
-    Error err;
-    Chart *chart = chart_new(table, encoding, &err);
-    if (!chart) fail_msg("%s", err.text);
-    return chart;
-}
-
-static Str text_of(const Chart *chart, const ChartView *view, unsigned width, unsigned height, bool ascii) {
-    ChartGrid grid;
-    Error err;
-    Str out = {0};
-    assert_true(chart_grid(chart, view, width, height, ascii, COLOURS_NONE, &grid, &err));
-    chart_grid_text(&grid, COLOURS_NONE, &out);
-    chart_grid_done(&grid);
-    return out;
-}
+#include "drawn.h"
 
 /* One scale of colours for all panels; the cursor reads them all. */
 static void kernels_split_into_panels(void **state) {

@@ -12,12 +12,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-static Chart *chart_of(const Table *table, const Encoding *encoding) {
-    Error err;
-    Chart *chart = chart_new(table, encoding, &err);
-    if (!chart) fail_msg("%s", err.text);
-    return chart;
-}
+#include "drawn.h"
 
 /* Draws the chart; the first cell with the cursor. False where it is not to be seen. */
 static bool cursor_cell(const Chart *chart, ChartView *view, unsigned width, unsigned height, ChartPlot *plot,

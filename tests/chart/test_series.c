@@ -11,12 +11,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-static Chart *chart_of(const Table *table, const Encoding *encoding) {
-    Error err;
-    Chart *chart = chart_new(table, encoding, &err);
-    if (!chart) fail_msg("%s", err.text);
-    return chart;
-}
+#include "drawn.h"
 
 static void refused(const Table *table, const Encoding *encoding, const char *words) {
     Error err;
