@@ -418,7 +418,7 @@ static bool compiles(lua_State *lua, const Str *expression) {
     return ok;
 }
 
-bool lua_truth(Session *session, const char *expression, bool *truth, Str *detail, Error *err) {
+bool lua_truth(Session *session, const char *expression, bool *truth, Str *detail, Str *message, Error *err) {
     lua_State *lua = session->lua;
     int top = lua_gettop(lua);
     size_t length = 0;
@@ -429,9 +429,10 @@ bool lua_truth(Session *session, const char *expression, bool *truth, Str *detai
                  (int)(at - expression), expression, at + length);
     bool split = at && compiles(lua, &sides);
     lua_settop(lua, top);
-    bool ok = evaluate(session, split ? str_text(&sides) : expression, split ? 3 : 1, err);
+    bool ok = evaluate(session, split ? str_text(&sides) : expression, split ? 3 : 2, err);
     str_done(&sides);
     if (ok) *truth = lua_toboolean(lua, top + 1);
+    if (ok && !split && !*truth && lua_type(lua, top + 2) == LUA_TSTRING) str_add(message, lua_tostring(lua, top + 2));
     if (ok && split && !*truth) {
         for (int side = 2; side <= 3; side++) {
             if (side == 3) str_addf(detail, " %.*s ", (int)length, at);

@@ -20,8 +20,8 @@ void lua_stop(Session *session);
 LuaState lua_chunk(Session *session, const char *text, int line, Error *err);
 /* The text of a Lua expression's value. */
 bool lua_value_text(Session *session, const char *expression, Str *out, Error *err);
-/* True or false, and where it is a comparison that fails, both sides in `detail`. */
-bool lua_truth(Session *session, const char *expression, bool *truth, Str *detail, Error *err);
+/* True or false. Where it is false: both sides of a comparison in `detail`; of `EXPR, "text"` the text in `message`. */
+bool lua_truth(Session *session, const char *expression, bool *truth, Str *detail, Str *message, Error *err);
 /* Whether a chunk ends before it is complete. */
 bool lua_open(Session *session, const char *text);
 /* Whether a global of this name (`length` bytes) has a value; the Tables of the workspace are globals, too. */

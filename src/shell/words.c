@@ -42,8 +42,8 @@ static size_t bracket_length(const char *text) {
     return 0;
 }
 
-/* $name or $(expr) at `text`: its Lua value is added to `word`. Returns the characters read, 0 on failure.
- */
+/* $name, $name[key], $1 (the script's first argument) or $(expr) at `text`: its Lua value is added to `word`. Returns
+ * the characters read, 0 on failure. */
 static size_t substitute(Session *session, const char *text, Str *word, Error *err) {
     size_t length = 1;
     Str expression = {0};
@@ -55,8 +55,12 @@ static size_t substitute(Session *session, const char *text, Str *word, Error *e
         }
         str_add_bytes(&expression, text + 2, bracket - 2);
         length += bracket;
+    } else if (isdigit((unsigned char)text[1])) {
+        while (isdigit((unsigned char)text[length])) length++;
+        str_addf(&expression, "arg[%.*s]", (int)length - 1, text + 1);
     } else {
         while (isalnum((unsigned char)text[length]) || text[length] == '_') length++;
+        if (text[length] == '[' && strchr(text + length, ']')) length += strcspn(text + length, "]") + 1;
         str_add_bytes(&expression, text + 1, length - 1);
     }
     if (!str_ok(&expression, err) || !lua_value_text(session, str_text(&expression), word, err)) length = 0;
@@ -65,7 +69,7 @@ static size_t substitute(Session *session, const char *text, Str *word, Error *e
 }
 
 static bool is_substitution(const char *text) {
-    return text[0] == '$' && (text[1] == '(' || text[1] == '_' || isalpha((unsigned char)text[1]));
+    return text[0] == '$' && (text[1] == '(' || text[1] == '_' || isalnum((unsigned char)text[1]));
 }
 
 /* One word, from its first character on; returns where it ends, or NULL. */

@@ -114,6 +114,8 @@ static void test_errors(void **state) {
     fixture_fails(session, "run('ls; ls')", STATUS_USAGE, "run takes a single command");
     fixture_fails(session, "expect 1 + 1 == 3", STATUS_FAILED, "expect 1 + 1 == 3: the result is 2 == 3");
     fixture_fails(session, "expect #'ab' > 2", STATUS_FAILED, "the result is 2 > 2");
+    fixture_fails(session, "expect 1 == 2, 'one is ' .. 1", STATUS_FAILED, "one is 1");
+    fixture_works(session, "expect 1 == 1, 'never said'");
     fixture_fails(session, "expect nil", STATUS_FAILED, "it is false");
     fixture_fails(session, "expect(false, 'not so')", STATUS_FAILED, "not so");
     fixture_fails(session, "sratio{print}", STATUS_USAGE, "a function cannot be an argument");

@@ -37,6 +37,8 @@ static void test_substitution(void **state) {
     CHECK("lowpass base --cutoff $(d0 * 2)", "lowpass", "base", "--cutoff", "5");
     CHECK("show $name", "show", "net one");
     CHECK("show \"<$name>\"", "show", "<net one>");
+    fixture_works(session, "arg = {\"first one\", \"second\"}");
+    CHECK("show $arg[1]x $2 '$1' \\$1", "show", "first onex", "second", "$1", "$1");
     CHECK("show '$name'", "show", "$name");
     CHECK("show \\$name", "show", "$name");
     CHECK("sratio a --layers $list", "sratio", "a", "--layers", "a,b");

@@ -12,13 +12,16 @@ static bool expect_command(Session *session, const Args *args, Result *result, E
     (void)result;
     const char *expression = ((const Expect *)args->options)->expression;
     bool truth = false;
-    Str detail = {0};
-    bool ok = lua_truth(session, expression, &truth, &detail, err);
-    if (ok && !truth && detail.length)
+    Str detail = {0}, message = {0};
+    bool ok = lua_truth(session, expression, &truth, &detail, &message, err);
+    if (ok && !truth && message.length)
+        ok = error_set(err, STATUS_FAILED, "%s", str_text(&message));
+    else if (ok && !truth && detail.length)
         ok = error_set(err, STATUS_FAILED, "expect %s: the result is %s", expression, str_text(&detail));
     else if (ok && !truth)
         ok = error_set(err, STATUS_FAILED, "expect %s: it is false", expression);
     str_done(&detail);
+    str_done(&message);
     return ok;
 }
 
@@ -31,7 +34,8 @@ const Command command_expect = {
     .name = "expect",
     .group = "Scripts and help",
     .summary = "Stop a script if an expression is not true",
-    .description = "When a comparison fails, both sides are printed.",
+    .description = "When a comparison fails, both sides are printed. A text after a comma is printed instead:\n"
+                   "expect arg[2], \"usage: weft compare.weft NET1 NET2\"",
     .size = sizeof(Expect),
     .positionals = positionals,
     .examples = examples,
