@@ -32,6 +32,7 @@
     X(TEXT, TEXT)        /* anything; completion offers `choices` */                   \
     X(COLUMN, TEXT)      /* a column of the table given first, or of the newest one */ \
     X(FILE, TEXT)        /* a file to read */                                          \
+    X(FOLDER, TEXT)      /* a folder */                                                \
     X(OUTPUT, TEXT)      /* a file to write */                                         \
     X(SHOWN, TEXT)       /* any object of the workspace, or a file by its path */      \
     X(RUN, TEXT)         /* the number of a job, or the folder of a run */             \

@@ -183,6 +183,10 @@ static void offer_first(Offer *offer) {
 
 static void offer_argument(Offer *offer, const Command *command, const Words *words, size_t used) {
     Setting setting;
+    if (command->positionals && command->positionals[0].kind == SETTING_REST) { /* to the end of the line */
+        strcmp(command->name, "expect") == 0 ? offer_lua(offer, false) : offer_files(offer);
+        return;
+    }
     offer->maker = passed_to(command, words, used);
     if (expected(offer, command, words, used, &setting)) offer->setting = &setting;
     const bool value = offer->setting && offer->setting->value;

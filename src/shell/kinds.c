@@ -54,7 +54,7 @@ static void offer_choices(Offer *offer) {
     for (const char *const *choice = offer->setting->choices; choice && *choice; choice++) offer_text(offer, *choice);
 }
 
-void offer_files(Offer *offer) {
+static void offer_paths(Offer *offer, bool folders) {
     const char *slash = strrchr(offer->prefix, '/');
     size_t folder_length = slash ? (size_t)(slash - offer->prefix) + 1 : 0;
     Str folder = {0}, path = {0};
@@ -69,14 +69,23 @@ void offer_files(Offer *offer) {
         struct stat status;
         str_addf(&name, "%s%s", str_text(&folder), entry->d_name);
         str_addf(&whole, "%s/%s", str_text(&path), entry->d_name);
-        if (stat(str_text(&whole), &status) == 0 && S_ISDIR(status.st_mode)) str_add(&name, "/");
-        offer_text(offer, str_text(&name));
+        const bool is_folder = stat(str_text(&whole), &status) == 0 && S_ISDIR(status.st_mode);
+        if (is_folder) str_add(&name, "/");
+        if (is_folder || !folders) offer_text(offer, str_text(&name));
         str_done(&name);
         str_done(&whole);
     }
     if (directory) closedir(directory);
     str_done(&folder);
     str_done(&path);
+}
+
+void offer_files(Offer *offer) {
+    offer_paths(offer, false);
+}
+
+static void offer_folders(Offer *offer) {
+    offer_paths(offer, true);
 }
 
 static void offer_sample(void *offer, const char *name) {
@@ -298,6 +307,7 @@ static const Kind kinds[SETTING_KIND_COUNT] = {
     [SETTING_TEXT] = {.offer = offer_choices},
     [SETTING_COLUMN] = {.offer = offer_columns},
     [SETTING_FILE] = {.offer = offer_inputs, .check = read_filled},
+    [SETTING_FOLDER] = {.offer = offer_folders, .check = read_filled},
     [SETTING_OUTPUT] = {.offer = offer_files, .check = read_filled},
     [SETTING_SHOWN] = {.offer = offer_shown},
     [SETTING_RUN] = {.offer = offer_runs, .check = read_filled},

@@ -129,10 +129,10 @@ static void take_keys(const Taking *t, lua_State *lua, bool globals) {
     }
 }
 
-/* What may follow the value at the top of the stack and a dot. */
-static void take_members(const Taking *t, lua_State *lua) {
+/* What may follow the value at the top of the stack and a dot, or a colon: behind it only functions of a table. */
+static void take_members(const Taking *t, lua_State *lua, bool colon) {
     const Table *const *table = luaL_testudata(lua, -1, "weft.table");
-    if (table && *table) {
+    if (table && *table && !colon) {
         for (size_t i = 0; i < (*table)->column_count; i++) take_name(t, (*table)->columns[i].name);
         take_name(t, "notes");
         take_name(t, "names");
@@ -179,7 +179,7 @@ static int collect_names(lua_State *lua) {
         for (size_t i = 0; i < t->session->object_count; i++)
             if (t->session->objects[i]->kind == OBJECT_TABLE) take_name(t, t->session->objects[i]->name);
     } else if (found) {
-        take_members(t, lua);
+        take_members(t, lua, str_text(&t->path)[t->path.length - 1] == ':');
     }
     return 0;
 }

@@ -103,6 +103,8 @@ static void test_folders(void **state) {
     assert_true(complete_candidates(session, whole, start, strlen(whole), &words));
     assert_int_equal(words.count, 1);
     words_done(&words);
+    snprintf(line, sizeof line, "cd /tmp/weft\\ complete\\ %s/", strrchr(folder, ' ') + 1);
+    assert_string_equal(offers(line), ""); /* a file is no folder */
     remove(path);
     rmdir(folder);
 }
@@ -124,6 +126,10 @@ static void test_lua(void **state) {
     assert_string_equal(offers("sratio{\"ba"), "base");
     assert_string_equal(offers("for i = 1, 3 do\n  print(math.fl"), "math.floor");
     assert_string_equal(offers("ls\nlowp"), "lowpass");
+    assert_string_equal(offers("ratios:so"), "ratios:sort");
+    assert_string_equal(offers("ratios:s_r"), "");
+    assert_string_equal(offers("expect nea"), "near");
+    assert_string_equal(offers("expect 1 < ratios.s_"), "ratios.s_ratio");
     assert_string_equal(offers("nothing.here."), "");
     assert_string_equal(offers("ratios.nothing.here."), ""); /* no such column: an error inside Lua */
 }

@@ -38,7 +38,7 @@ static bool cd_command(Session *session, const Args *args, Result *result, Error
     return true;
 }
 
-static const Setting positionals[] = {WORD(Cd, folder, FILE, "FOLDER", NULL, .optional = true, .standard = "~",
+static const Setting positionals[] = {WORD(Cd, folder, FOLDER, "FOLDER", NULL, .optional = true, .standard = "~",
                                            .help = "the new working folder; - is the previous one"),
                                       {0}};
 static const char *const examples[] = {"cd .", NULL};
