@@ -116,8 +116,8 @@ static bool all_exact(const Column *column, size_t rows, int decimals, double li
 int cell_decimals(const Column *column, size_t rows) {
     int spare;
     if (column->type != COLUMN_REAL) return 0;
-    if (strcmp(column->unit, "%") == 0) return 3;
     const Range range = range_of(column, rows);
+    if (strcmp(column->unit, "%") == 0 && range.largest < 1e15) return 3;
     if (range.largest == 0) return 0;
     if (range.largest >= 1e15 || range.largest < 1e-4) return GENERAL;
     const int most = decimals_for(range.largest, DIGITS_MOST);

@@ -312,6 +312,7 @@ static void decimals(void **state) {
     COLUMN("", "", NAN);
     COLUMN("", "0.1 0.7", (double)0.1f, (double)0.7f); /* float32's own digits are not shown */
     COLUMN("%", "91.500 0.000 100.000 33.333", 91.5, 0, 100, 100 / 3.0);
+    COLUMN("%", "1e+300 50", 1e300, 50); /* no share: not 300 digits */
     COLUMN("ms", "10.0 0.5", 9.9999994, 0.5);
 }
 
