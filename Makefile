@@ -13,7 +13,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 BUILD := build/$(MODE)$(if $(filter-out cc gcc,$(CC)),-$(notdir $(CC)))
 
-PACKAGES := lapacke openblas fftw3f ncursesw readline lua5.4 jansson zlib libxxhash cairo cairo-pdf libpng libjpeg
+PACKAGES := lapacke openblas fftw3f ncursesw readline lua5.4 jansson zlib libxxhash cairo cairo-pdf libpng libjpeg libsixel
 ifeq ($(filter clean uninstall,$(MAKECMDGOALS)),)
 MISSING := $(shell command -v pkg-config >/dev/null 2>&1 || echo pkg-config; \
 	for p in $(PACKAGES); do pkg-config --exists $$p 2>/dev/null || echo $$p; done)

@@ -7,7 +7,7 @@ _weft() {
     usage=$(COLUMNS=200 weft --help 2>/dev/null)
     case $before in
     -c | --command | -j | --threads | --seed | --max-memory) return ;;
-    --format | --colour | --color) # the help lists them: "table, csv or md"
+    --format | --colour | --color | --graphics) # the help lists them: "table, csv or md"
         choices=$(grep -e "${before/%color/colour} " <<<"$usage" | grep -oE '[a-z]+(, [a-z]+)+ or [a-z]+')
         choices=${choices//, / } choices=${choices/ or / }
         ;;

@@ -19,6 +19,7 @@
 enum {
     FLAG_FORMAT = 256,
     FLAG_COLOUR,
+    FLAG_GRAPHICS,
     FLAG_ASCII,
     FLAG_SEED,
     FLAG_MEMORY,
@@ -34,6 +35,7 @@ static const struct option flags[] = {{"command", required_argument, NULL, 'c'},
                                       {"format", required_argument, NULL, FLAG_FORMAT},
                                       {"colour", required_argument, NULL, FLAG_COLOUR},
                                       {"color", required_argument, NULL, FLAG_COLOUR},
+                                      {"graphics", required_argument, NULL, FLAG_GRAPHICS},
                                       {"ascii", no_argument, NULL, FLAG_ASCII},
                                       {"seed", required_argument, NULL, FLAG_SEED},
                                       {"threads", required_argument, NULL, 'j'},
@@ -118,6 +120,7 @@ static bool *switch_of(int flag, Line *line) {
 static int read_flags(int argc, char **argv, Line *line) {
     static const char *const formats[] = {"table", "csv", "tsv", "json", "md", NULL};
     static const char *const whens[] = {"auto", "always", "never", NULL};
+    static const char *const pictures[] = {"auto", "sixel", "kitty", "off", NULL};
     uint64_t number;
     for (int flag; (flag = getopt_long(argc, argv, "+c:iqj:hV", flags, NULL)) != -1;) {
         bool *on = switch_of(flag, line);
@@ -142,6 +145,11 @@ static int read_flags(int argc, char **argv, Line *line) {
         case FLAG_COLOUR:
             if (!one_of(optarg, whens)) return usage_error("--colour is auto, always or never, not '%s'", optarg);
             line->options.colour = optarg;
+            break;
+        case FLAG_GRAPHICS:
+            if (!one_of(optarg, pictures))
+                return usage_error("--graphics is auto, sixel, kitty or off, not '%s'", optarg);
+            line->options.graphics = optarg;
             break;
         case FLAG_SEED:
             if (!text_to_u64(optarg, &line->options.seed))

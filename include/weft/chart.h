@@ -168,6 +168,29 @@ bool chart_view_follow(const Chart *chart, ChartView *view, const ChartPlot *plo
 /* The grid as lines of text with SGR escapes (none for COLOURS_NONE), trailing blanks cut. */
 void chart_grid_text(const ChartGrid *grid, ChartColours colours, Str *out);
 
+/* ---- pictures in the terminal ------------------------------------------------------------------------------------ */
+
+#define CHART_GRAPHICS(X) X(AUTO, "auto") X(SIXEL, "sixel") X(KITTY, "kitty") X(OFF, "off")
+typedef enum ChartGraphics {
+#define X(name, text) GRAPHICS_##name,
+    CHART_GRAPHICS(X)
+#undef X
+} ChartGraphics;
+
+/* Where a picture is shown. */
+typedef struct ChartScreen {
+    ChartGraphics how;                /* SIXEL or KITTY */
+    bool tmux;                        /* between weft and a terminal that knows kitty's protocol */
+    unsigned columns, rows;           /* cells of the picture */
+    unsigned cell_width, cell_height; /* pixels */
+} ChartScreen;
+/* Appends the chart as a picture, drawn as a PNG file is (dark on white, so that dark and light terminals show it
+ * alike), with type about as high as the terminal's, and a line break after it. STATUS_USAGE: too few cells for a
+ * figure. */
+bool chart_graphics(const Chart *chart, const ChartView *view, const ChartScreen *screen, Str *out, Error *err);
+
+const char *chart_sixel_version(void); /* of the library that makes sixel graphics */
+
 /* A picture in cells: `pixels` are channels x height x width bytes; three channels are red, green and blue, for other
  * numbers of channels the mean is drawn as grey. With 256 colours a cell shows two pixels, one above the other (ascii:
  * a pixel is two coloured blanks); else a pixel is two characters of a ramp, denser where it is lighter. A picture

@@ -15,8 +15,9 @@ typedef struct SessionOptions {
     bool echo;          /* print each command line before it runs */
     const char *format; /* table|csv|tsv|json|md; NULL: table on a terminal, tsv elsewhere */
     const char *colour; /* auto|always|never; NULL: auto */
-    uint64_t seed;      /* of all random numbers, until --seed changes it */
-    const char *script; /* its file: arg[0]; NULL: none */
+    const char *graphics;         /* auto|sixel|kitty|off; NULL: auto */
+    uint64_t seed;                /* of all random numbers, until --seed changes it */
+    const char *script;           /* its file: arg[0]; NULL: none */
     const char *const *arguments; /* the script's: arg[1].. in Lua; borrowed */
     size_t argument_count;
 } SessionOptions;

@@ -41,6 +41,23 @@ MonitorWish monitor_update(Monitor *monitor, const Table *log, uint64_t step, co
 /* As monitor_update, but blocks for up to `milliseconds`, or until there is a request. */
 MonitorWish monitor_wait(Monitor *monitor, unsigned milliseconds);
 
+/* ---- pictures ---------------------------------------------------------------------------------------------------- */
+
+/* Which pictures the terminal of standard input and output shows: SIXEL, KITTY or OFF. It is asked, for at most about
+ * a tenth of a second; so is tmux (`processes`: its program may be run). What the user typed meanwhile is appended to
+ * *typed. *late: it did not answer in time, and may do so later. OFF without a terminal. */
+ChartGraphics tui_graphics(bool processes, Str *typed, bool *late);
+bool tui_in_tmux(void);
+
+/* What a terminal answered. */
+typedef struct TerminalAnswers {
+    bool whole; /* the answer to the last question (DA1) has come */
+    bool sixel, kitty;
+} TerminalAnswers;
+/* Finds the answers among bytes that were read; what the user typed is appended to *typed. Returns `whole`. */
+bool tui_answers(const char *text, size_t length, TerminalAnswers *answers, Str *typed);
+ChartGraphics tui_answered(const TerminalAnswers *answers); /* what they mean, without tmux */
+
 /* Appends what clears the screen of this terminal; false where TERM does not know how. */
 bool tui_clear_text(Str *out);
 

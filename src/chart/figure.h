@@ -28,6 +28,9 @@ typedef struct Figure {
 } Figure;
 
 void figure_draw(const void *context, Paint *paint); /* context: a Figure without paint */
+/* As chart_bytes, in a format. */
+bool figure_bytes(const Chart *chart, const ChartView *view, const ChartPage *page, PaintFormat format, Str *out,
+                  Error *err);
 
 void figure_line(const Figure *figure, double x0, double y0, double x1, double y1, Rgb colour, double width);
 void figure_text(const Figure *figure, double x, double y, const char *text, double size, Anchor anchor, Rgb colour);

@@ -51,7 +51,11 @@ struct Paint {
     const PaintOps *ops;
 };
 
-typedef enum PaintFormat { PAINT_SVG, PAINT_PNG, PAINT_PDF } PaintFormat;
+/* PIXELS: as PNG, but rows of red, green and blue bytes. */
+typedef enum PaintFormat { PAINT_SVG, PAINT_PNG, PAINT_PDF, PAINT_PIXELS } PaintFormat;
+static inline bool paint_has_pixels(PaintFormat format) {
+    return format == PAINT_PNG || format == PAINT_PIXELS;
+}
 /* Calls draw(context, paint) for a blank figure and stores the file's bytes in *out. */
 typedef void DrawFigure(const void *context, Paint *paint);
 bool paint_svg(Page page, const char *title, DrawFigure *draw, const void *context, Str *out, Error *err);

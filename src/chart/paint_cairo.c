@@ -163,11 +163,26 @@ static void add_png(const Str *png, double dpi, Str *out) {
     str_done(&chunk);
 }
 
+/* Cairo's pixels are words: 0x00RRGGBB. */
+static void add_pixels(cairo_surface_t *surface, Str *out) {
+    cairo_surface_flush(surface);
+    const unsigned char *rows = cairo_image_surface_get_data(surface);
+    const int width = cairo_image_surface_get_width(surface), height = cairo_image_surface_get_height(surface),
+              stride = cairo_image_surface_get_stride(surface);
+    for (int y = 0; y < height; y++)
+        for (int x = 0; x < width; x++) {
+            uint32_t word;
+            memcpy(&word, rows + (size_t)y * (size_t)stride + 4 * (size_t)x, 4);
+            const char pixel[3] = {(char)(word >> 16), (char)(word >> 8), (char)word};
+            str_add_bytes(out, pixel, 3);
+        }
+}
+
 /* ---- files ------------------------------------------------------------------------------------------------------- */
 
 static cairo_surface_t *new_surface(PaintFormat format, Page page, const char *title, double scale, Str *out) {
     char date[40];
-    if (format == PAINT_PNG) {
+    if (paint_has_pixels(format)) {
         return cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)lround(page.width * scale),
                                           (int)lround(page.height * scale));
     }
@@ -183,7 +198,7 @@ static cairo_surface_t *new_surface(PaintFormat format, Page page, const char *t
 bool paint_cairo(PaintFormat format, Page page, const char *title, DrawFigure *draw, const void *context, Str *out,
                  Error *err) {
     static const PaintOps ops = {paint_line, paint_polyline, paint_rectangle, paint_text, paint_clip, paint_unclip};
-    double scale = page.unit * (format == PAINT_PNG ? page.dpi : 72); /* points an inch */
+    double scale = page.unit * (paint_has_pixels(format) ? page.dpi : 72); /* points an inch */
     Str bytes = {0};
     cairo_surface_t *surface = new_surface(format, page, title, scale, &bytes);
     CairoPaint paint = {{&ops}, cairo_create(surface)};
@@ -196,6 +211,7 @@ bool paint_cairo(PaintFormat format, Page page, const char *title, DrawFigure *d
     if (status == CAIRO_STATUS_SUCCESS && format == PAINT_PNG) {
         status = cairo_surface_write_to_png_stream(surface, collect_bytes, &bytes);
     }
+    if (status == CAIRO_STATUS_SUCCESS && format == PAINT_PIXELS) add_pixels(surface, &bytes);
     cairo_surface_finish(surface);
     if (status == CAIRO_STATUS_SUCCESS) status = cairo_surface_status(surface);
     cairo_surface_destroy(surface);

@@ -48,21 +48,17 @@ static bool make_page(const ChartPage *asked, PaintFormat format, Page *page, Er
                          "chart: %.3g x %.3g inches are too small for a font of %g points; at least %.3g x %.3g", width,
                          height, font, LEAST_WIDTH * page->unit, LEAST_HEIGHT * page->unit);
     }
-    if (format == PAINT_PNG && fmax(width, height) * page->dpi > PIXELS_MOST) {
+    if (paint_has_pixels(format) && fmax(width, height) * page->dpi > PIXELS_MOST) {
         return error_set(err, STATUS_USAGE, "chart: %.0f x %.0f pixels; at most %d on a side", width * page->dpi,
                          height * page->dpi, PIXELS_MOST);
     }
     return true;
 }
 
-bool chart_bytes(const Chart *chart, const ChartView *view, const ChartPage *page, const char *path, Str *out,
-                 Error *err) {
+bool figure_bytes(const Chart *chart, const ChartView *view, const ChartPage *page, PaintFormat format, Str *out,
+                  Error *err) {
     Figure figure = {.chart = chart, .view = view};
-    PaintFormat format;
     Contours contours = {0};
-    if (!format_of(path, &format)) {
-        return error_set(err, STATUS_USAGE, "%s: charts are saved as .svg, .png or .pdf", path);
-    }
     if (!make_page(page, format, &figure.page, err)) return false;
     /* What can fail for want of memory is done before drawing, which cannot say so. */
     if (view->contours > 0) {
@@ -73,6 +69,15 @@ bool chart_bytes(const Chart *chart, const ChartView *view, const ChartPage *pag
                                   : paint_cairo(format, figure.page, chart->title, figure_draw, &figure, out, err);
     contours_done(&contours);
     return ok;
+}
+
+bool chart_bytes(const Chart *chart, const ChartView *view, const ChartPage *page, const char *path, Str *out,
+                 Error *err) {
+    PaintFormat format;
+    if (!format_of(path, &format)) {
+        return error_set(err, STATUS_USAGE, "%s: charts are saved as .svg, .png or .pdf", path);
+    }
+    return figure_bytes(chart, view, page, format, out, err);
 }
 
 bool chart_save(const Chart *chart, const ChartView *view, const ChartPage *page, const char *path, bool overwrite,

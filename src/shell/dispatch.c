@@ -3,6 +3,7 @@
 
 #include "dispatch.h"
 #include "help.h"
+#include "graphics.h"
 #include "output.h"
 #include "session.h"
 #include "workspace.h"
@@ -101,9 +102,19 @@ static bool publishable(const Session *session, const Args *args, Error *err) {
 
 static void print_chart(Session *session, const Result *result) {
     Error ignored;
-    unsigned width = output_columns();
     Chart *chart = chart_new(result->table, &result->encoding, &ignored);
-    if (chart) output_chart(session, chart, width, chart_height(chart, width));
+    if (chart) output_chart(session, GRAPHICS_AUTO, chart, 0, 0);
+    chart_free(chart);
+}
+
+/* An image is a picture where the terminal shows those, else the text that the command drew. */
+static void print_drawn(Session *session, const Result *result) {
+    Error ignored;
+    Chart *chart = result->plots && result->table && graphics_choice(session) != GRAPHICS_OFF
+                       ? chart_new(result->table, &result->encoding, &ignored)
+                       : NULL;
+    if (!chart || !output_picture(session, GRAPHICS_AUTO, chart, 0, 0, str_text(&result->text)))
+        output_drawn(session, str_text(&result->text));
     chart_free(chart);
 }
 
@@ -132,8 +143,12 @@ static void show_result(Session *session, const Args *args, const Result *result
     const bool receipt = result->receipt && !session->out_terminal && !args_given(args, "format");
     if (session->options.quiet || args->common.quiet) return;
     output_hold(session);
-    if (result->text.length && !(result->drawn && asked))
-        (result->drawn ? output_drawn : output_text)(session, str_text(&result->text));
+    if (result->text.length && !(result->drawn && asked)) {
+        if (result->drawn)
+            print_drawn(session, result);
+        else
+            output_text(session, str_text(&result->text));
+    }
     if (result->table && !receipt && (!result->drawn || asked)) {
         print_table(session, result, asked || !result->sparse || !session->out_terminal, format);
         if (result->plots && result->table->rows && session->out_terminal && format == TABLE_TEXT)

@@ -44,6 +44,7 @@ static const char usage[] =
     "  -q, --quiet              print no greeting, tables or messages\n"
     "      --format FORMAT      print tables as table, csv, tsv, json or md\n"
     "      --colour WHEN        use colours: auto, always or never (also --color)\n"
+    "      --graphics HOW       print charts as pictures: auto, sixel, kitty or off\n"
     "      --ascii              draw charts in 7-bit characters\n"
     "      --seed N             seed of all random numbers (default 0)\n"
     "  -j, --threads N          number of threads (default: all cores)\n"
@@ -69,7 +70,8 @@ void shell_version(Str *out) {
     str_addf(out, "jansson: %s; zlib: %s; xxHash: %u.%u.%u; cairo: %s\n", jansson_version_str(), zlibVersion(),
              XXH_versionNumber() / 10000, XXH_versionNumber() / 100 % 100, XXH_versionNumber() % 100,
              cairo_version_string());
-    str_addf(out, "libpng: %s; libjpeg: API %d" JPEG_MAKER "\n", png_get_libpng_ver(NULL), JPEG_LIB_VERSION);
+    str_addf(out, "libpng: %s; libjpeg: API %d" JPEG_MAKER "; libsixel: %s\n", png_get_libpng_ver(NULL),
+             JPEG_LIB_VERSION, chart_sixel_version());
     str_addf(out, "threads: %u\n", pool_threads());
     str_add(out, "Licence GPL-3.0-or-later\n");
 }

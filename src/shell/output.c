@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "graphics.h"
 #include "output.h"
 #include "pager.h"
 #include "session.h"
@@ -116,28 +117,47 @@ unsigned output_error_columns(void) {
     return columns_of(STDERR_FILENO);
 }
 
+static void print_out(Session *session, const char *text) {
+    errno = 0;
+    if (fputs(text, stdout) == EOF && !session->write_error) session->write_error = errno;
+}
+
 void output_hold(Session *session) {
     session->holding = pager_wanted(session);
 }
 
+/* A pager gets text; pictures are for the terminal alone. */
 void output_release(Session *session) {
     if (!session->holding) return;
     const char *text = str_text(&session->held);
+    const bool pictures = session->held_pictures.length > 0 && !session->held_pictures.failed;
     session->holding = false;
     if (session->held.failed)
         output_message(session, "not printed: out of memory");
     else if (!pager_needed(text) || !pager_show(text, session->held.length))
-        output_drawn(session, text);
+        print_out(session, pictures ? str_text(&session->held_pictures) : text);
     str_done(&session->held);
+    str_done(&session->held_pictures);
 }
 
 void output_drawn(Session *session, const char *text) {
-    if (session->holding) {
-        str_add(&session->held, text);
+    if (!session->holding) {
+        print_out(session, text);
         return;
     }
-    errno = 0;
-    if (fputs(text, stdout) == EOF && !session->write_error) session->write_error = errno;
+    str_add(&session->held, text);
+    if (session->held_pictures.length > 0) str_add(&session->held_pictures, text);
+}
+
+/* A picture, and the text that stands for it in a pager. */
+static void draw_picture(Session *session, const char *picture, const char *text) {
+    if (!session->holding) {
+        print_out(session, picture);
+        return;
+    }
+    if (session->held_pictures.length == 0) str_add(&session->held_pictures, str_text(&session->held));
+    str_add(&session->held_pictures, picture);
+    str_add(&session->held, text);
 }
 
 /* Appends the text so that a terminal shows it and does nothing else: names that come from files are in it. */
@@ -283,19 +303,37 @@ void output_table(Session *session, const Table *table, TableFormat format) {
     str_done(&out);
 }
 
-void output_chart(Session *session, const Chart *chart, unsigned width, unsigned height) {
+bool output_picture(Session *session, ChartGraphics how, const Chart *chart, unsigned width, unsigned height,
+                    const char *text) {
+    Str picture = {0};
+    if (how == GRAPHICS_AUTO) how = graphics_choice(session);
+    if (how == GRAPHICS_OFF || how == GRAPHICS_AUTO) return false;
+    const bool done = graphics_chart(how, chart, width, height, &picture);
+    if (done) {
+        stand_apart(session, false, &picture);
+        draw_picture(session, str_text(&picture), text);
+    }
+    str_done(&picture);
+    return done;
+}
+
+void output_chart(Session *session, ChartGraphics how, const Chart *chart, unsigned width, unsigned height) {
+    const unsigned columns = width ? width : output_columns();
     ChartGrid grid;
     Error err;
     ChartView view = chart_view(chart);
     Str out = {0};
-    if (!chart_grid(chart, &view, width, height, session->ascii, session->colours, &grid, &err)) {
+    if (!chart_grid(chart, &view, columns, height ? height : chart_height(chart, columns), session->ascii,
+                    session->colours, &grid, &err)) {
         output_error(session, &err);
         return;
     }
     chart_grid_text(&grid, session->colours, &out);
     chart_grid_done(&grid);
-    stand_apart(session, false, &out);
-    output_drawn(session, str_text(&out)); /* its labels are harmless, its colours are escapes */
+    if (!output_picture(session, how, chart, width, height, str_text(&out))) {
+        stand_apart(session, false, &out);
+        output_drawn(session, str_text(&out)); /* its labels are harmless, its colours are escapes */
+    }
     str_done(&out);
 }
 

@@ -14,7 +14,12 @@ unsigned output_error_columns(void); /* of standard error */
 void output_table(Session *session, const Table *table, TableFormat format);
 /* The table of a command that made an object, where standard output is for results: on standard error, for people. */
 void output_receipt(Session *session, const Table *table);
-void output_chart(Session *session, const Chart *chart, unsigned width, unsigned height);
+/* As a picture where the terminal shows those (how; AUTO: as --graphics of weft has it), else as text. Cells; 0: what
+ * suits the terminal. */
+void output_chart(Session *session, ChartGraphics how, const Chart *chart, unsigned width, unsigned height);
+/* Only the picture, where it can be one; `text` stands for it in a pager. */
+bool output_picture(Session *session, ChartGraphics how, const Chart *chart, unsigned width, unsigned height,
+                    const char *text);
 /* What is printed between the two is the whole output of one command: where it is longer than the screen, a pager shows
  * it (pager.h). Between them, nothing goes to standard error. */
 void output_hold(Session *session);

@@ -11,6 +11,7 @@
 
 #include "background.h"
 #include "complete.h"
+#include "graphics.h"
 #include "jobs.h"
 #include "output.h"
 #include "prompt.h"
@@ -21,6 +22,7 @@
 #include "weft/base/task.h"
 #include "weft/base/text.h"
 #include "weft/base/version.h"
+#include "weft/tui.h"
 
 enum { HISTORY_LINES = 10000 };
 
@@ -87,10 +89,44 @@ bool prompt_history(size_t most, Str *out) {
     return true;
 }
 
+/* readline's callbacks take no context. */
+static Session *prompting;
+
+/* The next of the keys that were typed while the terminal was asked something. */
+static bool take_typed(unsigned char *key) {
+    Str *typed = &prompting->typed;
+    if (typed->length == 0) return false;
+    *key = (unsigned char)typed->text[0];
+    memmove(typed->text, typed->text + 1, typed->length--); /* with its end */
+    return true;
+}
+
+/* After a terminal did not answer in time: what begins with `byte`, without an answer in it, which
+ * still counts. */
+static void drop_answers(unsigned char byte) {
+    enum { AT_ONCE = 20 /* ms: a sequence comes in one piece */ };
+    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+    char bytes[256];
+    Str all = {0};
+    TerminalAnswers answers = {0};
+    str_add_bytes(&all, (const char *)&byte, 1);
+    while (poll(&input, 1, AT_ONCE) == 1) {
+        const ssize_t got = read(STDIN_FILENO, bytes, sizeof bytes);
+        if (got <= 0) break;
+        str_add_bytes(&all, bytes, (size_t)got);
+    }
+    if (tui_answers(str_text(&all), all.length, &answers, &prompting->typed)) {
+        prompting->answers_late = false;
+        if (!tui_in_tmux()) prompting->graphics = tui_answered(&answers);
+    }
+    str_done(&all);
+}
+
 /* readline's getc, but Ctrl-C empties the line and TERM and HUP end the input. */
 static int read_key(FILE *stream) {
     enum { ABORT = 7 }; /* Ctrl-G leaves a search */
     unsigned char byte;
+    if (take_typed(&byte)) return byte;
     while (true) {
         if (cancel_level()) {
             if (RL_ISSTATE(RL_STATE_ISEARCH | RL_STATE_NSEARCH)) return ABORT;
@@ -103,6 +139,11 @@ static int read_key(FILE *stream) {
         struct pollfd typed = {.fd = fileno(stream), .events = POLLIN}; /* every signal ends the wait */
         const bool waited = poll(&typed, 1, -1) >= 0 || errno != EINTR;
         ssize_t got = waited ? read(fileno(stream), &byte, 1) : -1;
+        if (got == 1 && byte == '\033' && prompting->answers_late) {
+            drop_answers(byte);
+            if (take_typed(&byte)) return byte;
+            continue;
+        }
         if (got == 1) return byte;
         if (got == 0) return EOF;
         if (errno != EINTR) return EOF;
@@ -115,7 +156,6 @@ static int read_key(FILE *stream) {
 /* ---- chunks of several lines ------------------------------------------------------------------------------------- */
 
 /* readline's callbacks take no context. */
-static Session *prompting;
 static const Reader *unfinished;
 
 static int insert_line(int count, int key) {
@@ -271,6 +311,7 @@ Status session_prompt(Session *session) {
     history_start();
     edit_chunks();
     welcome(session);
+    graphics_choice(session); /* asks the terminal while nothing else reads from it */
     while (!session->quit && !signals_ending()) {
         cancel_clear();
         signals_continued();

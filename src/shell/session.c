@@ -53,6 +53,7 @@ void session_free(Session *session) {
     mem_free(session->record_path);
     mem_free(session->folder_before);
     words_done(&session->background);
+    str_done(&session->typed);
     mem_free(session);
 }
 

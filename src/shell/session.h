@@ -24,11 +24,15 @@ struct Session {
     TableFormat format;
     bool format_given, out_terminal, err_terminal, ascii;
     ChartColours colours;
-    const char *source; /* what errors call the text being run; NULL: the prompt or -c */
-    int line;           /* of that text, from 1 */
-    int source_depth;   /* scripts that `source` is inside of */
-    int lua_depth;      /* inside a Lua chunk: commands print nothing */
-    size_t lua_bytes;   /* allocated by Lua */
+    ChartGraphics graphics; /* AUTO: the terminal has not been asked yet */
+    Str typed;              /* what the user typed while it was; the prompt reads it first */
+    bool answers_late;      /* it did not answer in time: the prompt drops answers */
+    Str held_pictures;      /* as `held`, with pictures in the place of their charts; empty: there are none */
+    const char *source;     /* what errors call the text being run; NULL: the prompt or -c */
+    int line;               /* of that text, from 1 */
+    int source_depth;       /* scripts that `source` is inside of */
+    int lua_depth;          /* inside a Lua chunk: commands print nothing */
+    size_t lua_bytes;       /* allocated by Lua */
     bool quit;
     int quit_status;
     bool holding; /* output for people waits in `held` until it is known whether it needs a pager */

@@ -15,14 +15,13 @@
 typedef struct Plot {
     ChartOptions chart;
     bool in_line;
+    ChartGraphics graphics;
     unsigned width, height;
 } Plot;
 
 static bool show_inline(Session *session, const Plot *o, const Chart *chart) {
-    const unsigned width = o->width ? o->width : output_columns();
-    const unsigned height = o->height ? o->height : chart_height(chart, width);
     const bool silent = session->options.quiet || (session->lua_depth && !o->in_line);
-    if (!silent) output_chart(session, chart, width, height);
+    if (!silent) output_chart(session, o->graphics, chart, o->width, o->height);
     return true;
 }
 
@@ -39,8 +38,8 @@ static bool plot_command(Session *session, const Args *args, Result *result, Err
     object->redrawn = encoding;
     object->redraws = true;
     const char *term = getenv("TERM");
-    bool full_screen = !o->in_line && session->out_terminal && isatty(STDIN_FILENO) && !session->lua_depth && term &&
-                       strcmp(term, "dumb") != 0;
+    bool full_screen = !o->in_line && !args_given(args, "graphics") && session->out_terminal && isatty(STDIN_FILENO) &&
+                       !session->lua_depth && term && strcmp(term, "dumb") != 0;
     bool ok = full_screen ? tui_view_chart(chart, object->name, err) : show_inline(session, o, chart);
     if (full_screen && ok && !signals_ending()) cancel_clear(); /* Ctrl-C leaves the viewer, not the session */
     chart_free(chart);
@@ -52,6 +51,8 @@ static const Setting positionals[] = {
     {0}};
 static const Setting own[] = {
     FLAG(Plot, in_line, "inline", .help = "print the chart as text instead of opening the viewer"),
+    CHOICE(Plot, graphics, "graphics", "HOW", CHART_GRAPHICS, .standard = "auto",
+           .help = "print the chart as a picture (sixel, kitty) or as text (off); auto: as the --graphics of weft"),
     INTEGER(Plot, width, "width", "N", .min = 1, .max = 1000, .usual = "the terminal's", .help = "columns of the text"),
     INTEGER(Plot, height, "height", "N", .min = 1, .max = 1000, .usual = "by the width", .help = "lines of the text"),
     {0}};

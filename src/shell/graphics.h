@@ -1,0 +1,15 @@
+/* graphics -- charts as pictures in the terminal. Private to src/shell. */
+#ifndef WEFT_SHELL_GRAPHICS_H
+#define WEFT_SHELL_GRAPHICS_H
+
+#include "command.h"
+#include "weft/base/text.h"
+#include "weft/chart.h"
+
+/* Which pictures this session prints: --graphics; with auto, the terminal is asked once, at a prompt. */
+ChartGraphics graphics_choice(Session *session);
+/* Appends the chart as a picture of that many cells (0: what suits); false, and nothing, where it cannot be one: it is
+ * too small, say. */
+bool graphics_chart(ChartGraphics how, const Chart *chart, unsigned columns, unsigned rows, Str *out);
+
+#endif
