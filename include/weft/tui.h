@@ -58,6 +58,11 @@ typedef struct TerminalAnswers {
 bool tui_answers(const char *text, size_t length, TerminalAnswers *answers, Str *typed);
 ChartGraphics tui_answered(const TerminalAnswers *answers); /* what they mean, without tmux */
 
+/* The number of colours of the terminal type TERM by terminfo; -1: the type is unknown. */
+int tui_type_colours(void);
+/* Whether charts are drawn in 7-bit characters: the locale is not UTF-8, or this is the Linux console, whose fonts have
+ * no Braille and few blocks. */
+bool tui_type_ascii(void);
 /* Appends what clears the screen of this terminal; false where TERM does not know how. */
 bool tui_clear_text(Str *out);
 

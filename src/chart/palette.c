@@ -13,8 +13,9 @@ Rgb palette_series(int series) {
     return colours[(series % 12 + 12) % 12];
 }
 
+/* Magenta and red alone have a contrast of 3 and more with black and with white; blue on black has 2. */
 int palette_basic(int series) {
-    static const int colours[6] = {4, 1, 2, 5, 3, 6};
+    static const int colours[6] = {5, 1, 2, 4, 6, 3};
     return colours[(series % 6 + 6) % 6];
 }
 

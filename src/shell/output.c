@@ -1,6 +1,5 @@
 /* output -- tables and charts on standard output; messages, errors and progress on standard error. */
 #include <errno.h>
-#include <langinfo.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -18,6 +17,7 @@
 #include "weft/base/table.h"
 #include "weft/base/task.h"
 #include "weft/base/text.h"
+#include "weft/tui.h"
 
 static bool set_and_true(const char *name) {
     const char *value = getenv(name);
@@ -37,7 +37,7 @@ static ChartColours choose_colours(const Session *session) {
     else if (set_and_true("FORCE_COLOR") || set_and_true("CLICOLOR_FORCE"))
         want = true;
     else
-        want = session->out_terminal && !dumb;
+        want = session->out_terminal && !dumb && (uint32_t)tui_type_colours() >= 8; /* -1, unknown: it has them */
     if (!want) return COLOURS_NONE;
     return (colour_term && *colour_term) || (term && strstr(term, "256color")) ? COLOURS_256 : COLOURS_8;
 }
@@ -81,7 +81,7 @@ void output_start(Session *session) {
     session->out_terminal = isatty(STDOUT_FILENO);
     session->err_terminal = isatty(STDERR_FILENO);
     session->colours = choose_colours(session);
-    session->ascii = session->options.ascii || strcmp(nl_langinfo(CODESET), "UTF-8") != 0;
+    session->ascii = session->options.ascii || tui_type_ascii();
     const char *term = getenv("TERM");
     bool moves = session->err_terminal && term && strcmp(term, "dumb") != 0;
     session->task = (Task){.report = moves ? report : NULL, .context = session};

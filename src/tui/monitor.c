@@ -377,7 +377,7 @@ Monitor *monitor_open(const MonitorRun *run, Error *err) {
         return NULL;
     }
     monitor->colours = terminal_colours();
-    monitor->ascii = terminal_ascii();
+    monitor->ascii = tui_type_ascii();
     return monitor;
 }
 

@@ -90,6 +90,19 @@ static bool terminal_able(Error *err) {
     return true;
 }
 
+int tui_type_colours(void) {
+    int found = 0;
+    if (setupterm(NULL, STDOUT_FILENO, &found) != OK) return -1;
+    const int colours = tigetnum("colors");
+    del_curterm(cur_term);
+    return colours < 0 ? 0 : colours;
+}
+
+bool tui_type_ascii(void) {
+    const char *name = getenv("TERM");
+    return strcmp(nl_langinfo(CODESET), "UTF-8") != 0 || (name && strcmp(name, "linux") == 0);
+}
+
 bool tui_clear_text(Str *out) {
     int found = 0;
     if (setupterm(NULL, STDOUT_FILENO, &found) != OK) return false;
@@ -195,10 +208,6 @@ ChartColours terminal_colours(void) {
     return COLORS >= 256 ? COLOURS_256 : COLOURS_8;
 }
 
-bool terminal_ascii(void) {
-    return strcmp(nl_langinfo(CODESET), "UTF-8") != 0;
-}
-
 /* ---- keys -------------------------------------------------------------------------------------------------------- */
 
 static int next_key(void) {
@@ -262,7 +271,7 @@ static wchar_t next_character(const char **text) {
 static void put_character(int y, int x, wchar_t code, attr_t attributes, int pair) {
     wchar_t text[2] = {code, L'\0'};
     cchar_t out;
-    if (terminal_ascii() && code > 0x7e) text[0] = L'?';
+    if (tui_type_ascii() && code > 0x7e) text[0] = L'?';
     if (setcchar(&out, text, attributes, (short)(pair < 256 ? pair : 0), pair < 256 ? NULL : &pair) != OK) return;
     mvadd_wch(y, x, &out);
 }

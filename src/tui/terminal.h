@@ -14,7 +14,6 @@ bool terminal_enter(Error *err);
 void terminal_leave(void);
 
 ChartColours terminal_colours(void); /* by terminfo; none if NO_COLOR is set */
-bool terminal_ascii(void);           /* the locale is not UTF-8 */
 
 enum {
     KEY_SPECIAL = 1 << 24, /* added to curses' KEY_ codes, which overlap with characters */

@@ -459,7 +459,7 @@ bool tui_view_chart(const Chart *chart, const char *name, Error *err) {
     terminal_mouse();
     show_rows(&viewer);
     viewer.colours = terminal_colours();
-    viewer.ascii = terminal_ascii();
+    viewer.ascii = tui_type_ascii();
     run_viewer(&viewer);
     terminal_leave();
     str_done(&viewer.message);

@@ -56,6 +56,13 @@ for signal in TERM HUP QUIT SEGV ABRT; do
     equal "SIG$signal in the viewer gives the screen back" "$modes_before" "$(modes)"
     equal "SIG$signal: and the terminal's settings" "$before" "$(settings "$signal")"
 done
+# What the terminal's type can: no Braille on the Linux console, no colours on a VT100.
+drawn() { # TERM: the bar that it shows
+    t send-keys -t 0 C-l; t send-keys -t 0 "clear; TERM=$1 $weft -c 'load net base sample:fashion-resnet8; sratio base --layers conv1'; echo end-\$((1+1))" Enter
+    wait_for 'end-2'; t capture-pane -p -e -t 0 | grep -E 'conv1.*(█|#)'
+}
+line=$(drawn linux); case $line in *█* | *$'\e[34m'*) not_ok "charts on the Linux console" "$line" ;; *$'\e[35m'*'###'*) ok "charts on the Linux console" ;; *) not_ok "charts on the Linux console" "$line" ;; esac
+line=$(drawn vt100); case $line in *$'\e['*) not_ok "no colours on a VT100" "$line" ;; *█*) ok "no colours on a VT100" ;; *) not_ok "no colours on a VT100" "$line" ;; esac
 check "the history is kept" grep -q 'sratio base' "$work/history"
 t kill-server
 finish
