@@ -1,5 +1,6 @@
 /* prompt -- the interactive prompt on readline, with history. The only file besides complete.c that knows readline. */
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <readline/history.h>
@@ -26,34 +27,38 @@
 
 enum { HISTORY_LINES = 10000 };
 
+/* Absolute, since the working folder can change; empty: no history is kept. */
+static Str history_file;
+
 /* $WEFT_HISTFILE, else the file `history` where state is kept. */
-static bool history_path(Str *out) {
+static void history_find(void) {
     const char *file = getenv("WEFT_HISTFILE");
-    if (!file) return state_path("history", out);
-    str_add(out, file);
-    return out->length > 0 && !out->failed;
+    char here[PATH_MAX];
+    bool found = file && *file;
+    if (!file) found = state_path("history", &history_file);
+    if (found && file && *file != '/' && getcwd(here, sizeof here)) str_addf(&history_file, "%s/", here);
+    if (found && file) str_add(&history_file, file);
+    if (!found || history_file.failed) str_done(&history_file);
 }
 
 static void history_start(void) {
-    Str path = {0};
     using_history();
     history_comment_char = '#';
     history_write_timestamps = 1; /* several lines of one entry stay together in the file */
     history_multiline_entries = 1;
     stifle_history(HISTORY_LINES);
-    if (history_path(&path)) read_history(path.text);
-    str_done(&path);
+    history_find();
+    if (history_file.length) read_history(history_file.text);
 }
 
 static void history_end(void) {
-    Str path = {0};
-    if (history_path(&path)) {
-        state_make_folders(path.text);
+    if (history_file.length) {
+        state_make_folders(history_file.text);
         mode_t old = umask(077);
-        history_truncate_file(path.text, HISTORY_LINES);
+        history_truncate_file(history_file.text, HISTORY_LINES);
         umask(old);
     }
-    str_done(&path);
+    str_done(&history_file);
 }
 
 /* The last entry is not repeated. The file gets every entry at once, so that nothing typed is lost in a crash. */
@@ -62,14 +67,11 @@ static void history_keep(const char *text) {
     HIST_ENTRY *last = history_length ? history_get(history_base + history_length - 1) : NULL;
     if (last && strcmp(last->line, text) == 0) return;
     add_history(text);
-    Str path = {0};
-    if (history_path(&path)) {
-        state_make_folders(path.text);
-        mode_t old = umask(077);
-        if (append_history(1, path.text) != 0) write_history(path.text); /* there is no file yet */
-        umask(old);
-    }
-    str_done(&path);
+    if (!history_file.length) return;
+    state_make_folders(history_file.text);
+    mode_t old = umask(077);
+    if (append_history(1, history_file.text) != 0) write_history(history_file.text); /* there is no file yet */
+    umask(old);
 }
 
 bool prompt_history(size_t most, Str *out) {

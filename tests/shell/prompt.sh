@@ -15,10 +15,11 @@ paste() { # text: as a terminal pastes it, in brackets
     printf '%s' "$1" >"$work/paste"; t load-buffer "$work/paste"; t paste-buffer -p -t 0; sleep 0.3
 }
 unset NO_COLOR
-export LC_ALL=C.UTF-8 LANG=C.UTF-8 WEFT_HISTFILE=$work/history TERM=xterm-256color
+export LC_ALL=C.UTF-8 LANG=C.UTF-8 WEFT_HISTFILE=history TERM=xterm-256color
 t new-session -d -x 100 -y 40 "env PS1='shell> ' bash --norc --noprofile"
 wait_for 'shell>'
-t send-keys -t 0 "$weft" Enter; wait_for 'weft>'
+type_text "cd $work"; enter; t send-keys -t 0 "$weft" Enter; wait_for 'weft>'
+type_text 'cd /'; enter # the history stays where it is
 
 paste $'\nx = 3\n# a comment\nprint("x is " .. x)\nls\nprint("after " .. x + 1)'; enter
 seen "pasted lines run in turn" 'after 4'
