@@ -6,6 +6,11 @@
 
 static const double normal_quantile = 1.959963984540054; /* of 0.975 */
 
+int numbers_ascending(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
 static double square(double x) {
     return x * x;
 }
@@ -74,14 +79,9 @@ double stats_mcnemar(uint64_t only_a, uint64_t only_b) {
 
 /* ---- many comparisons -------------------------------------------------------------------------------------------- */
 
-static int ascending(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 size_t stats_holm(double *p, size_t count) {
     size_t kept = 0;
-    if (count > 1) qsort(p, count, sizeof *p, ascending);
+    if (count > 1) qsort(p, count, sizeof *p, numbers_ascending);
     while (kept < count && p[kept] * (double)(count - kept) <= STATS_LEVEL) kept++;
     return kept;
 }

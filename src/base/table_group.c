@@ -6,6 +6,7 @@
 #include "table_keys.h"
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
+#include "weft/base/stats.h"
 #include "weft/base/table.h"
 #include "weft/base/table_ops.h"
 #include "weft/base/text.h"
@@ -17,11 +18,6 @@ static const char *const statistic_names[] = {
 };
 
 /* ---- statistics -------------------------------------------------------------------------------------------------- */
-
-static int compare_numbers(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
 
 static double sum_of(const double *values, size_t count) {
     double sum = 0;
@@ -52,7 +48,7 @@ double table_statistic(TableStatistic statistic, double *values, size_t count) {
     if (statistic == STATISTIC_SUM) return sum_of(values, there);
     if (statistic == STATISTIC_MEAN) return sum_of(values, there) / (double)there;
     if (statistic == STATISTIC_STD) return deviation(values, there);
-    qsort(values, there, sizeof *values, compare_numbers);
+    qsort(values, there, sizeof *values, numbers_ascending);
     return statistic == STATISTIC_MIN   ? values[0]
            : statistic == STATISTIC_MAX ? values[there - 1]
                                         : median(values, there);

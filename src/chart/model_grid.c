@@ -6,6 +6,7 @@
 
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
+#include "weft/base/stats.h"
 #include "weft/base/size.h"
 #include "weft/base/table.h"
 #include "weft/base/text.h"
@@ -13,11 +14,6 @@
 enum { GRID_MAX = 1 << 24 };
 
 /* ---- heat maps --------------------------------------------------------------------------------------------------- */
-
-static int compare_numbers(const void *left, const void *right) {
-    double a = *(const double *)left, b = *(const double *)right;
-    return (a > b) - (a < b);
-}
 
 /* The distinct finite numbers of a column, increasing. */
 static bool numeric_axis(Axis *axis, const Column *column, size_t rows, Error *err) {
@@ -28,7 +24,7 @@ static bool numeric_axis(Axis *axis, const Column *column, size_t rows, Error *e
         double value = column_number(column, row);
         if (isfinite(value)) axis->values[count++] = value == 0 ? 0 : value;
     }
-    if (count > 0) qsort(axis->values, count, sizeof(double), compare_numbers);
+    if (count > 0) qsort(axis->values, count, sizeof(double), numbers_ascending);
     axis->integer = true; /* a sweep's whole numbers are such, whatever the column's type */
     for (size_t i = 0; i < count; i++) {
         axis->integer = axis->integer && axis->values[i] == floor(axis->values[i]);
@@ -73,7 +69,8 @@ static bool axis_find(const Axis *axis, const Column *column, size_t row, Names 
     char number[TICK_TEXT];
     if (axis->category) return names_add(names, cell_name(column, row, number), index, err);
     double value = column_number(column, row);
-    const double *found = bsearch(&value, axis->values, axis->count, sizeof(double), compare_numbers);
+    if (isnan(value)) return false; /* which no comparison tells from a number */
+    const double *found = bsearch(&value, axis->values, axis->count, sizeof(double), numbers_ascending);
     if (!found) return false;
     *index = (size_t)(found - axis->values);
     return true;

@@ -9,6 +9,7 @@
 #include "weft/base/error.h"
 #include "weft/base/labels.h"
 #include "weft/base/memory.h"
+#include "weft/base/stats.h"
 #include "weft/base/table.h"
 #include "weft/base/text.h"
 
@@ -341,11 +342,6 @@ bool model_lines(Chart *chart, const Table *table, Error *err) {
 
 /* ---- histograms -------------------------------------------------------------------------------------------------- */
 
-static int compare_numbers(const void *left, const void *right) {
-    double a = *(const double *)left, b = *(const double *)right;
-    return (a > b) - (a < b);
-}
-
 /* Where the bins of a log axis are equal; the largest numbers are drawn at the limit of scales. */
 static double on_scale(const Chart *chart, double value) {
     if (chart->encoding.log_x) return value > 0 ? log10(value) : NAN;
@@ -370,7 +366,7 @@ static bool count_bins(Chart *chart, const Source *source, size_t *count, double
     *low = INFINITY;
     *high = -INFINITY;
     if (found > 0) {
-        qsort(values, found, sizeof *values, compare_numbers);
+        qsort(values, found, sizeof *values, numbers_ascending);
         *low = values[0];
         *high = values[found - 1];
         *count = bins_usual(*low, *high, quantile_of(values, found, 0.25), quantile_of(values, found, 0.75), found,

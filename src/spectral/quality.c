@@ -17,6 +17,7 @@
 #include "weft/base/error.h"
 #include "weft/base/map.h"
 #include "weft/base/memory.h"
+#include "weft/base/stats.h"
 #include "weft/base/task.h"
 #include "weft/base/text.h"
 
@@ -50,11 +51,6 @@ static void set_matrices(const Network *network, size_t layer, bool whole, Quali
     out->eigenvalues = out->M * out->matrices;
 }
 
-static int ascending(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
 /* The singular values of `count` matrices of rows x columns, ascending. Element (i, j) of matrix m is
  * weights[(i columns + j) count + m]. */
 static bool pooled_values(const float *weights, size_t rows, size_t columns, size_t count, double *values, Error *err) {
@@ -68,7 +64,7 @@ static bool pooled_values(const float *weights, size_t rows, size_t columns, siz
         done = lapack_singular_values(matrix, rows, columns, values + m * each, err);
     }
     mem_free(matrix);
-    if (done) qsort(values, each * count, sizeof *values, ascending);
+    if (done) qsort(values, each * count, sizeof *values, numbers_ascending);
     return done;
 }
 

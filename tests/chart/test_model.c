@@ -451,8 +451,26 @@ static void zoom_and_pan_stay_inside(void **state) {
     }
 }
 
+/* A value whose place is missing is drawn nowhere. */
+static void heat_without_a_place(void **state) {
+    (void)state;
+    const double values[] = {1, 1, 0, 2, 2, 1, NAN, 1, 7, 3, NAN, 8};
+    Table *table = table_of(values, 4, 3, false);
+    Encoding encoding = sample_encoding(CHART_HEATMAP, "", "a", "b");
+    strcpy(encoding.value, "c");
+    Chart *chart = chart_of(table, &encoding);
+    const ChartView view = chart_view(chart);
+    Str text = text_of(chart, &view, 60, 12, true);
+    assert_non_null(strstr(str_text(&text), "missing"));
+    assert_null(strpbrk(str_text(&text), "78"));
+    str_done(&text);
+    chart_free(chart);
+    table_free(table);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(heat_without_a_place),
         cmocka_unit_test(guesses),
         cmocka_unit_test(units_part_the_guess),
         cmocka_unit_test(ends_of_an_interval_are_no_series),

@@ -8,6 +8,9 @@
 /* Intervals have 95 % confidence; a p value below STATS_LEVEL counts as significant. */
 #define STATS_LEVEL 0.05
 
+/* Doubles without NaN in increasing order, for qsort and bsearch. */
+int numbers_ascending(const void *a, const void *b);
+
 typedef struct Interval {
     double low, high;
 } Interval;
