@@ -21,12 +21,14 @@ for format in csv json; do
     for i in 1 2; do "$weft" -c "load net a sample:fashion-resnet8; load data d sample:fashion-test --limit 50; evaluate a d --format $format; train p --net a --hidden 8 --steps 3 --data d --format $format; log p --format $format" 2>/dev/null |
         sed -E 's/"((images|kernels)_per_second|seconds)":[^,}]*,?//g' >"$work/$i"; done
     check "the same rows twice ($format)" cmp "$work/1" "$work/2"
+    contains "  of all three commands" "$(cat "$work/1")" l_recon
 done
 "$weft" -c 'load net a nowhere/at/all/in/a/folder/whose/name/is/long/enough/to/be/wider/than/any/terminal/of/eighty/columns.pth' 2>"$work/err"
 equal "an error in a pipe is one line" 1 "$(wc -l <"$work/err")"
 
 # ---- widths ----------------------------------------------------------------------------------------------------------
 names=$("$weft" -c help | sed -n 's/^  \([a-z][a-z_ -]*[a-z_]\)  .*/\1/p')
+check "help names commands and topics" test "$(echo "$names" | wc -l)" -gt 50
 words() { tr -s ' \n' '\n' | sed '/^$/d'; }
 for width in 40 60 80 100 200; do
     wide=$(echo "$names" | while read -r name; do COLUMNS=$width "$weft" -c "help $name"; done | awk -v w="$width" 'length($0) > w {for (i = 1; i <= NF; i++) if (length($i) > w) next; print}')
