@@ -24,6 +24,8 @@ typedef struct Call {
     bool literal[256];
 } Call;
 
+static int command_function(lua_State *lua);
+
 static bool call_add(Call *call, const char *text, bool literal, Error *err) {
     Words *words = &call->words;
     if (words->count >= 256) return error_set(err, STATUS_USAGE, "more than 256 arguments");
@@ -62,6 +64,12 @@ bool lua_argument_text(lua_State *lua, int index, Str *out, Error *err) {
         }
         return true;
     default:
+        if (lua_iscfunction(lua, index) && lua_getupvalue(lua, index, 1)) { /* help(sratio): a command is its name */
+            const bool name = lua_type(lua, -1) == LUA_TSTRING && lua_tocfunction(lua, index) == command_function;
+            if (name) str_add(out, lua_tostring(lua, -1));
+            lua_pop(lua, 1);
+            if (name) return true;
+        }
         if (luaL_testudata(lua, index, "weft.table"))
             return error_set(err, STATUS_USAGE, "a table is given by its variable's name, in quotes");
         return error_set(err, STATUS_USAGE, "a %s cannot be an argument", luaL_typename(lua, index));

@@ -103,6 +103,22 @@ static void hint_at_name(const Session *session, Error *err) {
     str_done(&name);
 }
 
+/* t.column.mean() for t.column:mean() */
+static void hint_at_colon(const char *text, Error *err) {
+    static const char begin[] = "bad argument #1 to '";
+    const char *at = strstr(err->text, begin), *end = at ? strchr(at + sizeof begin - 1, '\'') : NULL;
+    if (!end) return;
+    Str dotted = {0};
+    str_addf(&dotted, ".%.*s(", (int)(end - at) - (int)sizeof begin + 1, at + sizeof begin - 1);
+    char was[sizeof err->text];
+    memcpy(was, err->text, sizeof was);
+    const char *call = strstr(err->text, "table expected") ? strstr(text, str_text(&dotted)) : NULL;
+    if (call && !(call - text >= 5 && strncmp(call - 5, "table", 5) == 0)) /* Lua's own table.sort */
+        error_set(err, err->status, "%s; a method of a table or column stands behind a colon, :%s...)", was,
+                  str_text(&dotted) + 1);
+    str_done(&dotted);
+}
+
 /* A command line inside Lua, after a `;` or in a loop, is a syntax error there: says how it is written. */
 static void hint_at_command(const char *text, Error *err) {
     if (!strstr(err->text, "near ") || looks_like_command(text)) return;
@@ -135,6 +151,7 @@ static bool run_lua(Session *session, Reader *reader, bool *more, Error *err) {
     if (err->status == STATUS_USAGE && looks_like_command(text)) return unknown_word(session, text, err);
     if (err->status == STATUS_USAGE) hint_at_command(text, err);
     hint_at_name(session, err);
+    hint_at_colon(text, err);
     return false;
 }
 

@@ -123,6 +123,12 @@ static void test_errors(void **state) {
     fixture_fails(session, "run('ls\\0x')", STATUS_FAILED, "NUL byte");
     fixture_fails(session, "for k in pairs(nil) do end", STATUS_FAILED, "bad argument #1 to 'pairs'");
     fixture_fails(session, "for k in pairs(ls()) do end", STATUS_FAILED, "table expected, got userdata");
+    fixture_works(session, "s = sratio{'base'}");
+    fixture_fails(session, "s.s_ratio.mean()", STATUS_FAILED, "stands behind a colon, :mean(...)");
+    fixture_fails(session, "s.sort('layer')", STATUS_FAILED, "stands behind a colon, :sort(...)");
+    fixture_fails(session, "table.sort()", STATUS_FAILED, "table expected, got no value)");
+    fixture_works(session, "help(sratio)");
+    fixture_works(session, "ls{format = 'json'}");
     fixture_fails(session, "os.exit('x')", STATUS_FAILED, "number expected");
     assert_false(session->quit);
     fixture_fails(session, "load('sratio{[[nothing]]}')()", STATUS_USAGE, "no network 'nothing'");

@@ -25,7 +25,6 @@ static bool add_job(Table *table, int64_t number, const char *folder, Error *err
 
 static bool jobs_command(Session *session, const Args *args, Result *result, Error *err) {
     (void)session;
-    (void)args;
     Words folders;
     if (!jobs_list(&folders, err)) return false;
     Table *table = table_new(err);
@@ -42,7 +41,8 @@ static bool jobs_command(Session *session, const Args *args, Result *result, Err
     for (size_t i = 0; done && i < folders.count; i++) done = add_job(table, (int64_t)i + 1, folders.word[i], err);
     if (done && !folders.count) str_add(&result->message, "no background runs (help jobs)");
     words_done(&folders);
-    result->transient = result->sparse = true;
+    result->transient = !args_given(args, "as");
+    result->sparse = true;
     if (done) return (result->table = table_finish(table, err)) != NULL;
     table_free(table);
     return false;
@@ -63,4 +63,5 @@ const Command command_jobs = {
         "removed disappears from the list. The list is the file weft/jobs in $XDG_STATE_HOME or ~/.local/state.",
     .examples = examples,
     .run = jobs_command,
+    .table = true,
 };

@@ -35,7 +35,6 @@ static void describe(const Object *object, Table *table) {
 }
 
 static bool ls_command(Session *session, const Args *args, Result *result, Error *err) {
-    (void)args;
     Table *table = table_new(err);
     if (!table) return false;
     table_column(table, "name", "", COLUMN_TEXT);
@@ -44,7 +43,7 @@ static bool ls_command(Session *session, const Args *args, Result *result, Error
     table_column(table, "made_by", "", COLUMN_TEXT);
     for (size_t i = 0; i < session->object_count; i++) describe(session->objects[i], table);
     if (!session->object_count) str_add(&result->message, "nothing loaded yet (help start)");
-    result->transient = true;
+    result->transient = !args_given(args, "as");
     return (result->table = table_finish(table, err)) != NULL;
 }
 
@@ -56,4 +55,5 @@ const Command command_ls = {
     .summary = "List the objects in the workspace",
     .examples = examples,
     .run = ls_command,
+    .table = true,
 };
