@@ -187,10 +187,17 @@ static bool is_checkpoint(const char *path) {
     return file && (!ok || (kind != FILE_TEXT && kind != FILE_UNKNOWN));
 }
 
+/* `weft lesson NAME --auto`: the command, whose words are the arguments; a script of that name is ./lesson. */
+static bool is_lesson(const char *file) {
+    return file && strcmp(file, "lesson") == 0;
+}
+
 static Status run_session(Session *session, const Line *line, const char *file) {
     Status status = STATUS_OK;
     bool prompt = line->interactive;
-    if (file && is_checkpoint(file)) {
+    if (is_lesson(file)) {
+        status = session_lesson(session, &prompt);
+    } else if (file && is_checkpoint(file)) {
         status = session_open_network(session, "net", file);
         prompt = line->command_count == 0 || line->interactive;
     } else if (file) {
@@ -228,7 +235,8 @@ int main(int argc, char **argv) {
         line.options.script = file;
         line.options.argument_count = file ? (size_t)(argc - optind - 1) : 0;
         bool alone = !file && line.command_count == 0;
-        line.options.interactive = isatty(STDIN_FILENO) && (line.interactive || alone || (file && is_checkpoint(file)));
+        line.options.interactive =
+            isatty(STDIN_FILENO) && (line.interactive || alone || is_lesson(file) || (file && is_checkpoint(file)));
         shell_signals();
         session = session_new(&line.options, &err);
         if (session) {

@@ -219,6 +219,7 @@ bool sample_path(const char *file, Str *out);
 /* Calls `take` with the name of every sample file that ends in `ending`, without it; a name may come twice. */
 #define SAMPLE_NETWORK ".safetensors"
 #define SAMPLE_IMAGES "-images-idx3-ubyte.gz"
+#define SAMPLE_LESSON "lessons/.lesson" /* in a folder of the samples folder */
 typedef void SampleTaker(void *context, const char *name);
 void sample_each(const char *ending, SampleTaker *take, void *context);
 /* STATUS_BAD_INPUT: there is no such sample; the message lists those that end in `ending`. Returns false. */

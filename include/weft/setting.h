@@ -44,6 +44,7 @@
     X(PRESET, TEXT)      /* an architecture to make */                                 \
     X(SPEC, TEXT)        /* a dataset specification (help data) */                     \
     X(TOPIC, TEXT)       /* a command or a help topic */                               \
+    X(LESSON, TEXT)      /* a lesson by its name, or its file */                       \
     X(MAKER, TEXT)       /* a command that makes a network from a network */           \
     X(OVER, TEXT)        /* numbers of that command, NAME=VALUES */                    \
     X(REST, TEXT)        /* the rest of the line, unchanged */                         \

@@ -36,6 +36,8 @@ Status session_run_file(Session *session, const char *path);
 Status session_prompt(Session *session);
 /* The exit status after a quit, a signal (128 + n) or a closed pipe (141); STATUS_OK otherwise. */
 int session_exit_status(const Session *session);
+/* Runs `lesson` with the script's arguments; *prompt becomes true if a lesson goes on. */
+Status session_lesson(Session *session, bool *prompt);
 /* Loads a checkpoint as `name` as `load net` does, and prints errors. */
 Status session_open_network(Session *session, const char *name, const char *path);
 

@@ -60,10 +60,15 @@ bool sample_path(const char *file, Str *out) {
 }
 
 void sample_each(const char *ending, SampleTaker *take, void *context) {
+    const char *slash = strchr(ending, '/'); /* behind a folder of the samples folder */
+    const size_t inner = slash ? (size_t)(slash - ending) : 0;
+    if (slash) ending = slash + 1;
     const size_t tail = strlen(ending);
     for (int i = 0; i < FOLDERS; i++) {
         Str folder = {0};
-        DIR *directory = sample_folder(i, &folder) ? opendir(str_text(&folder)) : NULL;
+        const bool known = sample_folder(i, &folder);
+        if (slash) str_addf(&folder, "/%.*s", (int)inner, slash - inner);
+        DIR *directory = known && !folder.failed ? opendir(str_text(&folder)) : NULL;
         for (struct dirent *entry; directory && (entry = readdir(directory));) {
             const size_t length = strlen(entry->d_name);
             if (length <= tail || strcmp(entry->d_name + length - tail, ending) != 0) continue;

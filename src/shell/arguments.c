@@ -196,13 +196,13 @@ static bool lay_out(Session *session, Args *args, Error *err) {
     CommandWalk walk = {0};
     Setting setting;
     size_t count = 0;
-    while (command_next(args->command, &walk, &setting)) count++;
+    while (command_row(args->command, &walk, &setting)) count++;
     args->values = mem_alloc(count, sizeof *args->values, err);
     args->options = mem_alloc(1, args->command->size, err);
     if (!args->values || !args->options) return false;
     walk = (CommandWalk){0};
     bool ok = true;
-    while (ok && command_next(args->command, &walk, &setting)) {
+    while (ok && command_row(args->command, &walk, &setting)) {
         ArgValue *value = &args->values[args->value_count++];
         value->setting = setting;
         if (walk.part != PART_COMMON) args->own_count = args->value_count;

@@ -34,7 +34,7 @@ static const Setting common_settings[] = {
     FLAG(CommonOptions, help, "help", .help = "explain the command instead of running it"),
     {0}};
 
-bool command_next(const Command *command, CommandWalk *walk, Setting *out) {
+bool command_row(const Command *command, CommandWalk *walk, Setting *out) {
     const SettingGroup common[] = {{table_settings, 0}, {common_settings, 0}, {NULL, 0}};
     for (; walk->part < PART_COUNT; walk->part++, walk->walk = (SettingWalk){0}) {
         const SettingGroup *groups = walk->part == PART_POSITIONALS ? ONE_GROUP(command->positionals)
@@ -49,7 +49,7 @@ bool command_next(const Command *command, CommandWalk *walk, Setting *out) {
 
 bool command_option(const Command *command, const char *name, size_t length, Setting *out) {
     CommandWalk walk = {0};
-    while (command_next(command, &walk, out))
+    while (command_row(command, &walk, out))
         if (walk.part != PART_POSITIONALS && strlen(out->name) == length && strncmp(out->name, name, length) == 0)
             return true;
     return false;

@@ -146,7 +146,7 @@ typedef struct CommandWalk {
     SettingWalk walk;
     CommandPart part; /* of the row that was given last */
 } CommandWalk;
-bool command_next(const Command *command, CommandWalk *walk, Setting *out);
+bool command_row(const Command *command, CommandWalk *walk, Setting *out);
 /* An option, a common one too, by the first `length` bytes of `name`. */
 bool command_option(const Command *command, const char *name, size_t length, Setting *out);
 /* Lines that load what the examples use: networks `base` and `smooth`, predictor `pred` of `base`, dataset `test`. */

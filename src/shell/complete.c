@@ -81,10 +81,10 @@ static bool find_option(const Command *command, const Command *maker, const char
 static void offer_options(Offer *offer, const Command *command) {
     CommandWalk walk = {0};
     Setting setting, own;
-    while (command_next(command, &walk, &setting))
+    while (command_row(command, &walk, &setting))
         if (walk.part != PART_POSITIONALS) offer_format(offer, "--%s", setting.name);
     walk = (CommandWalk){0};
-    while (offer->maker && command_next(offer->maker, &walk, &setting))
+    while (offer->maker && command_row(offer->maker, &walk, &setting))
         /* but for what the command gives it itself, and what has a meaning of its own */
         if (walk.part == PART_OPTIONS && setting.kind != SETTING_NEW &&
             !command_option(command, setting.name, strlen(setting.name), &own))

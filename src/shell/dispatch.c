@@ -72,7 +72,7 @@ static bool publish(Session *session, const Args *args, Result *result, Error *e
                                     .dataset = result->dataset};
     }
     Table *kept = NULL;
-    if (result->table && !result->transient) {
+    if (result->table && !result->transient && !(session->aside && !args_given(args, "as"))) {
         const char *as = args->common.as;
         if (result->name && strcmp(result->name, as) == 0)
             return error_set(err, STATUS_USAGE, "'%s' cannot be both the %s and its table; choose another --as", as,

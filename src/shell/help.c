@@ -99,7 +99,7 @@ void command_synopsis(const Command *command, Str *out) {
     CommandWalk walk = {0};
     Setting setting;
     str_add(out, command->name);
-    while (command_next(command, &walk, &setting) && walk.part != PART_COMMON) {
+    while (command_row(command, &walk, &setting) && walk.part != PART_COMMON) {
         str_add(out, " ");
         if (walk.part == PART_OPTIONS)
             add_option(&setting, out);
@@ -129,7 +129,7 @@ static void add_arguments(const Command *command, Str *out) {
     CommandWalk walk = {0};
     Setting setting;
     const char *heading = NULL;
-    while (command_next(command, &walk, &setting)) {
+    while (command_row(command, &walk, &setting)) {
         const char *own = walk.part == PART_POSITIONALS ? "Arguments" : "Options";
         if (heading != own) str_addf(out, "\n%s\n", own);
         heading = own;
@@ -229,7 +229,7 @@ static bool contains(const char *text, const char *word) {
 static bool arguments_contain(const Command *command, const char *word) {
     CommandWalk walk = {0};
     Setting setting;
-    while (command_next(command, &walk, &setting) && walk.part != PART_COMMON) {
+    while (command_row(command, &walk, &setting) && walk.part != PART_COMMON) {
         if (contains(setting.name, word) || contains(setting.help, word)) return true;
         for (const char *const *choice = setting.choices; choice && *choice; choice++)
             if (contains(*choice, word)) return true;

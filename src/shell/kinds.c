@@ -246,6 +246,15 @@ static void offer_topics(Offer *offer) {
     for (const HelpTopic *topic = help_topics; topic->name; topic++) offer_text(offer, topic->name);
 }
 
+static void offer_lesson_name(void *offer, const char *name) {
+    offer_text(offer, name);
+}
+
+static void offer_lessons(Offer *offer) {
+    sample_each(SAMPLE_LESSON, offer_lesson_name, offer);
+    offer_files(offer);
+}
+
 void offer_any_object(Offer *offer) {
     offer_any(offer, -1);
 }
@@ -319,6 +328,7 @@ static const Kind kinds[SETTING_KIND_COUNT] = {
     [SETTING_PRESET] = {.offer = offer_presets},
     [SETTING_SPEC] = {.offer = offer_specs},
     [SETTING_TOPIC] = {.offer = offer_topics},
+    [SETTING_LESSON] = {.offer = offer_lessons, .check = read_filled},
     [SETTING_MAKER] = {.offer = offer_makers, .check = read_maker},
     [SETTING_OVER] = {.offer = offer_numbers},
     [SETTING_NETWORK] = {.object = A_NETWORK},

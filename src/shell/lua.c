@@ -297,6 +297,18 @@ bool lua_open(Session *session, const char *text) {
     return open;
 }
 
+bool lua_compiles(Session *session, const char *prefix, const char *text, Error *err) {
+    lua_State *lua = session->lua;
+    const int line = session->line, top = lua_gettop(lua);
+    char name[48];
+    chunk_name(session, name, sizeof name);
+    const int outcome = compile(lua, name, prefix, text, 1);
+    if (outcome != LUA_OK) catch (session, lua, outcome, err);
+    lua_settop(lua, top);
+    session->line = line;
+    return outcome == LUA_OK;
+}
+
 /* A global that is neither a command nor a value says what it may be instead. */
 static LuaState undefined_name(Session *session, const char *text, size_t length, Error *err) {
     Str word = {0};

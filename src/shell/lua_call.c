@@ -274,7 +274,9 @@ static int print_function(lua_State *lua) {
 void lua_call_open(lua_State *lua) {
     lua_getglobal(lua, "load");
     for (const Command *const *each = commands; *each; each++) {
-        if (strchr((*each)->name, ' ')) continue;
+        const bool taken = lua_getglobal(lua, (*each)->name) != LUA_TNIL; /* next is Lua's own */
+        lua_pop(lua, 1);
+        if (taken || strchr((*each)->name, ' ')) continue;
         lua_pushstring(lua, (*each)->name);
         lua_pushcclosure(lua, strcmp((*each)->name, "expect") ? command_function : expect_function, 1);
         lua_setglobal(lua, (*each)->name);

@@ -136,7 +136,7 @@ static void add_argument(Str *out, const Setting *setting) {
 static void add_arguments(Str *out, const Command *command, bool common) {
     CommandWalk walk = {0};
     Setting setting;
-    while (command_next(command, &walk, &setting))
+    while (command_row(command, &walk, &setting))
         if ((walk.part == PART_COMMON) == common) add_argument(out, &setting);
 }
 

@@ -14,6 +14,7 @@
 #include "complete.h"
 #include "graphics.h"
 #include "jobs.h"
+#include "lesson.h"
 #include "output.h"
 #include "prompt.h"
 #include "script.h"
@@ -272,7 +273,7 @@ static ReaderState run_entered(Session *session, Reader *reader, const char *tex
         size_t length = strcspn(text, "\n");
         Str line = {0};
         str_add_bytes(&line, text, length);
-        state = str_ok(&line, err) ? script_feed(session, reader, str_text(&line), number, err) : READER_FAILED;
+        state = str_ok(&line, err) ? lesson_feed(session, reader, str_text(&line), number, err) : READER_FAILED;
         str_done(&line);
         text += length + (text[length] == '\n');
     }
@@ -286,16 +287,22 @@ static ReaderState run_entered(Session *session, Reader *reader, const char *tex
 }
 
 static void welcome(const Session *session) {
-    if (session->options.quiet) return;
+    if (session->options.quiet || lesson_active(session)) return;
     Str text = {0};
     str_add_wrapped(&text, "weft " WEFT_VERSION ": a workbench for the weights of neural networks.", 0, 0,
                     output_error_columns());
     str_add(&text, "\n");
     str_add_wrapped(&text,
-                    "Type help for a list of commands, help start for a first session, Tab to complete, quit to exit.",
+                    "Type lesson first to learn weft in five minutes, help for a list of commands, help start for a "
+                    "first session, Tab to complete, quit to exit.",
                     0, 0, output_error_columns());
     fprintf(stderr, "%s\n", str_text(&text));
     str_done(&text);
+}
+
+static const char *prompt_text(const Session *session, const Reader *reader) {
+    const char *lesson = lesson_prompt(session);
+    return reader->pending.length ? "  ... " : lesson ? lesson : "weft> ";
 }
 
 Status session_prompt(Session *session) {
@@ -317,7 +324,7 @@ Status session_prompt(Session *session) {
     while (!session->quit && !signals_ending()) {
         cancel_clear();
         signals_continued();
-        char *line = readline(reader.pending.length ? "  ... " : "weft> ");
+        char *line = readline(prompt_text(session, &reader));
         bool dropped = !line && reader.pending.length > 0;
         if (dropped && !signals_ending()) fputs("\nweft: unfinished input discarded\n", stderr);
         if (cancel_level() || dropped) { /* what was begun is dropped, but for its place in the history */
@@ -329,9 +336,13 @@ Status session_prompt(Session *session) {
             continue;
         }
         if (!line) break;
-        str_addf(&whole, "%s%s", whole.length ? "\n" : "", line);
-        if (!script_open(session, &reader, line)) history_keep(str_text(&whole));
-        ReaderState state = run_entered(session, &reader, line, &err);
+        const char *meant = lesson_line(session, &reader, line);
+        Str text = {0}; /* what a lesson proposes may go with the step that it ends */
+        str_add(&text, meant);
+        str_addf(&whole, "%s%s", whole.length ? "\n" : "", meant);
+        if (!script_open(session, &reader, meant)) history_keep(str_text(&whole));
+        ReaderState state = run_entered(session, &reader, str_text(&text), &err);
+        str_done(&text);
         free(line);
         if (state == READER_MORE) continue;
         str_done(&whole);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "dispatch.h"
+#include "lesson.h"
 #include "lua_shell.h"
 #include "output.h"
 #include "script.h"
@@ -176,6 +177,14 @@ static void remember(Session *session, const char *text, size_t length) {
 /* Commands that are about the session itself. A script that is sourced leaves its own lines. */
 static const char *const unrecorded[] = {"record", "quit", "exit", "source", "history", "clear"};
 
+/* One command of a line. */
+static void command_ran(Session *session, const char *text, size_t length) {
+    Str command = {0};
+    str_add_bytes(&command, text, length - (text[length - 1] == ';'));
+    lesson_ran(session, str_text(&command));
+    str_done(&command);
+}
+
 /* One command line, which may hold several commands with ; between them; the last may be Lua. Each that worked is
  * remembered, also where a later one fails, but for those about the session, so that the record runs again. */
 static bool run_commands(Session *session, const char *text, int number, Error *err) {
@@ -188,6 +197,7 @@ static bool run_commands(Session *session, const char *text, int number, Error *
             str_add(&rest.pending, text);
             bool ok = run_lua(session, &rest, &more, err);
             if (ok) remember(session, text, strlen(text));
+            if (ok) lesson_ran(session, text);
             str_done(&rest.pending);
             return ok;
         }
@@ -196,10 +206,11 @@ static bool run_commands(Session *session, const char *text, int number, Error *
         session->line = number;
         if (!words_split(session, text, &words, &used, err)) return false;
         bool ok = dispatch(session, (const char *const *)words.word, NULL, words.count, true, NULL, err);
-        bool of_session = false;
+        bool of_session = lesson_command(words.word[0]);
         for (size_t i = 0; i < sizeof unrecorded / sizeof *unrecorded; i++)
             of_session = of_session || strcmp(words.word[0], unrecorded[i]) == 0;
         if (ok && !of_session) remember(session, text, used - (text[used - 1] == ';'));
+        if (ok) command_ran(session, text, used);
         words_done(&words);
         if (!ok) return false;
         text += used;
@@ -272,6 +283,7 @@ static ReaderState run_taken(Session *session, Reader *reader, LineKind kind, Er
         ok = run_lua(session, reader, &more, err);
         if (more) return READER_MORE;
         if (ok) remember(session, str_text(pending), pending->length);
+        if (ok) lesson_ran(session, str_text(pending));
         ok = ok && output_flush(session, err);
     }
     reader_clear(reader);

@@ -1,5 +1,6 @@
 /* session -- starts and ends sessions, runs texts and files in them. */
 #include "architectures.h"
+#include "lesson.h"
 #include "lua_shell.h"
 #include "output.h"
 #include "paths.h"
@@ -46,6 +47,7 @@ Session *session_new(const SessionOptions *options, Error *err) {
 void session_free(Session *session) {
     if (!session) return;
     if (session->options.safe) save_guard(NULL, NULL);
+    lesson_end(session);
     lua_stop(session);
     workspace_clear(session);
     for (size_t i = 0; i < session->done_count; i++) mem_free(session->done[i]);
@@ -90,6 +92,20 @@ static bool next_line(Source *source, Str *line, Error *err) {
     return str_ok(line, err);
 }
 
+/* A line, or the command of several lines that a lesson proposes for an empty one. */
+static bool feed_line(Session *session, Reader *reader, const char *text, int number, Error *err) {
+    bool ok = true;
+    do {
+        Str line = {0};
+        const size_t length = strcspn(text, "\n");
+        str_add_bytes(&line, text, length);
+        ok = str_ok(&line, err) && lesson_feed(session, reader, str_text(&line), number, err) != READER_FAILED;
+        str_done(&line);
+        text += length + (text[length] == '\n');
+    } while (ok && *text);
+    return ok;
+}
+
 static bool run_line(Session *session, Reader *reader, Source *source, int number, Error *err) {
     Str line = {0};
     session->line = number;
@@ -98,7 +114,7 @@ static bool run_line(Session *session, Reader *reader, Source *source, int numbe
     if (ok && !source->ended) {
         const char *text = str_text(&line);
         if (number == 1 && strncmp(text, "\xEF\xBB\xBF", 3) == 0) text += 3; /* a byte-order mark */
-        ok = script_feed(session, reader, text, number, err) != READER_FAILED;
+        ok = feed_line(session, reader, source->text ? text : lesson_line(session, reader, text), number, err);
     }
     str_done(&line);
     return ok;
@@ -188,5 +204,19 @@ Status session_open_network(Session *session, const char *name, const char *path
     words_quote(path, &line);
     Status status = session_run_text(session, NULL, str_text(&line)); /* as a line, so that a record holds it */
     str_done(&line);
+    return status;
+}
+
+Status session_lesson(Session *session, bool *prompt) {
+    Str line = {0};
+    const SessionOptions *o = &session->options;
+    str_add(&line, "lesson");
+    for (size_t i = 0; i < o->argument_count; i++) {
+        str_add(&line, " ");
+        words_quote(o->arguments[i], &line);
+    }
+    const Status status = session_run_text(session, NULL, str_text(&line));
+    str_done(&line);
+    *prompt = *prompt || lesson_active(session);
     return status;
 }

@@ -48,6 +48,9 @@ struct Session {
         double started, shown;
         bool visible;
     } progress;
+    struct LessonPlay *lesson; /* the one that was begun last; NULL: none */
+    bool aside;                /* Lua that nobody typed: its commands leave no table in the workspace without --as */
+    bool unattended;           /* a lesson plays itself: nothing waits for a key */
     Words background; /* folders of the runs that this session started there */
 };
 

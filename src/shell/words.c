@@ -25,8 +25,7 @@ void words_done(Words *words) {
     *words = (Words){0};
 }
 
-/* The length of "(...)" with nested brackets and Lua strings in it; 0 where it does not end. */
-static size_t bracket_length(const char *text) {
+size_t words_bracket(const char *text) {
     size_t depth = 0;
     for (size_t i = 0; text[i]; i++) {
         if (text[i] == '\'' || text[i] == '"') {
@@ -48,7 +47,7 @@ static size_t substitute(Session *session, const char *text, Str *word, Error *e
     size_t length = 1;
     Str expression = {0};
     if (text[1] == '(') {
-        size_t bracket = bracket_length(text + 1);
+        size_t bracket = words_bracket(text + 1);
         if (!bracket) {
             error_set(err, STATUS_USAGE, "$( without its closing bracket");
             return 0;

@@ -18,6 +18,8 @@ typedef struct Words {
 bool words_split(Session *session, const char *line, Words *out, size_t *used, Error *err);
 void words_done(Words *words);
 bool words_add(Words *words, const char *text, Error *err); /* a copy */
+/* The length of "(...)" with nested brackets and Lua strings in it; 0 where it does not end. */
+size_t words_bracket(const char *text);
 /* A word with quotes where it needs them to be read back. */
 void words_quote(const char *word, Str *out);
 

@@ -46,7 +46,7 @@ static void test_records(void **state) {
         assert_true(help_text(command->name, &help, &err));
         CommandWalk walk = {0};
         Setting setting;
-        while (command_next(command, &walk, &setting)) check_row(command, walk.part, &setting, help.text);
+        while (command_row(command, &walk, &setting)) check_row(command, walk.part, &setting, help.text);
         str_done(&help);
     }
 }

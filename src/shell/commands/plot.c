@@ -39,7 +39,7 @@ static bool plot_command(Session *session, const Args *args, Result *result, Err
     object->redraws = true;
     const char *term = getenv("TERM");
     bool full_screen = !o->in_line && !args_given(args, "graphics") && session->out_terminal && isatty(STDIN_FILENO) &&
-                       !session->lua_depth && term && strcmp(term, "dumb") != 0;
+                       !session->lua_depth && !session->unattended && term && strcmp(term, "dumb") != 0;
     bool ok = full_screen ? tui_view_chart(chart, object->name, err) : show_inline(session, o, chart);
     if (full_screen && ok && !signals_ending()) cancel_clear(); /* Ctrl-C leaves the viewer, not the session */
     chart_free(chart);
