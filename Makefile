@@ -151,16 +151,19 @@ man: $(BUILD)/weft
 	$(Q)$(BUILD)/weft --print-manual > man/weft.1
 
 PAPER := $(sort $(wildcard samples/paper/*))
+LESSONS := $(sort $(wildcard samples/lessons/*))
 SAMPLES := $(sort $(wildcard samples/*.weft samples/*.safetensors samples/*.gz samples/*.md))
 BASH_COMPLETIONS ?= $(PREFIX)/share/bash-completion/completions
 ZSH_COMPLETIONS ?= $(PREFIX)/share/zsh/site-functions
 install: $(BUILD)/weft
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/weft/samples/paper \
+		$(DESTDIR)$(PREFIX)/share/weft/samples/lessons \
 		$(DESTDIR)$(BASH_COMPLETIONS) $(DESTDIR)$(ZSH_COMPLETIONS)
 	install -m 755 $(BUILD)/weft $(DESTDIR)$(PREFIX)/bin/weft
 	install -m 644 man/weft.1 $(DESTDIR)$(PREFIX)/share/man/man1/weft.1
 	install -m 644 $(SAMPLES) $(DESTDIR)$(PREFIX)/share/weft/samples
 	install -m 644 $(PAPER) $(DESTDIR)$(PREFIX)/share/weft/samples/paper
+	install -m 644 $(LESSONS) $(DESTDIR)$(PREFIX)/share/weft/samples/lessons
 	install -m 644 completions/weft.bash $(DESTDIR)$(BASH_COMPLETIONS)/weft
 	install -m 644 completions/_weft $(DESTDIR)$(ZSH_COMPLETIONS)/_weft
 

@@ -15,6 +15,9 @@ _weft() {
     if [[ $word == -* ]]; then choices=$(sed -nE 's/^ +(-[a-zA-Z], )?(--[a-z-]+).*/\2/p' <<<"$usage"); fi
     if [ -n "$choices" ]; then
         mapfile -t COMPREPLY < <(compgen -W "$choices" -- "$word")
+    elif [ "$before" = lesson ]; then # names of lessons, and files of one's own
+        mapfile -t COMPREPLY < <(compgen -W "$(weft --format csv lesson 2>/dev/null | sed -n '2,$s/,.*//p')" -- "$word"
+            shopt -s extglob; compgen -d -- "$word"; compgen -f -X '!*.lesson' -- "$word")
     elif [ "$COMP_CWORD" -gt 1 ] && [[ $before != -* ]]; then # arguments of a script
         mapfile -t COMPREPLY < <(compgen -f -- "$word")
     else

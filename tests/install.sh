@@ -9,7 +9,7 @@ check "the installed program runs" "$installed/bin/weft" -c 'expect 1 == 1'
 equal "and finds the installed samples" "200" "$(cd / && WEFT_SAMPLES="$installed/share/weft/samples" "$installed/bin/weft" -c 'load net a sample:fashion-resnet8 --quiet
 load data d sample:fashion-test --limit 200 --quiet
 print(evaluate{"a", "d"}.images)' 2>&1)"
-for sample in samples/*.weft samples/*.safetensors samples/*.gz samples/paper/*; do
+for sample in samples/*.weft samples/*.safetensors samples/*.gz samples/paper/* samples/lessons/*; do
     cmp -s "$sample" "$installed/share/weft/$sample" || missing="${missing-}$sample "
 done
 equal "every sample is there" "" "${missing-}"
@@ -33,6 +33,7 @@ equal "colours" "auto always" "$(try weft --color a)"
 equal "scripts" "samples/tour.weft" "$(try weft samples/to)"
 equal "models" "samples/fashion-resnet20.safetensors" "$(try weft -q samples/fashion-resnet20)"
 equal "what follows a script is any file" "README.md" "$(try weft samples/cutoff.weft READ)"
+equal "lessons" "kernels" "$(try weft lesson ker)"
 equal "commands are not completed" "" "$(try weft -c "")"
 
 check "uninstall" make -s "${settings[@]}" uninstall

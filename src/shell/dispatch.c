@@ -4,6 +4,7 @@
 #include "dispatch.h"
 #include "help.h"
 #include "graphics.h"
+#include "lesson.h"
 #include "output.h"
 #include "session.h"
 #include "workspace.h"
@@ -142,8 +143,8 @@ static void show_result(Session *session, const Args *args, const Result *result
     const TableFormat format = args_given(args, "format") ? args->common.format : session->format;
     const bool receipt = result->receipt && !session->out_terminal && !args_given(args, "format");
     if (session->options.quiet || args->common.quiet) return;
-    output_hold(session);
-    if (result->text.length && !(result->drawn && asked)) {
+    if (!result->table || !lesson_active(session)) output_hold(session); /* a lesson goes on below its charts */
+    if (result->text.length && !(result->drawn && result->table && asked)) {
         if (result->drawn)
             print_drawn(session, result);
         else

@@ -69,7 +69,7 @@ static bool add_failure(const LessonPlay *play, const LessonItem *item, Error *e
 static bool pass(Session *session, LessonPlay *play, const LessonItem *item, Str *out, Error *err) {
     if (item->kind == LESSON_LUA) return lesson_run_lua(session, play, item, err) || add_failure(play, item, err, out);
     Str text = {0};
-    if (play->item) str_add(&text, "\n");
+    str_add(&text, "\n");
     bool ok = lesson_add_text(session, item->text, 0, &text, err) || lesson_error(play, item, err);
     if (ok)
         str_add(out, str_text(&text));

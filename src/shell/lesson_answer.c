@@ -123,10 +123,8 @@ static bool judge_choice(Session *session, const LessonItem *item, const char *a
     }
     const LessonPair *pair = &item->choices.pair[chosen];
     *right = chosen == wanted;
-    str_addf(out, *right ? "Right: " : "Not %c: ", (char)('a' + (int)chosen));
-    const char *said = *right || !pair->note ? pair->text : pair->note;
-    if (!*right && !pair->note) str_add(out, "not ");
-    const bool ok = lesson_fill_in(session, said, out, err);
+    str_addf(out, *right ? "Right: " : pair->note ? "Not %c: " : "Not %c, ", (char)('a' + (int)chosen));
+    const bool ok = lesson_fill_in(session, *right || !pair->note ? pair->text : pair->note, out, err);
     if (out->length && !ispunct((unsigned char)out->text[out->length - 1])) str_add(out, ".");
     return ok;
 }
@@ -162,37 +160,31 @@ bool lesson_is_answer(Session *session, const LessonItem *item, const char *line
         index < item->choices.count)
         return true;
     if (read_number(session, line, &number)) return true;
-    return !lua_defined(session, line, length) && !strpbrk(line, "=({[");
+    return !lua_defined(session, line, length) && !strpbrk(line, "=({[") && !lua_open(session, line) &&
+           !lua_compiles(session, NULL, line, &ignored);
 }
 
 /* ---- checks ------------------------------------------------------------------------------------------------------ */
 
+/* " (now 85.2)" where the detail is "85.2 > 90": what one side of an inequality is, for people. */
+static void add_now(const char *detail, Str *out) {
+    const size_t length = strcspn(detail, " ");
+    Str side = {0};
+    double number;
+    str_add_bytes(&side, detail, length);
+    if (detail[length] && strchr("<>", detail[length + 1]) && text_to_double(str_text(&side), &number)) {
+        str_add(out, " (now ");
+        str_add_number(out, number);
+        str_add(out, ")");
+    }
+    str_done(&side);
+}
+
 static bool add_missing(Session *session, const LessonPair *check, const char *detail, Str *out, Error *err) {
     if (check->note && !lesson_fill_in(session, check->note, out, err)) return false;
     if (!check->note) str_add_escaped(out, check->text, strlen(check->text));
-    if (*detail) {
-        str_add(out, " (now ");
-        str_add_escaped(out, detail, strlen(detail));
-        str_add(out, ")");
-    }
+    add_now(detail, out);
     return true;
-}
-
-/* "85.200 > 90.12345" with digits for people */
-static void shorten_numbers(const char *detail, Str *out) {
-    while (*detail) {
-        const size_t length = strcspn(detail, " ");
-        Str word = {0};
-        double number;
-        str_add_bytes(&word, detail, length);
-        if (text_to_double(str_text(&word), &number))
-            str_add_number(out, number);
-        else
-            str_add(out, str_text(&word));
-        str_done(&word);
-        detail += length;
-        if (*detail == ' ') str_add(out, " "), detail++;
-    }
 }
 
 bool lesson_holds(Session *session, const LessonItem *item, bool *holds, Str *out, Error *err) {
@@ -200,20 +192,20 @@ bool lesson_holds(Session *session, const LessonItem *item, bool *holds, Str *ou
     bool ok = *holds = true;
     for (size_t i = 0; ok && *holds && i < item->checks.count; i++) {
         const LessonPair *check = &item->checks.pair[i];
-        Str detail = {0}, shown = {0};
+        Str detail = {0}, message = {0};
         Error failed;
         session->aside = true;
-        const bool told = lua_truth(session, check->text, holds, &detail, &failed);
+        const bool told = lua_truth(session, check->text, holds, &detail, &message, &failed);
         session->aside = before;
         if (!told && failed.status == STATUS_CANCELLED) {
             *err = failed;
             ok = false;
         }
         if (!told) *holds = false;
-        shorten_numbers(told ? str_text(&detail) : "", &shown);
-        if (ok && !*holds) ok = add_missing(session, check, told ? str_text(&shown) : failed.text, out, err);
+        if (ok && !*holds) ok = add_missing(session, check, told ? str_text(&detail) : "", out, err);
+        if (ok && !told) str_addf(out, " (%s)", failed.text);
         str_done(&detail);
-        str_done(&shown);
+        str_done(&message);
     }
     return ok;
 }

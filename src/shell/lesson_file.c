@@ -1,8 +1,10 @@
 /* lesson_file -- reads lessons: text files in which the beginning of a line says what it is (help lesson-files). */
 #include "lesson_file.h"
+#include "lesson.h"
 #include "lesson_play.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lua_shell.h"
@@ -71,6 +73,9 @@ static bool good_commands(Reading *r, const char *text) {
     if (script_open(r->session, &nothing, text)) return bad(r, "the command is not complete: %s", text);
     for (size_t length; *text; text += length + (text[length] == '\n')) {
         length = strcspn(text, "\n");
+        char first[8] = "";
+        if (sscanf(text, "%7s", first) == 1 && lesson_command(first))
+            return bad(r, "%s is a command of lessons; a lesson does not run it", first);
         if (script_command_line(text) || strchr("?!#", *text) || (length && text[length - 1] == '?')) continue;
         Str chunk = {0}; /* of as many lines as Lua needs */
         str_add_bytes(&chunk, text, length);
@@ -79,7 +84,7 @@ static bool good_commands(Reading *r, const char *text) {
             str_add_bytes(&chunk, text + length, more);
             length += more;
         }
-        const bool ok = lua_compiles(r->session, "", str_text(&chunk), &err);
+        const bool ok = lua_compiles(r->session, NULL, str_text(&chunk), &err);
         str_done(&chunk);
         if (!ok) return bad(r, "neither a command nor Lua: %s", err.text);
     }
@@ -176,7 +181,7 @@ static bool take_lua(Reading *r, const char *value) {
     if (!finish_item(r)) return false;
     LessonItem *item = new_item(r, LESSON_LUA);
     if (!item) return false;
-    if (!lua_compiles(r->session, "", value, &err)) return bad(r, "lua: %s", err.text);
+    if (!lua_compiles(r->session, NULL, value, &err)) return bad(r, "lua: %s", err.text);
     return copy(r, value, &item->text);
 }
 

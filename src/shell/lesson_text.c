@@ -95,7 +95,7 @@ void lesson_add_heading(const Session *session, const LessonPlay *play, Str *out
     str_addf(out, "\n%s%s", dash, dash);
     add_bold(session, str_text(&text), out);
     for (size_t column = 2 + text_columns(str_text(&text)); column < text_width(); column++) str_add(out, dash);
-    str_add(out, "\n\n");
+    str_add(out, "\n");
     str_done(&text);
 }
 

@@ -22,7 +22,7 @@ LuaState lua_chunk(Session *session, const char *text, int line, Error *err);
 bool lua_value_text(Session *session, const char *expression, Str *out, Error *err);
 /* True or false. Where it is false: both sides of a comparison in `detail`; of `EXPR, "text"` the text in `message`. */
 bool lua_truth(Session *session, const char *expression, bool *truth, Str *detail, Str *message, Error *err);
-/* Whether `prefix` ("return ": an expression) and `text` are Lua; runs nothing. */
+/* Whether `prefix` ("return ": an expression; NULL: a chunk) and `text` are Lua; runs nothing. */
 bool lua_compiles(Session *session, const char *prefix, const char *text, Error *err);
 /* Whether a chunk ends before it is complete. */
 bool lua_open(Session *session, const char *text);

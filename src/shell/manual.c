@@ -35,9 +35,10 @@ char *openblas_get_corename(void);
 
 static const char usage[] =
     "usage: weft [OPTION]... [SCRIPT.weft|-|MODEL] [ARGUMENT]...\n"
+    "       weft [OPTION]... lesson [NAME|FILE] [--auto] [--restart]\n"
     "\n"
     "Without a file, weft opens its prompt. A script is run. A checkpoint (MODEL) is loaded as `net`, "
-    "and the prompt opens.\n"
+    "and the prompt opens. `weft lesson first` teaches it in five minutes.\n"
     "\n"
     "  -c, --command COMMANDS   run these commands (repeatable), then quit\n"
     "  -i, --interactive        open the prompt after a script or -c\n"
@@ -202,7 +203,9 @@ void shell_manual(Str *out) {
     str_add(out, ".TH WEFT 1 \"\" \"weft " WEFT_VERSION "\" \"User Commands\"\n");
     str_add(out, ".SH NAME\nweft \\- workbench for the weights of neural networks\n");
     str_add(out,
-            ".SH SYNOPSIS\n.B weft\n[\\fIOPTION\\fR]... [\\fISCRIPT\\fR|\\-|\\fIMODEL\\fR] [\\fIARGUMENT\\fR]...\n");
+            ".SH SYNOPSIS\n.B weft\n[\\fIOPTION\\fR]... [\\fISCRIPT\\fR|\\-|\\fIMODEL\\fR] [\\fIARGUMENT\\fR]...\n"
+            ".br\n.B weft\n[\\fIOPTION\\fR]... \\fBlesson\\fR [\\fINAME\\fR|\\fIFILE\\fR] [\\-\\-auto] "
+            "[\\-\\-restart]\n");
     str_add(out, ".SH DESCRIPTION\n"
                  "weft is a workbench for the weights of neural networks.\n"
                  "It loads trained networks, measures and smooths their weights, trains weight predictors (NeRN) for "
@@ -210,6 +213,7 @@ void shell_manual(Str *out) {
                  ".PP\n"
                  "Without a file, weft opens its prompt. A script is run. A checkpoint (MODEL) is loaded as `net`, and "
                  "the prompt opens.\n"
+                 "`weft lesson first` teaches the prompt in five minutes.\n"
                  ".PP\n"
                  "Most of its analyses come from the paper\n"
                  ".I Enhancing Accuracy and Parameter Efficiency of Neural Representations for Network "

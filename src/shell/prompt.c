@@ -340,7 +340,8 @@ Status session_prompt(Session *session) {
         Str text = {0}; /* what a lesson proposes may go with the step that it ends */
         str_add(&text, meant);
         str_addf(&whole, "%s%s", whole.length ? "\n" : "", meant);
-        if (!script_open(session, &reader, meant)) history_keep(str_text(&whole));
+        const bool enter = meant != line && lesson_command(meant); /* next, check: not worth recalling */
+        if (!enter && !script_open(session, &reader, meant)) history_keep(str_text(&whole));
         ReaderState state = run_entered(session, &reader, str_text(&text), &err);
         str_done(&text);
         free(line);
