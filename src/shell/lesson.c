@@ -402,7 +402,7 @@ static bool after_line(Session *session, LessonPlay *play, uint64_t puts, Str *o
     }
     if (play->matched) return complete(session, play, out, err);
     if (item->kind == LESSON_COMMAND && session->puts != puts) {
-        str_add(out, "\nThat ran as you typed it. The lesson goes on with this; Enter runs it:\n");
+        str_add(out, "\nThat ran as you typed it. The lesson continues with this; Enter runs it:\n");
         lesson_add_command(session, item->text, out);
     }
     return true;

@@ -202,10 +202,9 @@ void shell_manual(Str *out) {
     str_add(out, ".\\\" Written by `make man` from the command table; do not edit.\n");
     str_add(out, ".TH WEFT 1 \"\" \"weft " WEFT_VERSION "\" \"User Commands\"\n");
     str_add(out, ".SH NAME\nweft \\- workbench for the weights of neural networks\n");
-    str_add(out,
-            ".SH SYNOPSIS\n.B weft\n[\\fIOPTION\\fR]... [\\fISCRIPT\\fR|\\-|\\fIMODEL\\fR] [\\fIARGUMENT\\fR]...\n"
-            ".br\n.B weft\n[\\fIOPTION\\fR]... \\fBlesson\\fR [\\fINAME\\fR|\\fIFILE\\fR] [\\-\\-auto] "
-            "[\\-\\-restart]\n");
+    str_add(out, ".SH SYNOPSIS\n.B weft\n[\\fIOPTION\\fR]... [\\fISCRIPT\\fR|\\-|\\fIMODEL\\fR] [\\fIARGUMENT\\fR]...\n"
+                 ".br\n.B weft\n[\\fIOPTION\\fR]... \\fBlesson\\fR [\\fINAME\\fR|\\fIFILE\\fR] [\\-\\-auto] "
+                 "[\\-\\-restart]\n");
     str_add(out, ".SH DESCRIPTION\n"
                  "weft is a workbench for the weights of neural networks.\n"
                  "It loads trained networks, measures and smooths their weights, trains weight predictors (NeRN) for "

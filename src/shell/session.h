@@ -51,7 +51,7 @@ struct Session {
     struct LessonPlay *lesson; /* the one that was begun last; NULL: none */
     bool aside;                /* Lua that nobody typed: its commands leave no table in the workspace without --as */
     bool unattended;           /* a lesson plays itself: nothing waits for a key */
-    Words background; /* folders of the runs that this session started there */
+    Words background;          /* folders of the runs that this session started there */
 };
 
 /* Runs the lines of a script in this session. A failure names the script and its line. */

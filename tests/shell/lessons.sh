@@ -94,6 +94,10 @@ equal "in Lua next is Lua's" "1" "$("$weft" -c 'print(next({5}))' | cut -f1)"
 contains "--safe: a lesson can be played, its progress is not kept" \
     "$(cd "$work" && printf '%s\n' "lesson small.lesson" skip | WEFT_SAMPLES=$root/samples "$weft" --safe 2>&1)" 'Any smoothing'
 
+# The example of the help is a lesson.
+sed -n '/^  # Smoothing/,/^  hint:/s/^  //p' src/shell/help/lesson-files.txt >"$work/example.lesson"
+check "the example of help lesson-files plays" "$weft" lesson "$work/example.lesson" --auto
+
 # Figures: those of a lesson are those of the commands.
 said=$("$weft" --format csv lesson singular-values --auto 2>/dev/null)
 value=$("$weft" -c 'load net base sample:fashion-resnet8 --quiet' -c 'print(string.format("%.4g", spectrum{"base", "conv1"}.energy_fraction[4]))')

@@ -78,6 +78,7 @@ static void test_examples(void **state) {
     setenv("WEFT_SAMPLES", samples, 1);
     assert_non_null(mkdtemp(folder));
     assert_int_equal(chdir(folder), 0);
+    setenv("XDG_STATE_HOME", folder, 1); /* where lessons keep their progress */
     for (const Command *const *each = commands; *each; each++) {
         if ((*each)->examples_need_job) continue; /* see jobs.sh */
         session = fixture_session(true);
