@@ -128,11 +128,14 @@ void chart_readout(const Chart *chart, const ChartView *view, Str *out);
 
 /* ---- text -------------------------------------------------------------------------------------------------------- */
 
-typedef enum ChartColours { COLOURS_NONE, COLOURS_8, COLOURS_256 } ChartColours;
-/* One character cell; colours are xterm-256 indices, -1 the terminal's own. */
+/* TRUE: 24 bits. */
+typedef enum ChartColours { COLOURS_NONE, COLOURS_8, COLOURS_256, COLOURS_TRUE } ChartColours;
+enum { COLOUR_RGB = 1 << 24 }; /* added to 0xRRGGBB */
+/* One character cell; colours are xterm-256 indices, with COLOURS_TRUE also COLOUR_RGB + 0xRRGGBB, -1 the terminal's
+ * own. */
 typedef struct ChartCell {
     char glyph[5]; /* UTF-8, NUL-terminated */
-    int16_t foreground, background;
+    int32_t foreground, background;
     bool bold;
 } ChartCell;
 /* Where the data lie in the cells, so that a pointer finds them. BARS and KERNELS are shown from `left` and `top` on,

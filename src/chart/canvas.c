@@ -22,7 +22,7 @@ void canvas_put(Canvas *canvas, int x, int y, const char *glyph, const char *asc
     if (!cell) return;
     const char *use = canvas->ascii ? ascii : glyph;
     set_glyph(cell, use, strlen(use));
-    cell->foreground = (int16_t)foreground;
+    cell->foreground = foreground;
 }
 
 /* The bytes of the character that `text` begins with. The texts of a chart were made valid UTF-8. */
@@ -61,7 +61,7 @@ int canvas_text(Canvas *canvas, int x, int y, const char *text, int room, int fo
             /* The second column of a wide character holds no glyph of its own. */
             const char *instead = strncmp(text, "…", strlen("…")) == 0 ? "~" : "?";
             set_glyph(cell, plain ? text : instead, i > 0 && plain ? 0 : plain ? length : 1);
-            cell->foreground = (int16_t)foreground;
+            cell->foreground = foreground;
             cell->bold = bold;
         }
         used += columns;
@@ -95,7 +95,33 @@ void canvas_plot(Canvas *canvas, const Box *plot) {
 int canvas_series_colour(const Canvas *canvas, size_t series) {
     if (canvas->colours == COLOURS_NONE) return PLAIN;
     if (canvas->colours == COLOURS_8) return palette_basic((int)series);
-    return palette_xterm(palette_series((int)series));
+    if (canvas->colours == COLOURS_256) return palette_screen_xterm((int)series);
+    return canvas_colour(canvas, palette_screen((int)series));
+}
+
+bool canvas_shaded(const Canvas *canvas) {
+    return canvas->colours >= COLOURS_256;
+}
+
+int canvas_colour(const Canvas *canvas, Rgb colour) {
+    if (canvas->colours != COLOURS_TRUE) return palette_xterm(colour);
+    return COLOUR_RGB + (colour.red << 16 | colour.green << 8 | colour.blue);
+}
+
+int canvas_value_colour(const Canvas *canvas, double fraction, bool diverging) {
+    if (canvas->colours != COLOURS_TRUE) return palette_value_xterm(fraction, diverging);
+    return canvas_colour(canvas, palette_value(fraction, diverging));
+}
+
+int canvas_ink(const Canvas *canvas, bool white) {
+    const uint8_t part = white ? 255 : 0;
+    return canvas_colour(canvas, (Rgb){part, part, part});
+}
+
+int canvas_ink_on(const Canvas *canvas, int colour) {
+    const Rgb there = colour >= COLOUR_RGB ? (Rgb){(uint8_t)(colour >> 16), (uint8_t)(colour >> 8), (uint8_t)colour}
+                                           : palette_of_xterm(colour);
+    return canvas_ink(canvas, palette_needs_white(there));
 }
 
 const char *series_mark(const Canvas *canvas, size_t series) {
@@ -121,6 +147,8 @@ static void add_colour(Str *out, ChartColours colours, int base, int colour) {
         str_addf(out, ";%d", base + 9);
     else if (colours == COLOURS_8)
         str_addf(out, ";%d", base + colour % 8);
+    else if (colour >= COLOUR_RGB)
+        str_addf(out, ";%d;2;%d;%d;%d", base + 8, colour >> 16 & 255, colour >> 8 & 255, colour & 255);
     else
         str_addf(out, ";%d;5;%d", base + 8, colour);
 }

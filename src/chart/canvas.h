@@ -34,6 +34,13 @@ TextAdvance cells_wide; /* the same, for layouts */
 
 void canvas_plot(Canvas *canvas, const Box *plot); /* where the data lie, for the grid's reader */
 int canvas_series_colour(const Canvas *canvas, size_t series);
+/* With 256 colours and more: a colour; that of a value from 0 to 1; black or white, whichever is seen on a cell's
+ * colour. */
+bool canvas_shaded(const Canvas *canvas);
+int canvas_colour(const Canvas *canvas, Rgb colour);
+int canvas_value_colour(const Canvas *canvas, double fraction, bool diverging);
+int canvas_ink(const Canvas *canvas, bool white);
+int canvas_ink_on(const Canvas *canvas, int colour);
 
 /* The mark of a series on lines, and the fill of its bars. */
 const char *series_mark(const Canvas *canvas, size_t series);

@@ -13,6 +13,19 @@ Rgb palette_series(int series) {
     return colours[(series % 12 + 12) % 12];
 }
 
+Rgb palette_screen(int series) {
+    static const Rgb colours[12] = {
+        {0, 114, 178}, {213, 94, 0},   {0, 158, 115},  {201, 119, 165}, {194, 134, 0},  {72, 154, 199},
+        {96, 96, 96},  {175, 60, 100}, {150, 150, 50}, {64, 161, 145},  {170, 68, 153}, {160, 82, 45},
+    };
+    return colours[(series % 12 + 12) % 12];
+}
+
+int palette_screen_xterm(int series) {
+    static const int colours[12] = {25, 166, 29, 169, 136, 68, 59, 161, 101, 30, 133, 130};
+    return colours[(series % 12 + 12) % 12];
+}
+
 /* Magenta and red alone have a contrast of 3 and more with black and with white; blue on black has 2. */
 int palette_basic(int series) {
     static const int colours[6] = {5, 1, 2, 4, 6, 3};
@@ -40,12 +53,22 @@ Rgb palette_value(double fraction, bool diverging) {
     return (Rgb){mix(a.red, b.red, at), mix(a.green, b.green, at), mix(a.blue, b.blue, at)};
 }
 
-/* By WCAG's relative luminance: white and black have the same contrast with 0.179. */
+static double linear(uint8_t part) {
+    const double value = part / 255.0;
+    return value <= 0.04045 ? value / 12.92 : pow((value + 0.055) / 1.055, 2.4);
+}
+
+double palette_luminance(Rgb colour) {
+    return 0.2126 * linear(colour.red) + 0.7152 * linear(colour.green) + 0.0722 * linear(colour.blue);
+}
+
+/* White and black have the same contrast with 0.179. */
+bool palette_needs_white(Rgb colour) {
+    return palette_luminance(colour) < 0.179;
+}
+
 bool palette_dark(double fraction, bool diverging) {
-    Rgb colour = palette_value(fraction, diverging);
-    double red = pow(colour.red / 255.0, 2.2), green = pow(colour.green / 255.0, 2.2),
-           blue = pow(colour.blue / 255.0, 2.2);
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.179;
+    return palette_needs_white(palette_value(fraction, diverging));
 }
 
 static int squared(int difference) {
@@ -57,8 +80,15 @@ static int distance(Rgb a, int red, int green, int blue) {
 }
 
 /* xterm's colours 16 to 231 are a cube of six levels, 232 to 255 greys 8, 18, ... 238. */
+static const int levels[6] = {0, 95, 135, 175, 215, 255};
+
+Rgb palette_of_xterm(int colour) {
+    const int cube = colour - 16, grey = 8 + 10 * (colour - 232);
+    if (colour >= 232) return (Rgb){(uint8_t)grey, (uint8_t)grey, (uint8_t)grey};
+    return (Rgb){(uint8_t)levels[cube / 36], (uint8_t)levels[cube / 6 % 6], (uint8_t)levels[cube % 6]};
+}
+
 int palette_xterm(Rgb colour) {
-    static const int levels[6] = {0, 95, 135, 175, 215, 255};
     int nearest[3], parts[3] = {colour.red, colour.green, colour.blue};
     for (int c = 0; c < 3; c++) {
         nearest[c] = 0;

@@ -16,6 +16,14 @@ Rgb palette_value(double fraction, bool diverging);
 bool palette_dark(double fraction, bool diverging); /* white is seen on palette_value's colour better than black */
 int palette_xterm(Rgb colour);                      /* nearest of xterm's 16 to 255 */
 int palette_basic(int series);                      /* one of the 8 basic colours */
+/* The series' colours for terminals, and those of xterm's that are like them: at least 3:1 in contrast (WCAG 2) with
+ * black and with white, because the terminal's background is not known. */
+Rgb palette_screen(int series);
+int palette_screen_xterm(int series);
+Rgb palette_of_xterm(int colour); /* 16 to 255 */
+/* WCAG 2's relative luminance, 0 to 1, and whether white is seen on the colour better than black. */
+double palette_luminance(Rgb colour);
+bool palette_needs_white(Rgb colour);
 /* The same scales in the few of xterm's colours that keep their order of lightness, which the nearest ones do not. */
 int palette_value_xterm(double fraction, bool diverging);
 

@@ -52,12 +52,12 @@ static int level_of(double light, int levels) {
 static void draw_halves(const Picture *picture, Canvas *canvas) {
     for (unsigned row = 0; row < picture->rows; row += 2)
         for (unsigned column = 0; column < picture->columns; column++) {
-            const int upper = palette_xterm(colour_at(picture, row, column));
+            const int upper = canvas_colour(canvas, colour_at(picture, row, column));
             const int x = picture->x + (int)column, y = picture->y + (int)row / 2;
             ChartCell *cell = canvas_cell(canvas, x, y);
             canvas_put(canvas, x, y, "▀", "?", upper);
             if (cell && row + 1 < picture->rows)
-                cell->background = (int16_t)palette_xterm(colour_at(picture, row + 1, column));
+                cell->background = canvas_colour(canvas, colour_at(picture, row + 1, column));
         }
 }
 
@@ -65,7 +65,7 @@ static void draw_blanks(const Picture *picture, Canvas *canvas) {
     for (unsigned row = 0; row < picture->rows; row++)
         for (unsigned column = 0; column < 2 * picture->columns; column++) {
             ChartCell *cell = canvas_cell(canvas, picture->x + (int)column, picture->y + (int)row);
-            if (cell) cell->background = (int16_t)palette_xterm(colour_at(picture, row, column / 2));
+            if (cell) cell->background = canvas_colour(canvas, colour_at(picture, row, column / 2));
         }
 }
 
@@ -83,13 +83,13 @@ static void draw_ramp(const Picture *picture, Canvas *canvas) {
 }
 
 unsigned picture_cells(bool ascii, ChartColours colours) {
-    return colours == COLOURS_256 && !ascii ? 1 : 2;
+    return colours >= COLOURS_256 && !ascii ? 1 : 2;
 }
 
 void picture_draw(const Picture *picture, Canvas *canvas) {
     if (picture_cells(canvas->ascii, canvas->colours) == 1)
         draw_halves(picture, canvas);
-    else if (canvas->colours == COLOURS_256)
+    else if (canvas_shaded(canvas))
         draw_blanks(picture, canvas);
     else
         draw_ramp(picture, canvas);

@@ -1,8 +1,8 @@
 /* text_heat -- heat maps in cells: two colours to a cell (upper half block), or shades and signs.
  *
- * COLOURS_256 shows two values a cell; COLOURS_8 mixes two of the eight colours with shade blocks; without colours
- * magnitude is density, and where colours would diverge, the kind of stroke tells the sign. Contours lie over colours,
- * and in place of shades. */
+ * 256 colours and more show two values a cell; COLOURS_8 mixes two of the eight colours with shade blocks; without
+ * colours magnitude is density, and where colours would diverge, the kind of stroke tells the sign. Contours lie over
+ * colours, and in place of shades. */
 #include "chart/heat.h"
 
 #include <math.h>
@@ -31,16 +31,16 @@ static const char *shade(const Ink *ink, double fraction) {
 }
 
 /* The one of eight colours that is nearest. */
-static int16_t basic_colour(double fraction, bool diverging) {
-    static const int16_t sequential[] = {4, 6, 2, 3}, signs[] = {4, 7, 1};
+static int basic_colour(double fraction, bool diverging) {
+    static const int sequential[] = {4, 6, 2, 3}, signs[] = {4, 7, 1};
     return diverging ? signs[level_of(fraction, 3)] : sequential[level_of(fraction, 4)];
 }
 
 /* Eight colours: steps between neighbours of a row of colours, mixed by shades. */
 static void mixed(const Ink *ink, ChartCell *cell, double fraction) {
-    static const int16_t sequential[] = {4, 6, 2, 3}, diverging[] = {4, 7, 1};
+    static const int sequential[] = {4, 6, 2, 3}, diverging[] = {4, 7, 1};
     static const char *const shades[] = {" ", "░", "▒", "▓"};
-    const int16_t *colours = ink->diverging ? diverging : sequential;
+    const int *colours = ink->diverging ? diverging : sequential;
     int steps = ink->diverging ? 2 : 3, level = level_of(fraction, 4 * steps + 1);
     if (level == 4 * steps) {
         cell->background = colours[steps];
@@ -61,8 +61,8 @@ static void put_value(const Ink *ink, int x, int y, double value) {
     if (ink->canvas->colours == COLOURS_NONE || missing) {
         const char *glyph = missing ? (ink->canvas->ascii ? "x" : "×") : shade(ink, fraction);
         canvas_put(ink->canvas, x, y, glyph, glyph, PLAIN);
-    } else if (ink->canvas->colours == COLOURS_256) {
-        cell->background = (int16_t)palette_value_xterm(fraction, ink->diverging);
+    } else if (canvas_shaded(ink->canvas)) {
+        cell->background = canvas_value_colour(ink->canvas, fraction, ink->diverging);
     } else if (ink->canvas->ascii) {
         canvas_put(ink->canvas, x, y, " ", shade(ink, fraction), PLAIN);
     } else {
@@ -75,8 +75,8 @@ static void put_pair(const Ink *ink, int x, int y, double upper, double lower) {
     ChartCell *cell = canvas_cell(ink->canvas, x, y);
     bool above = isfinite(upper), below = isfinite(lower);
     if (!cell) return;
-    int16_t over = (int16_t)palette_value_xterm(scale_fraction(ink->scale, upper), ink->diverging);
-    int16_t under = (int16_t)palette_value_xterm(scale_fraction(ink->scale, lower), ink->diverging);
+    const int over = canvas_value_colour(ink->canvas, scale_fraction(ink->scale, upper), ink->diverging);
+    const int under = canvas_value_colour(ink->canvas, scale_fraction(ink->scale, lower), ink->diverging);
     if (above && below && over == under) {
         cell->background = over;
     } else if (above) {
@@ -90,7 +90,7 @@ static void put_pair(const Ink *ink, int x, int y, double upper, double lower) {
 }
 
 bool heat_pairs(const Canvas *canvas) {
-    return canvas->colours == COLOURS_256 && !canvas->ascii;
+    return canvas_shaded(canvas) && !canvas->ascii;
 }
 
 void heat_picture(const Ink *ink, Box box, int rows, ValueAt *value, const void *context) {
@@ -222,7 +222,8 @@ static void up_labels(const Axis *axis, Scale scale, int cells, Labels *labels) 
 void heat_cursor(Canvas *canvas, int x, int y) {
     ChartCell *cell = canvas_cell(canvas, x, y);
     if (!cell) return;
-    canvas_put(canvas, x, y, "◉", "@", cell->background >= 0 && canvas->colours == COLOURS_256 ? 16 : PLAIN);
+    canvas_put(canvas, x, y, "◉", "@",
+               cell->background >= 0 && canvas_shaded(canvas) ? canvas_ink_on(canvas, cell->background) : PLAIN);
     cell->bold = true;
 }
 
@@ -290,9 +291,9 @@ static int heat_ready(const void *context, int column, int row, double level) {
     double value = heat_value(&plot->picture, column, row);
     if (ink->bare || !cell || !isfinite(value)) return PLAIN;
     double here = scale_fraction(ink->scale, value), line = scale_fraction(ink->scale, level);
-    if (ink->canvas->colours == COLOURS_256) {
-        cell->background = (int16_t)palette_value_xterm(here, ink->diverging);
-        return palette_dark(line, ink->diverging) ? 231 : 16;
+    if (canvas_shaded(ink->canvas)) {
+        cell->background = canvas_value_colour(ink->canvas, here, ink->diverging);
+        return canvas_ink(ink->canvas, palette_dark(line, ink->diverging));
     }
     cell->background = basic_colour(here, ink->diverging);
     int around = basic_colour(line, ink->diverging);
@@ -302,9 +303,9 @@ static int heat_ready(const void *context, int column, int row, double level) {
 /* Ink that shows on the colour of a value, which the cell takes. */
 static int ink_on(const Ink *ink, ChartCell *cell, double value) {
     const double fraction = scale_fraction(ink->scale, value);
-    if (ink->canvas->colours == COLOURS_256) {
-        cell->background = (int16_t)palette_value_xterm(fraction, ink->diverging);
-        return palette_dark(fraction, ink->diverging) ? 231 : 16;
+    if (canvas_shaded(ink->canvas)) {
+        cell->background = canvas_value_colour(ink->canvas, fraction, ink->diverging);
+        return canvas_ink_on(ink->canvas, cell->background);
     }
     if (ink->canvas->colours == COLOURS_NONE || ink->canvas->ascii) return PLAIN;
     cell->background = basic_colour(fraction, ink->diverging);
@@ -358,7 +359,7 @@ static bool draw_heat(const Ink *ink, const Chart *chart, const ChartView *view,
     put_numbers(ink, chart, view, &picture, box);
     size_t count = text_marks_place(chart, box, heat_mark, NULL, &plot, marks);
     if (view->contours > 0 && !text_contours(canvas, chart, view, box, marks, count, style, err)) return false;
-    text_marks(canvas, chart, box, marks, count, canvas->colours == COLOURS_256 || (canvas->colours && !canvas->ascii));
+    text_marks(canvas, chart, box, marks, count, canvas_shaded(canvas) || (canvas->colours && !canvas->ascii));
     double x = scale_fraction(picture.x, view->cursor), y = scale_fraction(picture.y, view->cursor_y);
     if (!(x >= 0 && x <= 1 && y >= 0 && y <= 1)) return true;
     if (!chart->y.category) y = 1 - y;

@@ -26,8 +26,13 @@ size_t text_marks_place(const Chart *chart, const Box *plot, MarkCell *at, SpotH
 
 void text_marks(Canvas *canvas, const Chart *chart, const Box *plot, const MarkSpot *marks, size_t count,
                 bool on_colours) {
-    bool many = canvas->colours == COLOURS_256;
-    int ink = !on_colours ? PLAIN : many ? 231 : 7, paper = !on_colours ? PLAIN : many ? 16 : 0;
+    const bool many = canvas_shaded(canvas);
+    const int ink = !on_colours ? PLAIN
+                    : many      ? canvas_ink(canvas, true)
+                                : 7,
+              paper = !on_colours ? PLAIN
+                      : many      ? canvas_ink(canvas, false)
+                                  : 0;
     for (int pass = 0; pass < 2; pass++) { /* labels, then points, which nothing may hide */
         for (size_t i = 0; i < count; i++) {
             const Spot *label = &marks[i].label;
@@ -37,7 +42,7 @@ void text_marks(Canvas *canvas, const Chart *chart, const Box *plot, const MarkS
             for (int c = 0; c < width; c++) {
                 canvas_put(canvas, x + c, y, " ", " ", ink);
                 ChartCell *cell = canvas_cell(canvas, x + c, y);
-                if (cell) cell->background = (int16_t)paper;
+                if (cell) cell->background = paper;
             }
             if (pass) canvas_put(canvas, x, y, "◆", "X", ink);
             ChartCell *point = pass ? canvas_cell(canvas, x, y) : NULL;

@@ -39,6 +39,8 @@ static ChartColours choose_colours(const Session *session) {
     else
         want = session->out_terminal && !dumb && (uint32_t)tui_type_colours() >= 8; /* -1, unknown: it has them */
     if (!want) return COLOURS_NONE;
+    if (colour_term && (strcmp(colour_term, "truecolor") == 0 || strcmp(colour_term, "24bit") == 0))
+        return COLOURS_TRUE;
     return (colour_term && *colour_term) || (term && strstr(term, "256color")) ? COLOURS_256 : COLOURS_8;
 }
 

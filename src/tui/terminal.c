@@ -76,6 +76,30 @@ void tui_emergency_restore(void) {
 
 /* ---- entering and leaving ---------------------------------------------------------------------------------------- */
 
+/* Terminals with 24-bit colour have a second entry in terminfo (Debian: ncurses-term), in which colours are numbers
+ * 0xRRGGBB: "xterm-direct" of "xterm-256color". NULL: the usual one, that of TERM. */
+static const char *direct_entry(char out[64]) {
+    static const char *const ends[] = {"-256color", "-truecolor", "-direct"};
+    const char *name = getenv("TERM"), *depth = getenv("COLORTERM");
+    int found = 0;
+    if (!name || !depth || (strcmp(depth, "truecolor") != 0 && strcmp(depth, "24bit") != 0)) return NULL;
+    size_t length = strlen(name);
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        const size_t end = strlen(ends[i]);
+        if (length > end && strcmp(name + length - end, ends[i]) == 0) length -= end;
+    }
+    /* "xterm-kitty" has "kitty-direct" */
+    const size_t prefix = strncmp(name, "xterm-", 6) == 0 && length > 6 ? 6 : 0;
+    for (size_t skip = 0; skip <= prefix; skip += 6) {
+        if (snprintf(out, 64, "%.*s-direct", (int)(length - skip), name + skip) >= 64) return NULL;
+        if (setupterm(out, STDOUT_FILENO, &found) != OK) continue;
+        const bool direct = tigetflag("RGB") == 1;
+        del_curterm(cur_term);
+        if (direct) return out;
+    }
+    return NULL;
+}
+
 /* Whether terminfo knows how to place the cursor on this terminal. */
 static bool terminal_able(Error *err) {
     int found = 0;
@@ -139,7 +163,8 @@ bool terminal_enter(Error *err) {
     fflush(stdout);
     resized = stopping = 0;
     taken = 1;
-    state.screen = newterm(NULL, stdout, stdin);
+    char name[64];
+    state.screen = newterm(direct_entry(name), stdout, stdin);
     if (!state.screen) {
         terminal_leave();
         return error_set(err, STATUS_FAILED, "full screen: the terminal could not be set up");
@@ -205,6 +230,7 @@ void terminal_suspend(void) {
 ChartColours terminal_colours(void) {
     const char *none = getenv("NO_COLOR");
     if ((none && *none) || !has_colors() || COLORS < 8) return COLOURS_NONE;
+    if (tigetflag("RGB") == 1) return COLOURS_TRUE;
     return COLORS >= 256 ? COLOURS_256 : COLOURS_8;
 }
 
@@ -276,10 +302,18 @@ static void put_character(int y, int x, wchar_t code, attr_t attributes, int pai
     mvadd_wch(y, x, &out);
 }
 
+/* As curses counts: the first eight numbers of direct colours, which are shades of black, are the basic colours. */
+static int direct_colour(int colour) {
+    if (colour < COLOUR_RGB) return colour;
+    colour -= COLOUR_RGB;
+    return colour > 0 && colour < 8 ? 0 : colour;
+}
+
 static void put_cell(int y, int x, const ChartCell *cell) {
     const char *glyph = cell->glyph;
     if (!*glyph) return; /* the second half of a wide character */
-    int pair = cell->foreground < 0 && cell->background < 0 ? 0 : alloc_pair(cell->foreground, cell->background);
+    const int plain = cell->foreground < 0 && cell->background < 0;
+    const int pair = plain ? 0 : alloc_pair(direct_colour(cell->foreground), direct_colour(cell->background));
     put_character(y, x, next_character(&glyph), cell->bold ? A_BOLD : A_NORMAL, pair < 0 ? 0 : pair);
 }
 

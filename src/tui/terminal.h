@@ -13,7 +13,7 @@ bool terminal_enter(Error *err);
 /* Everything as before terminal_enter: screen, modes, signal handlers, locale. */
 void terminal_leave(void);
 
-ChartColours terminal_colours(void); /* by terminfo; none if NO_COLOR is set */
+ChartColours terminal_colours(void); /* by terminfo and COLORTERM; none if NO_COLOR is set */
 
 enum {
     KEY_SPECIAL = 1 << 24, /* added to curses' KEY_ codes, which overlap with characters */

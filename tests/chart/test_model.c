@@ -333,14 +333,16 @@ static void colours_only_where_asked(void **state) {
         sample_chart(sample, &table, &encoding, &err);
         Chart *chart = chart_of(table, &encoding);
         ChartView view = chart_view(chart);
-        for (int colours = COLOURS_NONE; colours <= COLOURS_256; colours++) {
+        for (int colours = COLOURS_NONE; colours <= COLOURS_TRUE; colours++) {
             ChartGrid grid;
             Str text = {0};
             assert_true(chart_grid(chart, &view, 80, 24, false, (ChartColours)colours, &grid, &err));
             chart_grid_text(&grid, (ChartColours)colours, &text);
-            bool escapes = strchr(str_text(&text), '\x1b') != NULL, long_ones = strstr(str_text(&text), ";5;") != NULL;
+            bool escapes = strchr(str_text(&text), '\x1b') != NULL;
+            bool long_ones = strstr(str_text(&text), ";38;5;") || strstr(str_text(&text), ";48;5;");
             assert_int_equal(escapes, colours != COLOURS_NONE);
             assert_int_equal(long_ones, colours == COLOURS_256);
+            assert_int_equal(strstr(str_text(&text), "8;2;") != NULL, colours == COLOURS_TRUE);
             assert_null(strstr(str_text(&text), " \n"));
             str_done(&text);
             chart_grid_done(&grid);

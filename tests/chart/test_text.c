@@ -82,7 +82,10 @@ static void check_grid(const ChartGrid *grid, unsigned width, unsigned height, b
         size_t length = strlen(cell->glyph);
         assert_true(text_valid_utf8(cell->glyph, length));
         if (ascii) assert_true(length == 1 && cell->glyph[0] >= ' ' && cell->glyph[0] <= '~');
-        int most = colours == COLOURS_NONE ? 0 : colours == COLOURS_8 ? 8 : 256;
+        const int most = colours == COLOURS_NONE  ? 0
+                         : colours == COLOURS_8   ? 8
+                         : colours == COLOURS_256 ? 256
+                                                  : 2 * COLOUR_RGB;
         assert_true(cell->foreground >= -1 && cell->foreground < most);
         assert_true(cell->background >= -1 && cell->background < most);
     }
