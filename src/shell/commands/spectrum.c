@@ -37,12 +37,16 @@ static void set_chart(const Spectrum *o, const char *layer, Result *result) {
     const char *column = o->fft ? "magnitude" : "sigma", *what = o->fft ? "Magnitude per frequency" : "Singular values";
     Encoding *encoding = &result->encoding;
     if (o->versus)
-        result_chart(result, CHART_LINES, o->fft ? "frequency" : "index", column, "%s of %s: %s and %s (vs)", what,
+        result_chart(result, CHART_LINES, o->fft ? "frequency" : "index", column, "%s of %s: %s and %s", what,
                      layer, o->object->name, o->versus->name);
     else
         result_chart(result, CHART_LINES, o->fft ? "frequency" : "index", column, "%s of %s in %s", what, layer,
                      o->object->name);
-    if (o->versus) snprintf(encoding->y[1], CHART_NAME_MAX, "%s_vs", column);
+    if (o->versus) {
+        snprintf(encoding->y[1], CHART_NAME_MAX, "%s_vs", column);
+        snprintf(encoding->legend[0], CHART_NAME_MAX, "%s", o->object->name);
+        snprintf(encoding->legend[1], CHART_NAME_MAX, "%s", o->versus->name);
+    }
     if (!o->fft)
         mark_half(result->table, o, encoding);
     else if (o->versus)
