@@ -91,11 +91,20 @@ bool lowpass_kernels(const float *in, float *out, uint64_t count, const size_t s
 Network *lowpass_apply(const Network *network, double cutoff, LowpassMode mode, const bool *chosen, const char *command,
                        const Task *task, Error *err);
 
+/* The filter's curve, for the kernels of one layer: frequency, response (H), gain, which is what lowpass_kernels
+ * multiplies with (RAW: from f > 0 on the mean of H(f) and H(n - f); else H), and kernel_frequency, "yes" at the
+ * frequencies that the kernels have. From 0 to the largest of these. STATUS_USAGE for a layer that is no convolution,
+ * and as lowpass_kernels. */
+Table *lowpass_curve(const Network *network, size_t layer, double cutoff, LowpassMode mode, Error *err);
+
 /* Multiplies the last min(last, K) singular values of each chosen layer's matrix by `factor` (>= 0, finite;
  * STATUS_USAGE else) and rebuilds U diag(s') V^T. Factor 1 gives back the very same numbers. Layers that are not finite
  * as in lowpass_apply. */
 Network *svscale_apply(const Network *network, double factor, unsigned last, const bool *chosen, const char *command,
                        const Task *task, Error *err);
+
+/* The factor of each singular value of a layer: index (from 1), factor. */
+Table *svscale_curve(const Network *network, size_t layer, double factor, unsigned last, Error *err);
 
 /* How far two tensors' weights w and v are apart; NaN if there are none. */
 typedef struct WeightDistance {
@@ -127,6 +136,10 @@ Table *distance_table(const Network *a, const Network *b, const bool *chosen, Er
  * `names` (of network, of versus, of versus - network). STATUS_USAGE if versus has no such layer. */
 Table *kernels_table(const Network *network, size_t layer, const Network *versus, const char *const names[3],
                      Error *err);
+
+/* The same of the first `most` filters and channels only. names[2] NULL: without the difference. */
+Table *kernels_table_part(const Network *network, size_t layer, const Network *versus, const char *const names[3],
+                          size_t most, Error *err);
 
 /* Frees plans kept between calls (FFTW), while nothing else runs here; for leak checkers. */
 void spectral_cleanup(void);

@@ -6,6 +6,9 @@
 #include "weft/base/table.h"
 #include "weft/base/text.h"
 #include "weft/chart.h"
+#include "weft/data.h"
+#include "weft/net.h"
+#include "weft/probe/smoothing.h"
 
 /* Shows a chart until the user quits (q, Esc, F10). Keys: ? help, arrows/hjkl cursor, + - zoom, _ fit, < > or
  * shift-arrows pan, Tab next series, L log axis, s save (asks for a file name, and offers NAME.svg), Ctrl-L redraw;
@@ -63,6 +66,50 @@ int tui_type_colours(void);
 /* Whether charts are drawn in 7-bit characters: the locale is not UTF-8, or this is the Linux console, whose fonts have
  * no Braille and few blocks. */
 bool tui_type_ascii(void);
+
+/* ---- the live view of smoothing ---------------------------------------------------------------------------------- */
+
+/* What the view shows and whom it asks. All pointers are borrowed. */
+typedef struct SmoothView {
+    const Network *network;
+    const char *name;
+    const Dataset *data; /* NULL: no accuracy */
+    const char *data_name;
+    void *context;
+    /* A name for the smoothed network that is not taken yet, appended. */
+    void (*propose)(void *context, Str *out);
+    /* The command line that makes and measures it, appended. */
+    void (*line)(void *context, const Smoothing *smoothing, const char *into, Str *out);
+    /* Keeps the smoothed network under a name. */
+    bool (*keep)(void *context, const Smoothing *smoothing, const char *into, Error *err);
+} SmoothView;
+
+/* The charts of the view, in the order in which they are given up where there is no room, the last first. */
+#define SMOOTH_PARTS(X) X(KERNELS, "kernels") X(CURVE, "filter") X(ACCURACY, "accuracy") X(SPECTRUM, "spectrum")
+typedef enum SmoothPart {
+#define X(name, text) SMOOTH_##name,
+    SMOOTH_PARTS(X)
+#undef X
+        SMOOTH_PART_COUNT
+} SmoothPart;
+const char *smooth_part_name(SmoothPart part);
+/* A chart of the view, and in *shown what part of it is in view. NULL with STATUS_OK: there is nothing to draw yet. */
+Chart *smooth_chart(const SmoothView *view, const Smoothing *smoothing, const SmoothingFindings *findings,
+                    SmoothPart part, ChartView *shown, Error *err);
+/* Adds the view's lines of numbers, of at most `width` columns each: the filter, its scope, S_ratio, accuracy. `busy`:
+ * something is still being computed. */
+void smooth_numbers(const SmoothView *view, const Smoothing *smoothing, const SmoothingFindings *findings, bool busy,
+                    size_t width, Str *out);
+/* Saves each part that there is as FILE with its name before the extension ("smooth.svg": "smooth-kernels.svg"): .svg,
+ * .png, .pdf for charts, .csv, .tsv, .json, .md for their rows. *written: the files, for people. */
+bool smooth_save(const SmoothView *view, const Smoothing *smoothing, const SmoothingFindings *findings,
+                 const char *file, bool overwrite, Str *written, Error *err);
+bool smooth_files_exist(const char *file); /* one that smooth_save may write */
+
+/* The view, from *smoothing on, which is then the setting at which the user left (q, Esc, Ctrl-C). Fails as
+ * smoother_new does, and as tui_view_chart. */
+bool tui_smooth(const SmoothView *view, Smoothing *smoothing, Error *err);
+
 /* Appends what clears the screen of this terminal; false where TERM does not know how. */
 bool tui_clear_text(Str *out);
 

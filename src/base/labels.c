@@ -75,6 +75,8 @@ static const struct {
     {"sigma", "singular value"},
     {"sigma_difference", "difference of singular values"},
     {"magnitude_difference", "difference of magnitudes"},
+    {"kernel_frequency", "frequency of the kernel"},
+    {"s_ratio_after", "S_ratio after"},
     {"alpha_vs", "alpha of NET2"},
     {"alpha_difference", "difference of alpha"},
     {"stable_rank", "stable rank"},

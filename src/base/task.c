@@ -25,6 +25,8 @@ void cancel_clear(void) {
 
 bool task_step(const Task *task, const char *what, uint64_t done, uint64_t total, Error *err) {
     if (task && task->report) task->report(task->context, what, done, total);
+    if (task && task->given_up && task->given_up(task->context))
+        return error_set(err, STATUS_CANCELLED, "%s: given up", what);
     return cancel_level() <= (task && task->patient ? 1 : 0) || error_set(err, STATUS_CANCELLED, "%s: cancelled", what);
 }
 

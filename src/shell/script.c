@@ -156,8 +156,7 @@ static bool run_lua(Session *session, Reader *reader, bool *more, Error *err) {
     return false;
 }
 
-/* Keeps what ran, for `record`. */
-static void remember(Session *session, const char *text, size_t length) {
+void script_remember(Session *session, const char *text, size_t length) {
     Error err;
     if (!mem_grow(&session->done, &session->done_capacity, session->done_count + 1, sizeof(char *), &err)) return;
     session->done[session->done_count] = mem_copy_bytes(text, length, &err);
@@ -196,7 +195,7 @@ static bool run_commands(Session *session, const char *text, int number, Error *
             bool more;
             str_add(&rest.pending, text);
             bool ok = run_lua(session, &rest, &more, err);
-            if (ok) remember(session, text, strlen(text));
+            if (ok) script_remember(session, text, strlen(text));
             if (ok) lesson_ran(session, text);
             str_done(&rest.pending);
             return ok;
@@ -205,11 +204,12 @@ static bool run_commands(Session *session, const char *text, int number, Error *
         size_t used;
         session->line = number;
         if (!words_split(session, text, &words, &used, err)) return false;
+        session->left_lines = false;
         bool ok = dispatch(session, (const char *const *)words.word, NULL, words.count, true, NULL, err);
-        bool of_session = lesson_command(words.word[0]);
+        bool of_session = session->left_lines || lesson_command(words.word[0]);
         for (size_t i = 0; i < sizeof unrecorded / sizeof *unrecorded; i++)
             of_session = of_session || strcmp(words.word[0], unrecorded[i]) == 0;
-        if (ok && !of_session) remember(session, text, used - (text[used - 1] == ';'));
+        if (ok && !of_session) script_remember(session, text, used - (text[used - 1] == ';'));
         if (ok) command_ran(session, text, used);
         words_done(&words);
         if (!ok) return false;
@@ -282,7 +282,7 @@ static ReaderState run_taken(Session *session, Reader *reader, LineKind kind, Er
     } else if (ok) {
         ok = run_lua(session, reader, &more, err);
         if (more) return READER_MORE;
-        if (ok) remember(session, str_text(pending), pending->length);
+        if (ok) script_remember(session, str_text(pending), pending->length);
         if (ok) lesson_ran(session, str_text(pending));
         ok = ok && output_flush(session, err);
     }

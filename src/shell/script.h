@@ -20,5 +20,7 @@ ReaderState script_feed(Session *session, Reader *reader, const char *line, int 
 bool script_open(Session *session, const Reader *before, const char *text);
 /* What is still pending at the end is a syntax error. */
 bool script_end(Session *session, Reader *reader, Error *err);
+/* Keeps a line that ran, for `record`. */
+void script_remember(Session *session, const char *text, size_t length);
 
 #endif

@@ -41,6 +41,7 @@ struct Session {
     int write_error;   /* errno of the first write to standard output that failed since the last flush */
     char **done;       /* top-level texts that ran, for `record` */
     size_t done_count, done_capacity;
+    bool left_lines;     /* the command that runs has put lines there (script_remember) that stand for its own */
     char *record_path;   /* absolute */
     char *folder_before; /* the working folder before the last cd; NULL: there was none */
     Task task;

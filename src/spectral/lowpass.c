@@ -16,12 +16,14 @@
 
 #include <float.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "spectral/fourier.h"
 #include "spectral/layers.h"
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
+#include "weft/base/table.h"
 #include "weft/base/task.h"
 #include "weft/base/tensor.h"
 
@@ -110,6 +112,78 @@ Network *lowpass_apply(const Network *network, double cutoff, LowpassMode mode, 
     Network *result = layers_apply(network, layers, count, filter_layer, &options, "lowpass", command, task, err);
     mem_free(layers);
     return result;
+}
+
+/* ---- the curve --------------------------------------------------------------------------------------------------- */
+
+typedef struct CurvePoint {
+    double frequency;
+    bool own; /* of the kernel */
+} CurvePoint;
+
+static int by_frequency(const void *a, const void *b) {
+    const CurvePoint *x = a, *y = b;
+    if (x->frequency != y->frequency) return x->frequency < y->frequency ? -1 : 1;
+    return (int)y->own - (int)x->own; /* of equal ones, the kernel's own first */
+}
+
+/* The kernel's own frequencies. RAW: all n of them, also those whose conjugates the bins hold. */
+static size_t own_points(const Fourier *fourier, LowpassMode mode, CurvePoint *out) {
+    size_t count = 0;
+    for (size_t bin = 0; bin < fourier->bins; bin++) {
+        size_t at[3];
+        unsigned twins;
+        fourier_bin(fourier, bin, at, &twins);
+        out[count++] = (CurvePoint){hypot(hypot((double)at[0], (double)at[1]), (double)at[2]), true};
+        if (mode == LOWPASS_RAW && twins == 2) out[count++] = (CurvePoint){(double)(fourier->elements - at[2]), true};
+    }
+    return count;
+}
+
+static Table *curve_table(CurvePoint *points, size_t count, double elements, double cutoff, LowpassMode mode,
+                          Error *err) {
+    Table *table = table_new(err);
+    table_column(table, "frequency", "", COLUMN_REAL);
+    table_column(table, "response", "", COLUMN_REAL);
+    table_column(table, "gain", "", COLUMN_REAL);
+    table_column(table, "kernel_frequency", "", COLUMN_TEXT);
+    qsort(points, count, sizeof *points, by_frequency);
+    for (size_t i = 0; table && i < count; i++) {
+        const double f = points[i].frequency;
+        const bool both = mode == LOWPASS_RAW && f > 0;
+        if (i > 0 && f - points[i - 1].frequency < 1e-9) continue;
+        table_real(table, f);
+        table_real(table, gaussian(f, cutoff));
+        table_real(table, both ? (gaussian(f, cutoff) + gaussian(elements - f, cutoff)) / 2 : gaussian(f, cutoff));
+        table_text(table, points[i].own ? "yes" : "");
+    }
+    return table_finish(table, err);
+}
+
+Table *lowpass_curve(const Network *network, size_t layer, double cutoff, LowpassMode mode, Error *err) {
+    enum { CURVE = 80 };
+    if (!check_cutoff(cutoff, err)) return NULL;
+    if (!layers_convolution(network, layer)) {
+        error_set(err, STATUS_USAGE, "layer '%s' is of kind %s; only convolutions can be used here",
+                  network->layers[layer].name, layer_kind_name(network->layers[layer].kind));
+        return NULL;
+    }
+    const LayerKernel kernel = layers_kernel(network, layer);
+    const size_t flat[3] = {1, 1, kernel.elements > 0 ? kernel.elements : 1};
+    Fourier fourier;
+    if (!fourier_init(&fourier, mode == LOWPASS_2D && kernel.elements > 0 ? kernel.size : flat, err)) return NULL;
+    Table *table = NULL;
+    CurvePoint *points = mem_alloc(2 * fourier.bins + CURVE + 1, sizeof *points, err);
+    if (points) {
+        size_t count = own_points(&fourier, mode, points);
+        double largest = 0;
+        for (size_t i = 0; i < count; i++) largest = fmax(largest, points[i].frequency);
+        for (size_t i = 0; i <= CURVE; i++) points[count++] = (CurvePoint){largest * (double)i / CURVE, false};
+        table = curve_table(points, count, (double)fourier.elements, cutoff, mode, err);
+    }
+    mem_free(points);
+    fourier_done(&fourier);
+    return table;
 }
 
 void spectral_cleanup(void) {

@@ -14,6 +14,7 @@
 #include "spectral/layers.h"
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
+#include "weft/base/table.h"
 #include "weft/base/task.h"
 #include "weft/base/tensor.h"
 
@@ -91,4 +92,18 @@ Network *svscale_apply(const Network *network, double factor, unsigned last, con
     Network *result = layers_apply(network, layers, count, modulate_layer, &options, "svscale", command, task, err);
     mem_free(layers);
     return result;
+}
+
+Table *svscale_curve(const Network *network, size_t layer, double factor, unsigned last, Error *err) {
+    size_t rows, columns;
+    layer_matrix(network, &network->layers[layer], &rows, &columns);
+    const size_t count = rows < columns ? rows : columns, kept = last < count ? count - last : 0;
+    Table *table = table_new(err);
+    table_column(table, "index", "", COLUMN_INTEGER);
+    table_column(table, "factor", "", COLUMN_REAL);
+    for (size_t i = 0; table && i < count; i++) {
+        table_integer(table, (int64_t)i + 1);
+        table_real(table, i < kept ? 1 : factor);
+    }
+    return table_finish(table, err);
 }

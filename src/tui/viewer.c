@@ -1,5 +1,6 @@
 /* viewer -- a chart full-screen: cursor, zoom, pan, log axes, saving. One table defines all keys; the ? screen is
  * written from it. */
+#include "tui/question.h"
 #include "tui/terminal.h"
 #include "weft/base/error.h"
 #include "weft/base/task.h"
@@ -13,15 +14,13 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { NAME_MOST = 1024 };
-
 /* curses' noutrefresh and friends work on stdscr; what the viewer itself knows is here. */
 typedef struct Viewer {
     const Chart *chart;
     ChartView view;
     ChartColours colours;
     ChartPlot plot;          /* where the data were last drawn */
-    char name[NAME_MOST];    /* what the next question for a file's name offers */
+    char name[ANSWER_MOST];  /* what the next question for a file's name offers */
     int pressed[2];          /* the cell where the mouse's button went down; -1: it did not */
     bool scrolls;            /* bars: as many as fit are in view, until the user zooms */
     bool ascii, leave, quit; /* quit: leave, then raise SIGQUIT */
@@ -97,12 +96,14 @@ static void resize(Viewer *viewer) {
     if (viewer->scrolls) show_rows(viewer);
 }
 
-/* Waits for a key; draws again where the window changes meanwhile. EVENT_NONE: the view ends. */
+/* Waits for a key; draws again where the window changes meanwhile (paint NULL: returns EVENT_RESIZE). EVENT_NONE: the
+ * view ends. */
 static int wait_key(Viewer *viewer, void (*paint)(Viewer *viewer)) {
     for (;;) {
         int event = terminal_event(EVENT_WAIT);
         if (event >= 0) return event;
         if (event == EVENT_RESIZE) resize(viewer);
+        if (event == EVENT_RESIZE && !paint) return EVENT_RESIZE;
         if (event == EVENT_RESIZE) paint(viewer);
         if (event == EVENT_GONE) viewer->gone = viewer->leave = true;
         if (cancel_level() > 0) viewer->leave = true;
@@ -112,71 +113,17 @@ static int wait_key(Viewer *viewer, void (*paint)(Viewer *viewer)) {
 
 /* ---- asking in the bottom line ----------------------------------------------------------------------------------- */
 
-static void add_utf8(char *text, wchar_t code) {
-    unsigned value = (unsigned)code;
-    char out[5] = {0};
-    if (value < 0x80) {
-        out[0] = (char)value;
-    } else if (value < 0x800) {
-        out[0] = (char)(0xc0 | value >> 6);
-        out[1] = (char)(0x80 | (value & 0x3f));
-    } else if (value < 0x10000) {
-        out[0] = (char)(0xe0 | value >> 12);
-        out[1] = (char)(0x80 | (value >> 6 & 0x3f));
-        out[2] = (char)(0x80 | (value & 0x3f));
-    } else {
-        out[0] = (char)(0xf0 | value >> 18);
-        out[1] = (char)(0x80 | (value >> 12 & 0x3f));
-        out[2] = (char)(0x80 | (value >> 6 & 0x3f));
-        out[3] = (char)(0x80 | (value & 0x3f));
-    }
-    if (strlen(text) + strlen(out) < NAME_MOST) strcat(text, out);
-}
-
-static void remove_last(char *text) {
-    size_t length = strlen(text);
-    while (length > 0 && (text[length - 1] & 0xc0) == 0x80) length--;
-    if (length > 0) text[length - 1] = '\0';
-}
-
-/* The end of a question and its answer, with a block as cursor; a selected answer in reverse. */
-static void show_question(Viewer *viewer, const char *question, const char *answer, bool selected) {
-    Str text = {0};
-    str_add(&text, question);
-    str_add(&text, answer);
-    const char *visible = str_text(&text);
-    while ((int)text_columns(visible) > COLS - 1 && *visible) {
-        for (visible++; (*visible & 0xc0) == 0x80; visible++) {
-        }
-    }
+static void paint(void *viewer) {
     draw_viewer(viewer);
-    move(LINES - 1, 0);
-    clrtoeol();
-    int used = terminal_put_text(LINES - 1, 0, visible, COLS - 1), wide = (int)text_columns(answer);
-    if (wide > used) wide = used;
-    if (selected) mvchgat(LINES - 1, used - wide, wide, A_REVERSE, 0, NULL);
-    mvchgat(LINES - 1, used, 1, selected ? A_UNDERLINE : A_REVERSE, 0, NULL);
-    refresh();
-    str_done(&text);
 }
 
-/* False where the user thought better of it. `answer` holds what is offered: as a selected text, which the first
- * character typed replaces, and which keys that edit go on from. */
-static bool ask(Viewer *viewer, const char *question, char answer[NAME_MOST]) {
-    for (bool selected = *answer != '\0';; selected = false) {
-        show_question(viewer, question, answer, selected);
-        int key = wait_key(viewer, draw_viewer);
-        if (key == EVENT_NONE || key == 27 || key == 3) return false;
-        if (key == '\r' || key == '\n' || key == KEY_SPECIAL + KEY_ENTER) return true;
-        if (key == 127 || key == 8 || key == KEY_SPECIAL + KEY_BACKSPACE)
-            remove_last(answer);
-        else if (key == 21) /* Ctrl-U */
-            answer[0] = '\0';
-        else if (key >= 32 && key < KEY_SPECIAL) {
-            if (selected) answer[0] = '\0';
-            add_utf8(answer, (wchar_t)key);
-        }
-    }
+static int wait_for_answer(void *viewer) {
+    return wait_key(viewer, NULL);
+}
+
+static bool ask(Viewer *viewer, const char *question, char answer[ANSWER_MOST]) {
+    const AskView asker = {viewer, paint, wait_for_answer};
+    return ask_line(&asker, question, answer);
 }
 
 /* ---- actions ----------------------------------------------------------------------------------------------------- */
@@ -264,7 +211,7 @@ static void do_contours(Viewer *viewer, int dx, int dy) {
 static void do_save(Viewer *viewer, int dx, int dy) {
     (void)dx;
     (void)dy;
-    char answer[NAME_MOST] = "", *name = viewer->name;
+    char answer[ANSWER_MOST] = "", *name = viewer->name;
     Error err;
     if (!ask(viewer, "save as (.svg, .png, .pdf): ", name)) return;
     bool ok = chart_save(viewer->chart, &viewer->view, NULL, name, false, &err);
@@ -398,26 +345,10 @@ static const Binding *find_binding(int key) {
     return NULL;
 }
 
-/* As many bindings from `first` on as fit, in one or two columns; returns the first that does not. */
 static int draw_help(int first) {
-    enum { NAME_COLUMNS = 22, HALF = 56 };
-    int rows = LINES > 3 ? LINES - 3 : 1, halves = COLS >= 2 * HALF ? 2 : 1, i = first;
-    erase();
-    if (LINES > 3) terminal_put_text(0, 0, "Keys", COLS);
-    for (int half = 0; half < halves; half++) {
-        for (int row = 0; row < rows && i < BINDINGS; row++, i++) {
-            int y = row + (LINES > 3 ? 2 : 0), x = half * HALF;
-            terminal_put_text(y, x, bindings[i].names, COLS - x);
-            if (COLS - x > NAME_COLUMNS)
-                terminal_put_text(y, x + NAME_COLUMNS, bindings[i].help, COLS - x - NAME_COLUMNS);
-        }
-    }
-    if (LINES > 3) {
-        terminal_put_text(LINES - 1, 0, i < BINDINGS ? "any key: more" : "any key: back to the chart", COLS);
-        mvchgat(LINES - 1, 0, -1, A_REVERSE, 0, NULL);
-    }
-    refresh();
-    return i;
+    KeyHelp rows[BINDINGS];
+    for (int i = 0; i < BINDINGS; i++) rows[i] = (KeyHelp){bindings[i].names, bindings[i].help};
+    return keys_page(rows, BINDINGS, first, "any key: back to the chart");
 }
 
 static void begin_help(Viewer *viewer) {
@@ -454,7 +385,7 @@ static void run_viewer(Viewer *viewer) {
 
 bool tui_view_chart(const Chart *chart, const char *name, Error *err) {
     Viewer viewer = {.chart = chart, .view = chart_view(chart), .pressed = {-1, -1}};
-    snprintf(viewer.name, sizeof viewer.name, "%.*s.svg", NAME_MOST - 8, name);
+    snprintf(viewer.name, sizeof viewer.name, "%.*s.svg", ANSWER_MOST - 8, name);
     if (!terminal_enter(err)) return false;
     terminal_mouse();
     show_rows(&viewer);

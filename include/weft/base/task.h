@@ -12,9 +12,10 @@
 typedef struct Task {
     void (*report)(void *context, const char *what, uint64_t done, uint64_t total); /* any thread; may be NULL */
     void *context;
-    bool patient; /* ignores the first cancellation, obeys the second */
+    bool patient;                    /* ignores the first cancellation, obeys the second */
+    bool (*given_up)(void *context); /* any thread: true cancels this task alone; may be NULL */
 } Task;
-/* Reports, then returns false with STATUS_CANCELLED if a cancellation is pending. */
+/* Reports, then returns false with STATUS_CANCELLED if a cancellation is pending or the task is given up. */
 bool task_step(const Task *task, const char *what, uint64_t done, uint64_t total, Error *err);
 
 /* The process's cancellation level, set by signal handlers (async-signal-safe): 0 none, 1 finish the step, 2 at once.

@@ -1,0 +1,98 @@
+/* question -- see question.h. */
+#include "tui/question.h"
+#include "tui/terminal.h"
+#include "weft/base/text.h"
+
+#include <curses.h>
+#include <string.h>
+
+/* ---- questions --------------------------------------------------------------------------------------------------- */
+
+static void add_utf8(char *text, wchar_t code) {
+    unsigned value = (unsigned)code;
+    char out[5] = {0};
+    if (value < 0x80) {
+        out[0] = (char)value;
+    } else if (value < 0x800) {
+        out[0] = (char)(0xc0 | value >> 6);
+        out[1] = (char)(0x80 | (value & 0x3f));
+    } else if (value < 0x10000) {
+        out[0] = (char)(0xe0 | value >> 12);
+        out[1] = (char)(0x80 | (value >> 6 & 0x3f));
+        out[2] = (char)(0x80 | (value & 0x3f));
+    } else {
+        out[0] = (char)(0xf0 | value >> 18);
+        out[1] = (char)(0x80 | (value >> 12 & 0x3f));
+        out[2] = (char)(0x80 | (value >> 6 & 0x3f));
+        out[3] = (char)(0x80 | (value & 0x3f));
+    }
+    if (strlen(text) + strlen(out) < ANSWER_MOST) strcat(text, out);
+}
+
+static void remove_last(char *text) {
+    size_t length = strlen(text);
+    while (length > 0 && (text[length - 1] & 0xc0) == 0x80) length--;
+    if (length > 0) text[length - 1] = '\0';
+}
+
+/* The end of a question and its answer, with a block as cursor; a selected answer in reverse. */
+static void show_question(const AskView *asker, const char *question, const char *answer, bool selected) {
+    Str text = {0};
+    str_add(&text, question);
+    str_add(&text, answer);
+    const char *visible = str_text(&text);
+    while ((int)text_columns(visible) > COLS - 1 && *visible) {
+        for (visible++; (*visible & 0xc0) == 0x80; visible++) {
+        }
+    }
+    asker->paint(asker->view);
+    move(LINES - 1, 0);
+    clrtoeol();
+    int used = terminal_put_text(LINES - 1, 0, visible, COLS - 1), wide = (int)text_columns(answer);
+    if (wide > used) wide = used;
+    if (selected) mvchgat(LINES - 1, used - wide, wide, A_REVERSE, 0, NULL);
+    mvchgat(LINES - 1, used, 1, selected ? A_UNDERLINE : A_REVERSE, 0, NULL);
+    refresh();
+    str_done(&text);
+}
+
+bool ask_line(const AskView *asker, const char *question, char answer[ANSWER_MOST]) {
+    for (bool selected = *answer != '\0';;) {
+        show_question(asker, question, answer, selected);
+        int key = asker->wait(asker->view);
+        if (key == EVENT_RESIZE) continue;
+        if (key == EVENT_NONE || key == 27 || key == 3) return false;
+        if (key == '\r' || key == '\n' || key == KEY_SPECIAL + KEY_ENTER) return true;
+        if (key == 127 || key == 8 || key == KEY_SPECIAL + KEY_BACKSPACE)
+            remove_last(answer);
+        else if (key == 21) /* Ctrl-U */
+            answer[0] = '\0';
+        else if (key >= 32 && key < KEY_SPECIAL) {
+            if (selected) answer[0] = '\0';
+            add_utf8(answer, (wchar_t)key);
+        }
+        selected = false;
+    }
+}
+
+/* ---- keys -------------------------------------------------------------------------------------------------------- */
+
+int keys_page(const KeyHelp *keys, int count, int first, const char *back) {
+    enum { NAME_COLUMNS = 22, HALF = 56 };
+    int rows = LINES > 3 ? LINES - 3 : 1, halves = COLS >= 2 * HALF ? 2 : 1, i = first;
+    erase();
+    if (LINES > 3) terminal_put_text(0, 0, "Keys", COLS);
+    for (int half = 0; half < halves; half++) {
+        for (int row = 0; row < rows && i < count; row++, i++) {
+            int y = row + (LINES > 3 ? 2 : 0), x = half * HALF;
+            terminal_put_text(y, x, keys[i].names, COLS - x);
+            if (COLS - x > NAME_COLUMNS) terminal_put_text(y, x + NAME_COLUMNS, keys[i].help, COLS - x - NAME_COLUMNS);
+        }
+    }
+    if (LINES > 3) {
+        terminal_put_text(LINES - 1, 0, i < count ? "any key: more" : back, COLS);
+        mvchgat(LINES - 1, 0, -1, A_REVERSE, 0, NULL);
+    }
+    refresh();
+    return i;
+}
