@@ -41,6 +41,7 @@ assert len(drawn) == len(pixels) == 784, len(drawn)
 assert [colour for _, _, colour in drawn] == [f"{p:02x}" * 3 for p in pixels]
 assert all(abs(float(w) - float(h)) < 0.05 for w, h, _ in drawn)
 PY
+contains "a long title is broken between words" "$(COLUMNS=24 run 'image test 3 --net base')" "base predicts"
 contains "noise is drawn, and judged" "$(run 'load data n noise:3:1x28x28 --quiet; image n 2 --net base')" "n, image 2; base predicts "
 equal "an index beyond the end" "weft: 'test' has no image 40; its 40 images are counted from 0" "$(run 'image test 40')"
 run 'image test 40' >/dev/null; equal "is a usage error" 2 $?

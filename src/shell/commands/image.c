@@ -53,7 +53,10 @@ static bool draw(const Session *session, const Dataset *data, const Shown *shown
     if (!picture_grid(shown->bytes, data->channels, data->height, data->width, output_columns(), session->ascii,
                       session->colours, &grid, err))
         return false;
-    str_add_escaped(out, title, strlen(title)); /* classes are folders' names */
+    Str escaped = {0};
+    str_add_escaped(&escaped, title, strlen(title)); /* classes are folders' names */
+    str_add_wrapped(out, str_text(&escaped), 0, 0, output_columns());
+    str_done(&escaped);
     str_add(out, "\n");
     chart_grid_text(&grid, session->colours, out);
     chart_grid_done(&grid);
