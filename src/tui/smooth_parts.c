@@ -316,6 +316,20 @@ bool smooth_files_exist(const char *file) {
     return exist;
 }
 
+/* A file is seen without the view's lines: its title says what was smoothed, and how. */
+static void complete_title(const SmoothView *view, const Smoothing *smoothing, SmoothPart part, Encoding *encoding) {
+    Str text = {0};
+    str_addf(&text, "%s, %s", encoding->title, view->name);
+    if (part == SMOOTH_KERNELS || part == SMOOTH_SPECTRUM) {
+        str_add(&text, smoothing->filter == SMOOTHING_LOWPASS ? ", cutoff " : ", factor ");
+        add_number(&text, number_of(smoothing));
+    }
+    if (part != SMOOTH_CURVE) str_add(&text, " ");
+    if (part != SMOOTH_CURVE) add_scope(view, smoothing, &text);
+    snprintf(encoding->title, sizeof encoding->title, "%s", str_text(&text));
+    str_done(&text);
+}
+
 bool smooth_save(const SmoothView *view, const Smoothing *smoothing, const SmoothingFindings *findings,
                  const char *file, bool overwrite, Str *written, Error *err) {
     const size_t kind = kind_of(file);
@@ -325,6 +339,7 @@ bool smooth_save(const SmoothView *view, const Smoothing *smoothing, const Smoot
         Sheet sheet;
         Str path = {0};
         if (sheet_of(view, smoothing, findings, (SmoothPart)part, &sheet, err) && sheet.table->rows > 0) {
+            complete_title(view, smoothing, (SmoothPart)part, &sheet.encoding);
             part_path(file, kinds[kind].extension, (SmoothPart)part, &path);
             ok = str_ok(&path, err) && save_sheet(&sheet, kind, str_text(&path), overwrite, err);
             if (ok) str_addf(written, "%s%s", written->length > 0 ? ", " : "", str_text(&path));
