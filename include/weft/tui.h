@@ -22,12 +22,14 @@ typedef struct MonitorRun {
     uint64_t steps;      /* planned; 0: unknown */
     const char *rate_of; /* what the log's column `rate` counts: "kernels", "images" */
     bool foreground;     /* this process trains: pause and save are available */
+    bool detachable;     /* foreground: another process can go on with it */
 } MonitorRun;
 typedef enum MonitorWish {
     MONITOR_GO_ON,
-    MONITOR_SAVE,  /* save now, then continue */
-    MONITOR_STOP,  /* end the run in order (confirmed by the user) */
-    MONITOR_LEAVE, /* close the monitor; the run continues. Also if the terminal was closed */
+    MONITOR_SAVE,   /* save now, then continue */
+    MONITOR_STOP,   /* end the run in order (confirmed by the user) */
+    MONITOR_LEAVE,  /* close the monitor; the run continues. Also if the terminal was closed */
+    MONITOR_DETACH, /* end the run here in order, and continue it in the background */
 } MonitorWish;
 typedef struct Monitor Monitor;
 /* Takes the terminal; what `run` points to is borrowed until monitor_close. STATUS_FAILED as tui_view_chart. */

@@ -428,3 +428,12 @@ bool run_has(const char *folder, const char *file) {
     str_done(&path);
     return there;
 }
+
+double run_step_seconds(const Table *log) {
+    enum { ROWS = 50 };
+    if (!log || log->rows < 2) return NAN;
+    const size_t last = log->rows - 1, first = last > ROWS ? last - ROWS : 0;
+    const double steps = table_number(log, "step", last) - table_number(log, "step", first);
+    const double seconds = table_number(log, "seconds", last) - table_number(log, "seconds", first);
+    return steps > 0 && seconds > 0 ? seconds / steps : NAN;
+}

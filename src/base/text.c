@@ -299,3 +299,12 @@ bool text_to_u64(const char *text, uint64_t *out) {
     *out = value;
     return true;
 }
+
+void str_add_duration(Str *out, double seconds) {
+    if (!(seconds >= 0 && seconds < 1e9)) return;
+    const long whole = lround(seconds);
+    if (whole >= 3600)
+        str_addf(out, "%ld:%02ld:%02ld", whole / 3600, whole / 60 % 60, whole % 60);
+    else
+        str_addf(out, "%ld:%02ld", whole / 60, whole % 60);
+}

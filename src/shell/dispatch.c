@@ -150,7 +150,8 @@ static void show_result(Session *session, const Args *args, const Result *result
         else
             output_text(session, str_text(&result->text));
     }
-    if (result->table && !receipt && (!result->drawn || asked)) {
+    const bool nothing = result->transient && result->table && !result->table->rows && result->message.length;
+    if (result->table && !nothing && !receipt && (!result->drawn || asked)) {
         print_table(session, result, asked || !result->sparse || !session->out_terminal, format);
         if (result->plots && result->table->rows && session->out_terminal && format == TABLE_TEXT)
             print_chart(session, result);

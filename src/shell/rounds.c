@@ -91,12 +91,18 @@ bool rounds_run(Session *session, const char *name, bool monitor, ProgressiveJob
                 Result *result, Error *err) {
     Training training;
     ProgressiveResults results;
-    if (!training_open(&training, session, name, job->train.config.steps, "kernels", monitor, err)) return false;
+    if (!training_open(&training, session, name, job->train.config.steps, "kernels", monitor,
+                       report ? NULL : job->train.folder, err))
+        return false;
     job->train.watch = training_watch;
     job->train.watch_context = &training;
     bool done = again ? progressive_resume(job, &results, err) : progressive_run(job, &results, err);
     training_close(&training);
     if (!done) return false;
+    if (training.detaching && results.partial) {
+        progressive_results_done(&results);
+        return background_resume(session, name, job->train.folder, result, err);
+    }
     done = (result->table = rounds_table(&results, report, result, err)) != NULL;
     if (done) {
         result->name = name;

@@ -23,9 +23,10 @@
 /* ---- watching ---------------------------------------------------------------------------------------------------- */
 
 bool training_open(Training *training, Session *session, const char *name, uint64_t steps, const char *rate_of,
-                   bool monitor, Error *err) {
+                   bool monitor, const char *folder, Error *err) {
     *training = (Training){.session = session, .name = name};
     training->about = (MonitorRun){.title = name, .steps = steps, .rate_of = rate_of, .foreground = true};
+    training->about.detachable = folder && !session->options.safe;
     return !monitor || (training->monitor = monitor_open(&training->about, err)) != NULL;
 }
 
@@ -85,7 +86,8 @@ TrainWish training_watch(void *context, const TrainStatus *status) {
         const MonitorWish wish = monitor_update(training->monitor, status->log, status->step,
                                                 status->warning ? status->warning : training->saved);
         if (wish == MONITOR_SAVE) return TRAIN_SAVE;
-        if (wish == MONITOR_STOP) training->stopping = true;
+        if (wish == MONITOR_STOP || wish == MONITOR_DETACH) training->stopping = true;
+        if (wish == MONITOR_DETACH) training->detaching = true;
         if (wish == MONITOR_LEAVE) training_close(training);
         return training->stopping ? TRAIN_STOP : TRAIN_GO_ON; /* the next trial, too, where this was at its end */
     }
@@ -244,17 +246,28 @@ bool training_result(const char *name, const char *folder, TrainResults *results
     return true;
 }
 
+static bool unfinished(const TrainResults *results) {
+    bool partial = results->count < results->trials;
+    for (size_t i = 0; i < results->count; i++) partial = partial || results->trial[i].partial;
+    return partial;
+}
+
 /* `again`: goes on with the job's folder. */
 static bool watched(Session *session, const char *name, const char *rate_of, uint64_t steps, bool monitor,
                     TrainJob *job, bool again, const Report *report, Result *result, Error *err) {
     Training training;
     TrainResults results;
-    if (!training_open(&training, session, name, steps, rate_of, monitor, err)) return false;
+    if (!training_open(&training, session, name, steps, rate_of, monitor, report ? NULL : job->folder, err))
+        return false;
     job->watch = training_watch;
     job->watch_context = &training;
     bool done = again ? train_resume(job, &results, err) : train_run(job, &results, err);
     training_close(&training);
     if (!done) return false;
+    if (training.detaching && unfinished(&results)) {
+        train_results_done(&results);
+        return background_resume(session, name, job->folder, result, err);
+    }
     done = training_result(name, job->folder, &results, report, result, err);
     train_results_done(&results);
     return done;

@@ -20,11 +20,13 @@ typedef struct Training {
     char warned[256]; /* the newest warning that was printed */
     char saved[160];  /* what the monitor shows about the current part and the newest checkpoint */
     bool stopping;    /* the monitor knows */
+    bool detaching;   /* it stops here to go on in the background */
 } Training;
 
-/* `monitor`: opens the full-screen monitor; STATUS_FAILED without a terminal. */
+/* `monitor`: opens the full-screen monitor; STATUS_FAILED without a terminal. `folder`: where the run is kept, so that
+ * it can be detached; NULL: it cannot. */
 bool training_open(Training *training, Session *session, const char *name, uint64_t steps, const char *rate_of,
-                   bool monitor, Error *err);
+                   bool monitor, const char *folder, Error *err);
 void training_close(Training *training);
 TrainWish training_watch(void *training, const TrainStatus *status);
 /* Fills the result of the command: the best trial's predictor or network as `name` (taken out of *results), a row for

@@ -5,6 +5,7 @@
 #include "tui/terminal.h"
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
+#include "weft/base/run.h"
 #include "weft/base/table.h"
 #include "weft/base/task.h"
 #include "weft/base/text.h"
@@ -21,7 +22,8 @@ struct Monitor {
     const char *status;
     uint64_t step;
     ChartColours colours;
-    bool ascii, linear, paused, asking;
+    bool ascii, linear, paused, helping;
+    enum { ASK_NOTHING, ASK_STOP, ASK_LEAVE } asking;
     bool stale; /* what is on the screen is no longer so */
     MonitorWish wish;
     double due; /* clock_seconds from which on it may draw again */
@@ -40,12 +42,24 @@ static void do_save(Monitor *monitor) {
 }
 
 static void do_ask(Monitor *monitor) {
-    monitor->asking = true;
+    monitor->asking = ASK_STOP;
+}
+
+static void do_help(Monitor *monitor) {
+    monitor->helping = true;
 }
 
 static void do_leave(Monitor *monitor) {
     monitor->wish = MONITOR_LEAVE;
     monitor->paused = false;
+}
+
+/* Somebody else's run goes on; of one that this process trains, the user says what becomes of it. */
+static void do_quit(Monitor *monitor) {
+    if (monitor->run.foreground)
+        monitor->asking = ASK_LEAVE;
+    else
+        do_leave(monitor);
 }
 
 /* As Ctrl-C without the monitor: the computation notices cancel_level. */
@@ -72,21 +86,24 @@ static void do_suspend(Monitor *monitor) {
 
 #define CTRL_KEY(letter) ((letter)&0x1f)
 typedef struct Binding {
-    int keys[4];      /* 0: none */
-    const char *help; /* in the bottom line; NULL: not there */
+    int keys[4];       /* 0: none */
+    const char *help;  /* in the bottom line; NULL: not there */
+    const char *names; /* of the keys, on the ? screen */
+    const char *words; /* what they do */
     Action *action;
     bool foreground; /* only where this process trains */
 } Binding;
 
 static const Binding bindings[] = {
-    {{'p', ' '}, "p pause", do_pause, true},
-    {{'s'}, "s save now", do_save, true},
-    {{'x'}, "x stop", do_ask, false},
-    {{'q', 27, KEY_SPECIAL + KEY_F(10)}, "q close (the run continues)", do_leave, false},
-    {{'L'}, "L log/linear", do_log, false},
-    {{CTRL_KEY('c')}, NULL, do_interrupt, false},
-    {{CTRL_KEY('l')}, NULL, do_redraw, false},
-    {{CTRL_KEY('z')}, NULL, do_suspend, false},
+    {{'?', KEY_SPECIAL + KEY_F(1)}, "? keys", "?  F1", "this help", do_help, false},
+    {{'p', ' '}, "p pause", "p  Space", "pause and continue", do_pause, true},
+    {{'s'}, "s save", "s", "save a checkpoint now", do_save, true},
+    {{'x'}, "x stop", "x", "stop the run, after a question", do_ask, false},
+    {{'q', 27, KEY_SPECIAL + KEY_F(10)}, "q quit", "q  Esc  F10", NULL, do_quit, false},
+    {{'L'}, "L log", "L", "logarithmic or linear axis of the loss", do_log, false},
+    {{CTRL_KEY('c')}, NULL, "Ctrl-C", NULL, do_interrupt, false},
+    {{CTRL_KEY('l')}, NULL, "Ctrl-L", "redraw", do_redraw, false},
+    {{CTRL_KEY('z')}, NULL, "Ctrl-Z", "suspend", do_suspend, false},
 };
 enum { BINDINGS = sizeof bindings / sizeof *bindings, KEYS_EACH = sizeof bindings->keys / sizeof *bindings->keys };
 
@@ -97,13 +114,39 @@ static bool bound(const Binding *binding, int key) {
     return false;
 }
 
+/* What the keys with another meaning in the foreground do. */
+static const char *words_of(const Monitor *monitor, const Binding *binding) {
+    if (binding->words) return binding->words;
+    if (binding->action == do_quit)
+        return monitor->run.foreground ? "quit the monitor: detach, stop or go on, after a question"
+                                       : "quit the monitor; the run goes on";
+    return monitor->run.foreground ? "interrupt the run" : "quit the monitor; the run goes on";
+}
+
+static void wish_for(Monitor *monitor, MonitorWish wish) {
+    monitor->wish = wish;
+    monitor->paused = false;
+}
+
+/* Any other key than those offered is no answer: all stays as it was. */
+static void answer_question(Monitor *monitor, int key) {
+    const bool stop = monitor->asking == ASK_STOP;
+    monitor->asking = ASK_NOTHING;
+    if (stop ? key == 'y' || key == 'Y' : key == 's' || key == 'x')
+        wish_for(monitor, MONITOR_STOP);
+    else if (!stop && key == 'd' && monitor->run.detachable)
+        wish_for(monitor, MONITOR_DETACH);
+    else if (!stop && key == 'c')
+        wish_for(monitor, MONITOR_LEAVE);
+}
+
 static void answer_key(Monitor *monitor, int key) {
     if (monitor->asking) {
-        monitor->asking = false;
-        if (key == 'y' || key == 'Y') {
-            monitor->wish = MONITOR_STOP;
-            monitor->paused = false;
-        }
+        answer_question(monitor, key);
+        return;
+    }
+    if (monitor->helping) {
+        monitor->helping = false;
         return;
     }
     for (int i = 0; i < BINDINGS; i++) {
@@ -126,25 +169,6 @@ static bool answer_event(Monitor *monitor, int milliseconds) {
 
 static double latest(const Table *log, const char *column) {
     return log ? table_latest(log, column) : NAN;
-}
-
-/* Seconds per step over the last rows of the log; NaN where it does not tell. */
-static double step_seconds(const Table *log) {
-    enum { ROWS = 50 };
-    if (!log || log->rows < 2) return NAN;
-    size_t last = log->rows - 1, first = last > ROWS ? last - ROWS : 0;
-    double steps = table_number(log, "step", last) - table_number(log, "step", first);
-    double seconds = table_number(log, "seconds", last) - table_number(log, "seconds", first);
-    return steps > 0 && seconds > 0 ? seconds / steps : NAN;
-}
-
-static void add_duration(Str *out, double seconds) {
-    if (!(seconds >= 0 && seconds < 1e9)) return;
-    long whole = lround(seconds);
-    if (whole >= 3600)
-        str_addf(out, "%ld:%02ld:%02ld", whole / 3600, whole / 60 % 60, whole % 60);
-    else
-        str_addf(out, "%ld:%02ld", whole / 60, whole % 60);
 }
 
 /* "label value unit" with so many digits, set off from what stands before it; nothing for NaN, or where it does not fit
@@ -174,18 +198,29 @@ static void draw_title(const Monitor *monitor, int y) {
     str_done(&status);
 }
 
+/* "step 250 of 1000   25.0 %   left 6:15   elapsed 2:05", without what does not fit: first without the elapsed time,
+ * then without the number of steps, then without the step. */
+static void progress_text(const Monitor *monitor, int room, Str *out) {
+    const double done = (double)monitor->step, steps = (double)monitor->run.steps;
+    const double seconds = latest(monitor->log, "seconds"), left = (steps - done) * run_step_seconds(monitor->log);
+    for (int without = 0; without < 4; without++) {
+        str_done(out);
+        if (without < 3) str_addf(out, "step %llu", (unsigned long long)monitor->step);
+        if (without < 2 && steps > 0) str_addf(out, " of %.0f", steps);
+        if (steps > 0) str_addf(out, "%s%.1f %%", without < 3 ? "   " : "", 100 * fmin(done / steps, 1));
+        if (left >= 0 && steps > 0) str_add(out, "   left ");
+        if (steps > 0) str_add_duration(out, left);
+        if (without < 1 && !isnan(seconds)) str_add(out, "   elapsed ");
+        if (without < 1) str_add_duration(out, seconds);
+        if ((int)text_columns(str_text(out)) <= room) return;
+    }
+}
+
 /* The step, the time; the part that is done in reverse, as a bar. */
 static void draw_progress(const Monitor *monitor, int y) {
     Str text = {0};
-    double done = (double)monitor->step, steps = (double)monitor->run.steps;
-    str_addf(&text, "step %llu", (unsigned long long)monitor->step);
-    if (steps > 0) str_addf(&text, " of %.0f", steps);
-    if (steps > 0) str_addf(&text, "   %.1f %%", 100 * fmin(done / steps, 1));
-    double seconds = latest(monitor->log, "seconds"), left = (steps - done) * step_seconds(monitor->log);
-    if (!isnan(seconds)) str_add(&text, "   elapsed ");
-    add_duration(&text, seconds);
-    if (left >= 0 && steps > 0) str_add(&text, "   left ");
-    if (steps > 0) add_duration(&text, left);
+    const double done = (double)monitor->step, steps = (double)monitor->run.steps;
+    progress_text(monitor, COLS, &text);
     terminal_put_text(y, 0, str_text(&text), COLS);
     if (steps > 0) mvchgat(y, 0, (int)(COLS * fmin(done / steps, 1)), A_REVERSE, 0, NULL);
     str_done(&text);
@@ -208,8 +243,13 @@ static void draw_values(const Monitor *monitor, int y) {
 
 static void draw_bottom(const Monitor *monitor, int y) {
     Str text = {0};
-    if (monitor->asking) {
+    if (monitor->asking == ASK_STOP) {
         str_add(&text, "stop the run? (y, n) ");
+    } else if (monitor->asking == ASK_LEAVE) {
+        str_add(&text, monitor->run.detachable ? "d detach (to the background)   " : "");
+        str_add(&text, "s stop   c close, go on here   Esc back");
+    } else if (monitor->helping) {
+        str_add(&text, "any key: back to the charts");
     } else {
         for (int i = 0; i < BINDINGS; i++) {
             if (!bindings[i].help || (bindings[i].foreground && !monitor->run.foreground)) continue;
@@ -315,6 +355,19 @@ static void draw_charts(const Monitor *monitor, int y, int height) {
     for (int i = 0; i < count; i++) chart_free(charts[i]);
 }
 
+/* ---- help -------------------------------------------------------------------------------------------------------- */
+
+static void draw_help(const Monitor *monitor, int y, int height) {
+    enum { NAMES = 14 };
+    for (int i = 0, row = 0; i < BINDINGS && row < height; i++) {
+        const Binding *binding = &bindings[i];
+        if (binding->foreground && !monitor->run.foreground) continue;
+        terminal_put_text(y + row, 0, binding->names, COLS);
+        if (COLS > NAMES) terminal_put_text(y + row, NAMES, words_of(monitor, binding), COLS - NAMES);
+        row++;
+    }
+}
+
 /* ---- view -------------------------------------------------------------------------------------------------------- */
 
 /* The lines that matter most first; charts get what is left. */
@@ -326,7 +379,10 @@ static void draw_monitor(Monitor *monitor) {
     if (LINES > 2) draw_title(monitor, y++);
     draw_progress(monitor, y++);
     if (LINES > 3) draw_values(monitor, y++);
-    if (LINES - y - bottom >= CHARTS_LEAST) draw_charts(monitor, y, LINES - y - bottom);
+    if (monitor->helping)
+        draw_help(monitor, y, LINES - y - bottom);
+    else if (LINES - y - bottom >= CHARTS_LEAST)
+        draw_charts(monitor, y, LINES - y - bottom);
     if (bottom || monitor->asking) draw_bottom(monitor, LINES - 1);
     refresh();
     double now = clock_seconds();

@@ -21,6 +21,7 @@ hold() { # NAME: holds the lock until TERM, then takes a moment as a training pr
 message() { { "$weft" -c "$1" >/dev/null; } 2>&1; } # what goes to standard error
 
 contains "no list: no jobs" "$(message jobs)" "no background runs"
+equal "and nothing on standard output" "" "$("$weft" -c jobs 2>/dev/null)"
 make_run going 250; make_run ended 1000; make_run broken 10; make_run halted 10; make_run again 10
 mkdir many; printf '{"name": "many", "steps": 1000, "trials": 3}' >many/config.json
 (cd many && make_run trial-1 1000 && make_run trial-2 20)
@@ -31,15 +32,15 @@ printf 'weft: long ago\n' >again/error.txt; sleep 0.01; echo 1 >again/lock
 mkdir -p state/weft gone; printf '%s\n' "$work/going" "$work/ended" "$work/gone" "$work/broken" "relative" "$work/halted" "$work/going" "$work/again" "$work/many" >state/weft/jobs
 rmdir gone
 hold going
-list=$("$weft" -c jobs | cut -f1-9)
-equal "every state, in the order started; folders that are gone are dropped" "job	name	state	step	steps	loss	accuracy	process	folder
-1	going	running	250	1000	0.25	50	$holder	$work/going
-2	ended	done	1000	1000	0.25	50	0	$work/ended
-3	broken	failed	10	1000	0.25	50	0	$work/broken
-4	halted	stopped	10	1000	0.25	50	0	$work/halted
-5	again	stopped	10	1000	0.25	50	0	$work/again
-6	many, trial 2 of 3	stopped	30	1000	0.25	50	0	$work/many" "$list"
-equal "the reason of a failure" "disk full" "$("$weft" -c jobs | sed -n 4p | cut -f10)"
+list=$("$weft" -c jobs | cut -f1-11)
+equal "every state, in the order started; folders that are gone are dropped" "job	name	state	step	steps	done	left	loss	accuracy	process	folder
+1	going	running	250	1000	25	12:30	0.25	50	$holder	$work/going
+2	ended	done	1000	1000	100		0.25	50	0	$work/ended
+3	broken	failed	10	1000	1		0.25	50	0	$work/broken
+4	halted	stopped	10	1000	1		0.25	50	0	$work/halted
+5	again	stopped	10	1000	1		0.25	50	0	$work/again
+6	many, trial 2 of 3	stopped	30	1000	3		0.25	50	0	$work/many" "$list"
+equal "the reason of a failure" "disk full" "$("$weft" -c jobs | sed -n 4p | cut -f12)"
 
 equal "attach without a terminal is one line" "$work/going: running (process $holder), step 250 of 1000, loss 0.25, accuracy 50.00 %" \
     "$("$weft" -c 'attach 1' </dev/null)"

@@ -56,6 +56,12 @@ if command -v tmux >/dev/null; then
     t send-keys -t 0 C-l; t send-keys -t 0 'train m --net base --hidden 20 --steps 1000000 --monitor' Enter
     seen "the monitor" 'x stop'
     t send-keys -t 0 x; sleep 0.3; t send-keys -t 0 y;      seen "stop in the monitor ends the run" 'stopped at step'
+    t send-keys -t 0 C-l; t send-keys -t 0 "train d --net base --hidden 20 --steps 1000000 --run $work/detached --monitor" Enter
+    seen "the monitor of a run with a folder" 'q quit'
+    t send-keys -t 0 q;                                     seen "q asks" 'd detach'
+    t send-keys -t 0 d;                                     seen "a run is detached" 'd runs in the background'
+    check "and goes on there" sh -c "'$weft' --format csv -c jobs 2>/dev/null | grep -q 'd,running'"
+    "$weft" -c "stop $work/detached" 2>/dev/null
     t send-keys -t 0 quit Enter
     t kill-server 2>/dev/null
 else

@@ -54,7 +54,7 @@ static void cancel(int number) {
 static int be_training(const char *how) {
     Error err = {0};
     bool still = strcmp(how, "train") != 0, waits = strcmp(how, "wait") == 0, empty = strcmp(how, "empty") == 0;
-    MonitorRun run = {"A small run", empty ? 0 : STEPS, "kernels", !waits};
+    MonitorRun run = {"A small run", empty ? 0 : STEPS, "kernels", !waits, strcmp(how, "train") == 0};
     char status[64] = "";
     signal(SIGINT, cancel);
     signal(SIGHUP, SIG_IGN);
@@ -78,7 +78,8 @@ static int be_training(const char *how) {
     }
     monitor_close(monitor);
     table_free(log);
-    static const char *const wishes[] = {"went on", "wished to save", "wished to stop", "wished to leave"};
+    static const char *const wishes[] = {"went on", "wished to save", "wished to stop", "wished to leave",
+                                         "wished to detach"};
     printf("%s\n", cancel_level() ? "interrupted" : wishes[wish]);
     return cancel_level() ? STATUS_CANCELLED : 0;
 }
@@ -120,21 +121,21 @@ static void shows_where_the_run_stands(void **state) {
                                         "elapsed 2:05",
                                         "left 6:15",
                                         "loss 0.2865   learning rate 0.00375   1250 kernels/s   accuracy 82.61 %",
-                                        "p pause   s save now   x stop   q close (the run continues)   L log/linear",
+                                        "? keys   p pause   s save   x stop   q quit   L log",
                                         "recon",
                                         "fmd",
                                         "accuracy (%)",
-                                        "learning_rate",
+                                        "learning rate",
                                         "kernels (1/s)"};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         Screen screen = start("still", sizes[i].ws_row, sizes[i].ws_col);
-        screen_expect(&screen, "L log/linear");
+        screen_expect(&screen, "L log");
         screen_settle(&screen);
-        expect_drawn(&screen, "L log/linear");
+        expect_drawn(&screen, "L log");
         screen_settle(&screen);
         for (size_t t = 0; t < sizeof texts / sizeof *texts; t++) screen_expect(&screen, texts[t]);
         assert_false(screen_seen(&screen, "kd")); /* has no values */
-        screen_type(&screen, "q");
+        screen_type(&screen, "qc");
         expect_end(&screen, "wished to leave", 0);
     }
 }
@@ -145,7 +146,7 @@ static void nothing_is_known_yet(void **state) {
     screen_expect(&screen, "nothing logged yet");
     assert_true(screen_seen(&screen, "step 250"));
     assert_false(screen_seen(&screen, " of ") || screen_seen(&screen, "left ") || screen_seen(&screen, "elapsed"));
-    screen_type(&screen, "q");
+    screen_type(&screen, "qc");
     expect_end(&screen, "wished to leave", 0);
 }
 
@@ -158,7 +159,7 @@ static bool moves(Screen *screen) {
 static void pauses_and_goes_on(void **state) {
     (void)state;
     Screen screen = start("train", 24, 80);
-    screen_expect(&screen, "L log/linear");
+    screen_expect(&screen, "L log");
     assert_true(moves(&screen));
     screen_type(&screen, "p");
     screen_expect(&screen, "paused");
@@ -182,39 +183,85 @@ static void pauses_and_goes_on(void **state) {
 static void stops_when_that_is_meant(void **state) {
     (void)state;
     Screen screen = start("train", 24, 80);
-    screen_expect(&screen, "L log/linear");
+    screen_expect(&screen, "L log");
     screen_type(&screen, "x");
     screen_expect(&screen, "stop the run?");
     screen_type(&screen, "n");
     expect_drawn(&screen, "x stop");
     screen_type(&screen, "xq"); /* anything but y means no */
+    screen_settle(&screen);
     expect_drawn(&screen, "x stop");
     screen_type(&screen, "xy");
     expect_end(&screen, "wished to stop", 0);
 }
 
+/* q asks; only a run that has a folder can be detached. */
+static void quitting_asks(void **state) {
+    (void)state;
+    Screen screen = start("train", 24, 60);
+    screen_expect(&screen, "q quit");
+    screen_type(&screen, "q");
+    screen_expect(&screen, "d detach (to the background)   s stop   c close");
+    screen_press(&screen, "\x1b");
+    expect_drawn(&screen, "q quit");
+    screen_type(&screen, "qd");
+    expect_end(&screen, "wished to detach", 0);
+    screen = start("train", 24, 80);
+    screen_expect(&screen, "q quit");
+    screen_type(&screen, "qs");
+    expect_end(&screen, "wished to stop", 0);
+    screen = start("still", 24, 80);
+    screen_expect(&screen, "q quit");
+    screen_type(&screen, "q");
+    screen_expect(&screen, "s stop   c close, go on here");
+    assert_false(screen_seen(&screen, "detach"));
+    screen_type(&screen, "d"); /* no answer: all goes on */
+    expect_drawn(&screen, "q quit");
+    screen_type(&screen, "qc");
+    expect_end(&screen, "wished to leave", 0);
+}
+
+static void keys_are_explained(void **state) {
+    (void)state;
+    static const char *const hows[] = {"train", "wait"};
+    for (int i = 0; i < 2; i++) {
+        Screen screen = start(hows[i], 20, 60);
+        screen_expect(&screen, "? keys");
+        screen_type(&screen, "?");
+        screen_expect(&screen, "Ctrl-Z");
+        assert_int_equal(screen_seen(&screen, "save a checkpoint now"), i == 0);
+        assert_int_equal(screen_seen(&screen, "the run goes on"), i == 1);
+        screen_type(&screen, "q"); /* any key leads back */
+        expect_drawn(&screen, "loss");
+        screen_type(&screen, i == 0 ? "qc" : "q");
+        expect_end(&screen, "wished to leave", 0);
+    }
+}
+
 static void the_axis_changes(void **state) {
     (void)state;
     Screen screen = start("still", 24, 80);
-    screen_expect(&screen, "L log/linear");
-    expect_drawn(&screen, "L log/linear");
+    screen_expect(&screen, "L log");
+    expect_drawn(&screen, "L log");
     screen_settle(&screen);
     screen_expect(&screen, "0.1 ┤"); /* a tick of a log axis from 0.1 to 1, not of a linear one */
     assert_false(screen_seen(&screen, "0.5 ┤"));
     screen_type(&screen, "L");
     expect_drawn(&screen, "0.5 ┤");
-    screen_type(&screen, "\x1b");
+    screen_press(&screen, "\x1b");
+    screen_expect(&screen, "c close");
+    screen_type(&screen, "c");
     expect_end(&screen, "wished to leave", 0);
 }
 
 static void interrupts(void **state) {
     (void)state;
     Screen screen = start("train", 24, 80);
-    screen_expect(&screen, "L log/linear");
+    screen_expect(&screen, "L log");
     screen_type(&screen, "\x03");
     expect_end(&screen, "interrupted", STATUS_CANCELLED);
     screen = start("wait", 24, 80); /* somebody else's run: Ctrl-C only leaves */
-    screen_expect(&screen, "x stop   q close");
+    screen_expect(&screen, "x stop   q quit");
     assert_false(screen_seen(&screen, "p pause"));
     screen_type(&screen, "p");
     screen_type(&screen, "s");
@@ -228,14 +275,14 @@ static void suspends(void **state) {
     (void)state;
     int status;
     Screen screen = start("train", 24, 80);
-    screen_expect(&screen, "L log/linear");
+    screen_expect(&screen, "L log");
     screen_type(&screen, "\x1a");
     assert_int_equal(waitpid(screen.child, &status, WUNTRACED), screen.child);
     assert_true(WIFSTOPPED(status));
     screen_expect_modes(&screen);
     kill(screen.child, SIGCONT);
     expect_drawn(&screen, "A small run");
-    screen_type(&screen, "q");
+    screen_type(&screen, "qc");
     expect_end(&screen, "wished to leave", 0);
 }
 
@@ -255,14 +302,14 @@ static void any_size(void **state) {
     struct winsize size = {.ws_row = 24, .ws_col = 80};
     ioctl(screen.terminal, TIOCSWINSZ, &size);
     expect_drawn(&screen, "A small run");
-    screen_type(&screen, "q");
+    screen_type(&screen, "qc");
     expect_end(&screen, "wished to leave", 0);
 }
 
 static void goes_on_without_the_terminal(void **state) {
     (void)state;
     Screen screen = start("train", 24, 80);
-    screen_expect(&screen, "L log/linear");
+    screen_expect(&screen, "L log");
     close(screen.terminal);
     screen.terminal = -1;
     expect_end(&screen, "", 0);
@@ -273,8 +320,8 @@ static void other_terminals(void **state) {
     static const char *const terms[] = {"vt100", "linux", "dumb"};
     for (int i = 0; i < 3; i++) {
         Screen screen = screen_start("monitor", "still", terms[i], 24, 80);
-        if (i < 2) screen_expect(&screen, "log/linear");
-        if (i < 2) screen_type(&screen, "q");
+        if (i < 2) screen_expect(&screen, "L log");
+        if (i < 2) screen_type(&screen, "qc");
         int status = screen_finish(&screen);
         assert_true(WIFEXITED(status));
         assert_int_equal(WEXITSTATUS(status), i < 2 ? 0 : STATUS_FAILED);
@@ -296,6 +343,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(nothing_is_known_yet),
         cmocka_unit_test(pauses_and_goes_on),
         cmocka_unit_test(stops_when_that_is_meant),
+        cmocka_unit_test(quitting_asks),
+        cmocka_unit_test(keys_are_explained),
         cmocka_unit_test(the_axis_changes),
         cmocka_unit_test(interrupts),
         cmocka_unit_test(suspends),

@@ -41,6 +41,8 @@ bool run_log_sync(Run *run, Error *err);
 /* The log as a table of its whole rows. Empty fields are NaN; "name (unit)" in a heading gives a column its unit. The
  * folder may be in use. STATUS_BAD_INPUT if there is no log. */
 Table *run_log_table(const char *folder, Error *err);
+/* Seconds a step over the last rows of a log; NaN where it does not tell (those of surveys do not). */
+double run_step_seconds(const Table *log);
 bool run_has(const char *folder, const char *file); /* whether there is such a file */
 
 #endif

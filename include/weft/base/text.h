@@ -57,6 +57,7 @@ bool text_glob(const char *pattern, const char *text); /* whole-text match; * ? 
 /* The candidate closest to `word` in Damerau-Levenshtein distance. NULL if no candidate is close enough for a
  * misspelling. */
 const char *text_nearest(const char *word, const char *const *candidates, size_t count);
+void str_add_duration(Str *out, double seconds); /* "2:05", "1:05:00"; nothing if it is not known */
 /* Adds a number for people: exact where six digits show it, else four digits. */
 void str_add_number(Str *out, double value);
 bool text_to_double(const char *text, double *out); /* whole text, finite or inf/nan, C locale */

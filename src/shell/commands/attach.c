@@ -79,7 +79,7 @@ const Command command_attach = {
     .description =
         "Draws the curves of loss, accuracy, learning rate and throughput from the run's log once a second. q "
         "closes the monitor and the run continues. x stops the run, after a confirmation. L switches between "
-        "logarithmic and linear axes. A finished run is shown in its final state.\n\n"
+        "logarithmic and linear axes, ? lists the keys. A finished run is shown in its final state.\n\n"
         "Without a terminal, and for sweeps, interpolations and landscapes, one line about the run is printed "
         "instead.",
     .size = sizeof(Attach),

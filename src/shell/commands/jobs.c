@@ -1,10 +1,23 @@
 /* jobs -- the runs that were started in the background. */
+#include <math.h>
+
 #include "../command.h"
 #include "../jobs.h"
 #include "../words.h"
 #include "weft/base/error.h"
+#include "weft/base/run.h"
 #include "weft/base/table.h"
 #include "weft/base/text.h"
+
+/* "1:05:00": the time that the run still needs, as fast as it was; of several trials or rounds, the part that runs. */
+static void add_left(Table *table, const Job *job) {
+    Str left = {0};
+    const double each = run_step_seconds(job->log);
+    const bool known = job->state == JOB_RUNNING && job->steps > job->step && each > 0;
+    if (known) str_add_duration(&left, (double)(job->steps - job->step) * each);
+    table_text(table, known ? str_text(&left) : NULL);
+    str_done(&left);
+}
 
 static bool add_job(Table *table, int64_t number, const char *folder, Error *err) {
     Job job;
@@ -14,6 +27,8 @@ static bool add_job(Table *table, int64_t number, const char *folder, Error *err
     table_text(table, job_state_name(job.state));
     table_integer(table, (int64_t)job.step);
     table_integer(table, (int64_t)job.steps);
+    table_real(table, job.steps ? 100 * fmin((double)job.step / (double)job.steps, 1) : (double)NAN);
+    add_left(table, &job);
     table_real(table, job.loss);
     table_real(table, job.accuracy);
     table_integer(table, job.process);
@@ -31,10 +46,10 @@ static bool jobs_command(Session *session, const Args *args, Result *result, Err
     static const struct {
         const char *name, *unit;
         ColumnType type;
-    } columns[] = {{"job", "", COLUMN_INTEGER},    {"name", "", COLUMN_TEXT},       {"state", "", COLUMN_TEXT},
-                   {"step", "", COLUMN_INTEGER},   {"steps", "", COLUMN_INTEGER},   {"loss", "", COLUMN_REAL},
-                   {"accuracy", "%", COLUMN_REAL}, {"process", "", COLUMN_INTEGER}, {"folder", "", COLUMN_TEXT},
-                   {"reason", "", COLUMN_TEXT}};
+    } columns[] = {{"job", "", COLUMN_INTEGER},     {"name", "", COLUMN_TEXT},     {"state", "", COLUMN_TEXT},
+                   {"step", "", COLUMN_INTEGER},    {"steps", "", COLUMN_INTEGER}, {"done", "%", COLUMN_REAL},
+                   {"left", "", COLUMN_TEXT},       {"loss", "", COLUMN_REAL},     {"accuracy", "%", COLUMN_REAL},
+                   {"process", "", COLUMN_INTEGER}, {"folder", "", COLUMN_TEXT},   {"reason", "", COLUMN_TEXT}};
     for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
         table_column(table, columns[i].name, columns[i].unit, columns[i].type);
     bool done = table != NULL;
@@ -57,6 +72,8 @@ const Command command_jobs = {
     .description =
         "`train`, `fit`, `progressive`, `sweep`, `interpolate` and `landscape` take --background: another weft "
         "process works on the run's folder and continues after you quit.\n\n"
+        "`done` is the per cent of the steps that are done and `left` the time that the rest takes, as fast "
+        "as the last steps were; of several trials or rounds, both are those of the part that runs. Points of surveys are not timed.\n\n"
         "A run is `running` while a process holds the lock of its folder, `done` when its log has reached the "
         "last step (for sweep, interpolate and landscape, steps are points), and `failed` if its folder has a "
         "file error.txt with the reason. Otherwise it is `stopped` and can be resumed. A run whose folder is "
