@@ -19,7 +19,8 @@ static bool lesson_run_command(Session *session, const Args *args, Result *resul
     if (o->automatic || o->restart)
         return error_set(err, STATUS_USAGE, "--%s needs the name of a lesson", o->automatic ? "auto" : "restart");
     result->drawn = false;
-    result->transient = result->sparse = true;
+    result->transient = !args_given(args, "as");
+    result->sparse = true;
     str_add(&result->message, "lesson NAME begins one, or goes on where you stopped\n");
     return (result->table = lesson_table(session, err)) != NULL;
 }
@@ -92,6 +93,7 @@ const Command command_lesson = {
     .positionals = positionals,
     .options = ONE_GROUP(options),
     .examples = lesson_examples,
+    .table = true,
     .run = lesson_run_command,
 };
 
