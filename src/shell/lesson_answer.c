@@ -149,6 +149,16 @@ bool lesson_answer(Session *session, const LessonItem *item, Str *out, Error *er
     return str_ok(out, err);
 }
 
+/* "lowpas base": several words, of which the first is nearly a command. */
+static bool mistyped_command(const char *line) {
+    Str word = {0};
+    const size_t length = strcspn(line, " ");
+    str_add_bytes(&word, line, length);
+    const bool mistyped = line[length] && command_nearest(str_text(&word));
+    str_done(&word);
+    return mistyped;
+}
+
 bool lesson_is_answer(Session *session, const LessonItem *item, const char *line) {
     const size_t length = strspn(line, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_");
     double number;
@@ -160,6 +170,7 @@ bool lesson_is_answer(Session *session, const LessonItem *item, const char *line
         index < item->choices.count)
         return true;
     if (read_number(session, line, &number)) return true;
+    if (mistyped_command(line)) return false;
     return !lua_defined(session, line, length) && !strpbrk(line, "=({[") && !lua_open(session, line) &&
            !lua_compiles(session, NULL, line, &ignored);
 }

@@ -57,8 +57,8 @@ static bool good_text(Reading *r, const char *text) {
     for (const char *at = text; (at = strstr(at, "$(")); at++) {
         Str expression = {0};
         const size_t length = lesson_figure(at, NULL, &expression);
-        const bool ok =
-            length ? good_expression(r, "$(...)", str_text(&expression)) : bad(r, "$( without its closing bracket");
+        const bool ok = !length ? bad(r, "$( without its closing bracket")
+                                : str_ok(&expression, r->err) && good_expression(r, "$(...)", str_text(&expression));
         str_done(&expression);
         if (!ok) return false;
     }
@@ -84,8 +84,9 @@ static bool good_commands(Reading *r, const char *text) {
             str_add_bytes(&chunk, text + length, more);
             length += more;
         }
-        const bool ok = lua_compiles(r->session, NULL, str_text(&chunk), &err);
+        const bool whole = str_ok(&chunk, r->err), ok = lua_compiles(r->session, NULL, str_text(&chunk), &err);
         str_done(&chunk);
+        if (!whole) return false;
         if (!ok) return bad(r, "neither a command nor Lua: %s", err.text);
     }
     return true;
@@ -205,8 +206,10 @@ static bool read_tolerance(Reading *r, const char *text, double *out) {
     if (share) length--;
     while (length && text[length - 1] == ' ') length--;
     str_add_bytes(&number, text, length);
+    const bool whole = str_ok(&number, r->err);
     const bool ok = text_to_double(str_text(&number), out) && *out > 0 && *out < 1e300;
     str_done(&number);
+    if (!whole) return false;
     if (ok && share) *out /= -100;
     return ok || bad(r, "a tolerance is a number above 0, or one with %%, not '%s'", text);
 }

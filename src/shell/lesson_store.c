@@ -21,12 +21,14 @@
 
 /* ---- finding ----------------------------------------------------------------------------------------------------- */
 
+/* False: there is none of this name, or `path` has failed. */
 static bool sample_lesson(const char *name, Str *path) {
     Str file = {0};
     str_addf(&file, "lessons/%s.lesson", name);
     const bool found = !file.failed && !strchr(name, '/') && sample_path(str_text(&file), path);
+    path->failed = path->failed || file.failed;
     str_done(&file);
-    return found;
+    return found && !path->failed;
 }
 
 static void take_name(void *context, const char *name) {
@@ -56,7 +58,7 @@ bool lesson_find(const char *word, Str *name, Str *path, Error *err) {
         str_add(name, word);
         return str_ok(name, err) && str_ok(path, err);
     }
-    bool ok = path_expand(word, &file, err);
+    bool ok = str_ok(path, err) && path_expand(word, &file, err);
     if (ok && access(str_text(&file), F_OK) != 0) ok = no_lesson(word, err);
     if (ok && (!realpath(str_text(&file), whole) || strchr(whole, '\n')))
         ok = error_set(err, STATUS_BAD_INPUT, "%s: cannot be read, or its path has a line break", word);
@@ -164,6 +166,7 @@ static bool read_listed(Session *session, const Words *names, Listed *list, size
         Str path = {0};
         char *name = names->word[*done];
         Lesson *lesson = sample_lesson(name, &path) ? lesson_read(session, str_text(&path), err) : NULL;
+        if (!str_ok(&path, err)) lesson_free(lesson), lesson = NULL;
         str_done(&path);
         if (!lesson) return false;
         list[*done] = (Listed){name, lesson};

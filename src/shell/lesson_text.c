@@ -99,6 +99,18 @@ void lesson_add_heading(const Session *session, const LessonPlay *play, Str *out
     str_done(&text);
 }
 
+/* A line that is wider than the screen is broken between words. */
+static void add_command_line(const Session *session, const char *line, Str *out) {
+    enum { INDENT = 4, HANG = 6 };
+    const size_t width = output_columns();
+    Str wrapped = {0};
+    if (session->out_terminal && INDENT + text_columns(line) > width)
+        str_add_wrapped(&wrapped, line, INDENT, HANG, width);
+    add_bold(session, wrapped.length ? wrapped.text : line, out);
+    str_add(out, "\n");
+    str_done(&wrapped);
+}
+
 void lesson_add_command(const Session *session, const char *command, Str *out) {
     str_add(out, "\n");
     for (bool first = true; *command; first = false) {
@@ -106,8 +118,7 @@ void lesson_add_command(const Session *session, const char *command, Str *out) {
         Str line = {0};
         str_addf(&line, "%.*s", (int)length, command);
         str_add(out, first ? "  > " : "    ");
-        add_bold(session, str_text(&line), out);
-        str_add(out, "\n");
+        add_command_line(session, str_text(&line), out);
         str_done(&line);
         command += length + (command[length] == '\n');
     }

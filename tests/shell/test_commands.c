@@ -212,7 +212,14 @@ static void test_out_of_memory(void **state) {
         "join ratios other --by layer --as s",
         "join ratios other --stack network --as s",
         "group ratios --by K --take mean,std,median --as s",
+        "lesson",
+        "lesson tests/fixtures/small.lesson --auto",
+        "lesson tests/fixtures/small.lesson --restart",
+        "check 7",
+        "hint",
+        "check",
         "r = ratio:with('x', ratio.K * 2):filter('x > 1'):join(ratio, 'layer'):as('s')"};
+    setenv("XDG_STATE_HOME", "/dev/null", 1); /* the progress of lessons is not written */
     session = fixture_session(true);
     fixture_works(session, "load data few sample:fashion-test --limit 8");
     fixture_works(session, "n = 2");
