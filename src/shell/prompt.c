@@ -12,7 +12,6 @@
 
 #include "background.h"
 #include "complete.h"
-#include "graphics.h"
 #include "jobs.h"
 #include "lesson.h"
 #include "output.h"
@@ -320,7 +319,6 @@ Status session_prompt(Session *session) {
     history_start();
     edit_chunks();
     welcome(session);
-    graphics_choice(session); /* asks the terminal while nothing else reads from it */
     while (!session->quit && !signals_ending()) {
         cancel_clear();
         signals_continued();

@@ -6,7 +6,7 @@ files=tests/fixtures/files
 run() { "$weft" -c "$1" 2>&1; }
 status() { "$weft" -c "$1" >"$work/out" 2>"$work/err" </dev/null; echo $?; }
 
-text=$("$weft" --format table -c "show $files/ema.pth" 2>&1)
+text=$(COLUMNS=300 "$weft" --format table -c "show $files/ema.pth" 2>&1)
 contains "show FILE lists the candidates with their sizes" "$text" '--key selects among "state_dict_ema" (9 tensors, 38 elements), "optimizer.state.0" (1 tensor, 2 elements)'
 contains "show FILE --key shows that one" "$("$weft" --format table -c "show $files/folds.pth --key fold1" 2>&1)" 'the state dict is "fold1.model"'
 contains "load net --key takes it" "$(run "load net n $files/ema.pth --key state_dict_ema")" 'the state dict is "state_dict_ema": 9 of the file'

@@ -55,7 +55,7 @@ for part, count in (("train", 24), ("test", 12)):
 END
 stl="load data train stl10:$work:train --limit 16; load data test stl10:$work:test"
 equal "images of 96 x 96 pixels" 0 "$(status "$weft" -c "$stl" -c 'fit b --arch resnet8 --data train --on test --epochs 1 --image-batch 8 --lr 0.01' -c "save b $work/b.safetensors")"
-contains "are read" "$(cat "$work/out")" "3x96x96"
+contains "are read" "$(cat "$work/err")" "3x96x96"
 equal "are evaluated" 0 "$(status "$weft" -c "$stl" -c "load net b $work/b.safetensors" -c 'evaluate b test')"
 equal "train predictors" 0 "$(status "$weft" -c "$stl" -c "load net b $work/b.safetensors" \
     -c 'train p --net b --hidden 16 --steps 2 --scheme joint --data train --on test --image-batch 8')"

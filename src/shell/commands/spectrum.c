@@ -37,8 +37,8 @@ static void set_chart(const Spectrum *o, const char *layer, Result *result) {
     const char *column = o->fft ? "magnitude" : "sigma", *what = o->fft ? "Magnitude per frequency" : "Singular values";
     Encoding *encoding = &result->encoding;
     if (o->versus)
-        result_chart(result, CHART_LINES, o->fft ? "frequency" : "index", column, "%s of %s: %s and %s", what,
-                     layer, o->object->name, o->versus->name);
+        result_chart(result, CHART_LINES, o->fft ? "frequency" : "index", column, "%s of %s: %s and %s", what, layer,
+                     o->object->name, o->versus->name);
     else
         result_chart(result, CHART_LINES, o->fft ? "frequency" : "index", column, "%s of %s in %s", what, layer,
                      o->object->name);
