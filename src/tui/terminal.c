@@ -151,6 +151,21 @@ static void adopt_size(void) {
     }
 }
 
+/* Usual spellings of keys, also where TERM says others or none (tmux under TERM=xterm, say): what curses does not know
+ * begins with Esc, which quits. */
+static void define_keys(void) {
+    static const struct {
+        const char *bytes;
+        int key;
+    } keys[] = {{"\x1b[1~", KEY_HOME},  {"\x1b[7~", KEY_HOME},  {"\x1b[H", KEY_HOME},   {"\x1bOH", KEY_HOME},
+                {"\x1b[4~", KEY_END},   {"\x1b[8~", KEY_END},   {"\x1b[F", KEY_END},    {"\x1bOF", KEY_END},
+                {"\x1b[5~", KEY_PPAGE}, {"\x1b[6~", KEY_NPAGE}, {"\x1b[Z", KEY_BTAB},   {"\x1b[A", KEY_UP},
+                {"\x1b[B", KEY_DOWN},   {"\x1b[C", KEY_RIGHT},  {"\x1b[D", KEY_LEFT},   {"\x1bOA", KEY_UP},
+                {"\x1bOB", KEY_DOWN},   {"\x1bOC", KEY_RIGHT},  {"\x1bOD", KEY_LEFT},   {"\x1bOP", KEY_F(1)},
+                {"\x1b[2~", KEY_IC},    {"\x1b[3~", KEY_DC},    {"\x1b[21~", KEY_F(10)}};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) define_key(keys[i].bytes, keys[i].key);
+}
+
 bool terminal_enter(Error *err) {
     if (taken) return error_set(err, STATUS_FAILED, "full screen: another view is open");
     if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) || tcgetattr(STDIN_FILENO, &modes_before) != 0) {
@@ -178,6 +193,7 @@ bool terminal_enter(Error *err) {
     noecho();
     nonl();
     keypad(stdscr, TRUE);
+    define_keys();
     nodelay(stdscr, TRUE);
     curs_set(0);
     if (has_colors()) start_color();

@@ -196,6 +196,11 @@ static void the_last_line_is_clean(void **state) {
         Screen screen = start_as("plain", terms[i], 30, 100);
         screen_expect(&screen, "A small chart");
         screen_settle(&screen);
+        screen_press(&screen, "\x1b[1~"); /* Home and Page Down, as tmux sends them, whatever TERM says */
+        screen_press(&screen, "\x1b[6~");
+        screen_press(&screen, "\x0c");
+        screen_expect(&screen, "cutoff ");
+        screen_settle(&screen);
         screen_forget(&screen);
         screen_press(&screen, "q");
         screen_finish(&screen);
