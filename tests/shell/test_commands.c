@@ -181,8 +181,6 @@ static void test_bad_tables(void **state) {
     session_free(session);
 }
 
-/* Every k-th allocation refused: the command fails with the limit's status or works, and the workspace holds what it
- * held. */
 /* Lines in which every allocation fails once. */
 static const char *const lines[] = {"sratio base --vs smooth --as s",
                                     "lowpass base --cutoff 2 --into t",
@@ -218,6 +216,8 @@ static const char *const lines[] = {"sratio base --vs smooth --as s",
                                     "check",
                                     "r = ratio:with('x', ratio.K * 2):filter('x > 1'):join(ratio, 'layer'):as('s')"};
 
+/* Every k-th allocation refused: the command fails with the limit's status or works, and the workspace holds what it
+ * held. */
 static void test_out_of_memory(void **state) {
     (void)state;
     setenv("XDG_STATE_HOME", "/dev/null", 1); /* the progress of lessons is not written */
