@@ -319,15 +319,16 @@ bool lesson_check(Session *session, const char *answer, Str *out, Error *err) {
 
 /* Does what an item waits for. */
 static bool skip_item(Session *session, LessonPlay *play, const LessonItem *item, Str *out, Error *err) {
-    Str answer = {0};
+    Str answer = {0}, said = {0};
     bool ok = true;
     if (item->kind == LESSON_NUMBER || item->kind == LESSON_CHOICE) {
         bool right;
         ok = lesson_answer(session, item, &answer, err) || lesson_error(play, item, err);
-        str_add(out, "\n  ");
-        ok = ok && lesson_judge(session, item, str_text(&answer), &right, out, err);
-        str_add(out, "\n");
+        ok = ok && lesson_judge(session, item, str_text(&answer), &right, &said, err);
+        const char *colon = strchr(str_text(&said), ':'); /* after "Right" */
+        if (ok && colon) str_addf(out, "\n  Answer%s\n", colon);
         str_done(&answer);
+        str_done(&said);
         return ok;
     }
     const char *lines = item->kind == LESSON_TASK ? item->solution : item->text;

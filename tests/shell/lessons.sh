@@ -79,7 +79,7 @@ equal "the progress of a file is kept under its path" "3 $work/small.lesson" "$(
 out=$(printf '%s\n' "lesson $work/small.lesson" next back skip 'lesson' leave next 'quit' | "$weft" 2>&1)
 contains "next waits for the command" "$out" 'stdin:2: step 1 still waits for the command load net base'
 out=$(printf '%s\n' "lesson $work/small.lesson" skip leave 'print("left")' quit | "$weft" 2>&1)
-contains "skip answers" "$out" 'Right: two.'
+contains "skip answers" "$out" 'Answer: two.'
 contains "and goes on to the next step" "$out" 'Any smoothing will do'
 contains "leave says where one is" "$out" 'Left at step 2 of 2'
 contains "  and the prompt is as before" "$out" "left"
