@@ -48,10 +48,10 @@ MonitorWish monitor_wait(Monitor *monitor, unsigned milliseconds);
 
 /* ---- pictures ---------------------------------------------------------------------------------------------------- */
 
-/* Which pictures the terminal of standard input and output shows: SIXEL, KITTY or OFF. It is asked, for at most about
- * a tenth of a second; so is tmux (`processes`: its program may be run). What the user typed meanwhile is appended to
- * *typed. *late: it did not answer in time, and may do so later. OFF without a terminal. */
-ChartGraphics tui_graphics(bool processes, Str *typed, bool *late);
+/* Which pictures the terminal of standard input and output shows: SIXEL, KITTY or OFF. It is asked, for at most
+ * `patience` milliseconds; so is tmux (`processes`: its program may be run). What the user typed meanwhile is appended
+ * to *typed. *late: it did not answer in time, and may do so later. OFF without a terminal. */
+ChartGraphics tui_graphics(bool processes, unsigned patience, Str *typed, bool *late);
 bool tui_in_tmux(void);
 
 /* What a terminal answered. */

@@ -31,8 +31,9 @@ static bool draw_chart(Canvas *canvas, const Chart *chart, const ChartView *view
 
 bool chart_grid(const Chart *chart, const ChartView *view, unsigned width, unsigned height, bool ascii,
                 ChartColours colours, ChartGrid *out, Error *err) {
-    Canvas canvas = {
-        .grid = {width < 1 ? 1 : width, height < 1 ? 1 : height, NULL}, .ascii = ascii, .colours = colours};
+    Canvas canvas = {.grid = {.width = width < 1 ? 1 : width, .height = height < 1 ? 1 : height},
+                     .ascii = ascii,
+                     .colours = colours};
     if (canvas.grid.width > GRID_SIDE_MAX) canvas.grid.width = GRID_SIDE_MAX;
     if (canvas.grid.height > GRID_SIDE_MAX) canvas.grid.height = GRID_SIDE_MAX;
     size_t count = (size_t)canvas.grid.width * canvas.grid.height;

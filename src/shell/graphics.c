@@ -11,15 +11,25 @@
 #include "weft/base/text.h"
 #include "weft/tui.h"
 
-ChartGraphics graphics_choice(Session *session) {
+enum { PATIENCE = 100, PATIENCE_START = 4 }; /* milliseconds */
+
+static ChartGraphics choose(Session *session, unsigned patience) {
     const char *wish = session->options.graphics ? session->options.graphics : "auto";
     const char *const *names = SETTING_NAMES(CHART_GRAPHICS);
     for (int i = 0; session->graphics == GRAPHICS_AUTO && names[i]; i++)
         if (strcmp(wish, names[i]) == 0) session->graphics = (ChartGraphics)i;
     if (session->graphics != GRAPHICS_AUTO) return session->graphics;
     if (!session->options.interactive || !session->out_terminal) return GRAPHICS_OFF;
-    session->graphics = tui_graphics(!session->options.safe, &session->typed, &session->answers_late);
+    session->graphics = tui_graphics(!session->options.safe, patience, &session->typed, &session->answers_late);
     return session->graphics;
+}
+
+ChartGraphics graphics_choice(Session *session) {
+    return choose(session, PATIENCE);
+}
+
+void graphics_ask(Session *session) {
+    if (!tui_in_tmux()) choose(session, PATIENCE_START);
 }
 
 /* The terminal's cells as it says, else usual ones. */

@@ -12,6 +12,7 @@
 
 #include "background.h"
 #include "complete.h"
+#include "graphics.h"
 #include "jobs.h"
 #include "lesson.h"
 #include "output.h"
@@ -319,6 +320,7 @@ Status session_prompt(Session *session) {
     history_start();
     edit_chunks();
     welcome(session);
+    graphics_ask(session);
     while (!session->quit && !signals_ending()) {
         cancel_clear();
         signals_continued();

@@ -14,7 +14,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-enum { PATIENCE = 100 /* ms */, READ_MOST = 4096 };
+enum { READ_MOST = 4096 };
 
 /* ---- what was read ----------------------------------------------------------------------------------------------- */
 
@@ -76,7 +76,7 @@ static bool known_to_have_none(const char *term) {
 
 /* Reads until the answer to DA1, or until the patience ends. A terminal that does not echo must be given back as it
  * was: nothing between the two tcsetattr can fail. */
-static void ask(const char *question, Str *read_bytes, TerminalAnswers *answers) {
+static void ask(const char *question, unsigned patience, Str *read_bytes, TerminalAnswers *answers) {
     struct termios before, quiet;
     char bytes[READ_MOST];
     if (tcgetattr(STDIN_FILENO, &before) != 0) return;
@@ -85,7 +85,7 @@ static void ask(const char *question, Str *read_bytes, TerminalAnswers *answers)
     quiet.c_cc[VMIN] = 0;
     quiet.c_cc[VTIME] = 0;
     if (tcsetattr(STDIN_FILENO, TCSANOW, &quiet) != 0) return;
-    const double end = clock_seconds() + PATIENCE / 1e3;
+    const double end = clock_seconds() + patience / 1e3;
     if (write(STDOUT_FILENO, question, strlen(question)) == (ssize_t)strlen(question)) {
         for (double left; !answers->whole && (left = end - clock_seconds()) > 0;) {
             struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
@@ -120,7 +120,7 @@ static ChartGraphics behind_tmux(const TerminalAnswers *answers) {
     return passes && (strstr(said, "kitty") || strstr(said, "ghostty")) ? GRAPHICS_KITTY : GRAPHICS_OFF;
 }
 
-ChartGraphics tui_graphics(bool processes, Str *typed, bool *late) {
+ChartGraphics tui_graphics(bool processes, unsigned patience, Str *typed, bool *late) {
     const char *term = getenv("TERM");
     const bool tmux = tui_in_tmux(), screen = !tmux && term && starts(term, "screen");
     TerminalAnswers answers = {0};
@@ -129,7 +129,7 @@ ChartGraphics tui_graphics(bool processes, Str *typed, bool *late) {
     if (!term || known_to_have_none(term) || screen || (tmux && !processes)) return GRAPHICS_OFF;
     if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) return GRAPHICS_OFF;
     if (tcgetpgrp(STDIN_FILENO) != getpgrp()) return GRAPHICS_OFF; /* asking would stop a background process */
-    ask(tmux ? "\x1b[c" : "\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\x1b[c", &text, &answers);
+    ask(tmux ? "\x1b[c" : "\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\x1b[c", patience, &text, &answers);
     tui_answers(str_text(&text), text.length, &answers, typed);
     str_done(&text);
     *late = !answers.whole;

@@ -23,7 +23,7 @@ static int be_asker(void) {
     bool late;
     unsetenv("TMUX");
     const double start = clock_seconds();
-    const ChartGraphics found = tui_graphics(false, &typed, &late);
+    const ChartGraphics found = tui_graphics(false, 100, &typed, &late);
     printf("found %d typed '%s'%s%s\n", (int)found, str_text(&typed), late ? " late" : "",
            clock_seconds() - start > 2 ? " slow" : "");
     str_done(&typed);
@@ -86,7 +86,7 @@ static void no_terminal_is_not_asked(void **state) {
     Str typed = {0};
     bool late = true;
     setenv("TERM", "xterm", 1);
-    assert_int_equal(tui_graphics(true, &typed, &late), GRAPHICS_OFF); /* see main */
+    assert_int_equal(tui_graphics(true, 100, &typed, &late), GRAPHICS_OFF); /* see main */
     assert_true(typed.length == 0 && !late);
 }
 
