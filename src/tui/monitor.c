@@ -84,7 +84,6 @@ static void do_suspend(Monitor *monitor) {
     terminal_suspend();
 }
 
-#define CTRL_KEY(letter) ((letter)&0x1f)
 typedef struct Binding {
     int keys[4];       /* 0: none */
     const char *help;  /* in the bottom line; NULL: not there */

@@ -347,8 +347,6 @@ static Action do_help;
 
 enum { KEYS_EACH = 4 };
 #define SPECIAL(key) (KEY_SPECIAL + KEY_##key)
-#define CTRL_KEY(letter) ((letter)&0x1f)
-
 typedef struct Binding {
     int keys[KEYS_EACH]; /* 0: none */
     KeyHelp help;

@@ -252,11 +252,26 @@ ChartColours terminal_colours(void) {
 
 /* ---- keys -------------------------------------------------------------------------------------------------------- */
 
+/* What follows an Esc at once belongs to it: a key that terminfo does not know, or one typed with Alt. Read to its end,
+ * so that its letters are no keys. False: the Esc stands alone. */
+static bool swallow_sequence(void) {
+    enum { MOST = 32 };
+    wint_t key = 0;
+    if (get_wch(&key) != OK) return false;
+    if (key == 'O') get_wch(&key);
+    if (key != '[') return true;
+    for (int i = 0; i < MOST && get_wch(&key) == OK; i++)
+        if (key >= 0x40 && key <= 0x7e && key != '[') break; /* "ESC [ [ A" is the Linux console's F1 */
+    return true;
+}
+
 static int next_key(void) {
     wint_t key = 0;
     int kind = get_wch(&key);
     if (kind == ERR) return EVENT_NONE;
     if (kind == KEY_CODE_YES && key == KEY_RESIZE) return EVENT_RESIZE;
+    if (kind == KEY_CODE_YES && key == KEY_SUSPEND) return CTRL_KEY('z'); /* TERM=linux calls it so */
+    if (kind == OK && key == '\033' && swallow_sequence()) return KEY_SPECIAL;
     return kind == KEY_CODE_YES ? KEY_SPECIAL + (int)key : (int)key;
 }
 

@@ -15,8 +15,10 @@ void terminal_leave(void);
 
 ChartColours terminal_colours(void); /* by terminfo and COLORTERM; none if NO_COLOR is set */
 
+#define CTRL_KEY(letter) ((letter)&0x1f)
 enum {
-    KEY_SPECIAL = 1 << 24, /* added to curses' KEY_ codes, which overlap with characters */
+    KEY_SPECIAL = 1 << 24, /* added to curses' KEY_ codes, which overlap with characters; alone: a key that terminfo
+                              does not know */
     EVENT_NONE = -1,       /* something may have changed (a signal): check cancel_level */
     EVENT_RESIZE = -2,     /* the window has another size, curses knows */
     EVENT_GONE = -3,       /* the terminal was closed */

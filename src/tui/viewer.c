@@ -296,8 +296,6 @@ static Action do_help;
 
 enum { KEYS_EACH = 4, FAR = 1 << 28 };
 #define SPECIAL(key) (KEY_SPECIAL + KEY_##key)
-#define CTRL_KEY(letter) ((letter)&0x1f)
-
 typedef struct Binding {
     int keys[KEYS_EACH]; /* 0: none */
     const char *names, *help;

@@ -32,6 +32,7 @@ Screen screen_start(const char *program, const char *how, const char *term, unsi
         close(screen.terminal);
         login_tty(slave);
         setenv("TERM", term, 1);
+        setenv("NCURSES_GPM_TERMS", "none", 1); /* libgpm, the mouse of the Linux console, loses some bytes */
         setenv("LC_ALL", "C.UTF-8", 1);
         unsetenv("NO_COLOR");
         execl("/proc/self/exe", program, how, (char *)NULL);
