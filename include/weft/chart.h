@@ -214,6 +214,14 @@ typedef struct ChartPage {
                     scaled with it; default 10.8 */
 } ChartPage;
 
+/* What the extension of a file's name asks for: a chart, or the rows of its table in a format. */
+typedef struct FileForm {
+    const char *extension; /* ".svg", with its dot */
+    bool chart;
+    TableFormat format; /* rows */
+} FileForm;
+const FileForm *file_form(const char *path); /* static; NULL: none of them */
+
 /* By extension: .svg (text stays text), .png, .pdf; atomic. The same chart gives the same bytes: a PDF has the date of
  * SOURCE_DATE_EPOCH, or none. page: NULL for the default. STATUS_USAGE: another extension, or a page too small for its
  * font or too large. */

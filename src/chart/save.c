@@ -23,6 +23,20 @@ static bool format_of(const char *path, PaintFormat *format) {
     return false;
 }
 
+const FileForm *file_form(const char *path) {
+    static const FileForm forms[] = {{".svg", true, 0},
+                                     {".png", true, 0},
+                                     {".pdf", true, 0},
+                                     {".csv", false, TABLE_CSV},
+                                     {".tsv", false, TABLE_TSV},
+                                     {".json", false, TABLE_JSON},
+                                     {".md", false, TABLE_MARKDOWN},
+                                     {".txt", false, TABLE_TEXT}};
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
+        if (text_ends_with(path, forms[i].extension)) return &forms[i];
+    return NULL;
+}
+
 #define UNIT 0.01 /* inches, with the default font */
 
 enum { LEAST_WIDTH = 300, LEAST_HEIGHT = 200, PIXELS_MOST = 30000 };

@@ -161,11 +161,21 @@ static int read_key(FILE *stream) {
 /* readline's callbacks take no context. */
 static const Reader *unfinished;
 
+/* The start of the line of the text that holds `at`. */
+static int line_start(int at) {
+    while (at > 0 && rl_line_buffer[at - 1] != '\n') at--;
+    return at;
+}
+
+static int line_end(int at) {
+    while (at < rl_end && rl_line_buffer[at] != '\n') at++;
+    return at;
+}
+
 static int insert_line(int count, int key) {
     (void)count;
     (void)key;
-    int start = rl_point, blanks = 0;
-    while (start > 0 && rl_line_buffer[start - 1] != '\n') start--;
+    int start = line_start(rl_point), blanks = 0;
     while (start + blanks < rl_point && rl_line_buffer[start + blanks] == ' ') blanks++;
     rl_insert_text("\n");
     for (int i = 0; i < blanks; i++) rl_insert_text(" ");
@@ -178,17 +188,6 @@ static int accept_chunk(int count, int key) {
         return insert_line(count, key);
     rl_point = rl_end; /* what is printed next begins below the text */
     return rl_newline(count, key);
-}
-
-/* The start of the line of the text that holds `at`. */
-static int line_start(int at) {
-    while (at > 0 && rl_line_buffer[at - 1] != '\n') at--;
-    return at;
-}
-
-static int line_end(int at) {
-    while (at < rl_end && rl_line_buffer[at] != '\n') at++;
-    return at;
 }
 
 /* Up and down move inside a text of several lines, and at its ends through the history. */

@@ -264,23 +264,10 @@ void smooth_numbers(const SmoothView *view, const Smoothing *smoothing, const Sm
 
 /* ---- files ------------------------------------------------------------------------------------------------------- */
 
-static const struct {
-    const char *extension;
-    bool chart;
-    TableFormat format;
-} kinds[] = {{".svg", true, 0},
-             {".png", true, 0},
-             {".pdf", true, 0},
-             {".csv", false, TABLE_CSV},
-             {".tsv", false, TABLE_TSV},
-             {".json", false, TABLE_JSON},
-             {".md", false, TABLE_MARKDOWN}};
-enum { KINDS = sizeof kinds / sizeof *kinds };
-
-static size_t kind_of(const char *file) {
-    size_t kind = 0;
-    while (kind < KINDS && !text_ends_with(file, kinds[kind].extension)) kind++;
-    return kind;
+/* NULL for a form that the view does not save. */
+static const FileForm *form_of(const char *file) {
+    const FileForm *form = file_form(file);
+    return form && (form->chart || form->format != TABLE_TEXT) ? form : NULL;
 }
 
 static void part_path(const char *file, const char *extension, SmoothPart part, Str *out) {
@@ -288,8 +275,8 @@ static void part_path(const char *file, const char *extension, SmoothPart part, 
     str_addf(out, "-%s%s", names[part], extension);
 }
 
-static bool save_sheet(const Sheet *sheet, size_t kind, const char *path, bool overwrite, Error *err) {
-    if (kinds[kind].chart) {
+static bool save_sheet(const Sheet *sheet, const FileForm *form, const char *path, bool overwrite, Error *err) {
+    if (form->chart) {
         Chart *chart = chart_new(sheet->table, &sheet->encoding, err);
         if (!chart) return false;
         const ChartView shown = visible(sheet, chart);
@@ -298,18 +285,18 @@ static bool save_sheet(const Sheet *sheet, size_t kind, const char *path, bool o
         return ok;
     }
     Str text = {0};
-    table_write(sheet->table, kinds[kind].format, 0, &text);
+    table_write(sheet->table, form->format, 0, &text);
     const bool ok = str_ok(&text, err) && save_text(path, overwrite, str_text(&text), text.length, err);
     str_done(&text);
     return ok;
 }
 
 bool smooth_files_exist(const char *file) {
-    const size_t kind = kind_of(file);
+    const FileForm *form = form_of(file);
     bool exist = false;
-    for (int part = 0; kind < KINDS && part < SMOOTH_PART_COUNT; part++) {
+    for (int part = 0; form && part < SMOOTH_PART_COUNT; part++) {
         Str path = {0};
-        part_path(file, kinds[kind].extension, (SmoothPart)part, &path);
+        part_path(file, form->extension, (SmoothPart)part, &path);
         exist = exist || access(str_text(&path), F_OK) == 0;
         str_done(&path);
     }
@@ -332,16 +319,16 @@ static void complete_title(const SmoothView *view, const Smoothing *smoothing, S
 
 bool smooth_save(const SmoothView *view, const Smoothing *smoothing, const SmoothingFindings *findings,
                  const char *file, bool overwrite, Str *written, Error *err) {
-    const size_t kind = kind_of(file);
-    bool ok = kind < KINDS ||
+    const FileForm *form = form_of(file);
+    bool ok = form ||
               error_set(err, STATUS_USAGE, "charts are saved as .svg, .png or .pdf, rows as .csv, .tsv, .json or .md");
     for (int part = 0; ok && part < SMOOTH_PART_COUNT; part++) {
         Sheet sheet;
         Str path = {0};
         if (sheet_of(view, smoothing, findings, (SmoothPart)part, &sheet, err) && sheet.table->rows > 0) {
             complete_title(view, smoothing, (SmoothPart)part, &sheet.encoding);
-            part_path(file, kinds[kind].extension, (SmoothPart)part, &path);
-            ok = str_ok(&path, err) && save_sheet(&sheet, kind, str_text(&path), overwrite, err);
+            part_path(file, form->extension, (SmoothPart)part, &path);
+            ok = str_ok(&path, err) && save_sheet(&sheet, form, str_text(&path), overwrite, err);
             if (ok) str_addf(written, "%s%s", written->length > 0 ? ", " : "", str_text(&path));
         } else {
             ok = err->status == STATUS_OK;

@@ -15,19 +15,6 @@ typedef struct Export {
     bool force;
 } Export;
 
-static const struct {
-    const char *extension;
-    bool chart;
-    TableFormat format;
-} kinds[] = {{".svg", true, 0},
-             {".png", true, 0},
-             {".pdf", true, 0},
-             {".csv", false, TABLE_CSV},
-             {".tsv", false, TABLE_TSV},
-             {".json", false, TABLE_JSON},
-             {".md", false, TABLE_MARKDOWN},
-             {".txt", false, TABLE_TEXT}};
-
 /* "8.5cm", "800px", "6": inches. */
 static bool read_length(const char *option, const char *text, double *inches, Error *err) {
     static const struct {
@@ -92,21 +79,18 @@ static bool export_rows(const Args *args, const Export *o, TableFormat format, c
 static bool export_command(Session *session, const Args *args, Result *result, Error *err) {
     (void)session;
     const Export *o = args->options;
-    bool ok = false, known = false;
+    bool ok = false;
     Str path = {0};
     if (path_expand(o->file, &path, err)) {
-        const char *dot = strrchr(str_text(&path), '.');
-        for (size_t i = 0; dot && !known && i < sizeof kinds / sizeof *kinds; i++) {
-            if (strcmp(dot, kinds[i].extension) != 0) continue;
-            known = true;
-            ok = kinds[i].chart ? export_chart(args, o, str_text(&path), err)
-                                : export_rows(args, o, kinds[i].format, str_text(&path), err);
-        }
-        if (!known)
+        const FileForm *form = file_form(str_text(&path));
+        if (!form)
             error_set(
                 err, STATUS_USAGE,
                 "%s: the extension must be .svg, .png or .pdf for a chart, or .csv, .tsv, .json, .md or .txt for rows",
                 str_text(&path));
+        else
+            ok = form->chart ? export_chart(args, o, str_text(&path), err)
+                             : export_rows(args, o, form->format, str_text(&path), err);
     }
     if (ok) str_addf(&result->message, "%s written", str_text(&path));
     str_done(&path);
