@@ -66,7 +66,7 @@ double stats_mcnemar(uint64_t only_a, uint64_t only_b) {
     const uint64_t fewer = only_a < only_b ? only_a : only_b;
     const double n = (double)only_a + (double)only_b, k = (double)fewer;
     int sign;
-    if (only_a == only_b) return 1;
+    if (n - 2 * k <= 1) return 1; /* the two tails hold everything: no rounding is left of it */
     const double last = exp(lgamma_r(n + 1, &sign) - lgamma_r(k + 1, &sign) - lgamma_r(n - k + 1, &sign) - n * M_LN2);
     double sum = 1, term = 1;
     for (double i = k; i > 0 && term > 1e-18 * sum; i--) {
