@@ -99,7 +99,12 @@ static void add_end(Session *session, LessonPlay *play, Str *out) {
         str_addf(out, "\nStep %zu is done. Enter goes on.\n", play->step + 1);
         return;
     }
-    str_addf(out, "\nThat was the last step of \"%s\". `lesson` lists the others.\n", play->lesson->title);
+    Str said = {0};
+    str_addf(&said, "That was the last step of \"%s\". `lesson` lists the others.", play->lesson->title);
+    str_add(out, "\n");
+    str_add_wrapped(out, str_text(&said), 0, 0, output_columns());
+    str_add(out, "\n");
+    str_done(&said);
     play->active = false;
     save_progress(session, play, play->lesson->count);
 }
@@ -308,7 +313,7 @@ bool lesson_check(Session *session, const char *answer, Str *out, Error *err) {
     if (answer) return error_set(err, STATUS_USAGE, "step %zu asks for no answer here", play->step + 1);
     if (item->checks.count) return check_state(session, play, item, out, err);
     if (!question) {
-        str_add(out, "  The step waits for this command; Enter on an empty line runs it:\n");
+        str_add(out, "  The step waits for this command; Enter alone runs it:\n");
         lesson_add_command(session, item->text, out);
         return true;
     }
