@@ -129,7 +129,7 @@ void chart_readout(const Chart *chart, const ChartView *view, Str *out);
 /* ---- text -------------------------------------------------------------------------------------------------------- */
 
 /* TRUE: 24 bits. */
-typedef enum ChartColours { COLOURS_NONE, COLOURS_8, COLOURS_256, COLOURS_TRUE } ChartColours;
+typedef enum ChartColours { COLOURS_NONE, COLOURS_8, COLOURS_16, COLOURS_256, COLOURS_TRUE } ChartColours;
 enum { COLOUR_RGB = 1 << 24 }; /* added to 0xRRGGBB */
 /* One character cell; colours are xterm-256 indices, with COLOURS_TRUE also COLOUR_RGB + 0xRRGGBB, -1 the terminal's
  * own. */

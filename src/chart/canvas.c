@@ -95,6 +95,7 @@ void canvas_plot(Canvas *canvas, const Box *plot) {
 int canvas_series_colour(const Canvas *canvas, size_t series) {
     if (canvas->colours == COLOURS_NONE) return PLAIN;
     if (canvas->colours == COLOURS_8) return palette_basic((int)series);
+    if (canvas->colours == COLOURS_16) return palette_sixteen((int)series);
     if (canvas->colours == COLOURS_256) return palette_screen_xterm((int)series);
     return canvas_colour(canvas, palette_screen((int)series));
 }
@@ -145,8 +146,8 @@ static bool blank(const ChartCell *cell) {
 static void add_colour(Str *out, ChartColours colours, int base, int colour) {
     if (colour < 0)
         str_addf(out, ";%d", base + 9);
-    else if (colours == COLOURS_8)
-        str_addf(out, ";%d", base + colour % 8);
+    else if (colours == COLOURS_8 || colours == COLOURS_16) /* 90 to 97 and 100 to 107 are the bright ones */
+        str_addf(out, ";%d", base + colour % 8 + (colour < 8 ? 0 : 60));
     else if (colour >= COLOUR_RGB)
         str_addf(out, ";%d;2;%d;%d;%d", base + 8, colour >> 16 & 255, colour >> 8 & 255, colour & 255);
     else

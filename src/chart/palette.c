@@ -32,6 +32,21 @@ int palette_basic(int series) {
     return colours[(series % 6 + 6) % 6];
 }
 
+/* In xterm's shades these have a contrast of 3 and more with black and with white; in those of the Linux console, which
+ * is black, with black. */
+int palette_sixteen(int series) {
+    static const int colours[4] = {12, 9, 5, 13};
+    return colours[(series % 4 + 4) % 4];
+}
+
+const int *palette_ramp(bool sixteen, bool diverging, int *count) {
+    static const int basic[] = {4, 6, 2, 3}, basic_signs[] = {4, 7, 1};
+    static const int bright[] = {4, 12, 6, 10, 11}, bright_signs[] = {4, 12, 15, 9, 1};
+    *count = sixteen ? 5 : diverging ? 3 : 4;
+    if (sixteen) return diverging ? bright_signs : bright;
+    return diverging ? basic_signs : basic;
+}
+
 static uint8_t mix(uint8_t a, uint8_t b, double fraction) {
     return (uint8_t)lround(a + (b - a) * fraction);
 }
@@ -79,11 +94,16 @@ static int distance(Rgb a, int red, int green, int blue) {
     return squared(a.red - red) + squared(a.green - green) + squared(a.blue - blue);
 }
 
-/* xterm's colours 16 to 231 are a cube of six levels, 232 to 255 greys 8, 18, ... 238. */
+/* xterm's colours 0 to 15 are named (XTerm-col.ad), 16 to 231 a cube of six levels, 232 to 255 greys 8, 18, ... 238. */
 static const int levels[6] = {0, 95, 135, 175, 215, 255};
 
 Rgb palette_of_xterm(int colour) {
+    static const Rgb first[16] = {{0, 0, 0},       {205, 0, 0},   {0, 205, 0},   {205, 205, 0},
+                                  {0, 0, 238},     {205, 0, 205}, {0, 205, 205}, {229, 229, 229},
+                                  {127, 127, 127}, {255, 0, 0},   {0, 255, 0},   {255, 255, 0},
+                                  {92, 92, 255},   {255, 0, 255}, {0, 255, 255}, {255, 255, 255}};
     const int cube = colour - 16, grey = 8 + 10 * (colour - 232);
+    if (colour < 16) return first[colour];
     if (colour >= 232) return (Rgb){(uint8_t)grey, (uint8_t)grey, (uint8_t)grey};
     return (Rgb){(uint8_t)levels[cube / 36], (uint8_t)levels[cube / 6 % 6], (uint8_t)levels[cube % 6]};
 }

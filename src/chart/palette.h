@@ -16,11 +16,14 @@ Rgb palette_value(double fraction, bool diverging);
 bool palette_dark(double fraction, bool diverging); /* white is seen on palette_value's colour better than black */
 int palette_xterm(Rgb colour);                      /* nearest of xterm's 16 to 255 */
 int palette_basic(int series);                      /* one of the 8 basic colours */
+int palette_sixteen(int series);                    /* one of these or their bright variants, 8 to 15 */
 /* The series' colours for terminals, and those of xterm's that are like them: at least 3:1 in contrast (WCAG 2) with
  * black and with white, because the terminal's background is not known. */
 Rgb palette_screen(int series);
 int palette_screen_xterm(int series);
-Rgb palette_of_xterm(int colour); /* 16 to 255 */
+Rgb palette_of_xterm(int colour); /* 0 to 255 */
+/* From low to high values, in the 8 basic colours or in all 16 (these grow lighter); their number in *count. */
+const int *palette_ramp(bool sixteen, bool diverging, int *count);
 /* WCAG 2's relative luminance, 0 to 1, and whether white is seen on the colour better than black. */
 double palette_luminance(Rgb colour);
 bool palette_needs_white(Rgb colour);

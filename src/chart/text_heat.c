@@ -1,6 +1,6 @@
 /* text_heat -- heat maps in cells: two colours to a cell (upper half block), or shades and signs.
  *
- * 256 colours and more show two values a cell; COLOURS_8 mixes two of the eight colours with shade blocks; without
+ * 256 colours and more show two values a cell; 8 and 16 mix two of the colours with shade blocks; without
  * colours magnitude is density, and where colours would diverge, the kind of stroke tells the sign. Contours lie over
  * colours, and in place of shades. */
 #include "chart/heat.h"
@@ -30,18 +30,25 @@ static const char *shade(const Ink *ink, double fraction) {
     return dense[level_of(fraction, 5)];
 }
 
-/* The one of eight colours that is nearest. */
-static int basic_colour(double fraction, bool diverging) {
-    static const int sequential[] = {4, 6, 2, 3}, signs[] = {4, 7, 1};
-    return diverging ? signs[level_of(fraction, 3)] : sequential[level_of(fraction, 4)];
+/* Of the few colours from low to high values the one that is nearest. */
+static int basic_colour(const Ink *ink, double fraction) {
+    int count;
+    const int *colours = palette_ramp(ink->canvas->colours == COLOURS_16, ink->diverging, &count);
+    return colours[level_of(fraction, count)];
 }
 
-/* Eight colours: steps between neighbours of a row of colours, mixed by shades. */
+/* What is seen on one of the few colours. */
+static int basic_ink(const Ink *ink, int colour) {
+    if (!palette_needs_white(palette_of_xterm(colour))) return 0;
+    return ink->canvas->colours == COLOURS_16 ? 15 : 7;
+}
+
+/* 8 or 16 colours: steps between neighbours of a row of colours, mixed by shades. */
 static void mixed(const Ink *ink, ChartCell *cell, double fraction) {
-    static const int sequential[] = {4, 6, 2, 3}, diverging[] = {4, 7, 1};
     static const char *const shades[] = {" ", "░", "▒", "▓"};
-    const int *colours = ink->diverging ? diverging : sequential;
-    int steps = ink->diverging ? 2 : 3, level = level_of(fraction, 4 * steps + 1);
+    int count;
+    const int *colours = palette_ramp(ink->canvas->colours == COLOURS_16, ink->diverging, &count);
+    const int steps = count - 1, level = level_of(fraction, 4 * steps + 1);
     if (level == 4 * steps) {
         cell->background = colours[steps];
         return;
@@ -295,9 +302,8 @@ static int heat_ready(const void *context, int column, int row, double level) {
         cell->background = canvas_value_colour(ink->canvas, here, ink->diverging);
         return canvas_ink(ink->canvas, palette_dark(line, ink->diverging));
     }
-    cell->background = basic_colour(here, ink->diverging);
-    int around = basic_colour(line, ink->diverging);
-    return around == 4 || around == 1 ? 7 : 0;
+    cell->background = basic_colour(ink, here);
+    return basic_ink(ink, basic_colour(ink, line));
 }
 
 /* Ink that shows on the colour of a value, which the cell takes. */
@@ -308,8 +314,8 @@ static int ink_on(const Ink *ink, ChartCell *cell, double value) {
         return canvas_ink_on(ink->canvas, cell->background);
     }
     if (ink->canvas->colours == COLOURS_NONE || ink->canvas->ascii) return PLAIN;
-    cell->background = basic_colour(fraction, ink->diverging);
-    return cell->background == 4 || cell->background == 1 ? 7 : 0;
+    cell->background = basic_colour(ink, fraction);
+    return basic_ink(ink, cell->background);
 }
 
 static void put_number(const Ink *ink, int x, int y, int room, const char *text, double value) {
@@ -374,7 +380,7 @@ bool text_heatmap(Canvas *canvas, const Chart *chart, const ChartView *view, Err
     Labels up, across, values;
     Contours levels;
     contours_levels(chart, view, &levels);
-    bool shades = canvas->colours == COLOURS_NONE || (canvas->colours == COLOURS_8 && canvas->ascii);
+    bool shades = canvas->colours == COLOURS_NONE || (canvas->ascii && !canvas_shaded(canvas));
     bool letters = levels.level_count > 0 && (shades || canvas->ascii);
     ink.bare = levels.level_count > 0 && shades;
     up_labels(&chart->y, y, layout.plot.height, &up);

@@ -28,6 +28,7 @@ static bool set_and_true(const char *name) {
 static ChartColours choose_colours(const Session *session) {
     const char *wish = session->options.colour ? session->options.colour : "auto", *term = getenv("TERM");
     const char *no_colour = getenv("NO_COLOR"), *colour_term = getenv("COLORTERM");
+    const int known = tui_type_colours(); /* -1: none */
     bool dumb = !term || !*term || strcmp(term, "dumb") == 0;
     bool want;
     if (strcmp(wish, "auto") != 0)
@@ -37,11 +38,12 @@ static ChartColours choose_colours(const Session *session) {
     else if (set_and_true("FORCE_COLOR") || set_and_true("CLICOLOR_FORCE"))
         want = true;
     else
-        want = session->out_terminal && !dumb && (uint32_t)tui_type_colours() >= 8; /* -1, unknown: it has them */
+        want = session->out_terminal && !dumb && (known >= 8 || known < 0); /* an unknown type has them */
     if (!want) return COLOURS_NONE;
     if (colour_term && (strcmp(colour_term, "truecolor") == 0 || strcmp(colour_term, "24bit") == 0))
         return COLOURS_TRUE;
-    return (colour_term && *colour_term) || (term && strstr(term, "256color")) ? COLOURS_256 : COLOURS_8;
+    if ((colour_term && *colour_term) || (term && strstr(term, "256color")) || known >= 256) return COLOURS_256;
+    return known >= 16 ? COLOURS_16 : COLOURS_8;
 }
 
 void output_progress(Session *session, const char *what, uint64_t done, uint64_t total, const char *rest) {

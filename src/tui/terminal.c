@@ -247,7 +247,7 @@ ChartColours terminal_colours(void) {
     const char *none = getenv("NO_COLOR");
     if ((none && *none) || !has_colors() || COLORS < 8) return COLOURS_NONE;
     if (tigetflag("RGB") == 1) return COLOURS_TRUE;
-    return COLORS >= 256 ? COLOURS_256 : COLOURS_8;
+    return COLORS >= 256 ? COLOURS_256 : COLORS >= 16 ? COLOURS_16 : COLOURS_8;
 }
 
 /* ---- keys -------------------------------------------------------------------------------------------------------- */

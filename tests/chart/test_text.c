@@ -84,6 +84,7 @@ static void check_grid(const ChartGrid *grid, unsigned width, unsigned height, b
         if (ascii) assert_true(length == 1 && cell->glyph[0] >= ' ' && cell->glyph[0] <= '~');
         const int most = colours == COLOURS_NONE  ? 0
                          : colours == COLOURS_8   ? 8
+                         : colours == COLOURS_16  ? 16
                          : colours == COLOURS_256 ? 256
                                                   : 2 * COLOUR_RGB;
         assert_true(cell->foreground >= -1 && cell->foreground < most);
@@ -105,7 +106,7 @@ static void every_size(void **state) {
         chart_cursor_move(chart, &view, 1, 0);
         for (unsigned width = 1; width <= 90; width += width < 30 ? 1 : 7) {
             for (unsigned height = 1; height <= 60; height += height < 16 ? 1 : 9) {
-                for (int form = 0; form < 6; form++) {
+                for (int form = 0; form < 8; form++) {
                     ChartGrid grid;
                     assert_true(
                         chart_grid(chart, &view, width, height, form % 2, (ChartColours)(form / 2), &grid, &err));
