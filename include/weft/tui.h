@@ -82,6 +82,8 @@ typedef struct SmoothView {
     void (*propose)(void *context, Str *out);
     /* The command line that makes and measures it, appended. */
     void (*line)(void *context, const Smoothing *smoothing, const char *into, Str *out);
+    /* Whether there is something of this name, which keep replaces. */
+    bool (*taken)(void *context, const char *name);
     /* Keeps the smoothed network under a name. */
     bool (*keep)(void *context, const Smoothing *smoothing, const char *into, Error *err);
 } SmoothView;

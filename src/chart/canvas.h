@@ -77,6 +77,7 @@ void draw_axis_right(Canvas *canvas, const Labels *labels, int x, int y, int cel
 /* The space for the plot beside title, header, axis and footnote. */
 typedef struct Layout {
     int header, axis, tick_labels, x_label; /* rows; -1: left out */
+    int footnote;                           /* columns of it, in the last row; 0: none */
     Box plot;                               /* full width; the rows between */
 } Layout;
 enum { PARTS_AXIS = 1, PARTS_MARKS = 2, PARTS_FILLS = 4, LEAST_PLOT = 3 };
@@ -118,6 +119,8 @@ void braille(uint8_t bits, char out[4]);
 /* The intervals of a series as a band of light shade in blank cells, or as error bars; against the pen's axes. */
 void draw_band(const Pen *pen, size_t s, const Series *series);
 void draw_error_bars(const Pen *pen, const Series *series);
+/* Whether one of them is seen beside the mark of its point, and whether one is not. */
+void error_bars_seen(const Pen *pen, const Series *series, bool *seen, bool *hidden);
 /* A star over (or at the plot's edge under) each flagged point, or over its error bar, so that both stay visible. */
 void draw_flags(const Pen *pen, const Series *series, bool bars);
 /* Every point: dots where braille is drawn and they are many, else marks. */

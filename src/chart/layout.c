@@ -53,7 +53,9 @@ void ticks_upright(Scale scale, double length, double gap, size_t most, Ticks *o
     bool apart = ticks_measured(scale, out);
     for (size_t i = 1; apart && i < out->count; i++)
         apart = (scale_fraction(scale, out->at[i]) - scale_fraction(scale, out->at[i - 1])) * length >= gap;
-    if (!apart) ticks_find(scale, most, out);
+    if (apart) return;
+    ticks_find(scale, most, out);
+    while (out->count < 2 && most > 1 && (double)(most + 1) * gap <= length) ticks_find(scale, ++most, out);
 }
 
 /* ---- numbers in cells -------------------------------------------------------------------------------------------- */

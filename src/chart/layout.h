@@ -34,7 +34,8 @@ typedef struct TickRule {
 } TickRule;
 /* At the measured values if all fit without overlap, else as many as do. False, and none, if not even one fits. */
 bool ticks_apart(Scale scale, const TickRule *rule, Ticks *out);
-/* Of a vertical axis `length` long: at the measured values if they are `gap` apart, else at most `most`. */
+/* Of a vertical axis `length` long: at the measured values if they are `gap` apart, else at most `most`; more where
+ * that would be one alone. */
 void ticks_upright(Scale scale, double length, double gap, size_t most, Ticks *out);
 
 /* ---- numbers in cells -------------------------------------------------------------------------------------------- */

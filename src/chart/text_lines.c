@@ -33,6 +33,8 @@ typedef struct MarkPlot {
     const Pen *pen;
     const Chart *chart;
     const ChartView *view;
+    const MarkSpot *spots; /* that are drawn already */
+    size_t spot_count;
 } MarkPlot;
 
 /* The cell of a point of a series, against the pen's axes. */
@@ -76,13 +78,14 @@ static void draw_scatter(Pen *pen, const Chart *chart, const ChartView *view) {
     for (size_t s = count; s-- > 0;) {
         const size_t many = (size_t)pen->plot.width * (size_t)pen->plot.height / 16;
         take_series(pen, chart, view, s);
-        draw_points(pen, &chart->series[s], count == 1 && chart->series[s].count > many);
+        const Series *series = &chart->series[s];
+        draw_points(pen, series, count == 1 && !series->low && series->count > many);
     }
 }
 
 /* All paths, then all marks, the first series on top, each against its own axis. */
 static void draw_series(Pen *pen, const Chart *chart, const ChartView *view) {
-    const MarkPlot plot = {pen, chart, view};
+    const MarkPlot plot = {pen, chart, view, NULL, 0};
     const int spacing = pen->plot.width / 6 + 1;
     MarkRule rule = {(size_t)(pen->plot.width / 4), spacing, 0, point_cell, put_mark, &plot};
     size_t count = chart->series_count;
@@ -119,6 +122,19 @@ static void draw_data(Pen *pen, const Chart *chart, const ChartView *view) {
     pen->y = view_y(chart, view);
 }
 
+/* The footnote names error bars also where none is longer than the mark of its point. */
+static void note_hidden_bars(Pen *pen, const Chart *chart, const ChartView *view, const Layout *layout) {
+    const bool bars = chart->encoding.error_bars || chart->encoding.kind == CHART_SCATTER;
+    bool seen = false, hidden = false;
+    for (size_t s = 0; bars && s < chart->series_count; s++) {
+        take_series(pen, chart, view, s);
+        error_bars_seen(pen, &chart->series[s], &seen, &hidden);
+    }
+    const int width = (int)pen->canvas->grid.width - layout->footnote, y = (int)pen->canvas->grid.height - 1;
+    if (layout->footnote > 0 && hidden && !seen && !*chart->encoding.flag)
+        canvas_text(pen->canvas, layout->footnote, y, " (within the marks)", width, PLAIN, false);
+}
+
 /* The cell of a mark is the one that a line would have there. */
 static bool line_mark(const void *context, unsigned mark, int *column, int *row) {
     const MarkPlot *plot = context;
@@ -150,19 +166,24 @@ static int hidden(Canvas *canvas, int x, int y, int width) {
     return count;
 }
 
+/* All of a label is too much for a marked point. */
 static size_t label_hides(const void *context, Spot spot) {
     const MarkPlot *plot = context;
     const Box *box = &plot->pen->plot;
     int x = box->x + (int)floor(spot.x), y = box->y + (int)floor(spot.y);
+    for (size_t i = 0; i < plot->spot_count; i++) {
+        const MarkSpot *mark = &plot->spots[i];
+        const bool inside = mark->x >= floor(spot.x) && mark->x < floor(spot.x) + spot.width;
+        if (inside && floor(mark->y) == floor(spot.y)) return (size_t)spot.width;
+    }
     return (size_t)hidden(plot->pen->canvas, x, y, (int)spot.width);
 }
 
-static void label_reference(Pen *pen, const Chart *chart, const ChartView *view) {
+static void label_reference(Pen *pen, const Chart *chart, const MarkPlot *context) {
     double fraction = scale_fraction(pen->y, chart->encoding.reference);
     const int width = text_width(chart->reference_label);
     const Box *plot = &pen->plot;
     if (width == 0 || width > plot->width || !(fraction >= 0 && fraction <= 1)) return;
-    const MarkPlot context = {pen, chart, view};
     const ReferenceRule rule = {.width = plot->width,
                                 .height = plot->height,
                                 .line = pen_y(pen, fraction) / pen->down,
@@ -171,7 +192,7 @@ static void label_reference(Pen *pen, const Chart *chart, const ChartView *view)
                                 .label_width = width,
                                 .label_height = 1,
                                 .hides = label_hides,
-                                .context = &context};
+                                .context = context};
     Spot spot;
     size_t hidden;
     if (!reference_place(&rule, &spot, &hidden) || hidden >= (size_t)width) return;
@@ -246,10 +267,14 @@ bool text_lines(Canvas *canvas, const Chart *chart, const ChartView *view, Error
     draw_axes(canvas, chart, &pen, &layout, &up, &right, left_room, right_room);
     draw_reference(&pen, chart);
     draw_data(&pen, chart, view);
-    label_reference(&pen, chart, view);
     MarkSpot spots[CHART_MARKS_MAX];
-    size_t count = text_marks_place(chart, &pen.plot, line_mark, label_hides, &(MarkPlot){&pen, chart, view}, spots);
+    MarkPlot plot = {&pen, chart, view, NULL, 0};
+    const size_t count = text_marks_place(chart, &pen.plot, line_mark, label_hides, &plot, spots);
     text_marks(canvas, chart, &pen.plot, spots, count, false);
+    plot.spots = spots;
+    plot.spot_count = count;
+    label_reference(&pen, chart, &plot);
+    note_hidden_bars(&pen, chart, view, &layout);
     draw_cursor(&pen, chart, view);
     mem_free(pen.dots);
     return true;

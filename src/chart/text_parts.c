@@ -215,7 +215,7 @@ static int draw_header(Canvas *canvas, const Chart *chart, const ChartView *view
 Layout layout_begin(Canvas *canvas, const Chart *chart, const ChartView *view, const char *label, const char *x_label,
                     int least, unsigned parts) {
     int width = (int)canvas->grid.width, top = 0, bottom = (int)canvas->grid.height;
-    Layout layout = {-1, -1, -1, -1, {0}};
+    Layout layout = {-1, -1, -1, -1, 0, {0}};
     Str note = {0};
     if (*chart->title && bottom - top - 1 >= least) canvas_text(canvas, 0, top++, chart->title, width, PLAIN, true);
     bool axis = (parts & PARTS_AXIS) && bottom - top - 2 >= least;
@@ -223,7 +223,8 @@ Layout layout_begin(Canvas *canvas, const Chart *chart, const ChartView *view, c
     chart_footnote(chart, view, &note);
     bool footnote = note.length > 0 && bottom - top - 1 >= least;
     if (footnote) bottom--;
-    if (footnote) canvas_text(canvas, 0, (int)canvas->grid.height - 1, str_text(&note), width, PLAIN, false);
+    if (footnote)
+        layout.footnote = canvas_text(canvas, 0, (int)canvas->grid.height - 1, str_text(&note), width, PLAIN, false);
     str_done(&note);
     if (bottom - top - 1 >= least) {
         bool legend = parts & (PARTS_MARKS | PARTS_FILLS);

@@ -57,16 +57,34 @@ void draw_band(const Pen *pen, size_t s, const Series *series) {
     }
 }
 
+/* The cells of an error bar; false where none of it is in view. */
+static bool bar_cells(const Pen *pen, const Series *series, size_t i, int *column, int *top, int *bottom) {
+    double x, low, high;
+    if (!series->low || !interval_at(pen, series, i, &x, &low, &high) || !inside(x) || high < 0 || low > 1)
+        return false;
+    *column = pen_x(pen, x) / pen->across;
+    *top = pen_y(pen, fmin(high, 1)) / pen->down;
+    *bottom = pen_y(pen, fmax(low, 0)) / pen->down;
+    return true;
+}
+
 void draw_error_bars(const Pen *pen, const Series *series) {
-    for (size_t i = 0; series->low && i < series->count; i++) {
-        double x, low, high;
-        if (!interval_at(pen, series, i, &x, &low, &high) || !inside(x) || high < 0 || low > 1) continue;
-        const int column = pen_x(pen, x) / pen->across;
-        const int top = pen_y(pen, fmin(high, 1)) / pen->down, bottom = pen_y(pen, fmax(low, 0)) / pen->down;
+    for (size_t i = 0; i < series->count; i++) {
+        int column, top, bottom;
+        if (!bar_cells(pen, series, i, &column, &top, &bottom)) continue;
         for (int row = top; row <= bottom; row++) put(pen, column, row, "│", "|");
         if (bottom == top) continue;
-        if (high <= 1) put(pen, column, top, "┬", "-");
-        if (low >= 0) put(pen, column, bottom, "┴", "-");
+        if (scale_fraction(pen->y, series->high[i]) <= 1) put(pen, column, top, "┬", "-");
+        if (!(scale_fraction(pen->y, series->low[i]) < 0)) put(pen, column, bottom, "┴", "-");
+    }
+}
+
+void error_bars_seen(const Pen *pen, const Series *series, bool *seen, bool *hidden) {
+    for (size_t i = 0; i < series->count; i++) {
+        int column, top, bottom;
+        if (!bar_cells(pen, series, i, &column, &top, &bottom)) continue;
+        *seen = *seen || top < bottom;
+        *hidden = *hidden || top == bottom;
     }
 }
 

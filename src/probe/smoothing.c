@@ -67,6 +67,30 @@ bool *smoothing_layers(const Network *network, const Smoothing *smoothing, Error
     return chosen;
 }
 
+/* Whether the scope means other layers than every narrower one that the layer has. */
+static bool scope_is_new(const Network *network, const Smoothing *smoothing) {
+    Error ignored;
+    Smoothing narrower = *smoothing;
+    bool *chosen = smoothing_layers(network, smoothing, &ignored), is_new = chosen != NULL;
+    for (int scope = 0; is_new && scope < (int)smoothing->scope; scope++) {
+        narrower.scope = (SmoothingScope)scope;
+        bool *other = smoothing_layers(network, &narrower, &ignored);
+        is_new = !other || memcmp(chosen, other, network->layer_count * sizeof *chosen) != 0;
+        mem_free(other);
+    }
+    mem_free(chosen);
+    return is_new;
+}
+
+SmoothingScope smoothing_next_scope(const Network *network, const Smoothing *smoothing) {
+    Smoothing to = *smoothing;
+    for (int i = 1; i < SMOOTHING_SCOPE_COUNT; i++) {
+        to.scope = (SmoothingScope)(((int)smoothing->scope + i) % SMOOTHING_SCOPE_COUNT);
+        if (scope_is_new(network, &to)) return to.scope;
+    }
+    return smoothing->scope;
+}
+
 static Network *apply(const Network *network, const Smoothing *smoothing, const bool *chosen, const char *command,
                       const Task *task, Error *err) {
     if (smoothing->filter == SMOOTHING_LOWPASS)

@@ -60,7 +60,7 @@ static void draw_parts(View *view, int y, int height) {
         const int row = place / columns, column = place % columns;
         const int in_row = count - row * columns < columns ? count - row * columns : columns;
         const int left = (COLS + GAP) * column / in_row, right = (COLS + GAP) * (column + 1) / in_row - GAP;
-        const int first = rows == 2 && column == 0 ? height * 3 / 5 : height / rows; /* kernels need more */
+        const int first = height / rows;
         const int top = row == 0 ? 0 : first, bottom = row + 1 == rows ? height : first;
         draw_part(view, (SmoothPart)part, y + top, left, bottom - top, right - left);
         place++;
@@ -188,6 +188,11 @@ static bool ask(View *view, const char *question, char answer[ANSWER_MOST]) {
     return ask_line(&asker, question, answer);
 }
 
+static bool ask_yes(View *view, const char *question) {
+    char answer[ANSWER_MOST] = "";
+    return ask(view, question, answer) && (*answer == 'y' || *answer == 'Y');
+}
+
 /* ---- settings ---------------------------------------------------------------------------------------------------- */
 
 /* The view follows another setting, if the network takes it. */
@@ -228,13 +233,11 @@ static void do_filter(View *view, int amount) {
     change(view, &to);
 }
 
-/* The next scope that this layer has. */
 static void do_scope(View *view, int amount) {
+    (void)amount;
     Smoothing to = *view->now;
-    Error ignored;
-    do {
-        to.scope = (SmoothingScope)(((int)to.scope + amount) % SMOOTHING_SCOPE_COUNT);
-    } while (to.scope != view->now->scope && !smoothing_check(view->given->network, &to, &ignored));
+    to.scope = smoothing_next_scope(view->given->network, view->now);
+    if (to.scope == view->now->scope) set_message(view, "the layer is all that there is to filter");
     change(view, &to);
 }
 
@@ -242,7 +245,7 @@ static void do_mode(View *view, int amount) {
     enum { MODES = LOWPASS_RAW + 1 };
     Smoothing to = *view->now;
     if (to.filter != SMOOTHING_LOWPASS) {
-        set_message(view, "modes are the low-pass filter's; Tab changes the filter");
+        set_message(view, "modes: of the low-pass filter only (Tab)");
         return;
     }
     to.mode = (LowpassMode)(((int)to.mode + amount) % MODES);
@@ -255,7 +258,7 @@ static void do_last(View *view, int amount) {
     layer_matrix(view->given->network, &view->given->network->layers[to.layer], &rows, &columns);
     const unsigned most = (unsigned)(rows < columns ? rows : columns);
     if (to.filter != SMOOTHING_SVSCALE) {
-        set_message(view, "the number of singular values is the other filter's; Tab changes the filter");
+        set_message(view, "+ and -: of singular values only (Tab)");
         return;
     }
     if (amount > 0 && to.last < most) to.last++;
@@ -291,6 +294,11 @@ static void do_keep(View *view, int amount) {
     Str text = {0};
     snprintf(answer, sizeof answer, "%s", str_text(&view->into));
     if (!ask(view, "keep the network as: ", answer)) return;
+    const bool taken = view->given->taken(view->given->context, answer);
+    if (taken && !ask_yes(view, "the name is taken; replace it? (y/n): ")) {
+        set_message(view, "not kept");
+        return;
+    }
     const bool ok = view->given->keep(view->given->context, view->now, answer, &err);
     if (ok) {
         str_done(&view->into);
@@ -305,17 +313,16 @@ static void do_keep(View *view, int amount) {
 static void do_save(View *view, int amount) {
     (void)amount;
     static char name[ANSWER_MOST] = "smooth.svg"; /* the next question offers what was given last */
-    char answer[ANSWER_MOST] = "";
     Error err;
     Str text = {0};
-    if (!ask(view, "save all parts as (.svg, .png, .pdf, .csv, .tsv, .json, .md): ", name)) return;
+    if (!ask(view, "save all as (svg png pdf csv tsv json md): ", name)) return;
     while (smoother_busy(view->smoother) && !view->leave) { /* what is saved belongs together */
         heed(view, EVENT_NONE);
         take(view, 0.01);
     }
     take(view, 0);
     const bool exist = smooth_files_exist(name);
-    if (exist && (!ask(view, "files exist; overwrite them? (y/n): ", answer) || (*answer != 'y' && *answer != 'Y')))
+    if (exist && !ask_yes(view, "files exist; overwrite them? (y/n): "))
         set_message(view, "not saved");
     else if (smooth_save(view->given, view->now, &view->found, name, exist, &text, &err))
         set_message(view, "saved "), str_add_escaped(&view->message, str_text(&text), text.length);
@@ -362,15 +369,15 @@ static const Binding bindings[] = {
     {{SPECIAL(HOME), 'g'}, {"Home", "the lowest"}, do_limit, -1},
     {{SPECIAL(END), 'G'}, {"End", "the highest"}, do_limit, 1},
     {{'\t'}, {"Tab", "filter: low-pass, singular values"}, do_filter, 1},
-    {{'m'}, {"m", "mode of the low-pass filter: 1d, 2d, raw"}, do_mode, 1},
+    {{'m'}, {"m", "mode of low-pass: 1d, 2d, raw"}, do_mode, 1},
     {{'+', '='}, {"+", "scale one singular value more"}, do_last, 1},
     {{'-'}, {"-", "one less"}, do_last, -1},
-    {{' ', 'o'}, {"Space  o", "scope: the layer, its block, its stage, all"}, do_scope, 1},
+    {{' ', 'o'}, {"Space  o", "scope: layer, block, stage, all"}, do_scope, 1},
     {{'n', ']'}, {"n", "show the next layer"}, do_layer, 1},
     {{'p', '['}, {"p", "show the previous layer"}, do_layer, -1},
     {{'r'}, {"r", "back to the first setting"}, do_reset, 0},
-    {{'\r', '\n', SPECIAL(ENTER)}, {"Enter", "keep the smoothed network under a name"}, do_keep, 0},
-    {{'s'}, {"s", "save the charts or their rows as files"}, do_save, 0},
+    {{'\r', '\n', SPECIAL(ENTER)}, {"Enter", "keep the network under a name"}, do_keep, 0},
+    {{'s'}, {"s", "save the charts or their rows"}, do_save, 0},
     {{'q', 27, SPECIAL(F(10)), CTRL_KEY('c')}, {"q  Esc  F10  Ctrl-C", "quit the view"}, do_leave, 0},
     {{'?', SPECIAL(F(1))}, {"?  F1", "this help"}, do_help, 0},
     {{CTRL_KEY('l')}, {"Ctrl-L", "redraw"}, do_redraw, 0},

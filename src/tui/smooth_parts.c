@@ -26,7 +26,8 @@ typedef struct Sheet {
     const Table *table;
     Table *owned;
     Encoding encoding;
-    double low, high; /* of the y axis; NaN: by the data */
+    double low, high;   /* of the y axis; NaN: by the data */
+    double left, right; /* of the x axis, likewise */
 } Sheet;
 
 static void add_number(Str *out, double number) {
@@ -122,19 +123,33 @@ static const SmoothedScore *score_of(const Smoothing *smoothing, const Smoothing
     return NULL;
 }
 
+/* All settings that were visited, and room around the one that is looked at, so that points seldom move. */
+static void settings_in_view(const Smoothing *smoothing, Sheet *sheet) {
+    const bool lowpass = smoothing->filter == SMOOTHING_LOWPASS;
+    const double now = number_of(smoothing), room = lowpass ? now * 0.5 : 0.25;
+    sheet->left = lowpass ? now / 1.5 : fmax(now - room, -0.02);
+    sheet->right = now + room;
+    for (size_t row = 0; row < sheet->table->rows; row++) {
+        const double visited = table_number(sheet->table, sheet->encoding.x, row);
+        sheet->left = fmin(sheet->left, lowpass ? visited / 1.1 : visited - 0.02);
+        sheet->right = fmax(sheet->right, lowpass ? visited * 1.1 : visited + 0.02);
+    }
+}
+
+/* Points, which no line joins: nobody has measured what lies between them. */
 static bool accuracy_sheet(const SmoothView *view, const Smoothing *smoothing, const SmoothingFindings *findings,
                            Sheet *out, Error *err) {
     Encoding *encoding = &out->encoding;
     const SmoothedScore *now = score_of(smoothing, findings);
     out->table = out->owned = smoothed_scores_table(findings->scores, findings->count, smoothing, err);
-    *encoding = encoding_new(CHART_LINES);
+    *encoding = encoding_new(CHART_SCATTER);
+    encoding->log_x = smoothing->filter == SMOOTHING_LOWPASS; /* as the steps of its keys */
     snprintf(encoding->title, sizeof encoding->title, "Accuracy, %.40s, %llu images", view->data_name,
              (unsigned long long)view->data->count);
     strcpy(encoding->x, smoothing->filter == SMOOTHING_LOWPASS ? "cutoff" : "factor");
     strcpy(encoding->y[0], "accuracy");
     strcpy(encoding->low, "accuracy_low");
     strcpy(encoding->high, "accuracy_high");
-    encoding->error_bars = true;
     encoding->reference = findings->unchanged.accuracy;
     strcpy(encoding->reference_label, "unchanged");
     if (now && isfinite(now->accuracy)) {
@@ -142,13 +157,14 @@ static bool accuracy_sheet(const SmoothView *view, const Smoothing *smoothing, c
         encoding->marks[0] = (ChartMark){.x = number_of(smoothing), .y = now->accuracy};
         strcpy(encoding->marks[0].label, "now");
     }
+    if (out->table) settings_in_view(smoothing, out);
     return out->table != NULL;
 }
 
 /* False with STATUS_OK: nothing yet. */
 static bool sheet_of(const SmoothView *view, const Smoothing *smoothing, const SmoothingFindings *findings,
                      SmoothPart part, Sheet *out, Error *err) {
-    *out = (Sheet){.low = NAN, .high = NAN};
+    *out = (Sheet){.low = NAN, .high = NAN, .left = NAN, .right = NAN};
     err->status = STATUS_OK;
     if (part == SMOOTH_CURVE) return curve_sheet(view, smoothing, out, err);
     if (part == SMOOTH_ACCURACY)
@@ -167,6 +183,8 @@ static ChartView visible(const Sheet *sheet, const Chart *chart) {
     ChartView view = chart_view(chart);
     if (!isnan(sheet->low)) view.y0 = sheet->low;
     if (!isnan(sheet->high)) view.y1 = sheet->high;
+    if (!isnan(sheet->left)) view.x0 = sheet->left;
+    if (!isnan(sheet->right)) view.x1 = sheet->right;
     return view;
 }
 
@@ -189,6 +207,11 @@ typedef struct Flow {
 } Flow;
 
 static const char stale_word[] = " (stale)";
+
+/* What follows begins a line of its own, so that it stays in its place whatever stands before. */
+static void flow_break(Flow *lines) {
+    if (lines->column > 0) lines->column = lines->width;
+}
 
 /* Adds a piece, in a new line where it does not fit into this one, and frees it. One that can be stale takes the room
  * of the word always, so that lines stay where they are. */
@@ -220,8 +243,20 @@ static void add_scope(const SmoothView *view, const Smoothing *smoothing, Str *o
     mem_free(chosen);
     str_add(out, "on ");
     if (smoothing->scope == SMOOTHING_ALL) str_add(out, "all");
-    smoothing_selector(view->network, smoothing, out);
+    Str selector = {0};
+    smoothing_selector(view->network, smoothing, &selector);
+    str_add_escaped(out, str_text(&selector), selector.length);
+    str_done(&selector);
     if (smoothing->scope != SMOOTHING_LAYER) str_addf(out, " (%zu layer%s)", count, count == 1 ? "" : "s");
+}
+
+/* Whose number it is, where the filter is not that layer's alone; else `otherwise`. */
+static void add_layer(const SmoothView *view, const SmoothedLayer *layer, const char *otherwise, Str *out) {
+    const char *name = view->network->layers[layer->of.layer].name;
+    if (layer->of.scope == SMOOTHING_LAYER)
+        str_add(out, otherwise);
+    else
+        str_add_escaped(out, name, strlen(name));
 }
 
 /* The newest accuracy there is. */
@@ -251,14 +286,21 @@ void smooth_numbers(const SmoothView *view, const Smoothing *smoothing, const Sm
     flow(&lines, &piece, false, false);
     add_scope(view, smoothing, &piece);
     flow(&lines, &piece, false, false);
+    flow_break(&lines);
     add_accuracy(view, score, busy, &piece);
     flow(&lines, &piece, view->data, score && !now);
     if (findings->has_unchanged) str_addf(&piece, "unchanged %.3f %%", findings->unchanged.accuracy);
     flow(&lines, &piece, false, false);
     if (!findings->has_layer) return;
+    flow_break(&lines);
+    add_layer(view, layer, "", &piece);
+    if (piece.length > 0) str_add(&piece, ": ");
     str_addf(&piece, "S_ratio %.4f, after %.4f", layer->ratio, layer->ratio_after);
     flow(&lines, &piece, true, stale);
-    if (isfinite(layer->change)) str_addf(&piece, "layer changed by %.3g %%", 100 * layer->change);
+    if (isfinite(layer->change)) {
+        add_layer(view, layer, "layer", &piece);
+        str_addf(&piece, " changed by %.3g %%", 100 * layer->change);
+    }
     flow(&lines, &piece, false, false);
 }
 

@@ -190,10 +190,21 @@ static void spans_hold_what_is_seen(void **state) {
                 fabs(bars_base((Scale){1, 3, true, false, NULL, 0})) < 1e-9);
 }
 
+/* One tick alone says nothing of a scale, a bar of colours around 0 say. */
+static void upright_ticks_are_several(void **state) {
+    (void)state;
+    for (double end = 0.11; end < 1000; end *= 1.07) {
+        Ticks ticks;
+        ticks_upright((Scale){-end, end, false, false, NULL, 0}, 8, 1, 3, &ticks);
+        assert_true(ticks.count >= 2 && ticks.count <= 8);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(legends_fit),
         cmocka_unit_test(ticks_stand_apart),
+        cmocka_unit_test(upright_ticks_are_several),
         cmocka_unit_test(marks_are_thinned),
         cmocka_unit_test(references_hide_little),
         cmocka_unit_test(spans_hold_what_is_seen),

@@ -58,6 +58,37 @@ static void intervals_follow_their_points(void **state) {
     table_free(table);
 }
 
+/* Bars shorter than a cell are explained, and a label never stands on a marked point. */
+static void aside_is_seen_or_explained(void **state) {
+    (void)state;
+    const double values[] = {1, 50, 49.9, 50.1, 2, 51, 50.9, 51.1, 3, 100, 99.9, 100};
+    Table *table = numbers(values, 3, 4);
+    Encoding encoding = sample_encoding(CHART_SCATTER, "", "a", "b");
+    snprintf(encoding.low, sizeof encoding.low, "c");
+    snprintf(encoding.high, sizeof encoding.high, "d");
+    encoding.reference = 51;
+    snprintf(encoding.reference_label, sizeof encoding.reference_label, "unchanged");
+    Chart *chart = chart_of(table, &encoding);
+    ChartView view = chart_view(chart);
+    for (unsigned mark = 0; mark < 40; mark++) { /* the marked point passes under the label */
+        encoding.mark_count = 1;
+        encoding.marks[0] = (ChartMark){.x = 1 + mark / 20.0, .y = 55};
+        Chart *marked = chart_of(table, &encoding);
+        Str text = text_of(marked, &view, 40, 12, false);
+        assert_non_null(strstr(str_text(&text), "unchanged"));
+        assert_non_null(strstr(str_text(&text), "(within the marks)"));
+        str_done(&text);
+        chart_free(marked);
+    }
+    view.y0 = 49.5;
+    view.y1 = 51.5;
+    Str text = text_of(chart, &view, 40, 16, false);
+    assert_null(strstr(str_text(&text), "within"));
+    str_done(&text);
+    chart_free(chart);
+    table_free(table);
+}
+
 static void histograms_count_every_finite_value(void **state) {
     (void)state;
     const double values[] = {0, 1, 1, NAN, 2, 2, 3, 4, 4, INFINITY};
@@ -137,7 +168,8 @@ static void ranges_of_colours_are_checked(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(intervals_follow_their_points), cmocka_unit_test(histograms_count_every_finite_value),
-        cmocka_unit_test(rows_may_be_bins), cmocka_unit_test(ranges_of_colours_are_checked)};
+        cmocka_unit_test(intervals_follow_their_points), cmocka_unit_test(aside_is_seen_or_explained),
+        cmocka_unit_test(histograms_count_every_finite_value), cmocka_unit_test(rows_may_be_bins),
+        cmocka_unit_test(ranges_of_colours_are_checked)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -111,6 +111,17 @@ static void makes_what_the_commands_make(void **state) {
     }
 }
 
+/* What a block and a stage have alike is not offered twice, nor what the layer is in no part of. */
+static void scopes_differ(void **state) {
+    (void)state;
+    Smoothing smoothing = usual("layer2.0.conv1");
+    assert_int_equal(smoothing.scope = smoothing_next_scope(base, &smoothing), SMOOTHING_BLOCK);
+    assert_int_equal(smoothing.scope = smoothing_next_scope(base, &smoothing), SMOOTHING_ALL);
+    assert_int_equal(smoothing.scope = smoothing_next_scope(base, &smoothing), SMOOTHING_LAYER);
+    smoothing = usual("conv1");
+    assert_int_equal(smoothing_next_scope(base, &smoothing), SMOOTHING_ALL);
+}
+
 static void says_what_does_not_go(void **state) {
     (void)state;
     Error err;
@@ -419,18 +430,13 @@ static void tasks_are_given_up_one_by_one(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(makes_what_the_commands_make),
-                                       cmocka_unit_test(says_what_does_not_go),
-                                       cmocka_unit_test(moves_by_digits),
-                                       cmocka_unit_test(equal_means_the_same_network),
-                                       cmocka_unit_test(curve_is_what_the_filter_does),
-                                       cmocka_unit_test(curve_of_modulation),
-                                       cmocka_unit_test(finds_what_the_commands_find),
-                                       cmocka_unit_test(large_layers_in_part),
-                                       cmocka_unit_test(scores_by_setting),
-                                       cmocka_unit_test(follows_the_newest),
-                                       cmocka_unit_test(can_be_left_at_any_time),
-                                       cmocka_unit_test(reports_what_fails),
-                                       cmocka_unit_test(tasks_are_given_up_one_by_one)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(makes_what_the_commands_make), cmocka_unit_test(scopes_differ),
+        cmocka_unit_test(says_what_does_not_go),        cmocka_unit_test(moves_by_digits),
+        cmocka_unit_test(equal_means_the_same_network), cmocka_unit_test(curve_is_what_the_filter_does),
+        cmocka_unit_test(curve_of_modulation),          cmocka_unit_test(finds_what_the_commands_find),
+        cmocka_unit_test(large_layers_in_part),         cmocka_unit_test(scores_by_setting),
+        cmocka_unit_test(follows_the_newest),           cmocka_unit_test(can_be_left_at_any_time),
+        cmocka_unit_test(reports_what_fails),           cmocka_unit_test(tasks_are_given_up_one_by_one)};
     return cmocka_run_group_tests(tests, load, unload);
 }

@@ -50,8 +50,8 @@ key End;                                            seen "End: the highest" '--c
 key r;                                              seen "r: the first setting" '--cutoff 2 '
 key m;                                              seen "m: the mode" '--mode 2d'
 key Space;                                          seen "Space: the block" '--layers block:1.0'
-key Space;                                          seen "the stage" '--layers stage:1'
-key Space;                                          seen "all layers" '2d --into smooth'
+key Space;                                          seen "all layers, and not the stage, which is that block" '2d --into smooth'
+seen "numbers of the layer name it" 'layer1.0.conv1: S_ratio 0.7727'
 key Tab;                                            seen "Tab: the other filter" 'svscale base --factor 0.5 --into smooth; evaluate'
 key - -;                                            seen "-: fewer singular values" '--last 13'
 key + Right;                                        seen "+: more; arrows move the factor" 'svscale base --factor 0.55 --last 14'
@@ -59,7 +59,7 @@ key n;                                              seen "n: the next layer" 'Ke
 key p p;                                            seen "p: the previous one" 'Kernels of conv1'
 key Space Space;                                    seen "a scope that the layer lacks is left out" 'on all (7 layers)'
 key x;                                              seen "another key says so" 'unknown key; ? lists the keys'
-key '?';                                            seen "? lists the keys" 'keep the smoothed network under a name'
+key '?';                                            seen "? lists the keys" 'keep the network under a name'
 key q;                                              seen "any key goes back" 'svscale base'
 
 # ---- keeping, saving
@@ -70,10 +70,13 @@ seen "the network itself cannot be replaced" "'base' is the network that is smoo
 key Enter; wait_for 'keep the network as'; key 'soft' Enter
 seen "the first character replaces the offer" 'kept as soft'
 key Right; wait_for '--factor 0.6 '
-key s;                                              seen "s asks for a file" 'save all parts as'
+key Enter; wait_for 'keep the network as'; key 'soft' Enter
+seen "a name that is taken is not replaced unasked" 'the name is taken; replace it?'
+key n Enter;                                        seen "n: not kept" 'not kept'
+key s;                                              seen "s asks for a file" 'save all as'
 key 'parts.svg' Enter;                              seen "the parts are saved" 'saved parts-kernels.svg, parts-filter.svg'
-key s; wait_for 'save all parts as'; key 'parts.csv' Enter; seen "and their rows" 'saved parts-kernels.csv'
-key s; wait_for 'save all parts as'; key 'parts.csv' Enter; seen "existing files are not overwritten unasked" 'files exist; overwrite them?'
+key s; wait_for 'save all as'; key 'parts.csv' Enter; seen "and their rows" 'saved parts-kernels.csv'
+key s; wait_for 'save all as'; key 'parts.csv' Enter; seen "existing files are not overwritten unasked" 'files exist; overwrite them?'
 key n Enter;                                        seen "n: not saved" 'not saved'
 check "four pictures" test "$(find "$work" -name 'parts-*.svg' | wc -l)" = 4
 contains "the rows of the accuracy" "$(cat "$work/parts-accuracy.csv")" 'factor,images,correct,accuracy'

@@ -53,6 +53,8 @@ bool smoothing_check(const Network *network, const Smoothing *smoothing, Error *
 void smoothing_selector(const Network *network, const Smoothing *smoothing, Str *out);
 /* The layers that the scope means for this filter, as the commands choose them: layer_count marks, mem_free. */
 bool *smoothing_layers(const Network *network, const Smoothing *smoothing, Error *err);
+/* The next scope of the layer that means other layers than every narrower one; the same if there is none. */
+SmoothingScope smoothing_next_scope(const Network *network, const Smoothing *smoothing);
 /* The smoothed network (lineage entry lowpass or svscale = `command`), as lowpass_apply or svscale_apply makes it. */
 Network *smoothing_apply(const Network *network, const Smoothing *smoothing, const char *command, const Task *task,
                          Error *err);

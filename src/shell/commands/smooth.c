@@ -82,6 +82,22 @@ static void add_line(const Smooth *o, const Smoothing *smoothing, const char *in
     words_quote(o->on->name, out);
 }
 
+/* For people: on a terminal that is too narrow broken between words. */
+static void add_shown_line(const Session *session, const Smooth *o, const Smoothing *smoothing, const char *into,
+                           Str *out) {
+    enum { HANG = 4 };
+    Str line = {0}, safe = {0};
+    add_line(o, smoothing, into, &line);
+    str_add_escaped(&safe, str_text(&line), line.length);
+    if (session->out_terminal)
+        str_add_wrapped(out, str_text(&safe), 0, HANG, output_columns());
+    else
+        str_add(out, str_text(&safe));
+    str_add(out, "\n");
+    str_done(&line);
+    str_done(&safe);
+}
+
 static void host_line(void *context, const Smoothing *smoothing, const char *into, Str *out) {
     add_line(((const Host *)context)->options, smoothing, into, out);
 }
@@ -100,6 +116,13 @@ static void propose(const Session *session, Str *out) {
 
 static void host_propose(void *context, Str *out) {
     propose(((const Host *)context)->session, out);
+}
+
+/* The network itself is refused without a question, and so is an object of another kind. */
+static bool host_taken(void *context, const char *name) {
+    const Host *host = context;
+    const Object *there = workspace_find(host->session, name);
+    return there && there != host->options->object && object_network(there);
 }
 
 /* Runs the line that makes it, so that the network, its lineage and the record are as if it had been typed. */
@@ -121,8 +144,7 @@ static bool host_keep(void *context, const Smoothing *smoothing, const char *int
         words_done(&words);
     }
     if (ok) script_remember(session, str_text(&line), line.length);
-    if (ok) add_line(host->options, smoothing, into, host->kept);
-    if (ok) str_add(host->kept, "\n");
+    if (ok) add_shown_line(session, host->options, smoothing, into, host->kept);
     if (ok) host->last = *smoothing;
     str_done(&line);
     return ok;
@@ -136,6 +158,7 @@ static SmoothView view_of(const Smooth *o, Host *host) {
                         .context = host,
                         .propose = host_propose,
                         .line = host_line,
+                        .taken = host_taken,
                         .keep = host_keep};
 }
 
@@ -160,8 +183,7 @@ static bool show_view(Session *session, const Smooth *o, Result *result, Error *
     if (result->text.length > 0 && smoothing_equal(&host.last, &smoothing)) return true;
     Str into = {0};
     propose(session, &into);
-    add_line(o, &smoothing, str_text(&into), &result->text);
-    str_add(&result->text, "\n");
+    add_shown_line(session, o, &smoothing, str_text(&into), &result->text);
     str_done(&into);
     return true;
 }
@@ -223,14 +245,16 @@ static bool print_view(Session *session, const Smooth *o, Result *result, Error 
     if (!smoothing_measure(view.network, view.data, &o->start, &session->task, &findings, err)) return false;
     smooth_numbers(&view, &o->start, &findings, false, output_columns(), &numbers);
     str_add_escaped(&result->text, view.name, strlen(view.name));
-    str_addf(&result->text, "  %s\n%s\n", view.network->layers[o->start.layer].name, str_text(&numbers));
+    str_add(&result->text, "  ");
+    const char *layer = view.network->layers[o->start.layer].name;
+    str_add_escaped(&result->text, layer, strlen(layer));
+    str_addf(&result->text, "\n%s\n", str_text(&numbers));
     for (int part = 0; part < SMOOTH_PART_COUNT; part++)
         if (part != SMOOTH_ACCURACY) /* a chart of one point */
             print_part(session, &view, &o->start, &findings, (SmoothPart)part, &result->text);
     propose(session, &into);
     str_add(&result->text, "\n");
-    add_line(o, &o->start, str_text(&into), &result->text);
-    str_add(&result->text, "\n");
+    add_shown_line(session, o, &o->start, str_text(&into), &result->text);
     result->table = numbers_table(o, &findings, err);
     result->drawn = true;
     str_done(&numbers);
