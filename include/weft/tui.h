@@ -43,6 +43,8 @@ void monitor_close(Monitor *monitor);
  * closes the monitor.
  */
 MonitorWish monitor_update(Monitor *monitor, const Table *log, uint64_t step, const char *status);
+/* Somebody else's run: whether it has ended, so that nothing is left to stop. */
+void monitor_ended(Monitor *monitor, bool ended);
 /* As monitor_update, but blocks for up to `milliseconds`, or until there is a request. */
 MonitorWish monitor_wait(Monitor *monitor, unsigned milliseconds);
 

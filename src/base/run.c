@@ -28,7 +28,7 @@
 #include "weft/base/text.h"
 #include "weft/base/version.h"
 
-enum { LOCK_TRIES = 21, LOCK_WAIT = 10000000 /* ns */, LOG_LIMIT = 1 << 28 /* bytes */ };
+enum { LOCK_TRIES = 21, LOCK_WAIT = 10000000 /* ns */, LOG_LIMIT = 1 << 28, LOCK_LIMIT = 64 /* bytes */ };
 static const char lock_name[] = "lock", log_name[] = "log.csv", probe_name[] = "probe";
 
 struct Run {
@@ -278,6 +278,19 @@ static bool make_log(const Run *run, const char *path, const char *heading, Erro
     return done;
 }
 
+/* Behind the process number: so many rows stood in the log before this writer. */
+static bool note_rows(const Run *run, const char *text, Error *err) {
+    uint64_t lines = 0;
+    Str line = {0};
+    for (uint64_t i = 0; i < run->end; i++) lines += text[i] == '\n';
+    str_addf(&line, "%llu\n", (unsigned long long)(lines > 0 ? lines - 1 : 0)); /* without the heading */
+    bool done = str_ok(&line, err) || fail_for(run->folder, err);
+    done = done && (io_write(run->lock, str_text(&line), line.length) == (ssize_t)line.length ||
+                    write_failed(run->folder, lock_name, err));
+    str_done(&line);
+    return done;
+}
+
 bool run_log_open(Run *run, const char *heading, uint64_t last_step, Error *err) {
     Str path = {0};
     size_t length = 0;
@@ -305,8 +318,10 @@ bool run_log_open(Run *run, const char *heading, uint64_t last_step, Error *err)
         goto out;
     }
     run->torn = run->end != length;
-    done = run->end == 0 ? run_log_row(run, heading, err)
-                         : io_truncate(run->log, (off_t)run->end) == 0 || write_failed(run->folder, log_name, err);
+    done = note_rows(run, text, err);
+    done = done &&
+           (run->end == 0 ? run_log_row(run, heading, err)
+                          : io_truncate(run->log, (off_t)run->end) == 0 || write_failed(run->folder, log_name, err));
     if (done) run->torn = false;
 out:
     if (!done && run->log >= 0) {
@@ -436,4 +451,29 @@ double run_step_seconds(const Table *log) {
     const double steps = table_number(log, "step", last) - table_number(log, "step", first);
     const double seconds = table_number(log, "seconds", last) - table_number(log, "seconds", first);
     return steps > 0 && seconds > 0 ? seconds / steps : NAN;
+}
+
+static double seconds_of(const struct stat *about) {
+    return (double)about->st_mtim.tv_sec + 1e-9 * (double)about->st_mtim.tv_nsec;
+}
+
+double run_row_seconds(const char *folder, uint64_t rows, double *idle) {
+    Str lock = {0}, log = {0};
+    struct stat begun, written;
+    Error ignored;
+    size_t length;
+    run_path(folder, lock_name, &lock);
+    run_path(folder, log_name, &log);
+    char *text = file_read_all(str_text(&lock), LOCK_LIMIT, &length, &ignored);
+    const char *line = text ? strchr(text, '\n') : NULL;
+    const bool known = line && line[1] && stat(str_text(&lock), &begun) == 0 && stat(str_text(&log), &written) == 0;
+    const uint64_t before = known ? strtoull(line + 1, NULL, 10) : 0;
+    const double seconds = known ? seconds_of(&written) - seconds_of(&begun) : 0;
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    *idle = known ? (double)now.tv_sec + 1e-9 * (double)now.tv_nsec - seconds_of(&written) : NAN;
+    mem_free(text);
+    str_done(&lock);
+    str_done(&log);
+    return rows > before && seconds > 0 ? seconds / (double)(rows - before) : (double)NAN;
 }

@@ -90,16 +90,23 @@ static void plan_kernels(const Chart *chart, const ChartView *view, const Box *p
     place_panels(chart, room, picture);
 }
 
-/* "filters 0-15 of 64, channels 0-22 of 64", where not all are shown. */
-static void shown_text(const Chart *chart, const KernelPicture *picture, Str *out) {
-    if (picture->panels < kernel_panels(chart)) str_addf(out, "%zu of %zu panels", picture->panels, chart->panel_count);
-    if (picture->rows.count < chart->y.count) {
-        str_addf(out, "%s%s %zu-%zu of %zu", out->length ? ", " : "", chart->wrapped ? "rows" : "filters",
-                 picture->rows.first, picture->rows.first + picture->rows.count - 1, chart->y.count);
-    }
-    if (picture->columns.count < chart->x.count) {
-        str_addf(out, "%s%s %zu-%zu of %zu", out->length ? ", " : "", chart->wrapped ? "columns" : "channels",
-                 picture->columns.first, picture->columns.first + picture->columns.count - 1, chart->x.count);
+/* "filters 0-15 of 64", shorter "filters 0-15/64" or "filters 0-15". */
+static void add_shown(const char *what, Span shown, size_t all, int form, Str *out) {
+    static const char *const of[] = {" of ", "/"};
+    if (shown.count >= all) return;
+    str_addf(out, "%s%s %zu-%zu", out->length ? ", " : "", what, shown.first, shown.first + shown.count - 1);
+    if (form < 2) str_addf(out, "%s%zu", of[form], all);
+}
+
+/* "filters 0-15 of 64, channels 0-22 of 64", where not all are shown, in the longest form that fits. */
+static void shown_text(const Chart *chart, const KernelPicture *picture, size_t width, Str *out) {
+    for (int form = 0; form < 3; form++) {
+        str_done(out);
+        if (picture->panels < kernel_panels(chart))
+            str_addf(out, "%zu of %zu panels", picture->panels, chart->panel_count);
+        add_shown(chart->wrapped ? "rows" : "filters", picture->rows, chart->y.count, form, out);
+        add_shown(chart->wrapped ? "columns" : "channels", picture->columns, chart->x.count, form, out);
+        if (text_columns(str_text(out)) <= width) return;
     }
 }
 
@@ -199,12 +206,11 @@ void text_kernels(Canvas *canvas, const Chart *chart, const ChartView *view) {
         layout.plot.height--;
     }
     plan_kernels(chart, view, &layout.plot, half, &picture);
-    shown_text(chart, &picture, &shown);
+    shown_text(chart, &picture, canvas->grid.width, &shown);
     if (shown.length > 0 && layout.plot.height > 4) {
         layout.plot.height--;
         plan_kernels(chart, view, &layout.plot, half, &picture);
-        shown.length = 0;
-        shown_text(chart, &picture, &shown);
+        shown_text(chart, &picture, canvas->grid.width, &shown);
         if (layout.axis >= 0) layout.axis--;
         if (layout.tick_labels >= 0) layout.tick_labels--;
         int row = layout.x_label >= 0       ? layout.x_label--

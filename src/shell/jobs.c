@@ -253,6 +253,14 @@ static uint64_t saved_step(const char *folder) {
     return step > 0 ? (uint64_t)step : 0;
 }
 
+/* As fast as the last steps were; as fast as all points of this process were. */
+static double time_left(const Job *job) {
+    double idle = 0;
+    if (job->state != JOB_RUNNING || job->steps <= job->step) return NAN;
+    const double each = job->survey ? run_row_seconds(job->newest, job->step, &idle) : run_step_seconds(job->log);
+    return each > 0 ? fmax((double)(job->steps - job->step) * each - idle, 0) : (double)NAN;
+}
+
 bool job_read(const char *folder, Job *out, Error *err) {
     Job job = {.folder = mem_copy_text(folder, err)};
     Error ignored;
@@ -272,6 +280,7 @@ bool job_read(const char *folder, Job *out, Error *err) {
     bool all = job.last_part && (job.survey || (job.steps > 0 && job.step >= job.steps));
     bool failed = !busy && !all && job_failure(folder, &job.reason);
     job.state = busy ? JOB_RUNNING : all ? JOB_DONE : failed ? JOB_FAILED : JOB_STOPPED;
+    job.left = time_left(&job);
     *out = job;
     return true;
 }
@@ -293,6 +302,10 @@ void job_describe(const Job *job, Str *out) {
     if (job->reason.length) str_addf(out, ": %s", job->reason.text);
     str_addf(out, ", %s %llu", job->survey ? "point" : "step", (unsigned long long)job->step);
     if (job->steps) str_addf(out, " of %llu", (unsigned long long)job->steps);
+    Str left = {0};
+    str_add_duration(&left, job->left);
+    if (left.length > 0) str_addf(out, ", %s left", str_text(&left));
+    str_done(&left);
     if (!isnan(job->loss)) str_addf(out, ", loss %.5g", job->loss);
     if (!isnan(job->accuracy)) str_addf(out, ", accuracy %.2f %%", job->accuracy);
 }

@@ -23,6 +23,8 @@ typedef struct Job {
     uint64_t step, steps;  /* done, according to log and checkpoints; planned, 0: unknown */
     uint64_t saved;        /* the step of the newest checkpoint; 0: none */
     double loss, accuracy; /* the latest, NaN: none */
+    double left;           /* seconds that the rest takes, as fast as it was; of several trials or rounds, the part that
+                              runs. NaN: not known, or it does not run */
     JobState state;
     long process; /* that runs it; 0: none, or not known */
     Str reason;   /* JOB_FAILED */

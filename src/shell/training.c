@@ -27,7 +27,9 @@ bool training_open(Training *training, Session *session, const char *name, uint6
     *training = (Training){.session = session, .name = name};
     training->about = (MonitorRun){.title = name, .steps = steps, .rate_of = rate_of, .foreground = true};
     training->about.detachable = folder && !session->options.safe;
-    return !monitor || (training->monitor = monitor_open(&training->about, err)) != NULL;
+    if (!monitor || (training->monitor = monitor_open(&training->about, err))) return true;
+    const Error problem = *err;
+    return error_set(err, problem.status, "%s; without --monitor a line shows the progress", problem.text);
 }
 
 void training_close(Training *training) {

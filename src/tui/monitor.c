@@ -23,6 +23,7 @@ struct Monitor {
     uint64_t step;
     ChartColours colours;
     bool ascii, linear, paused, helping;
+    bool ended; /* the run: there is nothing to stop */
     enum { ASK_NOTHING, ASK_STOP, ASK_LEAVE } asking;
     bool stale; /* what is on the screen is no longer so */
     MonitorWish wish;
@@ -113,11 +114,18 @@ static bool bound(const Binding *binding, int key) {
     return false;
 }
 
+/* Whether a key means anything for this run as it stands. */
+static bool offered(const Monitor *monitor, const Binding *binding) {
+    if (binding->action == do_ask && monitor->ended) return false;
+    return monitor->run.foreground || !binding->foreground;
+}
+
 /* What the keys with another meaning in the foreground do. */
 static const char *words_of(const Monitor *monitor, const Binding *binding) {
     if (binding->words) return binding->words;
+    if (monitor->ended) return "quit the monitor";
     if (binding->action == do_quit)
-        return monitor->run.foreground ? "quit the monitor: detach, stop or go on, after a question"
+        return monitor->run.foreground ? "quit: detach, stop or go on, after a question"
                                        : "quit the monitor; the run goes on";
     return monitor->run.foreground ? "interrupt the run" : "quit the monitor; the run goes on";
 }
@@ -149,8 +157,7 @@ static void answer_key(Monitor *monitor, int key) {
         return;
     }
     for (int i = 0; i < BINDINGS; i++) {
-        bool offered = monitor->run.foreground || !bindings[i].foreground;
-        if (key > 0 && offered && bound(&bindings[i], key)) bindings[i].action(monitor);
+        if (key > 0 && offered(monitor, &bindings[i]) && bound(&bindings[i], key)) bindings[i].action(monitor);
     }
 }
 
@@ -245,13 +252,16 @@ static void draw_bottom(const Monitor *monitor, int y) {
     if (monitor->asking == ASK_STOP) {
         str_add(&text, "stop the run? (y, n) ");
     } else if (monitor->asking == ASK_LEAVE) {
-        str_add(&text, monitor->run.detachable ? "d detach (to the background)   " : "");
+        enum { WIDE = 72 };
+        str_add(&text, monitor->run.detachable ? "d detach" : "");
+        str_add(&text, monitor->run.detachable && COLS >= WIDE ? " (to the background)" : "");
+        str_add(&text, monitor->run.detachable ? "   " : "");
         str_add(&text, "s stop   c close, go on here   Esc back");
     } else if (monitor->helping) {
         str_add(&text, "any key: back to the charts");
     } else {
         for (int i = 0; i < BINDINGS; i++) {
-            if (!bindings[i].help || (bindings[i].foreground && !monitor->run.foreground)) continue;
+            if (!bindings[i].help || !offered(monitor, &bindings[i])) continue;
             const char *help = monitor->paused && bindings[i].action == do_pause ? "p continue" : bindings[i].help;
             str_addf(&text, "%s%s", text.length > 0 ? "   " : "", help);
         }
@@ -360,7 +370,7 @@ static void draw_help(const Monitor *monitor, int y, int height) {
     enum { NAMES = 14 };
     for (int i = 0, row = 0; i < BINDINGS && row < height; i++) {
         const Binding *binding = &bindings[i];
-        if (binding->foreground && !monitor->run.foreground) continue;
+        if (!offered(monitor, binding)) continue;
         terminal_put_text(y + row, 0, binding->names, COLS);
         if (COLS > NAMES) terminal_put_text(y + row, NAMES, words_of(monitor, binding), COLS - NAMES);
         row++;
@@ -412,6 +422,12 @@ MonitorWish monitor_update(Monitor *monitor, const Table *log, uint64_t step, co
         if (monitor->stale) draw_monitor(monitor);
     }
     return take_wish(monitor);
+}
+
+void monitor_ended(Monitor *monitor, bool ended) {
+    if (ended && monitor->asking == ASK_STOP) monitor->asking = ASK_NOTHING;
+    monitor->stale = monitor->stale || ended != monitor->ended;
+    monitor->ended = ended;
 }
 
 MonitorWish monitor_wait(Monitor *monitor, unsigned milliseconds) {

@@ -2,6 +2,7 @@
 #include "tui/question.h"
 #include "tui/terminal.h"
 #include "weft/base/text.h"
+#include "weft/tui.h"
 
 #include <curses.h>
 #include <string.h>
@@ -73,6 +74,49 @@ bool ask_line(const AskView *asker, const char *question, char answer[ANSWER_MOS
         }
         selected = false;
     }
+}
+
+/* ---- the bottom lines -------------------------------------------------------------------------------------------- */
+
+/* The bytes of the next line of `room` columns: all that is left, or up to a blank where there is one. */
+static size_t line_length(const char *text, int room) {
+    size_t length = text_fit(text, (size_t)room);
+    if (!text[length]) return length;
+    const size_t whole = length;
+    while (length > 0 && text[length] != ' ') length--;
+    return length > 0 ? length : whole;
+}
+
+static void put_bottom(int y, const char *text, size_t length, int room) {
+    Str line = {0};
+    str_add_bytes(&line, text, length);
+    const int used = terminal_put_text(y, 0, str_text(&line), room);
+    if ((int)text_columns(str_text(&line)) > room)
+        terminal_put_text(y, used < room ? used : room - 1, tui_type_ascii() ? "~" : "…", 1);
+    str_done(&line);
+}
+
+int bottom_lines(const char *text, int most, const char *hint) {
+    enum { LINES_MOST = 4, LEAST = 16, GAP = 2 };
+    const int wide = (int)text_columns(hint), kept = wide > 0 && COLS >= wide + GAP + LEAST ? wide + GAP : 0;
+    const char *begin[LINES_MOST];
+    int count = 0;
+    for (begin[count++] = text; count < most && count < LINES_MOST; begin[count++] = text) {
+        const int columns = (int)text_columns(text);
+        if (columns + kept <= COLS) break;
+        text += line_length(text, columns <= COLS ? COLS - kept : COLS);
+        text += strspn(text, " ");
+    }
+    for (int i = 0; i < count; i++) {
+        const bool last = i + 1 == count;
+        move(LINES - count + i, 0);
+        clrtoeol();
+        put_bottom(LINES - count + i, begin[i], last ? strlen(begin[i]) : (size_t)(begin[i + 1] - begin[i]),
+                   last ? COLS - kept : COLS);
+    }
+    if (kept > 0) terminal_put_text(LINES - 1, COLS - wide, hint, wide);
+    for (int i = 0; i < count; i++) mvchgat(LINES - count + i, 0, -1, A_REVERSE, 0, NULL);
+    return count;
 }
 
 /* ---- keys -------------------------------------------------------------------------------------------------------- */

@@ -98,8 +98,7 @@ static int draw_numbers(View *view, int y, int most) {
     return lines;
 }
 
-/* The bottom, in reverse: a message, or the command line that does the same, in two lines where one is too short. Its
- * height. */
+/* The bottom: a message, or the command line that does the same, in two lines where one is too short. Its height. */
 static int draw_bottom(const View *view) {
     Str line = {0}, text = {0};
     view->given->line(view->given->context, view->now, str_text(&view->into), &line);
@@ -107,20 +106,7 @@ static int draw_bottom(const View *view) {
         str_add(&text, str_text(&view->message));
     else
         str_add_escaped(&text, str_text(&line), line.length);
-    const int columns = (int)text_columns(str_text(&text)), rows = columns > COLS && LINES >= 12 ? 2 : 1;
-    const char *rest = str_text(&text);
-    for (int row = 0; row < rows; row++) {
-        size_t length = text_fit(rest, (size_t)COLS);
-        while (row + 1 < rows && length > 0 && rest[length] != ' ') length--;
-        if (length == 0) length = text_fit(rest, (size_t)COLS); /* no blank to break at */
-        Str part = {0};
-        str_add_bytes(&part, rest, length);
-        terminal_put_text(LINES - rows + row, 0, str_text(&part), COLS);
-        mvchgat(LINES - rows + row, 0, -1, A_REVERSE, 0, NULL);
-        rest += length;
-        rest += *rest == ' ';
-        str_done(&part);
-    }
+    const int rows = bottom_lines(str_text(&text), LINES >= 12 ? 2 : 1, "");
     str_done(&line);
     str_done(&text);
     return rows;

@@ -37,19 +37,16 @@ static void set_message(Viewer *viewer, const char *text) {
     str_add(&viewer->message, text);
 }
 
-/* The bottom line: a message, or what is under the cursor; in reverse so that it is told from the chart. */
+/* The bottom line: a message, or what is under the cursor. A longer one covers the lowest lines of the chart, so that
+ * the chart stays where it is. */
 static void draw_bottom(const Viewer *viewer) {
-    static const char *const hint = "? help  q quit";
+    enum { HIGH = 12, MOST = 3 };
     Str text = {0};
     if (viewer->message.length > 0)
         str_add(&text, str_text(&viewer->message));
     else
         chart_readout(viewer->chart, &viewer->view, &text);
-    if (LINES > 1) {
-        int used = terminal_put_text(LINES - 1, 0, str_text(&text), COLS);
-        if (used + 2 + (int)strlen(hint) <= COLS) terminal_put_text(LINES - 1, COLS - (int)strlen(hint), hint, COLS);
-        mvchgat(LINES - 1, 0, -1, A_REVERSE, 0, NULL);
-    }
+    if (LINES > 1) bottom_lines(str_text(&text), LINES >= HIGH ? MOST : 1, "? help  q quit");
     str_done(&text);
 }
 
@@ -249,7 +246,10 @@ static void release(Viewer *viewer, const Mouse *mouse) {
     const int from[2] = {viewer->pressed[0], viewer->pressed[1]}, to[2] = {mouse->x, mouse->y};
     const bool dragged = from[0] >= 0 && abs(from[0] - to[0]) > 1 && abs(from[1] - to[1]) > 0;
     viewer->pressed[0] = -1;
-    if (dragged) chart_zoom_to(viewer->chart, &viewer->view, &viewer->plot, from, to);
+    if (!dragged || chart_zoom_to(viewer->chart, &viewer->view, &viewer->plot, from, to)) return;
+    const ChartKind kind = chart_encoding(viewer->chart)->kind;
+    if (kind == CHART_BARS || kind == CHART_KERNELS)
+        set_message(viewer, "only charts with two number axes zoom to a rectangle; + and - zoom here");
 }
 
 /* The wheel zooms about what is under the pointer; over bars, which have names to read, it scrolls. */
@@ -326,8 +326,8 @@ static const Binding bindings[] = {
     {{'L'}, "L", "log axes: y, x and y, x, none", do_log, 0, 0},
     {{'c'}, "c", "contours of a heat map on or off", do_contours, 0, 0},
     {{'s'}, "s", "save as SVG, PNG or PDF", do_save, 0, 0},
-    {{SPECIAL(MOUSE)}, "click, wheel", "cursor to there; zoom there (bars: scroll)", do_mouse, 0, 0},
-    {{0}, "drag, right click", "zoom to the rectangle; fit everything", NULL, 0, 0},
+    {{SPECIAL(MOUSE)}, "click, wheel", "cursor; zoom (bars: scroll)", do_mouse, 0, 0},
+    {{0}, "drag, right click", "zoom to it (lines, maps); fit all", NULL, 0, 0},
     {{CTRL_KEY('l')}, "Ctrl-L", "redraw", do_redraw, 0, 0},
     {{CTRL_KEY('z')}, "Ctrl-Z", "suspend", do_suspend, 0, 0},
     {{CTRL_KEY('\\')}, "Ctrl-\\", "quit the program", do_leave, 1, 0},

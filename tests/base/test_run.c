@@ -8,6 +8,7 @@
 #include "weft/base/save.h"
 #include "weft/base/table.h"
 
+#include <fcntl.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <setjmp.h>
@@ -225,6 +227,41 @@ static void rows_are_kept(void **state) {
     assert_true(run_log_open(run, heading, 0, &err));
     assert_true(holds("a/log.csv", "step,loss,accuracy (%)\n"));
     run_close(run);
+}
+
+static void touch(const char *path, double seconds_ago) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    now.tv_sec -= (time_t)seconds_ago;
+    const struct timespec both[2] = {now, now};
+    assert_int_equal(utimensat(AT_FDCWD, path, both, 0), 0);
+}
+
+/* What an earlier process has logged does not count. */
+static void rows_have_a_pace(void **state) {
+    (void)state;
+    Error err = {0};
+    double idle;
+    char text[64];
+    Run *run = opened("a");
+    assert_true(run_log_open(run, heading, UINT64_MAX, &err));
+    assert_true(isnan(run_row_seconds("a", 0, &idle)));
+    assert_true(run_log_row(run, "1,2.5,", &err));
+    assert_true(run_log_row(run, "10,1.25,12.5", &err));
+    run_close(run);
+    run = opened("a");
+    assert_true(run_log_open(run, heading, UINT64_MAX, &err));
+    snprintf(text, sizeof text, "%ld\n2\n", (long)getpid());
+    assert_true(holds("a/lock", text));
+    assert_true(isnan(run_row_seconds("a", 2, &idle)));
+    assert_true(run_log_row(run, "20,0.5,", &err));
+    assert_true(run_log_row(run, "30,0.25,50", &err));
+    touch("a/lock", 50);
+    touch("a/log.csv", 10);
+    const double each = run_row_seconds("a", 4, &idle);
+    assert_true(fabs(each - 20) < 0.5 && fabs(idle - 10) < 5);
+    run_close(run);
+    assert_true(isnan(run_row_seconds("nowhere", 4, &idle)) && isnan(idle));
 }
 
 /* The file cut off anywhere: the whole rows stand, and the log goes on from there. */
@@ -455,6 +492,7 @@ int main(void) {
         TEST(the_guard_of_saves_holds_here_too),
         TEST(a_full_disk_is_found_out_first),
         TEST(rows_are_kept),
+        TEST(rows_have_a_pace),
         TEST(torn_at_every_byte),
         TEST(logs_that_do_not_fit),
         TEST(a_full_disk_tears_a_row),

@@ -42,7 +42,7 @@ equal "every state, in the order started; folders that are gone are dropped" "jo
 6	many, trial 2 of 3	stopped	30	1000	3		0.25	50	0	$work/many" "$list"
 equal "the reason of a failure" "disk full" "$("$weft" -c jobs | sed -n 4p | cut -f12)"
 
-equal "attach without a terminal is one line" "$work/going: running (process $holder), step 250 of 1000, loss 0.25, accuracy 50.00 %" \
+equal "attach without a terminal is one line" "$work/going: running (process $holder), step 250 of 1000, 12:30 left, loss 0.25, accuracy 50.00 %" \
     "$("$weft" -c 'attach 1' </dev/null)"
 contains "attach takes a folder, too" "$("$weft" -c 'attach broken' </dev/null)" "broken: failed: disk full, step 10 of 1000"
 contains "attach takes a name, of several trials, too" "$(cd / && "$weft" -c 'attach many' </dev/null)" "$work/many: stopped, step 30 of 1000"
@@ -66,6 +66,15 @@ mkdir saved; cp many/trial-2/last.safetensors saved; hold saved
 equal "what the newest checkpoint holds" "saved: stopped, saved at step 30" "$(message 'stop saved')"
 contains "stop: only what runs" "$(message 'stop 1')" "going: is not running"
 "$weft" -c 'stop 1' 2>/dev/null; equal "else it fails" 1 $?
+
+mkdir points; echo '{"kind": "points", "name": "sweep", "steps": 100}' >points/config.json
+{ echo point,accuracy; seq -f '%g,50' 0 29; } >points/log.csv
+echo "$work/points" >>state/weft/jobs; hold points
+equal "points of a survey are not timed before one is done" "30 100 30 " "$("$weft" -c jobs | grep points | cut -f4-7 | tr '\t' ' ')"
+printf '%s\n10\n' "$holder" >points/lock; touch points/log.csv; touch -d '-100 seconds' points/lock # 20 of them in 100 s
+check "then as fast as those that this process has done" grep -qE '	5:(4.|50)	' <("$weft" -c jobs)
+check "attach says so, too" grep -qE 'point 30 of 100, 5:(4.|50) left' <("$weft" -c 'attach points' </dev/null)
+message 'stop points' >/dev/null; wait "$holder"
 
 if command -v tmux >/dev/null; then
     t() { tmux -S "$work/tmux" -f /dev/null "$@"; }

@@ -201,14 +201,16 @@ static void quitting_asks(void **state) {
     Screen screen = start("train", 24, 60);
     screen_expect(&screen, "q quit");
     screen_type(&screen, "q");
-    screen_expect(&screen, "d detach (to the background)   s stop   c close");
+    screen_expect(&screen, "d detach   s stop   c close, go on here   Esc back");
     screen_press(&screen, "\x1b");
     expect_drawn(&screen, "q quit");
     screen_type(&screen, "qd");
     expect_end(&screen, "wished to detach", 0);
     screen = start("train", 24, 80);
     screen_expect(&screen, "q quit");
-    screen_type(&screen, "qs");
+    screen_type(&screen, "q");
+    screen_expect(&screen, "d detach (to the background)   s stop   c close, go on here   Esc back");
+    screen_type(&screen, "s");
     expect_end(&screen, "wished to stop", 0);
     screen = start("still", 24, 80);
     screen_expect(&screen, "q quit");
@@ -231,6 +233,7 @@ static void keys_are_explained(void **state) {
         screen_expect(&screen, "Ctrl-Z");
         assert_int_equal(screen_seen(&screen, "save a checkpoint now"), i == 0);
         assert_int_equal(screen_seen(&screen, "the run goes on"), i == 1);
+        assert_int_equal(screen_seen(&screen, "or go on, after a question"), i == 0);
         screen_type(&screen, "q"); /* any key leads back */
         expect_drawn(&screen, "loss");
         screen_type(&screen, i == 0 ? "qc" : "q");
@@ -245,9 +248,9 @@ static void the_axis_changes(void **state) {
     expect_drawn(&screen, "L log");
     screen_settle(&screen);
     screen_expect(&screen, "0.1 ┤"); /* a tick of a log axis from 0.1 to 1, not of a linear one */
-    assert_false(screen_seen(&screen, "0.5 ┤"));
+    assert_false(screen_seen(&screen, "0.6 ┤"));
     screen_type(&screen, "L");
-    expect_drawn(&screen, "0.5 ┤");
+    expect_drawn(&screen, "0.6 ┤");
     screen_press(&screen, "\x1b");
     screen_expect(&screen, "c close");
     screen_type(&screen, "c");

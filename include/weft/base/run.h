@@ -10,7 +10,7 @@
 #include "weft/base/text.h"
 
 /* A run folder that this process writes. There is one writer: it holds an flock on FOLDER/lock, whose text is its
- * process number. The system releases the lock however the process ends. */
+ * process number, and on a second line how many rows its log had as it went on. The system releases the lock however the process ends. */
 typedef struct Run Run;
 /* Makes the folder (and those above it) where it is missing, durably. STATUS_FAILED "FOLDER: in use by process N" where
  * another process writes there; STATUS_WRITE if it cannot be made or written. */
@@ -43,6 +43,9 @@ bool run_log_sync(Run *run, Error *err);
 Table *run_log_table(const char *folder, Error *err);
 /* Seconds a step over the last rows of a log; NaN where it does not tell (those of surveys do not). */
 double run_step_seconds(const Table *log);
+/* Seconds a row, by the times of the files, since the writer opened the log that has `rows` rows now; *idle: seconds
+ * since the last row. NaN where it has written none. */
+double run_row_seconds(const char *folder, uint64_t rows, double *idle);
 bool run_has(const char *folder, const char *file); /* whether there is such a file */
 
 #endif

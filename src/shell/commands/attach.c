@@ -36,6 +36,7 @@ static bool watch(const Job *first, Job *now, Error *err) {
         if (!done) break;
         if (wish == MONITOR_STOP && now->process > 1) stopping = kill((pid_t)now->process, SIGTERM) == 0;
         status_text(now, stopping, &status);
+        monitor_ended(monitor, now->state != JOB_RUNNING);
         wish = monitor_update(monitor, now->log, now->step, str_text(&status));
         if (wish == MONITOR_GO_ON) wish = monitor_wait(monitor, WAIT);
     }

@@ -9,13 +9,11 @@
 #include "weft/base/table.h"
 #include "weft/base/text.h"
 
-/* "1:05:00": the time that the run still needs, as fast as it was; of several trials or rounds, the part that runs. */
+/* "1:05:00" */
 static void add_left(Table *table, const Job *job) {
     Str left = {0};
-    const double each = run_step_seconds(job->log);
-    const bool known = job->state == JOB_RUNNING && job->steps > job->step && each > 0;
-    if (known) str_add_duration(&left, (double)(job->steps - job->step) * each);
-    table_text(table, known ? str_text(&left) : NULL);
+    str_add_duration(&left, job->left);
+    table_text(table, left.length > 0 ? str_text(&left) : NULL);
     str_done(&left);
 }
 
@@ -73,7 +71,8 @@ const Command command_jobs = {
         "`train`, `fit`, `progressive`, `sweep`, `interpolate` and `landscape` take --background: another weft "
         "process works on the run's folder and continues after you quit.\n\n"
         "`done` is the per cent of the steps that are done and `left` the time that the rest takes, as fast "
-        "as the last steps were; of several trials or rounds, both are those of the part that runs. Points of surveys are not timed.\n\n"
+        "as the last steps were; of several trials or rounds, both are those of the part that runs. Points of surveys "
+        "count as fast as the mean of those that this process has done.\n\n"
         "A run is `running` while a process holds the lock of its folder, `done` when its log has reached the "
         "last step (for sweep, interpolate and landscape, steps are points), and `failed` if its folder has a "
         "file error.txt with the reason. Otherwise it is `stopped` and can be resumed. A run whose folder is "
