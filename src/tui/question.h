@@ -17,8 +17,8 @@ enum { ANSWER_MOST = 1024 };
  * False if the user gives up (Esc, Ctrl-C) or the view ends. */
 bool ask_line(const AskView *asker, const char *question, char answer[ANSWER_MOST]);
 
-/* A text in the bottom lines, in reverse: broken between words into at most `most` lines, then cut. `hint` stands at the
- * right end of the last one, or nowhere if it is "". Returns how many lines it took. */
+/* A text in the bottom lines, in reverse: broken between words into at most `most` lines, then cut. `hint` stands at
+ * the right end of the last one, or nowhere if it is "". Returns how many lines it took. */
 int bottom_lines(const char *text, int most, const char *hint);
 
 typedef struct KeyHelp {

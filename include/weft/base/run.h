@@ -10,7 +10,8 @@
 #include "weft/base/text.h"
 
 /* A run folder that this process writes. There is one writer: it holds an flock on FOLDER/lock, whose text is its
- * process number, and on a second line how many rows its log had as it went on. The system releases the lock however the process ends. */
+ * process number, and on a second line how many rows its log had as it went on. The system releases the lock however
+ * the process ends. */
 typedef struct Run Run;
 /* Makes the folder (and those above it) where it is missing, durably. STATUS_FAILED "FOLDER: in use by process N" where
  * another process writes there; STATUS_WRITE if it cannot be made or written. */
