@@ -21,8 +21,12 @@
 /* ---- optimisers -------------------------------------------------------------------------------------------------- */
 
 /* Ranger: RAdam (Liu et al., 2020) with decoupled weight decay and Lookahead (Zhang et al., 2019). Adam, AdamW, SGD: as
- * torch.optim (SGD with Nesterov momentum). */
-#define OPTIMISERS(X) X(RANGER, "ranger") X(ADAM, "adam") X(ADAMW, "adamw") X(SGD, "sgd")
+ * torch.optim (SGD with Nesterov momentum). Muon: Nesterov momentum whose update of a matrix is made nearly orthogonal
+ * (K. Jordan et al., 2024; torch.optim.Muon in float32, lr adjusted as "original"). SOAP: Adam in the eigenbasis of
+ * Shampoo's preconditioner (Vyas et al., 2024, arXiv:2409.11321). These two take matrices; Adam takes everything else.
+ */
+#define OPTIMISERS(X) \
+    X(RANGER, "ranger") X(ADAM, "adam") X(ADAMW, "adamw") X(SGD, "sgd") X(MUON, "muon") X(SOAP, "soap")
 typedef enum OptimiserKind {
 #define X(name, text) OPTIMISER_##name,
     OPTIMISERS(X)
@@ -30,21 +34,39 @@ typedef enum OptimiserKind {
         OPTIMISER_COUNT
 } OptimiserKind;
 
+/* The matrices that Muon and SOAP take: all of them; all but the last (a network's classifier); all but the first and
+ * the last. */
+#define OPTIMISER_MATRICES(X) X(ALL, "all") X(NOT_LAST, "not-last") X(HIDDEN, "hidden")
+typedef enum OptimiserMatrices {
+#define X(name, text) MATRICES_##name,
+    OPTIMISER_MATRICES(X)
+#undef X
+        MATRICES_COUNT
+} OptimiserMatrices;
+
 typedef struct OptimiserConfig {
     OptimiserKind kind;
-    double beta1, beta2, epsilon; /* Ranger, Adam, AdamW */
-    double momentum;              /* SGD */
-    double weight_decay;          /* Ranger, AdamW: p *= 1 - decay * lr; Adam, SGD: added to the gradient */
+    double beta1, beta2, epsilon; /* Ranger, Adam, AdamW, SOAP; of Muon the Adam beside it */
+    double momentum;              /* SGD, Muon */
+    double weight_decay;          /* Adam, SGD: added to the gradient; others: p *= 1 - decay * lr */
     bool centralise; /* the mean over all but the first axis is taken off gradients of matrices (Yong et al., 2020) */
-    unsigned lookahead; /* Ranger: steps between pulls towards the slow weights; 0: none */
-    double pull;        /* Ranger: how far, 0.5 */
-    double threshold;   /* Ranger: N_sma above which the adaptive step is taken, 5 */
+    unsigned lookahead;         /* Ranger: steps between pulls towards the slow weights; 0: none */
+    double pull;                /* Ranger: how far, 0.5 */
+    double threshold;           /* Ranger: N_sma above which the adaptive step is taken, 5 */
+    OptimiserMatrices matrices; /* Muon, SOAP: which they take */
+    double rest_rate;           /* Muon, SOAP: learning rate of the others, as a fraction of the learning rate */
+    unsigned iterations;        /* Muon: of Newton-Schulz, 5 */
+    unsigned basis_every;       /* SOAP: steps between refreshes of the bases, 10 */
+    unsigned basis_limit;       /* SOAP: a longer side of a matrix has no basis */
 } OptimiserConfig;
-OptimiserConfig optimiser_config(OptimiserKind kind); /* Ranger: docs/method.md, section 5; others: torch.optim's */
+/* Ranger: docs/method.md, section 5; SOAP: its authors'; others: torch.optim's. */
+OptimiserConfig optimiser_config(OptimiserKind kind);
 
 /* A stretch of the parameters with a shape: rows x columns; columns 1 if it is not a matrix. */
+typedef enum BlockPlace { BLOCK_INNER, BLOCK_FIRST, BLOCK_LAST } BlockPlace;
 typedef struct ParameterBlock {
     size_t offset, rows, columns;
+    BlockPlace place; /* of a matrix: whether it takes the input or gives the output */
 } ParameterBlock;
 
 typedef struct Optimiser Optimiser;
@@ -59,13 +81,16 @@ void optimiser_step(Optimiser *optimiser, float *parameters, float *gradient, do
 /* Euclidean norm, in double, by pieces in order. */
 double gradient_norm(const float *gradient, size_t count);
 
-/* The state needed to continue, besides the number of steps taken: arrays of `count` floats, named as files name them
- * ("state.first", "state.second", "state.slow"; as many as the kind has). Returns how many. */
+/* The state needed to continue, besides the number of steps taken: arrays of floats, named as files name them
+ * ("state.first", "state.second", "state.slow", "state.bases", "state.factors"; as many as the kind has). Returns how
+ * many. */
 typedef struct OptimiserState {
     const char *name;
     float *values; /* the optimiser's own */
+    uint64_t count;
 } OptimiserState;
-size_t optimiser_state(Optimiser *optimiser, OptimiserState state[3]);
+enum { OPTIMISER_STATES = 5 };
+size_t optimiser_state(Optimiser *optimiser, OptimiserState state[OPTIMISER_STATES]);
 void optimiser_set_steps(Optimiser *optimiser, uint64_t steps); /* as if this many had been taken */
 
 /* ---- schedules --------------------------------------------------------------------------------------------------- */

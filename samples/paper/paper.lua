@@ -15,9 +15,11 @@ local P = {quick = false, seeds = 3, trials = 3, epochs = 20, data = "fashion-mn
 for key, value in pairs(paper or {}) do P[key] = value end
 local also = {teacher = "teacher", net = "net", arch = "arch", hidden = "hidden_sizes", recon = "recon_steps"} -- beside those above
 for _, key in ipairs{"seeds", "trials", "epochs", "data", "runs", "cr", "images"} do also[key] = key end
+P.also = P.also or {} -- arguments of one script alone, with their defaults
 for i, word in ipairs(arg) do
   local key, value = word:match("^(%w+)=(.*)$")
   if word == "quick" then P.quick = true
+  elseif key and P.also[key] then P.also[key] = value
   elseif key and also[key] then P[also[key]] = value
   else error("unknown argument '" .. word .. "': quick, net=, arch=, epochs=, data=, teacher=, runs=, seeds=, trials=, cr=, hidden=, recon= or images= expected") end
 end
@@ -85,10 +87,13 @@ function P.ratios(full, quick)
 end
 
 -- The schemes. Each returns the row of the run; the predictor has the run's name.
-function P.recon(hidden, seed, net)
+-- more: other options; suffix names them.
+function P.recon(hidden, seed, net, more, suffix)
   net = net or "base"
-  local name = ("recon_%s_h%d_s%d"):format(net, hidden, seed)
-  return P.trained(name, train, {net = net, hidden = hidden, steps = P.steps.recon, seed = seed, on = "test"}), name
+  local name = ("recon_%s_h%d_s%d"):format(net, hidden, seed) .. (suffix and "_" .. suffix or "")
+  local options = {net = net, hidden = hidden, steps = P.steps.recon, seed = seed, on = "test"}
+  for key, value in pairs(more or {}) do options[key] = value end
+  return P.trained(name, train, options), name
 end
 -- With as many steps as joint training, whose steps cost a hundred times as much.
 function P.brief(hidden, seed)

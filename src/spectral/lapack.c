@@ -106,3 +106,33 @@ void lapack_subtract_product(size_t rows, size_t columns, size_t inner, const do
     cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)rows, (int)columns, (int)inner, -1, a, (int)stride, b,
                 (int)columns, 1, c, (int)columns);
 }
+
+enum { BLOCK = 64 }; /* columns that LAPACK's QR may take at a time */
+
+uint64_t lapack_eigenvectors_work(size_t size) {
+    const uint64_t n = size, integers = (3 + 5 * n) * sizeof(lapack_int);
+    return n + 1 + 6 * n + 2 * n * n + (integers + sizeof(double) - 1) / sizeof(double);
+}
+
+bool lapack_eigenvectors(double *matrix, size_t size, double *work) {
+    if (size == 0) return true;
+    use_one_thread();
+    const lapack_int n = (lapack_int)size, doubles = 1 + 6 * n + 2 * n * n;
+    double *values = work, *own = work + size;
+    lapack_int *integers = (lapack_int *)(own + doubles);
+    return LAPACKE_dsyevd_work(LAPACK_COL_MAJOR, 'V', 'U', n, matrix, n, values, own, doubles, integers, 3 + 5 * n) ==
+           0;
+}
+
+uint64_t lapack_orthonormal_work(size_t size) {
+    return (uint64_t)size * (1 + BLOCK);
+}
+
+void lapack_orthonormal(float *columns, size_t size, float *work) {
+    if (size == 0) return;
+    use_one_thread();
+    const lapack_int n = (lapack_int)size;
+    float *own = work + size; /* before it the reflectors' factors */
+    LAPACKE_sgeqrf_work(LAPACK_COL_MAJOR, n, n, columns, n, work, own, BLOCK * n);
+    LAPACKE_sorgqr_work(LAPACK_COL_MAJOR, n, n, n, columns, n, work, own, BLOCK * n);
+}

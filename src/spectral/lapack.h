@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "weft/base/error.h"
 
@@ -25,5 +26,16 @@ void lapack_gram(const double *matrix, size_t rows, size_t columns, double *gram
 /* c (rows x columns) -= a (rows x inner, rows `stride` apart) b (inner x columns). */
 void lapack_subtract_product(size_t rows, size_t columns, size_t inner, const double *a, size_t stride, const double *b,
                              double *c);
+
+/* All eigenvectors of a symmetric size x size matrix (size <= 16384), in its place, one after the other by ascending
+ * eigenvalue; only its lower triangle is read. `work`: lapack_eigenvectors_work(size) doubles. False where LAPACK does
+ * not converge. */
+uint64_t lapack_eigenvectors_work(size_t size);
+bool lapack_eigenvectors(double *matrix, size_t size, double *work);
+
+/* Replaces `size` vectors of `size` floats, one after the other, by an orthonormal basis whose first k vectors span
+ * the first k of them (the Q of QR). `work`: lapack_orthonormal_work(size) floats. */
+uint64_t lapack_orthonormal_work(size_t size);
+void lapack_orthonormal(float *columns, size_t size, float *work);
 
 #endif

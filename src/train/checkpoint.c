@@ -39,11 +39,11 @@ static json_t *real_text(double value) {
     return json_string(text);
 }
 
-static bool add_tensor(FileParts *parts, const OptimiserState *state, const uint64_t *count, Error *err) {
+static bool add_tensor(FileParts *parts, const OptimiserState *state, Error *err) {
     size_t capacity = parts->count;
     if (!mem_grow(&parts->tensors, &capacity, parts->count + 1, sizeof *parts->tensors, err)) return false;
     parts->tensors[parts->count++] =
-        (TensorOut){.name = state->name, .dtype = DTYPE_F32, .rank = 1, .dim = count, .data = state->values};
+        (TensorOut){.name = state->name, .dtype = DTYPE_F32, .rank = 1, .dim = &state->count, .data = state->values};
     return true;
 }
 
@@ -93,12 +93,11 @@ static char *describe(const TrainConfig *config, const Learner *learner, const P
 static bool write_file(const char *path, const TrainConfig *config, Learner *learner, Optimiser *optimiser,
                        const Progress *progress, Error *err) {
     FileParts parts = {0};
-    OptimiserState state[3];
-    const uint64_t count = learner->count;
+    OptimiserState state[OPTIMISER_STATES];
     const size_t arrays = optimiser_state(optimiser, state);
     char *text = NULL, hash[HASH_HEX];
     bool done = learner->parts(learner, learner->parameters, &parts, err);
-    for (size_t i = 0; done && i < arrays; i++) done = add_tensor(&parts, &state[i], &count, err);
+    for (size_t i = 0; done && i < arrays; i++) done = add_tensor(&parts, &state[i], err);
     if (done) {
         text = describe(config, learner, progress, &parts);
         if (text) hash_hex(text, strlen(text), hash);
@@ -264,15 +263,15 @@ bool checkpoint_clear(const char *folder, Error *err) {
     return done;
 }
 
-bool checkpoint_restore(Checkpoint *checkpoint, Optimiser *optimiser, size_t count, uint64_t step, Error *err) {
-    OptimiserState state[3];
+bool checkpoint_restore(Checkpoint *checkpoint, Optimiser *optimiser, uint64_t step, Error *err) {
+    OptimiserState state[OPTIMISER_STATES];
     const size_t arrays = optimiser_state(optimiser, state);
     optimiser_set_steps(optimiser, step);
     for (size_t i = 0; i < arrays; i++) {
         size_t index;
         const bool found = checkpoint_find(checkpoint, state[i].name, &index);
         const CheckpointTensor *tensor = found ? checkpoint_tensor(checkpoint, index) : NULL;
-        if (!found || tensor->dtype != DTYPE_F32 || tensor->count != count)
+        if (!found || tensor->dtype != DTYPE_F32 || tensor->count != state[i].count)
             return error_set(err, STATUS_BAD_INPUT, "%s: tensor '%s' is missing or of another size",
                              checkpoint_path(checkpoint), state[i].name);
         if (!checkpoint_read(checkpoint, index, state[i].values, err)) return false;

@@ -164,6 +164,19 @@ static bool is_running(const Network *network, size_t tensor) {
     return false;
 }
 
+/* Of a weight: operations are in the order in which they run. */
+static BlockPlace place_of(const Network *network, size_t tensor) {
+    const Graph *graph = network->graph;
+    int first = NO_TENSOR, last = NO_TENSOR;
+    for (size_t i = 0; i < graph->count; i++) {
+        const Op *op = &graph->ops[i];
+        if ((op->kind != OP_CONV && op->kind != OP_LINEAR) || op->weight == NO_TENSOR) continue;
+        if (first == NO_TENSOR) first = op->weight;
+        last = op->weight;
+    }
+    return last == (int)tensor ? BLOCK_LAST : first == (int)tensor ? BLOCK_FIRST : BLOCK_INNER;
+}
+
 /* Puts the learnable tensors first, then the running statistics, and takes their values. */
 static bool lay_out(Learner *learner, Fit *self, Error *err) {
     const Network *network = self->network;
@@ -178,7 +191,7 @@ static bool lay_out(Learner *learner, Fit *self, Error *err) {
         if (!network_trainable(network, i) || network->tensors[i].tied || tensor->rank == 0) continue;
         const size_t rows = (size_t)tensor->dim[0], columns = rows > 0 ? (size_t)tensor->count / rows : 1;
         self->offsets[i] = learner->count;
-        learner->blocks[learner->block_count++] = (ParameterBlock){learner->count, rows, columns};
+        learner->blocks[learner->block_count++] = (ParameterBlock){learner->count, rows, columns, place_of(network, i)};
         learner->count += (size_t)tensor->count;
     }
     learner->kept = learner->count;

@@ -104,7 +104,7 @@ Checkpoint *checkpoint_newest(const char *folder, const TrainConfig *config, Pro
 /* Removes the checkpoints of a run that no longer exists: its config.json is gone. */
 bool checkpoint_clear(const char *folder, Error *err);
 /* Puts the optimiser's arrays back, as they were after `step` steps: it takes one in each step of the run. */
-bool checkpoint_restore(Checkpoint *checkpoint, Optimiser *optimiser, size_t count, uint64_t step, Error *err);
+bool checkpoint_restore(Checkpoint *checkpoint, Optimiser *optimiser, uint64_t step, Error *err);
 
 /* ---- loop.c ------------------------------------------------------------------------------------------------------ */
 

@@ -1,4 +1,5 @@
-/* optimiser -- Ranger, Adam, AdamW, SGD with Nesterov momentum, and learning-rate schedules.
+/* optimiser -- Ranger, Adam, AdamW, SGD with Nesterov momentum, and learning-rate schedules; Muon and SOAP take whole
+ * matrices, in files of their own.
  *
  * The parameters are cut into pieces of whole rows; a step of a piece needs nothing of the others, so it runs on the
  * pool and the result does not depend on the threads.
@@ -12,12 +13,14 @@
 #include "weft/base/memory.h"
 #include "weft/base/pool.h"
 #include "weft/base/size.h"
+#include "train/matrices.h"
 
 enum { PIECE_FLOATS = 8192 };
 
 /* Whole rows of one block. */
 typedef struct Piece {
     size_t offset, rows, columns;
+    bool whole; /* its block's step is a function of the whole matrix */
 } Piece;
 
 struct Optimiser {
@@ -25,10 +28,20 @@ struct Optimiser {
     Piece *pieces;
     size_t piece_count, piece_capacity, count;
     float *first, *second, *slow; /* NULL where the kind has none */
+    Muon *muon;                   /* the same */
+    Soap *soap;
     uint64_t steps;
 };
 
 /* ---- making ------------------------------------------------------------------------------------------------------ */
+
+/* Whether Muon or SOAP takes a block. */
+static bool takes(const OptimiserConfig *config, const ParameterBlock *block) {
+    if (config->kind != OPTIMISER_MUON && config->kind != OPTIMISER_SOAP) return false;
+    if (block->rows < 2 || block->columns < 2) return false;
+    return config->matrices == MATRICES_ALL || block->place == BLOCK_INNER ||
+           (config->matrices == MATRICES_NOT_LAST && block->place == BLOCK_FIRST);
+}
 
 static bool cut(Optimiser *optimiser, const ParameterBlock *block, Error *err) {
     size_t each = block->columns > 0 ? PIECE_FLOATS / block->columns : 1;
@@ -38,9 +51,25 @@ static bool cut(Optimiser *optimiser, const ParameterBlock *block, Error *err) {
             return false;
         const size_t rows = block->rows - row < each ? block->rows - row : each;
         optimiser->pieces[optimiser->piece_count++] =
-            (Piece){block->offset + row * block->columns, rows, block->columns};
+            (Piece){block->offset + row * block->columns, rows, block->columns, takes(&optimiser->config, block)};
     }
     return true;
+}
+
+/* What takes whole matrices, where the kind does. */
+static bool take_matrices(Optimiser *optimiser, const ParameterBlock *blocks, size_t block_count, Error *err) {
+    const OptimiserConfig *config = &optimiser->config;
+    if (config->kind != OPTIMISER_MUON && config->kind != OPTIMISER_SOAP) return true;
+    ParameterBlock *matrices = mem_alloc(block_count, sizeof *matrices, err);
+    size_t count = 0;
+    if (!matrices) return false;
+    for (size_t i = 0; i < block_count; i++)
+        if (takes(config, &blocks[i])) matrices[count++] = blocks[i];
+    const bool done = config->kind == OPTIMISER_MUON
+                          ? (optimiser->muon = muon_new(config, matrices, count, err)) != NULL
+                          : (optimiser->soap = soap_new(config, matrices, count, err)) != NULL;
+    mem_free(matrices);
+    return done;
 }
 
 Optimiser *optimiser_new(const OptimiserConfig *config, const ParameterBlock *blocks, size_t block_count,
@@ -57,6 +86,7 @@ Optimiser *optimiser_new(const OptimiserConfig *config, const ParameterBlock *bl
                 (!second || (optimiser->second = mem_alloc(count, sizeof(float), err))) &&
                 (!slow || (optimiser->slow = mem_alloc(count, sizeof(float), err)));
     for (size_t i = 0; done && i < block_count; i++) done = cut(optimiser, &blocks[i], err);
+    done = done && take_matrices(optimiser, blocks, block_count, err);
     if (!done) {
         optimiser_free(optimiser);
         return NULL;
@@ -67,6 +97,8 @@ Optimiser *optimiser_new(const OptimiserConfig *config, const ParameterBlock *bl
 
 void optimiser_free(Optimiser *optimiser) {
     if (!optimiser) return;
+    muon_free(optimiser->muon);
+    soap_free(optimiser->soap);
     mem_free(optimiser->pieces);
     mem_free(optimiser->first);
     mem_free(optimiser->second);
@@ -78,12 +110,17 @@ void optimiser_set_steps(Optimiser *optimiser, uint64_t steps) {
     optimiser->steps = steps;
 }
 
-size_t optimiser_state(Optimiser *optimiser, OptimiserState state[3]) {
-    const OptimiserState all[3] = {
-        {"state.first", optimiser->first}, {"state.second", optimiser->second}, {"state.slow", optimiser->slow}};
-    size_t count = 0;
-    for (size_t i = 0; i < 3; i++)
-        if (all[i].values) state[count++] = all[i];
+size_t optimiser_state(Optimiser *optimiser, OptimiserState state[OPTIMISER_STATES]) {
+    float *bases = NULL, *factors = NULL;
+    size_t size = 0, count = 0;
+    if (optimiser->soap) soap_state(optimiser->soap, &bases, &factors, &size);
+    const OptimiserState all[OPTIMISER_STATES] = {{"state.first", optimiser->first, optimiser->count},
+                                                  {"state.second", optimiser->second, optimiser->count},
+                                                  {"state.slow", optimiser->slow, optimiser->count},
+                                                  {"state.bases", bases, size},
+                                                  {"state.factors", factors, size}};
+    for (size_t i = 0; i < OPTIMISER_STATES; i++)
+        if (all[i].values && all[i].count > 0) state[count++] = all[i];
     return count;
 }
 
@@ -118,7 +155,7 @@ static double ranger_size(const OptimiserConfig *config, double t, bool *adaptiv
 static Scalars scalars_of(const Optimiser *optimiser, double scale, double rate) {
     const OptimiserConfig *config = &optimiser->config;
     const double t = (double)optimiser->steps;
-    const bool decoupled = config->kind == OPTIMISER_RANGER || config->kind == OPTIMISER_ADAMW;
+    const bool decoupled = config->kind != OPTIMISER_ADAM && config->kind != OPTIMISER_SGD;
     Scalars s = {.scale = (float)scale,
                  .beta1 = (float)config->beta1,
                  .beta2 = (float)config->beta2,
@@ -138,6 +175,17 @@ static Scalars scalars_of(const Optimiser *optimiser, double scale, double rate)
         s.adaptive = true;
         s.size = (float)(rate / (1 - pow(config->beta1, t)));
         s.root = (float)(1 / sqrt(1 - pow(config->beta2, t)));
+        break;
+    case OPTIMISER_MUON: /* Adam, for what is no matrix */
+        s.adaptive = true;
+        s.size = (float)(config->rest_rate * rate / (1 - pow(config->beta1, t)));
+        s.root = (float)(1 / sqrt(1 - pow(config->beta2, t)));
+        break;
+    case OPTIMISER_SOAP: /* the same, a step behind, and epsilon is not corrected */
+        s.adaptive = true;
+        s.size = (float)(config->rest_rate * rate / (1 - pow(config->beta1, t - 1)));
+        s.root = (float)(1 / sqrt(1 - pow(config->beta2, t - 1)));
+        s.epsilon *= s.root;
         break;
     case OPTIMISER_SGD:
     case OPTIMISER_COUNT:
@@ -196,6 +244,7 @@ static void run_piece(void *context, size_t index, unsigned worker) {
     const Piece *piece = &step->optimiser->pieces[index];
     const size_t count = piece->rows * piece->columns;
     prepare(step, piece);
+    if (piece->whole || (step->optimiser->soap && step->optimiser->steps == 1)) return;
     if (step->optimiser->config.kind == OPTIMISER_SGD)
         sgd_step(step, piece->offset, count);
     else
@@ -210,6 +259,10 @@ void optimiser_step(Optimiser *optimiser, float *parameters, float *gradient, do
     optimiser->steps++;
     Step step = {optimiser, parameters, gradient, scalars_of(optimiser, scale, learning_rate)};
     pool_run(optimiser->piece_count, run_piece, &step);
+    const MatrixStep whole = {parameters,    gradient,    optimiser->first, optimiser->second,
+                              learning_rate, step.s.keep, optimiser->steps};
+    if (optimiser->muon) muon_step(optimiser->muon, &whole);
+    if (optimiser->soap) soap_step(optimiser->soap, &whole);
 }
 
 double gradient_norm(const float *gradient, size_t count) {

@@ -214,8 +214,9 @@ static bool list_blocks(Learner *learner, const Predictor *p, Error *err) {
     if (!(learner->blocks = mem_alloc(2 * p->config.linear, sizeof *learner->blocks, err))) return false;
     for (unsigned i = 0; i < p->config.linear; i++) {
         const MlpLayer *layer = &p->mlp[i];
-        learner->blocks[learner->block_count++] = (ParameterBlock){layer->weight, layer->out, layer->in};
-        learner->blocks[learner->block_count++] = (ParameterBlock){layer->bias, layer->out, 1};
+        const BlockPlace place = i == 0 ? BLOCK_FIRST : i + 1 == p->config.linear ? BLOCK_LAST : BLOCK_INNER;
+        learner->blocks[learner->block_count++] = (ParameterBlock){layer->weight, layer->out, layer->in, place};
+        learner->blocks[learner->block_count++] = (ParameterBlock){layer->bias, layer->out, 1, BLOCK_INNER};
     }
     return true;
 }

@@ -144,7 +144,7 @@ static bool restore(Work *work, const TrainJob *job, Error *err) {
         done = false;
     }
     done = done && make_learner(work, job, checkpoint, err) &&
-           checkpoint_restore(checkpoint, work->optimiser, work->learner.count, p->step, err);
+           checkpoint_restore(checkpoint, work->optimiser, p->step, err);
     work->learner.scalar = scalar;
     checkpoint_close(checkpoint);
     return done;

@@ -71,19 +71,35 @@ const Setting train_schedule_settings[] = {
 
 const Setting train_optimiser_settings[] = {
     CHOICE(OptimiserConfig, kind, "optimiser", "KIND", OPTIMISERS, .standard = "ranger",
-           .help = "optimiser; Ranger is RAdam with Lookahead"),
+           .help =
+               "optimiser; Ranger is RAdam with Lookahead, Muon makes the update of each matrix orthogonal, SOAP is "
+               "Adam in the eigenbasis of Shampoo's preconditioner"),
     REAL(OptimiserConfig, weight_decay, "weight-decay", "W", .max = 1, .standard = "0",
          .usual = "ranger 0.001, adamw 0.01, else 0", .help = "weight decay"),
     REAL(OptimiserConfig, beta1, "beta1", "B", .max = 1, .open_max = true, .standard = "0.9",
-         .usual = "0.9; ranger 0.5", .needs = "optimiser!=sgd", .help = "decay rate of the first moment"),
+         .usual = "0.9; ranger 0.5, soap 0.95", .needs = "optimiser!=sgd", .help = "decay rate of the first moment"),
     REAL(OptimiserConfig, beta2, "beta2", "B", .max = 1, .open_max = true, .standard = "0.999",
-         .needs = "optimiser!=sgd", .help = "decay rate of the second moment"),
+         .usual = "0.999; soap 0.95", .needs = "optimiser!=sgd", .help = "decay rate of the second moment"),
     REAL(OptimiserConfig, epsilon, "epsilon", "E", .open_min = true, .standard = "1e-8", .usual = "1e-8; ranger 1e-5",
          .needs = "optimiser!=sgd", .help = "term that keeps the adaptive step finite"),
     REAL(OptimiserConfig, momentum, "momentum", "M", .max = 1, .open_max = true, .standard = "0.9",
-         .needs = "optimiser=sgd", .help = "Nesterov momentum"),
+         .usual = "sgd 0.9, muon 0.95", .needs = "optimiser=sgd|muon", .help = "Nesterov momentum"),
     SWITCH(OptimiserConfig, centralise, "centralise", "on|off", .standard = "off", .usual = "off; ranger on",
            .help = "subtract the row means from the gradients of matrices"),
+    CHOICE(OptimiserConfig, matrices, "matrices", "WHICH", OPTIMISER_MATRICES, .standard = "all",
+           .needs = "optimiser=muon|soap",
+           .help =
+               "matrices that muon and soap take: all, all but the last, or all but the first and the last (hidden); "
+               "Adam takes everything else"),
+    REAL(OptimiserConfig, rest_rate, "rest-lr", "SHARE", .open_min = true, .max = 100, .key = "rest_rate",
+         .standard = "0.1", .usual = "muon 0.1, soap 1", .needs = "optimiser=muon|soap",
+         .help = "learning rate of everything else, as a fraction of --lr"),
+    INTEGER(OptimiserConfig, iterations, "ns-steps", "N", .min = 1, .max = 100, .standard = "5",
+            .needs = "optimiser=muon", .help = "Newton-Schulz iterations per step"),
+    INTEGER(OptimiserConfig, basis_every, "basis-every", "N", .min = 1, .max = 1000000, .standard = "10",
+            .needs = "optimiser=soap", .help = "steps between refreshes of the bases"),
+    INTEGER(OptimiserConfig, basis_limit, "basis-limit", "N", .max = 16384, .standard = "1024",
+            .needs = "optimiser=soap", .help = "longest side of a matrix that has a basis of its own"),
     INTEGER(OptimiserConfig, lookahead, "lookahead", NULL, .internal = true, .standard = "0"),
     REAL(OptimiserConfig, pull, "pull", NULL, .internal = true, .standard = "0.5"),
     REAL(OptimiserConfig, threshold, "threshold", NULL, .internal = true, .standard = "5"),
@@ -152,6 +168,11 @@ OptimiserConfig optimiser_config(OptimiserKind kind) {
     settings_standard(all, &config);
     config.kind = kind;
     if (kind == OPTIMISER_ADAMW) config.weight_decay = 0.01;
+    if (kind == OPTIMISER_MUON) config.momentum = 0.95;
+    if (kind == OPTIMISER_SOAP) {
+        config.beta1 = config.beta2 = 0.95;
+        config.rest_rate = 1;
+    }
     if (kind != OPTIMISER_RANGER) return config;
     config.beta1 = 0.5;
     config.epsilon = 1e-5;

@@ -1,5 +1,6 @@
 /* test_optimiser -- 30-step trajectories and the 20-step training trace against NumPy and torch.optim in float64
- * (tests/oracle, ../shared/oracle), schedules against their formulas, threads and faults. */
+ * (tests/oracle, ../shared/oracle), 20 steps of Muon and SOAP against torch.optim.Muon and NumPy, schedules against
+ * their formulas, threads and faults. */
 #include "weft/train.h"
 
 #include <math.h>
@@ -20,7 +21,7 @@
 #include "weft/base/tensor.h"
 
 enum { ROWS = 5, COLUMNS = 7, WEIGHTS = ROWS * COLUMNS, COUNT = WEIGHTS + ROWS, STEPS = 30 };
-static const ParameterBlock blocks[] = {{0, ROWS, COLUMNS}, {WEIGHTS, ROWS, 1}};
+static const ParameterBlock blocks[] = {{0, ROWS, COLUMNS, BLOCK_INNER}, {WEIGHTS, ROWS, 1, BLOCK_INNER}};
 
 /* ---- trajectories ------------------------------------------------------------------------------------------------ */
 
@@ -91,6 +92,92 @@ static void trajectories(void **state) {
     for (const Oracle *o = NULL; (o = oracle_next(o));) check_trajectories(o);
 }
 
+/* ---- Muon and SOAP ----------------------------------------------------------------------------------------------- */
+
+enum { PARTS = 5, MANY = 36 + 36 + 36 + 21 + 5, MATRIX_STEPS = 20 };
+static const char *const part_names[PARTS] = {"square", "wide", "tall", "last", "bias"};
+static const ParameterBlock mixed_blocks[PARTS] = {{0, 6, 6, BLOCK_FIRST},
+                                                   {36, 4, 9, BLOCK_INNER},
+                                                   {72, 9, 4, BLOCK_INNER},
+                                                   {108, 3, 7, BLOCK_LAST},
+                                                   {129, 5, 1, BLOCK_INNER}};
+
+/* A run of tests/oracle/make_optimisers.py; stopped and begun again from its state in the middle. */
+static void compare_matrices(Checkpoint *arrays, const char *name, const OptimiserConfig *config, double rate) {
+    Error err;
+    float parameters[MANY], gradient[MANY];
+    Tensor *start[PARTS], *gradients[PARTS], *wanted[PARTS];
+    for (unsigned i = 0; i < PARTS; i++) {
+        start[i] = oracle_tensor(arrays, "start.%s", part_names[i]);
+        gradients[i] = oracle_tensor(arrays, "gradient.%s", part_names[i]);
+        wanted[i] = oracle_tensor(arrays, "%s.%s", name, part_names[i]);
+        memcpy(parameters + mixed_blocks[i].offset, start[i]->data, start[i]->count * sizeof(float));
+    }
+    Optimiser *optimiser = optimiser_new(config, mixed_blocks, PARTS, parameters, MANY, &err);
+    assert_non_null(optimiser);
+    for (unsigned step = 0; step < MATRIX_STEPS; step++) {
+        if (step == 11) {
+            OptimiserState from[OPTIMISER_STATES], to[OPTIMISER_STATES];
+            Optimiser *again = optimiser_new(config, mixed_blocks, PARTS, parameters, MANY, &err);
+            assert_non_null(again);
+            const size_t count = optimiser_state(optimiser, from);
+            assert_int_equal(optimiser_state(again, to), count);
+            for (size_t i = 0; i < count; i++) memcpy(to[i].values, from[i].values, from[i].count * sizeof(float));
+            optimiser_set_steps(again, step);
+            optimiser_free(optimiser);
+            optimiser = again;
+        }
+        for (unsigned i = 0; i < PARTS; i++)
+            memcpy(gradient + mixed_blocks[i].offset, gradients[i]->data + step * start[i]->count,
+                   start[i]->count * sizeof(float));
+        optimiser_step(optimiser, parameters, gradient, 1,
+                       schedule_rate(SCHEDULE_COSINE, rate, 1e-6, step, MATRIX_STEPS));
+        for (unsigned i = 0; i < PARTS; i++)
+            for (unsigned j = 0; j < start[i]->count; j++) {
+                const double made = (double)parameters[mixed_blocks[i].offset + j],
+                             right = (double)wanted[i]->data[step * start[i]->count + j];
+                if (!(fabs(made - right) < 5e-6))
+                    fail_msg("%s, step %u, %s %u: %.9g, expected %.9g", name, step, part_names[i], j, made, right);
+            }
+    }
+    optimiser_free(optimiser);
+    for (unsigned i = 0; i < PARTS; i++) {
+        tensor_release(start[i]);
+        tensor_release(gradients[i]);
+        tensor_release(wanted[i]);
+    }
+}
+
+static void matrices(void **state) {
+    (void)state;
+    Error err;
+    Checkpoint *arrays = checkpoint_open("tests/oracle/optimisers.npz", &err);
+    assert_non_null(arrays);
+    OptimiserConfig config = optimiser_config(OPTIMISER_MUON);
+    config.rest_rate = 0.1;
+    compare_matrices(arrays, "muon", &config, 0.02);
+    config.matrices = MATRICES_HIDDEN;
+    compare_matrices(arrays, "muon_hidden", &config, 0.02);
+    config.matrices = MATRICES_NOT_LAST;
+    config.momentum = 0.9;
+    config.weight_decay = 0.1;
+    config.rest_rate = 0.25;
+    compare_matrices(arrays, "muon_not_last", &config, 0.05);
+    config = optimiser_config(OPTIMISER_SOAP);
+    config.weight_decay = 0;
+    config.rest_rate = 1;
+    config.basis_limit = 6;
+    compare_matrices(arrays, "soap", &config, 0.01);
+    config.matrices = MATRICES_HIDDEN;
+    compare_matrices(arrays, "soap_hidden", &config, 0.01);
+    config.matrices = MATRICES_ALL;
+    config.basis_every = 3;
+    config.weight_decay = 0.1;
+    config.rest_rate = 0.5;
+    compare_matrices(arrays, "soap_often", &config, 0.01);
+    checkpoint_close(arrays);
+}
+
 /* ---- the training trace ------------------------------------------------------------------------------------------ */
 
 enum { TRACE = 20, KERNELS_MOST = 29744 };
@@ -147,8 +234,8 @@ static void follow(const Trace *trace, const char *name, bool mixed, bool counte
     config.centralise = centralise;
     take_start(trace->oracle, p);
     for (unsigned i = 0; i < 5; i++) {
-        parts[2 * i] = (ParameterBlock){p->mlp[i].weight, p->mlp[i].out, p->mlp[i].in};
-        parts[2 * i + 1] = (ParameterBlock){p->mlp[i].bias, p->mlp[i].out, 1};
+        parts[2 * i] = (ParameterBlock){p->mlp[i].weight, p->mlp[i].out, p->mlp[i].in, BLOCK_INNER};
+        parts[2 * i + 1] = (ParameterBlock){p->mlp[i].bias, p->mlp[i].out, 1, BLOCK_INNER};
     }
     Optimiser *optimiser = optimiser_new(&config, parts, 10, p->parameters, p->parameter_count, &err);
     float *targets = predictor_targets(p, trace->network, &err);
@@ -285,18 +372,18 @@ static void threads(void **state) {
     (void)state;
     enum { R = 300, C = 211, N = R * C + R };
     static float start[N], first[N], now[N], gradient[N];
-    const ParameterBlock large[] = {{0, R, C}, {R * C, R, 1}};
+    const ParameterBlock large[] = {{0, R, C, BLOCK_INNER}, {R * C, R, 1, BLOCK_INNER}};
     Error err;
     Rng rng = {.seed = 4};
     for (size_t i = 0; i < N; i++) start[i] = (float)rng_normal(&rng);
     for (int kind = 0; kind < OPTIMISER_COUNT; kind++)
-        for (unsigned count = 1; count <= 3; count++) {
+        for (unsigned count = 1; count <= 8; count += count < 3 ? 1 : 5) {
             pool_set_threads(count);
             const OptimiserConfig config = optimiser_config((OptimiserKind)kind);
             Optimiser *optimiser = optimiser_new(&config, large, 2, start, N, &err);
             assert_non_null(optimiser);
             memcpy(now, start, sizeof now);
-            for (int step = 0; step < 8; step++) {
+            for (int step = 0; step < 12; step++) { /* SOAP's bases change in the eleventh */
                 for (size_t i = 0; i < N; i++) gradient[i] = sinf((float)(i + (size_t)step * 7));
                 fault_arm(FAULT_ALLOC, 1, true);
                 optimiser_step(optimiser, now, gradient, 0.1, 0.01);
@@ -307,23 +394,31 @@ static void threads(void **state) {
             optimiser_free(optimiser);
         }
     pool_set_threads(0);
-    for (uint64_t n = 1;; n++) {
-        const OptimiserConfig config = optimiser_config(OPTIMISER_RANGER);
-        fault_arm(FAULT_ALLOC, n, false);
-        Optimiser *optimiser = optimiser_new(&config, large, 2, start, N, &err);
-        fault_disarm();
-        if (optimiser) {
-            optimiser_free(optimiser);
-            break;
+}
+
+static void faults(void **state) {
+    (void)state;
+    static float start[COUNT];
+    Error err;
+    for (int kind = 0; kind < OPTIMISER_COUNT; kind++)
+        for (uint64_t n = 1;; n++) {
+            const OptimiserConfig config = optimiser_config((OptimiserKind)kind);
+            fault_arm(FAULT_ALLOC, n, false);
+            Optimiser *optimiser = optimiser_new(&config, blocks, 2, start, COUNT, &err);
+            fault_disarm();
+            if (optimiser) {
+                optimiser_free(optimiser);
+                break;
+            }
+            assert_int_equal(err.status, STATUS_LIMIT);
         }
-        assert_int_equal(err.status, STATUS_LIMIT);
-    }
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(trajectories), cmocka_unit_test(training_trace), cmocka_unit_test(schedules),
         cmocka_unit_test(one_cycle),    cmocka_unit_test(norms),          cmocka_unit_test(threads),
+        cmocka_unit_test(matrices),     cmocka_unit_test(faults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
