@@ -61,6 +61,8 @@ typedef struct OptimiserConfig {
 } OptimiserConfig;
 /* Ranger: docs/method.md, section 5; SOAP: its authors'; others: torch.optim's. */
 OptimiserConfig optimiser_config(OptimiserKind kind);
+/* The learning rate to start from on L_recon; of Muon and SOAP as samples/paper/rates.weft found it. */
+double optimiser_rate(OptimiserKind kind);
 
 /* A stretch of the parameters with a shape: rows x columns; columns 1 if it is not a matrix. */
 typedef enum BlockPlace { BLOCK_INNER, BLOCK_FIRST, BLOCK_LAST } BlockPlace;

@@ -60,7 +60,7 @@ const Setting train_label_settings[] = {REAL(TrainConfig, images.label_smoothing
 
 const Setting train_schedule_settings[] = {
     REAL(TrainConfig, rate, "lr", "RATE", .open_min = true, .key = "rate", .standard = "0.005",
-         .usual = "0.005; distil 0.0003", .help = "learning rate that the schedule starts from"),
+         .usual = "0.005, muon 0.02, soap 0.003; distil 0.0003", .help = "learning rate that the schedule starts from"),
     REAL(TrainConfig, rate_last, "lr-last", "RATE", .open_min = true, .key = "rate_last", .standard = "1e-6",
          .needs = "schedule=cosine|exponential|one-cycle", .help = "learning rate at the end of the schedule"),
     CHOICE(TrainConfig, schedule, "schedule", "KIND", SCHEDULES, .standard = "cosine",
@@ -160,6 +160,10 @@ TrainConfig train_config(void) {
     settings_standard(all, &config);
     config.optimiser = optimiser_config(config.optimiser.kind);
     return config;
+}
+
+double optimiser_rate(OptimiserKind kind) {
+    return kind == OPTIMISER_MUON ? 0.02 : kind == OPTIMISER_SOAP ? 0.003 : 0.005;
 }
 
 OptimiserConfig optimiser_config(OptimiserKind kind) {

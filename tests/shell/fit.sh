@@ -57,7 +57,7 @@ refused "fit n --arch resnet9 --data test --steps 1" "resnet9"
 refused "fit n --arch resnet8 --widths 4 --data noise --steps 1" "no labels to train on"
 refused "$fit --alpha 1 --steps 1" "--alpha needs --teacher"
 refused "$fit --temperature 2 --steps 1" "--temperature needs --alpha above 0"
-refused "$fit --beta1 0.9 --steps 1" "--beta1 needs --optimiser ranger, adam or adamw"
+refused "$fit --beta1 0.9 --steps 1" "--beta1 needs --optimiser ranger, adam, adamw, muon or soap"
 equal "widths 4 is 4,8,16" "yes" "$("$weft" -q --format csv -c "$load" -c "$fit --steps 1 --seed 3" -c 'fit m --arch resnet8 --widths 4,8,16 --data test --steps 1 --seed 3' \
     -c "save n $work/n.npz" -c "save m $work/m.npz" >"$work/out" 2>"$work/err"; if cmp -s "$work/n.npz" "$work/m.npz"; then echo yes; else cat "$work/err"; fi)"
 equal "with a teacher" 0 "$(status "$weft" -q -c "$load" -c "$fit --teacher base --alpha 2 --temperature 4 --steps 3 --run $work/pupil")"

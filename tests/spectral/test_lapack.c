@@ -4,6 +4,8 @@
 #include "weft/base/fault.h"
 #include "weft/base/random.h"
 #include "weft/spectral.h"
+#include "weft/spectral/basis.h"
+#include "weft/base/memory.h"
 
 #include <float.h>
 #include <math.h>
@@ -167,6 +169,41 @@ static void out_of_memory(void **state) {
     }
 }
 
+/* Second differences: eigenvalues 2 - 2 cos(pi k / (n + 1)), eigenvectors sin(pi i k / (n + 1)). Orthogonal iteration,
+ * from a basis that is the identity, comes to the same vectors. */
+static void bases(void **state) {
+    (void)state;
+    enum { N = 6, TURNS = 200 };
+    Error err;
+    float matrix[N * N] = {0}, found[N * N], refined[N * N] = {0};
+    uint32_t order[N];
+    double *scratch = mem_alloc(basis_scratch(N), sizeof *scratch, &err);
+    assert_non_null(scratch);
+    for (size_t i = 0; i < N; i++) {
+        matrix[i * N + i] = 2;
+        refined[i * N + i] = 1;
+        if (i > 0) matrix[i * N + i - 1] = matrix[(i - 1) * N + i] = -1;
+    }
+    assert_true(basis_eigenvectors(matrix, N, found, scratch));
+    for (int turn = 0; turn < TURNS; turn++) basis_refine(matrix, N, refined, order, scratch);
+    for (size_t k = 0; k < N; k++) {
+        double size = 0, along = 0, alike = 0;
+        for (size_t i = 0; i < N; i++) {
+            const double wanted = sin(M_PI * (double)((i + 1) * (N - k)) / (N + 1)); /* the largest first */
+            size += wanted * wanted;
+            along += wanted * (double)found[i * N + k];
+            alike += wanted * (double)refined[i * N + k];
+        }
+        assert_true(fabs(fabs(along) / sqrt(size) - 1) < 1e-6);
+        assert_true(fabs(fabs(alike) / sqrt(size) - 1) < 1e-5);
+        assert_int_equal(order[k], k);
+    }
+    matrix[3] = matrix[3 * N] = NAN;
+    assert_false(basis_eigenvectors(matrix, N, found, scratch));
+    for (size_t i = 0; i < N * N; i++) assert_true(found[i] == (i % (N + 1) == 0 ? 1 : 0));
+    mem_free(scratch);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(factors_rebuild_the_matrix),
@@ -177,6 +214,7 @@ int main(void) {
         cmocka_unit_test(refusals),
         cmocka_unit_test(singular_values_of_float_matrices),
         cmocka_unit_test(out_of_memory),
+        cmocka_unit_test(bases),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -319,9 +319,16 @@ static void resumes_to_the_bit(void **state) {
     job.teacher = teacher;
     job.config.images.kd = 2;
     check_resumes(job);
-    job.data = NULL; /* nothing to measure: there is no best */
     job.teacher = NULL;
     job.config.images.kd = 0;
+    for (int kind = OPTIMISER_MUON; kind <= OPTIMISER_SOAP; kind++) { /* convolutions as matrices */
+        TrainJob other = job;
+        other.config.optimiser = optimiser_config((OptimiserKind)kind);
+        other.config.optimiser.matrices = MATRICES_NOT_LAST;
+        other.config.rate = optimiser_rate((OptimiserKind)kind);
+        check_resumes(other);
+    }
+    job.data = NULL; /* nothing to measure: there is no best */
     job.folder = runs_path("unmeasured");
     TrainResults results = runs_run(&job);
     assert_true(isnan(results.trial[0].accuracy));

@@ -54,15 +54,20 @@ static void trains(void **state) {
     train_results_done(&results);
 }
 
-static void resumes_to_the_bit(void **state) {
-    (void)state;
+static TrainJob job_of(OptimiserKind kind, const char *folder) {
+    TrainJob job = runs_job(folder);
+    job.config.optimiser = optimiser_config(kind);
+    return job;
+}
+
+static void resumes(OptimiserKind kind) {
     runs_sweep();
-    TrainJob job = runs_job(runs_path("whole"));
+    TrainJob job = job_of(kind, runs_path("whole"));
     TrainResults whole = runs_run(&job);
     for (uint64_t at = 1; at < 24; at += 1 + at % 3) {
         char name[32];
         snprintf(name, sizeof name, "stop-%llu", (unsigned long long)at);
-        TrainJob part = runs_job(runs_path(name));
+        TrainJob part = job_of(kind, runs_path(name));
         part.watch = runs_stop_at;
         part.watch_context = &at;
         pool_set_threads(1 + (unsigned)at % 3);
@@ -80,18 +85,25 @@ static void resumes_to_the_bit(void **state) {
     TrainResults again = runs_resume(runs_path("whole"), NULL, NULL); /* a finished run gives its result */
     runs_same_parameters(&whole, &again);
     train_results_done(&again);
-    TrainJob without = runs_job(NULL); /* and so does one without a folder */
+    TrainJob without = job_of(kind, NULL); /* and so does one without a folder */
     TrainResults plain = runs_run(&without);
     runs_same_parameters(&whole, &plain);
     train_results_done(&plain);
     train_results_done(&whole);
 }
 
+static void resumes_to_the_bit(void **state) {
+    (void)state;
+    resumes(OPTIMISER_RANGER);
+    resumes(OPTIMISER_MUON);
+    resumes(OPTIMISER_SOAP);
+}
+
 /* The process is killed at random moments; what is left goes on. Each child trains on; the last one ends by itself. */
 static void survives_kills(void **state) {
     (void)state;
     runs_sweep();
-    TrainJob job = runs_job(runs_path("whole"));
+    TrainJob job = job_of(OPTIMISER_SOAP, runs_path("whole")); /* the one with the largest state */
     job.config.steps = 400;
     job.config.evaluate_every = 90;
     job.config.save_every = 20;

@@ -73,6 +73,10 @@ static bool fit_settle(Session *session, Args *args, Error *err) {
     train_defaults(config, data, 0);
     config->optimiser = optimiser_config(config->optimiser.kind);
     if (config->optimiser.kind == OPTIMISER_SGD) config->optimiser.weight_decay = 5e-4;
+    if (config->optimiser.kind == OPTIMISER_MUON || config->optimiser.kind == OPTIMISER_SOAP) {
+        config->optimiser.matrices = MATRICES_NOT_LAST; /* Adam has the classifier, as in the references */
+        config->rate = optimiser_rate(config->optimiser.kind);
+    }
     if (fit->train.teacher) config->images.kd = 1;
     args_write_given(args);
     config->epoch_steps = (data->count + config->image_batch - 1) / config->image_batch;
@@ -133,10 +137,11 @@ static const SettingChange changes[] = {
     {.name = "kd", .standard = "plain"},
     {.name = "image-batch", .standard = "256", .usual = "256"},
     {.name = "optimiser", .standard = "sgd"},
-    {.name = "lr", .standard = "0.2"},
+    {.name = "lr", .standard = "0.2", .usual = "0.2; muon 0.02, soap 0.003"},
     {.name = "lr-last", .standard = "1e-5"},
     {.name = "schedule", .standard = "one-cycle"},
-    {.name = "weight-decay", .usual = "sgd 0.0005, ranger 0.001, adamw 0.01, adam 0"},
+    {.name = "weight-decay", .usual = "sgd 0.0005, ranger 0.001, adamw 0.01, else 0"},
+    {.name = "matrices", .usual = "not-last"},
     {.name = NULL}};
 static const char *const examples[] = {
     "fit small --arch resnet8 --widths 8 --data test --epochs 1",

@@ -72,7 +72,7 @@ static const SettingGroup options[] = {
 static const SettingChange changes[] = {
     {.name = "steps", .standard = "10000", .help = "optimiser steps of every trial"},
     {.name = "refresh", .standard = "20"},
-    {.name = "lr", .standard = "0.005"},
+    {.name = "lr", .usual = "0.005, muon 0.02, soap 0.003"},
     {.name = NULL}};
 static const char *const examples[] = {
     "progressive base --rounds 2 --trials 2 --hidden 24 --steps 60 --on test --patience 2 --into better",
