@@ -208,7 +208,7 @@ unsigned chart_height(const Chart *chart, unsigned width);
 
 /* The size of a file. Zeros mean the default. */
 typedef struct ChartPage {
-    double width, height; /* inches, 1 to 100; default 10 x 6 */
+    double width, height; /* inches, 1 to 100; default 10 x 6, kernels and pictures only as high as they are */
     double dpi;           /* PNG: pixels an inch, which the file says; default 200 */
     double font; /* points: size of the axes' names; everything else (ticks 0.87, heading 1.33, lines, marks) is
                     scaled with it; default 10.8 */

@@ -54,6 +54,8 @@ static const struct {
     {"train_loss", "loss on the training images"},
     /* weights */
     {"cosine", "cosine similarity"},
+    {"direction_1", "direction 1"},
+    {"direction_2", "direction 2"},
     {"energy_fraction", "share of energy"},
     {"log_variance_change", "change of the log variance"},
     {"mean_abs", "mean |difference|"},

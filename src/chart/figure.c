@@ -103,4 +103,5 @@ void figure_draw(const void *context, Paint *paint) {
         figure_pictures(&figure);
         break;
     }
+    if (figure.left_over) *figure.left_over = figure.spare;
 }

@@ -23,7 +23,8 @@ typedef struct Figure {
     const Chart *chart;
     const ChartView *view;
     const Contours *contours; /* HEATMAP: the lines of the view; NULL: none */
-    double spare;             /* of the plot\'s height, below it, where equal axes leave some */
+    double spare;             /* of the plot's height, below it, where equal axes, kernels or pictures leave some */
+    double *left_over;        /* where figure_draw tells `spare`; NULL: nowhere */
     Frame plot;               /* at least FIGURE_LEAST on each side */
 } Figure;
 

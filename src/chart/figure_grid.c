@@ -274,6 +274,7 @@ void figure_kernels(Figure *figure) {
     for (size_t i = 0; i < kernel_panels(chart); i++) draw_panel(&kernels, i);
     const double covered = plot->height;
     plot->height = fmax(covered, fmin(full, 240));
+    figure->spare = full - plot->height;
     bar_room(figure, kernels.values, &bar);
     draw_colour_bar(figure, kernels.values, &bar);
     plot->height = covered;

@@ -74,6 +74,8 @@ void figure_pictures(Figure *figure) {
     if (chart->panel_count == 0 || chart->grid_columns == 0) return;
     const Sheet sheet = best_sheet(figure);
     const double pitch = sheet.height + 4 + (double)sheet.lines * LINE + GAP;
+    const size_t down = (chart->panel_count + sheet.across - 1) / sheet.across;
+    figure->spare = fmax(figure->plot.height + GAP - (double)down * pitch, 0);
     for (size_t i = 0; i < chart->panel_count; i++) {
         const Frame frame = {figure->plot.x + (double)(i % sheet.across) * (sheet.width + GAP),
                              figure->plot.y + (double)(i / sheet.across) * pitch, sheet.width, sheet.height};

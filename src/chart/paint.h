@@ -62,6 +62,8 @@ bool paint_svg(Page page, const char *title, DrawFigure *draw, const void *conte
 bool paint_cairo(PaintFormat format, Page page, const char *title, DrawFigure *draw, const void *context, Str *out,
                  Error *err);
 
+void paint_nothing(DrawFigure *draw, const void *context); /* calls draw(context, paint), for what it finds out */
+
 /* How wide a text is set, in the same units for every format: the advances of DejaVu Sans, which few fonts exceed. */
 double text_advance(const char *text, double size);
 

@@ -69,6 +69,17 @@ static bool make_page(const ChartPage *asked, PaintFormat format, Page *page, Er
     return true;
 }
 
+/* Kernels and pictures are as high as they are: a page whose height nobody has asked for ends below them. */
+static void trim_page(const ChartPage *asked, Figure *figure) {
+    const ChartKind kind = figure->chart->encoding.kind;
+    double left_over = 0;
+    if ((asked && asked->height > 0) || (kind != CHART_KERNELS && kind != CHART_PICTURES)) return;
+    figure->left_over = &left_over;
+    paint_nothing(figure_draw, figure);
+    figure->left_over = NULL;
+    figure->page.height = fmax(ceil(figure->page.height - left_over), LEAST_HEIGHT);
+}
+
 bool figure_bytes(const Chart *chart, const ChartView *view, const ChartPage *page, PaintFormat format, Str *out,
                   Error *err) {
     Figure figure = {.chart = chart, .view = view};
@@ -79,6 +90,7 @@ bool figure_bytes(const Chart *chart, const ChartView *view, const ChartPage *pa
         if (!contours_find(chart, view, &contours, err)) return false;
         figure.contours = &contours;
     }
+    trim_page(page, &figure);
     bool ok = format == PAINT_SVG ? paint_svg(figure.page, chart->title, figure_draw, &figure, out, err)
                                   : paint_cairo(format, figure.page, chart->title, figure_draw, &figure, out, err);
     contours_done(&contours);

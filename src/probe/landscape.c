@@ -93,8 +93,9 @@ void landscape_done(Landscape *landscape) {
 /* ---- the table --------------------------------------------------------------------------------------------------- */
 
 static void add_columns(Table *table, const Landscape *l, const Survey *survey) {
-    table_column(table, "x", "", COLUMN_REAL);
-    if (!l->line) table_column(table, "y", "", COLUMN_REAL);
+    const char *unit = l->marks > 1 ? "distance of weights" : "filter norms";
+    table_column(table, "direction_1", unit, COLUMN_REAL);
+    if (!l->line) table_column(table, "direction_2", unit, COLUMN_REAL);
     for (size_t d = 0; d < survey->data_count; d++) {
         table_column(table, d ? "train_loss" : "loss", "", COLUMN_REAL);
         table_column(table, d ? "train_error" : "error", "%", COLUMN_REAL);

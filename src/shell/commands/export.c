@@ -58,7 +58,8 @@ static bool export_chart(const Args *args, const Export *o, const char *path, Er
 static const Setting page_settings[] = {
     WORD(Export, width, TEXT, "width", "LENGTH", .usual = "10in",
          .help = "width of the picture: inches, or a number with cm, mm, in, pt or px (1/96 inch)"),
-    WORD(Export, height, TEXT, "height", "LENGTH", .usual = "6in", .help = "its height"),
+    WORD(Export, height, TEXT, "height", "LENGTH", .usual = "6in, or what kernels and pictures need",
+         .help = "its height"),
     REAL(Export, dpi, "dpi", "N", .min = 20, .max = 2400, .standard = "200", .help = "pixels an inch of a PNG"),
     REAL(Export, font, "font-size", "POINTS", .min = 3, .max = 100, .standard = "10.8",
          .help = "size of the axes' names; ticks (0.87), heading (1.33), lines and marks are scaled with it"),

@@ -37,14 +37,14 @@ static bool around_one(const LandscapeOptions *o, uint64_t seed, Landscape *land
     return landscape_around(landscape, o->origin->network, o->origin->name, o->random, o->span, seed, err);
 }
 
-/* The title says what a unit of the axes is: the distance between weights, or the norm of each filter. */
 static void draw(const Landscape *l, const Object *on, Result *result) {
     enum { CONTOURS = 8 };
     Str title = {0};
     str_addf(&title, l->marks > 1 ? "Plane through %s" : l->line ? "Line through %s" : "Around %s", l->mark[0].name);
     for (size_t i = 1; i < l->marks && i < 3; i++) str_addf(&title, ", %s", l->mark[i].name);
-    str_add(&title, l->marks > 1 ? " (distance of weights)" : " (directions normalised by filter)");
-    result_chart(result, l->line ? CHART_LINES : CHART_HEATMAP, "x", l->line ? "loss" : "y", "%s", str_text(&title));
+    str_add(&title, l->marks > 1 ? "" : ", random directions");
+    result_chart(result, l->line ? CHART_LINES : CHART_HEATMAP, "direction_1", l->line ? "loss" : "direction_2", "%s",
+                 str_text(&title));
     str_done(&title);
     result_images(result, on);
     Encoding *encoding = &result->encoding;
@@ -125,8 +125,8 @@ const Command command_landscape = {
     .group = "Exploring",
     .summary = "Map loss and error on a plane through networks, or around one",
     .description =
-        "Maps the plane through three networks. The origin is A, x points towards B, and y is "
-        "orthogonal to x in the plane with the third. Both axes are in units of distance between weights. Tensors "
+        "Maps the plane through three networks. The origin is A, direction 1 points towards B, and direction 2 is "
+        "orthogonal to it in the plane with the third. Both are in units of distance between weights. Tensors "
         "equal in all three are unchanged. The networks are marked. Further networks are projected onto the "
         "plane; a note gives their distances from it.\n\n"
         "--random maps the surroundings of a single network along random normal directions, scaled filter by "
