@@ -50,6 +50,23 @@ static void convolve(const Kernels *kernels, const Blocks *b) {
     kernels->depthwise(&c);
 }
 
+static void mix(const Kernels *kernels, const Blocks *b) {
+    const Blend blend = {.in = b->in,
+                         .in_row = SIDE * CHANNELS,
+                         .in_pixel = CHANNELS,
+                         .other = b->weights,
+                         .other_row = SIDE * CHANNELS,
+                         .other_pixel = CHANNELS,
+                         .factor = b->bias,
+                         .out = b->out,
+                         .out_row = SIDE * CHANNELS,
+                         .out_pixel = CHANNELS,
+                         .height = SIDE,
+                         .width = SIDE,
+                         .channels = CHANNELS};
+    kernels->blend(&blend);
+}
+
 static void differentiate(const Kernels *kernels, const Blocks *b) {
     const WeightGradient g = {.in = b->in,
                               .step_row = SIDE * CHANNELS,
@@ -111,6 +128,7 @@ typedef struct Call {
 
 static const Call calls[] = {
     {"convolution", convolve, {MAP, TAPS *CHANNELS *CHANNELS, CHANNELS, (SIDE - 2) * (SIDE - 2) * CHANNELS}},
+    {"blend", mix, {MAP, MAP, CHANNELS, MAP}},
     {"weight gradient", differentiate, {MAP, TAPS *CHANNELS *CHANNELS, 0, (SIDE - 2) * (SIDE - 2) * CHANNELS}},
     {"kernel gradient", differentiate_kernel, {MAP, 0, CHANNELS, TAPS}},
     {"moments", sum_moments, {MAP, 0, CHANNELS, 0, CHANNELS, CHANNELS}},

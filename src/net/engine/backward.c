@@ -89,14 +89,36 @@ static void flow_read(Convolution *c, const View *in) {
     c->step_pixel = c->tap_pixel = in->pixel;
 }
 
+/* The same for what is done channel by channel: `in`, added to what the flow brings. */
+static Blend flow_blend(const Engine *engine, float *arena, const Flow *flow, int map, const View *in) {
+    const Convolution c = flow_begin(engine, arena, flow, map);
+    return (Blend){
+        .in = in->at,
+        .in_row = in->row,
+        .in_pixel = in->pixel,
+        .other = c.residual,
+        .other_row = c.residual_row,
+        .other_pixel = c.residual_pixel,
+        .mask = c.mask,
+        .mask_row = c.mask_row,
+        .mask_pixel = c.mask_pixel,
+        .masked = c.masked,
+        .out = c.out,
+        .out_row = c.out_row,
+        .out_pixel = c.out_pixel,
+        .height = c.out_height,
+        .width = c.out_width,
+        .channels = c.out_channels,
+    };
+}
+
 /* The gradient of the step's result itself, or scaled by channel. */
 static void pass_on(const Engine *engine, float *arena, const Step *step, const Flow *flow, int map,
                     const float *scale) {
     const View in = gradient_view(engine, arena, step->result);
-    Depthwise d = flow_begin(engine, arena, flow, map);
-    flow_read(&d, &in);
-    d.weights = scale;
-    engine->kernels->depthwise(&d);
+    Blend b = flow_blend(engine, arena, flow, map, &in);
+    b.factor = scale;
+    engine->kernels->blend(&b);
 }
 
 /* To every stride-th pixel from `first` on only. */
@@ -191,28 +213,28 @@ static void scatter(const Engine *engine, float *arena, const Step *step, int ma
 /* The gradient of the operand is begun, added to, and then goes through the activation. */
 static void scatter_back(const Engine *engine, float *arena, const Step *step, const Flow *flow, int map) {
     const View to = gradient_view(engine, arena, map);
-    Depthwise d = flow_begin(engine, arena, flow, map), mask = d;
+    Blend masks = flow_blend(engine, arena, flow, map, &to);
+    masks.other = NULL;
     if (flow->with < 0) view_clear(&to);
     if (flow->with >= 0 && flow->with != map) {
         const View with = gradient_view(engine, arena, flow->with);
-        flow_read(&d, &with);
-        d.residual = d.mask = NULL;
-        engine->kernels->depthwise(&d);
+        Blend copy = masks;
+        copy.in = with.at;
+        copy.in_row = with.row;
+        copy.in_pixel = with.pixel;
+        copy.mask = NULL;
+        engine->kernels->blend(&copy);
     }
     scatter(engine, arena, step, map, &to);
-    if (!mask.mask) return;
-    flow_read(&mask, &to);
-    mask.residual = NULL;
-    engine->kernels->depthwise(&mask);
+    if (masks.mask) engine->kernels->blend(&masks);
 }
 
 /* The channels of the result that came from this operand, the one from channel `first` on. */
 static void concat_back(const Engine *engine, float *arena, const Step *step, const Flow *flow, int map, size_t first) {
     View in = gradient_view(engine, arena, step->result);
-    Depthwise d = flow_begin(engine, arena, flow, map);
     in.at += first;
-    flow_read(&d, &in);
-    engine->kernels->depthwise(&d);
+    const Blend b = flow_blend(engine, arena, flow, map, &in);
+    engine->kernels->blend(&b);
 }
 
 /* The second operand of a step: what is added takes the gradient of the result as it is. */
@@ -228,18 +250,26 @@ static void residual_back(const Engine *engine, float *arena, const Step *step) 
 
 /* Batch norm in training mode: a * gradient + b * input + c, by channel (see statistics_backward). */
 static void training_back(const Engine *engine, float *arena, const Step *step) {
-    const View value = map_view(engine, arena, step->input);
+    const View value = map_view(engine, arena, step->input), gradient = gradient_view(engine, arena, step->result);
     const float *coefficients = engine->statistics.coefficients;
     const size_t channels = value.shape.channels;
-    Flow flow = step->to_input;
-    flow.last = false;
-    Depthwise d = flow_begin(engine, arena, &flow, step->input);
-    flow_read(&d, &value);
-    d.weights = coefficients + channels;
-    d.bias = coefficients + 2 * channels;
-    engine->kernels->depthwise(&d);
-    flow = (Flow){.write = true, .with = step->input, .last = step->to_input.last};
-    pass_on(engine, arena, step, &flow, step->input, coefficients);
+    Blend b = flow_blend(engine, arena, &step->to_input, step->input, &value); /* the small terms first */
+    b.factor = coefficients + channels;
+    b.constant = coefficients + 2 * channels;
+    if (b.other) { /* what other readers of the input gave comes in first */
+        Blend sum = b;
+        sum.mask = NULL;
+        engine->kernels->blend(&sum);
+        b.in = b.out;
+        b.in_row = b.out_row;
+        b.in_pixel = b.out_pixel;
+        b.factor = b.constant = NULL;
+    }
+    b.other = gradient.at;
+    b.other_row = gradient.row;
+    b.other_pixel = gradient.pixel;
+    b.other_factor = coefficients;
+    engine->kernels->blend(&b);
 }
 
 /* Straight through, but for what the quantiser cut. The gradient of its result is nobody else's: changed in place. */

@@ -173,7 +173,11 @@ void chosen_step(const Pass *pass, const Block *block, const Step *step);
 
 /* The stage of steps [first, *end) that can run image by image; a batch norm begins a new one. */
 size_t stage_end(const Plan *plan, size_t first);
-/* Statistics of the whole batch's map, folded into the step's scale and shift. */
+/* What each image of the block adds to the statistics of the batch norm behind the current steps, or to the sums of the
+ * one before them: taken while the block's maps are in the cache. */
+void statistics_block_forward(const Pass *pass, const Block *block);
+void statistics_block_backward(const Pass *pass, const Block *block);
+/* Statistics of the whole batch's map, from what its images added, folded into the step's scale and shift. */
 void statistics_forward(const Pass *pass, const Step *step);
 /* Sums for gamma and beta, and the coefficients that turn the gradient of the step's result into its input's. */
 void statistics_backward(const Pass *pass, const Step *step);

@@ -69,16 +69,48 @@ static void run_convolution(const Engine *engine, float *arena, const Step *step
     }
 }
 
+/* Batch norm, sum and activation with no convolution before them. */
+static void run_elementwise(const Engine *engine, float *arena, const Step *step, const View *in, const View *out) {
+    Blend b = {
+        .in = in->at,
+        .in_row = in->row,
+        .in_pixel = in->pixel,
+        .factor = engine->parameters + step->weights,
+        .constant = engine->parameters + step->bias,
+        .out = out->at,
+        .out_row = out->row,
+        .out_pixel = out->pixel,
+        .height = out->shape.height,
+        .width = out->shape.width,
+        .channels = out->shape.channels,
+        .activation = step->activation,
+    };
+    if (step->residual >= 0) {
+        const View other = map_view(engine, arena, step->residual);
+        b.other = other.at;
+        b.other_row = other.row;
+        b.other_pixel = other.pixel;
+    }
+    engine->kernels->blend(&b);
+}
+
 /* Every stride-th pixel; the new channels are zero. */
-static void run_shortcut(const Engine *engine, float *arena, const Step *step, const View *in, const View *out) {
-    Depthwise copy = convolution_of(engine, arena, step, in, out);
+static void run_shortcut(const Engine *engine, const Step *step, const View *in, const View *out) {
+    const Blend copy = {
+        .in = in->at,
+        .in_row = step->stride[0] * in->row,
+        .in_pixel = step->stride[1] * in->pixel,
+        .out = out->at + engine->graph->ops[step->op].offset,
+        .out_row = out->row,
+        .out_pixel = out->pixel,
+        .height = out->shape.height,
+        .width = out->shape.width,
+        .channels = in->shape.channels,
+    };
     const size_t added = out->shape.channels - in->shape.channels;
     for (unsigned y = 0; added > 0 && y < out->shape.height; y++)
         memset(out->at + y * out->row, 0, out->shape.width * out->pixel * sizeof *out->at);
-    copy.weights = copy.bias = NULL;
-    copy.out += engine->graph->ops[step->op].offset;
-    copy.out_channels = in->shape.channels;
-    engine->kernels->depthwise(&copy);
+    engine->kernels->blend(&copy);
 }
 
 static void run_quantise(const Engine *engine, const Step *step, const View *in, const View *out) {
@@ -110,8 +142,10 @@ static void run_step(const Engine *engine, float *arena, const Step *step, const
     case STEP_CONVOLUTION:
         run_convolution(engine, arena, step, &in, &out);
         break;
-    case STEP_DEPTHWISE:
-    case STEP_ELEMENTWISE: {
+    case STEP_ELEMENTWISE:
+        run_elementwise(engine, arena, step, &in, &out);
+        break;
+    case STEP_DEPTHWISE: {
         Depthwise d = convolution_of(engine, arena, step, &in, &out);
         engine->kernels->depthwise(&d);
         break;
@@ -126,7 +160,7 @@ static void run_step(const Engine *engine, float *arena, const Step *step, const
         break;
     }
     case STEP_SHORTCUT_A:
-        run_shortcut(engine, arena, step, &in, &out);
+        run_shortcut(engine, step, &in, &out);
         break;
     case STEP_MOVE:
         move_forward(engine, step, &in, &out);
@@ -192,6 +226,7 @@ static void forward_piece(void *context, size_t piece, unsigned worker) {
         block = block_at(pass->engine, i, end < pass->images ? end : pass->images, worker);
         if (pass->from) move_states(pass, &block, (float *)pass->from, false);
         forward_steps(pass, &block, pass->first, pass->end);
+        statistics_block_forward(pass, &block);
         if (pass->keep) move_states(pass, &block, pass->keep, true);
         if (pass->end == pass->engine->plan.step_count) forward_logits(pass, &block);
     }

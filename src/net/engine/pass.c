@@ -28,6 +28,7 @@ static void whole_block(const Pass *pass, const Block *block) {
 
 static void stage_block(const Pass *pass, const Block *block) {
     backward_steps(pass, block, pass->first, pass->end);
+    statistics_block_backward(pass, block);
 }
 
 static void whole_piece(void *context, size_t piece, unsigned worker) {

@@ -12,26 +12,14 @@
 
 #include <math.h>
 
-#include "weft/base/pool.h"
-
 size_t stage_end(const Plan *plan, size_t first) {
     size_t end = first + 1;
     while (end < plan->step_count && !plan->steps[end].training) end++;
     return end;
 }
 
-/* What the pieces of either direction work on. */
-typedef struct Part {
-    const Pass *pass;
-    const Step *step;
-} Part;
-
 static double *partial_of(const Engine *engine, size_t image) {
     return engine->statistics.partial + image * 2 * engine->plan.channels;
-}
-
-static float *arena_of(const Engine *engine, size_t image) {
-    return engine->arenas + image * engine->plan.arena;
 }
 
 /* ---- forward ----------------------------------------------------------------------------------------------------- */
@@ -51,11 +39,8 @@ static Moments moments_of(const Engine *engine, const View *in, size_t image) {
 
 /* Mean and sum of squared deviations of one image's channels, by way of the deviations from its first pixel: one pass
  * over the map, and nothing is lost where the mean is large. */
-static void forward_image(void *context, size_t image, unsigned worker) {
-    (void)worker;
-    const Part *part = context;
-    const Engine *engine = part->pass->engine;
-    const View in = map_view(engine, arena_of(engine, image), part->step->input);
+static void forward_image(const Engine *engine, const Step *step, float *arena, size_t image) {
+    const View in = map_view(engine, arena, step->input);
     const double pixels = (double)in.shape.height * in.shape.width;
     Moments moments = moments_of(engine, &in, image);
     moments.origin = in.at;
@@ -68,6 +53,14 @@ static void forward_image(void *context, size_t image, unsigned worker) {
     }
 }
 
+void statistics_block_forward(const Pass *pass, const Block *block) {
+    const Engine *engine = pass->engine;
+    const Step *step = &engine->plan.steps[pass->end];
+    if (pass->end == engine->plan.step_count || !step->training) return;
+    for (size_t i = 0; i < block->count; i++)
+        forward_image(engine, step, block->arenas + i * engine->plan.arena, block->first + i);
+}
+
 /* gamma or beta of a channel. */
 static double parameter(const Engine *engine, int tensor, size_t channel, double absent) {
     return tensor == NO_TENSOR ? absent : (double)engine->tensors[tensor][channel];
@@ -78,8 +71,6 @@ void statistics_forward(const Pass *pass, const Step *step) {
     const Shape shape = engine->plan.maps[step->input].shape;
     const Op *op = &engine->graph->ops[step->batch_norm];
     const double pixels = (double)shape.height * shape.width, images = (double)pass->images;
-    Part part = {.pass = pass, .step = step};
-    pool_run(pass->images, forward_image, &part);
     for (size_t c = 0; c < shape.channels; c++) {
         double mean = 0, squares = 0;
         for (size_t i = 0; i < pass->images; i++) mean += partial_of(engine, i)[c];
@@ -100,19 +91,22 @@ void statistics_forward(const Pass *pass, const Step *step) {
 /* ---- backward ---------------------------------------------------------------------------------------------------- */
 
 /* Of one image: sum of d, sum of d (x - m). */
-static void backward_image(void *context, size_t image, unsigned worker) {
-    const Part *part = context;
-    const Engine *engine = part->pass->engine;
-    const Block block = block_at(engine, image, image + 1, worker);
-    gradient_begin(part->pass, &block, 0, part->step);
-    const View in = map_view(engine, block.arenas, part->step->input);
-    const View out = gradient_view(engine, block.arenas, part->step->result);
-    Moments moments = moments_of(engine, &in, image);
+static void backward_image(const Pass *pass, const Block *block, size_t i, const Step *step) {
+    const Engine *engine = pass->engine;
+    float *arena = block->arenas + i * engine->plan.arena;
+    gradient_begin(pass, block, i, step);
+    const View in = map_view(engine, arena, step->input), out = gradient_view(engine, arena, step->result);
+    Moments moments = moments_of(engine, &in, block->first + i);
     moments.gradient = out.at;
     moments.gradient_row = out.row;
     moments.gradient_pixel = out.pixel;
-    moments.origin = engine->statistics.mean + part->step->statistics;
+    moments.origin = engine->statistics.mean + step->statistics;
     engine->kernels->moments(&moments);
+}
+
+void statistics_block_backward(const Pass *pass, const Block *block) {
+    const Step *step = &pass->engine->plan.steps[pass->first > 0 ? pass->first - 1 : 0];
+    for (size_t i = 0; step->training && i < block->count; i++) backward_image(pass, block, i, step);
 }
 
 void statistics_backward(const Pass *pass, const Step *step) {
@@ -121,8 +115,6 @@ void statistics_backward(const Pass *pass, const Step *step) {
     const Op *op = &engine->graph->ops[step->batch_norm];
     const double count = (double)shape.height * shape.width * (double)pass->images;
     float *a = engine->statistics.coefficients, *b = a + shape.channels, *c = b + shape.channels;
-    Part part = {.pass = pass, .step = step};
-    pool_run(pass->images, backward_image, &part);
     for (size_t i = 0; i < shape.channels; i++) {
         const size_t at = step->statistics + i;
         const double mean = (double)engine->statistics.mean[at];

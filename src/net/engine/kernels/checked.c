@@ -66,6 +66,16 @@ static void check_depthwise(const Depthwise *d) {
     results_there(d);
 }
 
+static void check_blend(const Blend *b) {
+    map_there(b->in, b->height, b->in_row, b->width, b->in_pixel, b->channels);
+    map_there(b->other, b->height, b->other_row, b->width, b->other_pixel, b->channels);
+    map_there(b->mask, b->height, b->mask_row, b->width, b->mask_pixel, b->channels);
+    map_there(b->out, b->height, b->out_row, b->width, b->out_pixel, b->channels);
+    floats_there(b->factor, b->channels);
+    floats_there(b->other_factor, b->channels);
+    floats_there(b->constant, b->channels);
+}
+
 static void check_gradient(const WeightGradient *g, size_t run, size_t sums) {
     map_there(g->in, g->height, g->step_row, g->width, g->step_pixel,
               window(g->rows, g->tap_row, g->columns, g->tap_pixel, run));
@@ -109,6 +119,7 @@ static void check_quantise(const Levels *l) {
 #define KERNELS(X)                        \
     X(convolution, Convolution)           \
     X(depthwise, Depthwise)               \
+    X(blend, Blend)                       \
     X(weight_gradient, WeightGradient)    \
     X(depthwise_gradient, WeightGradient) \
     X(kernel_gradient, KernelGradient)    \

@@ -42,9 +42,21 @@ typedef struct Convolution {
     Activation activation;
 } Convolution;
 
-/* As above, but each channel sees only itself: weights[rows][columns][channels]. Also a plain scale and shift (one tap)
- * and a mere copy or sum (weights NULL: one tap of weight 1). */
+/* As above, but each channel sees only itself: weights[rows][columns][channels]. Also a mere copy or sum (weights NULL:
+ * one tap of weight 1). */
 typedef Convolution Depthwise;
+
+/* out[y][x][c] = activation(factor[c] * in[y][x][c] + other_factor[c] * other[y][x][c] + constant[c]), and zero where
+ * `mask` holds a value that an activation has cut off: scales, sums, copies. `out` may be `in` or `other`. */
+typedef struct Blend {
+    const float *in, *other, *mask; /* other, mask: NULL, none */
+    size_t in_row, in_pixel, other_row, other_pixel, mask_row, mask_pixel;
+    const float *factor, *other_factor, *constant; /* NULL: 1, 1, 0 */
+    Activation activation, masked;
+    float *out;
+    size_t out_row, out_pixel;
+    unsigned height, width, channels;
+} Blend;
 
 /* sums[tap][c] += sum over output pixels of in[tap of the pixel] * gradient[y][x][c]: the gradient of a convolution's
  * weights, where `gradient` is that of its results. Taps and sums are laid out as a Convolution's input and weights
@@ -100,6 +112,7 @@ typedef struct Kernels {
     const char *name; /* "avx512", "avx2", "baseline" */
     void (*convolution)(const Convolution *convolution);
     void (*depthwise)(const Depthwise *depthwise);
+    void (*blend)(const Blend *blend);
     void (*weight_gradient)(const WeightGradient *gradient);
     void (*depthwise_gradient)(const WeightGradient *gradient);
     void (*kernel_gradient)(const KernelGradient *gradient);

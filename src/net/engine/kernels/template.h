@@ -183,6 +183,44 @@ TARGET static void depthwise(const Depthwise *d) {
         }
 }
 
+/* ---- blends ------------------------------------------------------------------------------------------------------ */
+
+INLINE void store(float *to, Vector value, size_t lanes) {
+    if (lanes >= LANES)
+        *(Vector *)to = value;
+    else
+        memcpy(to, &value, lanes * sizeof(float));
+}
+
+/* `lanes` channels of a row of pixels, from `first` on. */
+INLINE void blend_row(const Blend *b, size_t y, size_t first, size_t lanes) {
+    const Vector one = (Vector){0} + 1.0f;
+    const Vector factor = b->factor ? load(b->factor + first, lanes) : one;
+    const Vector other_factor = b->other_factor ? load(b->other_factor + first, lanes) : one;
+    const Vector constant = b->constant ? load(b->constant + first, lanes) : (Vector){0};
+    const float *in = b->in + y * b->in_row + first, *other = b->other ? b->other + y * b->other_row + first : NULL;
+    const float *mask = b->mask ? b->mask + y * b->mask_row + first : NULL;
+    float *out = b->out + y * b->out_row + first;
+    for (size_t x = 0; x < b->width; x++) {
+        Vector value = constant + factor * load(in + x * b->in_pixel, lanes);
+        if (other) value += other_factor * load(other + x * b->other_pixel, lanes);
+        value = activate(value, b->activation);
+        if (mask) value = masked(value, load(mask + x * b->mask_pixel, lanes), b->masked);
+        store(out + x * b->out_pixel, value, lanes);
+    }
+}
+
+TARGET static void blend(const Blend *b) {
+    for (size_t y = 0; y < b->height; y++)
+        for (size_t c = 0; c < b->channels; c += LANES) {
+            const size_t left = b->channels - c;
+            if (left >= LANES)
+                blend_row(b, y, c, LANES);
+            else
+                blend_row(b, y, c, left);
+        }
+}
+
 /* ---- gradients of weights ---------------------------------------------------------------------------------------- */
 
 /* `taps` neighbouring inputs of a run, `groups` groups of output channels (constants where this is inlined; groups *
@@ -401,13 +439,6 @@ INLINE Vector whole(Vector value) {
     return (value + shift) - shift;
 }
 
-INLINE void store(float *to, Vector value, size_t lanes) {
-    if (lanes >= LANES)
-        *(Vector *)to = value;
-    else
-        memcpy(to, &value, lanes * sizeof(float));
-}
-
 TARGET static void quantise(const Levels *l) {
     for (size_t y = 0; y < l->rows; y++)
         for (size_t i = 0; i < l->run; i += LANES) {
@@ -431,6 +462,7 @@ TARGET static void quantise_mask(const Levels *l) {
 const Kernels KERNELS = {.name = NAME,
                          .convolution = convolution,
                          .depthwise = depthwise,
+                         .blend = blend,
                          .weight_gradient = weight_gradient,
                          .depthwise_gradient = depthwise_gradient,
                          .kernel_gradient = kernel_gradient,
