@@ -203,6 +203,8 @@ bool picture_grid(const uint8_t *pixels, unsigned channels, unsigned height, uns
 
 /* Rows that suit a compact chart `width` columns wide printed under a table. */
 unsigned chart_height(const Chart *chart, unsigned width);
+/* The height below which it says less: a few bars keep a row each, other charts shrink to 10 lines. */
+unsigned chart_height_least(const Chart *chart, unsigned width);
 
 /* ---- files ------------------------------------------------------------------------------------------------------- */
 

@@ -80,3 +80,10 @@ unsigned chart_height(const Chart *chart, unsigned width) {
     }
     return COMPACT + 2;
 }
+
+unsigned chart_height_least(const Chart *chart, unsigned width) {
+    enum { ROWS_OF_BARS = 15, OTHERS = 10 };
+    const unsigned natural = chart_height(chart, width);
+    const unsigned least = chart->encoding.kind == CHART_BARS && natural <= ROWS_OF_BARS ? natural : OTHERS;
+    return natural < least ? natural : least;
+}

@@ -24,6 +24,11 @@ bool args_given(const Args *args, const char *name) {
     return value && value->given;
 }
 
+const Object *args_object(const Args *args, const char *name) {
+    const ArgValue *value = find_value(args, name, strlen(name));
+    return value && value->given && setting_form(&value->setting) == FORM_OBJECT ? value->value.object : NULL;
+}
+
 /* The struct that holds a value. */
 static void *structure_of(Args *args, const ArgValue *value) {
     return (size_t)(value - args->values) < args->own_count ? args->options : &args->common;

@@ -166,6 +166,8 @@ bool args_parse(Session *session, const Command *command, const char *const *wor
                 Args *args, Error *err);
 void args_done(Args *args);
 bool args_given(const Args *args, const char *name); /* on the line, not by default */
+/* The object given for an argument; NULL: none was, or the command has no argument of this name for objects. */
+const Object *args_object(const Args *args, const char *name);
 /* Writes every given value into the command's struct, over the defaults. */
 void args_write_given(Args *args);
 /* The same, and the defaults of rows. */

@@ -52,8 +52,11 @@ static void result_done(Result *result) {
     mem_free(result->own_name);
 }
 
-/* What every table says of itself: the command that made it, the seed, the program. */
+/* What every table says of itself: the command that made it, the network it was compared with, the seed, the program.
+ */
 static void sign(Session *session, const Args *args, Table *table) {
+    const Object *versus = args_object(args, "vs");
+    if (versus) table_note(table, "vs", "%s", versus->name);
     table_note(table, "command", "%s", args->line);
     table_note(table, "seed", "%llu", (unsigned long long)session->seed);
     table_note(table, "weft", "%s", WEFT_VERSION);
@@ -101,13 +104,6 @@ static bool publishable(const Session *session, const Args *args, Error *err) {
     return workspace_accepts(session, args->common.as, OBJECT_TABLE, err);
 }
 
-static void print_chart(Session *session, const Result *result) {
-    Error ignored;
-    Chart *chart = chart_new(result->table, &result->encoding, &ignored);
-    if (chart) output_chart(session, GRAPHICS_AUTO, chart, 0, 0);
-    chart_free(chart);
-}
-
 /* An image is a picture where the terminal shows those, else the text that the command drew. */
 static void print_drawn(Session *session, const Result *result) {
     Error ignored;
@@ -119,10 +115,17 @@ static void print_drawn(Session *session, const Result *result) {
     chart_free(chart);
 }
 
+/* A table, and at a terminal its chart. */
 static void print_table(Session *session, const Result *result, bool all, TableFormat format) {
     Error ignored;
-    Table *filled = all || result->table->rows == 0 ? NULL : table_filled(result->table, NULL, &ignored);
-    output_table(session, filled ? filled : result->table, format);
+    const Table *table = result->table;
+    Table *filled = all || table->rows == 0 ? NULL : table_filled(table, NULL, &ignored);
+    Chart *chart = result->plots && table->rows && session->out_terminal && format == TABLE_TEXT
+                       ? chart_new(table, &result->encoding, &ignored)
+                       : NULL;
+    output_table(session, filled ? filled : table, format, chart ? chart_height_least(chart, output_columns()) : 0);
+    if (chart) output_chart(session, GRAPHICS_AUTO, chart, 0, 0);
+    chart_free(chart);
     table_free(filled);
 }
 
@@ -143,7 +146,8 @@ static void show_result(Session *session, const Args *args, const Result *result
     const TableFormat format = args_given(args, "format") ? args->common.format : session->format;
     const bool receipt = result->receipt && !session->out_terminal && !args_given(args, "format");
     if (session->options.quiet || args->common.quiet) return;
-    if (!result->table || !lesson_active(session)) output_hold(session); /* a lesson goes on below its charts */
+    const bool lesson = lesson_command(args->command->name) || (result->table && lesson_active(session));
+    if (!lesson) output_hold(session); /* a lesson goes on below its charts */
     if (result->text.length && !(result->drawn && result->table && asked)) {
         if (result->drawn)
             print_drawn(session, result);
@@ -153,8 +157,6 @@ static void show_result(Session *session, const Args *args, const Result *result
     const bool nothing = result->transient && result->table && !result->table->rows && result->message.length;
     if (result->table && !nothing && !receipt && (!result->drawn || asked)) {
         print_table(session, result, asked || !result->sparse || !session->out_terminal, format);
-        if (result->plots && result->table->rows && session->out_terminal && format == TABLE_TEXT)
-            print_chart(session, result);
     }
     output_release(session);
     if (result->table && receipt) output_receipt(session, result->table);
@@ -180,6 +182,7 @@ static bool run_parsed(Session *session, const Args *args, bool show, Table **co
         session->seed = args->common.seed;
         session->random = (Rng){.seed = session->seed};
     }
+    session->room = show ? lesson_room(session) : 0;
     bool ok = publishable(session, args, err) && args->command->run(session, args, &result, err);
     output_progress_clear(session);
     if (ok && result.table && !result.transient) {

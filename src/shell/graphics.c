@@ -46,7 +46,7 @@ static void measure(ChartScreen *screen, unsigned *rows) {
     screen->cell_height = size.ws_ypixel / size.ws_row;
 }
 
-bool graphics_chart(ChartGraphics how, const Chart *chart, unsigned columns, unsigned rows, Str *out) {
+bool graphics_chart(ChartGraphics how, const Chart *chart, unsigned columns, unsigned rows, unsigned most, Str *out) {
     enum { WIDEST = 100, LEFT = 3 /* rows for the prompt and what stands above it */ };
     ChartScreen screen = {.how = how, .tmux = tui_in_tmux()};
     unsigned window;
@@ -61,6 +61,7 @@ bool graphics_chart(ChartGraphics how, const Chart *chart, unsigned columns, uns
         const unsigned text = chart_height(chart, screen.columns);
         screen.rows = shape > text ? shape : text;
         if (screen.rows + LEFT > window) screen.rows = window > 2 * LEFT ? window - LEFT : LEFT;
+        if (most && screen.rows > most) screen.rows = most > LEFT ? most : LEFT;
     }
     const size_t before = out->length;
     if (chart_graphics(chart, &view, &screen, out, &ignored)) return true;

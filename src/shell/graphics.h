@@ -11,8 +11,8 @@ ChartGraphics graphics_choice(Session *session);
 /* Asks before the first prompt, where an answer comes at once; a later one is read by the prompt. tmux is asked at the
  * first chart: it answers at once, but its program takes longer to start than the prompt may. */
 void graphics_ask(Session *session);
-/* Appends the chart as a picture of that many cells (0: what suits); false, and nothing, where it cannot be one: it is
- * too small, say. */
-bool graphics_chart(ChartGraphics how, const Chart *chart, unsigned columns, unsigned rows, Str *out);
+/* Appends the chart as a picture of that many cells (0: what suits, and at most `most` rows unless that is 0); false,
+ * and nothing, where it cannot be one: it is too small, say. */
+bool graphics_chart(ChartGraphics how, const Chart *chart, unsigned columns, unsigned rows, unsigned most, Str *out);
 
 #endif

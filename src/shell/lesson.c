@@ -96,7 +96,7 @@ bool lesson_go_on(Session *session, LessonPlay *play, Str *out, Error *err) {
 static void add_end(Session *session, LessonPlay *play, Str *out) {
     if (lesson_waits(play)) return;
     if (play->step + 1 < play->lesson->count) {
-        str_addf(out, "\nStep %zu is done. Enter goes on.\n", play->step + 1);
+        lesson_add_done(play, out);
         return;
     }
     Str said = {0};
@@ -149,7 +149,7 @@ bool lesson_auto(Session *session, const char *word, Error *err) {
     LessonPlay *play = play_new(session, word, err);
     if (!play) return false;
     LessonPlay *before = session->lesson;
-    session->lesson = NULL; /* its lines are no answers to a lesson that goes on */
+    session->lesson = play; /* not active: its lines are no answers */
     const bool ok = lesson_play_all(session, play, err);
     session->lesson = before;
     lesson_play_free(play);
@@ -229,18 +229,24 @@ bool lesson_back(Session *session, Str *out, Error *err) {
     return show_step(session, play, out, err);
 }
 
-/* The next hint, if there is one. */
-static bool add_hint(Session *session, LessonPlay *play, const LessonItem *item, bool *given, Str *out, Error *err) {
+/* The hint that was given last. */
+static bool add_given_hint(Session *session, const LessonPlay *play, const LessonItem *item, Str *out, Error *err) {
     const LessonPairs *hints = &item->hints;
-    *given = play->hints < hints->count;
-    if (!*given) return true;
     Str text = {0};
-    str_addf(&text, "Hint %zu of %zu: %s", play->hints + 1, hints->count, hints->pair[play->hints].text);
+    if (!play->hints) return true;
+    str_addf(&text, "Hint %zu of %zu: %s", play->hints, hints->count, hints->pair[play->hints - 1].text);
     const bool ok = str_ok(&text, err) && lesson_add_text(session, str_text(&text), 2, out, err);
     str_add(out, "\n");
-    if (ok) play->hints++;
     str_done(&text);
     return ok;
+}
+
+/* The next hint, if there is one. */
+static bool add_hint(Session *session, LessonPlay *play, const LessonItem *item, bool *given, Str *out, Error *err) {
+    *given = play->hints < item->hints.count;
+    if (!*given) return true;
+    play->hints++;
+    return add_given_hint(session, play, item, out, err);
 }
 
 bool lesson_hint(Session *session, Str *out, Error *err) {
@@ -254,6 +260,7 @@ bool lesson_hint(Session *session, Str *out, Error *err) {
         str_add(out, item->kind == LESSON_TASK ? "  One way:\n" : "  Type this, or press Enter on an empty line:\n");
         lesson_add_command(session, item->kind == LESSON_TASK ? item->solution : item->text, out);
     } else {
+        if (!add_given_hint(session, play, item, out, err)) return false;
         str_add(out, "  There is no further hint. skip gives the answer and goes on.\n");
     }
     return true;
@@ -270,16 +277,18 @@ static bool complete(Session *session, LessonPlay *play, Str *out, Error *err) {
 static bool check_answer(Session *session, LessonPlay *play, const LessonItem *item, const char *answer, Str *out,
                          Error *err) {
     Str said = {0};
-    bool right = false, given = false;
-    bool ok = lesson_judge(session, item, answer, &right, &said, err) || lesson_error(play, item, err);
+    LessonVerdict verdict = LESSON_WRONG;
+    bool given = false;
+    bool ok = lesson_judge(session, item, answer, &verdict, &said, err) || lesson_error(play, item, err);
     if (ok) {
         str_add(out, "\n  ");
         str_add_wrapped(out, str_text(&said), 2, 2, output_columns());
         str_add(out, "\n");
     }
     str_done(&said);
-    if (ok && right) return complete(session, play, out, err);
-    ok = ok && add_hint(session, play, item, &given, out, err);
+    if (!ok || verdict == LESSON_UNREADABLE) return ok; /* no attempt: it costs no hint */
+    if (verdict == LESSON_RIGHT) return complete(session, play, out, err);
+    ok = add_hint(session, play, item, &given, out, err);
     if (ok && !given) str_add(out, "  Try again, or skip to see the answer.\n");
     return ok;
 }
@@ -327,9 +336,9 @@ static bool skip_item(Session *session, LessonPlay *play, const LessonItem *item
     Str answer = {0}, said = {0};
     bool ok = true;
     if (item->kind == LESSON_NUMBER || item->kind == LESSON_CHOICE) {
-        bool right;
+        LessonVerdict verdict;
         ok = lesson_answer(session, item, &answer, err) || lesson_error(play, item, err);
-        ok = ok && lesson_judge(session, item, str_text(&answer), &right, &said, err);
+        ok = ok && lesson_judge(session, item, str_text(&answer), &verdict, &said, err);
         const char *colon = strchr(str_text(&said), ':'); /* after "Right" */
         if (ok && colon) str_addf(out, "\n  Answer%s\n", colon);
         str_done(&answer);
@@ -399,6 +408,10 @@ void lesson_ran(Session *session, const char *text) {
 static bool after_line(Session *session, LessonPlay *play, uint64_t puts, Str *out, Error *err) {
     const LessonItem *item = lesson_waits(play);
     if (!item || !play->ran) return true;
+    if (item->kind == LESSON_NUMBER && session->number_shown && lesson_right_number(session, item, session->number)) {
+        str_add(out, "\n  Right.\n"); /* math.exp(-1) is an answer as good as its value, which was printed */
+        return complete(session, play, out, err);
+    }
     if (item->checks.count) {
         Str missing = {0};
         bool holds = true, ok = lesson_holds(session, item, &holds, &missing, err);
@@ -435,7 +448,7 @@ ReaderState lesson_feed(Session *session, Reader *reader, const char *line, int 
     if (!reader->pending.length && *text && lesson_is_answer(session, item, text))
         return feed_answer(session, text, err) ? READER_DONE : READER_FAILED;
     const uint64_t puts = session->puts;
-    play->ran = play->matched = false;
+    play->ran = play->matched = session->number_shown = false;
     const ReaderState state = script_feed(session, reader, line, number, err);
     if (state != READER_DONE || session->lesson != play || !play->active || session->quit) return state;
     if (play->ran && item && item == lesson_waits(play) && item->kind == LESSON_COMMAND && !play->matched)

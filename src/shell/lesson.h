@@ -26,6 +26,9 @@ const char *lesson_line(const Session *session, const Reader *reader, const char
 ReaderState lesson_feed(Session *session, Reader *reader, const char *line, int number, Error *err);
 /* A command or a chunk of Lua has run. */
 void lesson_ran(Session *session, const char *text);
+/* Lines that the command which the lesson waits for may print, so that it and what the lesson says next are on the
+ * screen together; 0: any number. */
+unsigned lesson_room(Session *session);
 bool lesson_command(const char *word); /* lesson, next, back, hint, check, skip or leave */
 void lesson_end(Session *session);
 

@@ -38,41 +38,61 @@ static double largest_error(const LessonItem *item, double right) {
     return item->tolerance > 0 ? item->tolerance : item->tolerance < 0 ? -item->tolerance * fabs(right) : usual;
 }
 
-/* "93.2", "93.2 %", "28*28": a number, or a sum that Lua does. */
-static bool read_number(Session *session, const char *answer, double *out) {
+/* How commas in a number are read. */
+typedef enum Commas { COMMA_DECIMAL, COMMA_THOUSANDS } Commas;
+
+/* "93.2", "93.2 %", "93,2", "28*28": a number, or a sum that Lua does. */
+static bool read_number(Session *session, const char *answer, Commas commas, double *out) {
     Str text = {0}, value = {0};
     Error ignored;
     size_t length = strlen(answer);
     while (length && strchr(" %", answer[length - 1])) length--;
-    str_add_bytes(&text, answer, length);
-    bool ok = length && !text.failed && text_to_double(str_text(&text), out);
-    if (!ok && length && strspn(str_text(&text), "0123456789.+-*/() ") == length)
+    for (size_t i = 0; i < length; i++)
+        if (answer[i] != ',')
+            str_add_bytes(&text, answer + i, 1);
+        else if (commas == COMMA_DECIMAL)
+            str_add(&text, ".");
+    bool ok = text.length && !text.failed && text_to_double(str_text(&text), out);
+    if (!ok && text.length && strspn(str_text(&text), "0123456789.+-*/() ") == text.length)
         ok = lesson_value(session, str_text(&text), &value, &ignored) && text_to_double(str_text(&value), out);
     str_done(&text);
     str_done(&value);
     return ok && isfinite(*out);
 }
 
-static bool judge_number(Session *session, const LessonItem *item, const char *answer, bool *right, Str *out,
+static bool is_near(const LessonItem *item, double number, double wanted) {
+    const double slack = 1e-9 * fabs(wanted); /* a whole number that was computed */
+    return fabs(number - wanted) <= largest_error(item, wanted) + slack;
+}
+
+bool lesson_right_number(Session *session, const LessonItem *item, double number) {
+    double wanted;
+    Error ignored;
+    return right_number(session, item, &wanted, &ignored) && is_near(item, number, wanted);
+}
+
+static bool judge_number(Session *session, const LessonItem *item, const char *answer, LessonVerdict *verdict, Str *out,
                          Error *err) {
-    double number, wanted;
-    *right = false;
+    double number, thousands, wanted;
     if (!right_number(session, item, &wanted, err)) return false;
-    if (!read_number(session, answer, &number)) {
+    const bool grouped = strchr(answer, ',') && read_number(session, answer, COMMA_THOUSANDS, &thousands);
+    const bool read = read_number(session, answer, COMMA_DECIMAL, &number);
+    if (!read && !grouped) {
+        *verdict = LESSON_UNREADABLE;
         str_add(out, "'");
         str_add_escaped(out, answer, strlen(answer));
         str_add(out, "' is not a number.");
         return true;
     }
-    const double off = number - wanted, most = largest_error(item, wanted);
-    const double slack = 1e-9 * fabs(wanted); /* a whole number that was computed */
-    *right = fabs(off) <= most + slack;
-    str_add(out, *right ? "Right: " : "");
-    str_add_number(out, *right ? wanted : number);
-    if (!*right) str_add(out, off > 0 ? " is too large" : " is too small");
-    if (!*right && fabs(number / 100 - wanted) <= most)
-        str_add(out, ": a share from 0 to 1 is asked for, not per cent");
-    if (!*right && fabs(number * 100 - wanted) <= 100 * most) str_add(out, ": per cent are asked for, not a share");
+    if (!read || (grouped && is_near(item, thousands, wanted))) number = thousands; /* "8,208" may be meant so */
+    const double most = largest_error(item, wanted);
+    const bool right = is_near(item, number, wanted);
+    *verdict = right ? LESSON_RIGHT : LESSON_WRONG;
+    str_add(out, right ? "Right: " : "");
+    str_add_number(out, right ? wanted : number);
+    if (!right) str_add(out, number > wanted ? " is too large" : " is too small");
+    if (!right && fabs(number / 100 - wanted) <= most) str_add(out, ": a share from 0 to 1 is asked for, not per cent");
+    if (!right && fabs(number * 100 - wanted) <= 100 * most) str_add(out, ": per cent are asked for, not a share");
     str_add(out, ".");
     return true;
 }
@@ -108,13 +128,13 @@ static bool right_choice(Session *session, const LessonItem *item, size_t *out, 
     return ok;
 }
 
-static bool judge_choice(Session *session, const LessonItem *item, const char *answer, bool *right, Str *out,
+static bool judge_choice(Session *session, const LessonItem *item, const char *answer, LessonVerdict *verdict, Str *out,
                          Error *err) {
     size_t wanted, chosen;
-    *right = false;
     if (!right_choice(session, item, &wanted, err) || !find_choice(session, item, answer, true, &chosen, err))
         return false;
     if (chosen == item->choices.count) {
+        *verdict = LESSON_UNREADABLE;
         str_add(out, "'");
         str_add_escaped(out, answer, strlen(answer));
         str_addf(out, "' is none of the choices: answer with a letter from a to %c.",
@@ -122,15 +142,17 @@ static bool judge_choice(Session *session, const LessonItem *item, const char *a
         return true;
     }
     const LessonPair *pair = &item->choices.pair[chosen];
-    *right = chosen == wanted;
-    str_addf(out, *right ? "Right: " : pair->note ? "Not %c: " : "Not %c, ", (char)('a' + (int)chosen));
-    const bool ok = lesson_fill_in(session, *right || !pair->note ? pair->text : pair->note, out, err);
+    const bool right = chosen == wanted;
+    *verdict = right ? LESSON_RIGHT : LESSON_WRONG;
+    str_addf(out, right ? "Right: " : pair->note ? "Not %c: " : "Not %c, ", (char)('a' + (int)chosen));
+    const bool ok = lesson_fill_in(session, right || !pair->note ? pair->text : pair->note, out, err);
     if (out->length && !ispunct((unsigned char)out->text[out->length - 1])) str_add(out, ".");
     return ok;
 }
 
-bool lesson_judge(Session *session, const LessonItem *item, const char *answer, bool *right, Str *out, Error *err) {
-    return (item->kind == LESSON_CHOICE ? judge_choice : judge_number)(session, item, answer, right, out, err);
+bool lesson_judge(Session *session, const LessonItem *item, const char *answer, LessonVerdict *verdict, Str *out,
+                  Error *err) {
+    return (item->kind == LESSON_CHOICE ? judge_choice : judge_number)(session, item, answer, verdict, out, err);
 }
 
 bool lesson_answer(Session *session, const LessonItem *item, Str *out, Error *err) {
@@ -169,7 +191,8 @@ bool lesson_is_answer(Session *session, const LessonItem *item, const char *line
     if (item->kind == LESSON_CHOICE && find_choice(session, item, line, true, &index, &ignored) &&
         index < item->choices.count)
         return true;
-    if (read_number(session, line, &number)) return true;
+    if (read_number(session, line, COMMA_DECIMAL, &number) || read_number(session, line, COMMA_THOUSANDS, &number))
+        return true;
     if (mistyped_command(line)) return false;
     return !lua_defined(session, line, length) && !strpbrk(line, "=({[") && !lua_open(session, line) &&
            !lua_compiles(session, NULL, line, &ignored);
@@ -198,6 +221,12 @@ static bool add_missing(Session *session, const LessonPair *check, const char *d
     return true;
 }
 
+/* Why a check could not be computed, without the advice in brackets: the task wants its object made otherwise. */
+static void add_reason(const char *error, Str *out) {
+    const char *advice = strstr(error, " (");
+    str_addf(out, " (%.*s)", advice ? (int)(advice - error) : (int)strlen(error), error);
+}
+
 bool lesson_holds(Session *session, const LessonItem *item, bool *holds, Str *out, Error *err) {
     const bool before = session->aside;
     bool ok = *holds = true;
@@ -214,7 +243,7 @@ bool lesson_holds(Session *session, const LessonItem *item, bool *holds, Str *ou
         }
         if (!told) *holds = false;
         if (ok && !*holds) ok = add_missing(session, check, told ? str_text(&detail) : "", out, err);
-        if (ok && !told) str_addf(out, " (%s)", failed.text);
+        if (ok && !told) add_reason(failed.text, out);
         str_done(&detail);
         str_done(&message);
     }

@@ -17,6 +17,7 @@ typedef struct LessonPlay {
     bool active;
     bool kept;         /* its progress is written down; not of a lesson that plays itself */
     bool warned;       /* that it could not be */
+    bool sketch;       /* its text is only counted: figures are not computed */
     bool ran, matched; /* since lesson_feed took the line: something ran; it was the proposed command */
     char prompt[48];
 } LessonPlay;
@@ -43,13 +44,23 @@ bool lesson_add_text(Session *session, const char *text, size_t indent, Str *out
 void lesson_add_heading(const Session *session, const LessonPlay *play, Str *out);
 /* The command that the learner is to type. */
 void lesson_add_command(const Session *session, const char *command, Str *out);
+/* "Step 3 is done. Enter goes on." */
+void lesson_add_done(const LessonPlay *play, Str *out);
 /* The question that waits, with its choices. */
 bool lesson_add_question(Session *session, const LessonItem *item, Str *out, Error *err);
 
 /* ---- lesson_answer.c --------------------------------------------------------------------------------------------- */
 
-/* Whether `answer` is right; what is said to it is added to *out. */
-bool lesson_judge(Session *session, const LessonItem *item, const char *answer, bool *right, Str *out, Error *err);
+typedef enum LessonVerdict {
+    LESSON_WRONG,
+    LESSON_RIGHT,
+    LESSON_UNREADABLE /* no number, none of the choices */
+} LessonVerdict;
+/* What `answer` is; what is said to it is added to *out. */
+bool lesson_judge(Session *session, const LessonItem *item, const char *answer, LessonVerdict *verdict, Str *out,
+                  Error *err);
+/* Whether a number that the learner computed is the answer to the question of `item`. */
+bool lesson_right_number(Session *session, const LessonItem *item, double number);
 /* The right answer as a learner would type it. */
 bool lesson_answer(Session *session, const LessonItem *item, Str *out, Error *err);
 /* Whether all checks hold; if not, what is missing is added to *out. An error in a check is such a thing, too. */

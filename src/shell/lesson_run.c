@@ -111,13 +111,15 @@ static bool must_hold(Session *session, const LessonPlay *play, const LessonItem
 
 static bool answer_right(Session *session, const LessonPlay *play, const LessonItem *item, Str *out, Error *err) {
     Str answer = {0};
-    bool right = false, ok = lesson_answer(session, item, &answer, err);
+    LessonVerdict verdict = LESSON_WRONG;
+    bool ok = lesson_answer(session, item, &answer, err);
     if (ok) {
         str_addf(out, "\n  answer: %s\n  ", str_text(&answer));
-        ok = lesson_judge(session, item, str_text(&answer), &right, out, err);
+        ok = lesson_judge(session, item, str_text(&answer), &verdict, out, err);
         str_add(out, "\n");
     }
-    if (ok && !right) ok = error_set(err, STATUS_FAILED, "the answer %s is not taken for right", str_text(&answer));
+    if (ok && verdict != LESSON_RIGHT)
+        ok = error_set(err, STATUS_FAILED, "the answer %s is not taken for right", str_text(&answer));
     str_done(&answer);
     return ok || lesson_error(play, item, err);
 }

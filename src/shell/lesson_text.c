@@ -2,6 +2,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "lesson.h"
 #include "lesson_play.h"
 #include "output.h"
 #include "session.h"
@@ -55,8 +56,12 @@ bool lesson_fill_in(Session *session, const char *text, Str *out, Error *err) {
         if (!at) break;
         Str format = {0}, expression = {0};
         const size_t length = lesson_figure(at, &format, &expression);
-        const bool ok = str_ok(&format, err) && str_ok(&expression, err) &&
-                        add_figure(session, str_text(&format), str_text(&expression), out, err);
+        const bool sketch = session->lesson && session->lesson->sketch;
+        bool ok = str_ok(&format, err) && str_ok(&expression, err);
+        if (ok && sketch)
+            str_add(out, "12.345");
+        else if (ok)
+            ok = add_figure(session, str_text(&format), str_text(&expression), out, err);
         str_done(&format);
         str_done(&expression);
         if (!ok) return false;
@@ -148,4 +153,42 @@ bool lesson_add_question(Session *session, const LessonItem *item, Str *out, Err
     for (size_t i = 0; ok && i < item->choices.count; i++)
         ok = add_choice(session, i, item->choices.pair[i].text, out, err);
     return ok;
+}
+
+/* ---- what fits on the screen ------------------------------------------------------------------------------------- */
+
+void lesson_add_done(const LessonPlay *play, Str *out) {
+    str_addf(out, "\nStep %zu is done. Enter goes on.\n", play->step + 1);
+}
+
+/* What follows an item, up to what waits next. */
+static bool add_following(Session *session, const LessonPlay *play, Str *out, Error *err) {
+    const LessonStep *step = lesson_step(play);
+    for (size_t i = play->item + 1; i < step->count; i++) {
+        const LessonItem *item = &step->items[i];
+        if (item->kind == LESSON_COMMAND) return lesson_add_command(session, item->text, out), true;
+        if (item->kind > LESSON_COMMAND) return lesson_add_question(session, item, out, err);
+        if (item->kind == LESSON_LUA) continue;
+        str_add(out, "\n");
+        if (!lesson_add_text(session, item->text, 0, out, err)) return false;
+    }
+    lesson_add_done(play, out);
+    return true;
+}
+
+unsigned lesson_room(Session *session) {
+    LessonPlay *play = session->lesson;
+    const LessonItem *item = play && (play->active || !play->kept) ? lesson_waits(play) : NULL;
+    if (!item || item->kind != LESSON_COMMAND || !session->out_terminal || session->lua_depth) return 0;
+    Str out = {0};
+    Error ignored;
+    play->sketch = true;
+    lesson_add_command(session, item->text, &out);
+    add_following(session, play, &out, &ignored);
+    play->sketch = false;
+    unsigned below = 1; /* to spare; the empty line above the command counts for the next prompt */
+    for (const char *at = str_text(&out); (at = strchr(at, '\n')); at++) below++;
+    str_done(&out);
+    const unsigned rows = output_rows();
+    return rows > below ? rows - below : 1;
 }

@@ -223,7 +223,7 @@ static void print_values(Session *session, lua_State *lua, int count) {
     for (int i = -count; i < 0; i++) {
         const Table *const *table = luaL_testudata(lua, i, "weft.table");
         if (table && *table) {
-            output_table(session, *table, session->format);
+            output_table(session, *table, session->format, 0);
             continue;
         }
         Str text = {0}, shown = {0};
@@ -348,7 +348,9 @@ LuaState lua_chunk(Session *session, const char *text, int line, Error *err) {
         error_set(err, STATUS_USAGE, "expect(...) checks the expression in brackets; put the whole condition there");
         return LUA_CHUNK_FAILED;
     }
-    if (expression) print_values(session, lua, lua_gettop(lua));
+    session->number_shown = expression && lua_gettop(lua) == 1 && lua_type(lua, 1) == LUA_TNUMBER;
+    if (session->number_shown) session->number = lua_tonumber(lua, 1);
+    if (expression && !session->aside) print_values(session, lua, lua_gettop(lua));
     lua_settop(lua, 0);
     return LUA_CHUNK_DONE;
 }

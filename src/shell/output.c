@@ -117,6 +117,15 @@ unsigned output_columns(void) {
     return columns_of(STDOUT_FILENO);
 }
 
+unsigned output_rows(void) {
+    enum { USUAL = 24 };
+    struct winsize size;
+    const char *lines = getenv("LINES");
+    uint64_t value;
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0) return size.ws_row;
+    return lines && text_to_u64(lines, &value) && value > 0 && value <= 10000 ? (unsigned)value : USUAL;
+}
+
 unsigned output_error_columns(void) {
     return columns_of(STDERR_FILENO);
 }
@@ -199,11 +208,22 @@ static bool pipe_closed(void) {
     return poll(&out, 1, 0) == 1 && (out.revents & POLLERR);
 }
 
+/* The words of a label: the second network is called by its name, where the table knows it. */
+static void add_words(const Table *table, const char *words, Str *out) {
+    static const char second[] = "NET2";
+    const char *name = table_get_note(table, "vs"), *at = strstr(words, second);
+    const size_t before = name && at ? (size_t)(at - words) : strlen(words);
+    str_add_bytes(out, words, before);
+    if (!words[before]) return;
+    str_add_escaped(out, name, strlen(name));
+    str_add(out, at + strlen(second));
+}
+
 /* A note's key as people read it: "relative_change" is "relative change". */
-static void add_key(const char *key, Str *out) {
+static void add_key(const Table *table, const char *key, Str *out) {
     const char *words = label_of(key);
     if (words != key) {
-        str_add(out, words);
+        add_words(table, words, out);
         return;
     }
     for (size_t length; *key; key += length) {
@@ -241,6 +261,14 @@ static void add_numbers(const char *list, size_t width, Str *out) {
     if (column) str_add(out, "\n");
 }
 
+/* Where a table comes from: people see that from the line above it. */
+static bool is_origin(const char *key) {
+    static const char *const keys[] = {"command", "vs", "from", "weft"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (strcmp(key, keys[i]) == 0) return true;
+    return false;
+}
+
 /* The notes under a table for people: texts on lines of their own, then all numbers in a list, filled to `width`. */
 static void add_notes(const Table *table, size_t width, Str *out) {
     enum { HANG_MOST = 24, HANG_LEAST = 2 };
@@ -249,10 +277,9 @@ static void add_notes(const Table *table, size_t width, Str *out) {
         const TableNote *note = &table->notes[i];
         Str line = {0};
         double number;
-        if (strcmp(note->key, "command") == 0 || strcmp(note->key, "from") == 0 || strcmp(note->key, "weft") == 0)
-            continue;
+        if (is_origin(note->key)) continue;
         const bool text = !text_to_double(note->value, &number);
-        add_key(note->key, &line);
+        add_key(table, note->key, &line);
         str_add(&line, text ? ": " : " ");
         const size_t hang = line.length <= HANG_MOST ? line.length : HANG_LEAST;
         add_value(note, &line);
@@ -281,21 +308,50 @@ void output_receipt(Session *session, const Table *table) {
 
 /* Results of a script stand apart: text ends in an empty line, and one stands between two tables for machines. */
 static void stand_apart(Session *session, bool machine, Str *out) {
-    if (session->options.interactive) return;
+    if (session->options.interactive || session->room) return; /* what a lesson shows looks as if it were typed */
     if (!machine || session->table_before) str_add(out, "\n");
     session->table_before = machine;
 }
 
-void output_table(Session *session, const Table *table, TableFormat format) {
+static size_t lines_in(const char *text) {
+    size_t lines = 0;
+    for (; (text = strchr(text, '\n')); text++) lines++;
+    return lines;
+}
+
+static void add_table(Session *session, const Table *table, size_t head, size_t tail, Str *out) {
+    table_write_part(table, session->out_terminal ? output_columns() : 0, head, tail, out);
+    add_notes(table, output_columns(), out);
+    stand_apart(session, false, out);
+}
+
+/* As many rows as leave `below` lines of the room, but a few in any case. */
+static void add_table_that_fits(Session *session, const Table *table, size_t below, Str *out) {
+    enum { LEAST = 2, LINE_OF_LEFT_OUT = 1 };
+    add_table(session, table, table->rows, 0, out);
+    const size_t lines = lines_in(str_text(out)), most = session->room > below ? session->room - below : 1;
+    if (lines > most && table->rows > LEAST + LINE_OF_LEFT_OUT) {
+        const size_t over = lines - most + LINE_OF_LEFT_OUT;
+        const size_t kept = over + LEAST < table->rows ? table->rows - over : LEAST;
+        str_done(out);
+        *out = (Str){0};
+        const size_t tail = kept < 8 ? 1 : kept / 4;
+        add_table(session, table, kept - tail, tail, out);
+    }
+    const unsigned used = (unsigned)lines_in(str_text(out));
+    session->room = session->room > used ? session->room - used : 1;
+}
+
+void output_table(Session *session, const Table *table, TableFormat format, size_t below) {
     /* of a terminal; a pager takes more */
     const size_t most = session->holding ? 100000 : 100, end = session->holding ? most / 2 : 20;
     Str out = {0};
     const size_t width = session->out_terminal ? output_columns() : 0;
-    if (format == TABLE_TEXT) {
+    if (format == TABLE_TEXT && session->room) {
+        add_table_that_fits(session, table, below, &out);
+    } else if (format == TABLE_TEXT) {
         const bool part = session->out_terminal && table->rows > most;
-        table_write_part(table, width, part ? end : table->rows, part ? end : 0, &out);
-        add_notes(table, output_columns(), &out);
-        stand_apart(session, false, &out);
+        add_table(session, table, part ? end : table->rows, part ? end : 0, &out);
     } else {
         stand_apart(session, true, &out);
         table_write(table, format, width, &out);
@@ -312,7 +368,7 @@ bool output_picture(Session *session, ChartGraphics how, const Chart *chart, uns
     Str picture = {0};
     if (how == GRAPHICS_AUTO) how = graphics_choice(session);
     if (how == GRAPHICS_OFF || how == GRAPHICS_AUTO) return false;
-    const bool done = graphics_chart(how, chart, width, height, &picture);
+    const bool done = graphics_chart(how, chart, width, height, session->room, &picture);
     if (done) {
         stand_apart(session, false, &picture);
         draw_picture(session, str_text(&picture), text);
@@ -321,13 +377,19 @@ bool output_picture(Session *session, ChartGraphics how, const Chart *chart, uns
     return done;
 }
 
+static unsigned height_that_fits(const Session *session, const Chart *chart, unsigned columns) {
+    enum { LEAST = 7 };
+    const unsigned natural = chart_height(chart, columns), room = session->room > LEAST ? session->room : LEAST;
+    return session->room && natural > room ? room : natural;
+}
+
 void output_chart(Session *session, ChartGraphics how, const Chart *chart, unsigned width, unsigned height) {
     const unsigned columns = width ? width : output_columns();
     ChartGrid grid;
     Error err;
     ChartView view = chart_view(chart);
     Str out = {0};
-    if (!chart_grid(chart, &view, columns, height ? height : chart_height(chart, columns), session->ascii,
+    if (!chart_grid(chart, &view, columns, height ? height : height_that_fits(session, chart, columns), session->ascii,
                     session->colours, &grid, &err)) {
         output_error(session, &err);
         return;

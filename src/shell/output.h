@@ -10,8 +10,11 @@
 
 void output_start(Session *session);
 unsigned output_columns(void);       /* of standard output */
+unsigned output_rows(void);          /* the terminal's, then $LINES, then 24 */
 unsigned output_error_columns(void); /* of standard error */
-void output_table(Session *session, const Table *table, TableFormat format);
+/* A table and, of one printed for people, its notes. If the session leaves only some lines for a result (room), rows in
+ * the middle are left out so that a chart of `below` lines fits below; the lines printed are taken off the room. */
+void output_table(Session *session, const Table *table, TableFormat format, size_t below);
 /* The table of a command that made an object, where standard output is for results: on standard error, for people. */
 void output_receipt(Session *session, const Table *table);
 /* As a picture where the terminal shows those (how; AUTO: as --graphics of weft has it), else as text. Cells; 0: what

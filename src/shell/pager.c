@@ -13,11 +13,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
+#include "output.h"
 #include "session.h"
 #include "signals.h"
 #include "weft/base/text.h"
@@ -53,20 +53,11 @@ bool pager_wanted(const Session *session) {
            session->out_terminal && isatty(STDIN_FILENO) && !dumb && !session->source && pager_command();
 }
 
-static size_t screen_lines(void) {
-    enum { USUAL = 24 };
-    struct winsize size;
-    const char *lines = getenv("LINES");
-    uint64_t value;
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0) return size.ws_row;
-    return lines && text_to_u64(lines, &value) && value > 0 && value <= 10000 ? (size_t)value : USUAL;
-}
-
 bool pager_needed(const char *text) {
     struct pollfd typed = {.fd = STDIN_FILENO, .events = POLLIN};
     size_t lines = 0;
     for (; (text = strchr(text, '\n')); text++) lines++;
-    return lines >= screen_lines() && poll(&typed, 1, 0) == 0; /* the prompt takes a line, too */
+    return lines >= output_rows() && poll(&typed, 1, 0) == 0; /* the prompt takes a line, too */
 }
 
 /* In the child: only async-signal-safe calls. */

@@ -49,10 +49,14 @@ struct Session {
         double started, shown;
         bool visible;
     } progress;
+    unsigned room;             /* lines of the screen that a lesson leaves for what the command prints; 0: any number */
     struct LessonPlay *lesson; /* the one that was begun last; NULL: none */
-    bool aside;                /* Lua that nobody typed: its commands leave no table in the workspace without --as */
-    bool unattended;           /* a lesson plays itself: nothing waits for a key */
-    Words background;          /* folders of the runs that this session started there */
+    bool aside;                /* Lua that nobody typed: it prints no values, and its commands leave no table in the
+                                * workspace without --as */
+    bool number_shown;         /* the last Lua that ran was one number: */
+    double number;
+    bool unattended;  /* a lesson plays itself: nothing waits for a key */
+    Words background; /* folders of the runs that this session started there */
 };
 
 /* Runs the lines of a script in this session. A failure names the script and its line. */
