@@ -18,7 +18,7 @@ static bool distance_command(Session *session, const Args *args, Result *result,
     if (!chosen) return false;
     result->table = distance_table(network, o->b->network, chosen, err);
     mem_free(chosen);
-    result_chart(result, CHART_BARS, "layer", "mean_abs", "Mean |weight difference|, %s and %s", o->a->name,
+    result_chart(result, CHART_BARS, "layer", "mean_abs", "Mean |difference| of the weights, %s and %s", o->a->name,
                  o->b->name);
     return result->table != NULL;
 }
