@@ -4,6 +4,7 @@
  *   bench machine                     what it runs on: CPU, threads, versions
  *   bench peak                        OpenBLAS SGEMM, one call on each thread: what the machine can do
  *   bench forward NETWORK [BATCH]     engine_forward
+ *   bench layers NETWORK [BATCH]      the same step by step: milliseconds an image, share, GFLOP/s of a thread; a text
  *   bench distil NETWORK [BATCH]      teacher forward, student forward and backward to all convolution weights (KD)
  *   bench distil-batch NETWORK        the same with gradients of a random 4096 of the kernels only
  *   bench recon NETWORK HIDDEN [SEL]  a step on the reconstruction loss as `train` takes it, but for those, one in 20,
@@ -14,11 +15,14 @@
  *   bench fgsm NETWORK BATCH DATA     `evaluate --attack fgsm --eps 2/255` from loaded images on (its batches are its
  * own)
  *
+ * BENCH_KERNELS (avx512, avx2, baseline) chooses the engine's kernels in the first three cases.
+ *
  * The time of a step is the median over BENCH_SECONDS (2) seconds of them; cpu, a median too, is what all threads
  * computed in a step, which other load on the machine disturbs less. A multiply-add counts as two operations; only
  * convolutions and linear layers are counted. Of steps with images, batch_seconds is what it takes to prepare a batch,
  * by a thread of its own, and waited the share of all the time that steps stood still for it.
  */
+#include "net/engine/engine.h"
 #include "train/internal.h"
 #include "weft/base/error.h"
 #include "weft/base/fault.h"
@@ -137,7 +141,16 @@ typedef struct Passes {
     unsigned batch;
 } Passes;
 
-static bool forward_pass(Case *c, uint64_t number, Error *err) {
+/* The kernels that BENCH_KERNELS names, or the best. */
+static const Kernels *kernels_named(void) {
+    const char *name = getenv("BENCH_KERNELS");
+    const Kernels *kernels = kernels_best();
+    for (size_t i = 0; name && kernels_available(i); i++)
+        if (strcmp(kernels_available(i)->name, name) == 0) kernels = kernels_available(i);
+    return kernels;
+}
+
+static bool forward_images(Case *c, uint64_t number, Error *err) {
     Passes *p = c->context;
     (void)number;
     return engine_forward(p->engine, p->pixels, p->batch, p->logits, err);
@@ -203,7 +216,7 @@ static bool choose_kernels(Passes *p, const Network *network, Error *err) {
 static bool passes(const char *kind, const char *path, unsigned batch, Error *err) {
     const bool distil = strncmp(kind, "distil", 6) == 0;
     Passes p = {.batch = batch};
-    Case c = {.step = distil ? both_passes : forward_pass, .context = &p, .items = batch, .unit = "images"};
+    Case c = {.step = distil ? both_passes : forward_images, .context = &p, .items = batch, .unit = "images"};
     Network *network = network_load(path, NULL, err);
     bool done = network && (network->graph || error_set(err, STATUS_FAILED, "%s", network->why_unknown));
     if (done && distil) done = ask_gradients(&p, network, err);
@@ -215,6 +228,7 @@ static bool passes(const char *kind, const char *path, unsigned batch, Error *er
            (!distil || (p.teacher = engine_new(network, batch, graph->height, graph->width, NULL, err))) &&
            (p.pixels = mem_alloc(batch * size, sizeof(float), err)) &&
            (p.logits = mem_alloc((uint64_t)batch * graph->classes, sizeof(float), err));
+    if (p.engine) engine_set_kernels(p.engine, kernels_named());
     Rng rng = {.seed = 1};
     for (uint64_t i = 0; done && i < batch * size; i++) p.pixels[i] = (float)rng_uniform(&rng);
     if (done) {
@@ -227,6 +241,73 @@ static bool passes(const char *kind, const char *path, unsigned batch, Error *er
     engine_free(p.teacher);
     void *all[] = {p.pixels, p.logits, p.memory, p.tensors, p.wanted, p.kernels, p.chosen};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) mem_free(all[i]);
+    network_free(network);
+    return done;
+}
+
+/* ---- layers ------------------------------------------------------------------------------------------------------ */
+
+/* One image block after the other, the time of each step apart; no more than `pieces` threads. */
+typedef struct Profile {
+    Pass pass;
+    double *seconds; /* of each step, of each worker */
+} Profile;
+
+static void profile_piece(void *context, size_t piece, unsigned worker) {
+    const Profile *p = context;
+    const Engine *engine = p->pass.engine;
+    const size_t steps = engine->plan.step_count, end = (piece + 1) * p->pass.per_piece;
+    for (size_t i = piece * p->pass.per_piece; i < end && i < p->pass.images;) {
+        const Block block = block_at(engine, i, end < p->pass.images ? end : p->pass.images, worker);
+        for (size_t s = 0; s < steps; s++) {
+            const double start = clock_seconds();
+            forward_steps(&p->pass, &block, s, s + 1);
+            p->seconds[worker * steps + s] += clock_seconds() - start;
+        }
+        i += block.count;
+    }
+}
+
+static void print_step(const Engine *engine, size_t s, double seconds, double all, unsigned batch) {
+    static const char *const kinds[] = {"input",  "convolution", "depthwise", "elementwise", "pointwise", "multiply",
+                                        "concat", "shortcut",    "move",      "maximum",     "average",   "quantise"};
+    const Step *step = &engine->plan.steps[s];
+    const Shape in = engine->plan.maps[step->input < 0 ? 0 : step->input].shape;
+    const Shape out = engine->plan.maps[step->result].shape;
+    printf("%3zu %-12s %4ux%-4u %5u -> %-5u %ux%u /%u %8.3f ms %5.1f %% %8.1f GFLOP/s\n", s, kinds[step->kind],
+           in.height, in.width, in.channels, out.channels, step->kernel[0], step->kernel[1], step->stride[0],
+           1e3 * seconds / batch, 100 * seconds / all, 2 * step_work(engine, step) * batch / seconds / 1e9);
+}
+
+/* `seconds` of all threads together for one image; GFLOP/s of one thread. */
+static bool layers(const char *path, unsigned batch, Error *err) {
+    Network *network = network_load(path, NULL, err);
+    const Graph *graph = network ? network->graph : NULL;
+    Engine *engine = graph ? engine_new(network, batch, graph->height, graph->width, NULL, err) : NULL;
+    const size_t steps = engine ? engine->plan.step_count : 0;
+    float *pixels =
+        engine ? mem_alloc((uint64_t)batch * graph->in_channels * graph->height * graph->width, sizeof *pixels, err)
+               : NULL;
+    double *seconds = mem_alloc(steps * pool_threads(), sizeof *seconds, err), all = 0;
+    if (pixels && seconds) {
+        engine_set_kernels(engine, kernels_named());
+        Profile p = {.pass = {.engine = engine, .pixels = pixels, .images = batch, .end = steps}, .seconds = seconds};
+        const double begun = clock_seconds();
+        unsigned rounds = 0;
+        pass_cut(&p.pass);
+        for (; rounds == 0 || clock_seconds() - begun < 2; rounds++) {
+            if (rounds == 1) memset(seconds, 0, steps * pool_threads() * sizeof *seconds);
+            pool_run(pass_pieces(&p.pass), profile_piece, &p);
+        }
+        for (size_t i = steps; i < steps * pool_threads(); i++) seconds[i % steps] += seconds[i];
+        for (size_t s = 0; s < steps; s++) all += seconds[s] /= rounds - 1 + (rounds == 1);
+        for (size_t s = 0; s < steps; s++) print_step(engine, s, seconds[s], all, batch);
+        printf("%.3f ms of all threads an image\n", 1e3 * all / batch);
+    }
+    const bool done = pixels && seconds;
+    mem_free(pixels);
+    mem_free(seconds);
+    engine_free(engine);
     network_free(network);
     return done;
 }
@@ -392,7 +473,7 @@ static bool attacks(const char *path, const char *data, Error *err) {
 
 static int usage(void) {
     fputs(
-        "usage: bench machine | peak | forward|distil|distil-batch NETWORK [BATCH] | recon|recon-exact NETWORK HIDDEN [SEL]\n"
+        "usage: bench machine | peak | forward|layers|distil|distil-batch NETWORK [BATCH] | recon|recon-exact NETWORK HIDDEN [SEL]\n"
         "       bench phase2|joint NETWORK HIDDEN DATA | fit|fgsm NETWORK BATCH DATA\n",
         stderr);
     return 2;
@@ -405,7 +486,9 @@ int main(int argc, char **argv) {
     const bool images = strcmp(kind, "phase2") == 0 || strcmp(kind, "joint") == 0 || strcmp(kind, "fit") == 0;
     Error err;
     bool done;
-    if (strcmp(kind, "machine") == 0) {
+    if (strcmp(kind, "layers") == 0 && argc > 2) {
+        done = layers(argv[2], number, &err);
+    } else if (strcmp(kind, "machine") == 0) {
         printf(
             "{\"cpu\": \"%s\", \"threads\": %u, \"weft\": \"%s\", \"openblas\": \"%s, kernels %s\", \"compiler\": \"%s\"}\n",
             cpu_name(), pool_threads(), WEFT_VERSION, openblas_get_config(), openblas_get_corename(), __VERSION__);

@@ -45,7 +45,8 @@ static void convolve(const Kernels *kernels, const Blocks *b) {
                            .out_pixel = CHANNELS,
                            .out_height = SIDE - 2,
                            .out_width = SIDE - 2,
-                           .out_channels = CHANNELS};
+                           .out_channels = CHANNELS,
+                           .images = 1};
     kernels->convolution(&c);
     kernels->depthwise(&c);
 }

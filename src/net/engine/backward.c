@@ -67,6 +67,7 @@ static Convolution flow_begin(const Engine *engine, float *arena, const Flow *fl
         .out_height = out.shape.height,
         .out_width = out.shape.width,
         .out_channels = out.shape.channels,
+        .images = 1,
     };
     if (flow->with >= 0) {
         const View with = gradient_view(engine, arena, flow->with);

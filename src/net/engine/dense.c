@@ -27,6 +27,7 @@ void dense_run(const float *packed, const float *bias, bool relu, const float *f
                            .out_height = 1,
                            .out_width = (unsigned)rows,
                            .out_channels = (unsigned)outputs,
-                           .activation = relu ? ACTIVATION_RELU : ACTIVATION_NONE};
+                           .activation = relu ? ACTIVATION_RELU : ACTIVATION_NONE,
+                           .images = 1};
     kernels_best()->convolution(&c);
 }

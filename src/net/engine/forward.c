@@ -38,6 +38,7 @@ static Convolution convolution_of(const Engine *engine, float *arena, const Step
         .out_width = out->shape.width,
         .out_channels = out->shape.channels,
         .activation = step->activation,
+        .images = 1,
     };
     if (step->residual < 0) return c;
     const View residual = map_view(engine, arena, step->residual);
@@ -168,7 +169,7 @@ static void run_step(const Engine *engine, float *arena, const Step *step, const
     case STEP_MAX_POOL:
     case STEP_AVERAGE_POOL: {
         const Pool pool = step_pool(engine, step, &in, &out);
-        (step->kind == STEP_MAX_POOL ? pool_maximum : pool_average)(&pool);
+        (step->kind == STEP_MAX_POOL ? engine->kernels->pool_maximum : engine->kernels->pool_average)(&pool);
         break;
     }
     case STEP_QUANTISE:

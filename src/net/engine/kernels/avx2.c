@@ -2,6 +2,8 @@
 #if defined(__x86_64__)
 #define LANES 8
 #define PIXELS 6
+#define PAIR 0
+#define ADD_PRODUCT_REGISTERS "x"
 #define TAPS 6
 #define KERNEL_TAPS 3
 #define TARGET __attribute__((target("avx2,fma")))

@@ -2,6 +2,8 @@
 #if defined(__x86_64__)
 #define LANES 16
 #define PIXELS 16
+#define PAIR 14
+#define ADD_PRODUCT_REGISTERS "v"
 #define TAPS 24
 #define KERNEL_TAPS 9
 #define TARGET __attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")))

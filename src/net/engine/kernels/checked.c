@@ -50,12 +50,15 @@ static void results_there(const Convolution *c) {
     map_there(c->out, c->out_height, c->out_row, c->out_width, c->out_pixel, c->out_channels);
 }
 
-static void check_convolution(const Convolution *c) {
-    map_there(c->in, c->out_height, c->step_row, c->out_width, c->step_pixel,
-              window(c->rows, c->tap_row, c->columns, c->tap_pixel, c->run));
-    floats_there(c->weights, in_groups(c->out_channels) * c->rows * c->columns * c->run);
-    floats_there(c->bias, in_groups(c->out_channels));
-    results_there(c);
+static void check_convolution(const Convolution *convolution) {
+    Convolution c = *convolution;
+    floats_there(c.weights, in_groups(c.out_channels) * c.rows * c.columns * c.run);
+    floats_there(c.bias, in_groups(c.out_channels));
+    for (unsigned i = 0; i < c.images; i++, c = convolution_next(c)) {
+        map_there(c.in, c.out_height, c.step_row, c.out_width, c.step_pixel,
+                  window(c.rows, c.tap_row, c.columns, c.tap_pixel, c.run));
+        results_there(&c);
+    }
 }
 
 static void check_depthwise(const Depthwise *d) {
@@ -75,6 +78,14 @@ static void check_blend(const Blend *b) {
     floats_there(b->other_factor, b->channels);
     floats_there(b->constant, b->channels);
 }
+
+static void check_pool(const Pool *p) {
+    map_there(p->in, p->in_height, p->in_row, p->in_width, p->in_pixel, p->channels);
+    map_there(p->out, p->out_height, p->out_row, p->out_width, p->out_pixel, p->channels);
+}
+
+#define check_pool_maximum check_pool
+#define check_pool_average check_pool
 
 static void check_gradient(const WeightGradient *g, size_t run, size_t sums) {
     map_there(g->in, g->height, g->step_row, g->width, g->step_pixel,
@@ -120,6 +131,8 @@ static void check_quantise(const Levels *l) {
     X(convolution, Convolution)           \
     X(depthwise, Depthwise)               \
     X(blend, Blend)                       \
+    X(pool_maximum, Pool)                 \
+    X(pool_average, Pool)                 \
     X(weight_gradient, WeightGradient)    \
     X(depthwise_gradient, WeightGradient) \
     X(kernel_gradient, KernelGradient)    \

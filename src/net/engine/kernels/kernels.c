@@ -1,8 +1,7 @@
-/* kernels -- choosing the kernels for this CPU, and the pools, which are the same for all. */
+/* kernels -- choosing the kernels for this CPU, and the way back through pools, which is the same for all. */
 #include "net/engine/kernels/kernels.h"
 
 #include <stdint.h>
-#include <string.h>
 
 /* ---- choosing ---------------------------------------------------------------------------------------------------- */
 
@@ -27,17 +26,10 @@ const Kernels *kernels_best(void) {
 
 /* ---- pools ------------------------------------------------------------------------------------------------------- */
 
-/* One window: rows [first[0], end[0]), columns [first[1], end[1]) of the map, clipped to it; and what a mean over it
- * divides by. */
-typedef struct Window {
-    unsigned first[2], end[2];
-    float size;
-} Window;
-
-static Window window_at(const Pool *pool, unsigned y, unsigned x) {
+PoolWindow pool_window(const Pool *pool, unsigned y, unsigned x) {
     const unsigned at[2] = {y, x}, size[2] = {pool->in_height, pool->in_width};
     const unsigned out[2] = {pool->out_height, pool->out_width};
-    Window window = {.size = 1};
+    PoolWindow window = {.size = 1};
     for (int i = 0; i < 2; i++) {
         const unsigned start = at[i] * pool->stride[i], before = pool->padding[i]; /* of the padded map */
         const unsigned padded = before + size[i] + pool->padding[i + 2];
@@ -55,43 +47,8 @@ static Window window_at(const Pool *pool, unsigned y, unsigned x) {
     return window;
 }
 
-/* Combines the pixels of a window into `out`: the first is copied where `maximum`. */
-static void combine(const Pool *pool, Window window, bool maximum, float *restrict out) {
-    bool first = true;
-    for (unsigned y = window.first[0]; y < window.end[0]; y++)
-        for (unsigned x = window.first[1]; x < window.end[1]; x++) {
-            const float *restrict in = pool->in + y * pool->in_row + x * pool->in_pixel;
-            if (first)
-                memcpy(out, in, pool->channels * sizeof *out);
-            else if (maximum)
-                for (unsigned c = 0; c < pool->channels; c++)
-                    out[c] = in[c] > out[c] || in[c] != in[c] ? in[c] : out[c];
-            else
-                for (unsigned c = 0; c < pool->channels; c++) out[c] += in[c];
-            first = false;
-        }
-}
-
-static void pool_all(const Pool *pool, bool maximum) {
-    for (unsigned y = 0; y < pool->out_height; y++)
-        for (unsigned x = 0; x < pool->out_width; x++) {
-            float *out = pool->out + y * pool->out_row + x * pool->out_pixel;
-            const Window window = window_at(pool, y, x);
-            combine(pool, window, maximum, out);
-            for (unsigned c = 0; !maximum && c < pool->channels; c++) out[c] /= window.size;
-        }
-}
-
-void pool_maximum(const Pool *pool) {
-    pool_all(pool, true);
-}
-
-void pool_average(const Pool *pool) {
-    pool_all(pool, false);
-}
-
-/* Where the maximum of channel `c` in a window is, as `combine` finds it. */
-static const float *find_maximum(const Pool *pool, Window window, unsigned c, size_t *y_at, size_t *x_at) {
+/* Where the maximum of channel `c` in a window is, as pool_maximum finds it. */
+static const float *find_maximum(const Pool *pool, PoolWindow window, unsigned c, size_t *y_at, size_t *x_at) {
     const float *best = NULL;
     for (unsigned y = window.first[0]; y < window.end[0]; y++)
         for (unsigned x = window.first[1]; x < window.end[1]; x++) {
@@ -109,7 +66,7 @@ void pool_maximum_backward(const Pool *pool, float *gradient, size_t row, size_t
         for (unsigned x = 0; x < pool->out_width; x++)
             for (unsigned c = 0; c < pool->channels; c++) {
                 size_t y_at, x_at;
-                if (find_maximum(pool, window_at(pool, y, x), c, &y_at, &x_at))
+                if (find_maximum(pool, pool_window(pool, y, x), c, &y_at, &x_at))
                     gradient[y_at * row + x_at * pixel + c] += pool->out[y * pool->out_row + x * pool->out_pixel + c];
             }
 }
@@ -117,7 +74,7 @@ void pool_maximum_backward(const Pool *pool, float *gradient, size_t row, size_t
 void pool_average_backward(const Pool *pool, float *gradient, size_t row, size_t pixel) {
     for (unsigned y = 0; y < pool->out_height; y++)
         for (unsigned x = 0; x < pool->out_width; x++) {
-            const Window window = window_at(pool, y, x);
+            const PoolWindow window = pool_window(pool, y, x);
             const float *restrict from = pool->out + y * pool->out_row + x * pool->out_pixel;
             for (unsigned i = window.first[0]; i < window.end[0]; i++)
                 for (unsigned j = window.first[1]; j < window.end[1]; j++) {

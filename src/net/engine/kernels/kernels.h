@@ -40,10 +40,21 @@ typedef struct Convolution {
     size_t out_row, out_pixel;
     unsigned out_height, out_width, out_channels;
     Activation activation;
+    unsigned images; /* that the weights serve */
+    size_t next;     /* floats from the maps of one image to those of the next */
 } Convolution;
 
+/* The same of the next image. */
+static inline Convolution convolution_next(Convolution c) {
+    c.in += c.next;
+    c.out += c.next;
+    if (c.residual) c.residual += c.next;
+    if (c.mask) c.mask += c.next;
+    return c;
+}
+
 /* As above, but each channel sees only itself: weights[rows][columns][channels]. Also a mere copy or sum (weights NULL:
- * one tap of weight 1). */
+ * one tap of weight 1). Of one image. */
 typedef Convolution Depthwise;
 
 /* out[y][x][c] = activation(factor[c] * in[y][x][c] + other_factor[c] * other[y][x][c] + constant[c]), and zero where
@@ -108,11 +119,35 @@ typedef struct Levels {
     float scale, inverse, low, high;
 } Levels;
 
+/* Pools read maps of any border: `padding` is theirs, never read. Pairs are height, width. Maximum: a NaN in a window
+ * is its maximum, as in PyTorch. Average: padding counts as zeros (count_include_pad, PyTorch's default) unless
+ * excluded; what a window of ceil_mode reaches beyond the padding never counts. */
+typedef struct Pool {
+    const float *in;
+    size_t in_row, in_pixel;
+    unsigned in_height, in_width;
+    unsigned kernel[2], stride[2], padding[4]; /* padding: top, left, bottom, right */
+    bool adaptive;                             /* windows that share the map out evenly instead */
+    bool exclude_padding;                      /* means over what lies inside the map */
+    float *out;
+    size_t out_row, out_pixel;
+    unsigned out_height, out_width, channels;
+} Pool;
+
+/* Rows [first[0], end[0]), columns [first[1], end[1]) of the map, clipped to it; and what a mean over it divides by. */
+typedef struct PoolWindow {
+    unsigned first[2], end[2];
+    float size;
+} PoolWindow;
+PoolWindow pool_window(const Pool *pool, unsigned y, unsigned x); /* of result (y, x) */
+
 typedef struct Kernels {
     const char *name; /* "avx512", "avx2", "baseline" */
     void (*convolution)(const Convolution *convolution);
     void (*depthwise)(const Depthwise *depthwise);
     void (*blend)(const Blend *blend);
+    void (*pool_maximum)(const Pool *pool);
+    void (*pool_average)(const Pool *pool);
     void (*weight_gradient)(const WeightGradient *gradient);
     void (*depthwise_gradient)(const WeightGradient *gradient);
     void (*kernel_gradient)(const KernelGradient *gradient);
@@ -133,23 +168,8 @@ const Kernels *kernels_best(void);
 /* Set number `index` of those this CPU can run, the best first; NULL beyond the last. */
 const Kernels *kernels_available(size_t index);
 
-/* The same in every set. Pools read maps of any border: `padding` is theirs, never read. Pairs are height, width. */
-typedef struct Pool {
-    const float *in;
-    size_t in_row, in_pixel;
-    unsigned in_height, in_width;
-    unsigned kernel[2], stride[2], padding[4]; /* padding: top, left, bottom, right */
-    bool adaptive;                             /* windows that share the map out evenly instead */
-    bool exclude_padding;                      /* means over what lies inside the map */
-    float *out;
-    size_t out_row, out_pixel;
-    unsigned out_height, out_width, channels;
-} Pool;
-void pool_maximum(const Pool *pool); /* a NaN in a window is its maximum, as in PyTorch */
-void pool_average(const Pool *pool); /* padding counts as zeros (count_include_pad, PyTorch's default) unless excluded;
-                                        what a window of ceil_mode reaches beyond the padding never counts */
-/* Adds the gradient of the pool's results (where `out` is) to that of its input (`gradient`, laid out with the rows and
- * pixels given): the maximum's to the first of the largest, as in PyTorch. */
+/* The same in every set. Adds the gradient of the pool's results (where `out` is) to that of its input (`gradient`,
+ * laid out with the rows and pixels given): the maximum's to the first of the largest, as in PyTorch. */
 void pool_maximum_backward(const Pool *pool, float *gradient, size_t row, size_t pixel);
 void pool_average_backward(const Pool *pool, float *gradient, size_t row, size_t pixel);
 

@@ -2,6 +2,7 @@
  *
  *   LANES    floats per vector (a divisor of CHANNEL_GROUP)
  *   PIXELS   output pixels whose sums are kept in registers together
+ *   PAIR     the same where two groups of channels are; 0: there are no registers for two
  *   TAPS     taps whose weight gradients are kept in registers together
  *   KERNEL_TAPS  the same for single kernels, two filters at a time
  *   TARGET   the function attribute that names the instruction set
@@ -32,7 +33,7 @@
 #endif
 #define INLINE static inline __attribute__((always_inline)) TARGET
 
-enum { VECTORS = CHANNEL_GROUP / LANES };
+enum { VECTORS = CHANNEL_GROUP / LANES, MOST = PIXELS > 2 * PAIR ? PIXELS : 2 * PAIR };
 
 typedef float Vector __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef int Mask __attribute__((vector_size(4 * LANES)));
@@ -42,6 +43,13 @@ INLINE Vector load(const float *from, size_t lanes) {
     if (lanes >= LANES) return *(const Vector *)from;
     memcpy(&value, from, lanes * sizeof(float));
     return value;
+}
+
+INLINE void store(float *to, Vector value, size_t lanes) {
+    if (lanes >= LANES)
+        *(Vector *)to = value;
+    else
+        memcpy(to, &value, lanes * sizeof(float));
 }
 
 /* A NaN stays one: comparisons with it are false, and so keep the value. */
@@ -73,86 +81,154 @@ INLINE Ends ends_at(const Convolution *c, size_t y, size_t x, size_t channel) {
                   c->out + y * c->out_row + x * c->out_pixel + channel};
 }
 
-/* `pixel` pixels to the right of `ends`, from channel `channel` of these. */
-INLINE void finish(const Convolution *c, Vector value, Ends ends, size_t pixel, size_t channel, size_t lanes) {
-    float *out = ends.out + pixel * c->out_pixel + channel;
-    if (ends.residual) value += load(ends.residual + pixel * c->residual_pixel + channel, lanes);
+/* From channel `channel` of the pixel at `ends` on. */
+INLINE void finish(const Convolution *c, Vector value, Ends ends, size_t channel, size_t lanes) {
+    if (ends.residual) value += load(ends.residual + channel, lanes);
     value = activate(value, c->activation);
-    if (ends.mask) value = masked(value, load(ends.mask + pixel * c->mask_pixel + channel, lanes), c->masked);
-    if (lanes >= LANES)
-        *(Vector *)out = value;
-    else
-        memcpy(out, &value, lanes * sizeof(float));
+    if (ends.mask) value = masked(value, load(ends.mask + channel, lanes), c->masked);
+    store(ends.out + channel, value, lanes);
 }
 
-/* One block of output pixels: `pixels` of them in one row, for `groups` groups of channels from `first` on (constants
- * where this is inlined; groups * pixels <= PIXELS). The weights of a group follow those of the one before. */
-INLINE void block(const Convolution *c, const unsigned groups, const unsigned pixels, const float *in,
-                  const float *weights, unsigned y, unsigned x, size_t first) {
-    Vector sum[PIXELS * VECTORS];
-    const unsigned vectors = groups * VECTORS;
-    const size_t step = c->step_pixel, group = (size_t)c->rows * c->columns * c->run * CHANNEL_GROUP;
-    UNROLL for (unsigned v = 0; v < vectors; v++) {
-        const Vector bias = c->bias ? *(const Vector *)(c->bias + first + v * LANES) : (Vector){0};
-        UNROLL for (unsigned p = 0; p < pixels; p++) sum[p * vectors + v] = bias;
-    }
+/* ---- convolutions ------------------------------------------------------------------------------------------------ */
+
+/* Keeps a compiler from deriving the pointers of all pixels at once, for which there are no registers: four pixels
+ * share one. */
+#define HIDE(value) __asm__("" : "+r"(value))
+
+/* sum += a * b. Where there is such an instruction it is named, because with all vector registers in use GCC copies
+ * sums to and fro. */
+#ifdef ADD_PRODUCT_REGISTERS
+#define ADD_PRODUCT(sum, a, b)               \
+    __asm__("vfmadd231ps %2, %1, %0"         \
+            : "+" ADD_PRODUCT_REGISTERS(sum) \
+            : ADD_PRODUCT_REGISTERS(a), ADD_PRODUCT_REGISTERS(b))
+#else
+#define ADD_PRODUCT(sum, a, b) (sum) += (a) * (b)
+#endif
+
+/* Input values whose weights are fetched ahead: those of wide layers come from the L2 cache or from beyond it. */
+enum { AHEAD = 16 };
+
+/* The sums of one block of output pixels: `pixels` of them in each of `rows` rows, for `groups` groups of channels
+ * (constants where this is inlined). The weights of a group follow those of the one before. */
+INLINE void add_taps(const Convolution *c, const unsigned groups, const unsigned rows, const unsigned pixels,
+                     const float *in, const float *weights, const float *bias, Vector *sums) {
+    const unsigned vectors = groups * VECTORS, count = rows * pixels * vectors, quads = (pixels + 3) / 4;
+    const size_t step = c->step_pixel, run = c->run, group = (size_t)c->rows * c->columns * run * CHANNEL_GROUP;
+    size_t three = 3 * step;
+    Vector sum[MOST * VECTORS];
+    HIDE(three);
+    UNROLL for (unsigned i = 0; i < count; i++) sum[i] =
+        bias ? *(const Vector *)(bias + i % vectors * LANES) : (Vector){0};
     for (unsigned i = 0; i < c->rows; i++)
         for (unsigned j = 0; j < c->columns; j++) {
-            const float *tap = in + i * c->tap_row + j * c->tap_pixel;
-            for (size_t k = 0; k < c->run; k++, weights += CHANNEL_GROUP) {
+            const float *at[MOST];
+            UNROLL for (unsigned q = 0; q < rows * quads; q++) {
+                at[q] = in + i * c->tap_row + j * c->tap_pixel + q / quads * c->step_row + q % quads * 4 * step;
+                HIDE(at[q]);
+            }
+            for (size_t k = 0; k < run; k++, weights += CHANNEL_GROUP) {
                 Vector weight[2 * VECTORS];
                 UNROLL for (unsigned v = 0; v < vectors; v++) weight[v] =
                     *(const Vector *)(weights + v / VECTORS * group + v % VECTORS * LANES);
-                UNROLL for (unsigned p = 0; p < pixels; p++) {
-                    UNROLL for (unsigned v = 0; v < vectors; v++) sum[p * vectors + v] += weight[v] * tap[p * step + k];
+                UNROLL for (unsigned g = 0; g < groups; g++)
+                    __builtin_prefetch(weights + g * group + AHEAD * CHANNEL_GROUP);
+                UNROLL for (unsigned p = 0; p < rows * pixels; p++) {
+                    const unsigned x = p % pixels, q = p / pixels * quads + x / 4;
+                    const Vector value = at[q][(x % 4 == 3 ? three : x % 4 * step) + k] - (Vector){0};
+                    UNROLL for (unsigned v = 0; v < vectors; v++) ADD_PRODUCT(sum[p * vectors + v], weight[v], value);
                 }
             }
         }
-    const Ends ends = ends_at(c, y, x, first);
-    const size_t channels = c->out_channels - first;
-    UNROLL for (unsigned p = 0; p < pixels; p++) {
-        UNROLL for (unsigned v = 0; v < vectors; v++) {
-            if (v * LANES < channels) finish(c, sum[p * vectors + v], ends, p, v * LANES, channels - v * LANES);
+    UNROLL for (unsigned i = 0; i < count; i++) sums[i] = sum[i];
+}
+
+typedef void AddTaps(const Convolution *c, const float *in, const float *weights, const float *bias, Vector *sums);
+
+#define ADD_TAPS(groups, rows, pixels)                                                                  \
+    TARGET static __attribute__((noinline)) void taps_##groups##_##rows##_##pixels(                     \
+        const Convolution *c, const float *in, const float *weights, const float *bias, Vector *sums) { \
+        add_taps(c, groups, rows, rows *pixels *groups <= MOST ? pixels : 1, in, weights, bias, sums);  \
+    }
+#define SHAPES(X, groups, rows) \
+    X(groups, rows, 1)          \
+    X(groups, rows, 2)          \
+    X(groups, rows, 3)          \
+    X(groups, rows, 4)          \
+    X(groups, rows, 5)          \
+    X(groups, rows, 6)          \
+    X(groups, rows, 7)          \
+    X(groups, rows, 8)          \
+    X(groups, rows, 9)          \
+    X(groups, rows, 10)         \
+    X(groups, rows, 11)         \
+    X(groups, rows, 12) X(groups, rows, 13) X(groups, rows, 14) X(groups, rows, 15) X(groups, rows, 16)
+SHAPES(ADD_TAPS, 1, 1)
+SHAPES(ADD_TAPS, 1, 2)
+SHAPES(ADD_TAPS, 2, 1)
+SHAPES(ADD_TAPS, 2, 2)
+#define NAME_OF(groups, rows, pixels) taps_##groups##_##rows##_##pixels,
+static AddTaps *const shapes[2][2][16] = {{{SHAPES(NAME_OF, 1, 1)}, {SHAPES(NAME_OF, 1, 2)}},
+                                          {{SHAPES(NAME_OF, 2, 1)}, {SHAPES(NAME_OF, 2, 2)}}};
+#undef NAME_OF
+#undef SHAPES
+#undef ADD_TAPS
+
+/* Stores the sums of a block as results, from pixel (y, x) on. */
+INLINE void end_block(const Convolution *c, const unsigned groups, unsigned rows, unsigned pixels, unsigned y,
+                      unsigned x, size_t first, const Vector *sums) {
+    const unsigned vectors = groups * VECTORS;
+    for (unsigned r = 0; r < rows; r++)
+        for (unsigned p = 0; p < pixels; p++, sums += vectors) {
+            const Ends ends = ends_at(c, y + r, x + p, first);
+            UNROLL for (unsigned v = 0; v < vectors; v++) {
+                const size_t channels = c->out_channels - first;
+                if (v * LANES < channels) finish(c, sums[v], ends, v * LANES, channels - v * LANES);
+            }
+        }
+}
+
+/* `groups` groups of channels of one image, in blocks of nearly the same width; two rows at a time where they fit. */
+INLINE void group_blocks(const Convolution *c, const unsigned groups, const float *weights, size_t first) {
+    const unsigned most = groups == 2 ? PAIR : PIXELS, pair = 2 * c->out_width <= most ? 2 : 1;
+    const float *bias = c->bias ? c->bias + first : NULL;
+    for (unsigned y = 0, rows; y < c->out_height; y += rows) {
+        rows = c->out_height - y < pair ? 1 : pair;
+        unsigned left = (c->out_width + most / rows - 1) / (most / rows);
+        for (unsigned x = 0, pixels; x < c->out_width; x += pixels, left--) {
+            Vector sums[MOST * VECTORS];
+            pixels = (c->out_width - x + left - 1) / left;
+            shapes[groups - 1][rows - 1][pixels - 1](c, c->in + y * c->step_row + x * c->step_pixel, weights, bias,
+                                                     sums);
+            end_block(c, groups, rows, pixels, y, x, first, sums);
         }
     }
 }
 
-/* Row y of `groups` groups of channels: as many full blocks as fit, then what is left in one smaller block. */
-INLINE void row(const Convolution *c, const unsigned groups, const float *weights, unsigned y, size_t first) {
-    const unsigned most = PIXELS / groups;
-    for (unsigned x = 0, pixels; x < c->out_width; x += pixels) {
-        const float *in = c->in + y * c->step_row + x * c->step_pixel;
-        pixels = c->out_width - x < most ? c->out_width - x : most;
-#define CASE(n)                                                                       \
-    case n:                                                                           \
-        if (n <= most) block(c, groups, n <= most ? n : 1, in, weights, y, x, first); \
-        break;
-        switch (pixels) {
-            CASE(1)
-            CASE(2)
-            CASE(3)
-            CASE(4)
-            CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12) CASE(13) CASE(14) CASE(15) CASE(16)
+/* The pixels of one image a row each; those of maps of one pixel are one row of all images. */
+static Convolution join_images(Convolution c) {
+    if (c.out_height > 1 || c.out_width > 1) return c;
+    c.step_pixel = c.out_pixel = c.residual_pixel = c.mask_pixel = c.next;
+    c.out_width = c.images;
+    c.images = 1;
+    return c;
+}
+
+/* Two groups of channels together where there are two and registers for that: one broadcast then serves both. Their
+ * weights serve all images before the next groups' are read. */
+TARGET static void convolution(const Convolution *convolution) {
+    const Convolution all = join_images(*convolution);
+    const size_t group_weights = (size_t)all.rows * all.columns * all.run * CHANNEL_GROUP;
+    const float *weights = all.weights;
+    for (unsigned first = 0, groups; first < all.out_channels; first += groups * CHANNEL_GROUP) {
+        Convolution c = all;
+        groups = PAIR > 0 && c.out_channels - first > CHANNEL_GROUP ? 2 : 1;
+        for (unsigned i = 0; i < c.images; i++, c = convolution_next(c)) {
+            if (groups == 2)
+                group_blocks(&c, 2, weights, first);
+            else
+                group_blocks(&c, 1, weights, first);
         }
-#undef CASE
-    }
-}
-
-TARGET static void row_of_one(const Convolution *c, const float *weights, unsigned y, size_t first) {
-    row(c, 1, weights, y, first);
-}
-
-TARGET static void row_of_two(const Convolution *c, const float *weights, unsigned y, size_t first) {
-    row(c, 2, weights, y, first);
-}
-
-/* Two groups of channels together where there are two and registers for that: one broadcast then serves both. */
-TARGET static void convolution(const Convolution *c) {
-    const size_t group_weights = (size_t)c->rows * c->columns * c->run * CHANNEL_GROUP;
-    const float *weights = c->weights;
-    for (unsigned first = 0, groups; first < c->out_channels; first += groups * CHANNEL_GROUP) {
-        groups = PIXELS >= 16 && c->out_channels - first > CHANNEL_GROUP ? 2 : 1;
-        for (unsigned y = 0; y < c->out_height; y++) (groups == 2 ? row_of_two : row_of_one)(c, weights, y, first);
         weights += groups * group_weights;
     }
 }
@@ -165,7 +241,7 @@ INLINE void depthwise_lanes(const Depthwise *d, const float *in, size_t channel,
     for (unsigned i = 0; weights && i < d->rows; i++)
         for (unsigned j = 0; j < d->columns; j++, weights += d->out_channels)
             sum += load(weights, lanes) * load(in + i * d->tap_row + j * d->tap_pixel, lanes);
-    finish(d, sum, ends, 0, 0, lanes);
+    finish(d, sum, ends, 0, lanes);
 }
 
 TARGET static void depthwise(const Depthwise *d) {
@@ -184,13 +260,6 @@ TARGET static void depthwise(const Depthwise *d) {
 }
 
 /* ---- blends ------------------------------------------------------------------------------------------------------ */
-
-INLINE void store(float *to, Vector value, size_t lanes) {
-    if (lanes >= LANES)
-        *(Vector *)to = value;
-    else
-        memcpy(to, &value, lanes * sizeof(float));
-}
 
 /* `lanes` channels of a row of pixels, from `first` on. */
 INLINE void blend_row(const Blend *b, size_t y, size_t first, size_t lanes) {
@@ -219,6 +288,46 @@ TARGET static void blend(const Blend *b) {
             else
                 blend_row(b, y, c, left);
         }
+}
+
+/* ---- pools ------------------------------------------------------------------------------------------------------- */
+
+/* `lanes` channels of one window. */
+INLINE void pool_lanes(const Pool *pool, PoolWindow window, bool maximum, size_t channel, float *out, size_t lanes) {
+    Vector all = {0};
+    bool first = true;
+    for (unsigned y = window.first[0]; y < window.end[0]; y++)
+        for (unsigned x = window.first[1]; x < window.end[1]; x++, first = false) {
+            const Vector value = load(pool->in + y * pool->in_row + x * pool->in_pixel + channel, lanes);
+            const Mask take = (value > all) | (value != value);
+            if (first)
+                all = value;
+            else if (maximum)
+                all = (Vector)(((Mask)value & take) | ((Mask)all & ~take));
+            else
+                all += value;
+        }
+    if (!maximum) all /= window.size;
+    store(out + channel, all, lanes);
+}
+
+INLINE void pool_all(const Pool *pool, bool maximum) {
+    for (unsigned y = 0; y < pool->out_height; y++)
+        for (unsigned x = 0; x < pool->out_width; x++) {
+            float *out = pool->out + y * pool->out_row + x * pool->out_pixel;
+            const PoolWindow window = pool_window(pool, y, x);
+            size_t c = 0;
+            for (; c + LANES <= pool->channels; c += LANES) pool_lanes(pool, window, maximum, c, out, LANES);
+            if (c < pool->channels) pool_lanes(pool, window, maximum, c, out, pool->channels - c);
+        }
+}
+
+TARGET static void pool_maximum(const Pool *pool) {
+    pool_all(pool, true);
+}
+
+TARGET static void pool_average(const Pool *pool) {
+    pool_all(pool, false);
 }
 
 /* ---- gradients of weights ---------------------------------------------------------------------------------------- */
@@ -463,6 +572,8 @@ const Kernels KERNELS = {.name = NAME,
                          .convolution = convolution,
                          .depthwise = depthwise,
                          .blend = blend,
+                         .pool_maximum = pool_maximum,
+                         .pool_average = pool_average,
                          .weight_gradient = weight_gradient,
                          .depthwise_gradient = depthwise_gradient,
                          .kernel_gradient = kernel_gradient,
