@@ -123,7 +123,7 @@ void chart_cursor_move(const Chart *chart, ChartView *view, int dx, int dy);
 void chart_zoom(const Chart *chart, ChartView *view, double factor);
 void chart_pan(const Chart *chart, ChartView *view, double dx, double dy);
 /* The read-out at the cursor: "layer2.0.conv1  s_ratio 0.8123", the values of all series there (the cursor's own one
- * first), and the label of a mark at this point. */
+ * first, with its interval), and the label of a mark at this point. */
 void chart_readout(const Chart *chart, const ChartView *view, Str *out);
 
 /* ---- text -------------------------------------------------------------------------------------------------------- */

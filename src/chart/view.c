@@ -250,11 +250,12 @@ static void read_aside(const Chart *chart, const Series *series, size_t index, S
     if (series->flag && series->flag[index]) str_addf(out, " * %s", label_of(chart->encoding.flag));
 }
 
-static void read_value(const Chart *chart, const Series *series, size_t index, Str *out) {
+/* `own`: with its interval, for which there is no room where all series have one. */
+static void read_value(const Chart *chart, const Series *series, size_t index, bool own, Str *out) {
     if (index >= series->count) return;
     str_addf(out, "  %s ", series->name);
     value_text(series->y[index], series->unit, series->integer, out);
-    read_aside(chart, series, index, out);
+    if (own) read_aside(chart, series, index, out);
 }
 
 /* All series, the cursor's own one first. */
@@ -262,7 +263,7 @@ static void read_series(const Chart *chart, const ChartView *view, size_t index,
     const size_t own = view->series < 0 ? 0 : (size_t)view->series;
     for (size_t s = 0; s < chart->series_count; s++) {
         const size_t which = s == 0 ? own : s <= own ? s - 1 : s;
-        read_value(chart, &chart->series[which], index, out);
+        read_value(chart, &chart->series[which], index, s == 0, out);
     }
 }
 
@@ -282,12 +283,12 @@ static void read_line(const Chart *chart, const ChartView *view, Str *out) {
     if (index == series->count) return;
     str_addf(out, "%s ", chart->x.label[0] ? label_of(chart->encoding.x) : "row");
     value_text(series->x[index], chart->x.unit, chart->x.integer, out);
-    read_value(chart, series, index, out);
+    read_value(chart, series, index, true, out);
     for (size_t s = 0; s < chart->series_count; s++) { /* those that have a point at this x */
         const Series *other = &chart->series[s];
         const size_t there = nearest_point(other, series->x[index]);
         if (other != series && there < other->count && other->x[there] == series->x[index])
-            read_value(chart, other, there, out);
+            read_value(chart, other, there, false, out);
     }
     for (unsigned m = 0; m < chart->encoding.mark_count; m++) {
         double x, y;

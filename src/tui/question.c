@@ -97,7 +97,7 @@ static void put_bottom(int y, const char *text, size_t length, int room) {
 }
 
 int bottom_lines(const char *text, int most, const char *hint) {
-    enum { LINES_MOST = 4, LEAST = 16, GAP = 2 };
+    enum { LINES_MOST = 8, LEAST = 16, GAP = 2 };
     const int wide = (int)text_columns(hint), kept = wide > 0 && COLS >= wide + GAP + LEAST ? wide + GAP : 0;
     const char *begin[LINES_MOST];
     int count = 0;

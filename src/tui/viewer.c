@@ -40,13 +40,13 @@ static void set_message(Viewer *viewer, const char *text) {
 /* The bottom line: a message, or what is under the cursor. A longer one covers the lowest lines of the chart, so that
  * the chart stays where it is. */
 static void draw_bottom(const Viewer *viewer) {
-    enum { HIGH = 12, MOST = 3 };
+    enum { HIGH = 12, SHARE = 4 };
     Str text = {0};
     if (viewer->message.length > 0)
         str_add(&text, str_text(&viewer->message));
     else
         chart_readout(viewer->chart, &viewer->view, &text);
-    if (LINES > 1) bottom_lines(str_text(&text), LINES >= HIGH ? MOST : 1, "? help  q quit");
+    if (LINES > 1) bottom_lines(str_text(&text), LINES >= HIGH ? LINES / SHARE : 1, "? help  q quit");
     str_done(&text);
 }
 
