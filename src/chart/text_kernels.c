@@ -90,11 +90,13 @@ static void plan_kernels(const Chart *chart, const ChartView *view, const Box *p
     place_panels(chart, room, picture);
 }
 
-/* "filters 0-15 of 64", shorter "filters 0-15/64" or "filters 0-15". */
+/* "filters 0-15 of 64", shorter "filters 0-15/64" or "filters 0-15"; one alone is "filter 3 of 64". `what` without s.
+ */
 static void add_shown(const char *what, Span shown, size_t all, int form, Str *out) {
     static const char *const of[] = {" of ", "/"};
     if (shown.count >= all) return;
-    str_addf(out, "%s%s %zu-%zu", out->length ? ", " : "", what, shown.first, shown.first + shown.count - 1);
+    str_addf(out, "%s%s%s %zu", out->length ? ", " : "", what, shown.count == 1 ? "" : "s", shown.first);
+    if (shown.count != 1) str_addf(out, "-%zu", shown.first + shown.count - 1);
     if (form < 2) str_addf(out, "%s%zu", of[form], all);
 }
 
@@ -104,8 +106,8 @@ static void shown_text(const Chart *chart, const KernelPicture *picture, size_t 
         str_done(out);
         if (picture->panels < kernel_panels(chart))
             str_addf(out, "%zu of %zu panels", picture->panels, chart->panel_count);
-        add_shown(chart->wrapped ? "rows" : "filters", picture->rows, chart->y.count, form, out);
-        add_shown(chart->wrapped ? "columns" : "channels", picture->columns, chart->x.count, form, out);
+        add_shown(chart->wrapped ? "row" : "filter", picture->rows, chart->y.count, form, out);
+        add_shown(chart->wrapped ? "column" : "channel", picture->columns, chart->x.count, form, out);
         if (text_columns(str_text(out)) <= width) return;
     }
 }
