@@ -70,11 +70,15 @@ double step_work(const Engine *engine, const Step *step) {
 
 /* ---- blocks ------------------------------------------------------------------------------------------------------ */
 
+size_t worker_floats(const Engine *engine) {
+    return engine->plan.early_arena + engine->block * engine->plan.arena;
+}
+
 Block block_at(const Engine *engine, size_t first, size_t end, unsigned worker) {
     const size_t left = end - first, arena = engine->training ? first : (size_t)worker * engine->block;
     return (Block){.first = first,
                    .count = left < engine->block ? left : engine->block,
-                   .arenas = engine->arenas + arena * engine->plan.arena,
+                   .arenas = engine->arenas + arena * engine->plan.arena + worker * engine->plan.early_arena,
                    .arena = arena,
                    .worker = worker};
 }

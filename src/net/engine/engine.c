@@ -10,11 +10,20 @@
 
 /* ---- making ------------------------------------------------------------------------------------------------------ */
 
-/* Images whose maps share a worker's cache in an engine that keeps them. */
-enum { BLOCK = 4 };
+/* Images of a block whose maps share a worker's cache; most of a block that a late step's weights serve. */
+enum { BLOCK = 4, LATE_BLOCK = 8 };
 
 /* The most memory for the sums of all pieces: with very many weights there are fewer pieces. */
 #define SUMS_MAX ((uint64_t)1 << 28)
+
+/* The arenas of a block's late steps take about as much memory as that of the early ones. */
+static unsigned forward_block(const Engine *engine) {
+    const Plan *plan = &engine->plan;
+    if (plan->early == plan->step_count || engine->batch == 0) return 1;
+    const size_t fit = plan->arena > 0 ? plan->early_arena / plan->arena : LATE_BLOCK;
+    const unsigned block = fit < BLOCK ? BLOCK : fit > LATE_BLOCK ? LATE_BLOCK : (unsigned)fit;
+    return block < engine->batch ? block : engine->batch;
+}
 
 static void *alloc_product(uint64_t a, uint64_t b, size_t size, Error *err) {
     uint64_t count;
@@ -23,7 +32,8 @@ static void *alloc_product(uint64_t a, uint64_t b, size_t size, Error *err) {
 
 static bool make_arenas(Engine *engine, unsigned workers, Error *err) {
     const uint64_t count = engine->training ? engine->batch : (uint64_t)workers * engine->block;
-    float *arenas = alloc_product(engine->plan.arena, count, sizeof *arenas, err);
+    float *arenas = engine->training ? alloc_product(engine->plan.arena, count, sizeof *arenas, err)
+                                     : alloc_product(worker_floats(engine), workers, sizeof *arenas, err);
     FeatureGradient *features = alloc_product(engine->feature_count, count, sizeof *features, err);
     float *planes = alloc_product(engine->plan.planes, (uint64_t)workers * engine->block, sizeof *planes, err);
     if (!arenas || !features || !planes) {
@@ -132,7 +142,7 @@ Engine *engine_new(const Network *network, unsigned batch, unsigned height, unsi
     if (done) {
         engine->graph = graph_share(network->graph);
         engine->training = engine->plan.statistics > 0;
-        engine->block = engine->plan.keep ? BLOCK : 1;
+        engine->block = engine->plan.keep ? BLOCK : forward_block(engine);
     }
     done = done && (!options || !options->feature_maps || make_features(engine, engine->graph, err)) &&
            make_arenas(engine, pool_threads(), err) && make_tensors(engine, network, err) &&

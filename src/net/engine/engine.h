@@ -1,8 +1,9 @@
 /* engine -- what the files of the engine share. Private to src/net.
  *
  * An arena holds the maps and the gradients of one image. Images go through the graph in blocks of `block` images, step
- * by step, so that a step's weights serve all of them from the cache; a worker has `block` arenas. With batch norm in
- * training mode all images meet at each batch norm: then every image has its own.
+ * by step, so that a step's weights serve all of them from the cache; a worker has `block` arenas. In an engine that
+ * keeps no maps only the late steps do so (see plan.h). With batch norm in training mode all images meet at each batch
+ * norm: then every image has its own.
  *
  * A pass cuts its images into pieces that do not depend on the number of threads; a piece sums up its images' weight
  * gradients in order, and the pieces' sums are added in order.
@@ -145,6 +146,7 @@ typedef struct Block {
     float *sums; /* the weight gradients of this piece */
     bool add;    /* they hold those of earlier blocks */
 } Block;
+size_t worker_floats(const Engine *engine); /* of the arenas of one worker */
 /* The block at the beginning of images [first, end), for this worker. */
 Block block_at(const Engine *engine, size_t first, size_t end, unsigned worker);
 

@@ -48,9 +48,13 @@ static Convolution convolution_of(const Engine *engine, float *arena, const Step
     return c;
 }
 
-/* All groups of channels, one after the other; a row of taps is one run where they are neighbours. */
-static void run_convolution(const Engine *engine, float *arena, const Step *step, const View *in, const View *out) {
+/* Of `images` images, the first of them in `arena`. All groups of channels, one after the other; a row of taps is one
+ * run where they are neighbours. */
+static void run_convolution(const Engine *engine, float *arena, size_t images, const Step *step, const View *in,
+                            const View *out) {
     Convolution c = convolution_of(engine, arena, step, in, out);
+    c.images = (unsigned)images;
+    c.next = engine->plan.arena;
     const size_t channels = in->shape.channels / step->groups;
     c.run = channels;
     c.out_channels = out->shape.channels / step->groups;
@@ -132,16 +136,15 @@ static void observe(const Pass *pass, const Block *block, size_t image, const St
                          in.at + y * in.row, out.at + y * out.row, (size_t)in.shape.width * in.shape.channels);
 }
 
+/* Of one image, with no border around the result yet; not a convolution. */
 static void run_step(const Engine *engine, float *arena, const Step *step, const float *pixels) {
     const View out = map_view(engine, arena, step->result),
                in = map_view(engine, arena, step->input < 0 ? 0 : step->input);
-    if (!engine->plan.keep) view_clear_border(&out);
     switch (step->kind) {
     case STEP_INPUT:
         run_input(engine, pixels, &out);
         break;
     case STEP_CONVOLUTION:
-        run_convolution(engine, arena, step, &in, &out);
         break;
     case STEP_ELEMENTWISE:
         run_elementwise(engine, arena, step, &in, &out);
@@ -180,15 +183,29 @@ static void run_step(const Engine *engine, float *arena, const Step *step, const
 
 /* ---- blocks ------------------------------------------------------------------------------------------------------ */
 
-void forward_steps(const Pass *pass, const Block *block, size_t first, size_t end) {
+/* Images [first, end) of the block. */
+static void forward_step(const Pass *pass, const Block *block, const Step *step, size_t first, size_t end) {
     const Engine *engine = pass->engine;
     const size_t size = (size_t)engine->graph->in_channels * engine->height * engine->width;
-    for (size_t s = first; s < end; s++)
-        for (size_t i = 0; i < block->count; i++) {
-            const Step *step = &engine->plan.steps[s];
-            run_step(engine, block->arenas + i * engine->plan.arena, step, pass->pixels + (block->first + i) * size);
-            if (engine->observer && step->kind == STEP_QUANTISE) observe(pass, block, i, step);
-        }
+    for (size_t i = first; i < end; i++) {
+        float *arena = block->arenas + i * engine->plan.arena;
+        const View out = map_view(engine, arena, step->result);
+        if (!engine->plan.keep) view_clear_border(&out);
+        if (step->kind != STEP_CONVOLUTION) run_step(engine, arena, step, pass->pixels + (block->first + i) * size);
+        if (engine->observer && step->kind == STEP_QUANTISE) observe(pass, block, i, step);
+    }
+    if (step->kind != STEP_CONVOLUTION) return;
+    float *arena = block->arenas + first * engine->plan.arena;
+    const View in = map_view(engine, arena, step->input), out = map_view(engine, arena, step->result);
+    run_convolution(engine, arena, end - first, step, &in, &out);
+}
+
+void forward_steps(const Pass *pass, const Block *block, size_t first, size_t end) {
+    const Plan *plan = &pass->engine->plan;
+    for (size_t i = block->count; i-- > 0;)
+        for (size_t s = first; s < end && s < plan->early; s++) forward_step(pass, block, &plan->steps[s], i, i + 1);
+    for (size_t s = first > plan->early ? first : plan->early; s < end; s++)
+        forward_step(pass, block, &plan->steps[s], 0, block->count);
 }
 
 void forward_logits(const Pass *pass, const Block *block) {
@@ -202,11 +219,22 @@ void forward_logits(const Pass *pass, const Block *block) {
 
 /* ---- the whole --------------------------------------------------------------------------------------------------- */
 
+/* Without sums nothing depends on the pieces: as many for each thread as there are blocks of its share. */
+static size_t forward_images(const Pass *pass) {
+    const Engine *engine = pass->engine;
+    const size_t threads = pool_threads(), share = (pass->images + threads - 1) / threads;
+    const size_t pieces = threads * ((share + engine->block - 1) / engine->block);
+    const bool early = pass->state > 0 && pass->cut < engine->plan.early; /* states of maps that images share */
+    return early || pass->images == 0 ? 1 : (pass->images + pieces - 1) / pieces;
+}
+
 void pass_cut(Pass *pass) {
     const Engine *engine = pass->engine;
     const size_t blocks = ((size_t)pass->images + engine->block - 1) / engine->block;
-    const size_t pieces = engine->pieces > 0 ? engine->pieces : blocks; /* no sums, no limit */
-    pass->per_piece = blocks == 0 ? 1 : (blocks + pieces - 1) / pieces * engine->block;
+    if (engine->pieces == 0)
+        pass->per_piece = forward_images(pass);
+    else
+        pass->per_piece = blocks == 0 ? 1 : (blocks + engine->pieces - 1) / engine->pieces * engine->block;
 }
 
 size_t pass_pieces(const Pass *pass) {

@@ -203,8 +203,30 @@ static void find_lives(const Planner *planner) {
     planner->last_use[planner->graph->count - 1] = (int)plan->step_count;
 }
 
-/* Gives every result a slot for its life, then the slots their offsets. `slot_of`: one entry per operation. */
-static bool place_maps(const Planner *planner, Slot *slots, size_t *slot_of) {
+/* Weights that do not stay in a cache from one image to the next, and maps of which those of a block do (floats). */
+enum { LATE_WEIGHTS = 1 << 16, LATE_MAP = 1 << 17 };
+
+/* The late steps begin with the first that has many weights, if no later map is large. */
+static bool find_late(Plan *plan) {
+    plan->early = plan->keep ? 0 : plan->step_count;
+    for (size_t i = plan->step_count; !plan->keep && i-- > 0;) {
+        const Step *step = &plan->steps[i];
+        size_t size = 0;
+        if (!map_place(&size, &plan->maps[step->result])) return false;
+        if (size > LATE_MAP) break;
+        if (step->kind == STEP_CONVOLUTION && step->bias - step->weights >= LATE_WEIGHTS) plan->early = i;
+    }
+    return true;
+}
+
+static bool is_late(const Planner *planner, size_t step) {
+    const Plan *plan = planner->plan;
+    return step >= plan->early || planner->last_use[plan->steps[step].result] >= (int)plan->early;
+}
+
+/* Gives the early or the late results a slot for their lives, then the slots their offsets from `begin` on, and *total
+ * their floats. `slot_of`: one entry per operation. */
+static bool place_maps(const Planner *planner, Slot *slots, size_t *slot_of, bool late, size_t begin, size_t *total) {
     Plan *plan = planner->plan;
     size_t count = 0;
     for (size_t i = 0; i < plan->step_count; i++) {
@@ -212,16 +234,19 @@ static bool place_maps(const Planner *planner, Slot *slots, size_t *slot_of) {
         const Map *map = &plan->maps[result];
         size_t size = 0;
         if (!map_place(&size, map)) return false;
-        Slot *slot = slot_choose(slots, &count, size);
-        slot->map = result;
-        slot_of[result] = (size_t)(slot - slots);
+        if (is_late(planner, i) == late) {
+            Slot *slot = slot_choose(slots, &count, size);
+            slot->map = result;
+            slot_of[result] = (size_t)(slot - slots);
+        }
         for (size_t j = 0; j < count && !plan->keep; j++)
             if (slots[j].map >= 0 && planner->last_use[slots[j].map] <= (int)i) slots[j].map = -1;
     }
     for (size_t j = 0; j < count; j++) {
         for (size_t i = 0; i < plan->step_count; i++)
-            if (slot_of[plan->steps[i].result] == j) plan->maps[plan->steps[i].result].offset = plan->arena;
-        if (!size_place(&plan->arena, slots[j].size, 1, 1)) return false;
+            if (is_late(planner, i) == late && slot_of[plan->steps[i].result] == j)
+                plan->maps[plan->steps[i].result].offset = begin + *total;
+        if (!size_place(total, slots[j].size, 1, 1)) return false;
     }
     return true;
 }
@@ -257,7 +282,9 @@ bool plan_make(Plan *plan, const Network *network, unsigned height, unsigned wid
         find_lives(&planner);
         plan->backward = options->gradients || options->input_gradient;
         /* The kernels of weight gradients read up to a group of channels beyond a map's end. */
-        done = (place_parameters(&planner) && place_maps(&planner, slots, slot_of) &&
+        done = (place_parameters(&planner) && find_late(plan) &&
+                place_maps(&planner, slots, slot_of, false, 0, &plan->early_arena) &&
+                place_maps(&planner, slots, slot_of, true, plan->early_arena, &plan->arena) &&
                 size_place(&plan->arena, CHANNEL_GROUP, 1, 1)) ||
                error_set(err, STATUS_LIMIT, "the maps of images of %ux%u are too large", height, width);
         done = done && (!plan->backward || plan_backward(plan, graph, options, slots, err));

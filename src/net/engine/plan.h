@@ -7,6 +7,11 @@
  * last to the first. When it comes to a step, the gradient of the step's result (before the activation) is complete;
  * the step adds its part to the gradients of its input and of what it added. Only maps with something to train behind
  * them have a gradient; gradients whose lives do not overlap share memory as well.
+ *
+ * The last steps of a wide network have many weights and small maps. There a step's weights serve all images of a block
+ * before the next step begins. The steps before them do one image at a time, in memory that the images share: image i
+ * of a block has its arena at i * arena, with the early maps in front of the others. They overlap the arenas of the
+ * images before, so the last image comes first.
  */
 #ifndef WEFT_NET_PLAN_H
 #define WEFT_NET_PLAN_H
@@ -72,13 +77,15 @@ typedef struct Map {
 typedef struct Plan {
     Step *steps;
     size_t step_count;
-    Map *maps;                       /* one per operation; only results of steps have a place */
-    Map *gradients;                  /* of these maps; only where `backward` */
-    bool keep;                       /* no two maps share memory */
-    bool backward;                   /* there is a backward pass */
-    size_t arena;                    /* floats for the maps and gradients of one image */
-    size_t parameters;               /* floats for all folded weights and biases */
-    size_t sums;                     /* floats for the gradients of weights and biases, as the kernels sum them up */
+    Map *maps;          /* one per operation; only results of steps have a place */
+    Map *gradients;     /* of these maps; only where `backward` */
+    bool keep;          /* no two maps share memory */
+    size_t early;       /* so many steps do one image after the other, the rest all of a block: see below */
+    size_t early_arena; /* floats for the maps that only they use */
+    bool backward;      /* there is a backward pass */
+    size_t arena;       /* floats for the other maps and for the gradients of one image */
+    size_t parameters;  /* floats for all folded weights and biases */
+    size_t sums;        /* floats for the gradients of weights and biases, as the kernels sum them up */
     size_t kernels, kernel_channels; /* kernels that can be chosen; channels of all these tensors and one more each */
     size_t planes;                   /* floats for the largest map and gradient in planes */
     size_t statistics;               /* channels of all batch norms in training mode */

@@ -1,0 +1,153 @@
+/* test_wide -- networks with many weights: their late steps serve all images of a block. The images of a block, the
+ * number of threads and a cut change no bit, and every set of kernels agrees with plain loops. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../support/graphs.h"
+#include "net/engine/engine.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/pool.h"
+#include "weft/base/random.h"
+
+enum { IMAGES = 11, HEIGHT = 23, WIDTH = 19, SIZE = 3 * HEIGHT * WIDTH, CLASSES = 7, WIDE = 96 };
+
+static Network *network;
+static float pixels[IMAGES * SIZE];
+
+static int weights(Making *making, Rng *rng, unsigned rank, unsigned out, unsigned in, unsigned kernel) {
+    Error err;
+    Tensor *tensor = tensor_new(rank, (const uint64_t[]){out, in, kernel, kernel}, &err);
+    assert_non_null(tensor);
+    for (uint64_t i = 0; i < tensor->count; i++)
+        tensor->data[i] = (float)(rng_normal(rng) / sqrt((double)tensor->count / out));
+    return make_tensor(making, tensor);
+}
+
+static int convolve(Making *making, Rng *rng, int input, unsigned in, unsigned out, unsigned kernel, unsigned stride) {
+    Op op = {.kind = OP_CONV,
+             .input = {input},
+             .out_channels = out,
+             WINDOW(kernel, kernel, stride, kernel / 2),
+             .dilation = {1, 1},
+             .groups = 1};
+    op.weight = weights(making, rng, 4, out, in, kernel);
+    op.bias = weights(making, rng, 1, out, 1, 1);
+    return graph_add(&making->builder, op, "conv");
+}
+
+static int activate(Making *making, OpKind kind, int input) {
+    return graph_add(&making->builder, (Op){.kind = kind, .input = {input}}, "activation");
+}
+
+/* Late steps of all kinds: a sum with an early map, a pool, 1x1 with a stride, a depthwise and a linear layer. */
+static int begin(void **state) {
+    (void)state;
+    Rng rng = {.seed = 5};
+    Making m = make_begin();
+    int at = activate(&m, OP_RELU, convolve(&m, &rng, 0, 3, 20, 7, 2));
+    const int first = at = activate(&m, OP_RELU, convolve(&m, &rng, at, 20, WIDE, 3, 2));
+    at = convolve(&m, &rng, at, WIDE, WIDE, 3, 1);
+    at = activate(&m, OP_RELU, graph_add(&m.builder, (Op){.kind = OP_ADD, .input = {at, first}}, "sum"));
+    at = graph_add(&m.builder, (Op){.kind = OP_MAX_POOL, .input = {at}, WINDOW(2, 2, 1, 0)}, "pool");
+    at = activate(&m, OP_RELU6, convolve(&m, &rng, at, WIDE, 50, 1, 2));
+    Op depthwise = {.kind = OP_CONV, .input = {at}, .out_channels = 50, WINDOW(3, 3, 1, 1), .dilation = {1, 1}};
+    depthwise.groups = 50;
+    depthwise.weight = weights(&m, &rng, 4, 50, 1, 3);
+    depthwise.bias = NO_TENSOR;
+    at = graph_add(&m.builder, depthwise, "depthwise");
+    at = graph_add(&m.builder, (Op){.kind = OP_GLOBAL_POOL, .input = {at}}, "mean");
+    Op linear = {.kind = OP_LINEAR, .input = {at}, .out_channels = CLASSES, .bias = NO_TENSOR};
+    linear.weight = weights(&m, &rng, 2, CLASSES, 50, 1);
+    graph_add(&m.builder, linear, "linear");
+    network = make_end(&m, CLASSES);
+    for (size_t i = 0; i < IMAGES * SIZE; i++) pixels[i] = (float)rng_uniform(&rng);
+    return 0;
+}
+
+static int end(void **state) {
+    (void)state;
+    network_free(network);
+    return 0;
+}
+
+static Engine *engine_for(unsigned batch) {
+    Error err;
+    Engine *engine = engine_new(network, batch, HEIGHT, WIDTH, NULL, &err);
+    if (!engine) fail_msg("%s", err.text);
+    return engine;
+}
+
+static void late_steps(void **state) {
+    (void)state;
+    Engine *engine = engine_for(IMAGES);
+    assert_int_equal(engine->plan.early, 3); /* the pixels and two convolutions */
+    assert_true(engine->block > 1 && engine->plan.early_arena > 0);
+    engine_free(engine);
+}
+
+static void as_plain_loops(void **state) {
+    (void)state;
+    Error err;
+    float logits[IMAGES * CLASSES];
+    Engine *engine = engine_for(IMAGES);
+    for (size_t set = 0; kernels_available(set); set++) {
+        engine_set_kernels(engine, kernels_available(set));
+        assert_true(engine_forward(engine, pixels, IMAGES, logits, &err));
+        for (unsigned i = 0; i < IMAGES; i++) {
+            unsigned channels, h, w;
+            float *expected = engine_reference(network, pixels + i * SIZE, HEIGHT, WIDTH, network->graph->count - 1,
+                                               &channels, &h, &w, &err);
+            assert_non_null(expected);
+            for (unsigned c = 0; c < CLASSES; c++)
+                if (!(fabsf(logits[i * CLASSES + c] - expected[c]) < 1e-5f * (1 + fabsf(expected[c]))))
+                    fail_msg("%s, image %u, logit %u", kernels_available(set)->name, i, c);
+            mem_free(expected);
+        }
+    }
+    engine_free(engine);
+}
+
+/* An engine for one image has blocks of one. */
+static void same_bits(void **state) {
+    (void)state;
+    static const unsigned threads[] = {1, 2, 3, 8};
+    Error err;
+    float one[IMAGES * CLASSES], more[IMAGES * CLASSES];
+    Engine *single = engine_for(1), *engine = engine_for(IMAGES);
+    pool_set_threads(1);
+    for (unsigned i = 0; i < IMAGES; i++)
+        assert_true(engine_forward(single, pixels + i * SIZE, 1, one + i * CLASSES, &err));
+    for (unsigned t = 0; t < 4; t++) {
+        pool_set_threads(threads[t]);
+        for (unsigned images = 1; images <= IMAGES; images++) {
+            assert_true(engine_forward(engine, pixels, images, more, &err));
+            assert_memory_equal(one, more, images * CLASSES * sizeof *one);
+            assert_true(engine_forward(single, pixels, 1, more, &err));
+            assert_memory_equal(one, more, CLASSES * sizeof *one);
+        }
+        for (size_t cut = 1; cut <= engine->plan.step_count; cut++) {
+            float *states = mem_alloc(IMAGES, engine_state(engine, cut) * sizeof *states, &err);
+            assert_true(engine_forward_head(engine, pixels, IMAGES, cut, states, &err));
+            assert_true(engine_forward(engine, pixels + SIZE, 2, NULL, &err));
+            assert_true(engine_forward_tail(engine, states, IMAGES, cut, more, &err));
+            assert_memory_equal(one, more, sizeof one);
+            mem_free(states);
+        }
+    }
+    pool_set_threads(0);
+    engine_free(single);
+    engine_free(engine);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(late_steps), cmocka_unit_test(as_plain_loops),
+                                       cmocka_unit_test(same_bits)};
+    return cmocka_run_group_tests(tests, begin, end);
+}
