@@ -278,6 +278,20 @@ Network *network_create(const ArchitectureRequest *request, uint64_t seed, const
  * bit-identical for any number of threads. */
 typedef struct Engine Engine;
 
+/* How convolutions of 3 x 3 taps and stride 1 are computed: with fewer multiplications where that is faster
+ * (Winograd's minimal filtering; see src/README.md), or tap by tap. */
+#define CONVOLUTIONS(X) X(FAST, "fast") X(DIRECT, "direct")
+typedef enum Convolutions {
+#define X(name, text) CONVOLUTIONS_##name,
+    CONVOLUTIONS(X)
+#undef X
+        CONVOLUTIONS_COUNT
+} Convolutions;
+/* How engines compute them that are made from now on, in the whole process. The beginning, and -1, is what
+ * WEFT_CONVOLUTIONS says, fast without it. Not while another thread makes an engine. */
+Convolutions engine_convolutions(void);
+void engine_set_convolutions(int convolutions);
+
 /* What an engine is to do beyond forward passes; zeroed: nothing. */
 typedef struct EngineOptions {
     const bool *gradients; /* tensor_count marks: tensors whose gradients engine_backward computes (weights and biases

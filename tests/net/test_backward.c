@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "net/engine/kernels/kernels.h"
+#include "net/engine/plan.h"
 
 #include "../support/trial.h"
 #include "weft/base/error.h"
@@ -343,5 +343,11 @@ int main(void) {
         cmocka_unit_test(operations),       cmocka_unit_test(statistics_of_the_batch),
         cmocka_unit_test(sums_of_channels), cmocka_unit_test(out_of_memory),
     };
-    return cmocka_run_group_tests_name("backward passes", tests, NULL, NULL);
+    int failed = 0;
+    for (unsigned tile = 0; tile <= WINOGRAD_TILE_MOST; tile += 4) {
+        plan_force_tile(tile);
+        failed +=
+            cmocka_run_group_tests_name(tile == 0 ? "backward passes" : "backward passes, tiles", tests, NULL, NULL);
+    }
+    return failed;
 }

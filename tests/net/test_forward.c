@@ -247,7 +247,9 @@ static void check_folded(const Setting *s, const json_t *net, const char *path) 
     const unsigned side = s->oracle->side;
     Error err;
     Plan plan;
+    engine_set_convolutions(CONVOLUTIONS_DIRECT);
     assert_true(plan_make(&plan, network, side, side, NULL, &err));
+    engine_set_convolutions(-1);
     float *parameters = fold(network, &plan);
     size_t checked = 0;
     for (size_t i = 0; i < plan.step_count; i++) {

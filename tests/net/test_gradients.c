@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "net/engine/kernels/kernels.h"
+#include "net/engine/plan.h"
 
 #include "../support/trial.h"
 #include "weft/base/random.h"
@@ -154,5 +154,11 @@ int main(void) {
         cmocka_unit_test(every_loss),
         cmocka_unit_test(many_images),
     };
-    return cmocka_run_group_tests_name("gradients", tests, NULL, NULL);
+    /* The convolutions of these small maps as the plan has them, directly, and by Winograd's kernels. */
+    int failed = 0;
+    for (unsigned tile = 0; tile <= WINOGRAD_TILE_MOST; tile += 2) {
+        plan_force_tile(tile);
+        failed += cmocka_run_group_tests_name(tile == 0 ? "gradients" : "gradients, tiles", tests, NULL, NULL);
+    }
+    return failed;
 }

@@ -15,10 +15,12 @@
 #include "weft/base/memory.h"
 
 enum { SIDE = 5, CHANNELS = 16, TAPS = 9, MAP = SIDE * SIDE * CHANNELS };
+/* Results, and the positions of a tile. */
+enum { RESULT = (SIDE - 2) * (SIDE - 2) * CHANNELS, TILE = 16 };
 
 /* One pixel of CHANNELS floats after the other; blocks that are `missing` floats short. */
 typedef struct Blocks {
-    float *in, *weights, *bias, *out;
+    float *in, *weights, *bias, *out, *scratch;
     double *sums, *products;
 } Blocks;
 
@@ -101,6 +103,45 @@ static void differentiate_kernel(const Kernels *kernels, const Blocks *b) {
     kernels->kernel_gradient(&g);
 }
 
+static void tile(const Kernels *kernels, const Blocks *b) {
+    const Winograd w = {.convolution = {.in = b->in,
+                                        .step_row = SIDE * CHANNELS,
+                                        .step_pixel = CHANNELS,
+                                        .run = CHANNELS,
+                                        .weights = b->weights,
+                                        .bias = b->bias,
+                                        .out = b->out,
+                                        .out_row = (SIDE - 2) * CHANNELS,
+                                        .out_pixel = CHANNELS,
+                                        .out_height = SIDE - 2,
+                                        .out_width = SIDE - 2,
+                                        .out_channels = CHANNELS,
+                                        .images = 1},
+                        .tile = 2,
+                        .chunk = 2,
+                        .scratch = b->scratch};
+    kernels->winograd(&w);
+}
+
+static void differentiate_tile(const Kernels *kernels, const Blocks *b) {
+    const WinogradGradient w = {.gradient = {.in = b->in,
+                                             .step_row = SIDE * CHANNELS,
+                                             .step_pixel = CHANNELS,
+                                             .run = CHANNELS,
+                                             .gradient = b->out,
+                                             .gradient_row = (SIDE - 2) * CHANNELS,
+                                             .gradient_pixel = CHANNELS,
+                                             .height = SIDE - 2,
+                                             .width = SIDE - 2,
+                                             .channels = CHANNELS,
+                                             .sums = b->weights},
+                                .images = 1,
+                                .tile = 2,
+                                .chunk = 2,
+                                .scratch = b->scratch};
+    kernels->winograd_gradient(&w);
+}
+
 static void sum_moments(const Kernels *kernels, const Blocks *b) {
     const Moments m = {.in = b->in,
                        .in_row = SIDE * CHANNELS,
@@ -124,15 +165,19 @@ static void level(const Kernels *kernels, const Blocks *b) {
 typedef struct Call {
     const char *name;
     void (*call)(const Kernels *kernels, const Blocks *blocks);
-    size_t sizes[6]; /* floats of in, weights, bias, out; doubles of sums, products; 0: not used */
+    size_t sizes[7]; /* floats of in, weights, bias, out, scratch; doubles of sums, products; 0: not used */
 } Call;
 
 static const Call calls[] = {
     {"convolution", convolve, {MAP, TAPS *CHANNELS *CHANNELS, CHANNELS, (SIDE - 2) * (SIDE - 2) * CHANNELS}},
     {"blend", mix, {MAP, MAP, CHANNELS, MAP}},
+    {"tiles", tile, {MAP, TILE *CHANNELS *CHANNELS, CHANNELS, RESULT, TILE *(7 * CHANNELS)}},
+    {"gradient in tiles",
+     differentiate_tile,
+     {MAP, TAPS *CHANNELS *CHANNELS, 0, RESULT, TILE *(6 * CHANNELS + CHANNELS * CHANNELS)}},
     {"weight gradient", differentiate, {MAP, TAPS *CHANNELS *CHANNELS, 0, (SIDE - 2) * (SIDE - 2) * CHANNELS}},
     {"kernel gradient", differentiate_kernel, {MAP, 0, CHANNELS, TAPS}},
-    {"moments", sum_moments, {MAP, 0, CHANNELS, 0, CHANNELS, CHANNELS}},
+    {"moments", sum_moments, {MAP, 0, CHANNELS, 0, 0, CHANNELS, CHANNELS}},
     {"levels", level, {MAP, MAP}},
 };
 
@@ -141,11 +186,11 @@ static bool ends_well(const Kernels *kernels, const Call *call, int shorter) {
     const pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        void *memory[6] = {NULL};
-        for (int i = 0; i < 6; i++)
+        void *memory[7] = {NULL};
+        for (int i = 0; i < 7; i++)
             if (call->sizes[i] > 0)
-                memory[i] = block(call->sizes[i] - (i == shorter), i < 4 ? sizeof(float) : sizeof(double));
-        const Blocks blocks = {memory[0], memory[1], memory[2], memory[3], memory[4], memory[5]};
+                memory[i] = block(call->sizes[i] - (i == shorter), i < 5 ? sizeof(float) : sizeof(double));
+        const Blocks blocks = {memory[0], memory[1], memory[2], memory[3], memory[4], memory[5], memory[6]};
         if (shorter >= 0 && !freopen("/dev/null", "w", stderr)) _exit(3);
         call->call(kernels, &blocks);
         _exit(0);
@@ -163,7 +208,7 @@ static void blocks_are_checked(void **state) {
     for (size_t set = 0; (kernels = kernels_available(set)); set++)
         for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
             if (!ends_well(kernels, &calls[i], -1)) fail_msg("%s, %s", kernels->name, calls[i].name);
-            for (int shorter = 0; sanitized && shorter < 6; shorter++)
+            for (int shorter = 0; sanitized && shorter < 7; shorter++)
                 if (calls[i].sizes[shorter] > 0 && ends_well(kernels, &calls[i], shorter))
                     fail_msg("%s, %s: block %d may be too short", kernels->name, calls[i].name, shorter);
         }

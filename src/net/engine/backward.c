@@ -27,11 +27,11 @@ static void weight_step(const Pass *pass, const Block *block, const Step *step, 
         .sums = block->sums + step->weight_gradient,
         .add = add,
     };
-    const bool dense = step->weight_wanted && !chosen_sparse(pass, step);
+    const bool dense = step->weight_wanted && !chosen_sparse(pass, step) && step->gradient_tile == 0;
     if (dense && step->kind == STEP_DEPTHWISE) engine->kernels->depthwise_gradient(&g);
     if (dense && step->kind == STEP_CONVOLUTION) {
         g.channels /= step->groups;
-        const size_t sums = (step->bias - step->weights) / step->groups;
+        const size_t sums = padded_channels(g.channels) * g.rows * g.columns * channels;
         if (g.tap_pixel == g.run) {
             g.run *= g.columns;
             g.columns = 1;
@@ -50,6 +50,33 @@ static void weight_step(const Pass *pass, const Block *block, const Step *step, 
     g.channels = out.shape.channels;
     g.sums = block->sums + step->bias_gradient;
     engine->kernels->depthwise_gradient(&g);
+}
+
+/* The gradients of 3 x 3 weights for a whole block, in tiles. */
+static void weight_tiles(const Pass *pass, const Block *block, const Step *step) {
+    const Engine *engine = pass->engine;
+    const View in = map_view(engine, block->arenas, step->input);
+    const View out = gradient_view(engine, block->arenas, step->result);
+    const WinogradGradient w = {
+        .gradient = {.in = in.at - step->padding[0] * in.row - step->padding[1] * in.pixel,
+                     .step_row = in.row,
+                     .step_pixel = in.pixel,
+                     .run = in.shape.channels,
+                     .gradient = out.at,
+                     .gradient_row = out.row,
+                     .gradient_pixel = out.pixel,
+                     .height = out.shape.height,
+                     .width = out.shape.width,
+                     .channels = out.shape.channels,
+                     .sums = block->sums + step->weight_gradient,
+                     .add = block->add},
+        .images = block->count,
+        .next_image = engine->plan.arena,
+        .tile = step->gradient_tile,
+        .chunk = tile_chunk(in.shape.channels),
+        .scratch = engine->scratch + block->worker * engine->plan.scratch,
+    };
+    engine->kernels->winograd_gradient(&w);
 }
 
 /* ---- maps -------------------------------------------------------------------------------------------------------- */
@@ -192,6 +219,23 @@ static void windows_back(const Engine *engine, float *arena, const Step *step) {
             }
             engine->kernels->depthwise(&c);
         }
+}
+
+/* The same of a whole block: the only phase of a stride of 1, in tiles. */
+static void tiles_back(const Engine *engine, const Block *block, const Step *step) {
+    const View gradient = gradient_view(engine, block->arenas, step->result);
+    const Shape in = engine->plan.maps[step->input].shape;
+    const Phase down = phase_at(step, 0, 0, in.height), across = phase_at(step, 1, 0, in.width);
+    Convolution c = {0};
+    for (size_t i = block->count; i-- > 0;) /* the first image's comes last */
+        c = flow_begin(engine, block->arenas + i * engine->plan.arena, &step->to_input, step->input);
+    flow_read(&c, &gradient);
+    c.in += down.offset * (ptrdiff_t)gradient.row + across.offset * (ptrdiff_t)gradient.pixel;
+    c.images = (unsigned)block->count;
+    c.next = engine->plan.arena;
+    c.weights = engine->parameters + step->back_tile_weights;
+    c.run = gradient.shape.channels;
+    block_tiles(engine, block, &c, step->back_tile);
 }
 
 /* Adds what the step hands on to one of its operands, which it scatters or whose other parts it leaves alone. */
@@ -339,11 +383,17 @@ void backward_steps(const Pass *pass, const Block *block, size_t first, size_t e
             if (!step->training && (step->weight_wanted || step->bias_wanted))
                 weight_step(pass, block, step, block->arenas + i * engine->plan.arena, block->add || i > 0);
         }
-        if (!step->training && chosen_sparse(pass, step)) chosen_step(pass, block, step);
+        if (!step->training && chosen_sparse(pass, step))
+            chosen_step(pass, block, step);
+        else if (step->weight_wanted && step->gradient_tile > 0)
+            weight_tiles(pass, block, step);
+        const bool tiles = step->to_input.write && step->back_tile > 0;
         for (size_t i = 0; i < block->count; i++) {
             float *arena = block->arenas + i * engine->plan.arena;
             if (step->to_residual.write) residual_back(engine, arena, step);
-            if (step->to_input.write || step->kind == STEP_INPUT) input_back(pass, block->first + i, step, arena);
+            if (!tiles && (step->to_input.write || step->kind == STEP_INPUT))
+                input_back(pass, block->first + i, step, arena);
         }
+        if (tiles) tiles_back(engine, block, step);
     }
 }

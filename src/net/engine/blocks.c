@@ -91,6 +91,14 @@ void gradient_begin(const Pass *pass, const Block *block, size_t image, const St
     if (pass->loss->fmd > 0) feature_add(pass, block, image, step->result);
 }
 
+void block_tiles(const Engine *engine, const Block *block, const Convolution *convolution, unsigned tile) {
+    const Winograd w = {.convolution = *convolution,
+                        .tile = tile,
+                        .chunk = tile_chunk(convolution->run),
+                        .scratch = engine->scratch + block->worker * engine->plan.scratch};
+    engine->kernels->winograd(&w);
+}
+
 /* ---- states ------------------------------------------------------------------------------------------------------ */
 
 /* Whether the result of step `i`, before the cut, is read behind it. The last step's is read as the logits. */

@@ -105,7 +105,7 @@ void chosen_step(const Pass *pass, const Block *block, const Step *step) {
     const Planes planes = planes_of(step, in, out);
     const KernelChoice *choice = chosen_of(pass, step);
     const uint32_t *starts = engine->channel_starts + step->channels, *order = engine->kernel_order + step->kernels;
-    float *input = engine->planes + block->worker * engine->block * engine->plan.planes;
+    float *input = engine->scratch + block->worker * engine->plan.scratch;
     float *gradient = input + in.channels * planes.plane, *sums = block->sums + step->weight_gradient;
     size_t shifts[PLANE_TAPS];
     for (size_t i = 0; i < block->count; i++) {

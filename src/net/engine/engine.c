@@ -10,8 +10,8 @@
 
 /* ---- making ------------------------------------------------------------------------------------------------------ */
 
-/* Images of a block whose maps share a worker's cache; most of a block that a late step's weights serve. */
-enum { BLOCK = 4, LATE_BLOCK = 8 };
+/* The most images of a block that a late step's weights serve. */
+enum { LATE_BLOCK = 8 };
 
 /* The most memory for the sums of all pieces: with very many weights there are fewer pieces. */
 #define SUMS_MAX ((uint64_t)1 << 28)
@@ -21,7 +21,7 @@ static unsigned forward_block(const Engine *engine) {
     const Plan *plan = &engine->plan;
     if (plan->early == plan->step_count || engine->batch == 0) return 1;
     const size_t fit = plan->arena > 0 ? plan->early_arena / plan->arena : LATE_BLOCK;
-    const unsigned block = fit < BLOCK ? BLOCK : fit > LATE_BLOCK ? LATE_BLOCK : (unsigned)fit;
+    const unsigned block = fit < KEPT_BLOCK ? KEPT_BLOCK : fit > LATE_BLOCK ? LATE_BLOCK : (unsigned)fit;
     return block < engine->batch ? block : engine->batch;
 }
 
@@ -35,17 +35,17 @@ static bool make_arenas(Engine *engine, unsigned workers, Error *err) {
     float *arenas = engine->training ? alloc_product(engine->plan.arena, count, sizeof *arenas, err)
                                      : alloc_product(worker_floats(engine), workers, sizeof *arenas, err);
     FeatureGradient *features = alloc_product(engine->feature_count, count, sizeof *features, err);
-    float *planes = alloc_product(engine->plan.planes, (uint64_t)workers * engine->block, sizeof *planes, err);
-    if (!arenas || !features || !planes) {
+    float *scratch = alloc_product(engine->plan.scratch, workers, sizeof *scratch, err);
+    if (!arenas || !features || !scratch) {
         mem_free(arenas);
         mem_free(features);
-        mem_free(planes);
+        mem_free(scratch);
         return false;
     }
     mem_free(engine->arenas);
     mem_free(engine->feature_gradients);
-    mem_free(engine->planes);
-    engine->planes = planes;
+    mem_free(engine->scratch);
+    engine->scratch = scratch;
     engine->arenas = arenas;
     engine->feature_gradients = features;
     engine->workers = workers;
@@ -142,7 +142,7 @@ Engine *engine_new(const Network *network, unsigned batch, unsigned height, unsi
     if (done) {
         engine->graph = graph_share(network->graph);
         engine->training = engine->plan.statistics > 0;
-        engine->block = engine->plan.keep ? BLOCK : forward_block(engine);
+        engine->block = engine->plan.keep ? KEPT_BLOCK : forward_block(engine);
     }
     done = done && (!options || !options->feature_maps || make_features(engine, engine->graph, err)) &&
            make_arenas(engine, pool_threads(), err) && make_tensors(engine, network, err) &&
@@ -167,7 +167,7 @@ void engine_free(Engine *engine) {
     mem_free(engine->parameters);
     mem_free(engine->arenas);
     mem_free(engine->sums);
-    mem_free(engine->planes);
+    mem_free(engine->scratch);
     mem_free(engine->kernel_order);
     mem_free(engine->channel_starts);
     mem_free(engine->terms);

@@ -58,7 +58,7 @@ struct Engine {
     bool training;            /* batch norm is */
     unsigned pieces;          /* most of a pass */
     float *sums;              /* pieces x plan.sums */
-    float *planes;            /* plan.planes per image of each worker's block */
+    float *scratch;           /* plan.scratch floats per worker */
     uint32_t *kernel_order;   /* plan.kernels: positions in a choice, sorted by input channel */
     uint32_t *channel_starts; /* plan.kernel_channels: where each channel's begin */
     ImageTerms *terms;        /* of each image of the batch */
@@ -149,6 +149,9 @@ typedef struct Block {
 size_t worker_floats(const Engine *engine); /* of the arenas of one worker */
 /* The block at the beginning of images [first, end), for this worker. */
 Block block_at(const Engine *engine, size_t first, size_t end, unsigned worker);
+
+/* A convolution of images of the block, in tiles. */
+void block_tiles(const Engine *engine, const Block *block, const Convolution *convolution, unsigned tile);
 
 /* Arenas for as many threads as there are now: allocates only where the number was raised after engine_new. */
 bool engine_prepare(Engine *engine, unsigned images, Error *err);

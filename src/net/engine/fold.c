@@ -73,10 +73,11 @@ static void fold_convolution(const Plan *plan, const Step *step, const Graph *gr
     const float *weight = values(tensors, op->weight), *bias = values(tensors, op->bias);
     const Norm norm = step_norm(step, graph, tensors);
     const Layout layout = step_layout(plan, step);
+    const bool direct = step_direct(plan, step);
     for (size_t channel = 0; channel < op->out_channels; channel++) {
         const double scale = norm_scale(&norm, channel);
         float *to = parameters + step->weights + channel_place(layout, channel);
-        for (size_t i = 0; i < layout.in; i++)
+        for (size_t i = 0; i < layout.in && direct; i++)
             for (size_t tap = 0; tap < layout.taps; tap++)
                 to[(tap * layout.in + i) * CHANNEL_GROUP] = (float)((double)*weight++ * scale);
         parameters[step->bias + channel / layout.out * padded(layout.out) + channel % layout.out] =
@@ -102,6 +103,62 @@ static float *transpose_phase(const Step *step, Layout layout, Phase down, Phase
             }
         }
     return to;
+}
+
+/* ---- tiles ------------------------------------------------------------------------------------------------------- */
+
+/* Numbers of a group of channels at once. */
+typedef double Numbers __attribute__((vector_size(CHANNEL_GROUP * sizeof(double))));
+
+/* G g: a line of three weights at the points of winograd.h. */
+static inline void weight_line(unsigned tile, const Numbers *g, Numbers *to) {
+    to[0] = tile == 2 ? g[0] : WINOGRAD_N0 * g[0];
+    to[tile + 1] = g[2];
+    for (unsigned i = 1; i < tile; i += 2) {
+        const double point = tile == 2 ? 1 : i == 1 ? WINOGRAD_A : WINOGRAD_B;
+        const double factor = tile == 2 ? 0.5 : i == 1 ? WINOGRAD_NA : WINOGRAD_NB;
+        const Numbers even = factor * (g[0] + point * point * g[2]), odd = factor * point * g[1];
+        to[i] = even + odd;
+        to[i + 1] = even - odd;
+    }
+}
+
+/* G g G' of kernels of 9 taps: position p goes to to + p * distance. */
+static void transform_kernels(unsigned tile, const Numbers *kernels, float *to, size_t distance) {
+    enum { SIDE = WINOGRAD_TILE_MOST + 2 };
+    const unsigned side = tile + 2;
+    Numbers columns[3][SIDE], row[SIDE];
+    for (unsigned j = 0; j < 3; j++)
+        weight_line(tile, (const Numbers[]){kernels[j], kernels[3 + j], kernels[6 + j]}, columns[j]);
+    for (unsigned i = 0; i < side; i++) {
+        weight_line(tile, (const Numbers[]){columns[0][i], columns[1][i], columns[2][i]}, row);
+        for (unsigned j = 0; j < side; j++, to += distance)
+            for (unsigned lane = 0; lane < CHANNEL_GROUP; lane++) to[lane] = (float)row[j][lane];
+    }
+}
+
+/* The weights of the way there, or with the roles of the channels exchanged and the taps reversed those of the way
+ * back: [group][position][channel][CHANNEL_GROUP]. */
+static void fold_tiles(const Plan *plan, const Step *step, const Graph *graph, const float *const *tensors, bool back,
+                       float *to) {
+    const float *weight = values(tensors, graph->ops[step->op].weight);
+    const Norm norm = step_norm(step, graph, tensors);
+    const Layout layout = step_layout(plan, step);
+    const size_t rows = back ? layout.in : layout.out, columns = back ? layout.out : layout.in;
+    const unsigned tile = back ? step->back_tile : step->tile;
+    for (size_t first = 0; first < rows; first += CHANNEL_GROUP) {
+        for (size_t column = 0; column < columns; column++) {
+            Numbers kernels[9] = {{0}};
+            for (size_t lane = 0; lane < CHANNEL_GROUP && first + lane < rows; lane++) {
+                const size_t out = back ? column : first + lane, in = back ? first + lane : column;
+                const double scale = norm_scale(&norm, out);
+                const float *kernel = weight + (out * layout.in + in) * 9;
+                for (size_t tap = 0; tap < 9; tap++) kernels[tap][lane] = (double)kernel[back ? 8 - tap : tap] * scale;
+            }
+            transform_kernels(tile, kernels, to + column * CHANNEL_GROUP, columns * CHANNEL_GROUP);
+        }
+        to += winograd_positions(tile) * columns * CHANNEL_GROUP;
+    }
 }
 
 /* ---- depthwise --------------------------------------------------------------------------------------------------- */
@@ -155,7 +212,10 @@ void fold_step(const Plan *plan, const Step *step, const Graph *graph, const flo
         fold_convolution(plan, step, graph, tensors, parameters);
     else if (step->kind == STEP_DEPTHWISE || step->kind == STEP_ELEMENTWISE)
         fold_depthwise(plan, step, graph, tensors, parameters);
-    if (step->to_input.write && (step->kind == STEP_CONVOLUTION || step->kind == STEP_DEPTHWISE))
+    if (step->tile > 0) fold_tiles(plan, step, graph, tensors, false, parameters + step->tile_weights);
+    if (step->to_input.write && step->back_tile > 0)
+        fold_tiles(plan, step, graph, tensors, true, parameters + step->back_tile_weights);
+    else if (step->to_input.write && (step->kind == STEP_CONVOLUTION || step->kind == STEP_DEPTHWISE))
         fold_back(plan, step, parameters);
 }
 

@@ -99,6 +99,17 @@ static void run_elementwise(const Engine *engine, float *arena, const Step *step
     engine->kernels->blend(&b);
 }
 
+/* The same by Winograd's kernels. */
+static void run_tiles(const Engine *engine, const Block *block, float *arena, size_t images, const Step *step,
+                      const View *in, const View *out) {
+    Convolution c = convolution_of(engine, arena, step, in, out);
+    c.images = (unsigned)images;
+    c.next = engine->plan.arena;
+    c.weights = engine->parameters + step->tile_weights;
+    c.run = in->shape.channels;
+    block_tiles(engine, block, &c, step->tile);
+}
+
 /* Every stride-th pixel; the new channels are zero. */
 static void run_shortcut(const Engine *engine, const Step *step, const View *in, const View *out) {
     const Blend copy = {
@@ -197,7 +208,10 @@ static void forward_step(const Pass *pass, const Block *block, const Step *step,
     if (step->kind != STEP_CONVOLUTION) return;
     float *arena = block->arenas + first * engine->plan.arena;
     const View in = map_view(engine, arena, step->input), out = map_view(engine, arena, step->result);
-    run_convolution(engine, arena, end - first, step, &in, &out);
+    if (step->tile > 0)
+        run_tiles(engine, block, arena, end - first, step, &in, &out);
+    else
+        run_convolution(engine, arena, end - first, step, &in, &out);
 }
 
 void forward_steps(const Pass *pass, const Block *block, size_t first, size_t end) {

@@ -34,3 +34,7 @@ Slot *slot_choose(Slot *slots, size_t *count, size_t size) {
     if (best->size < size) best->size = size;
     return best;
 }
+
+void scratch_need(Plan *plan, size_t floats) {
+    if (floats > plan->scratch) plan->scratch = floats;
+}

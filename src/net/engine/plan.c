@@ -181,8 +181,14 @@ static bool place_parameters(const Planner *planner) {
             taps *= plan->maps[step->input].shape.channels / step->groups;
             rows = (uint64_t)step->groups * ((each + CHANNEL_GROUP - 1) / CHANNEL_GROUP) * CHANNEL_GROUP;
         }
+        step->tile_weights = plan->parameters;
+        if (step->tile > 0) {
+            const unsigned in = plan->maps[step->input].shape.channels;
+            if (!size_place(&plan->parameters, winograd_positions(step->tile), in, rows)) return false;
+            scratch_need(plan, winograd_scratch(step->tile, tile_chunk(in), in));
+        }
         step->weights = plan->parameters;
-        if (!size_place(&plan->parameters, taps, rows, 1)) return false;
+        if (step_direct(plan, step) && !size_place(&plan->parameters, taps, rows, 1)) return false;
         step->bias = plan->parameters;
         if (!size_place(&plan->parameters, rows, 1, 1)) return false;
     }
@@ -214,7 +220,7 @@ static bool find_late(Plan *plan) {
         size_t size = 0;
         if (!map_place(&size, &plan->maps[step->result])) return false;
         if (size > LATE_MAP) break;
-        if (step->kind == STEP_CONVOLUTION && step->bias - step->weights >= LATE_WEIGHTS) plan->early = i;
+        if (step->kind == STEP_CONVOLUTION && step->bias - step->tile_weights >= LATE_WEIGHTS) plan->early = i;
     }
     return true;
 }
@@ -281,7 +287,8 @@ bool plan_make(Plan *plan, const Network *network, unsigned height, unsigned wid
         make_steps(&planner);
         find_lives(&planner);
         plan->backward = options->gradients || options->input_gradient;
-        /* The kernels of weight gradients read up to a group of channels beyond a map's end. */
+        plan_tiles(plan, graph);
+        /* Kernels read up to a group of channels beyond a map's end. */
         done = (place_parameters(&planner) && find_late(plan) &&
                 place_maps(&planner, slots, slot_of, false, 0, &plan->early_arena) &&
                 place_maps(&planner, slots, slot_of, true, plan->early_arena, &plan->arena) &&

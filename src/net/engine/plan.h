@@ -65,6 +65,10 @@ typedef struct Step {
     bool training;                         /* batch norm in training mode */
     size_t statistics;                     /* its first channel among those of all such steps */
     Quantiser quantiser;
+    /* Winograd's tiles of a convolution on the way there, on the way back, for the gradients of its weights; 0: the
+     * direct kernels. */
+    unsigned tile, back_tile, gradient_tile;
+    size_t tile_weights, back_tile_weights; /* transformed, floats from the start of the folded parameters */
 } Step;
 
 typedef struct Map {
@@ -73,6 +77,9 @@ typedef struct Map {
     size_t offset;         /* floats from the start of the arena, border included */
     Activation activation; /* that of the step whose result it is */
 } Map;
+
+/* Images of a block in an engine that keeps their maps, which share a worker's cache. */
+enum { KEPT_BLOCK = 4 };
 
 typedef struct Plan {
     Step *steps;
@@ -88,6 +95,7 @@ typedef struct Plan {
     size_t sums;        /* floats for the gradients of weights and biases, as the kernels sum them up */
     size_t kernels, kernel_channels; /* kernels that can be chosen; channels of all these tensors and one more each */
     size_t planes;                   /* floats for the largest map and gradient in planes */
+    size_t scratch;                  /* floats that a worker's kernels work in: planes of a block, or tiles */
     size_t statistics;               /* channels of all batch norms in training mode */
     unsigned channels;               /* the most that any of them has */
 } Plan;
@@ -106,6 +114,7 @@ Slot *slot_choose(Slot *slots, size_t *count, size_t size);
 /* Adds a * b * c, rounded up to a whole vector, to *total; false on overflow. */
 bool size_place(size_t *total, uint64_t a, uint64_t b, uint64_t c);
 bool map_place(size_t *total, const Map *map); /* with its border */
+void scratch_need(Plan *plan, size_t floats);
 /* Plans the backward pass of a plan whose steps are made. `slots`: one entry per operation. false: too large. */
 bool plan_backward(Plan *plan, const Graph *graph, const EngineOptions *options, Slot *slots, Error *err);
 
@@ -137,6 +146,19 @@ typedef struct Planes {
 /* Not to linear, grouped and depthwise layers, nor to windows that differ by axis or side. */
 bool planes_apply(const Step *step);
 Planes planes_of(const Step *step, Shape in, Shape out);
+
+/* ---- tiles ------------------------------------------------------------------------------------------------------- */
+
+/* Chooses for each convolution between the direct kernels and Winograd's, by a model of their times. It depends on the
+ * graph and the size of images only. */
+void plan_tiles(Plan *plan, const Graph *graph);
+/* Of tests: tiles of this size wherever a convolution can have them, in plans made from now on; 0: as the model says.
+ */
+void plan_force_tile(unsigned tile);
+/* Whether the step's weights are there as the direct kernels read them: the way back is made from them too. */
+bool step_direct(const Plan *plan, const Step *step);
+/* Tiles that a worker works on together, for a convolution of so many input channels. */
+size_t tile_chunk(size_t in_channels);
 
 /* ---- weights ----------------------------------------------------------------------------------------------------- */
 

@@ -99,7 +99,12 @@ static bool place_step(Plan *plan, Step *step) {
     const unsigned in = plan->maps[step->input].shape.channels, out = plan->maps[step->op].shape.channels;
     const uint64_t taps = (uint64_t)step->kernel[0] * step->kernel[1];
     step->transposed = plan->parameters;
-    if (step->kind == STEP_CONVOLUTION) {
+    step->back_tile_weights = plan->parameters;
+    if (step->to_input.write && step->back_tile > 0) {
+        const size_t rows = padded_channels(in);
+        if (!size_place(&plan->parameters, winograd_positions(step->back_tile), rows, out)) return false;
+        scratch_need(plan, winograd_scratch(step->back_tile, tile_chunk(out), out));
+    } else if (step->kind == STEP_CONVOLUTION) {
         const uint64_t each = in / step->groups;
         const uint64_t rows = step->groups * ((each + CHANNEL_GROUP - 1) / CHANNEL_GROUP) * CHANNEL_GROUP;
         if (step->to_input.write && !size_place(&plan->parameters, taps, rows, out / step->groups)) return false;
@@ -107,11 +112,17 @@ static bool place_step(Plan *plan, Step *step) {
         if (!size_place(&plan->parameters, taps, out, 1)) return false;
     }
     step->weight_gradient = plan->sums;
-    if (step->weight_wanted && !step->training && !size_place(&plan->sums, step->bias - step->weights, 1, 1))
-        return false;
+    if (step->weight_wanted && !step->training) {
+        const size_t rows = step->kind == STEP_DEPTHWISE ? out : step->groups * padded_channels(out / step->groups);
+        const size_t columns = step->kind == STEP_DEPTHWISE ? 1 : in / step->groups;
+        if (!size_place(&plan->sums, taps, rows, columns)) return false;
+        if (step->gradient_tile > 0)
+            scratch_need(plan, winograd_gradient_scratch(step->gradient_tile, tile_chunk(in), in, out));
+    }
     if (planes_apply(step)) {
         const Planes planes = planes_of(step, plan->maps[step->input].shape, plan->maps[step->op].shape);
         if (planes.size > plan->planes) plan->planes = planes.size;
+        scratch_need(plan, plan->planes * KEPT_BLOCK);
         step->kernels = plan->kernels;
         step->channels = plan->kernel_channels;
         plan->kernels += (size_t)in * out;

@@ -39,10 +39,6 @@ static size_t window(unsigned rows, size_t row, unsigned columns, size_t pixel, 
     return rows > 0 && columns > 0 ? (rows - 1) * row + (columns - 1) * pixel + run : 0;
 }
 
-static size_t in_groups(size_t channels) {
-    return (channels + CHANNEL_GROUP - 1) / CHANNEL_GROUP * CHANNEL_GROUP;
-}
-
 /* The maps that results are written to, and those read as they are. */
 static void results_there(const Convolution *c) {
     map_there(c->residual, c->out_height, c->residual_row, c->out_width, c->residual_pixel, c->out_channels);
@@ -52,11 +48,23 @@ static void results_there(const Convolution *c) {
 
 static void check_convolution(const Convolution *convolution) {
     Convolution c = *convolution;
-    floats_there(c.weights, in_groups(c.out_channels) * c.rows * c.columns * c.run);
-    floats_there(c.bias, in_groups(c.out_channels));
+    floats_there(c.weights, padded_channels(c.out_channels) * c.rows * c.columns * c.run);
+    floats_there(c.bias, padded_channels(c.out_channels));
     for (unsigned i = 0; i < c.images; i++, c = convolution_next(c)) {
         map_there(c.in, c.out_height, c.step_row, c.out_width, c.step_pixel,
                   window(c.rows, c.tap_row, c.columns, c.tap_pixel, c.run));
+        results_there(&c);
+    }
+}
+
+/* Each image's maps; inputs to the end of a vector. */
+static void check_winograd(const Winograd *w) {
+    Convolution c = w->convolution;
+    floats_there(c.weights, padded_channels(c.out_channels) * winograd_positions(w->tile) * c.run);
+    floats_there(c.bias, padded_channels(c.out_channels));
+    floats_there(w->scratch, winograd_scratch(w->tile, w->chunk, c.run));
+    for (unsigned i = 0; i < c.images; i++, c = convolution_next(c)) {
+        map_there(c.in, c.out_height + 2, c.step_row, c.out_width + 2, c.step_pixel, padded_channels(c.run));
         results_there(&c);
     }
 }
@@ -90,16 +98,28 @@ static void check_pool(const Pool *p) {
 static void check_gradient(const WeightGradient *g, size_t run, size_t sums) {
     map_there(g->in, g->height, g->step_row, g->width, g->step_pixel,
               window(g->rows, g->tap_row, g->columns, g->tap_pixel, run));
-    map_there(g->gradient, g->height, g->gradient_row, g->width, g->gradient_pixel, in_groups(g->channels));
+    map_there(g->gradient, g->height, g->gradient_row, g->width, g->gradient_pixel, padded_channels(g->channels));
     floats_there(g->sums, sums * g->rows * g->columns);
 }
 
 static void check_weight_gradient(const WeightGradient *g) {
-    check_gradient(g, g->run, g->run * in_groups(g->channels));
+    check_gradient(g, g->run, g->run * padded_channels(g->channels));
+}
+
+static void check_winograd_gradient(const WinogradGradient *w) {
+    const WeightGradient *g = &w->gradient;
+    for (size_t i = 0; i < w->images; i++) {
+        map_there(g->in + i * w->next_image, g->height + 2, g->step_row, g->width + 2, g->step_pixel,
+                  padded_channels(g->run));
+        map_there(g->gradient + i * w->next_image, g->height, g->gradient_row, g->width, g->gradient_pixel,
+                  padded_channels(g->channels));
+    }
+    floats_there(g->sums, 9 * g->run * padded_channels(g->channels));
+    floats_there(w->scratch, winograd_gradient_scratch(w->tile, w->chunk, g->run, g->channels));
 }
 
 static void check_depthwise_gradient(const WeightGradient *g) {
-    check_gradient(g, in_groups(g->channels), g->channels);
+    check_gradient(g, padded_channels(g->channels), g->channels);
 }
 
 static void check_kernel_gradient(const KernelGradient *g) {
@@ -127,17 +147,19 @@ static void check_quantise(const Levels *l) {
 #define check_quantise_mask check_quantise
 
 /* X(kernel, its argument) */
-#define KERNELS(X)                        \
-    X(convolution, Convolution)           \
-    X(depthwise, Depthwise)               \
-    X(blend, Blend)                       \
-    X(pool_maximum, Pool)                 \
-    X(pool_average, Pool)                 \
-    X(weight_gradient, WeightGradient)    \
-    X(depthwise_gradient, WeightGradient) \
-    X(kernel_gradient, KernelGradient)    \
-    X(moments, Moments)                   \
-    X(quantise, Levels)                   \
+#define KERNELS(X)                         \
+    X(convolution, Convolution)            \
+    X(winograd, Winograd)                  \
+    X(depthwise, Depthwise)                \
+    X(blend, Blend)                        \
+    X(pool_maximum, Pool)                  \
+    X(pool_average, Pool)                  \
+    X(weight_gradient, WeightGradient)     \
+    X(winograd_gradient, WinogradGradient) \
+    X(depthwise_gradient, WeightGradient)  \
+    X(kernel_gradient, KernelGradient)     \
+    X(moments, Moments)                    \
+    X(quantise, Levels)                    \
     X(quantise_mask, Levels)
 
 #define X(kernel, Argument)                             \

@@ -15,6 +15,10 @@ typedef enum Activation { ACTIVATION_NONE, ACTIVATION_RELU, ACTIVATION_RELU6 } A
 /* Output channels are worked on in groups of this many; folded weights are stored for it, padded with zeros. */
 enum { CHANNEL_GROUP = 16 };
 
+static inline size_t padded_channels(size_t channels) {
+    return (channels + CHANNEL_GROUP - 1) / CHANNEL_GROUP * CHANNEL_GROUP;
+}
+
 /* out[y][x][c] = activation(bias[c] + sum over taps and input channels of in * weight + residual[y][x][c]), and zero
  * where `mask` holds a value that an activation has cut off; this is how the backward pass multiplies by its
  * derivative.
@@ -53,8 +57,19 @@ static inline Convolution convolution_next(Convolution c) {
     return c;
 }
 
-/* As above, but each channel sees only itself: weights[rows][columns][channels]. Also a mere copy or sum (weights NULL:
- * one tap of weight 1). Of one image. */
+/* A Convolution of 3 x 3 taps whose steps and taps lie one pixel apart, with fewer multiplications: in tiles of tile x
+ * tile results (2 or 4), see winograd.h. `run` is the number of input channels; weights: for each group of
+ * CHANNEL_GROUP output channels, (tile + 2)^2 x run x CHANNEL_GROUP floats, transformed. Up to CHANNEL_GROUP - 1 floats
+ * beyond the channels of a pixel are read. */
+typedef struct Winograd {
+    Convolution convolution;
+    unsigned tile;
+    size_t chunk;   /* tiles that are worked on together: they share what is read of the weights */
+    float *scratch; /* winograd_scratch floats */
+} Winograd;
+
+/* As a Convolution, but each channel sees only itself: weights[rows][columns][channels]. Also a mere copy or sum
+ * (weights NULL: one tap of weight 1). Of one image. */
 typedef Convolution Depthwise;
 
 /* out[y][x][c] = activation(factor[c] * in[y][x][c] + other_factor[c] * other[y][x][c] + constant[c]), and zero where
@@ -85,6 +100,38 @@ typedef struct WeightGradient {
     float *sums;
     bool add; /* otherwise the sums start at 0 */
 } WeightGradient;
+
+/* The WeightGradient of such a convolution, over several images; sums as for 3 x 3 x run taps. */
+typedef struct WinogradGradient {
+    WeightGradient gradient; /* of the first image */
+    size_t images, next_image;
+    unsigned tile;
+    size_t chunk;
+    float *scratch; /* winograd_gradient_scratch floats */
+} WinogradGradient;
+
+/* The points of tiles of 4, and the factors of the transformed weights at 0, +-a and +-b: see winograd.h. */
+#define WINOGRAD_A 0.625
+#define WINOGRAD_B 1.5
+#define WINOGRAD_N0 (1 / (WINOGRAD_A * WINOGRAD_A * WINOGRAD_B * WINOGRAD_B))
+#define WINOGRAD_NA (0.5 / (WINOGRAD_A * WINOGRAD_A * (WINOGRAD_A * WINOGRAD_A - WINOGRAD_B * WINOGRAD_B)))
+#define WINOGRAD_NB (0.5 / (WINOGRAD_B * WINOGRAD_B * (WINOGRAD_B * WINOGRAD_B - WINOGRAD_A * WINOGRAD_A)))
+enum { WINOGRAD_TILE_MOST = 4 };
+
+static inline size_t winograd_positions(unsigned tile) {
+    return (size_t)(tile + 2) * (tile + 2);
+}
+
+/* One tile of the input, the inputs of a chunk, its results for two groups of output channels. */
+static inline size_t winograd_scratch(unsigned tile, size_t chunk, size_t in) {
+    return winograd_positions(tile) * (padded_channels(in) + chunk * (padded_channels(in) + 2 * CHANNEL_GROUP));
+}
+
+/* One tile, a chunk's inputs and gradients, and the sums of all positions. */
+static inline size_t winograd_gradient_scratch(unsigned tile, size_t chunk, size_t in, size_t out) {
+    return winograd_positions(tile) *
+           ((1 + chunk) * (padded_channels(in) + padded_channels(out)) + in * padded_channels(out));
+}
 
 /* The gradient of one or two kernels (of filters that share an input channel): sums[f][t] += sum over images and i <
  * length of in[shifts[t] + i] * gradient[f][i]. Planes of one channel each, those of the next image `next_in` and
@@ -144,11 +191,13 @@ PoolWindow pool_window(const Pool *pool, unsigned y, unsigned x); /* of result (
 typedef struct Kernels {
     const char *name; /* "avx512", "avx2", "baseline" */
     void (*convolution)(const Convolution *convolution);
+    void (*winograd)(const Winograd *winograd);
     void (*depthwise)(const Depthwise *depthwise);
     void (*blend)(const Blend *blend);
     void (*pool_maximum)(const Pool *pool);
     void (*pool_average)(const Pool *pool);
     void (*weight_gradient)(const WeightGradient *gradient);
+    void (*winograd_gradient)(const WinogradGradient *gradient);
     void (*depthwise_gradient)(const WeightGradient *gradient);
     void (*kernel_gradient)(const KernelGradient *gradient);
     void (*moments)(const Moments *moments);

@@ -233,6 +233,8 @@ TARGET static void convolution(const Convolution *convolution) {
     }
 }
 
+#include "net/engine/kernels/winograd.h"
+
 /* `lanes` channels of one pixel. */
 INLINE void depthwise_lanes(const Depthwise *d, const float *in, size_t channel, Ends ends, size_t lanes) {
     const float *weights = d->weights ? d->weights + channel : NULL;
@@ -570,11 +572,13 @@ TARGET static void quantise_mask(const Levels *l) {
 
 const Kernels KERNELS = {.name = NAME,
                          .convolution = convolution,
+                         .winograd = winograd,
                          .depthwise = depthwise,
                          .blend = blend,
                          .pool_maximum = pool_maximum,
                          .pool_average = pool_average,
                          .weight_gradient = weight_gradient,
+                         .winograd_gradient = winograd_gradient,
                          .depthwise_gradient = depthwise_gradient,
                          .kernel_gradient = kernel_gradient,
                          .moments = moments,

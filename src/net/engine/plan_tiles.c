@@ -1,0 +1,134 @@
+/* plan_tiles -- which convolutions multiply less: Winograd's kernels in tiles of 2 x 2 or 4 x 4 results, or the direct
+ * ones.
+ *
+ * The time of each is modelled in multiply-adds of CHANNEL_GROUP channels, the direct kernel's unit of work. A tile
+ * costs its products, the transforms of its vectors, and its share of the weights (of the sums, for gradients), which
+ * come from memory once for each chunk of tiles if they outgrow the cache. `bench layers` prints this model beside
+ * measured times. The model is part of the plan: it knows neither the machine nor the number of threads, so that they
+ * do not change the bits of a result.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "net/engine/plan.h"
+
+/* Transformed weights that stay in a core's second cache, and those that are too many for tiles of 4, with 36 numbers
+ * for 9: their memory would grow too much. In bytes. */
+enum { CACHED_MOST = 1 << 20, WIDE_TILE_MOST = 1 << 22 };
+
+/* What the model knows of tiles of one size: the transforms of a vector of input and of results, of a vector of
+ * gradients, and of a vector of sums back to weights. */
+typedef struct TileCost {
+    unsigned tile;
+    double input, output, gradient, sums;
+} TileCost;
+
+static const TileCost tile_costs[] = {{2, 110, 110, 70, 60}, {4, 380, 380, 250, 150}};
+
+/* For each byte that comes from memory beyond the second cache, and for each pixel and each kernel's call of a direct
+ * convolution. */
+static const double byte_cost = 0.2, pixel_cost = 6;
+
+/* One convolution, in one direction. */
+typedef struct Work {
+    Shape out; /* channels, height, width of the results */
+    size_t in;
+    bool gradient; /* of its weights */
+} Work;
+
+size_t tile_chunk(size_t in_channels) {
+    return in_channels <= 32 ? 16 : in_channels <= 64 ? 24 : 32;
+}
+
+static double groups(size_t channels) {
+    return (double)((channels + CHANNEL_GROUP - 1) / CHANNEL_GROUP);
+}
+
+/* Of one image. */
+static double direct_cost(const Work *work) {
+    const double pixels = (double)work->out.height * work->out.width;
+    return pixels * groups(work->out.channels) * (9 * (double)work->in + pixel_cost);
+}
+
+static double weights_bytes(const Work *work, unsigned tile) {
+    return (double)winograd_positions(tile) * (double)work->in * groups(work->out.channels) * CHANNEL_GROUP * 4;
+}
+
+static double tiles_cost(const Work *work, const TileCost *cost) {
+    const size_t across = (work->out.width + cost->tile - 1) / cost->tile;
+    const size_t tiles = (work->out.height + cost->tile - 1) / cost->tile * across;
+    const size_t chunk = tile_chunk(work->in), chunks = (KEPT_BLOCK * tiles + chunk - 1) / chunk;
+    const double in = groups(work->in), out = groups(work->out.channels), bytes = weights_bytes(work, cost->tile);
+    const double products = (double)winograd_positions(cost->tile) * (double)work->in * out;
+    const double transforms = in * cost->input + out * (work->gradient ? cost->gradient : cost->output);
+    double block = bytes > CACHED_MOST ? bytes * byte_cost * (double)chunks * (work->gradient ? 2 : 1) : 0;
+    if (work->gradient) block += (double)work->in * out * cost->sums;
+    return (double)tiles * (products + transforms) + block / KEPT_BLOCK;
+}
+
+static unsigned forced_tile;
+
+void plan_force_tile(unsigned tile) {
+    forced_tile = tile;
+}
+
+static unsigned choose(const Work *work) {
+    if (forced_tile > 0) return forced_tile;
+    double least = direct_cost(work);
+    unsigned tile = 0;
+    for (size_t i = 0; i < sizeof tile_costs / sizeof *tile_costs; i++) {
+        const double cost = tiles_cost(work, &tile_costs[i]);
+        const bool fits = tile_costs[i].tile == 2 || weights_bytes(work, tile_costs[i].tile) <= WIDE_TILE_MOST;
+        if (!fits || cost >= least) continue;
+        least = cost;
+        tile = tile_costs[i].tile;
+    }
+    return tile;
+}
+
+/* -1: as the environment says. */
+static int convolutions_set = -1;
+
+Convolutions engine_convolutions(void) {
+    const char *usual = getenv("WEFT_CONVOLUTIONS");
+    if (convolutions_set >= 0) return (Convolutions)convolutions_set;
+    return usual && strcmp(usual, "direct") == 0 ? CONVOLUTIONS_DIRECT : CONVOLUTIONS_FAST;
+}
+
+void engine_set_convolutions(int convolutions) {
+    convolutions_set = convolutions;
+}
+
+static bool applies(const Step *step) {
+    bool plain = step->kind == STEP_CONVOLUTION && step->groups == 1;
+    for (int axis = 0; axis < 2; axis++)
+        plain = plain && step->kernel[axis] == 3 && step->stride[axis] == 1 && step->dilation[axis] == 1;
+    return plain;
+}
+
+static bool quantised(const Graph *graph) {
+    bool found = false;
+    for (size_t i = 0; i < graph->count; i++) found = found || graph->ops[i].kind == OP_QUANTISE;
+    return found;
+}
+
+void plan_tiles(Plan *plan, const Graph *graph) {
+    if (engine_convolutions() == CONVOLUTIONS_DIRECT || quantised(graph)) return;
+    for (size_t i = 0; i < plan->step_count; i++) {
+        Step *step = &plan->steps[i];
+        if (!applies(step)) continue;
+        const Shape in = plan->maps[step->input].shape, out = plan->maps[step->op].shape;
+        const Work forward = {.out = out, .in = in.channels};
+        const Work back = {.out = {in.channels, in.height, in.width}, .in = out.channels};
+        Work gradient = forward;
+        gradient.gradient = true;
+        step->tile = choose(&forward);
+        if (!plan->backward) continue;
+        step->back_tile = choose(&back);
+        step->gradient_tile = choose(&gradient);
+    }
+}
+
+bool step_direct(const Plan *plan, const Step *step) {
+    return step->tile == 0 || (plan->backward && step->back_tile == 0);
+}
