@@ -287,6 +287,11 @@ typedef enum Convolutions {
 #undef X
         CONVOLUTIONS_COUNT
 } Convolutions;
+/* A row of a command or a run whose struct has a field `convolutions` of this type. */
+#define CONVOLUTIONS_ROW(type)                                                          \
+    CHOICE(type, convolutions, "convolutions", "HOW", CONVOLUTIONS, .standard = "fast", \
+           .environment = "WEFT_CONVOLUTIONS",                                          \
+           .help = "compute 3x3 convolutions with fewer multiplications (fast), or tap by tap (direct)")
 /* How engines compute them that are made from now on, in the whole process. The beginning, and -1, is what
  * WEFT_CONVOLUTIONS says, fast without it. Not while another thread makes an engine. */
 Convolutions engine_convolutions(void);

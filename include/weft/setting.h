@@ -80,6 +80,7 @@ typedef struct Setting {
     size_t offset, size;        /* its place in the struct */
     const char *value;          /* options: what help calls the value, "D0"; NULL for flags and positionals */
     const char *standard;       /* the default as a user would type it; NULL: none */
+    const char *environment;    /* the variable that names another default, as a user would type it; NULL: none */
     const char *usual;          /* the default in words, for help, if it depends on other settings */
     const char *const *choices; /* names of the values 0, 1, ..., ended by NULL */
     double min, max;         /* both 0 and closed: any finite number; max <= min or SETTING_NO_LIMIT: no upper bound */
@@ -168,6 +169,8 @@ void setting_called(const Setting *setting, Str *out);
 bool setting_read(const Setting *setting, const char *text, SettingValue *out, Error *err);
 /* The value of a number; the same checks. */
 bool setting_number(const Setting *setting, double number, SettingValue *out, Error *err);
+/* The default: the value of its variable where that is set and not empty, else `standard`. */
+const char *setting_standard(const Setting *setting);
 void setting_put(const Setting *setting, void *structure, SettingValue value);
 SettingValue setting_get(const Setting *setting, const void *structure);
 /* Range and default for help, " (1 to 8192; default 140)"; nothing if there is neither. Appended. */

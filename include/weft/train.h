@@ -173,8 +173,9 @@ typedef struct TrainConfig {
     bool augment; /* random crop with padding 4, horizontal flip */
     OptimiserConfig optimiser;
     ScheduleKind schedule;
-    double rate, rate_last;                         /* learning rates that the schedule goes from and to */
-    double clip;                                    /* largest gradient norm; 0: not clipped */
+    double rate, rate_last; /* learning rates that the schedule goes from and to */
+    double clip;            /* largest gradient norm; 0: not clipped */
+    Convolutions convolutions;
     uint64_t evaluate_every, save_every, log_every; /* steps; 0: evaluate and save only at the end, log only then */
     uint64_t epoch_steps;                           /* what the log calls an epoch */
 } TrainConfig;
@@ -182,7 +183,7 @@ typedef struct TrainConfig {
  * from its OptimiserConfig. */
 extern const Setting train_layer_settings[], train_kernel_settings[], train_image_settings[], train_map_settings[],
     train_label_settings[], train_schedule_settings[], train_optimiser_settings[], train_length_settings[],
-    train_every_settings[];
+    train_every_settings[], train_engine_settings[];
 /* All rows that config.json holds of a scheme. */
 const SettingGroup *train_config_settings(SchemeKind scheme);
 TrainConfig train_config(void); /* docs/method.md, section 5: 20,000 steps, L_recon alone */

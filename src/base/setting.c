@@ -2,6 +2,7 @@
 #include "weft/setting.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "weft/base/error.h"
@@ -249,11 +250,17 @@ static void add_range(const Setting *s, Str *out) {
     add_number(s->max, out);
 }
 
+const char *setting_standard(const Setting *setting) {
+    const char *text = setting->environment ? getenv(setting->environment) : NULL;
+    return text && *text ? text : setting->standard;
+}
+
 void setting_details(const Setting *setting, Str *out) {
     Str details = {0};
     if (setting_is_number(setting)) add_range(setting, &details);
     const char *usual = setting->usual ? setting->usual : setting->standard;
     if (usual) str_addf(&details, "%sdefault %s", details.length ? "; " : "", usual);
+    if (setting->environment) str_addf(&details, ", or as %s says", setting->environment);
     if (setting->required) str_addf(&details, "%srequired", details.length ? "; " : "");
     if (details.length) str_addf(out, " (%s)", str_text(&details));
     str_done(&details);
@@ -305,7 +312,8 @@ void settings_standard(const SettingGroup *groups, void *structure) {
     SettingValue value;
     Error unused; /* a row's own default is in its range: tests/base/test_setting.c and tests/shell/test_commands.c */
     while (settings_next(groups, NULL, &walk, &setting))
-        if (setting.standard && setting_read(&setting, setting.standard, &value, &unused))
+        if (setting.standard && (setting_read(&setting, setting_standard(&setting), &value, &unused) ||
+                                 setting_read(&setting, setting.standard, &value, &unused)))
             setting_put(&setting, structure, value);
 }
 

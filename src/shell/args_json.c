@@ -43,11 +43,16 @@ static bool add_value(json_t *settings, const Args *args, const ArgValue *value)
     return done;
 }
 
+/* What was given, and what a variable may have decided: another session may have another one. */
+static bool recorded(const ArgValue *value) {
+    return (value->given || value->setting.environment) && !value->setting.aside;
+}
+
 json_t *args_json(const Args *args) {
     json_t *settings = json_object(), *all = json_object();
     bool done = settings && all && json_object_set_new(all, "command", json_string(args->command->name)) == 0;
     for (size_t i = 0; done && i < args->own_count; i++)
-        if (args->values[i].given && !args->values[i].setting.aside) done = add_value(settings, args, &args->values[i]);
+        if (recorded(&args->values[i])) done = add_value(settings, args, &args->values[i]);
     done = done && json_object_set(all, "settings", settings) == 0 &&
            (!args->inner || json_object_set_new(all, "inner", args_json(args->inner)) == 0);
     json_decref(settings);
@@ -62,7 +67,9 @@ const char *args_difference(const json_t *a, const json_t *b) {
     json_t *value;
     if (!json_equal(json_object_get(a, "command"), json_object_get(b, "command"))) return "command";
     json_object_foreach((json_t *)(uintptr_t)x, key, value) if (!json_equal(value, json_object_get(y, key))) return key;
-    json_object_foreach((json_t *)(uintptr_t)y, key, value) if (!json_object_get(x, key)) return key;
+    /* Runs from before that setting existed go on. */
+    json_object_foreach((json_t *)(uintptr_t)y, key,
+                        value) if (!json_object_get(x, key) && strcmp(key, "convolutions") != 0) return key;
     const json_t *inner = json_object_get(a, "inner"), *other = json_object_get(b, "inner");
     if (!inner && !other) return NULL;
     return inner && other ? args_difference(inner, other) : "command";

@@ -211,7 +211,10 @@ static bool lay_out(Session *session, Args *args, Error *err) {
         ArgValue *value = &args->values[args->value_count++];
         value->setting = setting;
         if (walk.part != PART_COMMON) args->own_count = args->value_count;
-        if (setting.standard) ok = set_value(session, args, value, setting.standard, false, err);
+        if (!setting.standard) continue;
+        const char *standard = setting_standard(&setting);
+        ok = set_value(session, args, value, standard, false, err) ||
+             (standard != setting.standard && error_prefix(err, "%s", setting.environment));
     }
     return ok;
 }

@@ -15,6 +15,7 @@
 #include "weft/base/task.h"
 #include "weft/base/text.h"
 #include "weft/base/version.h"
+#include "weft/net.h"
 
 void result_chart(Result *result, ChartKind kind, const char *x, const char *y, const char *title, ...) {
     result->encoding = encoding_new(kind);
@@ -165,6 +166,15 @@ static void show_result(Session *session, const Args *args, const Result *result
     if (result->message.length) output_message(session, str_text(&result->message));
 }
 
+bool dispatch_command(Session *session, const Args *args, Result *result, Error *err) {
+    for (size_t i = 0; i < args->own_count; i++)
+        if (strcmp(args->values[i].setting.name, "convolutions") == 0)
+            engine_set_convolutions(args->values[i].value.choice);
+    const bool ok = args->command->run(session, args, result, err);
+    engine_set_convolutions(-1);
+    return ok;
+}
+
 static bool run_parsed(Session *session, const Args *args, bool show, Table **copy, Error *err) {
     Result result = {.encoding = encoding_new(CHART_BARS)};
     if (args->common.help) {
@@ -183,7 +193,7 @@ static bool run_parsed(Session *session, const Args *args, bool show, Table **co
         session->random = (Rng){.seed = session->seed};
     }
     session->room = show ? lesson_room(session) : 0;
-    bool ok = publishable(session, args, err) && args->command->run(session, args, &result, err);
+    bool ok = publishable(session, args, err) && dispatch_command(session, args, &result, err);
     output_progress_clear(session);
     if (ok && result.table && !result.transient) {
         sign(session, args, result.table);

@@ -13,6 +13,9 @@
 bool dispatch(Session *session, const char *const *words, const bool *literal, size_t count, bool show, Table **copy,
               Error *err);
 
+/* Only runs a parsed command; its engines compute convolutions as its --convolutions says. */
+bool dispatch_command(Session *session, const Args *args, Result *result, Error *err);
+
 /* How the result's table is drawn. */
 void result_chart(Result *result, ChartKind kind, const char *x, const char *y, const char *title, ...)
     __attribute__((format(printf, 5, 6)));

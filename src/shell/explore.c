@@ -13,6 +13,7 @@ const Setting explore_settings[] = {
          .help = "keep every point in this folder; `resume FOLDER` computes the missing ones"),
     FLAG(ExploreOptions, background, "background", .aside = true, .needs = "run",
          .help = "compute in another process and return to the prompt"),
+    CONVOLUTIONS_ROW(ExploreOptions),
     {0}};
 const Setting recalibrate_settings[] = {
     OBJECT(ExploreOptions, recalibrate, DATASET, "recalibrate", "DATA",

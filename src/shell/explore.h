@@ -11,7 +11,7 @@
 #include "weft/base/error.h"
 #include "weft/base/record.h"
 #include "weft/base/run.h"
-#include "weft/probe/survey.h"
+#include "weft/net.h"
 #include "weft/probe/survey.h"
 
 /* What all surveys take. */
@@ -19,6 +19,7 @@ typedef struct ExploreOptions {
     const Object *on, *recalibrate;
     const char *run;
     bool background;
+    Convolutions convolutions;
 } ExploreOptions;
 extern const Setting explore_settings[], recalibrate_settings[]; /* offsets from an ExploreOptions */
 

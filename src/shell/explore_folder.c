@@ -1,6 +1,7 @@
 /* explore_folder -- the run folder of a survey: see explore.h. */
 #include <string.h>
 
+#include "dispatch.h"
 #include "explore.h"
 #include "session.h"
 #include "weft/base/error.h"
@@ -161,7 +162,7 @@ static bool run_again(Session *session, const char *folder, const RunRecord *rec
     bool done = args_from_json(session, command, record->settings, &objects, &args, err) ||
                 error_prefix(err, "%s/config.json", folder);
     done = done && (args.line = mem_copy_text(record->command, err)) && args_give_text(&args, "run", folder, err) &&
-           command->run(session, &args, result, err);
+           dispatch_command(session, &args, result, err);
     session->seed = seed;
     args_done(&args);
     return done;

@@ -28,9 +28,10 @@ extern const Setting watch_settings[], background_settings[], epochs_settings[],
         {predictor_settings, offsetof(TrainOptions, config.predictor)}, {train_kernel_settings, 0}, { \
         exact_settings, 0                                                                             \
     }
-#define STEP_GROUPS                                                                                       \
-    {train_optimiser_settings, offsetof(TrainOptions, config.optimiser)}, {train_schedule_settings, 0}, { \
-        train_every_settings, 0                                                                           \
+#define STEP_GROUPS                                                                                     \
+    {train_optimiser_settings, offsetof(TrainOptions, config.optimiser)}, {train_schedule_settings, 0}, \
+        {train_every_settings, 0}, {                                                                    \
+        train_engine_settings, 0                                                                        \
     }
 
 /* A configuration of the usual values, under the command's own defaults and what was given; the seed. */

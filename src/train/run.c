@@ -33,6 +33,7 @@ static void work_done(Work *work) {
 
 static bool make_learner(Work *work, const TrainJob *job, Checkpoint *checkpoint, Error *err) {
     Learner *learner = &work->learner;
+    engine_set_convolutions((int)work->config.convolutions); /* evaluations make engines of their own */
     if (!learner_new(learner, &work->config, job, checkpoint, err)) return false;
     work->optimiser = optimiser_new(&work->config.optimiser, learner->blocks, learner->block_count, learner->parameters,
                                     learner->count, err);

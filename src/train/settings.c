@@ -120,6 +120,8 @@ const Setting train_every_settings[] = {
             .usual = "a thousandth of the run, in multiples of --refresh", .help = "steps between rows of the log"),
     {0}};
 
+const Setting train_engine_settings[] = {CONVOLUTIONS_ROW(TrainConfig), {0}};
+
 /* What no option says. */
 static const Setting run_settings[] = {
     CHOICE(TrainConfig, scheme, "scheme", NULL, SCHEMES, .internal = true),
@@ -132,10 +134,11 @@ static const Setting cross_entropy_settings[] = {
     REAL(TrainConfig, images.cross_entropy, "cross_entropy", NULL, NOT_NEGATIVE, .internal = true, .standard = "0"),
     {0}};
 
-#define OF_ALL                                                                                        \
-    {run_settings, 0}, {train_length_settings, 0}, {train_image_settings, 0},                         \
-        {train_optimiser_settings, offsetof(TrainConfig, optimiser)}, {train_schedule_settings, 0}, { \
-        train_every_settings, 0                                                                       \
+#define OF_ALL                                                                                      \
+    {run_settings, 0}, {train_length_settings, 0}, {train_image_settings, 0},                       \
+        {train_optimiser_settings, offsetof(TrainConfig, optimiser)}, {train_schedule_settings, 0}, \
+        {train_every_settings, 0}, {                                                                \
+        train_engine_settings, 0                                                                    \
     }
 #define OF_PREDICTORS                                                                                                  \
     {predictor_size_settings, offsetof(TrainConfig, predictor)},                                                       \

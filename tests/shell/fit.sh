@@ -62,6 +62,15 @@ equal "widths 4 is 4,8,16" "yes" "$("$weft" -q --format csv -c "$load" -c "$fit 
     -c "save n $work/n.npz" -c "save m $work/m.npz" >"$work/out" 2>"$work/err"; if cmp -s "$work/n.npz" "$work/m.npz"; then echo yes; else cat "$work/err"; fi)"
 equal "with a teacher" 0 "$(status "$weft" -q -c "$load" -c "$fit --teacher base --alpha 2 --temperature 4 --steps 3 --run $work/pupil")"
 check "which is kept" test -s "$work/pupil/teacher.safetensors"
+# How convolutions are computed is recorded, from the option or the variable.
+recorded() { grep -o '"convolutions": "[a-z]*"' "$work/$1/config.json"; }
+equal "convolutions by the option" 0 "$(status env WEFT_CONVOLUTIONS=fast "$weft" -q -c "$load" -c "$fit --steps 1 --convolutions direct --run $work/tap")"
+equal "are recorded" '"convolutions": "direct"' "$(recorded tap)"
+equal "convolutions by the variable" 0 "$(status env WEFT_CONVOLUTIONS=direct "$weft" -q -c "$load" -c "$fit --steps 1 --run $work/variable")"
+equal "are recorded too" '"convolutions": "direct"' "$(recorded variable)"
+equal "the default is" '"convolutions": "fast"' "$(recorded pupil)"
+equal "a wrong variable is named" "weft: WEFT_CONVOLUTIONS: --convolutions must be fast or direct, not 'slow'" \
+    "$(WEFT_CONVOLUTIONS=slow "$weft" -q -c "$load" -c "$fit --steps 1" 2>&1 | tail -n 1)"
 
 # Stopped by TERM, gone on with: the same network, to the byte.
 long="$fit --steps 900 --save-every 5000 --eval-every 200 --image-batch 20 --seed 4"

@@ -7,6 +7,7 @@
  * measured times. The model is part of the plan: it knows neither the machine nor the number of threads, so that they
  * do not change the bits of a result.
  */
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,11 +88,12 @@ static unsigned choose(const Work *work) {
 }
 
 /* -1: as the environment says. */
-static int convolutions_set = -1;
+static atomic_int convolutions_set = -1;
 
 Convolutions engine_convolutions(void) {
     const char *usual = getenv("WEFT_CONVOLUTIONS");
-    if (convolutions_set >= 0) return (Convolutions)convolutions_set;
+    const int set = convolutions_set;
+    if (set >= 0) return (Convolutions)set;
     return usual && strcmp(usual, "direct") == 0 ? CONVOLUTIONS_DIRECT : CONVOLUTIONS_FAST;
 }
 

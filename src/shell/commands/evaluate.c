@@ -18,6 +18,7 @@ typedef struct Evaluate {
     AttackOptions attack;
     ReportKind report;
     const char *corrupt;
+    Convolutions convolutions;
 } Evaluate;
 
 /* ---- running ----------------------------------------------------------------------------------------------------- */
@@ -241,6 +242,7 @@ static const Setting others[] = {
          .choices = (const char *const[]){"all", CORRUPTIONS(X) NULL},
          .help = "corrupt the images first: one kind at a severity (1 to 5) or at all five, or all kinds (help "
                  "corruptions)"),
+    CONVOLUTIONS_ROW(Evaluate),
     {0}};
 #undef X
 static const SettingGroup options[] = {

@@ -11,6 +11,7 @@ typedef struct Recalibrate {
     const Object *object, *on;
     const char *into;
     unsigned batch;
+    Convolutions convolutions;
 } Recalibrate;
 
 /* How far the statistics moved: the root mean square over all channels, of the mean in units of the old deviation, and
@@ -73,6 +74,7 @@ static const Setting options[] = {
     OBJECT(Recalibrate, on, DATASET, "on", "DATA", .required = true, .help = "images; their labels are not used"),
     INTEGER(Recalibrate, batch, "batch", "N", .min = 1, .max = 65536, .standard = "256",
             .help = "images whose statistics are taken together"),
+    CONVOLUTIONS_ROW(Recalibrate),
     WORD(Recalibrate, into, NEW, "into", "NEW", .required = true, .help = "name of the new network"),
     {0}};
 static const char *const examples[] = {"recalibrate smooth --on test --into again",

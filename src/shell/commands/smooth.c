@@ -25,6 +25,7 @@ typedef struct Smooth {
     const char *layer;
     Smoothing start; /* its layer and, unless given, its filter and scope are settled by settle_start */
     bool in_line;
+    Convolutions convolutions;
 } Smooth;
 
 /* What the view's questions to the shell are about. */
@@ -315,6 +316,7 @@ static const Setting options[] = {
             .help = "how many singular values are scaled"),
     CHOICE(Smooth, start.scope, "scope", "SCOPE", SMOOTHING_SCOPES, .usual = "layer if LAYER is given, otherwise all",
            .help = "filter the layer, or the whole block, stage or network that it is part of"),
+    CONVOLUTIONS_ROW(Smooth),
     FLAG(Smooth, in_line, "inline", .help = "print the view once as text instead of opening it"),
     {0}};
 static const char *const examples[] = {"smooth base layer2.0.conv1 --cutoff 1.5 --scope stage --on test --inline",
