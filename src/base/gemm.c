@@ -30,3 +30,9 @@ void gemm_f32(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, 
     cblas_sgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans, transpose_b ? CblasTrans : CblasNoTrans, (int)m,
                 (int)n, (int)k, alpha, a, stride(lda), b, stride(ldb), beta, c, stride(ldc));
 }
+
+void gemm_gram_f32(size_t n, size_t k, float alpha, const float *a, size_t lda, float beta, float *c, size_t ldc) {
+    assert(n <= INT_MAX && k <= INT_MAX);
+    gemm_prepare();
+    cblas_ssyrk(CblasRowMajor, CblasLower, CblasNoTrans, (int)n, (int)k, alpha, a, stride(lda), beta, c, stride(ldc));
+}

@@ -12,6 +12,7 @@
 /* Rows first .. first + rows - 1 of something of matrix `matrix`. */
 typedef struct Strip {
     size_t matrix, first, rows;
+    size_t number; /* of the matrix's strips */
 } Strip;
 typedef struct Strips {
     Strip *strip;
@@ -19,7 +20,7 @@ typedef struct Strips {
 } Strips;
 /* Cuts `rows` rows of matrix `matrix`; adds the strips. */
 bool strips_add(Strips *strips, size_t matrix, size_t rows, Error *err);
-/* to[j][i] = to[i][j] for the rows i of a strip and all columns j before them; `size` columns. */
+/* to[j][i] = to[i][j] for the rows i of a strip and all columns j < i; `size` columns. */
 void strip_mirror(const Strip *strip, float *to, size_t size);
 
 /* What a step needs besides its matrices. `gradient` is scaled already. */

@@ -14,7 +14,7 @@
 #include "weft/base/memory.h"
 #include "weft/base/pool.h"
 
-enum { STRIP_ROWS = 48 };
+enum { STRIP_ROWS = 64, WHOLE_ROWS = 256 }; /* a matrix whose shorter side is not longer than WHOLE_ROWS is one piece */
 static const float A = 3.4445F, B = -4.7750F, C = 2.0315F; /* of the reference */
 
 typedef struct MuonMatrix {
@@ -31,12 +31,11 @@ typedef struct MuonMatrix {
 struct Muon {
     MuonMatrix *matrix;
     size_t count, iterations;
-    Strips strips; /* of the shorter sides */
+    Strips whole, strips; /* of the shorter sides: matrices that are one piece; those that are cut */
     float momentum;
     float *floats; /* all of the matrices' */
     double *squares;
     const MatrixStep *step;
-    unsigned iteration;
 };
 
 /* ---- strips ------------------------------------------------------------------------------------------------------ */
@@ -44,24 +43,24 @@ struct Muon {
 bool strips_add(Strips *strips, size_t matrix, size_t rows, Error *err) {
     const size_t count = (rows + STRIP_ROWS - 1) / STRIP_ROWS, each = count ? (rows + count - 1) / count : 0;
     if (!mem_grow(&strips->strip, &strips->capacity, strips->count + count, sizeof(Strip), err)) return false;
-    for (size_t first = 0; first < rows; first += each)
-        strips->strip[strips->count++] = (Strip){matrix, first, rows - first < each ? rows - first : each};
+    for (size_t first = 0, number = 0; first < rows; first += each)
+        strips->strip[strips->count++] = (Strip){matrix, first, rows - first < each ? rows - first : each, number++};
     return true;
 }
 
 void strip_mirror(const Strip *strip, float *to, size_t size) {
-    for (size_t j = 0; j < strip->first; j++)
-        for (size_t i = strip->first; i < strip->first + strip->rows; i++) to[j * size + i] = to[i * size + j];
+    for (size_t i = strip->first; i < strip->first + strip->rows; i++)
+        for (size_t j = 0; j < i; j++) to[j * size + i] = to[i * size + j];
 }
 
-/* ---- phases of a step, a strip each ------------------------------------------------------------------------------ */
+/* ---- phases of a step, on a strip; scale: what X is still to be multiplied with -------------------------------------
+ */
+
+typedef void Phase(const Muon *muon, const MuonMatrix *m, const Strip *strip, double scale);
 
 /* m and u, into X. */
-static void take_momentum(void *context, size_t index, unsigned worker) {
-    (void)worker;
-    const Muon *muon = context;
-    const Strip *strip = &muon->strips.strip[index];
-    const MuonMatrix *m = &muon->matrix[strip->matrix];
+static void take_momentum(const Muon *muon, const MuonMatrix *m, const Strip *strip, double scale) {
+    (void)scale;
     const float mu = muon->momentum, rest = 1 - mu;
     float *momentum = muon->step->first + m->offset;
     const float *gradient = muon->step->gradient + m->offset;
@@ -76,59 +75,44 @@ static void take_momentum(void *context, size_t index, unsigned worker) {
             sum += (double)to[j] * (double)to[j];
         }
     }
-    muon->squares[index] = sum;
+    m->squares[strip->number] = sum;
 }
 
-/* What X is still to be multiplied with: 1 / ||u|| in the first iteration. The strips of a matrix are added in order.
- */
-static double scale_of(const Muon *muon, const MuonMatrix *m) {
-    double sum = 0;
-    if (muon->iteration > 0) return 1;
-    for (size_t i = 0; i < m->strips; i++) sum += m->squares[i];
-    return sum > 0 ? 1 / sqrt(sum) : 0;
+/* Rows of the lower triangle of factor * from from^T + beta * to, and their mirror. */
+static void symmetric_product(const Strip *strip, size_t size, size_t depth, float factor, const float *from,
+                              float beta, float *to) {
+    const size_t first = strip->first;
+    float *out = to + first * size;
+    if (first > 0)
+        gemm_f32(false, true, strip->rows, first, depth, factor, from + first * depth, depth, from, depth, beta, out,
+                 size);
+    gemm_gram_f32(strip->rows, depth, factor, from + first * depth, depth, beta, out + first, size);
+    strip_mirror(strip, to, size);
 }
 
-static void take_gram(void *context, size_t index, unsigned worker) {
-    (void)worker;
-    const Muon *muon = context;
-    const Strip *strip = &muon->strips.strip[index];
-    const MuonMatrix *m = &muon->matrix[strip->matrix];
-    const double scale = scale_of(muon, m);
-    gemm_f32(false, true, strip->rows, strip->first + strip->rows, m->large, (float)(scale * scale),
-             m->x + strip->first * m->large, m->large, m->x, m->large, 0, m->gram + strip->first * m->small, m->small);
-    strip_mirror(strip, m->gram, m->small);
+static void take_gram(const Muon *muon, const MuonMatrix *m, const Strip *strip, double scale) {
+    (void)muon;
+    symmetric_product(strip, m->small, m->large, (float)(scale * scale), m->x, 0, m->gram);
 }
 
-static void take_polynomial(void *context, size_t index, unsigned worker) {
-    (void)worker;
-    const Muon *muon = context;
-    const Strip *strip = &muon->strips.strip[index];
-    const MuonMatrix *m = &muon->matrix[strip->matrix];
-    const size_t end = strip->first + strip->rows;
-    for (size_t i = strip->first; i < end; i++)
-        for (size_t j = 0; j < end; j++) m->polynomial[i * m->small + j] = B * m->gram[i * m->small + j];
-    gemm_f32(false, false, strip->rows, end, m->small, C, m->gram + strip->first * m->small, m->small, m->gram,
-             m->small, 1, m->polynomial + strip->first * m->small, m->small);
-    for (size_t i = strip->first; i < end; i++) m->polynomial[i * m->small + i] += A;
-    strip_mirror(strip, m->polynomial, m->small);
+static void take_polynomial(const Muon *muon, const MuonMatrix *m, const Strip *strip, double scale) {
+    (void)muon;
+    (void)scale;
+    for (size_t i = strip->first; i < strip->first + strip->rows; i++) {
+        for (size_t j = 0; j <= i; j++) m->polynomial[i * m->small + j] = B * m->gram[i * m->small + j];
+        m->polynomial[i * m->small + i] += A;
+    }
+    symmetric_product(strip, m->small, m->small, C, m->gram, 1, m->polynomial);
 }
 
-static void apply_polynomial(void *context, size_t index, unsigned worker) {
-    (void)worker;
-    const Muon *muon = context;
-    const Strip *strip = &muon->strips.strip[index];
-    const MuonMatrix *m = &muon->matrix[strip->matrix];
-    gemm_f32(false, false, strip->rows, m->large, m->small, (float)scale_of(muon, m),
-             m->polynomial + strip->first * m->small, m->small, m->x, m->large, 0, m->next + strip->first * m->large,
-             m->large);
+static void apply_polynomial(const Muon *muon, const MuonMatrix *m, const Strip *strip, double scale) {
+    (void)muon;
+    gemm_f32(false, false, strip->rows, m->large, m->small, (float)scale, m->polynomial + strip->first * m->small,
+             m->small, m->x, m->large, 0, m->next + strip->first * m->large, m->large);
 }
 
-static void take_step(void *context, size_t index, unsigned worker) {
-    (void)worker;
-    const Muon *muon = context;
-    const Strip *strip = &muon->strips.strip[index];
-    const MuonMatrix *m = &muon->matrix[strip->matrix];
-    const float size = (float)(muon->step->rate * (double)m->grow * scale_of(muon, m)), keep = muon->step->keep;
+static void take_step(const Muon *muon, const MuonMatrix *m, const Strip *strip, double scale) {
+    const float size = (float)(muon->step->rate * (double)m->grow * scale), keep = muon->step->keep;
     float *parameters = muon->step->parameters + m->offset;
     const size_t row_step = m->turned ? 1 : m->columns, step = m->turned ? m->columns : 1;
     for (size_t i = strip->first; i < strip->first + strip->rows; i++) {
@@ -140,23 +124,68 @@ static void take_step(void *context, size_t index, unsigned worker) {
     }
 }
 
-void muon_step(Muon *muon, const MatrixStep *step) {
-    const size_t strips = muon->strips.count;
-    muon->step = step;
-    muon->iteration = 0;
-    pool_run(strips, take_momentum, muon);
-    for (; muon->iteration < muon->iterations; muon->iteration++) {
-        pool_run(strips, take_gram, muon);
-        pool_run(strips, take_polynomial, muon);
-        pool_run(strips, apply_polynomial, muon);
-        for (size_t i = 0; i < muon->count; i++) {
-            MuonMatrix *m = &muon->matrix[i];
-            float *swap = m->x;
-            m->x = m->next;
-            m->next = swap;
-        }
+/* 1 / ||u||. The strips of a matrix are added in order. */
+static double scale_of(const MuonMatrix *m) {
+    double sum = 0;
+    for (size_t i = 0; i < m->strips; i++) sum += m->squares[i];
+    return sum > 0 ? 1 / sqrt(sum) : 0;
+}
+
+static void swap(MuonMatrix *m) {
+    float *old = m->x;
+    m->x = m->next;
+    m->next = old;
+}
+
+/* ---- a step ------------------------------------------------------------------------------------------------------ */
+
+static Phase *const iteration[] = {take_gram, take_polynomial, apply_polynomial};
+enum { PHASES = sizeof iteration / sizeof *iteration };
+
+/* All phases of a matrix that is one piece. */
+static void step_whole(void *context, size_t index, unsigned worker) {
+    (void)worker;
+    const Muon *muon = context;
+    const Strip *strip = &muon->whole.strip[index];
+    MuonMatrix *m = &muon->matrix[strip->matrix];
+    take_momentum(muon, m, strip, 1);
+    for (size_t i = 0; i < muon->iterations; i++) {
+        for (size_t j = 0; j < PHASES; j++) iteration[j](muon, m, strip, i == 0 ? scale_of(m) : 1);
+        swap(m);
     }
-    pool_run(strips, take_step, muon);
+    take_step(muon, m, strip, 1);
+}
+
+typedef struct Turn {
+    const Muon *muon;
+    Phase *phase;
+    bool first;
+} Turn;
+
+static void run_strip(void *context, size_t index, unsigned worker) {
+    (void)worker;
+    const Turn *turn = context;
+    const Strip *strip = &turn->muon->strips.strip[index];
+    const MuonMatrix *m = &turn->muon->matrix[strip->matrix];
+    turn->phase(turn->muon, m, strip, turn->first ? scale_of(m) : 1);
+}
+
+static void run_phase(const Muon *muon, Phase *phase, bool first) {
+    Turn turn = {muon, phase, first};
+    pool_run(muon->strips.count, run_strip, &turn);
+}
+
+void muon_step(Muon *muon, const MatrixStep *step) {
+    muon->step = step;
+    pool_run(muon->whole.count, step_whole, muon);
+    if (muon->strips.count == 0) return;
+    run_phase(muon, take_momentum, false);
+    for (size_t i = 0; i < muon->iterations; i++) {
+        for (size_t j = 0; j < PHASES; j++) run_phase(muon, iteration[j], i == 0);
+        for (size_t j = 0; j < muon->count; j++)
+            if (muon->matrix[j].strips > 1) swap(&muon->matrix[j]);
+    }
+    run_phase(muon, take_step, false);
 }
 
 /* ---- making ------------------------------------------------------------------------------------------------------ */
@@ -164,6 +193,7 @@ void muon_step(Muon *muon, const MatrixStep *step) {
 static bool list_matrices(Muon *muon, const ParameterBlock *matrices, Error *err) {
     for (size_t i = 0; i < muon->count; i++) {
         const size_t rows = matrices[i].rows, columns = matrices[i].columns, before = muon->strips.count;
+        Strips *whole = &muon->whole;
         MuonMatrix *m = &muon->matrix[i];
         *m = (MuonMatrix){.offset = matrices[i].offset,
                           .rows = rows,
@@ -172,6 +202,12 @@ static bool list_matrices(Muon *muon, const ParameterBlock *matrices, Error *err
                           .large = rows < columns ? columns : rows,
                           .turned = rows > columns,
                           .grow = rows > columns ? sqrtf((float)rows / (float)columns) : 1};
+        if (m->small <= WHOLE_ROWS) {
+            m->strips = 1;
+            if (!mem_grow(&whole->strip, &whole->capacity, whole->count + 1, sizeof(Strip), err)) return false;
+            whole->strip[whole->count++] = (Strip){i, 0, m->small, 0};
+            continue;
+        }
         if (!strips_add(&muon->strips, i, m->small, err)) return false;
         m->strips = muon->strips.count - before;
     }
@@ -191,7 +227,7 @@ static bool place_matrices(Muon *muon, Error *err) {
     }
     if (!mem_admit(total * sizeof(float), "the products of its optimiser", err) ||
         !(muon->floats = mem_alloc(total, sizeof *muon->floats, err)) ||
-        !(muon->squares = mem_alloc(muon->strips.count, sizeof *muon->squares, err)))
+        !(muon->squares = mem_alloc(muon->strips.count + muon->whole.count, sizeof *muon->squares, err)))
         return false;
     float *at = muon->floats;
     double *squares = muon->squares;
@@ -222,6 +258,7 @@ Muon *muon_new(const OptimiserConfig *config, const ParameterBlock *matrices, si
 void muon_free(Muon *muon) {
     if (!muon) return;
     mem_free(muon->matrix);
+    mem_free(muon->whole.strip);
     mem_free(muon->strips.strip);
     mem_free(muon->floats);
     mem_free(muon->squares);

@@ -103,6 +103,15 @@ static void products(void **state) {
         }
     }
     assert_int_equal(openblas_get_num_threads(), 1);
+    for (int i = 0; i < M * LD; i++) c[i] = before[i] = (float)rng_normal(&rng);
+    gemm_gram_f32(M, K, 0.5f, a, LD, 2.0f, c, LD);
+    for (int i = 0; i < M; i++)
+        for (int j = 0; j < LD; j++) {
+            double sum = 0;
+            for (int k = 0; k < K; k++) sum += (double)a[i * LD + k] * (double)a[j * LD + k];
+            const double expected = j <= i ? 0.5 * sum + 2.0 * before[i * LD + j] : before[i * LD + j];
+            assert_true(fabs(c[i * LD + j] - expected) < 1e-5);
+        }
 }
 
 static void empty_products(void **state) {

@@ -8,7 +8,9 @@
  *   bench distil NETWORK [BATCH]      teacher forward, student forward and backward to all convolution weights (KD)
  *   bench distil-batch NETWORK        the same with gradients of a random 4096 of the kernels only
  *   bench recon NETWORK HIDDEN [SEL]  a step on the reconstruction loss as `train` takes it, but for those, one in 20,
- * that evaluate all kernels; SEL: as train's --layers bench recon-exact NETWORK HIDDEN [SEL]  the same with --exact
+ * that evaluate all kernels; SEL: as train's --layers
+ *   bench recon-exact NETWORK HIDDEN [SEL]  the same with --exact
+ *   bench recon-ranger|adam|muon|soap NETWORK HIDDEN [SEL]  with this optimiser
  *   bench phase2 NETWORK HIDDEN DATA  a whole step of `train --scheme distil`, from loading its images on
  *   bench joint NETWORK HIDDEN DATA   the same of `--scheme joint`
  *   bench fit NETWORK BATCH DATA      the same of `fit`
@@ -353,6 +355,9 @@ static bool configure(Training *t, const char *kind, unsigned number, const char
     if (strcmp(kind, "phase2") == 0) config->scheme = SCHEME_DISTIL;
     if (strcmp(kind, "joint") == 0) config->scheme = SCHEME_JOINT;
     if (strcmp(kind, "recon-exact") == 0) config->refresh = 1;
+    for (int i = 0; i < OPTIMISER_COUNT; i++)
+        if (strncmp(kind, "recon-", 6) == 0 && strcmp(kind + 6, SETTING_NAMES(OPTIMISERS)[i]) == 0)
+            config->optimiser = optimiser_config((OptimiserKind)i);
     if (strcmp(kind, "fit") == 0) {
         config->scheme = SCHEME_FIT;
         config->optimiser = optimiser_config(OPTIMISER_SGD);

@@ -178,6 +178,86 @@ static void matrices(void **state) {
     checkpoint_close(arrays);
 }
 
+/* rows x columns: H(rows) times middle times H(columns), with the reflections H(n) = I - 2 v v^T, v = (1, ..., 1) /
+ * sqrt(n): a matrix whose singular vectors are known. */
+static void between_reflections(size_t rows, size_t columns, const double *middle, double *out) {
+    double *sum = mem_alloc(rows > columns ? rows : columns, sizeof *sum, NULL);
+    assert_non_null(sum);
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < columns; j++) sum[j] += middle[i * columns + j];
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < columns; j++) out[i * columns + j] = middle[i * columns + j] - 2 * sum[j] / (double)rows;
+    for (size_t i = 0; i < rows; i++) {
+        double all = 0;
+        for (size_t j = 0; j < columns; j++) all += out[i * columns + j];
+        for (size_t j = 0; j < columns; j++) out[i * columns + j] -= 2 * all / (double)columns;
+    }
+    mem_free(sum);
+}
+
+static void compare_step(const OptimiserConfig *config, size_t rows, size_t columns, unsigned steps,
+                         const double *const gradient[], const double *wanted, double rate, double most) {
+    const size_t count = rows * columns;
+    const ParameterBlock block = {0, rows, columns, BLOCK_INNER};
+    Error err;
+    float *p = mem_alloc(count, sizeof *p, &err), *g = mem_alloc(count, sizeof *g, &err);
+    Optimiser *optimiser = p ? optimiser_new(config, &block, 1, p, count, &err) : NULL;
+    assert_true(optimiser && g);
+    for (unsigned step = 0; step < steps; step++) {
+        for (size_t i = 0; i < count; i++) g[i] = (float)gradient[step][i];
+        optimiser_step(optimiser, p, g, 1, rate);
+    }
+    for (size_t i = 0; i < count; i++)
+        if (!(fabs((double)p[i] + rate * wanted[i]) < most))
+            fail_msg("%zu x %zu, parameter %zu: %.9g, expected %.9g", rows, columns, i, (double)p[i],
+                     -rate * wanted[i]);
+    optimiser_free(optimiser);
+    mem_free(p);
+    mem_free(g);
+}
+
+/* Matrices that are cut into strips: Newton-Schulz changes nothing but the singular values, each by the polynomial. */
+static void large_muon(void **state) {
+    (void)state;
+    enum { SHORT = 270, LONG = 300 };
+    static double middle[SHORT * LONG], gradient[SHORT * LONG], wanted[SHORT * LONG];
+    const OptimiserConfig config = optimiser_config(OPTIMISER_MUON);
+    for (int tall = 0; tall < 2; tall++) {
+        const size_t rows = tall ? LONG : SHORT, columns = tall ? SHORT : LONG;
+        double squares = 0;
+        memset(middle, 0, sizeof middle);
+        for (size_t i = 0; i < SHORT; i++) {
+            middle[i * columns + i] = exp(-0.02 * (double)i);
+            squares += exp(-0.04 * (double)i);
+        }
+        between_reflections(rows, columns, middle, gradient);
+        for (size_t i = 0; i < SHORT; i++) {
+            double x = exp(-0.02 * (double)i) / sqrt(squares);
+            for (int turn = 0; turn < 5; turn++) x *= 3.4445 - 4.7750 * x * x + 2.0315 * x * x * x * x;
+            middle[i * columns + i] = x * (tall ? sqrt((double)LONG / SHORT) : 1);
+        }
+        between_reflections(rows, columns, middle, wanted);
+        compare_step(&config, rows, columns, 1, (const double *const[]){gradient}, wanted, 1, 2e-5);
+    }
+}
+
+/* The first gradient gives the bases, which are the reflections; in them Adam's first step is the sign of the second.
+ */
+static void large_soap(void **state) {
+    (void)state;
+    enum { SIDE = 80, N = SIDE * SIDE };
+    static double middle[N], first[N], second[N], wanted[N];
+    const OptimiserConfig config = optimiser_config(OPTIMISER_SOAP);
+    Rng rng = {.seed = 5};
+    for (size_t i = 0; i < SIDE; i++) middle[i * SIDE + i] = 1 + (double)i / SIDE;
+    between_reflections(SIDE, SIDE, middle, first);
+    for (size_t i = 0; i < N; i++) middle[i] = (rng_normal(&rng) > 0 ? 1 : -1) * (1 + rng_uniform(&rng));
+    between_reflections(SIDE, SIDE, middle, second);
+    for (size_t i = 0; i < N; i++) middle[i] = middle[i] > 0 ? 1 : -1;
+    between_reflections(SIDE, SIDE, middle, wanted);
+    compare_step(&config, SIDE, SIDE, 2, (const double *const[]){first, second}, wanted, 0.01, 1e-5);
+}
+
 /* ---- the training trace ------------------------------------------------------------------------------------------ */
 
 enum { TRACE = 20, KERNELS_MOST = 29744 };
@@ -370,7 +450,7 @@ static void norms(void **state) {
 /* Large blocks are cut into pieces: the same result for every number of threads. */
 static void threads(void **state) {
     (void)state;
-    enum { R = 300, C = 211, N = R * C + R };
+    enum { R = 300, C = 270, N = R * C + R };
     static float start[N], first[N], now[N], gradient[N];
     const ParameterBlock large[] = {{0, R, C, BLOCK_INNER}, {R * C, R, 1, BLOCK_INNER}};
     Error err;
@@ -418,7 +498,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(trajectories), cmocka_unit_test(training_trace), cmocka_unit_test(schedules),
         cmocka_unit_test(one_cycle),    cmocka_unit_test(norms),          cmocka_unit_test(threads),
-        cmocka_unit_test(matrices),     cmocka_unit_test(faults),
+        cmocka_unit_test(matrices),     cmocka_unit_test(faults),         cmocka_unit_test(large_muon),
+        cmocka_unit_test(large_soap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
