@@ -191,6 +191,10 @@ TrainConfig train_config(void); /* docs/method.md, section 5: 20,000 steps, L_re
  * CIFAR-100, ImageNet; NULL: none) and the number of predicted weights (LARGE_WEIGHTS; 0: no predictor): weights of the
  * losses, batches, order of the kernels. */
 void train_defaults(TrainConfig *config, const Dataset *images, uint64_t weights);
+OptimiserKind train_optimiser(SchemeKind scheme); /* the usual one of predictors */
+/* The paper's steps on L_recon alone for a network of that many classes: 350 epochs of CIFAR-10, 450 of CIFAR-100,
+ * 160,000 steps for ImageNet. */
+uint64_t train_paper_steps(unsigned classes);
 /* And how many steps it takes, once config->epoch_steps is set. */
 uint64_t train_steps(const TrainConfig *config, const Dataset *images);
 const char *train_scheme_name(SchemeKind scheme);

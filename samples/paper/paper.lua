@@ -1,27 +1,28 @@
 -- paper -- shared by the scripts of samples/paper: their arguments, and their runs.
 --
 --   weft samples/paper/SCRIPT.weft [quick] [net=MODEL] [arch=ARCH] [epochs=N] [data=DATA] [teacher=MODEL] [runs=FOLDER] [seeds=N] [trials=N]
---                                  [cr=C,C,...] [hidden=H,H,...] [recon=STEPS] [images=STEPS]
+--                                  [cr=C,C,...] [hidden=H,H,...] [recon=STEPS] [images=STEPS] [recipe=paper|usual]
 --
 -- DATA is fashion-mnist (the default), cifar10:DIR, cifar100:DIR, stl10:DIR, or images:DIR[:OPTIONS], a folder with the folders
 -- train and val. The network is that of net=, or with arch= one that is trained here, for epochs= passes over the training images.
 -- A run is saved in FOLDER (runs/paper) under a name that describes it. Scripts that need the same run share it, and a script that
 -- is run again continues where it was. quick saves nothing and trains briefly on a few sample images; it only shows that everything
 -- works. cr= sets other compression ratios, hidden= other hidden sizes (table9, imagenet), trials= another number of trials in a
--- progressive round, and recon= and images= other numbers of steps on L_recon and on images. A script with other defaults puts them
+-- progressive round, and recon= and images= other numbers of steps on L_recon and on images. recipe=usual trains with weft's own
+-- optimiser and learning rates in the place of the paper's (help train). A script with other defaults puts them
 -- into `paper` first.
 local P = {quick = false, seeds = 3, trials = 3, epochs = 20, data = "fashion-mnist", runs = "runs/paper", cr = "", hidden_sizes = "",
-  recon_steps = 20000, images = 2350}
+  recon_steps = 20000, images = 2350, recipe = "paper"}
 for key, value in pairs(paper or {}) do P[key] = value end
 local also = {teacher = "teacher", net = "net", arch = "arch", hidden = "hidden_sizes", recon = "recon_steps"} -- beside those above
-for _, key in ipairs{"seeds", "trials", "epochs", "data", "runs", "cr", "images"} do also[key] = key end
+for _, key in ipairs{"seeds", "trials", "epochs", "data", "runs", "cr", "images", "recipe"} do also[key] = key end
 P.also = P.also or {} -- arguments of one script alone, with their defaults
 for i, word in ipairs(arg) do
   local key, value = word:match("^(%w+)=(.*)$")
   if word == "quick" then P.quick = true
   elseif key and P.also[key] then P.also[key] = value
   elseif key and also[key] then P[also[key]] = value
-  else error("unknown argument '" .. word .. "': quick, net=, arch=, epochs=, data=, teacher=, runs=, seeds=, trials=, cr=, hidden=, recon= or images= expected") end
+  else error("unknown argument '" .. word .. "': quick, net=, arch=, epochs=, data=, teacher=, runs=, seeds=, trials=, cr=, hidden=, recon=, images= or recipe= expected") end
 end
 if not P.net and not P.arch then P.net = "sample:fashion-resnet8" end
 P.seeds = P.quick and 1 or tonumber(P.seeds)
@@ -56,6 +57,15 @@ function P.trained(name, command, options)
   end
   options[1] = options[1] or name
   return command(options)
+end
+
+-- Of a predictor, with the recipe among its options and, where it is not the paper's, in its name.
+local function tagged(name)
+  return P.recipe == "paper" and name or name .. "_" .. P.recipe
+end
+local function predictor(name, command, options)
+  options.recipe = P.recipe
+  return P.trained(tagged(name), command, options), tagged(name)
 end
 
 if P.net then
@@ -93,17 +103,17 @@ function P.recon(hidden, seed, net, more, suffix)
   local name = ("recon_%s_h%d_s%d"):format(net, hidden, seed) .. (suffix and "_" .. suffix or "")
   local options = {net = net, hidden = hidden, steps = P.steps.recon, seed = seed, on = "test"}
   for key, value in pairs(more or {}) do options[key] = value end
-  return P.trained(name, train, options), name
+  return predictor(name, train, options)
 end
 -- With as many steps as joint training, whose steps cost a hundred times as much.
 function P.brief(hidden, seed)
   local name = ("recon_h%d_s%d_%d"):format(hidden, seed, P.steps.images)
-  return P.trained(name, train, {net = "base", hidden = hidden, steps = P.steps.images, seed = seed, on = "test"}), name
+  return predictor(name, train, {net = "base", hidden = hidden, steps = P.steps.images, seed = seed, on = "test"})
 end
 function P.joint(hidden, seed, alpha, beta)
   local name = ("joint_h%d_s%d"):format(hidden, seed) .. (alpha and ("_%g_%g"):format(alpha, beta):gsub("[.-]", "_") or "")
-  return P.trained(name, train, {net = "base", hidden = hidden, steps = P.steps.images, seed = seed, scheme = "joint",
-    data = "train", on = "test", alpha = alpha, beta = beta}), name
+  return predictor(name, train, {net = "base", hidden = hidden, steps = P.steps.images, seed = seed, scheme = "joint",
+    data = "train", on = "test", alpha = alpha, beta = beta})
 end
 -- Phase 2 on a recon run; more: options such as teacher = NAME, data = NAME, alpha, beta; suffix names them.
 function P.decoupled(hidden, seed, more, suffix)
@@ -111,12 +121,12 @@ function P.decoupled(hidden, seed, more, suffix)
   local options = {from = from, steps = P.steps.images, seed = seed, scheme = "distil", data = "train", on = "test"}
   for key, value in pairs(more or {}) do options[key] = value end
   local name = ("distil_h%d_s%d"):format(hidden, seed) .. (suffix and "_" .. suffix or "")
-  return P.trained(name, train, options), name
+  return predictor(name, train, options)
 end
 function P.progressive(hidden, seed, rounds)
   local name = ("progressive_h%d_s%d"):format(hidden, seed)
-  return P.trained(name, progressive, {"base", into = name, hidden = hidden, seed = seed, rounds = rounds,
-    trials = P.trials, patience = rounds, steps = P.steps.progressive, on = "test"}), name
+  return predictor(name, progressive, {"base", into = tagged(name), hidden = hidden, seed = seed, rounds = rounds,
+    trials = P.trials, patience = rounds, steps = P.steps.progressive, on = "test"})
 end
 
 -- A stronger teacher: the one of teacher=, or one trained here, twice as wide and deeper.

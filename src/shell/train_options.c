@@ -30,6 +30,11 @@ const Setting teacher_settings[] = {OBJECT(TrainOptions, teacher, NETWORK, "teac
                                            .help = "teacher network, of any architecture with the same classes"),
                                     {0}};
 
+const Setting recipe_settings[] = {CHOICE(TrainOptions, recipe, "recipe", "NAME", RECIPES, .standard = "usual",
+                                          .help = "optimiser, learning rate, schedule and steps where nothing is said: "
+                                                  "weft's own, or the paper's"),
+                                   {0}};
+
 void options_begin(const Session *session, Args *args, TrainOptions *options) {
     options->config = train_config();
     args_write_all(args);
@@ -45,6 +50,17 @@ bool options_network(TrainConfig *config, const Network *network, const Dataset 
     train_defaults(config, images, weights);
     mem_free(chosen);
     return true;
+}
+
+void options_optimiser(const Args *args, TrainOptions *options) {
+    OptimiserConfig *optimiser = &options->config.optimiser;
+    if (!args_given(args, "optimiser"))
+        optimiser->kind = options->recipe == RECIPE_PAPER ? OPTIMISER_RANGER : train_optimiser(options->config.scheme);
+    *optimiser = optimiser_config(optimiser->kind);
+}
+
+unsigned options_classes(const Network *network) {
+    return network->graph ? network->graph->classes : 10;
 }
 
 static void set_every(TrainConfig *config) {

@@ -7,6 +7,10 @@
 #include "weft/base/error.h"
 #include "weft/train.h"
 
+/* Where defaults come from: what was found here, or the paper. */
+#define RECIPES(X) X(USUAL, "usual") X(PAPER, "paper")
+typedef enum Recipe { RECIPE_USUAL, RECIPE_PAPER } Recipe;
+
 /* The first member of the structs of these commands; rows of src/train fill `config`. */
 typedef struct TrainOptions {
     TrainConfig config;
@@ -17,10 +21,12 @@ typedef struct TrainOptions {
     bool monitor, background, exact;
     uint64_t epochs;
     unsigned trials;
+    Recipe recipe;
 } TrainOptions;
 
 /* Rows of the fields other than `config`. */
-extern const Setting watch_settings[], background_settings[], epochs_settings[], exact_settings[], teacher_settings[];
+extern const Setting watch_settings[], background_settings[], epochs_settings[], exact_settings[], teacher_settings[],
+    recipe_settings[];
 
 /* What makes up a predictor and its batches of kernels, and how steps are taken and counted. */
 #define PREDICTOR_GROUPS                                                                              \
@@ -39,6 +45,10 @@ void options_begin(const Session *session, Args *args, TrainOptions *options);
 /* The usual values (train_defaults) of the network, its chosen layers and the images to train on (NULL: none).
  * *kernels: how many the predictor will have. */
 bool options_network(TrainConfig *config, const Network *network, const Dataset *images, uint64_t *kernels, Error *err);
+/* The optimiser that the scheme and the recipe choose where none was given; before options_network and train_defaults,
+ * which choose its learning rate. */
+void options_optimiser(const Args *args, TrainOptions *options);
+unsigned options_classes(const Network *network); /* of its images; 10 where the network cannot run */
 /* What was given, over usual values; then the steps (`usual` of them, or --epochs) and what is done every so many. */
 bool options_length(Args *args, TrainOptions *options, uint64_t usual, Error *err);
 /* STATUS_USAGE where --exact or --refresh is given and steps take all kernels anyway. */

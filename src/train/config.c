@@ -35,6 +35,16 @@ void train_defaults(TrainConfig *config, const Dataset *images, uint64_t weights
     config->image_batch = 32;
 }
 
+OptimiserKind train_optimiser(SchemeKind scheme) {
+    (void)scheme;
+    return OPTIMISER_RANGER;
+}
+
+uint64_t train_paper_steps(unsigned classes) {
+    enum { EPOCH = 196 }; /* 50,000 images by 256 */
+    return classes > 100 ? 160000 : classes > 10 ? 450 * EPOCH : 350 * EPOCH;
+}
+
 uint64_t train_steps(const TrainConfig *config, const Dataset *images) {
     if (config->scheme == SCHEME_JOINT)
         return large(images) ? 160000 : config->epoch_steps * (images && images->classes > 10 ? 450 : 350);

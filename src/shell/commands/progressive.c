@@ -17,9 +17,10 @@ static bool progressive_settle(Session *session, Args *args, Error *err) {
     TrainConfig *config = &p->train.config;
     uint64_t kernels;
     options_begin(session, args, &p->train);
-    const uint64_t usual = config->steps;
+    const uint64_t usual =
+        p->train.recipe == RECIPE_PAPER ? train_paper_steps(options_classes(p->train.net->network)) : config->steps;
+    options_optimiser(args, &p->train);
     if (!options_network(config, p->train.net->network, NULL, &kernels, err)) return false;
-    config->optimiser = optimiser_config(config->optimiser.kind);
     if (p->train.exact) config->refresh = 1;
     args_write_given(args);
     return options_length(args, &p->train, usual, err) && options_check_refresh(args, config, err);
@@ -66,9 +67,14 @@ static const Setting own[] = {
             .help = "stop after P rounds in a row that do not beat the best so far"),
     WORD(TrainOptions, name, NEW, "into", "NEW", .required = true, .help = "name of the best network"),
     {0}};
-static const SettingGroup options[] = {
-    {own, 0}, {train_length_settings, 0}, {watch_settings, 0}, {background_settings, 0}, PREDICTOR_GROUPS, STEP_GROUPS,
-    {NULL, 0}};
+static const SettingGroup options[] = {{own, 0},
+                                       {train_length_settings, 0},
+                                       {recipe_settings, 0},
+                                       {watch_settings, 0},
+                                       {background_settings, 0},
+                                       PREDICTOR_GROUPS,
+                                       STEP_GROUPS,
+                                       {NULL, 0}};
 static const SettingChange changes[] = {
     {.name = "steps", .standard = "10000", .help = "optimiser steps of every trial"},
     {.name = "refresh", .standard = "20"},

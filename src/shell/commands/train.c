@@ -40,15 +40,18 @@ static bool train_settle(Session *session, Args *args, Error *err) {
     uint64_t kernels = t->from ? t->from->predictor->kernel_count : 0;
     if (!check_start(t, err)) return false;
     options_begin(session, args, &t->train);
+    options_optimiser(args, &t->train);
     if (t->from)
         train_defaults(config, data, t->from->predictor->weight_count);
     else if (!options_network(config, source_of(t), data, &kernels, err))
         return false;
-    config->optimiser = optimiser_config(config->optimiser.kind);
     if (config->scheme == SCHEME_JOINT || t->train.exact) config->refresh = 1;
     args_write_given(args);
     config->epoch_steps = epoch_steps(data, kernels, config);
-    return options_length(args, &t->train, train_steps(config, data), err) && options_check_refresh(args, config, err);
+    const uint64_t steps = t->train.recipe == RECIPE_PAPER && config->scheme == SCHEME_RECON
+                               ? train_paper_steps(options_classes(source_of(t)))
+                               : train_steps(config, data);
+    return options_length(args, &t->train, steps, err) && options_check_refresh(args, config, err);
 }
 
 /* ---- running ----------------------------------------------------------------------------------------------------- */
@@ -102,6 +105,7 @@ static const Setting trials[] = {INTEGER(TrainOptions, trials, "trials", "N", .m
 static const SettingGroup options[] = {{own, 0},
                                        {train_length_settings, 0},
                                        {epochs_settings, 0},
+                                       {recipe_settings, 0},
                                        {watch_settings, 0},
                                        {trials, 0},
                                        {background_settings, 0},
