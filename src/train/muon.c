@@ -15,6 +15,9 @@
 #include "weft/base/pool.h"
 
 enum { STRIP_ROWS = 64, WHOLE_ROWS = 256 }; /* a matrix whose shorter side is not longer than WHOLE_ROWS is one piece */
+/* Smaller momenta are 0: those of a unit that is dead would become subnormal numbers and stay, which take the processor
+ * several times as long. */
+static const float LEAST = 1e-30F;
 static const float A = 3.4445F, B = -4.7750F, C = 2.0315F; /* of the reference */
 
 typedef struct MuonMatrix {
@@ -70,7 +73,8 @@ static void take_momentum(const Muon *muon, const MuonMatrix *m, const Strip *st
         float *to = m->x + i * m->large;
         for (size_t j = 0; j < m->large; j++) {
             const size_t at = i * row_step + j * step;
-            momentum[at] = mu * momentum[at] + rest * gradient[at];
+            const float now = mu * momentum[at] + rest * gradient[at];
+            momentum[at] = fabsf(now) < LEAST ? 0 : now;
             to[j] = rest * gradient[at] + mu * momentum[at];
             sum += (double)to[j] * (double)to[j];
         }
