@@ -36,8 +36,7 @@ void train_defaults(TrainConfig *config, const Dataset *images, uint64_t weights
 }
 
 OptimiserKind train_optimiser(SchemeKind scheme) {
-    (void)scheme;
-    return OPTIMISER_RANGER;
+    return scheme == SCHEME_RECON ? OPTIMISER_MUON : OPTIMISER_RANGER;
 }
 
 uint64_t train_paper_steps(unsigned classes) {

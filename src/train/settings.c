@@ -60,7 +60,7 @@ const Setting train_label_settings[] = {REAL(TrainConfig, images.label_smoothing
 
 const Setting train_schedule_settings[] = {
     REAL(TrainConfig, rate, "lr", "RATE", .open_min = true, .key = "rate", .standard = "0.005",
-         .usual = "0.005, muon 0.02, soap 0.003; distil 0.0003", .help = "learning rate that the schedule starts from"),
+         .usual = "muon 0.03, soap 0.006, else 0.005; distil 0.0003", .help = "learning rate that the schedule starts from"),
     REAL(TrainConfig, rate_last, "lr-last", "RATE", .open_min = true, .key = "rate_last", .standard = "1e-6",
          .needs = "schedule=cosine|exponential|one-cycle", .help = "learning rate at the end of the schedule"),
     CHOICE(TrainConfig, schedule, "schedule", "KIND", SCHEDULES, .standard = "cosine",
@@ -71,6 +71,7 @@ const Setting train_schedule_settings[] = {
 
 const Setting train_optimiser_settings[] = {
     CHOICE(OptimiserConfig, kind, "optimiser", "KIND", OPTIMISERS, .standard = "ranger",
+           .usual = "recon muon, else ranger",
            .help =
                "optimiser; Ranger is RAdam with Lookahead, Muon makes the update of each matrix orthogonal, SOAP is "
                "Adam in the eigenbasis of Shampoo's preconditioner"),
@@ -166,7 +167,7 @@ TrainConfig train_config(void) {
 }
 
 double optimiser_rate(OptimiserKind kind) {
-    return kind == OPTIMISER_MUON ? 0.02 : kind == OPTIMISER_SOAP ? 0.003 : 0.005;
+    return kind == OPTIMISER_MUON ? 0.03 : kind == OPTIMISER_SOAP ? 0.006 : 0.005;
 }
 
 OptimiserConfig optimiser_config(OptimiserKind kind) {

@@ -137,7 +137,7 @@ static const SettingChange changes[] = {
     {.name = "kd", .standard = "plain"},
     {.name = "image-batch", .standard = "256", .usual = "256"},
     {.name = "optimiser", .standard = "sgd"},
-    {.name = "lr", .standard = "0.2", .usual = "0.2; muon 0.02, soap 0.003"},
+    {.name = "lr", .standard = "0.2", .usual = "0.2; muon 0.03, soap 0.006"},
     {.name = "lr-last", .standard = "1e-5"},
     {.name = "schedule", .standard = "one-cycle"},
     {.name = "weight-decay", .usual = "sgd 0.0005, ranger 0.001, adamw 0.01, else 0"},

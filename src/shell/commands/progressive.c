@@ -78,7 +78,8 @@ static const SettingGroup options[] = {{own, 0},
 static const SettingChange changes[] = {
     {.name = "steps", .standard = "10000", .help = "optimiser steps of every trial"},
     {.name = "refresh", .standard = "20"},
-    {.name = "lr", .usual = "0.005, muon 0.02, soap 0.003"},
+    {.name = "optimiser", .usual = "muon"},
+    {.name = "lr", .usual = "muon 0.03, soap 0.006, else 0.005"},
     {.name = NULL}};
 static const char *const examples[] = {
     "progressive base --rounds 2 --trials 2 --hidden 24 --steps 60 --on test --patience 2 --into better",
