@@ -63,6 +63,14 @@ unsigned options_classes(const Network *network) {
     return network->graph ? network->graph->classes : 10;
 }
 
+/* Muon's step does not depend on the size of the gradient: the loss over all kernels is for the log alone. */
+static void set_refresh(const Args *args, TrainConfig *config) {
+    enum { PART = 50, LEAST = 20, MOST = 100 };
+    const uint64_t part = config->steps / PART;
+    if (config->optimiser.kind != OPTIMISER_MUON || config->scheme != SCHEME_RECON || args_given(args, "exact")) return;
+    config->refresh = part < LEAST ? LEAST : part > MOST ? MOST : part;
+}
+
 static void set_every(TrainConfig *config) {
     const uint64_t part = config->steps >= 20 ? config->steps / 20 : 1;
     const uint64_t fresh = train_on_images(config) ? 1 : config->refresh; /* steps at which the loss is fresh */
@@ -79,6 +87,8 @@ bool options_length(Args *args, TrainOptions *options, uint64_t usual, Error *er
     args_write_given(args);
     if (options->epochs > 0 && !size_mul(options->epochs, config->epoch_steps, &config->steps))
         return error_set(err, STATUS_USAGE, "--epochs is too large");
+    set_refresh(args, config);
+    args_write_given(args);
     set_every(config);
     args_write_given(args);
     return true;

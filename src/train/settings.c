@@ -21,7 +21,8 @@ const Setting train_kernel_settings[] = {
          .needs = "sampling=mixed", .help = "fraction of the steps that draw by magnitude"),
     CHOICE(TrainConfig, recon_form, "loss", "FORM", RECON_FORMS, .standard = "rms",
            .help = "L_recon as the root of the mean square, or as the mean square"),
-    INTEGER(TrainConfig, refresh, "refresh", "N", LEAST_AND_MORE, .standard = "20", .usual = "20; joint 1",
+    INTEGER(TrainConfig, refresh, "refresh", "N", LEAST_AND_MORE, .standard = "20",
+            .usual = "muon a fiftieth of the run, 20 to 100; joint 1; else 20",
             .help = "steps between evaluations of the loss over all kernels"),
     {0}};
 
@@ -60,7 +61,8 @@ const Setting train_label_settings[] = {REAL(TrainConfig, images.label_smoothing
 
 const Setting train_schedule_settings[] = {
     REAL(TrainConfig, rate, "lr", "RATE", .open_min = true, .key = "rate", .standard = "0.005",
-         .usual = "muon 0.03, soap 0.006, else 0.005; distil 0.0003", .help = "learning rate that the schedule starts from"),
+         .usual = "muon 0.03, soap 0.006, else 0.005; distil 0.0003",
+         .help = "learning rate that the schedule starts from"),
     REAL(TrainConfig, rate_last, "lr-last", "RATE", .open_min = true, .key = "rate_last", .standard = "1e-6",
          .needs = "schedule=cosine|exponential|one-cycle", .help = "learning rate at the end of the schedule"),
     CHOICE(TrainConfig, schedule, "schedule", "KIND", SCHEDULES, .standard = "cosine",

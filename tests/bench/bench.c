@@ -7,8 +7,8 @@
  *   bench layers NETWORK [BATCH]      the same step by step: milliseconds an image, share, GFLOP/s of a thread; a text
  *   bench distil NETWORK [BATCH]      teacher forward, student forward and backward to all convolution weights (KD)
  *   bench distil-batch NETWORK        the same with gradients of a random 4096 of the kernels only
- *   bench recon NETWORK HIDDEN [SEL]  a step on the reconstruction loss as `train` takes it, but for those, one in 20,
- * that evaluate all kernels; SEL: as train's --layers
+ *   bench recon NETWORK HIDDEN [SEL]  a step on the reconstruction loss as `train --optimiser ranger` takes it, but for
+ * those, one in 20, that evaluate all kernels; SEL: as train's --layers
  *   bench recon-exact NETWORK HIDDEN [SEL]  the same with --exact
  *   bench recon-ranger|adam|muon|soap NETWORK HIDDEN [SEL]  with this optimiser
  *   bench phase2 NETWORK HIDDEN DATA  a whole step of `train --scheme distil`, from loading its images on

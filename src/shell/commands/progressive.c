@@ -77,7 +77,7 @@ static const SettingGroup options[] = {{own, 0},
                                        {NULL, 0}};
 static const SettingChange changes[] = {
     {.name = "steps", .standard = "10000", .help = "optimiser steps of every trial"},
-    {.name = "refresh", .standard = "20"},
+    {.name = "refresh", .usual = "muon a fiftieth of the run, 20 to 100; else 20"},
     {.name = "optimiser", .usual = "muon"},
     {.name = "lr", .usual = "muon 0.03, soap 0.006, else 0.005"},
     {.name = NULL}};
