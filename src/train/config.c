@@ -21,6 +21,8 @@ void train_defaults(TrainConfig *config, const Dataset *images, uint64_t weights
     config->recon = config->scheme == SCHEME_RECON || config->scheme == SCHEME_JOINT;
     config->images = (Loss){.temperature = 1};
     if (config->scheme != SCHEME_FIT) config->rate = optimiser_rate(config->optimiser.kind);
+    if (config->scheme == SCHEME_RECON && config->optimiser.kind == OPTIMISER_MUON)
+        config->schedule = SCHEDULE_ONE_CYCLE; /* from a small rate: L_recon ends 1 to 5 % lower than by cosine */
     if (config->scheme == SCHEME_JOINT) {
         config->images.kd = config->images.fmd = joint;
         config->images.kd_form = KD_STABLE; /* from random weights the plain one throws some seeds out for good */

@@ -66,7 +66,7 @@ const Setting train_schedule_settings[] = {
     REAL(TrainConfig, rate_last, "lr-last", "RATE", .open_min = true, .key = "rate_last", .standard = "1e-6",
          .needs = "schedule=cosine|exponential|one-cycle", .help = "learning rate at the end of the schedule"),
     CHOICE(TrainConfig, schedule, "schedule", "KIND", SCHEDULES, .standard = "cosine",
-           .help = "course of the learning rate"),
+           .usual = "muon on recon one-cycle, else cosine", .help = "course of the learning rate"),
     REAL(TrainConfig, clip, "clip", "NORM", NOT_NEGATIVE, .standard = "0", .usual = "0, not limited",
          .help = "largest gradient norm"),
     {0}};

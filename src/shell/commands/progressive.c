@@ -79,6 +79,7 @@ static const SettingChange changes[] = {
     {.name = "steps", .standard = "10000", .help = "optimiser steps of every trial"},
     {.name = "refresh", .usual = "muon a fiftieth of the run, 20 to 100; else 20"},
     {.name = "optimiser", .usual = "muon"},
+    {.name = "schedule", .usual = "muon one-cycle, else cosine"},
     {.name = "lr", .usual = "muon 0.03, soap 0.006, else 0.005"},
     {.name = NULL}};
 static const char *const examples[] = {
