@@ -80,4 +80,16 @@ few='load net base sample:fashion-resnet8 --quiet; load data few sample:fashion-
 columns() { for name in accuracy ood fgsm ifgsm fgsm_low ifgsm_high; do sed -n 2p "$1" | cut -f"$(head -1 "$1" | tr '\t' '\n' | grep -nx "$name" | cut -d: -f1)"; done | xargs; }
 equal "--report full says what evaluate --report full does" "$(columns "$work/by-hand")" "$(columns "$work/full")"
 contains "it needs images" "$("$weft" -c "$few" -c 'train p --net base --hidden 16 --steps 20 --report full' 2>&1)" "--report full needs images: --on DATA"
+
+# Recipes: what config.json has where nothing is said, and what was said stays.
+setting() { python3 -c 'import json, sys; s = json.load(open(sys.argv[1] + "/config.json"))["settings"]; print(*(s[k] for k in sys.argv[2:]))' "$@"; }
+begun() { timeout -s INT 60 "$weft" -q -c "$load" -c "train p --net base --hidden 8 --run $work/$1 ${*:2} --background" >/dev/null 2>&1; "$weft" -q -c "stop $work/$1" >/dev/null 2>&1; }
+begun muon --steps 400
+equal "the usual recipe" "muon 0.03 one-cycle 20 400" "$(setting "$work/muon" optimiser rate schedule refresh steps)"
+begun paper --recipe paper
+equal "the paper's" "ranger 0.005 cosine 20 68600" "$(setting "$work/paper" optimiser rate schedule refresh steps)"
+begun own --recipe paper --optimiser soap --steps 30 --lr 0.5
+equal "and what is said goes before both" "soap 0.5 cosine 30" "$(setting "$work/own" optimiser rate schedule steps)"
+"$weft" -q -c "$load" -c "train d --from pred --scheme distil --data test --steps 2 --run $work/second"
+equal "phase 2 keeps Ranger" "ranger 0.0003 cosine" "$(setting "$work/second" optimiser rate schedule)"
 finish

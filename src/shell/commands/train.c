@@ -121,6 +121,7 @@ static const char *const examples[] = {
     "train tuned --from pred --scheme distil --data test --steps 4",
     "train guided --from pred --scheme distil --data test --steps 4 --teacher smooth",
     "train again --from pred --steps 20 --lr 0.001",
+    "train slow --net base --hidden 16 --steps 40 --recipe paper",
     "train three --net base --hidden 16 --steps 20 --trials 3 --optimiser adamw --schedule constant",
     NULL};
 
@@ -142,7 +143,10 @@ const Command command_train = {
         "of a quarter to a half) it recovers most of the lost accuracy. --teacher NET guides it by a stronger "
         "network of any architecture with the same classes; a further recon run on the result adds more. With "
         "--data noise:N:CxHxW it needs no data.\n\n"
-        "By default, A, B, the batches and the steps are the paper's values for data with as many classes. "
+        "By default, A, B, the batches and the steps with images are the paper's values for data with as many "
+        "classes. On L_recon the default optimiser is Muon, with a one-cycle learning rate and 20000 steps; --recipe "
+        "paper takes the paper's: Ranger, a cosine and 68600 steps (88200 for networks of more than 10 classes, "
+        "160000 above 100). "
         "Networks with more than 5 million predicted weights get the paper's ImageNet settings: kernels are "
         "ordered across filters (about a minute for a ResNet18), and each step takes 65,536 of them. L_FMD needs "
         "a teacher of the same architecture.\n\n"
