@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "gemm.h"
@@ -26,11 +27,11 @@ static struct {
     void *context;
     size_t pieces;
     _Atomic size_t next;
-    uint64_t number; /* of this run: each worker joins it once */
-    unsigned inside; /* workers that have joined and not yet left; the caller apart */
-    bool open;       /* may be joined */
-    bool stopping;   /* workers are to end */
-} job;               /* under `lock`, but for `next` */
+    _Atomic uint64_t number; /* of this run: each worker joins it once */
+    _Atomic unsigned inside; /* workers that have joined and not yet left; the caller apart */
+    bool open;               /* may be joined */
+    bool stopping;           /* workers are to end */
+} job;                       /* under `lock`, but for `next`; `number` and `inside` are also looked at without it */
 
 static pthread_mutex_t run_lock = PTHREAD_MUTEX_INITIALIZER; /* one run, or one change of the threads, at a time */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -74,6 +75,28 @@ static void take_pieces(PieceFunction *piece, void *context, size_t pieces, unsi
     self = -1;
 }
 
+/* Runs that follow one another within this time (ns) find their threads awake: waking one takes as long as a small step
+ * of an engine. */
+#define AWAKE 50000
+
+static int64_t nanoseconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* Wait a little while for a run after number `joined`, or for the others to leave a run. Other threads that want this
+ * core get it. */
+static void await_run(uint64_t joined) {
+    const int64_t end = nanoseconds() + AWAKE;
+    while (atomic_load_explicit(&job.number, memory_order_relaxed) == joined && nanoseconds() < end) sched_yield();
+}
+
+static void await_others(void) {
+    const int64_t end = nanoseconds() + AWAKE;
+    while (atomic_load_explicit(&job.inside, memory_order_relaxed) > 0 && nanoseconds() < end) sched_yield();
+}
+
 static void *work_loop(void *argument) {
     unsigned worker = (unsigned)(uintptr_t)argument;
     uint64_t joined = 0;
@@ -92,6 +115,9 @@ static void *work_loop(void *argument) {
         take_pieces(piece, context, pieces, worker);
         pthread_mutex_lock(&lock);
         if (--job.inside == 0) pthread_cond_signal(&left);
+        pthread_mutex_unlock(&lock);
+        await_run(joined);
+        pthread_mutex_lock(&lock);
     }
     pthread_mutex_unlock(&lock);
     return NULL;
@@ -149,6 +175,9 @@ void pool_run(size_t pieces, PieceFunction *piece, void *context) {
     if (!alone) {
         pthread_mutex_lock(&lock);
         job.open = false;
+        pthread_mutex_unlock(&lock);
+        await_others();
+        pthread_mutex_lock(&lock);
         while (job.inside > 0) pthread_cond_wait(&left, &lock);
         pthread_mutex_unlock(&lock);
     }

@@ -70,6 +70,47 @@ static void mix(const Kernels *kernels, const Blocks *b) {
     kernels->blend(&blend);
 }
 
+/* Two images whose weights are read once; the second ends where the blocks end. */
+static void convolve_images(const Kernels *kernels, const Blocks *b) {
+    const Convolution c = {.in = b->in,
+                           .step_row = SIDE * CHANNELS,
+                           .step_pixel = CHANNELS,
+                           .tap_row = SIDE * CHANNELS,
+                           .tap_pixel = CHANNELS,
+                           .rows = 1,
+                           .columns = 1,
+                           .run = CHANNELS,
+                           .weights = b->weights,
+                           .bias = b->bias,
+                           .out = b->out,
+                           .out_row = SIDE * CHANNELS,
+                           .out_pixel = CHANNELS,
+                           .out_height = SIDE,
+                           .out_width = SIDE,
+                           .out_channels = CHANNELS,
+                           .images = 2,
+                           .next = MAP};
+    kernels->convolution(&c);
+}
+
+static void pool(const Kernels *kernels, const Blocks *b) {
+    const Pool p = {.in = b->in,
+                    .in_row = SIDE * CHANNELS,
+                    .in_pixel = CHANNELS,
+                    .in_height = SIDE,
+                    .in_width = SIDE,
+                    .kernel = {2, 2},
+                    .stride = {1, 1},
+                    .out = b->out,
+                    .out_row = (SIDE - 1) * CHANNELS,
+                    .out_pixel = CHANNELS,
+                    .out_height = SIDE - 1,
+                    .out_width = SIDE - 1,
+                    .channels = CHANNELS};
+    kernels->pool_maximum(&p);
+    kernels->pool_average(&p);
+}
+
 static void differentiate(const Kernels *kernels, const Blocks *b) {
     const WeightGradient g = {.in = b->in,
                               .step_row = SIDE * CHANNELS,
@@ -175,6 +216,8 @@ static const Call calls[] = {
     {"gradient in tiles",
      differentiate_tile,
      {MAP, TAPS *CHANNELS *CHANNELS, 0, RESULT, TILE *(6 * CHANNELS + CHANNELS * CHANNELS)}},
+    {"convolution of two images", convolve_images, {2 * MAP, CHANNELS *CHANNELS, CHANNELS, 2 * MAP}},
+    {"pools", pool, {MAP, 0, 0, (SIDE - 1) * (SIDE - 1) * CHANNELS}},
     {"weight gradient", differentiate, {MAP, TAPS *CHANNELS *CHANNELS, 0, (SIDE - 2) * (SIDE - 2) * CHANNELS}},
     {"kernel gradient", differentiate_kernel, {MAP, 0, CHANNELS, TAPS}},
     {"moments", sum_moments, {MAP, 0, CHANNELS, 0, 0, CHANNELS, CHANNELS}},

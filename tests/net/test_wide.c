@@ -1,5 +1,6 @@
-/* test_wide -- networks with many weights: their late steps serve all images of a block. The images of a block, the
- * number of threads and a cut change no bit, and every set of kernels agrees with plain loops. */
+/* test_wide -- networks with many weights: their late steps serve all images of a block, and passes of few images are
+ * divided among the threads step by step. The images of a block, the number of threads and a cut change no bit, and
+ * every set of kernels agrees with plain loops. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +17,7 @@
 #include "weft/base/pool.h"
 #include "weft/base/random.h"
 
-enum { IMAGES = 11, HEIGHT = 23, WIDTH = 19, SIZE = 3 * HEIGHT * WIDTH, CLASSES = 7, WIDE = 96 };
+enum { IMAGES = 11, HEIGHT = 47, WIDTH = 39, SIZE = 3 * HEIGHT * WIDTH, CLASSES = 7, WIDE = 96 };
 
 static Network *network;
 static float pixels[IMAGES * SIZE];
@@ -146,8 +147,50 @@ static void same_bits(void **state) {
     engine_free(engine);
 }
 
+/* A depthwise convolution by rows and a dense one by channels, each divided among the threads. */
+static void divided(void **state) {
+    (void)state;
+    enum { ROWS = 7, COLUMNS = 6, IN_ROW = (COLUMNS + 2) * 70 };
+    Error err;
+    Rng rng = {.seed = 9};
+    const size_t in_size = (ROWS + 2) * IN_ROW, weight_size = 70 * 9 * 80, out_size = ROWS * COLUMNS * 70;
+    float *memory = mem_alloc(in_size + weight_size + 2 * out_size, sizeof *memory, &err);
+    for (size_t i = 0; i < in_size + weight_size; i++) memory[i] = (float)rng_normal(&rng);
+    float *out = memory + in_size + weight_size, *expected = out + out_size;
+    Convolution c = {.in = memory,
+                     .step_row = IN_ROW,
+                     .step_pixel = 70,
+                     .tap_row = IN_ROW,
+                     .tap_pixel = 70,
+                     .rows = 3,
+                     .columns = 3,
+                     .run = 70,
+                     .weights = memory + in_size,
+                     .out_row = COLUMNS * 70,
+                     .out_pixel = 70,
+                     .out_height = ROWS,
+                     .out_width = COLUMNS,
+                     .out_channels = 70,
+                     .images = 1};
+    for (size_t set = 0; kernels_available(set); set++)
+        for (int depthwise = 0; depthwise < 2; depthwise++) {
+            const Kernels *kernels = kernels_available(set);
+            c.out = expected;
+            (depthwise ? kernels->depthwise : kernels->convolution)(&c);
+            c.out = out;
+            for (unsigned threads = 1; threads <= 8; threads++) {
+                pool_set_threads(threads);
+                memset(out, 0, out_size * sizeof *out);
+                divide_run(&c, depthwise ? kernels->depthwise : kernels->convolution, depthwise);
+                assert_memory_equal(out, expected, out_size * sizeof *out);
+            }
+        }
+    pool_set_threads(0);
+    mem_free(memory);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(late_steps), cmocka_unit_test(as_plain_loops),
-                                       cmocka_unit_test(same_bits)};
+                                       cmocka_unit_test(same_bits), cmocka_unit_test(divided)};
     return cmocka_run_group_tests(tests, begin, end);
 }

@@ -130,6 +130,7 @@ typedef struct Pass {
     const Loss *loss; /* NULL: forward only */
     const Gradients *gradients;
     size_t per_piece;  /* images of a piece */
+    bool divide;       /* fewer images than threads: one piece after the other, its large steps on all threads */
     size_t first, end; /* the current steps; in the backward pass from end - 1 down to first */
     /* Of a pass in parts, see part.c: the images' states, `state` floats each, behind `cut` steps. */
     size_t cut, state;
@@ -163,6 +164,10 @@ void forward_pass(Pass *pass); /* all images, all steps; with batch norm in trai
 void forward_part(Pass *pass); /* the current steps, of all images */
 /* From the arena of an image to its state (`keep`), or back. */
 void state_copy(const Engine *engine, size_t cut, float *arena, float *state, bool keep);
+/* Whether a step of so many images runs on all threads; and a convolution, with its kernel, on all threads. */
+bool divide_step(const Pass *pass, const Step *step, size_t images);
+void divide_run(const Convolution *c, void (*kernel)(const Convolution *), bool depthwise);
+void divide_tiles(const Engine *engine, const Convolution *c, unsigned tile);
 void backward_steps(const Pass *pass, const Block *block, size_t first, size_t end);
 /* What a complete gradient still lacks when its step begins: `image` counts in the block. */
 void gradient_begin(const Pass *pass, const Block *block, size_t image, const Step *step);

@@ -50,8 +50,9 @@ static Convolution convolution_of(const Engine *engine, float *arena, const Step
 
 /* Of `images` images, the first of them in `arena`. All groups of channels, one after the other; a row of taps is one
  * run where they are neighbours. */
-static void run_convolution(const Engine *engine, float *arena, size_t images, const Step *step, const View *in,
+static void run_convolution(const Pass *pass, float *arena, size_t images, const Step *step, const View *in,
                             const View *out) {
+    const Engine *engine = pass->engine;
     Convolution c = convolution_of(engine, arena, step, in, out);
     c.images = (unsigned)images;
     c.next = engine->plan.arena;
@@ -64,8 +65,12 @@ static void run_convolution(const Engine *engine, float *arena, size_t images, c
         c.run *= c.columns;
         c.columns = 1;
     }
+    const bool divided = step->groups == 1 && divide_step(pass, step, images);
     for (unsigned group = 0; group < step->groups; group++) {
-        engine->kernels->convolution(&c);
+        if (divided)
+            divide_run(&c, engine->kernels->convolution, false);
+        else
+            engine->kernels->convolution(&c);
         c.in += channels;
         c.weights += weights;
         c.bias += padded;
@@ -100,14 +105,18 @@ static void run_elementwise(const Engine *engine, float *arena, const Step *step
 }
 
 /* The same by Winograd's kernels. */
-static void run_tiles(const Engine *engine, const Block *block, float *arena, size_t images, const Step *step,
+static void run_tiles(const Pass *pass, const Block *block, float *arena, size_t images, const Step *step,
                       const View *in, const View *out) {
+    const Engine *engine = pass->engine;
     Convolution c = convolution_of(engine, arena, step, in, out);
     c.images = (unsigned)images;
     c.next = engine->plan.arena;
     c.weights = engine->parameters + step->tile_weights;
     c.run = in->shape.channels;
-    block_tiles(engine, block, &c, step->tile);
+    if (divide_step(pass, step, images))
+        divide_tiles(engine, &c, step->tile);
+    else
+        block_tiles(engine, block, &c, step->tile);
 }
 
 /* Every stride-th pixel; the new channels are zero. */
@@ -148,7 +157,8 @@ static void observe(const Pass *pass, const Block *block, size_t image, const St
 }
 
 /* Of one image, with no border around the result yet; not a convolution. */
-static void run_step(const Engine *engine, float *arena, const Step *step, const float *pixels) {
+static void run_step(const Pass *pass, float *arena, const Step *step, const float *pixels) {
+    const Engine *engine = pass->engine;
     const View out = map_view(engine, arena, step->result),
                in = map_view(engine, arena, step->input < 0 ? 0 : step->input);
     switch (step->kind) {
@@ -162,7 +172,10 @@ static void run_step(const Engine *engine, float *arena, const Step *step, const
         break;
     case STEP_DEPTHWISE: {
         Depthwise d = convolution_of(engine, arena, step, &in, &out);
-        engine->kernels->depthwise(&d);
+        if (divide_step(pass, step, 1))
+            divide_run(&d, engine->kernels->depthwise, true);
+        else
+            engine->kernels->depthwise(&d);
         break;
     }
     case STEP_POINTWISE:
@@ -202,16 +215,16 @@ static void forward_step(const Pass *pass, const Block *block, const Step *step,
         float *arena = block->arenas + i * engine->plan.arena;
         const View out = map_view(engine, arena, step->result);
         if (!engine->plan.keep) view_clear_border(&out);
-        if (step->kind != STEP_CONVOLUTION) run_step(engine, arena, step, pass->pixels + (block->first + i) * size);
+        if (step->kind != STEP_CONVOLUTION) run_step(pass, arena, step, pass->pixels + (block->first + i) * size);
         if (engine->observer && step->kind == STEP_QUANTISE) observe(pass, block, i, step);
     }
     if (step->kind != STEP_CONVOLUTION) return;
     float *arena = block->arenas + first * engine->plan.arena;
     const View in = map_view(engine, arena, step->input), out = map_view(engine, arena, step->result);
     if (step->tile > 0)
-        run_tiles(engine, block, arena, end - first, step, &in, &out);
+        run_tiles(pass, block, arena, end - first, step, &in, &out);
     else
-        run_convolution(engine, arena, end - first, step, &in, &out);
+        run_convolution(pass, arena, end - first, step, &in, &out);
 }
 
 void forward_steps(const Pass *pass, const Block *block, size_t first, size_t end) {
@@ -239,12 +252,14 @@ static size_t forward_images(const Pass *pass) {
     const size_t threads = pool_threads(), share = (pass->images + threads - 1) / threads;
     const size_t pieces = threads * ((share + engine->block - 1) / engine->block);
     const bool early = pass->state > 0 && pass->cut < engine->plan.early; /* states of maps that images share */
-    return early || pass->images == 0 ? 1 : (pass->images + pieces - 1) / pieces;
+    if (early || pass->images == 0) return 1;
+    return pass->divide ? engine->block : (pass->images + pieces - 1) / pieces;
 }
 
 void pass_cut(Pass *pass) {
     const Engine *engine = pass->engine;
     const size_t blocks = ((size_t)pass->images + engine->block - 1) / engine->block;
+    pass->divide = engine->pieces == 0 && pass->images < pool_threads();
     if (engine->pieces == 0)
         pass->per_piece = forward_images(pass);
     else
@@ -275,9 +290,15 @@ static void forward_piece(void *context, size_t piece, unsigned worker) {
     }
 }
 
+static void forward_pieces(Pass *pass) {
+    const size_t pieces = pass_pieces(pass);
+    if (!pass->divide) pool_run(pieces, forward_piece, pass);
+    for (size_t piece = 0; pass->divide && piece < pieces; piece++) forward_piece(pass, piece, 0);
+}
+
 void forward_part(Pass *pass) {
     pass_cut(pass);
-    pool_run(pass_pieces(pass), forward_piece, pass);
+    forward_pieces(pass);
 }
 
 void forward_pass(Pass *pass) {
@@ -286,6 +307,6 @@ void forward_pass(Pass *pass) {
     for (pass->first = 0; pass->first < plan->step_count; pass->first = pass->end) {
         pass->end = stage_end(plan, pass->first);
         if (plan->steps[pass->first].training) statistics_forward(pass, &plan->steps[pass->first]);
-        pool_run(pass_pieces(pass), forward_piece, pass);
+        forward_pieces(pass);
     }
 }

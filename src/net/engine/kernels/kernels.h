@@ -57,6 +57,16 @@ static inline Convolution convolution_next(Convolution c) {
     return c;
 }
 
+/* The same of rows [y, y + rows) alone. */
+static inline Convolution convolution_rows(Convolution c, unsigned y, unsigned rows) {
+    c.in += y * c.step_row;
+    c.out += y * c.out_row;
+    if (c.residual) c.residual += y * c.residual_row;
+    if (c.mask) c.mask += y * c.mask_row;
+    c.out_height = rows;
+    return c;
+}
+
 /* A Convolution of 3 x 3 taps whose steps and taps lie one pixel apart, with fewer multiplications: in tiles of tile x
  * tile results (2 or 4), see winograd.h. `run` is the number of input channels; weights: for each group of
  * CHANNEL_GROUP output channels, (tile + 2)^2 x run x CHANNEL_GROUP floats, transformed. Up to CHANNEL_GROUP - 1 floats

@@ -89,177 +89,8 @@ INLINE void finish(const Convolution *c, Vector value, Ends ends, size_t channel
     store(ends.out + channel, value, lanes);
 }
 
-/* ---- convolutions ------------------------------------------------------------------------------------------------ */
-
-/* Keeps a compiler from deriving the pointers of all pixels at once, for which there are no registers: four pixels
- * share one. */
-#define HIDE(value) __asm__("" : "+r"(value))
-
-/* sum += a * b. Where there is such an instruction it is named, because with all vector registers in use GCC copies
- * sums to and fro. */
-#ifdef ADD_PRODUCT_REGISTERS
-#define ADD_PRODUCT(sum, a, b)               \
-    __asm__("vfmadd231ps %2, %1, %0"         \
-            : "+" ADD_PRODUCT_REGISTERS(sum) \
-            : ADD_PRODUCT_REGISTERS(a), ADD_PRODUCT_REGISTERS(b))
-#else
-#define ADD_PRODUCT(sum, a, b) (sum) += (a) * (b)
-#endif
-
-/* Input values whose weights are fetched ahead: those of wide layers come from the L2 cache or from beyond it. */
-enum { AHEAD = 16 };
-
-/* The sums of one block of output pixels: `pixels` of them in each of `rows` rows, for `groups` groups of channels
- * (constants where this is inlined). The weights of a group follow those of the one before. */
-INLINE void add_taps(const Convolution *c, const unsigned groups, const unsigned rows, const unsigned pixels,
-                     const float *in, const float *weights, const float *bias, Vector *sums) {
-    const unsigned vectors = groups * VECTORS, count = rows * pixels * vectors, quads = (pixels + 3) / 4;
-    const size_t step = c->step_pixel, run = c->run, group = (size_t)c->rows * c->columns * run * CHANNEL_GROUP;
-    size_t three = 3 * step;
-    Vector sum[MOST * VECTORS];
-    HIDE(three);
-    UNROLL for (unsigned i = 0; i < count; i++) sum[i] =
-        bias ? *(const Vector *)(bias + i % vectors * LANES) : (Vector){0};
-    for (unsigned i = 0; i < c->rows; i++)
-        for (unsigned j = 0; j < c->columns; j++) {
-            const float *at[MOST];
-            UNROLL for (unsigned q = 0; q < rows * quads; q++) {
-                at[q] = in + i * c->tap_row + j * c->tap_pixel + q / quads * c->step_row + q % quads * 4 * step;
-                HIDE(at[q]);
-            }
-            for (size_t k = 0; k < run; k++, weights += CHANNEL_GROUP) {
-                Vector weight[2 * VECTORS];
-                UNROLL for (unsigned v = 0; v < vectors; v++) weight[v] =
-                    *(const Vector *)(weights + v / VECTORS * group + v % VECTORS * LANES);
-                UNROLL for (unsigned g = 0; g < groups; g++)
-                    __builtin_prefetch(weights + g * group + AHEAD * CHANNEL_GROUP);
-                UNROLL for (unsigned p = 0; p < rows * pixels; p++) {
-                    const unsigned x = p % pixels, q = p / pixels * quads + x / 4;
-                    const Vector value = at[q][(x % 4 == 3 ? three : x % 4 * step) + k] - (Vector){0};
-                    UNROLL for (unsigned v = 0; v < vectors; v++) ADD_PRODUCT(sum[p * vectors + v], weight[v], value);
-                }
-            }
-        }
-    UNROLL for (unsigned i = 0; i < count; i++) sums[i] = sum[i];
-}
-
-typedef void AddTaps(const Convolution *c, const float *in, const float *weights, const float *bias, Vector *sums);
-
-#define ADD_TAPS(groups, rows, pixels)                                                                  \
-    TARGET static __attribute__((noinline)) void taps_##groups##_##rows##_##pixels(                     \
-        const Convolution *c, const float *in, const float *weights, const float *bias, Vector *sums) { \
-        add_taps(c, groups, rows, rows *pixels *groups <= MOST ? pixels : 1, in, weights, bias, sums);  \
-    }
-#define SHAPES(X, groups, rows) \
-    X(groups, rows, 1)          \
-    X(groups, rows, 2)          \
-    X(groups, rows, 3)          \
-    X(groups, rows, 4)          \
-    X(groups, rows, 5)          \
-    X(groups, rows, 6)          \
-    X(groups, rows, 7)          \
-    X(groups, rows, 8)          \
-    X(groups, rows, 9)          \
-    X(groups, rows, 10)         \
-    X(groups, rows, 11)         \
-    X(groups, rows, 12) X(groups, rows, 13) X(groups, rows, 14) X(groups, rows, 15) X(groups, rows, 16)
-SHAPES(ADD_TAPS, 1, 1)
-SHAPES(ADD_TAPS, 1, 2)
-SHAPES(ADD_TAPS, 2, 1)
-SHAPES(ADD_TAPS, 2, 2)
-#define NAME_OF(groups, rows, pixels) taps_##groups##_##rows##_##pixels,
-static AddTaps *const shapes[2][2][16] = {{{SHAPES(NAME_OF, 1, 1)}, {SHAPES(NAME_OF, 1, 2)}},
-                                          {{SHAPES(NAME_OF, 2, 1)}, {SHAPES(NAME_OF, 2, 2)}}};
-#undef NAME_OF
-#undef SHAPES
-#undef ADD_TAPS
-
-/* Stores the sums of a block as results, from pixel (y, x) on. */
-INLINE void end_block(const Convolution *c, const unsigned groups, unsigned rows, unsigned pixels, unsigned y,
-                      unsigned x, size_t first, const Vector *sums) {
-    const unsigned vectors = groups * VECTORS;
-    for (unsigned r = 0; r < rows; r++)
-        for (unsigned p = 0; p < pixels; p++, sums += vectors) {
-            const Ends ends = ends_at(c, y + r, x + p, first);
-            UNROLL for (unsigned v = 0; v < vectors; v++) {
-                const size_t channels = c->out_channels - first;
-                if (v * LANES < channels) finish(c, sums[v], ends, v * LANES, channels - v * LANES);
-            }
-        }
-}
-
-/* `groups` groups of channels of one image, in blocks of nearly the same width; two rows at a time where they fit. */
-INLINE void group_blocks(const Convolution *c, const unsigned groups, const float *weights, size_t first) {
-    const unsigned most = groups == 2 ? PAIR : PIXELS, pair = 2 * c->out_width <= most ? 2 : 1;
-    const float *bias = c->bias ? c->bias + first : NULL;
-    for (unsigned y = 0, rows; y < c->out_height; y += rows) {
-        rows = c->out_height - y < pair ? 1 : pair;
-        unsigned left = (c->out_width + most / rows - 1) / (most / rows);
-        for (unsigned x = 0, pixels; x < c->out_width; x += pixels, left--) {
-            Vector sums[MOST * VECTORS];
-            pixels = (c->out_width - x + left - 1) / left;
-            shapes[groups - 1][rows - 1][pixels - 1](c, c->in + y * c->step_row + x * c->step_pixel, weights, bias,
-                                                     sums);
-            end_block(c, groups, rows, pixels, y, x, first, sums);
-        }
-    }
-}
-
-/* The pixels of one image a row each; those of maps of one pixel are one row of all images. */
-static Convolution join_images(Convolution c) {
-    if (c.out_height > 1 || c.out_width > 1) return c;
-    c.step_pixel = c.out_pixel = c.residual_pixel = c.mask_pixel = c.next;
-    c.out_width = c.images;
-    c.images = 1;
-    return c;
-}
-
-/* Two groups of channels together where there are two and registers for that: one broadcast then serves both. Their
- * weights serve all images before the next groups' are read. */
-TARGET static void convolution(const Convolution *convolution) {
-    const Convolution all = join_images(*convolution);
-    const size_t group_weights = (size_t)all.rows * all.columns * all.run * CHANNEL_GROUP;
-    const float *weights = all.weights;
-    for (unsigned first = 0, groups; first < all.out_channels; first += groups * CHANNEL_GROUP) {
-        Convolution c = all;
-        groups = PAIR > 0 && c.out_channels - first > CHANNEL_GROUP ? 2 : 1;
-        for (unsigned i = 0; i < c.images; i++, c = convolution_next(c)) {
-            if (groups == 2)
-                group_blocks(&c, 2, weights, first);
-            else
-                group_blocks(&c, 1, weights, first);
-        }
-        weights += groups * group_weights;
-    }
-}
-
+#include "net/engine/kernels/convolution.h"
 #include "net/engine/kernels/winograd.h"
-
-/* `lanes` channels of one pixel. */
-INLINE void depthwise_lanes(const Depthwise *d, const float *in, size_t channel, Ends ends, size_t lanes) {
-    const float *weights = d->weights ? d->weights + channel : NULL;
-    Vector sum = d->bias ? load(d->bias + channel, lanes) : (Vector){0};
-    if (!weights) sum += load(in, lanes);
-    for (unsigned i = 0; weights && i < d->rows; i++)
-        for (unsigned j = 0; j < d->columns; j++, weights += d->out_channels)
-            sum += load(weights, lanes) * load(in + i * d->tap_row + j * d->tap_pixel, lanes);
-    finish(d, sum, ends, 0, lanes);
-}
-
-TARGET static void depthwise(const Depthwise *d) {
-    for (unsigned y = 0; y < d->out_height; y++)
-        for (unsigned x = 0; x < d->out_width; x++) {
-            const float *in = d->in + y * d->step_row + x * d->step_pixel;
-            for (size_t c = 0; c < d->out_channels; c += LANES) {
-                const Ends ends = ends_at(d, y, x, c);
-                const size_t left = d->out_channels - c;
-                if (left >= LANES)
-                    depthwise_lanes(d, in + c, c, ends, LANES);
-                else
-                    depthwise_lanes(d, in + c, c, ends, left);
-            }
-        }
-}
 
 /* ---- blends ------------------------------------------------------------------------------------------------------ */
 
@@ -399,22 +230,40 @@ TARGET static void weight_gradient(const WeightGradient *g) {
     }
 }
 
-TARGET static void depthwise_gradient(const WeightGradient *g) {
-    float *sums = g->sums;
-    for (unsigned i = 0; i < g->rows; i++)
-        for (unsigned j = 0; j < g->columns; j++, sums += g->channels)
-            for (size_t c = 0; c < g->channels; c += LANES) {
-                const size_t left = g->channels - c, lanes = left < LANES ? left : LANES;
-                const float *in = g->in ? g->in + i * g->tap_row + j * g->tap_pixel + c : NULL;
-                Vector sum = g->add ? load(sums + c, lanes) : (Vector){0};
-                for (unsigned y = 0; y < g->height; y++)
-                    for (unsigned x = 0; x < g->width; x++) {
-                        Vector value = *(const Vector *)(g->gradient + y * g->gradient_row + x * g->gradient_pixel + c);
-                        if (in) value *= *(const Vector *)(in + y * g->step_row + x * g->step_pixel);
-                        sum += value;
-                    }
-                memcpy(sums + c, &sum, lanes * sizeof(float));
+/* Of the usual 3x3 windows. */
+enum { DEPTHWISE_TAPS = 9 };
+
+/* `taps` taps from number `first` on (a constant where this is inlined), `lanes` channels from `c` on. */
+INLINE void depthwise_taps(const WeightGradient *g, const unsigned taps, unsigned first, size_t c, size_t lanes) {
+    Vector sum[DEPTHWISE_TAPS];
+    const float *in[DEPTHWISE_TAPS];
+    UNROLL for (unsigned t = 0; t < taps; t++) {
+        const unsigned i = (first + t) / g->columns, j = (first + t) % g->columns;
+        in[t] = g->in ? g->in + i * g->tap_row + j * g->tap_pixel + c : NULL;
+        sum[t] = g->add ? load(g->sums + (first + t) * g->channels + c, lanes) : (Vector){0};
+    }
+    for (unsigned y = 0; y < g->height; y++)
+        for (unsigned x = 0; x < g->width; x++) {
+            const Vector value = *(const Vector *)(g->gradient + y * g->gradient_row + x * g->gradient_pixel + c);
+            const size_t at = y * g->step_row + x * g->step_pixel;
+            UNROLL for (unsigned t = 0; t < taps; t++) {
+                if (g->in)
+                    sum[t] += value * *(const Vector *)(in[t] + at);
+                else
+                    sum[t] += value;
             }
+        }
+    UNROLL for (unsigned t = 0; t < taps; t++) store(g->sums + (first + t) * g->channels + c, sum[t], lanes);
+}
+
+TARGET static void depthwise_gradient(const WeightGradient *g) {
+    const unsigned all = g->rows * g->columns;
+    for (size_t c = 0; c < g->channels; c += LANES) {
+        const size_t left = g->channels - c, lanes = left < LANES ? left : LANES;
+        unsigned t = 0;
+        for (; t + DEPTHWISE_TAPS <= all; t += DEPTHWISE_TAPS) depthwise_taps(g, DEPTHWISE_TAPS, t, c, lanes);
+        for (; t < all; t++) depthwise_taps(g, 1, t, c, lanes);
+    }
 }
 
 /* ---- gradients of single kernels --------------------------------------------------------------------------------- */
