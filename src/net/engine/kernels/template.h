@@ -3,6 +3,7 @@
  *   LANES    floats per vector (a divisor of CHANNEL_GROUP)
  *   PIXELS   output pixels whose sums are kept in registers together
  *   PAIR     the same where two groups of channels are; 0: there are no registers for two
+ *   ADD_PRODUCT_REGISTERS  the asm constraint of a vector register, where there is vfmadd231ps
  *   TAPS     taps whose weight gradients are kept in registers together
  *   KERNEL_TAPS  the same for single kernels, two filters at a time
  *   TARGET   the function attribute that names the instruction set
