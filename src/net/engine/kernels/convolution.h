@@ -178,9 +178,10 @@ INLINE void depthwise_lanes(const Depthwise *d, const unsigned rows, const unsig
     const float *weights = d->weights ? d->weights + channel : NULL;
     const Vector bias = d->bias ? load(d->bias + channel, lanes) : (Vector){0};
     Vector sum[8];
-    UNROLL for (unsigned p = 0; p < rows * pixels; p++) {
-        sum[p] = bias;
-        if (!weights) sum[p] += load(in + p / pixels * d->step_row + p % pixels * d->step_pixel, lanes);
+    UNROLL for (unsigned p = 0; p < rows * pixels; p++) sum[p] = bias;
+    if (!weights) {
+        UNROLL for (unsigned p = 0; p < rows * pixels; p++) sum[p] +=
+            load(in + p / pixels * d->step_row + p % pixels * d->step_pixel, lanes);
     }
     for (unsigned i = 0; weights && i < d->rows; i++)
         for (unsigned j = 0; j < d->columns; j++, weights += d->out_channels) {
