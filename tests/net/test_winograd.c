@@ -127,7 +127,7 @@ static void check_results(const Sample *l, const char *who, unsigned tile) {
 
 static void check_convolution(const Kernels *kernels, const Sample *l, unsigned tile, size_t chunk) {
     float *weights = floats(winograd_positions(tile) * l->in * padded_channels(l->out));
-    float *scratch = floats(winograd_scratch(tile, chunk, l->in));
+    float *scratch = floats(winograd_scratch(tile, chunk, l->in, l->out));
     transformed(l, tile, weights);
     Winograd w = {.convolution = {.in = l->arenas,
                                   .step_row = in_row(l),

@@ -185,7 +185,7 @@ static bool place_parameters(const Planner *planner) {
         if (step->tile > 0) {
             const unsigned in = plan->maps[step->input].shape.channels;
             if (!size_place(&plan->parameters, winograd_positions(step->tile), in, rows)) return false;
-            scratch_need(plan, winograd_scratch(step->tile, tile_chunk(in), in));
+            scratch_need(plan, winograd_scratch(step->tile, tile_chunk(in), in, channels));
         }
         step->weights = plan->parameters;
         if (step_direct(plan, step) && !size_place(&plan->parameters, taps, rows, 1)) return false;

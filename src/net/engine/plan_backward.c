@@ -103,7 +103,7 @@ static bool place_step(Plan *plan, Step *step) {
     if (step->to_input.write && step->back_tile > 0) {
         const size_t rows = padded_channels(in);
         if (!size_place(&plan->parameters, winograd_positions(step->back_tile), rows, out)) return false;
-        scratch_need(plan, winograd_scratch(step->back_tile, tile_chunk(out), out));
+        scratch_need(plan, winograd_scratch(step->back_tile, tile_chunk(out), out, in));
     } else if (step->kind == STEP_CONVOLUTION) {
         const uint64_t each = in / step->groups;
         const uint64_t rows = step->groups * ((each + CHANNEL_GROUP - 1) / CHANNEL_GROUP) * CHANNEL_GROUP;

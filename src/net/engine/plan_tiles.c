@@ -38,7 +38,7 @@ typedef struct Work {
 } Work;
 
 size_t tile_chunk(size_t in_channels) {
-    return in_channels <= 32 ? 16 : in_channels <= 64 ? 24 : 32;
+    return in_channels <= 64 ? 16 : 32;
 }
 
 static double groups(size_t channels) {

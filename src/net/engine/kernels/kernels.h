@@ -132,9 +132,10 @@ static inline size_t winograd_positions(unsigned tile) {
     return (size_t)(tile + 2) * (tile + 2);
 }
 
-/* One tile of the input, the inputs of a chunk, its results for two groups of output channels. */
-static inline size_t winograd_scratch(unsigned tile, size_t chunk, size_t in) {
-    return winograd_positions(tile) * (padded_channels(in) + chunk * (padded_channels(in) + 2 * CHANNEL_GROUP));
+/* One tile of the input, the inputs of a chunk, its results for one or two groups of output channels. */
+static inline size_t winograd_scratch(unsigned tile, size_t chunk, size_t in, size_t out) {
+    const size_t together = out > CHANNEL_GROUP ? 2 * CHANNEL_GROUP : CHANNEL_GROUP;
+    return winograd_positions(tile) * (padded_channels(in) + chunk * (padded_channels(in) + together));
 }
 
 /* One tile, a chunk's inputs and gradients, and the sums of all positions. */
