@@ -316,7 +316,7 @@ void engine_free(Engine *engine);
 /* Takes (and folds) the weights of another network with the same graph: the sweeps' way. */
 bool engine_set_network(Engine *engine, const Network *network, Error *err);
 /* Takes a new version of one weight tensor (same shape as the network's tensors[tensor]) and folds it, as the trainer
- * does in each step. No allocation. */
+ * does in each step. Only of an engine made with gradients or input_gradient. No allocation. */
 void engine_set_tensor(Engine *engine, size_t tensor, const float *values);
 /* `pixels`: images x channels x height x width on [0, 1], not yet normalised (the network's normalisation is applied
  * here). `logits`: images x classes. images <= batch. */

@@ -1,12 +1,14 @@
 /* engine -- making an engine, giving it weights, and its forward pass. */
 #include "net/engine/engine.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
 #include "weft/base/pool.h"
 #include "weft/base/size.h"
+#include "weft/base/tensor.h"
 
 /* ---- making ------------------------------------------------------------------------------------------------------ */
 
@@ -52,14 +54,16 @@ static bool make_arenas(Engine *engine, unsigned workers, Error *err) {
     return true;
 }
 
-/* One array for copies of all tensors, so that each can be replaced alone. */
+/* One array for copies of all tensors, so that each can be replaced alone. An engine for forward passes only shares the
+ * network's. */
 static bool make_tensors(Engine *engine, const Network *network, Error *err) {
     const Graph *graph = engine->graph;
     uint64_t total = 0;
     engine->tensor_count = network->tensor_count;
     engine->tensors = mem_alloc(network->tensor_count, sizeof *engine->tensors, err);
     engine->tensor_sizes = mem_alloc(network->tensor_count, sizeof *engine->tensor_sizes, err);
-    if (!engine->tensors || !engine->tensor_sizes) return false;
+    engine->shared = mem_alloc(engine->plan.backward ? 0 : network->tensor_count, sizeof(Tensor *), err);
+    if (!engine->tensors || !engine->tensor_sizes || !engine->shared) return false;
     for (size_t i = 1; i < graph->count; i++)
         for (int j = 0; j < OP_TENSORS; j++) {
             const int tensor = graph->ops[i].tensors[j];
@@ -67,6 +71,7 @@ static bool make_tensors(Engine *engine, const Network *network, Error *err) {
             engine->tensor_sizes[tensor] = network->tensors[tensor].tensor->count;
             total += engine->tensor_sizes[tensor];
         }
+    if (!engine->plan.backward) return true;
     float *at = engine->copies = mem_alloc(total, sizeof *engine->copies, err);
     if (!at) return false;
     for (size_t i = 0; i < engine->tensor_count; at += engine->tensor_sizes[i++])
@@ -113,14 +118,24 @@ static bool make_statistics(Engine *engine, Error *err) {
            (statistics->partial = alloc_product(engine->batch, 2 * (uint64_t)most, sizeof *statistics->partial, err));
 }
 
+static void share_tensor(Engine *engine, int index, Tensor *tensor) {
+    Tensor *before = engine->shared[index];
+    engine->shared[index] = tensor_share(tensor);
+    engine->tensors[index] = tensor->data;
+    tensor_release(before);
+}
+
 /* The network's tensors may have other indices than the engine's. */
 static void take_tensors(Engine *engine, const Network *network) {
     for (size_t i = 1; i < engine->graph->count; i++)
         for (int j = 0; j < OP_TENSORS; j++) {
             const int to = engine->graph->ops[i].tensors[j], from = network->graph->ops[i].tensors[j];
-            if (to != NO_TENSOR)
-                memcpy(engine->tensors[to], network->tensors[from].tensor->data,
-                       engine->tensor_sizes[to] * sizeof(float));
+            if (to == NO_TENSOR) continue;
+            Tensor *tensor = network->tensors[from].tensor;
+            if (engine->plan.backward)
+                memcpy(engine->tensors[to], tensor->data, engine->tensor_sizes[to] * sizeof(float));
+            else
+                share_tensor(engine, to, tensor);
         }
     for (size_t i = 0; i < engine->plan.step_count; i++) {
         Step *step = &engine->plan.steps[i];
@@ -160,10 +175,12 @@ Engine *engine_new(const Network *network, unsigned batch, unsigned height, unsi
 void engine_free(Engine *engine) {
     if (!engine) return;
     graph_release(engine->graph);
-    plan_done(&engine->plan);
     mem_free(engine->tensors);
     mem_free(engine->tensor_sizes);
     mem_free(engine->copies);
+    for (size_t i = 0; engine->shared && !engine->plan.backward && i < engine->tensor_count; i++)
+        tensor_release(engine->shared[i]);
+    mem_free(engine->shared);
     mem_free(engine->parameters);
     mem_free(engine->arenas);
     mem_free(engine->sums);
@@ -180,6 +197,7 @@ void engine_free(Engine *engine) {
     mem_free(engine->statistics.beta_sum);
     mem_free(engine->statistics.partial);
     mem_free(engine->statistics.coefficients);
+    plan_done(&engine->plan);
     mem_free(engine);
 }
 
@@ -197,6 +215,7 @@ bool engine_set_network(Engine *engine, const Network *network, Error *err) {
 
 void engine_set_tensor(Engine *engine, size_t tensor, const float *values) {
     const Graph *graph = engine->graph;
+    assert(engine->plan.backward);
     if (!engine->tensors[tensor]) return;
     memcpy(engine->tensors[tensor], values, engine->tensor_sizes[tensor] * sizeof *values);
     for (size_t i = 0; i < engine->plan.step_count; i++) {

@@ -48,9 +48,10 @@ struct Engine {
     Normalisation normalisation;
     const Kernels *kernels;
     unsigned batch, height, width;
-    float **tensors; /* copies of what the graph reads, by index; NULL for other tensors */
+    float **tensors; /* what the graph reads, by index; NULL for other tensors */
     uint64_t *tensor_sizes;
-    float *copies; /* the memory of these */
+    float *copies;   /* the memory of these, if there is a backward pass; */
+    Tensor **shared; /* else whose they are */
     size_t tensor_count;
     float *parameters; /* folded weights and biases */
     float *arenas;
