@@ -10,6 +10,7 @@
  * made of itself. m is kept in the basis: it changes only with the bases. A side longer than the limit has no basis of
  * its own, which is the identity.
  */
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -36,8 +37,8 @@ typedef struct SoapMatrix {
 struct Soap {
     SoapMatrix *matrix;
     Side *side;
-    size_t count, sides, basis_floats, scratch_size; /* of one worker, doubles */
-    Strips rows, strips;                             /* of the matrices; of the sides (matrix: its side) */
+    size_t count, sides, basis_floats, workers, scratch_size; /* of one worker, doubles */
+    Strips rows, strips;                                      /* of the matrices; of the sides (matrix: its side) */
     float *floats, *bases, *factors;
     uint32_t *orders;
     double *scratch;
@@ -141,12 +142,14 @@ static void follow_factor(void *context, size_t index, unsigned worker) {
 static void first_basis(void *context, size_t index, unsigned worker) {
     const Soap *soap = context;
     const Side *side = &soap->side[index];
+    assert(worker < soap->workers);
     basis_eigenvectors(side->factor, side->size, side->basis, soap->scratch + worker * soap->scratch_size);
 }
 
 static void next_basis(void *context, size_t index, unsigned worker) {
     const Soap *soap = context;
     const Side *side = &soap->side[index];
+    assert(worker < soap->workers);
     basis_refine(side->factor, side->size, side->basis, side->order, soap->scratch + worker * soap->scratch_size);
 }
 
@@ -255,7 +258,7 @@ static bool place(Soap *soap, Error *err) {
         orders += size;
         if (own > scratch) scratch = own;
     }
-    const uint64_t workers = pool_threads();
+    const uint64_t workers = soap->workers = pool_threads();
     soap->basis_floats = bases;
     soap->scratch_size = scratch;
     if (!mem_admit((floats + 2 * bases) * sizeof(float) + workers * scratch * sizeof(double),
