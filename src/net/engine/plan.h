@@ -152,6 +152,9 @@ Planes planes_of(const Step *step, Shape in, Shape out);
 /* Chooses for each convolution between the direct kernels and Winograd's, by a model of their times. It depends on the
  * graph and the size of images only. */
 void plan_tiles(Plan *plan, const Graph *graph);
+/* The model: the time of a convolution of one image, in multiply-adds of CHANNEL_GROUP channels. `out`: channels and
+ * size of its results; `gradient`: that of its weights; tile 0: the direct kernel. */
+double tile_cost(unsigned tile, Shape out, size_t in, bool gradient);
 /* Of tests: tiles of this size wherever a convolution can have them, in plans made from now on; 0: as the model says.
  */
 void plan_force_tile(unsigned tile);

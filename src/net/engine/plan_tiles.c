@@ -3,9 +3,9 @@
  *
  * The time of each is modelled in multiply-adds of CHANNEL_GROUP channels, the direct kernel's unit of work. A tile
  * costs its products, the transforms of its vectors, and its share of the weights (of the sums, for gradients), which
- * come from memory once for each chunk of tiles if they outgrow the cache. `bench layers` prints this model beside
- * measured times. The model is part of the plan: it knows neither the machine nor the number of threads, so that they
- * do not change the bits of a result.
+ * come from memory once for each chunk of tiles if they outgrow the cache. tests/bench/bench_tiles.c prints this model
+ * beside measured times. The model is part of the plan: it knows neither the machine nor the number of threads, so that
+ * they do not change the bits of a result.
  */
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -24,7 +24,7 @@ typedef struct TileCost {
     double input, output, gradient, sums;
 } TileCost;
 
-static const TileCost tile_costs[] = {{2, 110, 110, 70, 60}, {4, 380, 380, 250, 150}};
+static const TileCost tile_costs[] = {{2, 110, 110, 215, 500}, {4, 380, 380, 670, 480}};
 
 /* For each byte that comes from memory beyond the second cache, and for each pixel and each kernel's call of a direct
  * convolution. */
@@ -62,9 +62,14 @@ static double tiles_cost(const Work *work, const TileCost *cost) {
     const double in = groups(work->in), out = groups(work->out.channels), bytes = weights_bytes(work, cost->tile);
     const double products = (double)winograd_positions(cost->tile) * (double)work->in * out;
     const double transforms = in * cost->input + out * (work->gradient ? cost->gradient : cost->output);
-    double block = bytes > CACHED_MOST ? bytes * byte_cost * (double)chunks * (work->gradient ? 2 : 1) : 0;
+    double block = bytes > CACHED_MOST ? bytes * byte_cost * (double)chunks : 0;
     if (work->gradient) block += (double)work->in * out * cost->sums;
     return (double)tiles * (products + transforms) + block / KEPT_BLOCK;
+}
+
+double tile_cost(unsigned tile, Shape out, size_t in, bool gradient) {
+    const Work work = {.out = out, .in = in, .gradient = gradient};
+    return tile == 0 ? direct_cost(&work) : tiles_cost(&work, &tile_costs[tile == 4]);
 }
 
 static unsigned forced_tile;
