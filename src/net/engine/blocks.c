@@ -75,12 +75,17 @@ size_t worker_floats(const Engine *engine) {
 }
 
 Block block_at(const Engine *engine, size_t first, size_t end, unsigned worker) {
-    const size_t left = end - first, arena = engine->training ? first : (size_t)worker * engine->block;
-    return (Block){.first = first,
-                   .count = left < engine->block ? left : engine->block,
-                   .arenas = engine->arenas + arena * engine->plan.arena + worker * engine->plan.early_arena,
-                   .arena = arena,
-                   .worker = worker};
+    const size_t left = end - first, own = (size_t)worker * engine->block, arena = engine->training ? first : own;
+    const Block block = {.first = first,
+                         .count = left < engine->block ? left : engine->block,
+                         .arenas = engine->arenas + arena * engine->plan.arena + worker * engine->plan.early_arena,
+                         .arena = arena,
+                         .worker = worker};
+    for (size_t i = 0; engine->plan.local > 0 && i < block.count; i++) {
+        float *local = engine->locals + (own + i) * engine->plan.arena;
+        memcpy(block.arenas + i * engine->plan.arena, &local, sizeof local);
+    }
+    return block;
 }
 
 /* The gradient of the step's result is complete but for this. */

@@ -38,7 +38,10 @@ static bool make_arenas(Engine *engine, unsigned workers, Error *err) {
                                      : alloc_product(worker_floats(engine), workers, sizeof *arenas, err);
     FeatureGradient *features = alloc_product(engine->feature_count, count, sizeof *features, err);
     float *scratch = alloc_product(engine->plan.scratch, workers, sizeof *scratch, err);
-    if (!arenas || !features || !scratch) {
+    const uint64_t local = engine->plan.local > 0 ? engine->plan.arena : 0;
+    float *locals = alloc_product(local, (uint64_t)workers * engine->block, sizeof *locals, err);
+    if (!arenas || !features || !scratch || !locals) {
+        mem_free(locals);
         mem_free(arenas);
         mem_free(features);
         mem_free(scratch);
@@ -47,8 +50,10 @@ static bool make_arenas(Engine *engine, unsigned workers, Error *err) {
     mem_free(engine->arenas);
     mem_free(engine->feature_gradients);
     mem_free(engine->scratch);
+    mem_free(engine->locals);
     engine->scratch = scratch;
     engine->arenas = arenas;
+    engine->locals = locals;
     engine->feature_gradients = features;
     engine->workers = workers;
     return true;
@@ -183,6 +188,7 @@ void engine_free(Engine *engine) {
     mem_free(engine->shared);
     mem_free(engine->parameters);
     mem_free(engine->arenas);
+    mem_free(engine->locals);
     mem_free(engine->sums);
     mem_free(engine->scratch);
     mem_free(engine->kernel_order);

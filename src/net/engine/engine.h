@@ -11,6 +11,8 @@
 #ifndef WEFT_NET_ENGINE_H
 #define WEFT_NET_ENGINE_H
 
+#include <string.h>
+
 #include "net/engine/plan.h"
 #include "weft/base/error.h"
 
@@ -55,6 +57,7 @@ struct Engine {
     size_t tensor_count;
     float *parameters; /* folded weights and biases */
     float *arenas;
+    float *locals;            /* plan.arena floats per image of each worker's block, if maps are local */
     unsigned workers, block;  /* that there are arenas for */
     bool training;            /* batch norm is */
     unsigned pieces;          /* most of a pass */
@@ -82,7 +85,9 @@ typedef struct View {
     unsigned border;
 } View;
 
+/* Where an arena's local maps are, is noted at its beginning: they are where the image is worked on. */
 static inline View view_of(const Map *map, float *arena) {
+    if (map->local) memcpy(&arena, arena, sizeof arena);
     const size_t pixel = map->shape.channels, row = (map->shape.width + 2 * (size_t)map->border) * pixel;
     return (View){arena + map->offset + map->border * (row + pixel), row, pixel, map->shape, map->border};
 }
@@ -160,6 +165,8 @@ bool engine_prepare(Engine *engine, unsigned images, Error *err);
 void pass_cut(Pass *pass); /* sets per_piece */
 size_t pass_pieces(const Pass *pass);
 void forward_steps(const Pass *pass, const Block *block, size_t first, size_t end);
+/* Makes the local results of steps [first, end) again. */
+void forward_again(const Pass *pass, const Block *block, size_t first, size_t end);
 void forward_logits(const Pass *pass, const Block *block); /* to pass->logits, if asked for */
 void forward_pass(Pass *pass); /* all images, all steps; with batch norm in training mode in stages */
 void forward_part(Pass *pass); /* the current steps, of all images */

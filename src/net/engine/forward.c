@@ -235,6 +235,12 @@ void forward_steps(const Pass *pass, const Block *block, size_t first, size_t en
         forward_step(pass, block, &plan->steps[s], 0, block->count);
 }
 
+void forward_again(const Pass *pass, const Block *block, size_t first, size_t end) {
+    const Plan *plan = &pass->engine->plan;
+    for (size_t s = first; s < end; s++)
+        if (plan->maps[plan->steps[s].result].local) forward_step(pass, block, &plan->steps[s], 0, block->count);
+}
+
 void forward_logits(const Pass *pass, const Block *block) {
     const Engine *engine = pass->engine;
     const unsigned classes = engine->graph->classes;

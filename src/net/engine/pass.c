@@ -26,7 +26,9 @@ static void whole_block(const Pass *pass, const Block *block) {
     backward_steps(pass, block, 0, pass->engine->plan.step_count);
 }
 
+/* The last of the steps makes no result that these read. */
 static void stage_block(const Pass *pass, const Block *block) {
+    forward_again(pass, block, pass->first > 0 ? pass->first - 1 : 0, pass->end - 1);
     backward_steps(pass, block, pass->first, pass->end);
     statistics_block_backward(pass, block);
 }

@@ -240,7 +240,7 @@ static bool place_maps(const Planner *planner, Slot *slots, size_t *slot_of, boo
         const Map *map = &plan->maps[result];
         size_t size = 0;
         if (!map_place(&size, map)) return false;
-        if (is_late(planner, i) == late) {
+        if (is_late(planner, i) == late && !map->local) {
             Slot *slot = slot_choose(slots, &count, size);
             slot->map = result;
             slot_of[result] = (size_t)(slot - slots);
@@ -250,7 +250,8 @@ static bool place_maps(const Planner *planner, Slot *slots, size_t *slot_of, boo
     }
     for (size_t j = 0; j < count; j++) {
         for (size_t i = 0; i < plan->step_count; i++)
-            if (is_late(planner, i) == late && slot_of[plan->steps[i].result] == j)
+            if (is_late(planner, i) == late && !plan->maps[plan->steps[i].result].local &&
+                slot_of[plan->steps[i].result] == j)
                 plan->maps[plan->steps[i].result].offset = begin + *total;
         if (!size_place(total, slots[j].size, 1, 1)) return false;
     }
@@ -289,12 +290,14 @@ bool plan_make(Plan *plan, const Network *network, unsigned height, unsigned wid
         plan->backward = options->gradients || options->input_gradient;
         plan_tiles(plan, graph);
         /* Kernels read up to a group of channels beyond a map's end. */
-        done = (place_parameters(&planner) && find_late(plan) &&
+        plan->arena = plan->statistics > 0 ? ARENA_HEAD : 0;
+        done = (place_parameters(&planner) && find_late(plan) && plan_local(plan) &&
                 place_maps(&planner, slots, slot_of, false, 0, &plan->early_arena) &&
                 place_maps(&planner, slots, slot_of, true, plan->early_arena, &plan->arena) &&
                 size_place(&plan->arena, CHANNEL_GROUP, 1, 1)) ||
                error_set(err, STATUS_LIMIT, "the maps of images of %ux%u are too large", height, width);
         done = done && (!plan->backward || plan_backward(plan, graph, options, slots, err));
+        if (plan->local > 0 && plan->arena < plan->local + CHANNEL_GROUP) plan->arena = plan->local + CHANNEL_GROUP;
     }
     mem_free(shapes);
     mem_free(planner.uses);

@@ -74,12 +74,16 @@ typedef struct Step {
 typedef struct Map {
     Shape shape;
     unsigned border;       /* zero pixels around it */
-    size_t offset;         /* floats from the start of the arena, border included */
+    size_t offset;         /* floats from the start of the arena, border included; if local, of the worker's */
+    bool local;            /* not in the image's arena but in the worker's memory: see plan_local.c */
     Activation activation; /* that of the step whose result it is */
 } Map;
 
 /* Images of a block in an engine that keeps their maps, which share a worker's cache. */
 enum { KEPT_BLOCK = 4 };
+
+/* Floats at the beginning of an arena, with batch norm in training mode: they hold the address of its local maps. */
+enum { ARENA_HEAD = 16 };
 
 typedef struct Plan {
     Step *steps;
@@ -91,6 +95,7 @@ typedef struct Plan {
     size_t early_arena; /* floats for the maps that only they use */
     bool backward;      /* there is a backward pass */
     size_t arena;       /* floats for the other maps and for the gradients of one image */
+    size_t local;       /* floats for the local maps of one image; at most `arena` */
     size_t parameters;  /* floats for all folded weights and biases */
     size_t sums;        /* floats for the gradients of weights and biases, as the kernels sum them up */
     size_t kernels, kernel_channels; /* kernels that can be chosen; channels of all these tensors and one more each */
@@ -115,6 +120,9 @@ Slot *slot_choose(Slot *slots, size_t *count, size_t size);
 bool size_place(size_t *total, uint64_t a, uint64_t b, uint64_t c);
 bool map_place(size_t *total, const Map *map); /* with its border */
 void scratch_need(Plan *plan, size_t floats);
+/* Finds the local maps and gradients, and gives the maps their places; false on overflow. */
+bool plan_local(Plan *plan);
+bool local_place(Plan *plan, Map *map);
 /* Plans the backward pass of a plan whose steps are made. `slots`: one entry per operation. false: too large. */
 bool plan_backward(Plan *plan, const Graph *graph, const EngineOptions *options, Slot *slots, Error *err);
 

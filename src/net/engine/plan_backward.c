@@ -146,16 +146,17 @@ typedef struct Walk {
 
 static void release(Walk *walk, int map) {
     Slot *slot = &walk->slots[walk->slot_of[map]];
-    if (walk->holders[map] == 0 && slot->map == map) slot->map = -1;
+    if (walk->holders[map] == 0 && !walk->plan->gradients[map].local && slot->map == map) slot->map = -1;
 }
 
 static bool take_place(Walk *walk, int map) {
     size_t size = 0;
+    walk->holders[map] = 1; /* the step that made it */
+    if (walk->plan->gradients[map].local) return local_place(walk->plan, &walk->plan->gradients[map]);
     if (!map_place(&size, &walk->plan->gradients[map])) return false;
     Slot *slot = slot_choose(walk->slots, &walk->slot_count, size);
     slot->map = map;
     walk->slot_of[map] = (size_t)(slot - walk->slots);
-    walk->holders[map] = 1; /* the step that made it */
     return true;
 }
 
@@ -214,7 +215,8 @@ static bool place_gradients(Walk *walk) {
     for (size_t j = 0; j < walk->slot_count; j++) {
         for (size_t i = 0; i < plan->step_count; i++) {
             const Step *step = &plan->steps[i];
-            if (step->backward && walk->slot_of[step->result] == j) plan->gradients[step->result].offset = plan->arena;
+            Map *gradient = &plan->gradients[step->result];
+            if (step->backward && !gradient->local && walk->slot_of[step->result] == j) gradient->offset = plan->arena;
         }
         if (!size_place(&plan->arena, walk->slots[j].size, 1, 1)) return false;
     }
