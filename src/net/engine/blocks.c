@@ -81,10 +81,8 @@ Block block_at(const Engine *engine, size_t first, size_t end, unsigned worker) 
                          .arenas = engine->arenas + arena * engine->plan.arena + worker * engine->plan.early_arena,
                          .arena = arena,
                          .worker = worker};
-    for (size_t i = 0; engine->plan.local > 0 && i < block.count; i++) {
-        float *local = engine->locals + (own + i) * engine->plan.arena;
-        memcpy(block.arenas + i * engine->plan.arena, &local, sizeof local);
-    }
+    for (size_t i = 0; engine->plan.local > 0 && i < block.count; i++)
+        *(float **)(void *)(block.arenas + i * engine->plan.arena) = engine->locals + (own + i) * engine->plan.arena;
     return block;
 }
 

@@ -11,8 +11,6 @@
 #ifndef WEFT_NET_ENGINE_H
 #define WEFT_NET_ENGINE_H
 
-#include <string.h>
-
 #include "net/engine/plan.h"
 #include "weft/base/error.h"
 
@@ -87,7 +85,7 @@ typedef struct View {
 
 /* Where an arena's local maps are, is noted at its beginning: they are where the image is worked on. */
 static inline View view_of(const Map *map, float *arena) {
-    if (map->local) memcpy(&arena, arena, sizeof arena);
+    if (map->local) arena = *(float **)(void *)arena;
     const size_t pixel = map->shape.channels, row = (map->shape.width + 2 * (size_t)map->border) * pixel;
     return (View){arena + map->offset + map->border * (row + pixel), row, pixel, map->shape, map->border};
 }
