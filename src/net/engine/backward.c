@@ -5,11 +5,11 @@
 
 /* ---- weights ----------------------------------------------------------------------------------------------------- */
 
-static void weight_step(const Pass *pass, const Block *block, const Step *step, float *arena, bool add) {
-    const Engine *engine = pass->engine;
+/* What the kernels of weight gradients have in common, for the image in `arena`. */
+static WeightGradient weight_gradient_of(const Engine *engine, const Block *block, const Step *step, float *arena,
+                                         bool add) {
     const View in = map_view(engine, arena, step->input), out = gradient_view(engine, arena, step->result);
-    const size_t channels = in.shape.channels / step->groups;
-    WeightGradient g = {
+    return (WeightGradient){
         .in = in.at - step->padding[0] * in.row - step->padding[1] * in.pixel,
         .step_row = step->stride[0] * in.row,
         .step_pixel = step->stride[1] * in.pixel,
@@ -17,7 +17,7 @@ static void weight_step(const Pass *pass, const Block *block, const Step *step, 
         .tap_pixel = step->dilation[1] * in.pixel,
         .rows = step->kernel[0],
         .columns = step->kernel[1],
-        .run = channels,
+        .run = in.shape.channels / step->groups,
         .gradient = out.at,
         .gradient_row = out.row,
         .gradient_pixel = out.pixel,
@@ -27,6 +27,14 @@ static void weight_step(const Pass *pass, const Block *block, const Step *step, 
         .sums = block->sums + step->weight_gradient,
         .add = add,
     };
+}
+
+static void weight_step(const Pass *pass, const Block *block, const Step *step, float *arena, bool add) {
+    const Engine *engine = pass->engine;
+    WeightGradient g = weight_gradient_of(engine, block, step, arena, add);
+    const float *gradient = g.gradient;
+    const size_t channels = g.run;
+    const unsigned out_channels = g.channels;
     const bool dense = step->weight_wanted && !chosen_sparse(pass, step) && step->gradient_tile == 0;
     if (dense && step->kind == STEP_DEPTHWISE) engine->kernels->depthwise_gradient(&g);
     if (dense && step->kind == STEP_CONVOLUTION) {
@@ -46,8 +54,8 @@ static void weight_step(const Pass *pass, const Block *block, const Step *step, 
     if (!step->bias_wanted) return;
     g.in = NULL;
     g.rows = g.columns = 1;
-    g.gradient = out.at;
-    g.channels = out.shape.channels;
+    g.gradient = gradient;
+    g.channels = out_channels;
     g.sums = block->sums + step->bias_gradient;
     engine->kernels->depthwise_gradient(&g);
 }
@@ -55,25 +63,13 @@ static void weight_step(const Pass *pass, const Block *block, const Step *step, 
 /* The gradients of 3 x 3 weights for a whole block, in tiles. */
 static void weight_tiles(const Pass *pass, const Block *block, const Step *step) {
     const Engine *engine = pass->engine;
-    const View in = map_view(engine, block->arenas, step->input);
-    const View out = gradient_view(engine, block->arenas, step->result);
+    const WeightGradient gradient = weight_gradient_of(engine, block, step, block->arenas, block->add);
     const WinogradGradient w = {
-        .gradient = {.in = in.at - step->padding[0] * in.row - step->padding[1] * in.pixel,
-                     .step_row = in.row,
-                     .step_pixel = in.pixel,
-                     .run = in.shape.channels,
-                     .gradient = out.at,
-                     .gradient_row = out.row,
-                     .gradient_pixel = out.pixel,
-                     .height = out.shape.height,
-                     .width = out.shape.width,
-                     .channels = out.shape.channels,
-                     .sums = block->sums + step->weight_gradient,
-                     .add = block->add},
+        .gradient = gradient,
         .images = block->count,
         .next_image = engine->plan.arena,
         .tile = step->gradient_tile,
-        .chunk = tile_chunk(in.shape.channels),
+        .chunk = tile_chunk(gradient.run),
         .scratch = engine->scratch + block->worker * engine->plan.scratch,
     };
     engine->kernels->winograd_gradient(&w);
@@ -166,8 +162,7 @@ static void narrow(Convolution *c, const unsigned *stride, const Phase *down, co
 
 /* One phase of a convolution, all its groups of channels (`in`, `out`: channels of one). */
 static void convolution_phase(const Engine *engine, Convolution c, unsigned groups, size_t in, size_t out) {
-    const size_t padded = (in + CHANNEL_GROUP - 1) / CHANNEL_GROUP * CHANNEL_GROUP;
-    const size_t weights = padded * c.rows * c.columns * out;
+    const size_t weights = padded_channels(in) * c.rows * c.columns * out;
     c.run = out;
     c.out_channels = (unsigned)in;
     if (c.tap_pixel == c.run) {
@@ -191,9 +186,7 @@ static void windows_back(const Engine *engine, float *arena, const Step *step) {
     const View gradient = gradient_view(engine, arena, step->result);
     const Shape in = engine->plan.maps[step->input].shape;
     const size_t out = gradient.shape.channels / step->groups, each = in.channels / step->groups;
-    const size_t channels = step->kind == STEP_CONVOLUTION
-                                ? step->groups * ((each + CHANNEL_GROUP - 1) / CHANNEL_GROUP) * CHANNEL_GROUP * out
-                                : in.channels;
+    const size_t channels = step->kind == STEP_CONVOLUTION ? step->groups * padded_channels(each) * out : in.channels;
     const Convolution whole = flow_begin(engine, arena, &step->to_input, step->input);
     const float *weights = engine->parameters + step->transposed;
     for (unsigned y = 0; y < step->stride[0]; y++)

@@ -44,10 +44,6 @@ static double norm_shift(const Norm *norm, size_t channel, double scale) {
 
 /* ---- convolutions ------------------------------------------------------------------------------------------------ */
 
-static size_t padded(size_t channels) {
-    return (channels + CHANNEL_GROUP - 1) / CHANNEL_GROUP * CHANNEL_GROUP;
-}
-
 /* What the two layouts of a convolution's weights have in common. */
 typedef struct Layout {
     size_t taps, in, out; /* channels of one group */
@@ -61,7 +57,7 @@ static Layout step_layout(const Plan *plan, const Step *step) {
 /* Where output channel `channel` has the weight of its first tap and input channel in the kernels' order: [group of
  * output channels][tap][in][CHANNEL_GROUP]. */
 static size_t channel_place(Layout layout, size_t channel) {
-    const size_t place = channel / layout.out * padded(layout.out) + channel % layout.out;
+    const size_t place = channel / layout.out * padded_channels(layout.out) + channel % layout.out;
     return place / CHANNEL_GROUP * layout.taps * layout.in * CHANNEL_GROUP + place % CHANNEL_GROUP;
 }
 
@@ -80,7 +76,7 @@ static void fold_convolution(const Plan *plan, const Step *step, const Graph *gr
         for (size_t i = 0; i < layout.in && direct; i++)
             for (size_t tap = 0; tap < layout.taps; tap++)
                 to[(tap * layout.in + i) * CHANNEL_GROUP] = (float)((double)*weight++ * scale);
-        parameters[step->bias + channel / layout.out * padded(layout.out) + channel % layout.out] =
+        parameters[step->bias + channel / layout.out * padded_channels(layout.out) + channel % layout.out] =
             (float)((bias ? (double)bias[channel] : 0) * scale + norm_shift(&norm, channel, scale));
     }
 }
@@ -89,7 +85,7 @@ static void fold_convolution(const Plan *plan, const Step *step, const Graph *gr
  * [CHANNEL_GROUP]. Reads the weights as they were folded for the way there; returns where the next phase begins. */
 static float *transpose_phase(const Step *step, Layout layout, Phase down, Phase across, const float *weights,
                               float *to) {
-    const size_t taps = (size_t)down.taps * across.taps, rows = padded(layout.in);
+    const size_t taps = (size_t)down.taps * across.taps, rows = padded_channels(layout.in);
     for (size_t group = 0; group < step->groups; group++, to += rows * taps * layout.out)
         for (size_t out = 0; out < layout.out; out++) {
             const float *from = weights + channel_place(layout, group * layout.out + out);

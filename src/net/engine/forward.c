@@ -59,7 +59,7 @@ static void run_convolution(const Pass *pass, float *arena, size_t images, const
     const size_t channels = in->shape.channels / step->groups;
     c.run = channels;
     c.out_channels = out->shape.channels / step->groups;
-    const size_t padded = (c.out_channels + CHANNEL_GROUP - 1) / CHANNEL_GROUP * CHANNEL_GROUP;
+    const size_t padded = padded_channels(c.out_channels);
     const size_t weights = padded * c.rows * c.columns * channels;
     if (c.tap_pixel == c.run) {
         c.run *= c.columns;

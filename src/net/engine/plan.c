@@ -179,7 +179,7 @@ static bool place_parameters(const Planner *planner) {
         if (step->kind == STEP_CONVOLUTION) {
             unsigned each = channels / step->groups;
             taps *= plan->maps[step->input].shape.channels / step->groups;
-            rows = (uint64_t)step->groups * ((each + CHANNEL_GROUP - 1) / CHANNEL_GROUP) * CHANNEL_GROUP;
+            rows = (uint64_t)step->groups * padded_channels(each);
         }
         step->tile_weights = plan->parameters;
         if (step->tile > 0) {

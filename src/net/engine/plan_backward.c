@@ -106,7 +106,7 @@ static bool place_step(Plan *plan, Step *step) {
         scratch_need(plan, winograd_scratch(step->back_tile, tile_chunk(out), out, in));
     } else if (step->kind == STEP_CONVOLUTION) {
         const uint64_t each = in / step->groups;
-        const uint64_t rows = step->groups * ((each + CHANNEL_GROUP - 1) / CHANNEL_GROUP) * CHANNEL_GROUP;
+        const uint64_t rows = step->groups * padded_channels(each);
         if (step->to_input.write && !size_place(&plan->parameters, taps, rows, out / step->groups)) return false;
     } else if (step->kind == STEP_DEPTHWISE && step->to_input.write) {
         if (!size_place(&plan->parameters, taps, out, 1)) return false;
