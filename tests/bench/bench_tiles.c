@@ -12,7 +12,7 @@
 #include "weft/base/random.h"
 #include "weft/base/task.h"
 
-enum { IMAGES = KEPT_BLOCK };
+enum { IMAGES = 8 };
 
 typedef struct Square {
     unsigned channels, side;
@@ -55,9 +55,10 @@ static double measure(const Kernels *kernels, const Case *c, unsigned tile, bool
 }
 
 /* A layer whose numbers are random; weights are not those of any kernel, which takes the same time. */
-static Case make(const Square *layer, unsigned tile, float *memory) {
+static Case make(const Square *layer, Tiling tiling, float *memory) {
+    const unsigned tile = tiling.tile;
     const size_t n = layer->channels, row = (layer->side + 2) * n, map = (layer->side + 2) * row;
-    const size_t positions = tile > 0 ? winograd_positions(tile) : 9, weights = positions * n * padded_channels(n);
+    const size_t positions = tiling_transformed(tiling) ? winograd_positions(tile) : 9, weights = positions * n * padded_channels(n);
     float *arenas = memory + 2 * weights, *scratch = arenas + 2 * IMAGES * map + CHANNEL_GROUP;
     Case c = {.direct = {.in = arenas,
                          .step_row = row,
@@ -91,33 +92,38 @@ static Case make(const Square *layer, unsigned tile, float *memory) {
                                          .width = layer->side,
                                          .channels = (unsigned)n,
                                          .sums = memory + weights};
-    c.tiles = (Winograd){.convolution = c.direct, .tile = tile, .chunk = tile_chunk(n), .scratch = scratch};
+    c.tiles = (Winograd){.convolution = c.direct, .tiling = tiling, .scratch = scratch};
     c.tiles_gradient = (WinogradGradient){.gradient = c.direct_gradient,
                                           .images = IMAGES,
                                           .next_image = c.direct.next,
                                           .tile = tile,
-                                          .chunk = tile_chunk(n),
+                                          .chunk = tiling.chunk,
                                           .scratch = scratch};
     c.tiles.convolution.run = c.tiles_gradient.gradient.run = n;
     return c;
 }
 
+static const Tiling methods[] = {{0}, {2, false, 0}, {4, false, 0}, {2, true, 0}, {4, true, 0}};
+enum { METHODS = sizeof methods / sizeof *methods };
+static const char *const names[METHODS] = {"direct", "2x2", "4x4", "2x2 plain", "4x4 plain"};
+
 static void compare(const Kernels *kernels, const Square *layer, bool gradient, float *memory) {
     const Shape out = {layer->channels, layer->side, layer->side};
     double unit = 0, least[2] = {1e30, 1e30};
-    unsigned chosen[2] = {0, 0};
+    int chosen[2] = {0, 0};
     printf("%4u  %2ux%-2u  %-8s", layer->channels, layer->side, layer->side, gradient ? "gradient" : "forward");
-    for (unsigned tile = 0; tile <= WINOGRAD_TILE_MOST; tile += 2) {
-        const Case c = make(layer, tile, memory);
-        const double measured = measure(kernels, &c, tile, gradient),
-                     cost = tile_cost(tile, out, layer->channels, gradient);
-        if (tile == 0) unit = measured / cost;
+    for (int m = 0; m < METHODS && !(gradient && methods[m].plain); m++) {
+        const Tiling tiling = tiling_of(methods[m].tile, methods[m].plain, layer->channels);
+        const Case c = make(layer, tiling, memory);
+        const double measured = measure(kernels, &c, tiling.tile, gradient),
+                     cost = tiling_cost(tiling, out, layer->channels, gradient);
+        if (m == 0) unit = measured / cost;
         const double both[2] = {measured, cost * unit};
         for (int i = 0; i < 2; i++)
-            if (both[i] < least[i]) least[i] = both[i], chosen[i] = tile;
+            if (both[i] < least[i]) least[i] = both[i], chosen[i] = m;
         printf("  %8.1f %8.1f", both[0], both[1]);
     }
-    printf("  %u%s\n", chosen[1], chosen[0] == chosen[1] ? "" : " (slower)");
+    printf("  %s%s\n", names[chosen[1]], chosen[0] == chosen[1] ? "" : " (slower)");
 }
 
 int main(void) {

@@ -69,7 +69,7 @@ static void weight_tiles(const Pass *pass, const Block *block, const Step *step)
         .images = block->count,
         .next_image = engine->plan.arena,
         .tile = step->gradient_tile,
-        .chunk = tile_chunk(gradient.run),
+        .chunk = tiling_of(step->gradient_tile, false, gradient.run).chunk,
         .scratch = engine->scratch + block->worker * engine->plan.scratch,
     };
     engine->kernels->winograd_gradient(&w);
@@ -226,9 +226,9 @@ static void tiles_back(const Engine *engine, const Block *block, const Step *ste
     c.in += down.offset * (ptrdiff_t)gradient.row + across.offset * (ptrdiff_t)gradient.pixel;
     c.images = (unsigned)block->count;
     c.next = engine->plan.arena;
-    c.weights = engine->parameters + step->back_tile_weights;
+    c.weights = engine->parameters + (step->back_tiling.plain ? step->transposed : step->back_tile_weights);
     c.run = gradient.shape.channels;
-    block_tiles(engine, block, &c, step->back_tile);
+    block_tiles(engine, block, &c, step->back_tiling);
 }
 
 /* Adds what the step hands on to one of its operands, which it scatters or whose other parts it leaves alone. */
@@ -380,7 +380,7 @@ void backward_steps(const Pass *pass, const Block *block, size_t first, size_t e
             chosen_step(pass, block, step);
         else if (step->weight_wanted && step->gradient_tile > 0)
             weight_tiles(pass, block, step);
-        const bool tiles = step->to_input.write && step->back_tile > 0;
+        const bool tiles = step->to_input.write && step->back_tiling.tile > 0;
         for (size_t i = 0; i < block->count; i++) {
             float *arena = block->arenas + i * engine->plan.arena;
             if (step->to_residual.write) residual_back(engine, arena, step);

@@ -94,10 +94,9 @@ void gradient_begin(const Pass *pass, const Block *block, size_t image, const St
     if (pass->loss->fmd > 0) feature_add(pass, block, image, step->result);
 }
 
-void block_tiles(const Engine *engine, const Block *block, const Convolution *convolution, unsigned tile) {
+void block_tiles(const Engine *engine, const Block *block, const Convolution *convolution, Tiling tiling) {
     const Winograd w = {.convolution = *convolution,
-                        .tile = tile,
-                        .chunk = tile_chunk(convolution->run),
+                        .tiling = tiling,
                         .scratch = engine->scratch + block->worker * engine->plan.scratch};
     engine->kernels->winograd(&w);
 }

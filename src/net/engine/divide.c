@@ -15,7 +15,7 @@ typedef struct Division {
     const Convolution *whole;
     void (*kernel)(const Convolution *convolution);
     const Engine *engine; /* of Winograd's kernel, which needs a worker's memory */
-    unsigned tile;        /* of it; else 0 */
+    Tiling tiling;        /* of it; else none */
     size_t taps;          /* weights of an input and an output channel */
     size_t parts, units;
     size_t unit; /* rows or channels */
@@ -39,8 +39,8 @@ static void run_part(void *context, size_t part, unsigned worker) {
     const size_t rows = (end < d->whole->out_height ? end : d->whole->out_height) - first;
     const Convolution c = d->channels ? channels_of(*d->whole, d->taps, first, end)
                                       : convolution_rows(*d->whole, (unsigned)first, (unsigned)rows);
-    if (d->tile > 0)
-        block_tiles(d->engine, &block, &c, d->tile);
+    if (d->tiling.tile > 0)
+        block_tiles(d->engine, &block, &c, d->tiling);
     else
         d->kernel(&c);
 }
@@ -67,9 +67,10 @@ void divide_run(const Convolution *c, void (*kernel)(const Convolution *), bool 
 }
 
 /* By whole rows of tiles where there are enough: then no thread transforms another one's input. */
-void divide_tiles(const Engine *engine, const Convolution *c, unsigned tile) {
-    Division d = {.whole = c, .engine = engine, .tile = tile, .taps = winograd_positions(tile), .unit = tile};
-    d.channels = c->out_height < tile * pool_threads();
+void divide_tiles(const Engine *engine, const Convolution *c, Tiling tiling) {
+    Division d = {.whole = c, .engine = engine, .tiling = tiling, .unit = tiling.tile};
+    d.taps = tiling.plain ? 9 : winograd_positions(tiling.tile);
+    d.channels = c->out_height < tiling.tile * pool_threads();
     if (d.channels) d.unit = DIVIDE_CHANNELS;
     run_parts(&d);
 }

@@ -156,7 +156,7 @@ size_t worker_floats(const Engine *engine); /* of the arenas of one worker */
 Block block_at(const Engine *engine, size_t first, size_t end, unsigned worker);
 
 /* A convolution of images of the block, in tiles. */
-void block_tiles(const Engine *engine, const Block *block, const Convolution *convolution, unsigned tile);
+void block_tiles(const Engine *engine, const Block *block, const Convolution *convolution, Tiling tiling);
 
 /* Arenas for as many threads as there are now: allocates only where the number was raised after engine_new. */
 bool engine_prepare(Engine *engine, unsigned images, Error *err);
@@ -173,7 +173,7 @@ void state_copy(const Engine *engine, size_t cut, float *arena, float *state, bo
 /* Whether a step of so many images runs on all threads; and a convolution, with its kernel, on all threads. */
 bool divide_step(const Pass *pass, const Step *step, size_t images);
 void divide_run(const Convolution *c, void (*kernel)(const Convolution *), bool depthwise);
-void divide_tiles(const Engine *engine, const Convolution *c, unsigned tile);
+void divide_tiles(const Engine *engine, const Convolution *c, Tiling tiling);
 void backward_steps(const Pass *pass, const Block *block, size_t first, size_t end);
 /* What a complete gradient still lacks when its step begins: `image` counts in the block. */
 void gradient_begin(const Pass *pass, const Block *block, size_t image, const Step *step);

@@ -141,7 +141,7 @@ static void fold_tiles(const Plan *plan, const Step *step, const Graph *graph, c
     const Norm norm = step_norm(step, graph, tensors);
     const Layout layout = step_layout(plan, step);
     const size_t rows = back ? layout.in : layout.out, columns = back ? layout.out : layout.in;
-    const unsigned tile = back ? step->back_tile : step->tile;
+    const unsigned tile = (back ? step->back_tiling : step->tiling).tile;
     for (size_t first = 0; first < rows; first += CHANNEL_GROUP) {
         for (size_t column = 0; column < columns; column++) {
             Numbers kernels[9] = {{0}};
@@ -208,8 +208,9 @@ void fold_step(const Plan *plan, const Step *step, const Graph *graph, const flo
         fold_convolution(plan, step, graph, tensors, parameters);
     else if (step->kind == STEP_DEPTHWISE || step->kind == STEP_ELEMENTWISE)
         fold_depthwise(plan, step, graph, tensors, parameters);
-    if (step->tile > 0) fold_tiles(plan, step, graph, tensors, false, parameters + step->tile_weights);
-    if (step->to_input.write && step->back_tile > 0)
+    if (tiling_transformed(step->tiling))
+        fold_tiles(plan, step, graph, tensors, false, parameters + step->tile_weights);
+    if (step->to_input.write && tiling_transformed(step->back_tiling))
         fold_tiles(plan, step, graph, tensors, true, parameters + step->back_tile_weights);
     else if (step->to_input.write && (step->kind == STEP_CONVOLUTION || step->kind == STEP_DEPTHWISE))
         fold_back(plan, step, parameters);

@@ -111,12 +111,12 @@ static void run_tiles(const Pass *pass, const Block *block, float *arena, size_t
     Convolution c = convolution_of(engine, arena, step, in, out);
     c.images = (unsigned)images;
     c.next = engine->plan.arena;
-    c.weights = engine->parameters + step->tile_weights;
+    if (!step->tiling.plain) c.weights = engine->parameters + step->tile_weights;
     c.run = in->shape.channels;
     if (divide_step(pass, step, images))
-        divide_tiles(engine, &c, step->tile);
+        divide_tiles(engine, &c, step->tiling);
     else
-        block_tiles(engine, block, &c, step->tile);
+        block_tiles(engine, block, &c, step->tiling);
 }
 
 /* Every stride-th pixel; the new channels are zero. */
@@ -221,7 +221,7 @@ static void forward_step(const Pass *pass, const Block *block, const Step *step,
     if (step->kind != STEP_CONVOLUTION) return;
     float *arena = block->arenas + first * engine->plan.arena;
     const View in = map_view(engine, arena, step->input), out = map_view(engine, arena, step->result);
-    if (step->tile > 0)
+    if (step->tiling.tile > 0)
         run_tiles(pass, block, arena, end - first, step, &in, &out);
     else
         run_convolution(pass, arena, end - first, step, &in, &out);

@@ -182,10 +182,11 @@ static bool place_parameters(const Planner *planner) {
             rows = (uint64_t)step->groups * padded_channels(each);
         }
         step->tile_weights = plan->parameters;
-        if (step->tile > 0) {
-            const unsigned in = plan->maps[step->input].shape.channels;
-            if (!size_place(&plan->parameters, winograd_positions(step->tile), in, rows)) return false;
-            scratch_need(plan, winograd_scratch(step->tile, tile_chunk(in), in, channels));
+        if (step->tiling.tile > 0) {
+            const unsigned in = plan->maps[step->input].shape.channels, tile = step->tiling.tile;
+            scratch_need(plan, winograd_scratch(step->tiling, in, channels));
+            if (tiling_transformed(step->tiling) && !size_place(&plan->parameters, winograd_positions(tile), in, rows))
+                return false;
         }
         step->weights = plan->parameters;
         if (step_direct(plan, step) && !size_place(&plan->parameters, taps, rows, 1)) return false;

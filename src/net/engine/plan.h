@@ -65,9 +65,10 @@ typedef struct Step {
     bool training;                         /* batch norm in training mode */
     size_t statistics;                     /* its first channel among those of all such steps */
     Quantiser quantiser;
-    /* Winograd's tiles of a convolution on the way there, on the way back, for the gradients of its weights; 0: the
-     * direct kernels. */
-    unsigned tile, back_tile, gradient_tile;
+    /* Winograd's tiles of a convolution on the way there, on the way back, for the gradients of its weights (0: the
+     * direct kernels). */
+    Tiling tiling, back_tiling;
+    unsigned gradient_tile;
     size_t tile_weights, back_tile_weights; /* transformed, floats from the start of the folded parameters */
 } Step;
 
@@ -161,15 +162,17 @@ Planes planes_of(const Step *step, Shape in, Shape out);
  * graph and the size of images only. */
 void plan_tiles(Plan *plan, const Graph *graph);
 /* The model: the time of a convolution of one image, in multiply-adds of CHANNEL_GROUP channels. `out`: channels and
- * size of its results; `gradient`: that of its weights; tile 0: the direct kernel. */
-double tile_cost(unsigned tile, Shape out, size_t in, bool gradient);
+ * size of its results; `gradient`: that of its weights. */
+double tiling_cost(Tiling tiling, Shape out, size_t in, bool gradient);
+/* Tiles of this size for a convolution of so many input channels. */
+Tiling tiling_of(unsigned tile, bool plain, size_t in_channels);
+/* Whether weights for it are folded in the order of Winograd's kernels. */
+bool tiling_transformed(Tiling tiling);
 /* Of tests: tiles of this size wherever a convolution can have them, in plans made from now on; 0: as the model says.
  */
 void plan_force_tile(unsigned tile);
 /* Whether the step's weights are there as the direct kernels read them: the way back is made from them too. */
 bool step_direct(const Plan *plan, const Step *step);
-/* Tiles that a worker works on together, for a convolution of so many input channels. */
-size_t tile_chunk(size_t in_channels);
 
 /* ---- weights ----------------------------------------------------------------------------------------------------- */
 

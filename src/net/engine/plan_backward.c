@@ -100,10 +100,11 @@ static bool place_step(Plan *plan, Step *step) {
     const uint64_t taps = (uint64_t)step->kernel[0] * step->kernel[1];
     step->transposed = plan->parameters;
     step->back_tile_weights = plan->parameters;
-    if (step->to_input.write && step->back_tile > 0) {
+    if (step->to_input.write && step->back_tiling.tile > 0)
+        scratch_need(plan, winograd_scratch(step->back_tiling, out, in));
+    if (step->to_input.write && tiling_transformed(step->back_tiling)) {
         const size_t rows = padded_channels(in);
-        if (!size_place(&plan->parameters, winograd_positions(step->back_tile), rows, out)) return false;
-        scratch_need(plan, winograd_scratch(step->back_tile, tile_chunk(out), out, in));
+        if (!size_place(&plan->parameters, winograd_positions(step->back_tiling.tile), rows, out)) return false;
     } else if (step->kind == STEP_CONVOLUTION) {
         const uint64_t each = in / step->groups;
         const uint64_t rows = step->groups * padded_channels(each);
@@ -117,7 +118,7 @@ static bool place_step(Plan *plan, Step *step) {
         const size_t columns = step->kind == STEP_DEPTHWISE ? 1 : in / step->groups;
         if (!size_place(&plan->sums, taps, rows, columns)) return false;
         if (step->gradient_tile > 0)
-            scratch_need(plan, winograd_gradient_scratch(step->gradient_tile, tile_chunk(in), in, out));
+            scratch_need(plan, winograd_gradient_scratch(step->gradient_tile, tiling_of(step->gradient_tile, false, in).chunk, in, out));
     }
     if (planes_apply(step)) {
         const Planes planes = planes_of(step, plan->maps[step->input].shape, plan->maps[step->op].shape);

@@ -18,13 +18,13 @@
 enum { CACHED_MOST = 1 << 20, WIDE_TILE_MOST = 1 << 22 };
 
 /* What the model knows of tiles of one size: the transforms of a vector of input and of results, of a vector of
- * gradients, and of a vector of sums back to weights. */
+ * weights, of a vector of gradients, and of a vector of sums back to weights. */
 typedef struct TileCost {
     unsigned tile;
-    double input, output, gradient, sums;
+    double input, output, kernel, gradient, sums;
 } TileCost;
 
-static const TileCost tile_costs[] = {{2, 110, 110, 215, 500}, {4, 380, 380, 670, 480}};
+static const TileCost tile_costs[] = {{2, 110, 110, 90, 215, 500}, {4, 380, 380, 500, 670, 480}};
 
 /* For each byte that comes from memory beyond the second cache, and for each pixel and each kernel's call of a direct
  * convolution. */
@@ -37,8 +37,12 @@ typedef struct Work {
     bool gradient; /* of its weights */
 } Work;
 
-size_t tile_chunk(size_t in_channels) {
-    return in_channels <= 64 ? 16 : 32;
+Tiling tiling_of(unsigned tile, bool plain, size_t in_channels) {
+    return (Tiling){tile, plain, plain ? 64 : in_channels <= 64 ? 16 : 32};
+}
+
+bool tiling_transformed(Tiling tiling) {
+    return tiling.tile > 0 && !tiling.plain;
 }
 
 static double groups(size_t channels) {
@@ -51,25 +55,28 @@ static double direct_cost(const Work *work) {
     return pixels * groups(work->out.channels) * (9 * (double)work->in + pixel_cost);
 }
 
-static double weights_bytes(const Work *work, unsigned tile) {
-    return (double)winograd_positions(tile) * (double)work->in * groups(work->out.channels) * CHANNEL_GROUP * 4;
+static double weights_bytes(const Work *work, Tiling tiling) {
+    const double numbers = tiling.plain ? 9 : (double)winograd_positions(tiling.tile);
+    return numbers * (double)work->in * groups(work->out.channels) * CHANNEL_GROUP * 4;
 }
 
-static double tiles_cost(const Work *work, const TileCost *cost) {
-    const size_t across = (work->out.width + cost->tile - 1) / cost->tile;
-    const size_t tiles = (work->out.height + cost->tile - 1) / cost->tile * across;
-    const size_t chunk = tile_chunk(work->in), chunks = (KEPT_BLOCK * tiles + chunk - 1) / chunk;
-    const double in = groups(work->in), out = groups(work->out.channels), bytes = weights_bytes(work, cost->tile);
-    const double products = (double)winograd_positions(cost->tile) * (double)work->in * out;
+static double tiles_cost(const Work *work, Tiling tiling) {
+    const TileCost *cost = &tile_costs[tiling.tile == 4];
+    const size_t across = (work->out.width + tiling.tile - 1) / tiling.tile;
+    const size_t tiles = (work->out.height + tiling.tile - 1) / tiling.tile * across;
+    const size_t chunks = (KEPT_BLOCK * tiles + tiling.chunk - 1) / tiling.chunk;
+    const double in = groups(work->in), out = groups(work->out.channels), bytes = weights_bytes(work, tiling);
+    const double kernels = (double)work->in * out;
     const double transforms = in * cost->input + out * (work->gradient ? cost->gradient : cost->output);
     double block = bytes > CACHED_MOST ? bytes * byte_cost * (double)chunks : 0;
-    if (work->gradient) block += (double)work->in * out * cost->sums;
-    return (double)tiles * (products + transforms) + block / KEPT_BLOCK;
+    if (tiling.plain) block += kernels * cost->kernel * (double)chunks;
+    if (work->gradient) block += kernels * cost->sums;
+    return (double)tiles * ((double)winograd_positions(tiling.tile) * kernels + transforms) + block / KEPT_BLOCK;
 }
 
-double tile_cost(unsigned tile, Shape out, size_t in, bool gradient) {
+double tiling_cost(Tiling tiling, Shape out, size_t in, bool gradient) {
     const Work work = {.out = out, .in = in, .gradient = gradient};
-    return tile == 0 ? direct_cost(&work) : tiles_cost(&work, &tile_costs[tile == 4]);
+    return tiling.tile == 0 ? direct_cost(&work) : tiles_cost(&work, tiling);
 }
 
 static unsigned forced_tile;
@@ -78,18 +85,20 @@ void plan_force_tile(unsigned tile) {
     forced_tile = tile;
 }
 
-static unsigned choose(const Work *work) {
-    if (forced_tile > 0) return forced_tile;
+static Tiling choose(const Work *work) {
+    Tiling best = {0};
+    if (forced_tile > 0) return tiling_of(forced_tile, false, work->in);
     double least = direct_cost(work);
-    unsigned tile = 0;
-    for (size_t i = 0; i < sizeof tile_costs / sizeof *tile_costs; i++) {
-        const double cost = tiles_cost(work, &tile_costs[i]);
-        const bool fits = tile_costs[i].tile == 2 || weights_bytes(work, tile_costs[i].tile) <= WIDE_TILE_MOST;
-        if (!fits || cost >= least) continue;
-        least = cost;
-        tile = tile_costs[i].tile;
-    }
-    return tile;
+    for (unsigned tile = 2; tile <= WINOGRAD_TILE_MOST; tile += 2)
+        for (int plain = 0; plain < (work->gradient ? 1 : 2); plain++) {
+            const Tiling tiling = tiling_of(tile, plain, work->in);
+            const double cost = tiles_cost(work, tiling);
+            const bool fits = tile == 2 || plain || weights_bytes(work, tiling) <= WIDE_TILE_MOST;
+            if (!fits || cost >= least) continue;
+            least = cost;
+            best = tiling;
+        }
+    return best;
 }
 
 /* -1: as the environment says. */
@@ -129,13 +138,13 @@ void plan_tiles(Plan *plan, const Graph *graph) {
         const Work back = {.out = {in.channels, in.height, in.width}, .in = out.channels};
         Work gradient = forward;
         gradient.gradient = true;
-        step->tile = choose(&forward);
+        step->tiling = choose(&forward);
         if (!plan->backward) continue;
-        step->back_tile = choose(&back);
-        step->gradient_tile = choose(&gradient);
+        step->back_tiling = choose(&back);
+        step->gradient_tile = choose(&gradient).tile;
     }
 }
 
 bool step_direct(const Plan *plan, const Step *step) {
-    return step->tile == 0 || (plan->backward && step->back_tile == 0);
+    return !tiling_transformed(step->tiling) || (plan->backward && !tiling_transformed(step->back_tiling));
 }

@@ -3,7 +3,7 @@
 #define LANES 8
 #define PIXELS 6
 #define PAIR 0
-#define ADD_PRODUCT_REGISTERS "x"
+#define VECTOR_REGISTER "x"
 #define TAPS 6
 #define KERNEL_TAPS 3
 #define TARGET __attribute__((target("avx2,fma")))

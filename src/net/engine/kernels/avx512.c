@@ -3,7 +3,7 @@
 #define LANES 16
 #define PIXELS 16
 #define PAIR 14
-#define ADD_PRODUCT_REGISTERS "v"
+#define VECTOR_REGISTER "v"
 #define TAPS 24
 #define KERNEL_TAPS 9
 #define TARGET __attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")))

@@ -60,9 +60,10 @@ static void check_convolution(const Convolution *convolution) {
 /* Each image's maps; inputs to the end of a vector. */
 static void check_winograd(const Winograd *w) {
     Convolution c = w->convolution;
-    floats_there(c.weights, padded_channels(c.out_channels) * winograd_positions(w->tile) * c.run);
+    const size_t numbers = w->tiling.plain ? 9 : winograd_positions(w->tiling.tile);
+    floats_there(c.weights, padded_channels(c.out_channels) * numbers * c.run);
     floats_there(c.bias, padded_channels(c.out_channels));
-    floats_there(w->scratch, winograd_scratch(w->tile, w->chunk, c.run, c.out_channels));
+    floats_there(w->scratch, winograd_scratch(w->tiling, c.run, c.out_channels));
     for (unsigned i = 0; i < c.images; i++, c = convolution_next(c)) {
         map_there(c.in, c.out_height + 2, c.step_row, c.out_width + 2, c.step_pixel, padded_channels(c.run));
         results_there(&c);

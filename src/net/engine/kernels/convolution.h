@@ -11,11 +11,11 @@
 
 /* sum += a * b. Where there is such an instruction it is named, because with all vector registers in use GCC copies
  * sums to and fro. */
-#ifdef ADD_PRODUCT_REGISTERS
+#ifdef VECTOR_REGISTER
 #define ADD_PRODUCT(sum, a, b)               \
     __asm__("vfmadd231ps %2, %1, %0"         \
-            : "+" ADD_PRODUCT_REGISTERS(sum) \
-            : ADD_PRODUCT_REGISTERS(a), ADD_PRODUCT_REGISTERS(b))
+            : "+" VECTOR_REGISTER(sum) \
+            : VECTOR_REGISTER(a), VECTOR_REGISTER(b))
 #else
 #define ADD_PRODUCT(sum, a, b) (sum) += (a) * (b)
 #endif
@@ -23,10 +23,44 @@
 /* Input values whose weights are fetched ahead: those of wide layers come from the L2 cache or from beyond it. */
 enum { AHEAD = 16 };
 
-/* The sums of one block of output pixels: `pixels` of them in each of `rows` rows, for `groups` groups of channels
- * (constants where this is inlined). The weights of a group follow those of the one before. */
+/* One block of output pixels: `pixels` of them in each of `rows` rows, for `groups` groups of channels (constants where
+ * this is inlined), from `ends` on. Its results, or if `sums` is there only the sums. */
+typedef struct PixelBlock {
+    const float *in, *weights, *bias; /* the weights of a group follow those of the one before; bias NULL: 0 */
+    Ends ends;
+    Vector *sums;
+} PixelBlock;
+
+/* From sums in registers to results. Pass by pass, so that what is the same for all is asked once. */
+INLINE void end_taps(const Convolution *c, const unsigned vectors, const unsigned rows, const unsigned pixels,
+                     const Ends *ends, Vector *sum) {
+#define EACH(statement)                                                       \
+    UNROLL for (unsigned p = 0; p < rows * pixels; p++) {                     \
+        UNROLL for (unsigned v = 0; v < vectors; v++) {                       \
+            const size_t y = p / pixels, x = p % pixels, lane = v * LANES;    \
+            Vector *const value = &sum[p * vectors + v];                      \
+            statement;                                                        \
+        }                                                                     \
+    }
+    if (ends->residual) {
+        EACH(*value += *(const Vector *)(ends->residual + y * c->residual_row + x * c->residual_pixel + lane))
+    }
+    if (c->activation != ACTIVATION_NONE) {
+        EACH(((void)x, (void)y, (void)lane, *value = at_least((Vector){0}, *value)))
+    }
+    if (c->activation == ACTIVATION_RELU6) {
+        EACH(((void)x, (void)y, (void)lane, *value = at_most((Vector){0} + 6.0f, *value)))
+    }
+    if (ends->mask) {
+        EACH(*value = masked(*value, *(const Vector *)(ends->mask + y * c->mask_row + x * c->mask_pixel + lane), c->masked))
+    }
+    EACH(*(Vector *)(ends->out + y * c->out_row + x * c->out_pixel + lane) = *value)
+#undef EACH
+}
+
 INLINE void add_taps(const Convolution *c, const unsigned groups, const unsigned rows, const unsigned pixels,
-                     const float *in, const float *weights, const float *bias, Vector *sums) {
+                     const PixelBlock *block) {
+    const float *in = block->in, *weights = block->weights, *bias = block->bias;
     const unsigned vectors = groups * VECTORS, count = rows * pixels * vectors, quads = (pixels + 3) / 4;
     const size_t step = c->step_pixel, run = c->run, group = (size_t)c->rows * c->columns * run * CHANNEL_GROUP;
     size_t three = 3 * step;
@@ -54,15 +88,19 @@ INLINE void add_taps(const Convolution *c, const unsigned groups, const unsigned
                 }
             }
         }
-    UNROLL for (unsigned i = 0; i < count; i++) sums[i] = sum[i];
+    if (!block->sums) {
+        end_taps(c, vectors, rows, pixels, &block->ends, sum);
+        return;
+    }
+    UNROLL for (unsigned i = 0; i < count; i++) block->sums[i] = sum[i];
 }
 
-typedef void AddTaps(const Convolution *c, const float *in, const float *weights, const float *bias, Vector *sums);
+typedef void AddTaps(const Convolution *c, const PixelBlock *block);
 
-#define ADD_TAPS(groups, rows, pixels)                                                                  \
-    TARGET static __attribute__((noinline)) void taps_##groups##_##rows##_##pixels(                     \
-        const Convolution *c, const float *in, const float *weights, const float *bias, Vector *sums) { \
-        add_taps(c, groups, rows, rows *pixels *groups <= MOST ? pixels : 1, in, weights, bias, sums);  \
+#define ADD_TAPS(groups, rows, pixels)                                              \
+    TARGET static __attribute__((noinline)) void taps_##groups##_##rows##_##pixels( \
+        const Convolution *c, const PixelBlock *block) {                            \
+        add_taps(c, groups, rows, rows *pixels *groups <= MOST ? pixels : 1, block); \
     }
 #define SHAPES(X, groups, rows) \
     X(groups, rows, 1)          \
@@ -88,7 +126,7 @@ static AddTaps *const shapes[2][2][16] = {{{SHAPES(NAME_OF, 1, 1)}, {SHAPES(NAME
 #undef SHAPES
 #undef ADD_TAPS
 
-/* Stores the sums of a block as results, from pixel (y, x) on. */
+/* Stores the sums of a block as results, from pixel (y, x) on, where the last channels do not fill a vector. */
 INLINE void end_block(const Convolution *c, const unsigned groups, unsigned rows, unsigned pixels, unsigned y,
                       unsigned x, size_t first, const Vector *sums) {
     const size_t channels = c->out_channels - first;
@@ -108,15 +146,20 @@ INLINE void end_block(const Convolution *c, const unsigned groups, unsigned rows
 INLINE void group_blocks(const Convolution *c, const unsigned groups, const float *weights, size_t first) {
     const unsigned most = groups == 2 ? PAIR : PIXELS, pair = 2 * c->out_width <= most ? 2 : 1;
     const float *bias = c->bias ? c->bias + first : NULL;
+    const bool whole = c->out_channels - first >= groups * CHANNEL_GROUP;
     for (unsigned y = 0, rows; y < c->out_height; y += rows) {
         rows = c->out_height - y < pair ? 1 : pair;
         unsigned left = (c->out_width + most / rows - 1) / (most / rows);
         for (unsigned x = 0, pixels; x < c->out_width; x += pixels, left--) {
             Vector sums[MOST * VECTORS];
             pixels = (c->out_width - x + left - 1) / left;
-            shapes[groups - 1][rows - 1][pixels - 1](c, c->in + y * c->step_row + x * c->step_pixel, weights, bias,
-                                                     sums);
-            end_block(c, groups, rows, pixels, y, x, first, sums);
+            const PixelBlock block = {.in = c->in + y * c->step_row + x * c->step_pixel,
+                                      .weights = weights,
+                                      .bias = bias,
+                                      .ends = ends_at(c, y, x, first),
+                                      .sums = whole ? NULL : sums};
+            shapes[groups - 1][rows - 1][pixels - 1](c, &block);
+            if (!whole) end_block(c, groups, rows, pixels, y, x, first, sums);
         }
     }
 }

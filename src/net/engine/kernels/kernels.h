@@ -67,14 +67,20 @@ static inline Convolution convolution_rows(Convolution c, unsigned y, unsigned r
     return c;
 }
 
+/* How a convolution is done by Winograd's kernels. */
+typedef struct Tiling {
+    unsigned tile; /* 2 or 4; 0: not at all, but by the direct kernels */
+    bool plain;    /* the weights are those of a Convolution (9 taps of `run` floats), and are transformed on the way */
+    size_t chunk;  /* tiles that are worked on together: they share what is read of the weights */
+} Tiling;
+
 /* A Convolution of 3 x 3 taps whose steps and taps lie one pixel apart, with fewer multiplications: in tiles of tile x
- * tile results (2 or 4), see winograd.h. `run` is the number of input channels; weights: for each group of
- * CHANNEL_GROUP output channels, (tile + 2)^2 x run x CHANNEL_GROUP floats, transformed. Up to CHANNEL_GROUP - 1 floats
+ * tile results, see winograd.h. `run` is the number of input channels; weights, unless plain:
+ * for each group of CHANNEL_GROUP output channels, (tile + 2)^2 x run x CHANNEL_GROUP floats, transformed. Up to CHANNEL_GROUP - 1 floats
  * beyond the channels of a pixel are read. */
 typedef struct Winograd {
     Convolution convolution;
-    unsigned tile;
-    size_t chunk;   /* tiles that are worked on together: they share what is read of the weights */
+    Tiling tiling;
     float *scratch; /* winograd_scratch floats */
 } Winograd;
 
@@ -132,16 +138,33 @@ static inline size_t winograd_positions(unsigned tile) {
     return (size_t)(tile + 2) * (tile + 2);
 }
 
-/* One tile of the input, the inputs of a chunk, its results for one or two groups of output channels. */
-static inline size_t winograd_scratch(unsigned tile, size_t chunk, size_t in, size_t out) {
-    const size_t together = out > CHANNEL_GROUP ? 2 * CHANNEL_GROUP : CHANNEL_GROUP;
-    return winograd_positions(tile) * (padded_channels(in) + chunk * (padded_channels(in) + together));
+/* Floats from what belongs to one position to that of the next: not a power of two, whose multiples share the few
+ * places of a cache. */
+static inline size_t winograd_distance(size_t floats) {
+    return floats + CHANNEL_GROUP;
+}
+
+/* Input channels that are worked on together: of plain weights so many that what is transformed stays in a cache. */
+static inline size_t winograd_part(Tiling tiling, size_t in) {
+    enum { PART = 128 };
+    return tiling.plain && in > PART ? PART : in;
+}
+
+/* One tile of the input, the inputs of a chunk, the weights of a part if they are plain, and results: of one or two
+ * groups of output channels or, where there are several parts, of all. */
+static inline size_t winograd_scratch(Tiling tiling, size_t in, size_t out) {
+    const size_t part = winograd_part(tiling, in), pair = 2 * CHANNEL_GROUP, inputs = padded_channels(part);
+    const size_t pairs = part < in ? (padded_channels(out) + pair - 1) / pair : 1;
+    const size_t kernels = tiling.plain ? winograd_distance(part * pair) : 0;
+    return winograd_positions(tiling.tile) * (inputs + winograd_distance(tiling.chunk * inputs) + kernels +
+                                              pairs * winograd_distance(tiling.chunk * pair));
 }
 
 /* One tile, a chunk's inputs and gradients, and the sums of all positions. */
 static inline size_t winograd_gradient_scratch(unsigned tile, size_t chunk, size_t in, size_t out) {
-    return winograd_positions(tile) *
-           ((1 + chunk) * (padded_channels(in) + padded_channels(out)) + in * padded_channels(out));
+    const size_t inputs = padded_channels(in), gradients = padded_channels(out);
+    return winograd_positions(tile) * (inputs + gradients + winograd_distance(chunk * inputs) +
+                                       winograd_distance(chunk * gradients) + in * gradients);
 }
 
 /* The gradient of one or two kernels (of filters that share an input channel): sums[f][t] += sum over images and i <

@@ -3,7 +3,7 @@
  *   LANES    floats per vector (a divisor of CHANNEL_GROUP)
  *   PIXELS   output pixels whose sums are kept in registers together
  *   PAIR     the same where two groups of channels are; 0: there are no registers for two
- *   ADD_PRODUCT_REGISTERS  the asm constraint of a vector register, where there is vfmadd231ps
+ *   VECTOR_REGISTER  the asm constraint of a vector register, where there are AVX's instructions
  *   TAPS     taps whose weight gradients are kept in registers together
  *   KERNEL_TAPS  the same for single kernels, two filters at a time
  *   TARGET   the function attribute that names the instruction set
@@ -53,14 +53,32 @@ INLINE void store(float *to, Vector value, size_t lanes) {
         memcpy(to, &value, lanes * sizeof(float));
 }
 
-/* A NaN stays one: comparisons with it are false, and so keep the value. */
+/* `value`, or `bound` where that is the larger (the smaller). A NaN stays one: comparisons with it are false, and so
+ * keep the value; the instructions return their second operand. */
+INLINE Vector at_least(Vector bound, Vector value) {
+#ifdef VECTOR_REGISTER
+    __asm__("vmaxps %0, %1, %0" : "+" VECTOR_REGISTER(value) : VECTOR_REGISTER(bound));
+    return value;
+#else
+    const Mask below = value < bound;
+    return (Vector)(((Mask)bound & below) | ((Mask)value & ~below));
+#endif
+}
+
+INLINE Vector at_most(Vector bound, Vector value) {
+#ifdef VECTOR_REGISTER
+    __asm__("vminps %0, %1, %0" : "+" VECTOR_REGISTER(value) : VECTOR_REGISTER(bound));
+    return value;
+#else
+    const Mask above = value > bound;
+    return (Vector)(((Mask)bound & above) | ((Mask)value & ~above));
+#endif
+}
+
 INLINE Vector activate(Vector value, Activation activation) {
-    const Vector six = (Vector){0} + 6.0f;
     if (activation == ACTIVATION_NONE) return value;
-    value = (Vector)((Mask)value & ~(value < 0.0f));
-    if (activation == ACTIVATION_RELU) return value;
-    const Mask above = value > six;
-    return (Vector)(((Mask)six & above) | ((Mask)value & ~above));
+    value = at_least((Vector){0}, value);
+    return activation == ACTIVATION_RELU ? value : at_most((Vector){0} + 6.0f, value);
 }
 
 /* `value` where the activation let through what became `result`, else 0. */

@@ -68,6 +68,21 @@ INLINE void gradient_line(const unsigned tile, Vector *e) {
     e[3] = even_b + odd_b, e[4] = even_b - odd_b;
 }
 
+/* G g: from three weights to tile + 2 values, in place. */
+INLINE void kernel_line(const unsigned tile, Vector *g) {
+    const Vector first = g[0], last = g[2];
+    if (tile == 2) {
+        const Vector even = 0.5f * (first + last), odd = 0.5f * g[1];
+        g[1] = even + odd, g[2] = even - odd, g[3] = last;
+        return;
+    }
+    const Vector even_a = (float)WINOGRAD_NA * (first + A2 * last), odd_a = (float)WINOGRAD_NA * A1 * g[1];
+    const Vector even_b = (float)WINOGRAD_NB * (first + B2 * last), odd_b = (float)WINOGRAD_NB * B1 * g[1];
+    g[0] = (float)WINOGRAD_N0 * first, g[5] = last;
+    g[1] = even_a + odd_a, g[2] = even_a - odd_a;
+    g[3] = even_b + odd_b, g[4] = even_b - odd_b;
+}
+
 /* G' s: from tile + 2 sums to the gradients of three weights, in place. */
 INLINE void weight_line(const unsigned tile, Vector *s) {
     if (tile == 2) {
@@ -129,6 +144,8 @@ typedef void Transform(const float *from, size_t row, size_t pixel, float *to, s
     }
 TRANSFORM(input_of_two, input_line, 2, 4)
 TRANSFORM(input_of_four, input_line, 4, 6)
+TRANSFORM(kernel_of_two, kernel_line, 2, 3)
+TRANSFORM(kernel_of_four, kernel_line, 4, 3)
 TRANSFORM(gradient_of_two, gradient_line, 2, 2)
 TRANSFORM(gradient_of_four, gradient_line, 4, 4)
 #undef TRANSFORM
@@ -193,7 +210,8 @@ TARGET static void transform_tiles(const Source *s, Grid grid, size_t first, siz
             row = s->side * s->channels;
             pixel = s->channels;
         }
-        for (size_t c = 0; c < s->channels; c += LANES) s->transform(from + c, row, pixel, to + c, count * pitch);
+        for (size_t c = 0; c < s->channels; c += LANES)
+            s->transform(from + c, row, pixel, to + c, winograd_distance(count * pitch));
     }
 }
 
@@ -319,8 +337,8 @@ OUTPUT(output_of_four, 4)
 TARGET static void output_tiles(const Winograd *w, Grid grid, size_t number, size_t count, size_t groups, size_t first,
                                 const float *from) {
     const Convolution *c = &w->convolution;
-    const size_t distance = count * groups * CHANNEL_GROUP;
-    Output *output = w->tile == 2 ? output_of_two : output_of_four;
+    const size_t distance = winograd_distance(count * groups * CHANNEL_GROUP);
+    Output *output = w->tiling.tile == 2 ? output_of_two : output_of_four;
     Tile at = grid_at(grid, number);
     for (size_t t = 0; t < count; t++, from += groups * CHANNEL_GROUP, grid_next(grid, &at))
         for (size_t i = 0; i < groups * CHANNEL_GROUP && first + i < c->out_channels; i += LANES) {
@@ -329,47 +347,81 @@ TARGET static void output_tiles(const Winograd *w, Grid grid, size_t number, siz
         }
 }
 
-/* The results of `count` tiles whose inputs are transformed, groups of channels by groups of channels. */
-TARGET static void chunk_results(const Winograd *w, Grid grid, size_t number, size_t count, const float *inputs,
-                                 float *results) {
+/* Input channels [first, first + count) that are worked on together. */
+typedef struct Part {
+    size_t first, count;
+} Part;
+
+/* Transforms the weights of a part's channels for `groups` groups of results: to[position][channel][groups *
+ * CHANNEL_GROUP]. */
+TARGET static void transform_kernels(const Winograd *w, Part part, size_t groups, const float *weights, float *to) {
+    const size_t row = groups * CHANNEL_GROUP, tap = w->convolution.run * CHANNEL_GROUP;
+    Transform *transform = w->tiling.tile == 2 ? kernel_of_two : kernel_of_four;
+    for (size_t g = 0; g < groups; g++, weights += 9 * tap)
+        for (size_t k = 0; k < part.count; k++)
+            for (size_t c = 0; c < CHANNEL_GROUP; c += LANES)
+                transform(weights + (part.first + k) * CHANNEL_GROUP + c, 3 * tap, tap,
+                          to + k * row + g * CHANNEL_GROUP + c, winograd_distance(part.count * row));
+}
+
+/* The products of a part of the inputs of `count` tiles, for the groups of results from channel `first` on. */
+TARGET static void part_results(const Winograd *w, Part part, size_t count, size_t first, size_t groups,
+                                const float *inputs, float *kernels, float *results) {
     const Convolution *c = &w->convolution;
-    const size_t positions = winograd_positions(w->tile), pitch = padded_channels(c->run);
-    const size_t group = positions * c->run * CHANNEL_GROUP;
-    for (size_t first = 0, groups; first < c->out_channels; first += groups * CHANNEL_GROUP) {
-        groups = groups_at(first, c->out_channels);
-        for (size_t p = 0; p < positions; p++) {
-            const Product one = {.in = inputs + p * count * pitch,
-                                 .in_row = pitch,
-                                 .in_step = 1,
-                                 .with = c->weights + first / CHANNEL_GROUP * group + p * c->run * CHANNEL_GROUP,
-                                 .with_step = CHANNEL_GROUP,
-                                 .group = group,
-                                 .rows = count,
-                                 .sums = c->run,
-                                 .to = results + p * count * groups * CHANNEL_GROUP};
-            (groups == 2 ? product_of_two : product_of_one)(&one);
+    const size_t positions = winograd_positions(w->tiling.tile), pitch = padded_channels(part.count);
+    const size_t row = groups * CHANNEL_GROUP, group = (w->tiling.plain ? 9 : positions) * c->run * CHANNEL_GROUP;
+    const float *weights = c->weights + first / CHANNEL_GROUP * group;
+    if (w->tiling.plain) transform_kernels(w, part, groups, weights, kernels);
+    for (size_t p = 0; p < positions; p++) {
+        const Product one = {.in = inputs + p * winograd_distance(count * pitch),
+                             .in_row = pitch,
+                             .in_step = 1,
+                             .with = w->tiling.plain ? kernels + p * winograd_distance(part.count * row) : weights + p * c->run * CHANNEL_GROUP,
+                             .with_step = w->tiling.plain ? row : CHANNEL_GROUP,
+                             .group = w->tiling.plain ? CHANNEL_GROUP : group,
+                             .rows = count,
+                             .sums = part.count,
+                             .to = results + p * winograd_distance(count * row),
+                             .add = part.first > 0};
+        (groups == 2 ? product_of_two : product_of_one)(&one);
+    }
+}
+
+/* The results of `count` tiles from number `number` on, part by part of the input channels. */
+TARGET static void chunk_results(const Winograd *w, Grid grid, size_t number, size_t count) {
+    const Convolution *c = &w->convolution;
+    const size_t positions = winograd_positions(w->tiling.tile), most = winograd_part(w->tiling, c->run);
+    float *patch = w->scratch, *inputs = patch + positions * padded_channels(most);
+    float *kernels = inputs + positions * winograd_distance(w->tiling.chunk * padded_channels(most));
+    float *results = kernels + (w->tiling.plain ? positions * winograd_distance(most * 2 * CHANNEL_GROUP) : 0);
+    for (Part part = {0}; part.first < c->run; part.first += part.count) {
+        part.count = c->run - part.first < most ? c->run - part.first : most;
+        const Source source = {.from = c->in + part.first,
+                               .next_image = c->next,
+                               .row = c->step_row,
+                               .pixel = c->step_pixel,
+                               .channels = part.count,
+                               .side = w->tiling.tile + 2,
+                               .beyond = 2,
+                               .transform = w->tiling.tile == 2 ? input_of_two : input_of_four};
+        const bool last = part.first + part.count == c->run;
+        float *to = results;
+        transform_tiles(&source, grid, number, count, inputs, patch);
+        for (size_t first = 0, groups; first < c->out_channels; first += groups * CHANNEL_GROUP) {
+            groups = groups_at(first, c->out_channels);
+            part_results(w, part, count, first, groups, inputs, kernels, to);
+            if (last) output_tiles(w, grid, number, count, groups, first, to);
+            if (most < c->run) to += positions * winograd_distance(count * groups * CHANNEL_GROUP);
         }
-        output_tiles(w, grid, number, count, groups, first, results);
     }
 }
 
 TARGET static void winograd(const Winograd *w) {
     const Convolution *c = &w->convolution;
-    const Grid grid = {c->out_height, c->out_width, w->tile};
-    const Source source = {.from = c->in,
-                           .next_image = c->next,
-                           .row = c->step_row,
-                           .pixel = c->step_pixel,
-                           .channels = c->run,
-                           .side = w->tile + 2,
-                           .beyond = 2,
-                           .transform = w->tile == 2 ? input_of_two : input_of_four};
-    const size_t positions = winograd_positions(w->tile), pitch = padded_channels(c->run);
-    float *patch = w->scratch, *inputs = patch + positions * pitch, *results = inputs + positions * w->chunk * pitch;
+    const Grid grid = {c->out_height, c->out_width, w->tiling.tile};
     for (size_t first = 0, count, left = c->images * grid_tiles(grid); left > 0; first += count, left -= count) {
-        count = left < w->chunk ? left : w->chunk;
-        transform_tiles(&source, grid, first, count, inputs, patch);
-        chunk_results(w, grid, first, count, inputs, results);
+        count = left < w->tiling.chunk ? left : w->tiling.chunk;
+        chunk_results(w, grid, first, count);
     }
 }
 
@@ -382,10 +434,10 @@ TARGET static void chunk_sums(const WeightGradient *g, unsigned tile, size_t cou
     for (size_t first = 0, groups; first < g->channels; first += groups * CHANNEL_GROUP) {
         groups = groups_at(first, g->channels);
         for (size_t p = 0; p < positions; p++, sums += g->run * groups * CHANNEL_GROUP) {
-            const Product one = {.in = inputs + p * count * in,
+            const Product one = {.in = inputs + p * winograd_distance(count * in),
                                  .in_row = 1,
                                  .in_step = in,
-                                 .with = gradients + p * count * out + first,
+                                 .with = gradients + p * winograd_distance(count * out) + first,
                                  .with_step = out,
                                  .group = CHANNEL_GROUP,
                                  .rows = g->run,
@@ -452,8 +504,10 @@ TARGET static void winograd_gradient(const WinogradGradient *w) {
                              .transform = w->tile == 2 ? gradient_of_two : gradient_of_four};
     const size_t positions = winograd_positions(w->tile);
     const size_t in = positions * padded_channels(g->run), out = positions * padded_channels(g->channels);
-    float *patch = w->scratch, *inputs = patch + in + out, *gradients = inputs + w->chunk * in;
-    float *sums = gradients + w->chunk * out;
+    const size_t in_distance = winograd_distance(w->chunk * padded_channels(g->run));
+    const size_t out_distance = winograd_distance(w->chunk * padded_channels(g->channels));
+    float *patch = w->scratch, *inputs = patch + in + out, *gradients = inputs + positions * in_distance;
+    float *sums = gradients + positions * out_distance;
     for (size_t first = 0, count, left = w->images * grid_tiles(grid); left > 0; first += count, left -= count) {
         count = left < w->chunk ? left : w->chunk;
         transform_tiles(&input, grid, first, count, inputs, patch);
