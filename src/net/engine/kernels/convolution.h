@@ -233,8 +233,11 @@ INLINE void depthwise_lanes(const Depthwise *d, const unsigned rows, const unsig
             UNROLL for (unsigned p = 0; p < rows * pixels; p++) sum[p] +=
                 weight * load(at + p / pixels * d->step_row + p % pixels * d->step_pixel, lanes);
         }
-    UNROLL for (unsigned p = 0; p < rows * pixels; p++)
-        finish(d, sum[p], ends_at(d, y + p / pixels, x + p % pixels, channel), 0, lanes);
+    const Ends ends = ends_at(d, y, x, channel);
+    if (lanes >= LANES)
+        end_taps(d, 1, rows, pixels, &ends, sum);
+    else
+        finish(d, sum[0], ends, 0, lanes);
 }
 
 INLINE void depthwise_pixels(const Depthwise *d, const unsigned rows, const unsigned pixels, unsigned y, unsigned x) {
