@@ -58,7 +58,8 @@ static double measure(const Kernels *kernels, const Case *c, unsigned tile, bool
 static Case make(const Square *layer, Tiling tiling, float *memory) {
     const unsigned tile = tiling.tile;
     const size_t n = layer->channels, row = (layer->side + 2) * n, map = (layer->side + 2) * row;
-    const size_t positions = tiling_transformed(tiling) ? winograd_positions(tile) : 9, weights = positions * n * padded_channels(n);
+    const size_t positions = tiling_transformed(tiling) ? winograd_positions(tile) : 9,
+                 weights = positions * n * padded_channels(n);
     float *arenas = memory + 2 * weights, *scratch = arenas + 2 * IMAGES * map + CHANNEL_GROUP;
     Case c = {.direct = {.in = arenas,
                          .step_row = row,

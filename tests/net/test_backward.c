@@ -344,10 +344,9 @@ int main(void) {
         cmocka_unit_test(sums_of_channels), cmocka_unit_test(out_of_memory),
     };
     int failed = 0;
-    for (unsigned tile = 0; tile <= WINOGRAD_TILE_MOST; tile += 4) {
-        plan_force_tile(tile);
-        failed +=
-            cmocka_run_group_tests_name(tile == 0 ? "backward passes" : "backward passes, tiles", tests, NULL, NULL);
+    for (int i = 0; i < 3; i++) {
+        plan_force_tile(i == 0 ? 0 : WINOGRAD_TILE_MOST, i == 2);
+        failed += cmocka_run_group_tests_name(i == 0 ? "backward passes" : "backward passes, tiles", tests, NULL, NULL);
     }
     return failed;
 }

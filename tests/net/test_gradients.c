@@ -156,9 +156,10 @@ int main(void) {
     };
     /* The convolutions of these small maps as the plan has them, directly, and by Winograd's kernels. */
     int failed = 0;
-    for (unsigned tile = 0; tile <= WINOGRAD_TILE_MOST; tile += 2) {
-        plan_force_tile(tile);
-        failed += cmocka_run_group_tests_name(tile == 0 ? "gradients" : "gradients, tiles", tests, NULL, NULL);
+    static const Tiling tilings[] = {{0}, {.tile = 2}, {.tile = 4}, {.tile = 4, .plain = true}};
+    for (size_t i = 0; i < sizeof tilings / sizeof *tilings; i++) {
+        plan_force_tile(tilings[i].tile, tilings[i].plain);
+        failed += cmocka_run_group_tests_name(i == 0 ? "gradients" : "gradients, tiles", tests, NULL, NULL);
     }
     return failed;
 }

@@ -158,8 +158,7 @@ static void tile(const Kernels *kernels, const Blocks *b) {
                                         .out_width = SIDE - 2,
                                         .out_channels = CHANNELS,
                                         .images = 1},
-                        .tile = 2,
-                        .chunk = 2,
+                        .tiling = {.tile = 2, .chunk = 2},
                         .scratch = b->scratch};
     kernels->winograd(&w);
 }

@@ -189,8 +189,74 @@ static void divided(void **state) {
     mem_free(memory);
 }
 
+/* ---- turns ------------------------------------------------------------------------------------------------------- */
+
+enum { TALL = 61, BROAD = 83, LARGE = 3 * TALL * BROAD };
+
+static int depthwise_of(Making *making, Rng *rng, int input, unsigned channels, unsigned stride) {
+    Op op = {.kind = OP_CONV,
+             .input = {input},
+             .out_channels = channels,
+             WINDOW(3, 3, stride, 1),
+             .dilation = {2, 1},
+             .groups = channels,
+             .bias = NO_TENSOR};
+    op.weight = weights(making, rng, 4, channels, 1, 3);
+    return graph_add(&making->builder, op, "depthwise");
+}
+
+/* Large maps: chains with strides, dilation, no padding, tiles, and a sum with an early map. */
+static Network *large_maps(void) {
+    Rng rng = {.seed = 6};
+    Making m = make_begin();
+    const int first = activate(&m, OP_RELU, convolve(&m, &rng, 0, 3, 56, 5, 1));
+    int at = depthwise_of(&m, &rng, first, 56, 1);
+    at = convolve(&m, &rng, at, 56, 56, 3, 1);
+    at = activate(&m, OP_RELU6, convolve(&m, &rng, at, 56, 70, 1, 1));
+    at = depthwise_of(&m, &rng, at, 70, 2);
+    at = convolve(&m, &rng, at, 70, 9, 3, 2);
+    at = graph_add(&m.builder, (Op){.kind = OP_GLOBAL_POOL, .input = {at}}, "mean");
+    Op linear = {.kind = OP_LINEAR, .input = {at}, .out_channels = CLASSES, .bias = NO_TENSOR};
+    linear.weight = weights(&m, &rng, 2, CLASSES, 9, 1);
+    graph_add(&m.builder, linear, "linear");
+    return make_end(&m, CLASSES);
+}
+
+/* One image is divided among two threads, step by step; of more, each thread's steps take turns. */
+static void taking_turns(void **state) {
+    (void)state;
+    enum { MANY = 4 };
+    Error err;
+    Network *large = large_maps();
+    float one[MANY * CLASSES], more[MANY * CLASSES];
+    float *images = mem_alloc(MANY * LARGE, sizeof *images, &err);
+    for (size_t i = 0; i < MANY * LARGE; i++) images[i] = pixels[i % (IMAGES * SIZE)];
+    Engine *engine = engine_new(large, MANY, TALL, BROAD, NULL, &err);
+    assert_non_null(engine);
+    unsigned together = 0;
+    for (size_t i = 0; i < engine->plan.step_count; i++) together += engine->plan.steps[i].turns > 1;
+    assert_int_equal(together, 3); /* 3 steps and 2 */
+    pool_set_threads(2);
+    for (unsigned i = 0; i < MANY; i++)
+        assert_true(engine_forward(engine, images + i * LARGE, 1, one + i * CLASSES, &err));
+    assert_true(engine_forward(engine, images, MANY, more, &err));
+    assert_memory_equal(one, more, sizeof one);
+    for (size_t cut = 1; cut <= engine->plan.step_count; cut++) { /* within a chain too */
+        float *states = mem_alloc(MANY, engine_state(engine, cut) * sizeof *states, &err);
+        assert_true(engine_forward_head(engine, images, MANY, cut, states, &err));
+        assert_true(engine_forward_tail(engine, states, MANY, cut, more, &err));
+        assert_memory_equal(one, more, sizeof one);
+        mem_free(states);
+    }
+    pool_set_threads(0);
+    engine_free(engine);
+    mem_free(images);
+    network_free(large);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(late_steps), cmocka_unit_test(as_plain_loops),
-                                       cmocka_unit_test(same_bits), cmocka_unit_test(divided)};
+                                       cmocka_unit_test(same_bits), cmocka_unit_test(divided),
+                                       cmocka_unit_test(taking_turns)};
     return cmocka_run_group_tests(tests, begin, end);
 }

@@ -125,10 +125,22 @@ static void check_results(const Sample *l, const char *who, unsigned tile) {
                 }
 }
 
-static void check_convolution(const Kernels *kernels, const Sample *l, unsigned tile, size_t chunk) {
-    float *weights = floats(winograd_positions(tile) * l->in * padded_channels(l->out));
-    float *scratch = floats(winograd_scratch(tile, chunk, l->in, l->out));
-    transformed(l, tile, weights);
+/* The weights of a Convolution. */
+static void plain(const Sample *l, float *to) {
+    for (size_t o = 0; o < l->out; o++)
+        for (size_t c = 0; c < l->in; c++)
+            for (size_t tap = 0; tap < 9; tap++)
+                to[((o / CHANNEL_GROUP * 9 + tap) * l->in + c) * CHANNEL_GROUP + o % CHANNEL_GROUP] =
+                    l->weights[(o * l->in + c) * 9 + tap];
+}
+
+static void check_convolution(const Kernels *kernels, const Sample *l, Tiling tiling) {
+    float *weights = floats(winograd_positions(tiling.tile) * l->in * padded_channels(l->out));
+    float *scratch = floats(winograd_scratch(tiling, l->in, l->out));
+    if (tiling.plain)
+        plain(l, weights);
+    else
+        transformed(l, tiling.tile, weights);
     Winograd w = {.convolution = {.in = l->arenas,
                                   .step_row = in_row(l),
                                   .step_pixel = l->in,
@@ -144,15 +156,14 @@ static void check_convolution(const Kernels *kernels, const Sample *l, unsigned 
                                   .activation = l->activation,
                                   .images = l->images,
                                   .next = l->arena},
-                  .tile = tile,
-                  .chunk = chunk,
+                  .tiling = tiling,
                   .scratch = scratch};
     Convolution *c = &w.convolution;
     if (l->residual) c->residual = l->arenas + l->added, c->residual_row = c->out_row, c->residual_pixel = c->out_pixel;
     if (l->masked != ACTIVATION_NONE)
         c->mask = l->arenas + l->mask, c->mask_row = c->out_row, c->mask_pixel = c->out_pixel, c->masked = l->masked;
     kernels->winograd(&w);
-    check_results(l, kernels->name, tile);
+    check_results(l, kernels->name, tiling.tile);
     mem_free(weights);
     mem_free(scratch);
 }
@@ -217,6 +228,7 @@ static void kernels_are_right(void **state) {
          .residual = true,
          .activation = ACTIVATION_RELU6},
         {.in = 40, .out = 20, .height = 6, .width = 11, .images = 1, .masked = ACTIVATION_RELU},
+        {.in = 150, .out = 20, .height = 4, .width = 6, .images = 2, .bias = true}, /* plain: in two parts */
         {.in = 32, .out = 48, .height = 5, .width = 5, .images = 4, .residual = true, .masked = ACTIVATION_RELU6},
     };
     const Kernels *kernels;
@@ -226,7 +238,10 @@ static void kernels_are_right(void **state) {
                 for (size_t chunk = 1; chunk <= 23; chunk += 11) {
                     Sample l = layers[i];
                     begin(&l);
-                    check_convolution(kernels, &l, tile, chunk);
+                    check_convolution(kernels, &l, (Tiling){tile, false, chunk});
+                    end(&l);
+                    begin(&l);
+                    check_convolution(kernels, &l, (Tiling){tile, true, chunk});
                     check_gradient(kernels, &l, tile, chunk, 0);
                     check_gradient(kernels, &l, tile, chunk, 2.5f);
                     end(&l);

@@ -142,6 +142,11 @@ typedef struct Pass {
     float *keep;       /* to end in */
 } Pass;
 
+/* Rows [first, end) of a result, none beyond its last; end 0: all. */
+typedef struct Band {
+    unsigned first, end;
+} Band;
+
 /* The images of a piece that run together: image first + i in arenas + i * plan.arena, i < count. */
 typedef struct Block {
     size_t first, count;
@@ -150,6 +155,7 @@ typedef struct Block {
     unsigned worker;
     float *sums; /* the weight gradients of this piece */
     bool add;    /* they hold those of earlier blocks */
+    Band band;   /* of a step that takes turns */
 } Block;
 size_t worker_floats(const Engine *engine); /* of the arenas of one worker */
 /* The block at the beginning of images [first, end), for this worker. */

@@ -1,6 +1,7 @@
 /* forward -- the steps of a forward pass, block of images by block of images. */
 #include "net/engine/engine.h"
 
+#include <limits.h>
 #include <string.h>
 
 #include "weft/base/pool.h"
@@ -28,9 +29,10 @@ static void run_input(const Engine *engine, const float *pixels, const View *out
         }
 }
 
-/* What convolutions of all kinds share. */
-static Convolution convolution_of(const Engine *engine, float *arena, const Step *step, const View *in,
-                                  const View *out) {
+/* What convolutions of all kinds share; of the block's band of rows. */
+static Convolution convolution_of(const Engine *engine, const Block *block, float *arena, const Step *step,
+                                  const View *in, const View *out) {
+    const Band band = block->band;
     Convolution c = {
         .in = in->at - step->padding[0] * in->row - step->padding[1] * in->pixel,
         .step_row = step->stride[0] * in->row,
@@ -50,20 +52,21 @@ static Convolution convolution_of(const Engine *engine, float *arena, const Step
         .activation = step->activation,
         .images = 1,
     };
-    if (step->residual < 0) return c;
-    const View residual = map_view(engine, arena, step->residual);
-    c.residual = residual.at;
-    c.residual_row = residual.row;
-    c.residual_pixel = residual.pixel;
-    return c;
+    if (step->residual >= 0) {
+        const View residual = map_view(engine, arena, step->residual);
+        c.residual = residual.at;
+        c.residual_row = residual.row;
+        c.residual_pixel = residual.pixel;
+    }
+    return band.end > 0 ? convolution_rows(c, band.first, band.end - band.first) : c;
 }
 
 /* Of `images` images, the first of them in `arena`. All groups of channels, one after the other; a row of taps is one
  * run where they are neighbours. */
-static void run_convolution(const Pass *pass, float *arena, size_t images, const Step *step, const View *in,
-                            const View *out) {
+static void run_convolution(const Pass *pass, const Block *block, float *arena, size_t images, const Step *step,
+                            const View *in, const View *out) {
     const Engine *engine = pass->engine;
-    Convolution c = convolution_of(engine, arena, step, in, out);
+    Convolution c = convolution_of(engine, block, arena, step, in, out);
     c.images = (unsigned)images;
     c.next = engine->plan.arena;
     const size_t channels = in->shape.channels / step->groups;
@@ -118,7 +121,7 @@ static void run_elementwise(const Engine *engine, float *arena, const Step *step
 static void run_tiles(const Pass *pass, const Block *block, float *arena, size_t images, const Step *step,
                       const View *in, const View *out) {
     const Engine *engine = pass->engine;
-    Convolution c = convolution_of(engine, arena, step, in, out);
+    Convolution c = convolution_of(engine, block, arena, step, in, out);
     c.images = (unsigned)images;
     c.next = engine->plan.arena;
     if (!step->tiling.plain) c.weights = engine->parameters + step->tile_weights;
@@ -167,7 +170,7 @@ static void observe(const Pass *pass, const Block *block, size_t image, const St
 }
 
 /* Of one image, with no border around the result yet; not a convolution. */
-static void run_step(const Pass *pass, float *arena, const Step *step, const float *pixels) {
+static void run_step(const Pass *pass, const Block *block, float *arena, const Step *step, const float *pixels) {
     const Engine *engine = pass->engine;
     const View out = map_view(engine, arena, step->result),
                in = map_view(engine, arena, step->input < 0 ? 0 : step->input);
@@ -181,7 +184,7 @@ static void run_step(const Pass *pass, float *arena, const Step *step, const flo
         run_elementwise(engine, arena, step, &in, &out);
         break;
     case STEP_DEPTHWISE: {
-        Depthwise d = convolution_of(engine, arena, step, &in, &out);
+        Depthwise d = convolution_of(engine, block, arena, step, &in, &out);
         if (divide_step(pass, step, 1))
             divide_run(&d, engine->kernels->depthwise, true);
         else
@@ -217,30 +220,88 @@ static void run_step(const Pass *pass, float *arena, const Step *step, const flo
 
 /* ---- blocks ------------------------------------------------------------------------------------------------------ */
 
-/* Images [first, end) of the block. */
-static void forward_step(const Pass *pass, const Block *block, const Step *step, size_t first, size_t end) {
+/* Images [first, end) of the block; of its band of rows. */
+static void forward_rows(const Pass *pass, const Block *block, const Step *step, size_t first, size_t end) {
     const Engine *engine = pass->engine;
     const size_t size = (size_t)engine->graph->in_channels * engine->height * engine->width;
-    for (size_t i = first; i < end; i++) {
-        float *arena = block->arenas + i * engine->plan.arena;
-        const View out = map_view(engine, arena, step->result);
-        if (!engine->plan.keep) view_clear_border(&out);
-        if (step->kind != STEP_CONVOLUTION) run_step(pass, arena, step, pass->pixels + (block->first + i) * size);
-        if (engine->observer && step->kind == STEP_QUANTISE) observe(pass, block, i, step);
+    if (step->kind != STEP_CONVOLUTION) {
+        for (size_t i = first; i < end; i++)
+            run_step(pass, block, block->arenas + i * engine->plan.arena, step,
+                     pass->pixels + (block->first + i) * size);
+        return;
     }
-    if (step->kind != STEP_CONVOLUTION) return;
     float *arena = block->arenas + first * engine->plan.arena;
     const View in = map_view(engine, arena, step->input), out = map_view(engine, arena, step->result);
     if (step->tiling.tile > 0)
         run_tiles(pass, block, arena, end - first, step, &in, &out);
     else
-        run_convolution(pass, arena, end - first, step, &in, &out);
+        run_convolution(pass, block, arena, end - first, step, &in, &out);
+}
+
+static void clear_border(const Engine *engine, const Block *block, size_t image, const Step *step) {
+    const View out = map_view(engine, block->arenas + image * engine->plan.arena, step->result);
+    if (!engine->plan.keep) view_clear_border(&out);
+}
+
+/* Images [first, end) of the block. */
+static void forward_step(const Pass *pass, const Block *block, const Step *step, size_t first, size_t end) {
+    for (size_t i = first; i < end; i++) clear_border(pass->engine, block, i, step);
+    forward_rows(pass, block, step, first, end);
+    for (size_t i = first; i < end && pass->engine->observer && step->kind == STEP_QUANTISE; i++)
+        observe(pass, block, i, step);
+}
+
+/* Floats of the first result's rows in a band, and the least of these rows. */
+enum { BAND_FLOATS = 1 << 16, BAND_ROWS = 8 };
+
+/* So many rows of the step's result can be had from the first `rows` of its input. */
+static unsigned rows_from(const Step *step, const View *in, const View *out, unsigned rows) {
+    const unsigned window = step->dilation[0] * (step->kernel[0] - 1) + 1, there = rows + step->padding[0];
+    if (rows == in->shape.height) return out->shape.height;
+    unsigned able = there < window ? 0 : (there - window) / step->stride[0] + 1;
+    if (able > out->shape.height) able = out->shape.height;
+    return step->tiling.tile > 0 ? able / step->tiling.tile * step->tiling.tile : able;
+}
+
+/* The rows of a step's next band: as many as its input has by now, `most` where that is complete. */
+static Band next_band(const Engine *engine, float *arena, const Step *step, unsigned from, unsigned done,
+                      unsigned most) {
+    const View in = map_view(engine, arena, step->input), out = map_view(engine, arena, step->result);
+    const unsigned able = rows_from(step, &in, &out, from);
+    return (Band){done, able - done < most ? able : done + most};
+}
+
+/* `count` steps that take turns, of one image. */
+static void forward_turns(const Pass *pass, const Block *block, const Step *steps, size_t count, size_t image) {
+    const Engine *engine = pass->engine;
+    float *arena = block->arenas + image * engine->plan.arena;
+    const View first = map_view(engine, arena, steps[0].result);
+    const unsigned rows = (unsigned)(BAND_FLOATS / first.row / BAND_ROWS * BAND_ROWS);
+    unsigned done[TURNS_MOST] = {0};
+    for (size_t s = 0; s < count; s++) clear_border(engine, block, image, &steps[s]);
+    while (done[0] < first.shape.height) {
+        unsigned from = map_view(engine, arena, steps[0].input).shape.height;
+        for (size_t s = 0; s < count; from = done[s++]) {
+            const unsigned most = s > 0 ? UINT_MAX : rows < BAND_ROWS ? BAND_ROWS : rows;
+            Block turn = *block;
+            turn.band = next_band(engine, arena, &steps[s], from, done[s], most);
+            if (turn.band.end > done[s]) forward_rows(pass, &turn, &steps[s], image, image + 1);
+            done[s] = turn.band.end;
+        }
+    }
 }
 
 void forward_steps(const Pass *pass, const Block *block, size_t first, size_t end) {
     const Plan *plan = &pass->engine->plan;
+    const size_t early = end < plan->early ? end : plan->early;
     for (size_t i = block->count; i-- > 0;)
-        for (size_t s = first; s < end && s < plan->early; s++) forward_step(pass, block, &plan->steps[s], i, i + 1);
+        for (size_t s = first, count; s < early; s += count) {
+            count = pass->divide ? 1 : plan->steps[s].turns < early - s ? plan->steps[s].turns : early - s;
+            if (count > 1)
+                forward_turns(pass, block, &plan->steps[s], count, i);
+            else
+                forward_step(pass, block, &plan->steps[s], i, i + 1);
+        }
     for (size_t s = first > plan->early ? first : plan->early; s < end; s++)
         forward_step(pass, block, &plan->steps[s], 0, block->count);
 }

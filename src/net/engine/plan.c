@@ -226,6 +226,35 @@ static bool find_late(Plan *plan) {
     return true;
 }
 
+/* Maps that do not stay in a core's cache, in floats. */
+enum { TURN_MAP = 1 << 18 };
+
+static bool takes_turns(const Step *step) {
+    return (step->kind == STEP_CONVOLUTION && step->groups == 1) || step->kind == STEP_DEPTHWISE;
+}
+
+/* What steps that take turns read lives until the last of them is done. */
+static bool find_turns(const Planner *planner) {
+    Plan *plan = planner->plan;
+    for (size_t i = 0, end; i < plan->step_count; i = end) {
+        for (end = i + 1; end < plan->early && end < i + TURNS_MOST; end++) {
+            const Step *before = &plan->steps[end - 1], *step = &plan->steps[end];
+            size_t size = 0;
+            if (!map_place(&size, &plan->maps[before->result])) return false;
+            if (size < TURN_MAP || !takes_turns(before) || !takes_turns(step) || step->input != before->result) break;
+        }
+        for (size_t j = i; j < end; j++) {
+            const Step *step = &plan->steps[j];
+            plan->steps[j].turns = (unsigned)(end - j);
+            for (int operand = 0; operand < 2; operand++) {
+                const int map = operand == 0 ? step->input : step->residual;
+                if (map >= 0 && planner->last_use[map] < (int)end - 1) planner->last_use[map] = (int)end - 1;
+            }
+        }
+    }
+    return true;
+}
+
 static bool is_late(const Planner *planner, size_t step) {
     const Plan *plan = planner->plan;
     return step >= plan->early || planner->last_use[plan->steps[step].result] >= (int)plan->early;
@@ -292,7 +321,7 @@ bool plan_make(Plan *plan, const Network *network, unsigned height, unsigned wid
         plan_tiles(plan, graph);
         /* Kernels read up to a group of channels beyond a map's end. */
         plan->arena = plan->statistics > 0 ? ARENA_HEAD : 0;
-        done = (place_parameters(&planner) && find_late(plan) && plan_local(plan) &&
+        done = (place_parameters(&planner) && find_late(plan) && find_turns(&planner) && plan_local(plan) &&
                 place_maps(&planner, slots, slot_of, false, 0, &plan->early_arena) &&
                 place_maps(&planner, slots, slot_of, true, plan->early_arena, &plan->arena) &&
                 size_place(&plan->arena, CHANNEL_GROUP, 1, 1)) ||

@@ -11,7 +11,8 @@
  * The last steps of a wide network have many weights and small maps. There a step's weights serve all images of a block
  * before the next step begins. The steps before them do one image at a time, in memory that the images share: image i
  * of a block has its arena at i * arena, with the early maps in front of the others. They overlap the arenas of the
- * images before, so the last image comes first.
+ * images before, so the last image comes first. Of the early steps a few in a row, whose maps are too large for a
+ * cache, take turns: each does a band of rows that the next one reads while it is there.
  */
 #ifndef WEFT_NET_PLAN_H
 #define WEFT_NET_PLAN_H
@@ -51,6 +52,7 @@ typedef struct Step {
     int residual;   /* added; of a join the second operand; or -1 */
     int result;     /* the last operation that the step does */
     Activation activation;
+    unsigned turns; /* so many steps from this one on take turns; 1: this one does all its rows */
     unsigned kernel[2], stride[2], dilation[2], padding[4], groups; /* as an Op's */
     size_t weights, bias;                                           /* floats from the start of the folded parameters */
     /* Of the backward pass. */
@@ -85,6 +87,9 @@ enum { KEPT_BLOCK = 4 };
 
 /* Floats at the beginning of an arena, with batch norm in training mode: they hold the address of its local maps. */
 enum { ARENA_HEAD = 16 };
+
+/* The most steps that take turns. */
+enum { TURNS_MOST = 3 };
 
 typedef struct Plan {
     Step *steps;
@@ -170,7 +175,7 @@ Tiling tiling_of(unsigned tile, bool plain, size_t in_channels);
 bool tiling_transformed(Tiling tiling);
 /* Of tests: tiles of this size wherever a convolution can have them, in plans made from now on; 0: as the model says.
  */
-void plan_force_tile(unsigned tile);
+void plan_force_tile(unsigned tile, bool plain);
 /* Whether the step's weights are there as the direct kernels read them: the way back is made from them too. */
 bool step_direct(const Plan *plan, const Step *step);
 

@@ -118,7 +118,8 @@ static bool place_step(Plan *plan, Step *step) {
         const size_t columns = step->kind == STEP_DEPTHWISE ? 1 : in / step->groups;
         if (!size_place(&plan->sums, taps, rows, columns)) return false;
         if (step->gradient_tile > 0)
-            scratch_need(plan, winograd_gradient_scratch(step->gradient_tile, tiling_of(step->gradient_tile, false, in).chunk, in, out));
+            scratch_need(plan, winograd_gradient_scratch(step->gradient_tile,
+                                                         tiling_of(step->gradient_tile, false, in).chunk, in, out));
     }
     if (planes_apply(step)) {
         const Planes planes = planes_of(step, plan->maps[step->input].shape, plan->maps[step->op].shape);

@@ -79,15 +79,15 @@ double tiling_cost(Tiling tiling, Shape out, size_t in, bool gradient) {
     return tiling.tile == 0 ? direct_cost(&work) : tiles_cost(&work, tiling);
 }
 
-static unsigned forced_tile;
+static Tiling forced;
 
-void plan_force_tile(unsigned tile) {
-    forced_tile = tile;
+void plan_force_tile(unsigned tile, bool plain) {
+    forced = (Tiling){.tile = tile, .plain = plain};
 }
 
 static Tiling choose(const Work *work) {
     Tiling best = {0};
-    if (forced_tile > 0) return tiling_of(forced_tile, false, work->in);
+    if (forced.tile > 0) return tiling_of(forced.tile, forced.plain && !work->gradient, work->in);
     double least = direct_cost(work);
     for (unsigned tile = 2; tile <= WINOGRAD_TILE_MOST; tile += 2)
         for (int plain = 0; plain < (work->gradient ? 1 : 2); plain++) {

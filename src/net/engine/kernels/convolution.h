@@ -12,10 +12,8 @@
 /* sum += a * b. Where there is such an instruction it is named, because with all vector registers in use GCC copies
  * sums to and fro. */
 #ifdef VECTOR_REGISTER
-#define ADD_PRODUCT(sum, a, b)               \
-    __asm__("vfmadd231ps %2, %1, %0"         \
-            : "+" VECTOR_REGISTER(sum) \
-            : VECTOR_REGISTER(a), VECTOR_REGISTER(b))
+#define ADD_PRODUCT(sum, a, b) \
+    __asm__("vfmadd231ps %2, %1, %0" : "+" VECTOR_REGISTER(sum) : VECTOR_REGISTER(a), VECTOR_REGISTER(b))
 #else
 #define ADD_PRODUCT(sum, a, b) (sum) += (a) * (b)
 #endif
@@ -34,13 +32,13 @@ typedef struct PixelBlock {
 /* From sums in registers to results. Pass by pass, so that what is the same for all is asked once. */
 INLINE void end_taps(const Convolution *c, const unsigned vectors, const unsigned rows, const unsigned pixels,
                      const Ends *ends, Vector *sum) {
-#define EACH(statement)                                                       \
-    UNROLL for (unsigned p = 0; p < rows * pixels; p++) {                     \
-        UNROLL for (unsigned v = 0; v < vectors; v++) {                       \
-            const size_t y = p / pixels, x = p % pixels, lane = v * LANES;    \
-            Vector *const value = &sum[p * vectors + v];                      \
-            statement;                                                        \
-        }                                                                     \
+#define EACH(statement)                                                    \
+    UNROLL for (unsigned p = 0; p < rows * pixels; p++) {                  \
+        UNROLL for (unsigned v = 0; v < vectors; v++) {                    \
+            const size_t y = p / pixels, x = p % pixels, lane = v * LANES; \
+            Vector *const value = &sum[p * vectors + v];                   \
+            statement;                                                     \
+        }                                                                  \
     }
     if (ends->residual) {
         EACH(*value += *(const Vector *)(ends->residual + y * c->residual_row + x * c->residual_pixel + lane))
@@ -52,7 +50,8 @@ INLINE void end_taps(const Convolution *c, const unsigned vectors, const unsigne
         EACH(((void)x, (void)y, (void)lane, *value = at_most((Vector){0} + 6.0f, *value)))
     }
     if (ends->mask) {
-        EACH(*value = masked(*value, *(const Vector *)(ends->mask + y * c->mask_row + x * c->mask_pixel + lane), c->masked))
+        EACH(*value =
+                 masked(*value, *(const Vector *)(ends->mask + y * c->mask_row + x * c->mask_pixel + lane), c->masked))
     }
     EACH(*(Vector *)(ends->out + y * c->out_row + x * c->out_pixel + lane) = *value)
 #undef EACH
@@ -97,10 +96,10 @@ INLINE void add_taps(const Convolution *c, const unsigned groups, const unsigned
 
 typedef void AddTaps(const Convolution *c, const PixelBlock *block);
 
-#define ADD_TAPS(groups, rows, pixels)                                              \
-    TARGET static __attribute__((noinline)) void taps_##groups##_##rows##_##pixels( \
-        const Convolution *c, const PixelBlock *block) {                            \
-        add_taps(c, groups, rows, rows *pixels *groups <= MOST ? pixels : 1, block); \
+#define ADD_TAPS(groups, rows, pixels)                                                                        \
+    TARGET static __attribute__((noinline)) void taps_##groups##_##rows##_##pixels(const Convolution *c,      \
+                                                                                   const PixelBlock *block) { \
+        add_taps(c, groups, rows, rows *pixels *groups <= MOST ? pixels : 1, block);                          \
     }
 #define SHAPES(X, groups, rows) \
     X(groups, rows, 1)          \

@@ -76,8 +76,8 @@ typedef struct Tiling {
 
 /* A Convolution of 3 x 3 taps whose steps and taps lie one pixel apart, with fewer multiplications: in tiles of tile x
  * tile results, see winograd.h. `run` is the number of input channels; weights, unless plain:
- * for each group of CHANNEL_GROUP output channels, (tile + 2)^2 x run x CHANNEL_GROUP floats, transformed. Up to CHANNEL_GROUP - 1 floats
- * beyond the channels of a pixel are read. */
+ * for each group of CHANNEL_GROUP output channels, (tile + 2)^2 x run x CHANNEL_GROUP floats, transformed. Up to
+ * CHANNEL_GROUP - 1 floats beyond the channels of a pixel are read. */
 typedef struct Winograd {
     Convolution convolution;
     Tiling tiling;
@@ -153,11 +153,11 @@ static inline size_t winograd_part(Tiling tiling, size_t in) {
 /* One tile of the input, the inputs of a chunk, the weights of a part if they are plain, and results: of one or two
  * groups of output channels or, where there are several parts, of all. */
 static inline size_t winograd_scratch(Tiling tiling, size_t in, size_t out) {
-    const size_t part = winograd_part(tiling, in), pair = 2 * CHANNEL_GROUP, inputs = padded_channels(part);
-    const size_t pairs = part < in ? (padded_channels(out) + pair - 1) / pair : 1;
-    const size_t kernels = tiling.plain ? winograd_distance(part * pair) : 0;
-    return winograd_positions(tiling.tile) * (inputs + winograd_distance(tiling.chunk * inputs) + kernels +
-                                              pairs * winograd_distance(tiling.chunk * pair));
+    const size_t part = winograd_part(tiling, in), inputs = padded_channels(part);
+    const size_t kernels = tiling.plain ? winograd_distance(part * 2 * CHANNEL_GROUP) : 0;
+    size_t results = winograd_distance(tiling.chunk * 2 * CHANNEL_GROUP);
+    if (part < in) results = padded_channels(out) / CHANNEL_GROUP * winograd_distance(tiling.chunk * CHANNEL_GROUP);
+    return winograd_positions(tiling.tile) * (inputs + winograd_distance(tiling.chunk * inputs) + kernels + results);
 }
 
 /* One tile, a chunk's inputs and gradients, and the sums of all positions. */

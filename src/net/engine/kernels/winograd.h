@@ -376,7 +376,8 @@ TARGET static void part_results(const Winograd *w, Part part, size_t count, size
         const Product one = {.in = inputs + p * winograd_distance(count * pitch),
                              .in_row = pitch,
                              .in_step = 1,
-                             .with = w->tiling.plain ? kernels + p * winograd_distance(part.count * row) : weights + p * c->run * CHANNEL_GROUP,
+                             .with = w->tiling.plain ? kernels + p * winograd_distance(part.count * row)
+                                                     : weights + p * c->run * CHANNEL_GROUP,
                              .with_step = w->tiling.plain ? row : CHANNEL_GROUP,
                              .group = w->tiling.plain ? CHANNEL_GROUP : group,
                              .rows = count,
