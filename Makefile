@@ -49,9 +49,14 @@ TEST_SOURCES := $(sort $(wildcard tests/*/test_*.c))
 TESTS := $(TEST_SOURCES:%.c=$(BUILD)/%)
 TEST_HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
 
-.PHONY: all tests objects check format release check-units sample-data bench man fuzz run-fuzzers install uninstall clean FORCE
+# The MPI implementations whose compilers are here: for each, a program of its own finds the ranks of a job (mpi/).
+MPICC_openmpi ?= $(shell command -v mpicc.openmpi)
+MPICC_mpich ?= $(shell command -v mpicc.mpich)
+MPI_PROGRAMS := $(if $(MPICC_openmpi),$(BUILD)/weft-mpi-openmpi) $(if $(MPICC_mpich),$(BUILD)/weft-mpi-mpich)
+
+.PHONY: all mpi tests objects check format release check-units sample-data bench man fuzz run-fuzzers install uninstall clean FORCE
 .SECONDARY:
-all: $(BUILD)/weft
+all: $(BUILD)/weft $(MPI_PROGRAMS)
 
 $(BUILD)/weft: $(BUILD)/src/main.o $(BUILD)/libweft.a
 	$(call say,LINK,$@)
@@ -60,6 +65,14 @@ $(BUILD)/weft: $(BUILD)/src/main.o $(BUILD)/libweft.a
 $(BUILD)/libweft.a: $(OBJECTS)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) qcs $@ $^
+
+# make mpi MPICC_mpich=cc: with a compiler of another name (Cray, Intel; both are relatives of MPICH).
+mpi: $(MPI_PROGRAMS)
+	$(if $(strip $(MPI_PROGRAMS)),,$(error no MPI compiler: mpicc.openmpi (libopenmpi-dev) or mpicc.mpich (libmpich-dev)))
+
+$(BUILD)/weft-mpi-%: mpi/rendezvous.c
+	$(call say,MPICC,$@)
+	$(Q)mkdir -p $(@D) && $(MPICC_$*) -O2 $(WARNINGS) -o $@ $<
 
 # Where the samples are installed is compiled in: another PREFIX compiles this file again.
 $(BUILD)/src/data/sample.o: $(BUILD)/prefix

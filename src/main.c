@@ -11,6 +11,7 @@
 #include "weft/base/file.h"
 #include "weft/base/memory.h"
 #include "weft/base/pool.h"
+#include "weft/base/ranks.h"
 #include "weft/base/size.h"
 #include "weft/base/text.h"
 #include "weft/format.h"
@@ -220,6 +221,17 @@ static void occupy_streams(void) {
         if (fcntl(stream, F_GETFD) < 0 && open("/dev/null", O_RDONLY) < 0) return;
 }
 
+/* What happens to other ranks, on a line of its own. */
+static void say(const char *text) {
+    fprintf(stderr, "%sweft: %s\n", isatty(STDERR_FILENO) ? "\r\033[K" : "", text);
+}
+
+/* Every rank may have the same to say. */
+static int ranks_failed(const Error *err) {
+    if (!ranks_worker()) fprintf(stderr, "weft: %s\n", err->text);
+    return (int)err->status;
+}
+
 int main(int argc, char **argv) {
     occupy_streams();
     setlocale(LC_ALL, "");
@@ -238,15 +250,17 @@ int main(int argc, char **argv) {
         line.options.interactive =
             isatty(STDIN_FILENO) && (line.interactive || alone || is_lesson(file) || (file && is_checkpoint(file)));
         shell_signals();
+        if (!ranks_start(say, &err)) return ranks_failed(&err);
         session = session_new(&line.options, &err);
         if (session) {
-            Status status = run_session(session, &line, file);
+            Status status = ranks_worker() ? session_serve(session) : run_session(session, &line, file);
             leave = session_exit_status(session) ? session_exit_status(session) : (int)status;
         } else {
             fprintf(stderr, "weft: %s\n", err.text);
             leave = (int)err.status;
         }
     }
+    ranks_stop();
     session_free(session);
     free(line.commands);
     return leave;

@@ -122,6 +122,8 @@ void file_parts_done(FileParts *parts);
 /* Atomically; tensors keep their order (header and data). Data starts 8-byte aligned as the format asks. */
 bool safetensors_save(const char *path, bool overwrite, const TensorOut *tensors, size_t count,
                       const KeyValue *metadata, size_t metadata_count, Error *err);
+/* What safetensors_save would write, appended to *out: for another process. */
+bool safetensors_pack(const FileParts *parts, Str *out, Error *err);
 /* Stored (not deflated) members NAME.npy; readable by numpy.load. BF16 has no npy type: STATUS_USAGE. */
 bool npz_save(const char *path, bool overwrite, const TensorOut *tensors, size_t count, Error *err);
 

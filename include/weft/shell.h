@@ -34,6 +34,8 @@ Status session_run_text(Session *session, const char *name, const char *text);
 Status session_run_file(Session *session, const char *path);
 /* The prompt, until `quit` or end of input; returns the exit status. */
 Status session_prompt(Session *session);
+/* A worker's session (weft/base/ranks.h): runs its part of the commands of rank 0 until the job is over. */
+Status session_serve(Session *session);
 /* The exit status after a quit, a signal (128 + n) or a closed pipe (141); STATUS_OK otherwise. */
 int session_exit_status(const Session *session);
 /* Runs `lesson` with the script's arguments; *prompt becomes true if a lesson goes on. */

@@ -8,6 +8,7 @@
 #include "memory.h"
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
+#include "weft/base/ranks.h"
 #include "weft/base/text.h"
 
 /* The first bytes of a file the kernel makes up (whose size reads 0), NUL-terminated. */
@@ -75,7 +76,7 @@ static uint64_t machine_budget(void) {
         uint64_t limit = memory_group_limit(membership, "/sys/fs/cgroup");
         if (limit < bytes) bytes = limit;
     }
-    return bytes - bytes / 4;
+    return (bytes - bytes / 4) / ranks_here();
 }
 
 /* The kernel is asked once: a load of many small tensors asks for the budget for each. */

@@ -3,8 +3,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "io.h"
 #include "weft/base/error.h"
@@ -124,4 +127,18 @@ char *file_read_all(const char *path, uint64_t limit, size_t *length, Error *err
     if (text) *length = (size_t)file->size;
     file_close(file);
     return text;
+}
+
+int file_hold(const void *bytes, uint64_t length, char path[FILE_HELD_PATH], Error *err) {
+    const char *at = bytes;
+    const int fd = memfd_create("weft", MFD_CLOEXEC);
+    ssize_t put = 0;
+    for (; fd >= 0 && length > 0 && (put = write(fd, at, length)) > 0; length -= (uint64_t)put) at += put;
+    if (fd >= 0 && length == 0) {
+        snprintf(path, FILE_HELD_PATH, "/proc/self/fd/%d", fd);
+        return fd;
+    }
+    error_set(err, STATUS_LIMIT, "no memory for a file: %s", strerror(errno));
+    if (fd >= 0) close(fd);
+    return -1;
 }

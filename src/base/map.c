@@ -1,8 +1,11 @@
-/* map -- a list of independent points, evaluated by an executor; and points whose numbers a run folder keeps. */
+/* map -- a list of independent items, evaluated by an executor and by other ranks; points whose numbers a run folder
+ * keeps. */
+#include "ranks.h"
 #include "weft/base/error.h"
 #include "weft/base/map.h"
 #include "weft/base/memory.h"
 #include "weft/base/pool.h"
+#include "weft/base/ranks.h"
 #include "weft/base/run.h"
 #include "weft/base/table.h"
 #include "weft/base/task.h"
@@ -13,31 +16,33 @@
 #include <string.h>
 
 typedef struct Place {
-    size_t point;
+    size_t item;
     double cost;
+    bool again; /* another rank took it and died */
 } Place;
 
 typedef struct Map {
-    const Place *order;
-    size_t points;
-    PointFunction *point;
-    void *context;
-    const char *what;
+    const Items *items;
     const Task *task;
-    pthread_mutex_t lock; /* guards all below */
+    Place *order;
+    size_t places;
+    pthread_mutex_t lock; /* guards all below, and `again` */
+    size_t next, agains;  /* places before `next` were taken, but for those to take again */
     size_t done;
     bool cancelled;
-    size_t failing; /* first place in the order whose point failed, or `points` */
+    size_t failing; /* first place in the order whose item failed, or `places` */
     Error failure, cancellation;
 } Map;
+
+static _Thread_local bool inside; /* an item: a map in it stays in this process */
 
 static int by_cost(const void *a, const void *b) {
     const Place *x = a, *y = b;
     if (x->cost != y->cost) return x->cost > y->cost ? -1 : 1;
-    return x->point < y->point ? -1 : x->point > y->point;
+    return x->item < y->item ? -1 : x->item > y->item;
 }
 
-/* Under the lock: a failure at `place`, or a cancellation that its point or task_step reported. */
+/* Under the lock: a failure at `place`, or a cancellation that its item or task_step reported. */
 static void note_failure(Map *map, size_t place, const Error *err) {
     if (err->status == STATUS_CANCELLED) {
         map->cancelled = true;
@@ -48,51 +53,174 @@ static void note_failure(Map *map, size_t place, const Error *err) {
     }
 }
 
-/* A point is left out only where one before it in the order has failed: so the first that fails always runs, and which
- * failure is reported does not depend on who was faster. */
-static void run_point(void *context, size_t place, unsigned worker) {
-    (void)worker;
+static size_t first_again(Map *map) {
+    size_t place = 0;
+    while (!map->order[place].again) place++;
+    map->order[place].again = false;
+    map->agains--;
+    return place;
+}
+
+/* The next item, if there is one. It is left out only where one before it in the order has failed: so the first that
+ * fails always runs, and which failure is reported does not depend on who was faster. */
+static bool take(void *context, size_t *place, size_t *item) {
     Map *map = context;
     Error err;
     pthread_mutex_lock(&map->lock);
-    if (!task_step(NULL, map->what, 0, 0, &err)) note_failure(map, place, &err);
-    bool stopped = map->cancelled || map->failing < place;
+    bool there = map->agains > 0 || map->next < map->places;
+    if (there && !task_step(NULL, map->items->what, 0, 0, &err)) note_failure(map, 0, &err);
+    there = there && !map->cancelled;
+    if (there) *place = map->agains > 0 ? first_again(map) : map->next++;
+    there = there && *place < map->failing;
+    if (there) *item = map->order[*place].item;
     pthread_mutex_unlock(&map->lock);
-    if (stopped) return;
-    bool done = map->point(map->context, map->order[place].point, &err);
+    return there;
+}
+
+static void end_item(Map *map, size_t place, bool done, Error *err) {
     pthread_mutex_lock(&map->lock);
-    if (done) done = task_step(map->task, map->what, ++map->done, map->points, &err);
-    if (!done) note_failure(map, place, &err);
+    if (done) done = task_step(map->task, map->items->what, ++map->done, map->places, err);
+    if (!done) note_failure(map, place, err);
     pthread_mutex_unlock(&map->lock);
+}
+
+static bool evaluate(const Items *items, size_t item, Error *err) {
+    const bool outer = inside;
+    inside = true;
+    const bool done = items->evaluate(items->context, item, err);
+    inside = outer;
+    return done;
+}
+
+static void run_next(void *context, size_t piece, unsigned number) {
+    (void)piece;
+    (void)number;
+    Map *map = context;
+    Error err;
+    size_t place, item;
+    if (take(map, &place, &item)) end_item(map, place, evaluate(map->items, item, &err), &err);
 }
 
 void run_in_turn(size_t pieces, PieceFunction *piece, void *context) {
     for (size_t i = 0; i < pieces; i++) piece(context, i, 0);
 }
 
-static bool run_map(Executor *executor, size_t points, const double *cost, PointFunction *point, void *context,
-                    const char *what, const Task *task, Error *err) {
-    Place *order = mem_alloc(points, sizeof *order, err);
-    if (!order) return false;
-    for (size_t i = 0; i < points; i++) order[i] = (Place){i, cost ? cost[i] : 0};
-    if (cost) qsort(order, points, sizeof *order, by_cost);
-    Map map = {.order = order, .points = points, .point = point, .context = context, .what = what, .task = task};
-    map.failing = points;
+/* ---- with other ranks -------------------------------------------------------------------------------------------- */
+
+static void done_elsewhere(void *context, size_t place, size_t item, const char *bytes, size_t length) {
+    Map *map = context;
+    Error err;
+    const bool done = map->items->unpack(map->items->context, item, bytes, length, &err);
+    end_item(map, place, done, &err);
+}
+
+static void failed_elsewhere(void *context, size_t place, const Error *failure) {
+    Error err = *failure;
+    end_item(context, place, false, &err);
+}
+
+static void lost_elsewhere(void *context, size_t place) {
+    Map *map = context;
+    pthread_mutex_lock(&map->lock);
+    map->order[place].again = true;
+    map->agains++;
+    pthread_mutex_unlock(&map->lock);
+}
+
+static bool pack(void *context, size_t item, Str *bytes, Error *err) {
+    const Map *map = context;
+    return map->items->pack(map->items->context, item, bytes, err);
+}
+
+/* A lane of a worker: items as long as rank 0 has some. */
+static void serve(void *context, size_t piece, unsigned number) {
+    (void)piece;
+    (void)number;
+    const Items *items = context;
+    size_t place, item;
+    while (worker_next(&place, &item)) {
+        Error err;
+        Str bytes = {0};
+        const bool done =
+            evaluate(items, item, &err) && items->pack(items->context, item, &bytes, &err) && str_ok(&bytes, &err);
+        worker_answer(place, item, &bytes, done ? NULL : &err);
+        str_done(&bytes);
+    }
+}
+
+static bool take_results(const Items *items, const char *bytes, size_t length, Error *err) {
+    uint64_t sizes[2]; /* which item; bytes */
+    bool done = true;
+    while (done && length >= sizeof sizes) {
+        memcpy(sizes, bytes, sizeof sizes);
+        bytes += sizeof sizes;
+        length -= sizeof sizes;
+        if (sizes[0] >= items->count || sizes[1] > length)
+            return error_set(err, STATUS_FAILED, "results of rank 0 are cut");
+        done = items->unpack(items->context, sizes[0], bytes, sizes[1], err);
+        bytes += sizes[1];
+        length -= sizes[1];
+    }
+    return done;
+}
+
+static bool serve_map(const Items *items, Executor *executor, Error *err) {
+    char *bytes;
+    size_t length;
+    if (!worker_join(items->what, items->count, err)) return false;
+    executor(executor == run_in_turn ? 1 : pool_threads(), serve, (void *)(uintptr_t)items);
+    if (!worker_results(&bytes, &length, err)) return false;
+    const bool done = take_results(items, bytes, length, err);
+    mem_free(bytes);
+    return done;
+}
+
+/* ---- maps -------------------------------------------------------------------------------------------------------- */
+
+/* Of one process, or rank 0's part. */
+static void run_places(Map *map, Executor *executor) {
+    const Shared shared = {.what = map->items->what,
+                           .count = map->items->count,
+                           .missing = map->places > 0,
+                           .context = map,
+                           .take = take,
+                           .done = done_elsewhere,
+                           .failed = failed_elsewhere,
+                           .lost = lost_elsewhere,
+                           .pack = pack};
+    const bool others = map->items->pack && !inside && head_share(&shared);
+    do {
+        executor(map->places, run_next, map);
+    } while (others && head_wait());
+    if (others) head_share_end();
+}
+
+bool map_items(const Items *items, const Task *task, Error *err) {
+    Executor *const executor = items->executor ? items->executor : pool_run;
+    if (items->pack && !inside && ranks_worker()) return serve_map(items, executor, err);
+    Map map = {.items = items, .task = task};
+    if (!(map.order = mem_alloc(items->count, sizeof *map.order, err))) return false;
+    for (size_t i = 0; i < items->count; i++)
+        if (!items->done || !items->done[i])
+            map.order[map.places++] = (Place){.item = i, .cost = items->cost ? items->cost[i] : 0};
+    if (items->cost) qsort(map.order, map.places, sizeof *map.order, by_cost);
+    map.failing = map.places;
     pthread_mutex_init(&map.lock, NULL);
-    executor(points, run_point, &map);
+    run_places(&map, executor);
     pthread_mutex_destroy(&map.lock);
-    mem_free(order);
-    if (map.failing < points) {
+    mem_free(map.order);
+    if (map.failing < map.places) {
         *err = map.failure;
     } else if (map.cancelled) {
         *err = map.cancellation;
     }
-    return map.failing == points && !map.cancelled;
+    return map.failing == map.places && !map.cancelled;
 }
 
 bool map_points(size_t points, const double *cost, PointFunction *point, void *context, const char *what,
                 const Task *task, Error *err) {
-    return run_map(pool_run, points, cost, point, context, what, task, err);
+    const Items items = {.count = points, .cost = cost, .evaluate = point, .context = context, .what = what};
+    return map_items(&items, task, err);
 }
 
 /* ---- points that give numbers ------------------------------------------------------------------------------------ */
@@ -102,7 +230,6 @@ enum { SYNC_SECONDS = 5 };
 typedef struct Keeper {
     const Points *points;
     Run *run;
-    size_t *missing; /* the points to evaluate */
     double *results;
     bool *done, *kept;    /* kept: in the log, or marked by the caller */
     pthread_mutex_t lock; /* guards all below, `kept` and the log */
@@ -135,15 +262,37 @@ static void keep(Keeper *keeper, size_t point, bool sync) {
     run_log_sync(keeper->run, &keeper->failure);
 }
 
-static bool keep_point(void *context, size_t at, Error *err) {
-    Keeper *keeper = context;
-    const Points *points = keeper->points;
-    const size_t point = keeper->missing[at];
-    if (!points->evaluate(points->context, point, keeper->results + point * points->values, err)) return false;
+/* Its numbers are there. */
+static void note_point(Keeper *keeper, size_t point) {
     pthread_mutex_lock(&keeper->lock);
     keeper->done[point] = true;
     if (keeper->run) keep(keeper, point, false);
     pthread_mutex_unlock(&keeper->lock);
+}
+
+static bool keep_point(void *context, size_t point, Error *err) {
+    Keeper *keeper = context;
+    const Points *points = keeper->points;
+    if (!points->evaluate(points->context, point, keeper->results + point * points->values, err)) return false;
+    note_point(keeper, point);
+    return true;
+}
+
+static bool pack_point(void *context, size_t point, Str *bytes, Error *err) {
+    const Keeper *keeper = context;
+    const size_t values = keeper->points->values;
+    if (!keeper->done[point]) return error_set(err, STATUS_FAILED, "no such point yet");
+    str_add_bytes(bytes, (const char *)(keeper->results + point * values), values * sizeof *keeper->results);
+    return str_ok(bytes, err);
+}
+
+static bool unpack_point(void *context, size_t point, const char *bytes, size_t length, Error *err) {
+    Keeper *keeper = context;
+    const size_t values = keeper->points->values;
+    if (length != values * sizeof *keeper->results)
+        return error_set(err, STATUS_FAILED, "%s: another rank sent other numbers", keeper->points->what);
+    memcpy(keeper->results + point * values, bytes, length);
+    note_point(keeper, point);
     return true;
 }
 
@@ -169,33 +318,33 @@ static bool take_log(Keeper *keeper, Error *err) {
 
 bool points_run(const Points *points, Run *run, double *results, bool *done, const Task *task, Error *err) {
     Keeper keeper = {.points = points, .run = run, .results = results, .done = done, .synced = clock_seconds()};
-    double *cost = NULL;
-    size_t count = 0;
+    size_t missing = 0;
     if (points->count == 0) return true;
     pthread_mutex_init(&keeper.lock, NULL);
     bool open = false;
-    bool ok = (keeper.missing = mem_alloc(points->count, sizeof *keeper.missing, err)) &&
-              (keeper.kept = mem_alloc(points->count, sizeof *keeper.kept, err)) &&
-              (cost = mem_alloc(points->count, sizeof *cost, err)) && (!run || (open = take_log(&keeper, err)));
+    bool ok =
+        (keeper.kept = mem_alloc(points->count, sizeof *keeper.kept, err)) && (!run || (open = take_log(&keeper, err)));
     for (size_t i = 0; ok && i < points->count; i++) {
-        if (done[i]) {
-            keeper.kept[i] = true;
-            continue;
-        }
-        cost[count] = points->cost ? points->cost[i] : 0;
-        keeper.missing[count++] = i;
+        keeper.kept[i] = done[i];
+        missing += !done[i];
     }
-    ok = ok && (count == 0 || !points->prepare || points->prepare(points->context, err));
-    ok = ok && run_map(points->executor ? points->executor : pool_run, count, cost, keep_point, &keeper, points->what,
-                       task, err);
+    const Items items = {.count = points->count,
+                         .cost = points->cost,
+                         .done = done,
+                         .evaluate = keep_point,
+                         .pack = pack_point,
+                         .unpack = unpack_point,
+                         .context = &keeper,
+                         .what = points->what,
+                         .executor = points->executor};
+    ok = ok && (missing == 0 || !points->prepare || points->prepare(points->context, err));
+    ok = ok && map_items(&items, task, err);
     if (open) keep(&keeper, points->count, true);
     if (ok && keeper.failure.status != STATUS_OK) {
         *err = keeper.failure;
         ok = false;
     }
     pthread_mutex_destroy(&keeper.lock);
-    mem_free(keeper.missing);
     mem_free(keeper.kept);
-    mem_free(cost);
     return ok;
 }

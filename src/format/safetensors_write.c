@@ -139,6 +139,25 @@ out:
     return ok;
 }
 
+bool safetensors_pack(const FileParts *parts, Str *out, Error *err) {
+    Str json = {0};
+    uint8_t length[8];
+    uint64_t bytes = 0;
+    bool ok = check_names(parts->tensors, parts->count, parts->metadata, parts->metadata_count, err) &&
+              build_header(parts->tensors, parts->count, parts->metadata, parts->metadata_count, &json, err);
+    put_le64(length, json.length);
+    if (ok) {
+        str_add_bytes(out, (const char *)length, sizeof length);
+        str_add_bytes(out, json.text, json.length);
+    }
+    for (size_t i = 0; i < parts->count && ok; i++) {
+        ok = tensor_size(&parts->tensors[i], &bytes, err);
+        if (ok) str_add_bytes(out, parts->tensors[i].data, bytes);
+    }
+    str_done(&json);
+    return ok && str_ok(out, err);
+}
+
 void file_parts_done(FileParts *parts) {
     for (size_t i = 0; i < parts->buffer_count; i++) mem_free(parts->buffers[i]);
     mem_free(parts->buffers);

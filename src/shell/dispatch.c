@@ -7,6 +7,7 @@
 #include "lesson.h"
 #include "output.h"
 #include "session.h"
+#include "spread.h"
 #include "workspace.h"
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
@@ -43,7 +44,7 @@ void result_interval(Result *result, bool compared) {
     if (compared) snprintf(encoding->flag, CHART_NAME_MAX, "significant");
 }
 
-static void result_done(Result *result) {
+void result_done(Result *result) {
     table_free(result->table);
     network_free(result->network);
     predictor_free(result->predictor);
@@ -170,7 +171,11 @@ bool dispatch_command(Session *session, const Args *args, Result *result, Error 
     for (size_t i = 0; i < args->own_count; i++)
         if (strcmp(args->values[i].setting.name, "convolutions") == 0)
             engine_set_convolutions(args->values[i].value.choice);
+    Spread spread = {.session = session, .args = args};
+    RanksCommand command = {.pack = spread_pack, .context = &spread};
+    ranks_begin(&command);
     const bool ok = args->command->run(session, args, result, err);
+    ranks_end(&command);
     engine_set_convolutions(-1);
     return ok;
 }

@@ -24,5 +24,7 @@ void result_images(Result *result, const Object *data);
 /* Draws the 95 % interval of what is drawn, the columns NAME_low and NAME_high. `compared`: marks the points whose
  * cell of the column significant is not empty. */
 void result_interval(Result *result, bool compared);
+/* Frees what a result holds. */
+void result_done(Result *result);
 
 #endif

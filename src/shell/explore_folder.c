@@ -4,6 +4,7 @@
 #include "dispatch.h"
 #include "explore.h"
 #include "session.h"
+#include "spread.h"
 #include "weft/base/error.h"
 #include "weft/base/hash.h"
 #include "weft/base/memory.h"
@@ -15,20 +16,6 @@
 static const char kind_name[] = "points";
 
 /* ---- the record -------------------------------------------------------------------------------------------------- */
-
-/* Calls `use` for each object that the arguments name, as often as they do. */
-static bool each_object(const Args *args, bool (*use)(void *context, const Object *object, Error *err), void *context,
-                        Error *err) {
-    bool done = true;
-    for (size_t i = 0; done && i < args->own_count; i++) {
-        const ArgValue *value = &args->values[i];
-        if (!value->given || setting_form(&value->setting) != FORM_OBJECT) continue;
-        if (!value->setting.repeated) done = use(context, value->value.object, err);
-        for (size_t k = 0; done && value->setting.repeated && k < args->rest_count; k++)
-            done = use(context, args->rest[k], err);
-    }
-    return done && (!args->inner || each_object(args->inner, use, context, err));
-}
 
 /* Once, under its name. */
 static bool add_object(void *context, const Object *object, Error *err) {
@@ -48,7 +35,7 @@ static bool add_object(void *context, const Object *object, Error *err) {
 static bool make_record(const Session *session, const Args *args, size_t points, RunRecord *out, Error *err) {
     *out = (RunRecord){.steps = points, .seed = session->seed};
     return record_begin(out, kind_name, args->command->name, args->line, args_json(args), err) &&
-           (out->rate_of = mem_copy_text("points", err)) && each_object(args, add_object, out, err);
+           (out->rate_of = mem_copy_text("points", err)) && args_each_object(args, add_object, out, err);
 }
 
 /* ---- beginning --------------------------------------------------------------------------------------------------- */
@@ -101,9 +88,10 @@ Run *explore_open(Session *session, const Args *args, const char *folder, size_t
     RunRecord record;
     Run *run =
         make_record(session, args, points, &record, err) && run_vacant(folder, err) ? run_open(folder, err) : NULL;
-    const bool done = run && (record_here(folder) ? continues(folder, &record, err)
-                                                  : each_object(args, save_network, (void *)(uintptr_t)folder, err) &&
-                                                        record_write(folder, &record, err));
+    const bool done =
+        run && (record_here(folder) ? continues(folder, &record, err)
+                                    : args_each_object(args, save_network, (void *)(uintptr_t)folder, err) &&
+                                          record_write(folder, &record, err));
     record_done(&record);
     if (done) return run;
     run_close(run);

@@ -14,6 +14,7 @@
 #include "session.h"
 #include "weft/base/error.h"
 #include "weft/base/labels.h"
+#include "weft/base/ranks.h"
 #include "weft/base/table.h"
 #include "weft/base/task.h"
 #include "weft/base/text.h"
@@ -82,7 +83,8 @@ void output_progress_clear(Session *session) {
 }
 
 void output_start(Session *session) {
-    session->out_terminal = isatty(STDOUT_FILENO);
+    /* Of several ranks it is the launcher's, which may have given us a terminal whatever its own output is. */
+    session->out_terminal = isatty(STDOUT_FILENO) && ranks_count() == 1;
     session->err_terminal = isatty(STDERR_FILENO);
     session->colours = choose_colours(session);
     session->ascii = session->options.ascii || tui_type_ascii();

@@ -22,5 +22,9 @@ uint64_t file_size(const File *file);
 bool file_read(const File *file, uint64_t offset, void *out, uint64_t length, Error *err);
 /* The whole file as a NUL-terminated allocation of at most `limit` bytes (STATUS_LIMIT). */
 char *file_read_all(const char *path, uint64_t limit, size_t *length, Error *err);
+/* A copy of the bytes that exists only in memory, but has a path like a file: for readers of files. Lives until its
+ * number (a file descriptor) is closed; -1: STATUS_LIMIT. */
+enum { FILE_HELD_PATH = 32 };
+int file_hold(const void *bytes, uint64_t length, char path[FILE_HELD_PATH], Error *err);
 
 #endif

@@ -9,9 +9,10 @@
 #include "weft/base/pool.h"
 #include "weft/base/run.h"
 #include "weft/base/task.h"
+#include "weft/base/text.h"
 
 /* Runs independent pieces. pool_run spreads the threads across the pieces. run_in_turn takes one piece after the other
- * on the calling thread, each with all threads to itself. Other machines would be one more function of this kind. */
+ * on the calling thread, each with all threads to itself. */
 typedef void Executor(size_t pieces, PieceFunction *piece, void *context);
 Executor run_in_turn;
 
@@ -21,6 +22,23 @@ Executor run_in_turn;
 typedef bool PointFunction(void *context, size_t point, Error *err);
 bool map_points(size_t points, const double *cost, PointFunction *point, void *context, const char *what,
                 const Task *task, Error *err);
+
+/* The same for items whose results can travel: in a job of several ranks (weft/base/ranks.h) all of them take items.
+ * `evaluate` leaves the item's result in the context; `pack` appends it to some bytes, in the process that evaluated
+ * it; `unpack` leaves it in the context of another one, from several threads at once. After the map every process has
+ * all results. What a worker's context holds before must follow from the command alone. */
+typedef struct Items {
+    size_t count;
+    const double *cost; /* of each, relative; NULL: all equal */
+    const bool *done;   /* marks of those to leave out; NULL: none */
+    PointFunction *evaluate;
+    bool (*pack)(void *context, size_t item, Str *bytes, Error *err); /* false: the item has no result */
+    bool (*unpack)(void *context, size_t item, const char *bytes, size_t length, Error *err);
+    void *context;
+    const char *what;   /* for progress */
+    Executor *executor; /* NULL: pool_run */
+} Items;
+bool map_items(const Items *items, const Task *task, Error *err);
 
 /* Points that give numbers, which a run folder keeps as they come. */
 typedef struct Points {

@@ -27,7 +27,7 @@ char *mem_copy_text(const char *text, Error *err);
 char *mem_copy_bytes(const void *bytes, size_t length, Error *err);
 
 /* The most that one load may take: the user's limit. Without one it is 75 % of the RAM or of the control group's limit,
- * whichever is less. */
+ * whichever is less; ranks on one machine share it. */
 uint64_t mem_budget(void);
 void mem_set_budget(uint64_t bytes); /* 0: back to the default */
 

@@ -4,7 +4,8 @@
 
 #include <stddef.h>
 
-/* Threads used by pool_run: WEFT_THREADS, else OMP_NUM_THREADS, else the cores this process may use; at least 1. */
+/* Threads used by pool_run: WEFT_THREADS, else OMP_NUM_THREADS, else for one of several ranks SLURM_CPUS_PER_TASK, else
+ * the cores this process may use, which ranks on one machine share; at least 1. */
 unsigned pool_threads(void);
 void pool_set_threads(unsigned threads); /* 0: the default again. Not while pool_run is running. */
 
