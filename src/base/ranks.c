@@ -14,7 +14,7 @@
 #include <errno.h>
 #include <ifaddrs.h>
 #include <limits.h>
-#include <net/if.h>
+#include <linux/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>

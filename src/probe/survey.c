@@ -15,6 +15,7 @@
 #include "weft/base/map.h"
 #include "weft/base/memory.h"
 #include "weft/base/pool.h"
+#include "weft/base/ranks.h"
 #include "weft/base/run.h"
 #include "weft/base/size.h"
 #include "weft/base/spread.h"
@@ -37,10 +38,11 @@ typedef struct Bench {
 typedef struct Stem {
     pthread_mutex_t lock; /* guards all below */
     bool tried;           /* to make the states */
+    size_t users;         /* points at work */
     float *states[SURVEY_DATA];
     uint64_t bytes[SURVEY_DATA];
     size_t cut[SURVEY_DATA];
-    size_t left; /* points of the series that are not done */
+    size_t left; /* points of the series that are not done; other ranks' too */
 } Stem;
 
 typedef struct Surveyor {
@@ -190,7 +192,9 @@ static bool take_room(Surveyor *surveyor, uint64_t bytes) {
     return fits;
 }
 
+/* Under the stem's lock. */
 static void free_states(Surveyor *surveyor, Stem *stem) {
+    stem->tried = false;
     for (size_t d = 0; d < SURVEY_DATA; d++) {
         mem_free(stem->states[d]);
         stem->states[d] = NULL;
@@ -198,6 +202,16 @@ static void free_states(Surveyor *surveyor, Stem *stem) {
         surveyor->room += stem->bytes[d];
         pthread_mutex_unlock(&surveyor->lock);
         stem->bytes[d] = 0;
+    }
+}
+
+/* Room that series hold of which no point is at work here: other ranks have their points. */
+static void free_idle(Surveyor *surveyor) {
+    for (size_t s = 0; s < surveyor->survey->series_count; s++) {
+        Stem *stem = &surveyor->stems[s];
+        if (pthread_mutex_trylock(&stem->lock) != 0) continue;
+        if (stem->users == 0) free_states(surveyor, stem);
+        pthread_mutex_unlock(&stem->lock);
     }
 }
 
@@ -209,7 +223,7 @@ static bool make_states(Surveyor *surveyor, size_t series, size_t d, Bench *benc
     const size_t cut = first_change(survey, series, engine);
     uint64_t bytes;
     if (cut <= 1 || cut == SIZE_MAX || !size_mul(data->count, engine_state(engine, cut) * sizeof(float), &bytes) ||
-        !take_room(surveyor, bytes))
+        !(take_room(surveyor, bytes) || (free_idle(surveyor), take_room(surveyor, bytes))))
         return true;
     Error none;
     float *states = stem->states[d] = mem_alloc(bytes, 1, &none);
@@ -233,12 +247,14 @@ static bool stem_ready(Surveyor *surveyor, size_t series, Bench *bench, Error *e
     const Survey *survey = surveyor->survey;
     Stem *stem = &surveyor->stems[series];
     bool done = true;
-    if (!survey->layers || survey->whole) return true;
     pthread_mutex_lock(&stem->lock);
-    for (size_t d = 0; done && !stem->tried && d < survey->data_count; d++)
-        done = make_states(surveyor, series, d, bench, stem, err);
-    if (!done) free_states(surveyor, stem);
-    stem->tried = done;
+    stem->users++;
+    if (survey->layers && !survey->whole && !stem->tried) {
+        for (size_t d = 0; done && d < survey->data_count; d++)
+            done = make_states(surveyor, series, d, bench, stem, err);
+        if (!done) free_states(surveyor, stem);
+        stem->tried = done;
+    }
     pthread_mutex_unlock(&stem->lock);
     return done;
 }
@@ -246,7 +262,8 @@ static bool stem_ready(Surveyor *surveyor, size_t series, Bench *bench, Error *e
 static void stem_leave(Surveyor *surveyor, size_t series) {
     Stem *stem = &surveyor->stems[series];
     pthread_mutex_lock(&stem->lock);
-    if (--stem->left == 0) free_states(surveyor, stem);
+    stem->users--;
+    if (stem->left > 0 && --stem->left == 0) free_states(surveyor, stem);
     pthread_mutex_unlock(&stem->lock);
 }
 
@@ -437,7 +454,8 @@ static bool run_missing(void *context, bool *done, Error *err) {
                            .evaluate = run_point,
                            .context = round->surveyor,
                            .what = survey->what,
-                           .executor = survey->points < pool_threads() ? run_in_turn : pool_run};
+                           .executor =
+                               survey->points < (uint64_t)pool_threads() * ranks_count() ? run_in_turn : pool_run};
     const bool ok = points_run(&points, round->run, round->results, done, round->task, err);
     mem_free(costs);
     return ok;

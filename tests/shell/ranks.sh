@@ -1,0 +1,108 @@
+#!/usr/bin/env bash
+# Several ranks, started by mpirun: the same numbers as one process has, files and output once, deaths, resuming.
+. "$(dirname "$0")/../support/tap.sh"
+kinds=
+for kind in openmpi mpich; do
+    if [ -x "$(dirname "$weft")/weft-mpi-$kind" ] && command -v "mpirun.$kind" >/dev/null; then kinds="$kinds $kind"
+    else skip "$kind" "mpirun.$kind or its compiler mpicc.$kind is not installed"; fi
+done
+[ -n "$kinds" ] || finish
+cd "$work" || exit 1
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_btl=self,vader
+export OMPI_MCA_hwloc_base_binding_policy=none WEFT_THREADS=1 TMPDIR=${TMPDIR:-/tmp}
+ranks() { # KIND N ARGUMENT...: weft on N ranks
+    local kind=$1 n=$2; shift 2
+    timeout 120 "mpirun.$kind" -n "$n" "$weft" "$@"
+}
+rank_process() { # SCRIPT RANK: the process that computes for a rank
+    local each
+    for each in $(pgrep -x weft); do
+        { tr '\0' '\n' <"/proc/$each/environ"; } 2>/dev/null | grep -qx "OMPI_COMM_WORLD_RANK=$2\|PMI_RANK=$2" || continue
+        { tr '\0' '\n' <"/proc/$each/cmdline"; } 2>/dev/null | grep -qxF "$1" && echo "$each"
+    done | head -1
+}
+rows() { if [ -f "$1/log.csv" ]; then wc -l <"$1/log.csv"; else echo 0; fi; }
+await_rows() { for _ in $(seq 600); do [ "$(rows "$1")" -gt "$2" ] && return; sleep 0.05; done; }
+
+cat >small.weft <<'END'
+load net base sample:fashion-resnet8
+load data few sample:fashion-test --limit 40
+lowpass base --cutoff 3 --into smooth --quiet
+sweep lowpass base --over cutoff=0.5:24:6:log --each stage --on few
+f = io.open("times", "a"); f:write("once\n"); f:close()
+if last[1].accuracy > 1 and os.time() > 0 then interpolate("base", "smooth", {points = 5, on = "few"}) end
+landscape base --random 2 --grid 17 --adaptive 0.3 --on few --seed 3
+evaluate smooth --on few
+export last table.csv --force
+END
+"$weft" small.weft >one.txt 2>one.err
+check "the script runs by itself" test -s one.txt
+rm -f times
+for kind in $kinds; do
+    for n in 2 4; do
+        ranks "$kind" "$n" small.weft >"$kind-$n.txt" 2>"$kind-$n.err"
+        equal "$kind, $n ranks: exit status" 0 $?
+        check "$kind, $n ranks: the output of one process" cmp one.txt "$kind-$n.txt"
+    done
+done
+equal "what a script writes, it writes once" "$(for kind in $kinds; do echo once; echo once; done)" "$(cat times)"
+kind=${kinds# }
+kind=${kind%% *}
+
+# The points of a rank that dies go to the others; what rank 0 leaves is resumed.
+cat >long.weft <<'END'
+load net base sample:fashion-resnet20
+load data few sample:fashion-test --limit 150
+sweep lowpass base --over cutoff=0.5:24:14:log --each stage --on few --run runs/RUN
+END
+sed 's| --run runs/RUN||' long.weft >whole.weft
+"$weft" whole.weft >whole.txt 2>/dev/null
+for kind in $kinds; do
+    sed "s|RUN|dies-$kind|" long.weft >"dies-$kind.weft"
+    ranks "$kind" 3 "dies-$kind.weft" >dies.txt 2>dies.err &
+    job=$!
+    await_rows "runs/dies-$kind" 3
+    victim=$(rank_process "dies-$kind.weft" 2)
+    kill -9 "$victim"
+    wait "$job"
+    equal "$kind: a killed worker does not end the job" 0 $?
+    check "$kind: nor change its numbers" cmp whole.txt dies.txt
+    contains "$kind: and is named" "$(cat dies.err)" "weft: rank 2 ("
+done
+sed "s|RUN|ends|" long.weft >ends.weft
+ranks "$kind" 3 ends.weft >/dev/null 2>&1 &
+job=$!
+await_rows runs/ends 3
+kill -9 "$(rank_process ends.weft 0)"
+wait "$job"
+sleep 0.2
+equal "without rank 0 no rank goes on" "" "$(rank_process ends.weft 1)$(rank_process ends.weft 2)"
+before=$(rows runs/ends)
+check "what was found is in the folder" test "$before" -gt 3 -a "$before" -lt 44
+ranks "$kind" 2 -c "resume runs/ends" >resumed.txt 2>/dev/null
+check "and another number of ranks goes on with it" cmp whole.txt resumed.txt
+
+# Errors and interruptions are those of one process.
+ranks "$kind" 2 -c "load net base nowhere.pth" >/dev/null 2>nowhere.err
+equal "a failure is that of rank 0" 3 $?
+equal "and is told once" 1 "$(grep -c '^weft: .*nowhere.pth' nowhere.err)"
+cat >fails.weft <<'END'
+load net base sample:fashion-resnet8
+load data few sample:fashion-test --limit 40
+sweep svscale base --over factor=-1e38:1e38:5 --on few
+END
+"$weft" fails.weft 2>&1 >/dev/null | grep '^weft: \|^fails' >fails-one.txt
+ranks "$kind" 3 fails.weft 2>&1 >/dev/null | grep '^weft: \|^fails' >fails-three.txt
+check "a point that fails is reported as by one process" cmp fails-one.txt fails-three.txt
+sed "s|RUN|stops|" long.weft >stops.weft
+ranks "$kind" 3 stops.weft >/dev/null 2>&1 &
+job=$!
+await_rows runs/stops 3
+kill -INT "$(rank_process stops.weft 0)"
+wait "$job"
+equal "Ctrl-C ends rank 0 as one process" 130 $?
+check "with its points kept" test "$(rows runs/stops)" -gt 3 -a "$(rows runs/stops)" -lt 44
+equal "standard input is rank 0's" "7" "$(echo 'print(3 + 4)' | ranks "$kind" 2 2>/dev/null)"
+equal "WEFT_RANKS=off: processes that know nothing of each other" "7
+7" "$(WEFT_RANKS=off ranks "$kind" 2 -c 'print(3 + 4)' 2>/dev/null)"
+finish
