@@ -1,6 +1,7 @@
 # weft -- build, test, install.
 #
 #   make                 the program, build/release/weft
+#   make mpi             what mpirun needs (mpi/), for the MPI compilers found; part of make
 #   make check           all tests in the current mode
 #   make MODE=debug|asan the same, unoptimised | under AddressSanitizer and UBSan
 #   make V=1             show commands;  make CC=clang  another compiler
@@ -168,11 +169,13 @@ LESSONS := $(sort $(wildcard samples/lessons/*))
 SAMPLES := $(sort $(wildcard samples/*.weft samples/*.safetensors samples/*.gz samples/*.md))
 BASH_COMPLETIONS ?= $(PREFIX)/share/bash-completion/completions
 ZSH_COMPLETIONS ?= $(PREFIX)/share/zsh/site-functions
-install: $(BUILD)/weft
+install: $(BUILD)/weft $(MPI_PROGRAMS)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/weft/samples/paper \
 		$(DESTDIR)$(PREFIX)/share/weft/samples/lessons \
 		$(DESTDIR)$(BASH_COMPLETIONS) $(DESTDIR)$(ZSH_COMPLETIONS)
 	install -m 755 $(BUILD)/weft $(DESTDIR)$(PREFIX)/bin/weft
+	$(if $(strip $(MPI_PROGRAMS)),install -d $(DESTDIR)$(PREFIX)/libexec/weft)
+	$(if $(strip $(MPI_PROGRAMS)),install -m 755 $(MPI_PROGRAMS) $(DESTDIR)$(PREFIX)/libexec/weft)
 	install -m 644 man/weft.1 $(DESTDIR)$(PREFIX)/share/man/man1/weft.1
 	install -m 644 $(SAMPLES) $(DESTDIR)$(PREFIX)/share/weft/samples
 	install -m 644 $(PAPER) $(DESTDIR)$(PREFIX)/share/weft/samples/paper
@@ -183,7 +186,7 @@ install: $(BUILD)/weft
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/weft $(DESTDIR)$(PREFIX)/share/man/man1/weft.1 \
 		$(DESTDIR)$(BASH_COMPLETIONS)/weft $(DESTDIR)$(ZSH_COMPLETIONS)/_weft
-	rm -rf $(DESTDIR)$(PREFIX)/share/weft
+	rm -rf $(DESTDIR)$(PREFIX)/share/weft $(DESTDIR)$(PREFIX)/libexec/weft
 
 # Source tarball and Debian package, in build/release-VERSION.
 release:

@@ -32,7 +32,7 @@ sweep lowpass base --over cutoff=0.5:24:6:log --each stage --on few
 f = io.open("times", "a"); f:write("once\n"); f:close()
 if last[1].accuracy > 1 and os.time() > 0 then interpolate("base", "smooth", {points = 5, on = "few"}) end
 landscape base --random 2 --grid 17 --adaptive 0.3 --on few --seed 3
-evaluate smooth --on few
+evaluate smooth few
 export last table.csv --force
 END
 "$weft" small.weft >one.txt 2>one.err
