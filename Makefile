@@ -123,7 +123,7 @@ objects: $(OBJECTS) $(patsubst %.c,$(BUILD)/%.o,src/main.c $(TEST_SOURCES) $(wil
 # What does not run the program is checked once, in the release mode.
 CHECKED_ONCE := tests/floors.sh tests/style.sh tests/release.sh
 SHELL_TESTS := $(sort $(wildcard tests/*.sh tests/shell/*.sh))
-check: $(BUILD)/weft $(TESTS)
+check: $(BUILD)/weft $(MPI_PROGRAMS) $(TESTS)
 	$(Q)WEFT=$(BUILD)/weft BUILD=$(BUILD) MODE=$(MODE) scripts/tap $(TESTS) \
 		$(if $(filter release,$(MODE)),$(SHELL_TESTS),$(filter-out $(CHECKED_ONCE),$(SHELL_TESTS)))
 
