@@ -1,5 +1,6 @@
 /* memory -- checked, zeroed, aligned allocation. */
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,12 @@ void memory_size_text(uint64_t bytes, char out[MEMORY_SIZE_TEXT]) {
     snprintf(out, MEMORY_SIZE_TEXT, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
 }
 
+static _Atomic uint64_t refusals;
+
+uint64_t mem_refusals(void) {
+    return atomic_load(&refusals);
+}
+
 void *mem_alloc(uint64_t count, size_t size, Error *err) {
     uint64_t bytes;
     void *memory = NULL;
@@ -30,6 +37,7 @@ void *mem_alloc(uint64_t count, size_t size, Error *err) {
     if (fault_hit(FAULT_ALLOC) || posix_memalign(&memory, ALIGNMENT, bytes > 0 ? bytes : 1) != 0) {
         char text[MEMORY_SIZE_TEXT];
         memory_size_text(bytes, text);
+        atomic_fetch_add(&refusals, 1);
         error_set(err, STATUS_LIMIT, "out of memory (%s requested)", text);
         return NULL;
     }

@@ -94,7 +94,7 @@ json_t *settings_json(const SettingGroup *groups, const void *structure) {
     return NULL;
 }
 
-/* A row named `key`: is there one? */
+/* A row named `key`: is there one? Where memory is short, no field is called unknown. */
 static bool known(const SettingGroup *groups, const char *key) {
     SettingWalk walk = {0};
     Setting setting;
@@ -103,7 +103,7 @@ static bool known(const SettingGroup *groups, const char *key) {
     while (!found && settings_next(groups, NULL, &walk, &setting)) {
         own.length = 0;
         setting_key(&setting, &own);
-        found = strcmp(str_text(&own), key) == 0;
+        found = own.failed || strcmp(str_text(&own), key) == 0;
     }
     str_done(&own);
     return found;
@@ -120,6 +120,7 @@ bool settings_from_json(const SettingGroup *groups, const json_t *object, void *
         SettingValue value;
         key.length = 0;
         setting_key(&setting, &key);
+        if (!(done = str_ok(&key, err))) break;
         const json_t *given = json_object_get(object, str_text(&key));
         if (!given && setting.standard) continue; /* newer than the file */
         if (!given)

@@ -180,6 +180,21 @@ bool dispatch_command(Session *session, const Args *args, Result *result, Error 
     return ok;
 }
 
+/* Memory that was refused on the way, whoever swallowed it: a result may lack parts, and a message may give a wrong
+ * reason. */
+static bool memory_sufficed(const Command *command, uint64_t refusals, bool ok, Error *err) {
+    const bool known = !ok && (err->status == STATUS_LIMIT || err->status == STATUS_WRITE);
+    if (mem_refusals() == refusals || known || (ok && command->retries)) return ok;
+    return error_set(err, STATUS_LIMIT, "out of memory in %s", command->name);
+}
+
+static void show_whole_result(Session *session, const Args *args, Result *result) {
+    const uint64_t refusals = mem_refusals();
+    show_result(session, args, result);
+    if (mem_refusals() != refusals && result->afterwards.status == STATUS_OK)
+        error_set(&result->afterwards, STATUS_LIMIT, "out of memory while the result was printed; it is kept");
+}
+
 static bool run_parsed(Session *session, const Args *args, bool show, Table **copy, Error *err) {
     Result result = {.encoding = encoding_new(CHART_BARS)};
     if (args->common.help) {
@@ -191,6 +206,7 @@ static bool run_parsed(Session *session, const Args *args, bool show, Table **co
         result_done(&result);
         return ok;
     }
+    const uint64_t refusals = mem_refusals();
     uint64_t seed = session->seed;
     Rng random = session->random;
     if (args_given(args, "seed")) {
@@ -205,8 +221,9 @@ static bool run_parsed(Session *session, const Args *args, bool show, Table **co
         result.table = table_finish(result.table, err);
         ok = result.table != NULL;
     }
-    ok = ok && str_ok(&result.text, err) && str_ok(&result.message, err) && publish(session, args, &result, err);
-    if (ok && show) show_result(session, args, &result);
+    ok = ok && str_ok(&result.text, err) && str_ok(&result.message, err);
+    ok = memory_sufficed(args->command, refusals, ok, err) && publish(session, args, &result, err);
+    if (ok && show) show_whole_result(session, args, &result);
     if (!ok) {
         session->seed = seed;
         session->random = random;

@@ -11,6 +11,7 @@
 #include "session.h"
 #include "workspace.h"
 #include "weft/base/error.h"
+#include "weft/base/fault.h"
 #include "weft/base/memory.h"
 #include "weft/base/table.h"
 #include "weft/base/task.h"
@@ -183,7 +184,7 @@ static void *allocate(void *context, void *old, size_t old_size, size_t size) {
     Session *session = context;
     if (!old) old_size = 0; /* Lua says there what kind of object it wants */
     size_t used = session->lua_bytes - old_size + size;
-    if (size > old_size && session->lua_depth && used > mem_budget()) return NULL;
+    if (size > old_size && session->lua_depth && (used > mem_budget() || fault_hit(FAULT_ALLOC))) return NULL;
     void *memory = NULL;
     if (size == 0)
         free(old);
@@ -350,9 +351,12 @@ LuaState lua_chunk(Session *session, const char *text, int line, Error *err) {
     }
     session->number_shown = expression && lua_gettop(lua) == 1 && lua_type(lua, 1) == LUA_TNUMBER;
     if (session->number_shown) session->number = lua_tonumber(lua, 1);
+    const uint64_t refusals = mem_refusals();
     if (expression && !session->aside) print_values(session, lua, lua_gettop(lua));
     lua_settop(lua, 0);
-    return LUA_CHUNK_DONE;
+    if (mem_refusals() == refusals) return LUA_CHUNK_DONE;
+    error_set(err, STATUS_LIMIT, "out of memory while the result was printed; it is kept");
+    return LUA_CHUNK_FAILED;
 }
 
 bool lua_guarded(Session *session, lua_CFunction function, void *context, Error *err) {

@@ -17,6 +17,9 @@
  * is short. count == 0 gives a valid, empty allocation. Free with mem_free. */
 void *mem_alloc(uint64_t count, size_t size, Error *err);
 void mem_free(void *memory);
+/* How many allocations the system has refused in this process so far. A caller that saw it grow knows that something
+ * was left out, whoever swallowed the failure. */
+uint64_t mem_refusals(void);
 
 /* Makes *array hold at least `need` objects of `size` bytes; it was allocated here or is NULL. It grows by half at
  * least, and new room is zeroed. On failure *array and *capacity are unchanged. */

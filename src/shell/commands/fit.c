@@ -169,4 +169,5 @@ const Command command_fit = {
     .settle = fit_settle,
     .run = fit_command,
     .table = true,
+    .retries = true,
 };

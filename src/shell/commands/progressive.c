@@ -114,4 +114,5 @@ const Command command_progressive = {
     .settle = progressive_settle,
     .run = progressive_command,
     .table = true,
+    .retries = true,
 };

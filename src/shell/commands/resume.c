@@ -80,4 +80,5 @@ const Command command_resume = {
     .prelude = "train p --net base --hidden 8 --steps 6 --run runs/b --quiet",
     .run = resume_command,
     .table = true,
+    .retries = true,
 };

@@ -164,4 +164,5 @@ const Command command_train = {
     .settle = train_settle,
     .run = train_command,
     .table = true,
+    .retries = true,
 };
