@@ -6,6 +6,7 @@
 #   make MODE=debug|asan the same, unoptimised | under AddressSanitizer and UBSan
 #   make V=1             show commands;  make CC=clang  another compiler
 #   make fuzz            every fuzz target for FUZZ_SECONDS (10) seconds; needs clang
+#   make faults         every command, every allocation and file operation refused in turn
 #   make format          the sources as clang-format 14 writes them; tests/style.sh checks it
 #   make bench | install | uninstall (PREFIX, DESTDIR) | man | clean
 
@@ -55,7 +56,7 @@ MPICC_openmpi ?= $(shell command -v mpicc.openmpi)
 MPICC_mpich ?= $(shell command -v mpicc.mpich)
 MPI_PROGRAMS := $(if $(MPICC_openmpi),$(BUILD)/weft-mpi-openmpi) $(if $(MPICC_mpich),$(BUILD)/weft-mpi-mpich)
 
-.PHONY: all mpi tests objects check format release check-units sample-data bench man fuzz run-fuzzers install uninstall clean FORCE
+.PHONY: all mpi tests objects check format release faults check-units sample-data bench man fuzz run-fuzzers install uninstall clean FORCE
 .SECONDARY:
 all: $(BUILD)/weft $(MPI_PROGRAMS)
 
@@ -126,6 +127,11 @@ SHELL_TESTS := $(sort $(wildcard tests/*.sh tests/shell/*.sh))
 check: $(BUILD)/weft $(MPI_PROGRAMS) $(TESTS)
 	$(Q)WEFT=$(BUILD)/weft BUILD=$(BUILD) MODE=$(MODE) scripts/tap $(TESTS) \
 		$(if $(filter release,$(MODE)),$(SHELL_TESTS),$(filter-out $(CHECKED_ONCE),$(SHELL_TESTS)))
+
+# Every command with every allocation and every file operation refused once, and all from it on: hours. COMMANDS="save
+# export" walks these alone; MODE=asan looks for leaks too. Tests of a commit take a sample.
+faults: $(BUILD)/tests/shell/test_faults
+	$(Q)FAULTS=all $< $(COMMANDS)
 
 format:
 	$(Q)find src include tests scripts -name '*.[ch]' -exec clang-format-14 -i {} +

@@ -158,15 +158,18 @@ static bool run_lua(Session *session, Reader *reader, bool *more, Error *err) {
 
 void script_remember(Session *session, const char *text, size_t length) {
     Error err;
-    if (!mem_grow(&session->done, &session->done_capacity, session->done_count + 1, sizeof(char *), &err)) return;
-    session->done[session->done_count] = mem_copy_bytes(text, length, &err);
-    if (!session->done[session->done_count]) return;
-    session->done_count++;
+    char *copy = mem_copy_bytes(text, length, &err);
+    const bool kept =
+        copy && mem_grow(&session->done, &session->done_capacity, session->done_count + 1, sizeof(char *), &err);
+    if (kept)
+        session->done[session->done_count++] = copy;
+    else
+        mem_free(copy);
     if (!session->record_path) return;
     Str all = {0};
     for (size_t i = 0; i < session->done_count; i++) str_addf(&all, "%s\n", session->done[i]);
-    if (!str_ok(&all, &err) || !save_text(session->record_path, true, str_text(&all), all.length, &err)) {
-        output_error(session, &err);
+    if (!kept || !str_ok(&all, &err) || !save_text(session->record_path, true, str_text(&all), all.length, &err)) {
+        output_error(session, &err); /* a recording without this line would be another script */
         mem_free(session->record_path);
         session->record_path = NULL;
     }

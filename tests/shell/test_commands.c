@@ -1,11 +1,9 @@
-/* Every record is complete, every example runs, bad arguments are refused, running out of memory anywhere harms
- * nothing. */
+/* Every record is complete, every example runs, bad arguments are refused. */
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "session_fixture.h"
 #include "weft/base/error.h"
-#include "weft/base/fault.h"
 #include "weft/base/text.h"
 
 /* Each name that `needs` begins a clause with belongs to some command that has the row. */
@@ -181,76 +179,6 @@ static void test_bad_tables(void **state) {
     session_free(session);
 }
 
-/* Lines in which every allocation fails once. */
-static const char *const lines[] = {"sratio base --vs smooth --as s",
-                                    "lowpass base --cutoff 2 --into t",
-                                    "distance base smooth",
-                                    "svscale base --factor 0.5 --layers stage:1 --into t",
-                                    "quantise base --calibrate few --observer mse --into t",
-                                    "quantise pred --into t",
-                                    "recalibrate base --on few --batch 4 --into t",
-                                    "spectrum base conv1 --fft",
-                                    "kernels base conv1",
-                                    "evaluate base few --per-class",
-                                    "evaluate base few --attack ifgsm --eps 1/255,2/255 --steps 2",
-                                    "ls",
-                                    "show base",
-                                    "help sratio",
-                                    "apropos cutoff",
-                                    "load net t sample:fashion-resnet8",
-                                    "plot ratios --inline --y s_ratio --log-y",
-                                    "expect n == 2",
-                                    "lowpass{'base', cutoff = 2, into = 't', layers = {'conv1', 'layer1.*'}}",
-                                    "run('show %s --layers conv$(n - 1)', 'base')",
-                                    "r = tabulate('mine', {'a', 'b (%)'}, {{1, 2.5}, {2, 'x'}})",
-                                    "sort ratios -s_ratio layer --as s",
-                                    "filter ratios s_ratio > 0.8 --as s",
-                                    "join ratios other --by layer --as s",
-                                    "join ratios other --stack network --as s",
-                                    "group ratios --by K --take mean,std,median --as s",
-                                    "lesson",
-                                    "lesson tests/fixtures/small.lesson --auto",
-                                    "lesson tests/fixtures/small.lesson --restart",
-                                    "check 7",
-                                    "hint",
-                                    "check",
-                                    "r = ratio:with('x', ratio.K * 2):filter('x > 1'):join(ratio, 'layer'):as('s')"};
-
-/* Every k-th allocation refused: the command fails with the limit's status or works, and the workspace holds what it
- * held. */
-static void test_out_of_memory(void **state) {
-    (void)state;
-    setenv("XDG_STATE_HOME", "/dev/null", 1); /* the progress of lessons is not written */
-    session = fixture_session(true);
-    fixture_works(session, "load data few sample:fashion-test --limit 8");
-    fixture_works(session, "n = 2");
-    fixture_works(session, "sratio base --as ratios");
-    fixture_works(session, "sratio smooth --as other");
-    fixture_works(session, "ratio = sratio{'base'}");
-    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
-        bool done = false;
-        for (uint64_t k = 1; !done && k < 100000; k += 1 + k / 16) {
-            Error err;
-            if (workspace_find(session, "t")) fixture_works(session, "rm t");
-            size_t objects = session->object_count;
-            const Network *base = workspace_find(session, "base")->network,
-                          *smooth = workspace_find(session, "smooth")->network;
-            fault_arm(FAULT_ALLOC, k, false);
-            Status status = fixture_run(session, lines[i], &err);
-            uint64_t seen = fault_disarm();
-            done = seen < k;
-            if (done && status != STATUS_OK) fail_msg("%s: %s", lines[i], err.text);
-            if (status != STATUS_OK && status != STATUS_LIMIT)
-                fail_msg("%s, allocation %llu: status %d, %s", lines[i], (unsigned long long)k, (int)status, err.text);
-            if (status != STATUS_OK) assert_int_equal(session->object_count, objects);
-            assert_ptr_equal(workspace_find(session, "base")->network, base);
-            assert_ptr_equal(workspace_find(session, "smooth")->network, smooth);
-        }
-        assert_true(done);
-    }
-    session_free(session);
-}
-
 static void test_manual(void **state) {
     (void)state;
     Str manual = {0};
@@ -267,7 +195,6 @@ static void test_manual(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_records),    cmocka_unit_test(test_help),
                                        cmocka_unit_test(test_examples),   cmocka_unit_test(test_bad_arguments),
-                                       cmocka_unit_test(test_bad_tables), cmocka_unit_test(test_out_of_memory),
-                                       cmocka_unit_test(test_manual)};
+                                       cmocka_unit_test(test_bad_tables), cmocka_unit_test(test_manual)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,6 +26,11 @@ static const struct {
     const char *command, *prelude, *line;
 } lines[] = {
     {"quantise", "load data few sample:fashion-test --limit 8", "quantise base --calibrate few --into t"},
+    {"quantise", NULL, "quantise pred --into t"},
+    {"recalibrate", NULL, "recalibrate base --on test --batch 4 --into t"},
+    {"evaluate", NULL, "evaluate base test --attack ifgsm --eps 1/255,2/255 --steps 2"},
+    {"svscale", NULL, "svscale base --factor 0.5 --layers stage:1 --into t"},
+    {"spectrum", NULL, "spectrum base conv1 --fft"},
     {"attach", "train p --net base --hidden 8 --steps 6 --run runs/a --quiet", "attach runs/a"},
     {"stop", "train p --net base --hidden 8 --steps 6 --run runs/a --quiet", "stop runs/a"},
     {"attach", "sweep lowpass base --over cutoff=1:2:2 --on test --run runs/s", "attach runs/s"},
@@ -71,6 +76,7 @@ static const struct {
     {"sort", "ratio = sratio{'base'}", "r = ratio:with('x', ratio.K * 2):filter('x > 1'):join(ratio, 'layer'):as('s')"},
 };
 enum {
+    SAMPLE = 5,
     LINES = sizeof lines / sizeof *lines,
     FILE_KINDS = FAULT_OPEN | FAULT_READ | FAULT_WRITE | FAULT_FSYNC | FAULT_CLOSE | FAULT_RENAME
 };
@@ -101,18 +107,26 @@ static void give(const Command *command, FaultCase item, EachCase *each, void *c
     each(&item, context);
 }
 
+/* A sample takes the lines of a command, and its first example where it has none. */
 static void each_case(EachCase *each, void *context) {
     for (const Command *const *at = commands; *at; at++) {
         const Command *command = *at;
+        size_t own = 0;
         if (!is_chosen(command->name)) continue;
-        for (size_t i = 0; command->examples[i] && !command->examples_need_job; i++)
-            give(command,
-                 (FaultCase){command->name, command->prelude, command->examples, i, command->examples[i], false}, each,
-                 context);
-        for (size_t i = 0; i < LINES; i++)
-            if (strcmp(lines[i].command, command->name) == 0)
-                give(command, (FaultCase){.command = command->name, .prelude = lines[i].prelude, .line = lines[i].line},
-                     each, context);
+        for (size_t i = 0; i < LINES; i++) {
+            if (strcmp(lines[i].command, command->name) != 0) continue;
+            const FaultCase item = {.command = command->name, .prelude = lines[i].prelude, .line = lines[i].line};
+            give(command, item, each, context);
+            own++;
+        }
+        for (size_t i = 0; command->examples[i] && !command->examples_need_job && (all || own + i == 0); i++) {
+            const FaultCase item = {.command = command->name,
+                                    .prelude = command->prelude,
+                                    .before = command->examples,
+                                    .before_count = i,
+                                    .line = command->examples[i]};
+            give(command, item, each, context);
+        }
     }
 }
 
@@ -151,10 +165,11 @@ typedef struct Total {
 
 static void walk(const FaultCase *item, void *context) {
     Total *total = context;
+    if (!all && total->cases++ % 2 != total->plan.all_after) return; /* a sample: one or the other */
     const FaultReport report = faults_walk(item, &total->plan);
     total->runs += report.runs;
     total->failures += report.failures;
-    total->cases++;
+    total->cases += all;
     if (all || report.seconds > 2)
         printf("# %6.1f s %7llu runs of %7llu calls, %u failed: %s\n", report.seconds, (unsigned long long)report.runs,
                (unsigned long long)report.calls, report.failures, item->line);
@@ -166,7 +181,7 @@ static void walk_all(unsigned kinds, bool all_after) {
                             .all_after = all_after,
                             .first = 1,
                             .samples = samples,
-                            .growth = all ? 0 : 1,
+                            .sample = all ? 0 : SAMPLE,
                             .leaks_each = getenv("FAULTS_LEAKS") != NULL}};
     each_case(walk, &total);
     printf("# kinds %u%s: %u cases, %llu runs, %u failures\n", kinds, all_after ? ", all later" : "", total.cases,

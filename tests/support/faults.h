@@ -25,8 +25,7 @@ typedef struct FaultPlan {
     unsigned kinds;      /* of FaultKind */
     bool all_after;      /* every call after the n-th is refused too */
     uint64_t first;      /* the first n */
-    uint64_t growth;     /* n is followed by n + 1 + n / growth; 0: by n + 1 */
-    unsigned most;       /* of runs; 0: any number */
+    unsigned sample;     /* so many calls, spread over all; 0: every one */
     bool leaks_each;     /* leaks are looked for after every run, not at the end of a case */
     const char *samples; /* folder of the samples, an absolute path */
 } FaultPlan;
