@@ -120,7 +120,7 @@ struct Command {
                       const Task *task, Error *err);
     bool table;         /* makes a table: takes --as */
     LayerChoice layers; /* with `apply`: which layers it changes */
-    bool retries; /* a long run: where memory is short in it, it tries again later or says so itself */
+    bool retries;       /* a long run: where memory is short in it, it tries again later or says so itself */
     bool passes; /* the first argument is another command, whose options it takes too and hands on (Args.inner) */
 };
 
