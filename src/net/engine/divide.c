@@ -66,11 +66,12 @@ void divide_run(const Convolution *c, void (*kernel)(const Convolution *), bool 
     run_parts(&d);
 }
 
-/* By whole rows of tiles where there are enough: then no thread transforms another one's input. */
+/* By whole rows of tiles where there are enough: then no thread transforms the input of another one. Weights that are
+ * transformed on the way are divided by channels, so that each is transformed once. */
 void divide_tiles(const Engine *engine, const Convolution *c, Tiling tiling) {
     Division d = {.whole = c, .engine = engine, .tiling = tiling, .unit = tiling.tile};
     d.taps = tiling.plain ? 9 : winograd_positions(tiling.tile);
-    d.channels = c->out_height < tiling.tile * pool_threads();
+    d.channels = tiling.plain || c->out_height < tiling.tile * pool_threads();
     if (d.channels) d.unit = DIVIDE_CHANNELS;
     run_parts(&d);
 }
