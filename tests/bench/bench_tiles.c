@@ -15,10 +15,12 @@
 enum { IMAGES = 8 };
 
 typedef struct Square {
-    unsigned channels, side;
+    unsigned channels, side, stride; /* side: of the results */
 } Square;
 
-static const Square layers[] = {{16, 32}, {32, 16}, {64, 8}, {64, 56}, {128, 28}, {256, 14}, {512, 7}};
+static const Square layers[] = {{16, 32, 1},  {32, 16, 1}, {64, 8, 1},  {64, 56, 1}, {128, 28, 1},
+                                {256, 14, 1}, {512, 7, 1}, {16, 16, 2}, {32, 8, 2},  {64, 28, 2},
+                                {128, 14, 2}, {256, 7, 2}, {512, 7, 2}};
 
 /* What a layer's calls work on. */
 typedef struct Case {
@@ -57,13 +59,13 @@ static double measure(const Kernels *kernels, const Case *c, unsigned tile, bool
 /* A layer whose numbers are random; weights are not those of any kernel, which takes the same time. */
 static Case make(const Square *layer, Tiling tiling, float *memory) {
     const unsigned tile = tiling.tile;
-    const size_t n = layer->channels, row = (layer->side + 2) * n, map = (layer->side + 2) * row;
+    const size_t n = layer->channels, across = layer->side * layer->stride + 2, row = across * n, map = across * row;
     const size_t positions = tiling_transformed(tiling) ? winograd_positions(tile) : 9,
                  weights = positions * n * padded_channels(n);
     float *arenas = memory + 2 * weights, *scratch = arenas + 2 * IMAGES * map + CHANNEL_GROUP;
     Case c = {.direct = {.in = arenas,
-                         .step_row = row,
-                         .step_pixel = n,
+                         .step_row = layer->stride * row,
+                         .step_pixel = layer->stride * n,
                          .tap_row = row,
                          .tap_pixel = n,
                          .rows = 3,
@@ -104,7 +106,8 @@ static Case make(const Square *layer, Tiling tiling, float *memory) {
     return c;
 }
 
-static const Tiling methods[] = {{0}, {2, false, 0}, {4, false, 0}, {2, true, 0}, {4, true, 0}};
+static const Tiling methods[] = {
+    {.tile = 0}, {.tile = 2}, {.tile = 4}, {.tile = 2, .plain = true}, {.tile = 4, .plain = true}};
 enum { METHODS = sizeof methods / sizeof *methods };
 static const char *const names[METHODS] = {"direct", "2x2", "4x4", "2x2 plain", "4x4 plain"};
 
@@ -112,9 +115,11 @@ static void compare(const Kernels *kernels, const Square *layer, bool gradient, 
     const Shape out = {layer->channels, layer->side, layer->side};
     double unit = 0, least[2] = {1e30, 1e30};
     int chosen[2] = {0, 0};
-    printf("%4u  %2ux%-2u  %-8s", layer->channels, layer->side, layer->side, gradient ? "gradient" : "forward");
+    printf("%4u  %2ux%-2u /%u %-8s", layer->channels, layer->side, layer->side, layer->stride,
+           gradient ? "gradient" : "forward");
     for (int m = 0; m < METHODS && !(gradient && methods[m].plain); m++) {
-        const Tiling tiling = tiling_of(methods[m].tile, methods[m].plain, layer->channels);
+        if (layer->stride == 2 && methods[m].tile == 2) continue;
+        const Tiling tiling = tiling_of(methods[m].tile, layer->stride, methods[m].plain, layer->channels);
         const Case c = make(layer, tiling, memory);
         const double measured = measure(kernels, &c, tiling.tile, gradient),
                      cost = tiling_cost(tiling, out, layer->channels, gradient);
@@ -138,7 +143,8 @@ int main(void) {
     printf("%s; microseconds an image, measured and modelled; the tile with the least modelled time\n", kernels->name);
     printf("%-24s  %17s  %17s  %17s\n", "layer", "direct", "tiles of 2", "tiles of 4");
     for (size_t i = 0; i < sizeof layers / sizeof *layers; i++)
-        for (int gradient = 0; gradient < 2; gradient++) compare(kernels, &layers[i], gradient, memory);
+        for (int gradient = 0; gradient < (layers[i].stride == 1 ? 2 : 1); gradient++)
+            compare(kernels, &layers[i], gradient, memory);
     mem_free(memory);
     return 0;
 }

@@ -148,6 +148,8 @@ static void tile(const Kernels *kernels, const Blocks *b) {
     const Winograd w = {.convolution = {.in = b->in,
                                         .step_row = SIDE * CHANNELS,
                                         .step_pixel = CHANNELS,
+                                        .tap_row = SIDE * CHANNELS,
+                                        .tap_pixel = CHANNELS,
                                         .run = CHANNELS,
                                         .weights = b->weights,
                                         .bias = b->bias,
@@ -158,7 +160,7 @@ static void tile(const Kernels *kernels, const Blocks *b) {
                                         .out_width = SIDE - 2,
                                         .out_channels = CHANNELS,
                                         .images = 1},
-                        .tiling = {.tile = 2, .chunk = 2},
+                        .tiling = {.tile = 2, .stride = 1, .chunk = 2},
                         .scratch = b->scratch};
     kernels->winograd(&w);
 }

@@ -22,6 +22,7 @@
 /* A convolution of 3 x 3 taps: maps in an arena for each image, the input with its border. */
 typedef struct Sample {
     unsigned in, out, height, width, images; /* channels; results */
+    unsigned stride;
     bool bias, residual;
     Activation activation, masked; /* masked NONE: no mask */
     /* floats from an arena's start to its maps, and of the whole arena */
@@ -30,7 +31,7 @@ typedef struct Sample {
 } Sample;
 
 static size_t in_row(const Sample *l) {
-    return (size_t)(l->width + 2) * l->in;
+    return (size_t)(l->stride * l->width + 3 - l->stride) * l->in;
 }
 
 static float *floats(uint64_t count) {
@@ -43,7 +44,7 @@ static float *floats(uint64_t count) {
 static void begin(Sample *l) {
     const size_t results = (size_t)l->height * l->width * l->out;
     Rng rng = {.seed = l->in * 100 + l->out + l->height};
-    l->result = (l->height + 2) * in_row(l);
+    l->result = (l->stride * l->height + 3 - l->stride) * in_row(l);
     l->added = l->result + results;
     l->mask = l->added + results;
     l->arena = l->mask + results + CHANNEL_GROUP;
@@ -63,21 +64,32 @@ static void end(Sample *l) {
 
 /* ---- kernels ----------------------------------------------------------------------------------------------------- */
 
-/* G g G' from the definition: the weights' polynomial at each point, over the products of its distances. */
+/* Rows of G from the definition: the weights' polynomial at each point, over the products of its distances; of the
+ * `weights` weights that lie `apart`. The last row is that of infinity. */
+static void at_points(const double *points, unsigned count, unsigned weights, unsigned apart, double (*g)[3]) {
+    for (unsigned i = 0; i < count; i++) {
+        double distance = 1;
+        for (unsigned j = 0; j < count; j++)
+            if (j != i) distance *= points[i] - points[j];
+        /* The rows at 0 and, with it, B' have the sign that makes the first coefficient 1. */
+        if (count == 3) distance = fabs(distance);
+        for (unsigned k = 0; k < weights; k++) g[i][k * apart] = pow(points[i], k) / distance;
+    }
+    g[count][(weights - 1) * apart] = 1;
+}
+
+/* G g G'. With a stride of 2 the outer weights of a line at the points, then the one in the middle. */
 static void transformed(const Sample *l, unsigned tile, float *to) {
-    const double points[2][5] = {{0, 1, -1}, {0, WINOGRAD_A, -WINOGRAD_A, WINOGRAD_B, -WINOGRAD_B}};
+    static const double points[3][5] = {
+        {0, 1, -1}, {0, WINOGRAD_A, -WINOGRAD_A, WINOGRAD_B, -WINOGRAD_B}, {0, STRIDED_A, -STRIDED_A, STRIDED_B}};
     const unsigned side = tile + 2;
     double g[6][3] = {{0}};
-    for (unsigned i = 0; i < side - 1; i++) {
-        const double *p = points[tile / 4];
-        double distance = 1;
-        for (unsigned j = 0; j < side - 1; j++)
-            if (j != i) distance *= p[i] - p[j];
-        /* The rows at 0 and, with it, B' have the sign that makes the first coefficient 1. */
-        if (tile == 2) distance = fabs(distance);
-        for (unsigned k = 0; k < 3; k++) g[i][k] = pow(p[i], k) / distance;
+    if (l->stride == 2) {
+        at_points(points[2], 4, 2, 2, g);
+        g[5][1] = 1;
+    } else {
+        at_points(points[tile / 4], side - 1, 3, 1, g);
     }
-    g[side - 1][2] = 1;
     for (size_t o = 0; o < l->out; o++)
         for (size_t c = 0; c < l->in; c++)
             for (unsigned i = 0; i < side; i++)
@@ -108,7 +120,8 @@ static void check_results(const Sample *l, const char *who, unsigned tile) {
                     double sum = l->bias ? (double)l->biases[o] : 0, size = 1;
                     for (size_t tap = 0; tap < 9; tap++)
                         for (size_t c = 0; c < l->in; c++) {
-                            const float *in = arena + (y + tap / 3) * in_row(l) + (x + tap % 3) * l->in;
+                            const float *in =
+                                arena + (y * l->stride + tap / 3) * in_row(l) + (x * l->stride + tap % 3) * l->in;
                             const double term = (double)in[c] * (double)l->weights[(o * l->in + c) * 9 + tap];
                             sum += term;
                             size += fabs(term);
@@ -142,8 +155,10 @@ static void check_convolution(const Kernels *kernels, const Sample *l, Tiling ti
     else
         transformed(l, tiling.tile, weights);
     Winograd w = {.convolution = {.in = l->arenas,
-                                  .step_row = in_row(l),
-                                  .step_pixel = l->in,
+                                  .step_row = l->stride * in_row(l),
+                                  .step_pixel = l->stride * l->in,
+                                  .tap_row = in_row(l),
+                                  .tap_pixel = l->in,
                                   .run = l->in,
                                   .weights = weights,
                                   .bias = l->bias ? l->biases : NULL,
@@ -213,6 +228,21 @@ static void check_gradient(const Kernels *kernels, const Sample *l, unsigned til
     mem_free(scratch);
 }
 
+/* Both kinds of weights, both strides where there are tiles for them. */
+static void check_sample(const Kernels *kernels, Sample l, unsigned tile, size_t chunk) {
+    for (l.stride = 1; l.stride <= (tile == 4 ? 2 : 1); l.stride++)
+        for (int plainly = 0; plainly < 2; plainly++) {
+            begin(&l);
+            check_convolution(kernels, &l, (Tiling){tile, l.stride, plainly, chunk});
+            end(&l);
+        }
+    l.stride = 1;
+    begin(&l);
+    check_gradient(kernels, &l, tile, chunk, 0);
+    check_gradient(kernels, &l, tile, chunk, 2.5f);
+    end(&l);
+}
+
 static void kernels_are_right(void **state) {
     (void)state;
     static const Sample layers[] = {
@@ -235,17 +265,7 @@ static void kernels_are_right(void **state) {
     for (size_t set = 0; (kernels = kernels_available(set)); set++)
         for (size_t i = 0; i < sizeof layers / sizeof *layers; i++)
             for (unsigned tile = 2; tile <= WINOGRAD_TILE_MOST; tile += 2)
-                for (size_t chunk = 1; chunk <= 23; chunk += 11) {
-                    Sample l = layers[i];
-                    begin(&l);
-                    check_convolution(kernels, &l, (Tiling){tile, false, chunk});
-                    end(&l);
-                    begin(&l);
-                    check_convolution(kernels, &l, (Tiling){tile, true, chunk});
-                    check_gradient(kernels, &l, tile, chunk, 0);
-                    check_gradient(kernels, &l, tile, chunk, 2.5f);
-                    end(&l);
-                }
+                for (size_t chunk = 1; chunk <= 23; chunk += 11) check_sample(kernels, layers[i], tile, chunk);
 }
 
 int main(void) {

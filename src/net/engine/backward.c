@@ -69,7 +69,7 @@ static void weight_tiles(const Pass *pass, const Block *block, const Step *step)
         .images = block->count,
         .next_image = engine->plan.arena,
         .tile = step->gradient_tile,
-        .chunk = tiling_of(step->gradient_tile, false, gradient.run).chunk,
+        .chunk = tiling_of(step->gradient_tile, 1, false, gradient.run).chunk,
         .scratch = engine->scratch + block->worker * engine->plan.scratch,
     };
     engine->kernels->winograd_gradient(&w);
@@ -228,6 +228,8 @@ static void tiles_back(const Engine *engine, const Block *block, const Step *ste
     c.next = engine->plan.arena;
     c.weights = engine->parameters + (step->back_tiling.plain ? step->transposed : step->back_tile_weights);
     c.run = gradient.shape.channels;
+    c.tap_row = c.step_row;
+    c.tap_pixel = c.step_pixel;
     block_tiles(engine, block, &c, step->back_tiling);
 }
 

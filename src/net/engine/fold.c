@@ -107,7 +107,16 @@ static float *transpose_phase(const Step *step, Layout layout, Phase down, Phase
 typedef double Numbers __attribute__((vector_size(CHANNEL_GROUP * sizeof(double))));
 
 /* G g: a line of three weights at the points of winograd.h. */
-static inline void weight_line(unsigned tile, const Numbers *g, Numbers *to) {
+static inline void weight_line(unsigned tile, unsigned stride, const Numbers *g, Numbers *to) {
+    if (stride == 2) {
+        to[0] = STRIDED_N0 * g[0];
+        to[1] = STRIDED_NA * (g[0] + STRIDED_A * g[2]);
+        to[2] = STRIDED_NM * (g[0] - STRIDED_A * g[2]);
+        to[3] = STRIDED_NB * (g[0] + STRIDED_B * g[2]);
+        to[4] = g[2];
+        to[5] = g[1];
+        return;
+    }
     to[0] = tile == 2 ? g[0] : WINOGRAD_N0 * g[0];
     to[tile + 1] = g[2];
     for (unsigned i = 1; i < tile; i += 2) {
@@ -120,14 +129,14 @@ static inline void weight_line(unsigned tile, const Numbers *g, Numbers *to) {
 }
 
 /* G g G' of kernels of 9 taps: position p goes to to + p * distance. */
-static void transform_kernels(unsigned tile, const Numbers *kernels, float *to, size_t distance) {
+static void transform_kernels(unsigned tile, unsigned stride, const Numbers *kernels, float *to, size_t distance) {
     enum { SIDE = WINOGRAD_TILE_MOST + 2 };
     const unsigned side = tile + 2;
     Numbers columns[3][SIDE], row[SIDE];
     for (unsigned j = 0; j < 3; j++)
-        weight_line(tile, (const Numbers[]){kernels[j], kernels[3 + j], kernels[6 + j]}, columns[j]);
+        weight_line(tile, stride, (const Numbers[]){kernels[j], kernels[3 + j], kernels[6 + j]}, columns[j]);
     for (unsigned i = 0; i < side; i++) {
-        weight_line(tile, (const Numbers[]){columns[0][i], columns[1][i], columns[2][i]}, row);
+        weight_line(tile, stride, (const Numbers[]){columns[0][i], columns[1][i], columns[2][i]}, row);
         for (unsigned j = 0; j < side; j++, to += distance)
             for (unsigned lane = 0; lane < CHANNEL_GROUP; lane++) to[lane] = (float)row[j][lane];
     }
@@ -151,7 +160,7 @@ static void fold_tiles(const Plan *plan, const Step *step, const Graph *graph, c
                 const float *kernel = weight + (out * layout.in + in) * 9;
                 for (size_t tap = 0; tap < 9; tap++) kernels[tap][lane] = (double)kernel[back ? 8 - tap : tap] * scale;
             }
-            transform_kernels(tile, kernels, to + column * CHANNEL_GROUP, columns * CHANNEL_GROUP);
+            transform_kernels(tile, step->stride[0], kernels, to + column * CHANNEL_GROUP, columns * CHANNEL_GROUP);
         }
         to += winograd_positions(tile) * columns * CHANNEL_GROUP;
     }

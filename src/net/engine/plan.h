@@ -170,7 +170,7 @@ void plan_tiles(Plan *plan, const Graph *graph);
  * size of its results; `gradient`: that of its weights. */
 double tiling_cost(Tiling tiling, Shape out, size_t in, bool gradient);
 /* Tiles of this size for a convolution of so many input channels. */
-Tiling tiling_of(unsigned tile, bool plain, size_t in_channels);
+Tiling tiling_of(unsigned tile, unsigned stride, bool plain, size_t in_channels);
 /* Whether weights for it are folded in the order of Winograd's kernels. */
 bool tiling_transformed(Tiling tiling);
 /* Of tests: tiles of this size wherever a convolution can have them, in plans made from now on; 0: as the model says.

@@ -119,7 +119,7 @@ static bool place_step(Plan *plan, Step *step) {
         if (!size_place(&plan->sums, taps, rows, columns)) return false;
         if (step->gradient_tile > 0)
             scratch_need(plan, winograd_gradient_scratch(step->gradient_tile,
-                                                         tiling_of(step->gradient_tile, false, in).chunk, in, out));
+                                                         tiling_of(step->gradient_tile, 1, false, in).chunk, in, out));
     }
     if (planes_apply(step)) {
         const Planes planes = planes_of(step, plan->maps[step->input].shape, plan->maps[step->op].shape);

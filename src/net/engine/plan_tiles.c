@@ -17,14 +17,13 @@
  * for 9: their memory would grow too much. In bytes. */
 enum { CACHED_MOST = 1 << 20, WIDE_TILE_MOST = 1 << 22 };
 
-/* What the model knows of tiles of one size: the transforms of a vector of input and of results, of a vector of
- * weights, of a vector of gradients, and of a vector of sums back to weights. */
+/* What the model knows of tiles of 2, of 4, and of 4 with a stride of 2: the transforms of a vector of input and of
+ * results, of a vector of weights, of a vector of gradients, and of a vector of sums back to weights. */
 typedef struct TileCost {
-    unsigned tile;
     double input, output, kernel, gradient, sums;
 } TileCost;
 
-static const TileCost tile_costs[] = {{2, 110, 110, 90, 215, 500}, {4, 380, 380, 500, 670, 480}};
+static const TileCost tile_costs[] = {{110, 110, 90, 215, 500}, {380, 380, 500, 670, 480}, {1300, 850, 1500, 0, 0}};
 
 /* For each byte that comes from memory beyond the second cache, and for each pixel and each kernel's call of a direct
  * convolution. */
@@ -34,11 +33,13 @@ static const double byte_cost = 0.2, pixel_cost = 6;
 typedef struct Work {
     Shape out; /* channels, height, width of the results */
     size_t in;
+    unsigned stride;
     bool gradient; /* of its weights */
 } Work;
 
-Tiling tiling_of(unsigned tile, bool plain, size_t in_channels) {
-    return (Tiling){tile, plain, plain ? 64 : in_channels <= 64 ? 16 : 32};
+Tiling tiling_of(unsigned tile, unsigned stride, bool plain, size_t in_channels) {
+    const size_t chunk = plain ? 64 : in_channels <= 64 ? 16 : 32;
+    return (Tiling){.tile = tile, .stride = stride, .plain = plain, .chunk = chunk / (chunk > 16 ? stride : 1)};
 }
 
 bool tiling_transformed(Tiling tiling) {
@@ -61,7 +62,7 @@ static double weights_bytes(const Work *work, Tiling tiling) {
 }
 
 static double tiles_cost(const Work *work, Tiling tiling) {
-    const TileCost *cost = &tile_costs[tiling.tile == 4];
+    const TileCost *cost = &tile_costs[tiling.stride == 2 ? 2 : tiling.tile == 4];
     const size_t across = (work->out.width + tiling.tile - 1) / tiling.tile;
     const size_t tiles = (work->out.height + tiling.tile - 1) / tiling.tile * across;
     const size_t chunks = (KEPT_BLOCK * tiles + tiling.chunk - 1) / tiling.chunk;
@@ -71,11 +72,12 @@ static double tiles_cost(const Work *work, Tiling tiling) {
     double block = bytes > CACHED_MOST ? bytes * byte_cost * (double)chunks : 0;
     if (tiling.plain) block += kernels * cost->kernel * (double)chunks;
     if (work->gradient) block += kernels * cost->sums;
-    return (double)tiles * ((double)winograd_positions(tiling.tile) * kernels + transforms) + block / KEPT_BLOCK;
+    const double side = winograd_side(tiling);
+    return (double)tiles * (side * side * kernels + transforms) + block / KEPT_BLOCK;
 }
 
 double tiling_cost(Tiling tiling, Shape out, size_t in, bool gradient) {
-    const Work work = {.out = out, .in = in, .gradient = gradient};
+    const Work work = {.out = out, .in = in, .stride = tiling.stride, .gradient = gradient};
     return tiling.tile == 0 ? direct_cost(&work) : tiles_cost(&work, tiling);
 }
 
@@ -87,11 +89,12 @@ void plan_force_tile(unsigned tile, bool plain) {
 
 static Tiling choose(const Work *work) {
     Tiling best = {0};
-    if (forced.tile > 0) return tiling_of(forced.tile, forced.plain && !work->gradient, work->in);
-    double least = direct_cost(work);
-    for (unsigned tile = 2; tile <= WINOGRAD_TILE_MOST; tile += 2)
+    const unsigned smallest = work->stride == 2 ? 4 : 2;
+    if (forced.tile >= smallest) return tiling_of(forced.tile, work->stride, forced.plain && !work->gradient, work->in);
+    double least = forced.tile > 0 ? 0 : direct_cost(work);
+    for (unsigned tile = smallest; tile <= WINOGRAD_TILE_MOST; tile += 2)
         for (int plain = 0; plain < (work->gradient ? 1 : 2); plain++) {
-            const Tiling tiling = tiling_of(tile, plain, work->in);
+            const Tiling tiling = tiling_of(tile, work->stride, plain, work->in);
             const double cost = tiles_cost(work, tiling);
             const bool fits = tile == 2 || plain || weights_bytes(work, tiling) <= WIDE_TILE_MOST;
             if (!fits || cost >= least) continue;
@@ -118,8 +121,8 @@ void engine_set_convolutions(int convolutions) {
 static bool applies(const Step *step) {
     bool plain = step->kind == STEP_CONVOLUTION && step->groups == 1;
     for (int axis = 0; axis < 2; axis++)
-        plain = plain && step->kernel[axis] == 3 && step->stride[axis] == 1 && step->dilation[axis] == 1;
-    return plain;
+        plain = plain && step->kernel[axis] == 3 && step->stride[axis] == step->stride[0] && step->dilation[axis] == 1;
+    return plain && step->stride[0] <= 2;
 }
 
 static bool quantised(const Graph *graph) {
@@ -134,12 +137,12 @@ void plan_tiles(Plan *plan, const Graph *graph) {
         Step *step = &plan->steps[i];
         if (!applies(step)) continue;
         const Shape in = plan->maps[step->input].shape, out = plan->maps[step->op].shape;
-        const Work forward = {.out = out, .in = in.channels};
-        const Work back = {.out = {in.channels, in.height, in.width}, .in = out.channels};
+        const Work forward = {.out = out, .in = in.channels, .stride = step->stride[0]};
+        const Work back = {.out = {in.channels, in.height, in.width}, .in = out.channels, .stride = 1};
         Work gradient = forward;
         gradient.gradient = true;
         step->tiling = choose(&forward);
-        if (!plan->backward) continue;
+        if (!plan->backward || forward.stride > 1) continue; /* the way back has phases of fewer taps */
         step->back_tiling = choose(&back);
         step->gradient_tile = choose(&gradient).tile;
     }

@@ -65,7 +65,9 @@ static void check_winograd(const Winograd *w) {
     floats_there(c.bias, padded_channels(c.out_channels));
     floats_there(w->scratch, winograd_scratch(w->tiling, c.run, c.out_channels));
     for (unsigned i = 0; i < c.images; i++, c = convolution_next(c)) {
-        map_there(c.in, c.out_height + 2, c.step_row, c.out_width + 2, c.step_pixel, padded_channels(c.run));
+        const unsigned stride = w->tiling.stride, more = 3 - stride;
+        map_there(c.in, c.out_height * stride + more, c.tap_row, c.out_width * stride + more, c.tap_pixel,
+                  padded_channels(c.run));
         results_there(&c);
     }
 }

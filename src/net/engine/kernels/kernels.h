@@ -69,12 +69,13 @@ static inline Convolution convolution_rows(Convolution c, unsigned y, unsigned r
 
 /* How a convolution is done by Winograd's kernels. */
 typedef struct Tiling {
-    unsigned tile; /* 2 or 4; 0: not at all, but by the direct kernels */
-    bool plain;    /* the weights are those of a Convolution (9 taps of `run` floats), and are transformed on the way */
-    size_t chunk;  /* tiles that are worked on together: they share what is read of the weights */
+    unsigned tile;   /* 2 or 4; 0: not at all, but by the direct kernels */
+    unsigned stride; /* 1, or with tiles of 4 also 2 */
+    bool plain;   /* the weights are those of a Convolution (9 taps of `run` floats), and are transformed on the way */
+    size_t chunk; /* tiles that are worked on together: they share what is read of the weights */
 } Tiling;
 
-/* A Convolution of 3 x 3 taps whose steps and taps lie one pixel apart, with fewer multiplications: in tiles of tile x
+/* A Convolution of 3 x 3 taps that lie one pixel apart, with fewer multiplications: in tiles of tile x
  * tile results, see winograd.h. `run` is the number of input channels; weights, unless plain:
  * for each group of CHANNEL_GROUP output channels, (tile + 2)^2 x run x CHANNEL_GROUP floats, transformed. Up to
  * CHANNEL_GROUP - 1 floats beyond the channels of a pixel are read. */
@@ -134,8 +135,22 @@ typedef struct WinogradGradient {
 #define WINOGRAD_NB (0.5 / (WINOGRAD_B * WINOGRAD_B * (WINOGRAD_B * WINOGRAD_B - WINOGRAD_A * WINOGRAD_A)))
 enum { WINOGRAD_TILE_MOST = 4 };
 
+/* Those of tiles of 4 with a stride of 2, and the factors at 0, +-a and b. */
+#define STRIDED_A 0.75
+#define STRIDED_B 2.0
+#define STRIDED_N0 (1 / (STRIDED_A * STRIDED_A * STRIDED_B))
+#define STRIDED_NA (0.5 / (STRIDED_A * STRIDED_A * (STRIDED_A - STRIDED_B)))
+#define STRIDED_NM (-0.5 / (STRIDED_A * STRIDED_A * (STRIDED_A + STRIDED_B))) /* -a */
+#define STRIDED_NB (1 / (STRIDED_B * (STRIDED_B * STRIDED_B - STRIDED_A * STRIDED_A)))
+
+/* Numbers of a transformed kernel; with a stride of 1 also of a transformed tile. */
 static inline size_t winograd_positions(unsigned tile) {
     return (size_t)(tile + 2) * (tile + 2);
+}
+
+/* Inputs of a tile, and numbers that they become: so many each way. */
+static inline unsigned winograd_side(Tiling tiling) {
+    return tiling.stride * tiling.tile + 3 - tiling.stride;
 }
 
 /* Floats from what belongs to one position to that of the next: not a power of two, whose multiples share the few
@@ -154,10 +169,11 @@ static inline size_t winograd_part(Tiling tiling, size_t in) {
  * groups of output channels or, where there are several parts, of all. */
 static inline size_t winograd_scratch(Tiling tiling, size_t in, size_t out) {
     const size_t part = winograd_part(tiling, in), inputs = padded_channels(part);
-    const size_t kernels = tiling.plain ? winograd_distance(part * 2 * CHANNEL_GROUP) : 0;
+    const size_t kernel = tiling.plain ? winograd_distance(part * 2 * CHANNEL_GROUP) : 0, side = winograd_side(tiling);
     size_t results = winograd_distance(tiling.chunk * 2 * CHANNEL_GROUP);
     if (part < in) results = padded_channels(out) / CHANNEL_GROUP * winograd_distance(tiling.chunk * CHANNEL_GROUP);
-    return winograd_positions(tiling.tile) * (inputs + winograd_distance(tiling.chunk * inputs) + kernels + results);
+    return side * side * (inputs + winograd_distance(tiling.chunk * inputs) + results) +
+           winograd_positions(tiling.tile) * kernel;
 }
 
 /* One tile, a chunk's inputs and gradients, and the sums of all positions. */

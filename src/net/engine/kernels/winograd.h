@@ -10,11 +10,16 @@
  * for m = 4 are a = 1, b = 2; a = 5/8, b = 3/2 halve the rounding error, and all coefficients are exact in float32
  * still.
  *
+ * A convolution with a stride of 2 has four parts, by the parity of rows and columns: 2 x 2, 2 x 1, 1 x 2 and 1 x 1
+ * taps, each with a stride of 1 over every other pixel. Along an axis a tile of 4 results needs 9 inputs. F(4, 2) at
+ * the points 0, 3/4, -3/4, 2, infinity makes 5 numbers of the even ones; the 4 odd ones stay as they are, and have one
+ * weight. So there are 9^2 products where 144 are usual, with 6^2 numbers for a kernel.
+ *
  * Weights come as G g G'. The gradient of the weights is the transpose of all this: with e of m x m gradients of
  * results, G' [ sum over tiles of (B' d B) * (A e A') ] G; G is applied by the caller, once.
  */
 
-enum { SIDE_MOST = WINOGRAD_TILE_MOST + 2 };
+enum { SIDE_MOST = 2 * WINOGRAD_TILE_MOST + 1 };
 
 /* ---- transforms -------------------------------------------------------------------------------------------------- */
 
@@ -104,6 +109,49 @@ INLINE void weight_line(const unsigned tile, Vector *s) {
 #undef B2
 #undef B3
 
+#define A1 ((float)STRIDED_A)
+#define A2 (A1 * A1)
+#define A3 (A1 * A1 * A1)
+#define B1 ((float)STRIDED_B)
+#define B2 (B1 * B1)
+#define B3 (B1 * B1 * B1)
+
+/* The same with a stride of 2: numbers of even inputs and of odd ones by turns. */
+INLINE void strided_input_line(const unsigned tile, Vector *d) {
+    (void)tile;
+    const Vector first = A2 * B1 * d[0] - A2 * d[2] - B1 * d[4] + d[6];
+    const Vector last = A2 * B1 * d[2] - A2 * d[4] - B1 * d[6] + d[8];
+    const Vector above = d[6] + (A1 - B1) * d[4] - A1 * B1 * d[2], below = d[6] - (A1 + B1) * d[4] + A1 * B1 * d[2];
+    d[6] -= A2 * d[2];
+    d[0] = first, d[2] = above, d[4] = below, d[8] = last;
+}
+
+INLINE void strided_output_line(const unsigned tile, Vector *m) {
+    (void)tile;
+    const Vector sum = m[2] + m[4], difference = m[2] - m[4], b = m[6], odd = m[3];
+    m[0] += sum + b + m[1];
+    m[1] = A1 * difference + B1 * b + odd;
+    m[2] = A2 * sum + B2 * b + m[5];
+    m[3] = A3 * difference + B3 * b + m[8] + m[7];
+}
+
+/* At the points, then the weight of the odd inputs. */
+INLINE void strided_kernel_line(const unsigned tile, Vector *g) {
+    (void)tile;
+    const Vector first = g[0], odd = g[1], last = g[2];
+    g[0] = (float)STRIDED_N0 * first;
+    g[1] = (float)STRIDED_NA * (first + A1 * last), g[2] = (float)STRIDED_NM * (first - A1 * last);
+    g[3] = (float)STRIDED_NB * (first + B1 * last);
+    g[4] = last, g[5] = odd;
+}
+
+#undef A1
+#undef A2
+#undef A3
+#undef B1
+#undef B2
+#undef B3
+
 /* A square of vectors, by columns: those of a row are `pixel` floats apart. */
 INLINE void take(const unsigned side, const float *from, size_t row, size_t pixel, Vector (*square)[SIDE_MOST]) {
     UNROLL for (unsigned i = 0; i < side; i++, from += row) {
@@ -135,19 +183,21 @@ INLINE void give(const unsigned side, Vector (*square)[SIDE_MOST], float *to, si
  * below are not inlined: a compiler would keep the addresses of all positions for the next vector, in memory. */
 typedef void Transform(const float *from, size_t row, size_t pixel, float *to, size_t distance);
 #define TILE_FUNCTION TARGET __attribute__((noinline)) static void
-#define TRANSFORM(name, line, tile, before)                                                       \
+#define TRANSFORM(name, line, tile, before, after)                                                \
     TILE_FUNCTION name(const float *from, size_t row, size_t pixel, float *to, size_t distance) { \
         Vector square[SIDE_MOST][SIDE_MOST];                                                      \
         take(before, from, row, pixel, square);                                                   \
-        BOTH_WAYS(line, tile, before, (tile) + 2, square)                                         \
-        give((tile) + 2, square, to, distance);                                                   \
+        BOTH_WAYS(line, tile, before, after, square)                                              \
+        give(after, square, to, distance);                                                        \
     }
-TRANSFORM(input_of_two, input_line, 2, 4)
-TRANSFORM(input_of_four, input_line, 4, 6)
-TRANSFORM(kernel_of_two, kernel_line, 2, 3)
-TRANSFORM(kernel_of_four, kernel_line, 4, 3)
-TRANSFORM(gradient_of_two, gradient_line, 2, 2)
-TRANSFORM(gradient_of_four, gradient_line, 4, 4)
+TRANSFORM(input_of_two, input_line, 2, 4, 4)
+TRANSFORM(input_of_four, input_line, 4, 6, 6)
+TRANSFORM(input_strided, strided_input_line, 4, 9, 9)
+TRANSFORM(kernel_of_two, kernel_line, 2, 3, 4)
+TRANSFORM(kernel_of_four, kernel_line, 4, 3, 6)
+TRANSFORM(kernel_strided, strided_kernel_line, 4, 3, 6)
+TRANSFORM(gradient_of_two, gradient_line, 2, 2, 4)
+TRANSFORM(gradient_of_four, gradient_line, 4, 4, 6)
 #undef TRANSFORM
 
 /* Where a tile is, among those of all images. */
@@ -179,11 +229,12 @@ INLINE void grid_next(Grid grid, Tile *at) {
     at->image++;
 }
 
-/* Maps that tiles are taken from: `side` pixels each way, `beyond` more of them in all than the grid has. */
+/* Maps that tiles are taken from: `side` pixels each way, `stride` pixels for one of the grid and `beyond` more in all.
+ */
 typedef struct Source {
     const float *from;
     size_t next_image, row, pixel, channels;
-    unsigned side, beyond;
+    unsigned side, stride, beyond;
     Transform *transform;
 } Source;
 
@@ -202,8 +253,9 @@ TARGET static void transform_tiles(const Source *s, Grid grid, size_t first, siz
     const size_t pitch = padded_channels(s->channels);
     Tile at = grid_at(grid, first);
     for (size_t t = 0; t < count; t++, to += pitch, grid_next(grid, &at)) {
-        const size_t rows = grid.height + s->beyond - at.y, columns = grid.width + s->beyond - at.x;
-        const float *from = s->from + at.image * s->next_image + at.y * s->row + at.x * s->pixel;
+        const size_t rows = (grid.height - at.y) * s->stride + s->beyond;
+        const size_t columns = (grid.width - at.x) * s->stride + s->beyond;
+        const float *from = s->from + at.image * s->next_image + s->stride * (at.y * s->row + at.x * s->pixel);
         size_t row = s->row, pixel = s->pixel;
         if (rows < s->side || columns < s->side) {
             from = patch_of(s, from, rows, columns, patch);
@@ -305,11 +357,15 @@ INLINE TileEnds tile_ends(const Winograd *w, Tile at, size_t first) {
 }
 
 /* A vector of channels of one tile's results: position p is at from + p * distance. */
-INLINE void output_tile(const Convolution *c, const unsigned tile, const float *from, size_t distance, TileEnds to,
-                        size_t lanes) {
+INLINE void output_tile(const Convolution *c, const unsigned tile, const unsigned side, const float *from,
+                        size_t distance, TileEnds to, size_t lanes) {
     Vector square[SIDE_MOST][SIDE_MOST];
-    take(tile + 2, from, (tile + 2) * distance, distance, square);
-    BOTH_WAYS(output_line, tile, tile + 2, tile, square)
+    take(side, from, side * distance, distance, square);
+    if (side == tile + 2) {
+        BOTH_WAYS(output_line, tile, tile + 2, tile, square)
+    } else {
+        BOTH_WAYS(strided_output_line, tile, 9, tile, square)
+    }
     const Vector bias = c->bias ? *(const Vector *)(c->bias + to.first) : (Vector){0};
     UNROLL for (unsigned i = 0; i < tile; i++) {
         Ends ends = to.ends;
@@ -322,15 +378,16 @@ INLINE void output_tile(const Convolution *c, const unsigned tile, const float *
 }
 
 typedef void Output(const Convolution *c, const float *from, size_t distance, const TileEnds *to);
-#define OUTPUT(name, tile)                                                                             \
+#define OUTPUT(name, tile, side)                                                                       \
     TILE_FUNCTION name(const Convolution *c, const float *from, size_t distance, const TileEnds *to) { \
         if (to->channels >= LANES)                                                                     \
-            output_tile(c, tile, from, distance, *to, LANES);                                          \
+            output_tile(c, tile, side, from, distance, *to, LANES);                                    \
         else                                                                                           \
-            output_tile(c, tile, from, distance, *to, to->channels);                                   \
+            output_tile(c, tile, side, from, distance, *to, to->channels);                             \
     }
-OUTPUT(output_of_two, 2)
-OUTPUT(output_of_four, 4)
+OUTPUT(output_of_two, 2, 4)
+OUTPUT(output_of_four, 4, 6)
+OUTPUT(output_strided, 4, 9)
 #undef OUTPUT
 
 /* `count` tiles from number `number` on, for `groups` groups of channels from `first` on. */
@@ -338,7 +395,8 @@ TARGET static void output_tiles(const Winograd *w, Grid grid, size_t number, siz
                                 const float *from) {
     const Convolution *c = &w->convolution;
     const size_t distance = winograd_distance(count * groups * CHANNEL_GROUP);
-    Output *output = w->tiling.tile == 2 ? output_of_two : output_of_four;
+    const Tiling tiling = w->tiling;
+    Output *output = tiling.stride == 2 ? output_strided : tiling.tile == 2 ? output_of_two : output_of_four;
     Tile at = grid_at(grid, number);
     for (size_t t = 0; t < count; t++, from += groups * CHANNEL_GROUP, grid_next(grid, &at))
         for (size_t i = 0; i < groups * CHANNEL_GROUP && first + i < c->out_channels; i += LANES) {
@@ -356,7 +414,8 @@ typedef struct Part {
  * CHANNEL_GROUP]. */
 TARGET static void transform_kernels(const Winograd *w, Part part, size_t groups, const float *weights, float *to) {
     const size_t row = groups * CHANNEL_GROUP, tap = w->convolution.run * CHANNEL_GROUP;
-    Transform *transform = w->tiling.tile == 2 ? kernel_of_two : kernel_of_four;
+    const Tiling tiling = w->tiling;
+    Transform *transform = tiling.stride == 2 ? kernel_strided : tiling.tile == 2 ? kernel_of_two : kernel_of_four;
     for (size_t g = 0; g < groups; g++, weights += 9 * tap)
         for (size_t k = 0; k < part.count; k++)
             for (size_t c = 0; c < CHANNEL_GROUP; c += LANES)
@@ -364,20 +423,29 @@ TARGET static void transform_kernels(const Winograd *w, Part part, size_t groups
                           to + k * row + g * CHANNEL_GROUP + c, winograd_distance(part.count * row));
 }
 
+/* Which number of the transformed kernels position p of a tile is multiplied with. */
+INLINE size_t number_of(Tiling tiling, size_t p) {
+    enum { SIDE = 9, NUMBERS = 6 }; /* of a stride of 2; the last number belongs to the odd inputs */
+    const size_t y = p / SIDE, x = p % SIDE;
+    if (tiling.stride == 1) return p;
+    return (y % 2 ? NUMBERS - 1 : y / 2) * NUMBERS + (x % 2 ? NUMBERS - 1 : x / 2);
+}
+
 /* The products of a part of the inputs of `count` tiles, for the groups of results from channel `first` on. */
 TARGET static void part_results(const Winograd *w, Part part, size_t count, size_t first, size_t groups,
                                 const float *inputs, float *kernels, float *results) {
     const Convolution *c = &w->convolution;
-    const size_t positions = winograd_positions(w->tiling.tile), pitch = padded_channels(part.count);
-    const size_t row = groups * CHANNEL_GROUP, group = (w->tiling.plain ? 9 : positions) * c->run * CHANNEL_GROUP;
+    const size_t side = winograd_side(w->tiling), pitch = padded_channels(part.count), row = groups * CHANNEL_GROUP;
+    const size_t group = (w->tiling.plain ? 9 : winograd_positions(w->tiling.tile)) * c->run * CHANNEL_GROUP;
     const float *weights = c->weights + first / CHANNEL_GROUP * group;
     if (w->tiling.plain) transform_kernels(w, part, groups, weights, kernels);
-    for (size_t p = 0; p < positions; p++) {
+    for (size_t p = 0; p < side * side; p++) {
+        const size_t number = number_of(w->tiling, p);
         const Product one = {.in = inputs + p * winograd_distance(count * pitch),
                              .in_row = pitch,
                              .in_step = 1,
-                             .with = w->tiling.plain ? kernels + p * winograd_distance(part.count * row)
-                                                     : weights + p * c->run * CHANNEL_GROUP,
+                             .with = w->tiling.plain ? kernels + number * winograd_distance(part.count * row)
+                                                     : weights + number * c->run * CHANNEL_GROUP,
                              .with_step = w->tiling.plain ? row : CHANNEL_GROUP,
                              .group = w->tiling.plain ? CHANNEL_GROUP : group,
                              .rows = count,
@@ -391,20 +459,26 @@ TARGET static void part_results(const Winograd *w, Part part, size_t count, size
 /* The results of `count` tiles from number `number` on, part by part of the input channels. */
 TARGET static void chunk_results(const Winograd *w, Grid grid, size_t number, size_t count) {
     const Convolution *c = &w->convolution;
-    const size_t positions = winograd_positions(w->tiling.tile), most = winograd_part(w->tiling, c->run);
+    const Tiling tiling = w->tiling;
+    const unsigned side = winograd_side(tiling);
+    const size_t positions = (size_t)side * side, most = winograd_part(tiling, c->run);
+    const size_t numbers = tiling.plain ? winograd_positions(tiling.tile) : 0;
     float *patch = w->scratch, *inputs = patch + positions * padded_channels(most);
-    float *kernels = inputs + positions * winograd_distance(w->tiling.chunk * padded_channels(most));
-    float *results = kernels + (w->tiling.plain ? positions * winograd_distance(most * 2 * CHANNEL_GROUP) : 0);
+    float *kernels = inputs + positions * winograd_distance(tiling.chunk * padded_channels(most));
+    float *results = kernels + numbers * winograd_distance(most * 2 * CHANNEL_GROUP);
     for (Part part = {0}; part.first < c->run; part.first += part.count) {
         part.count = c->run - part.first < most ? c->run - part.first : most;
         const Source source = {.from = c->in + part.first,
                                .next_image = c->next,
-                               .row = c->step_row,
-                               .pixel = c->step_pixel,
+                               .row = c->tap_row,
+                               .pixel = c->tap_pixel,
                                .channels = part.count,
-                               .side = w->tiling.tile + 2,
-                               .beyond = 2,
-                               .transform = w->tiling.tile == 2 ? input_of_two : input_of_four};
+                               .side = side,
+                               .stride = tiling.stride,
+                               .beyond = 3 - tiling.stride,
+                               .transform = tiling.stride == 2 ? input_strided
+                                            : tiling.tile == 2 ? input_of_two
+                                                               : input_of_four};
         const bool last = part.first + part.count == c->run;
         float *to = results;
         transform_tiles(&source, grid, number, count, inputs, patch);
@@ -494,6 +568,7 @@ TARGET static void winograd_gradient(const WinogradGradient *w) {
                           .pixel = g->step_pixel,
                           .channels = g->run,
                           .side = w->tile + 2,
+                          .stride = 1,
                           .beyond = 2,
                           .transform = w->tile == 2 ? input_of_two : input_of_four};
     const Source gradient = {.from = g->gradient,
@@ -502,6 +577,7 @@ TARGET static void winograd_gradient(const WinogradGradient *w) {
                              .pixel = g->gradient_pixel,
                              .channels = g->channels,
                              .side = w->tile,
+                             .stride = 1,
                              .transform = w->tile == 2 ? gradient_of_two : gradient_of_four};
     const size_t positions = winograd_positions(w->tile);
     const size_t in = positions * padded_channels(g->run), out = positions * padded_channels(g->channels);
