@@ -43,11 +43,15 @@ static json_t *describe(const Object *object) {
     if (object->kind == OBJECT_NETWORK)
         return json_pack("{s:s, s:s, s:I}", "name", object->name, "kind", "network", "number",
                          (json_int_t)object->number);
-    return json_pack("{s:s, s:s, s:I, s:I, s:i, s:i, s:i, s:i, s:b, s:b, s:b}", "name", object->name, "kind", "dataset",
-                     "number", (json_int_t)object->number, "images", (json_int_t)data->count, "channels",
-                     (int)data->channels, "height", (int)data->height, "width", (int)data->width, "classes",
-                     (int)data->classes, "noise", (int)data->noise, "pixels", data->pixels != NULL, "labels",
-                     data->labels != NULL);
+    json_t *entry = json_pack("{s:s, s:s, s:I, s:I, s:i, s:i, s:i, s:i, s:b, s:b, s:b}", "name", object->name, "kind",
+                              "dataset", "number", (json_int_t)object->number, "images", (json_int_t)data->count,
+                              "channels", (int)data->channels, "height", (int)data->height, "width", (int)data->width,
+                              "classes", (int)data->classes, "noise", (int)data->noise, "pixels", data->pixels != NULL,
+                              "labels", data->labels != NULL);
+    /* For the records of runs; what is not UTF-8 stays away, and the name stands for it. */
+    if (entry) json_object_set_new(entry, "spec", json_string(data->spec));
+    if (entry && data->folder) json_object_set_new(entry, "folder", json_string(data->folder));
+    return entry;
 }
 
 static uint64_t pixel_bytes(const Dataset *data) {
@@ -192,7 +196,11 @@ static bool read_dataset(const json_t *entry, const char *bytes, uint64_t length
     const uint64_t of_pixels = pixels ? pixel_bytes(data) : 0,
                    of_labels = labels ? data->count * sizeof *data->labels : 0;
     if (of_pixels + of_labels != length) return error_set(err, STATUS_FAILED, "a parcel that is cut");
-    if (!(data->spec = mem_copy_text(out->name, err)) || !(data->title = mem_copy_text(out->name, err))) return false;
+    const char *spec = json_string_value(json_object_get(entry, "spec")),
+               *folder = json_string_value(json_object_get(entry, "folder"));
+    if (!(data->spec = mem_copy_text(spec ? spec : out->name, err)) || !(data->title = mem_copy_text(out->name, err)) ||
+        (folder && !(data->folder = mem_copy_text(folder, err))))
+        return false;
     if (pixels && !(data->pixels = mem_alloc(of_pixels, 1, err))) return false;
     if (labels && !(data->labels = mem_alloc(data->count, sizeof *data->labels, err))) return false;
     if (pixels) memcpy(data->pixels, bytes, of_pixels);

@@ -13,6 +13,7 @@
 
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
+#include "weft/base/ranks.h"
 #include "weft/base/record.h"
 #include "weft/base/spread.h"
 #include "weft/base/table.h"
@@ -27,7 +28,7 @@ bool training_open(Training *training, Session *session, const char *name, uint6
     *training = (Training){.session = session, .name = name};
     training->about = (MonitorRun){.title = name, .steps = steps, .rate_of = rate_of, .foreground = true};
     training->about.detachable = folder && !session->options.safe;
-    if (!monitor || (training->monitor = monitor_open(&training->about, err))) return true;
+    if (!monitor || ranks_worker() || (training->monitor = monitor_open(&training->about, err))) return true;
     const Error problem = *err;
     return error_set(err, problem.status, "%s; without --monitor a line shows the progress", problem.text);
 }

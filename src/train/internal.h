@@ -179,4 +179,13 @@ bool results_new(TrainResults *out, unsigned trials, const TrainConfig *config, 
  * before it keep their results, and `stopped` says why there are no more. Sets `best`. */
 bool trials_run(const TrainJob *job, TrainResults *out, Error *err);
 
+/* For a worker of several ranks: whether it sees the folder that rank 0 has above the trials. */
+bool trials_elsewhere(const char *folder, Error *err);
+
+/* ---- travel.c ---------------------------------------------------------------------------------------------------- */
+
+/* A trial's result, appended to bytes; and back, for the same job. */
+bool travel_pack(const TrainResult *result, Str *out, Error *err);
+bool travel_unpack(const TrainJob *job, const char *bytes, size_t length, TrainResult *out, Error *err);
+
 #endif

@@ -8,8 +8,10 @@
 #include <string.h>
 
 #include "weft/base/error.h"
+#include "weft/base/map.h"
 #include "weft/base/memory.h"
 #include "weft/base/pool.h"
+#include "weft/base/ranks.h"
 #include "weft/base/record.h"
 #include "weft/base/run.h"
 #include "weft/base/task.h"
@@ -80,23 +82,24 @@ static bool run_trial(const TrainJob *job, unsigned number, TrainResult *result,
 typedef struct Member {
     struct Group *group;
     unsigned index;
-    bool ended;
+    bool working;
     TrainWish wish; /* that it has not followed yet */
 } Member;
 
-/* Trials that run at the same time, each on one thread. Who watches sees the first of those at work, and its wishes
- * are for all. */
+/* Trials that run at the same time, each on one thread, or one after the other on all; with other ranks, all trials.
+ * Who watches sees the first of those at work here, and its wishes are for all. */
 typedef struct Group {
     const TrainJob *job;
     unsigned first, count; /* numbers of the trials */
     TrainResult *results;
-    Error *errors; /* status STATUS_OK where the trial came to a result */
+    bool *there; /* of each: its result */
     Member *members;
     pthread_mutex_t lock; /* of the members and of the watch */
     char part[64];
 } Group;
 
 static void wish_for_all(Group *group, TrainWish wish) {
+    if (wish == TRAIN_STOP) ranks_interrupt();
     for (unsigned i = 0; wish != TRAIN_GO_ON && i < group->count; i++) group->members[i].wish = wish;
 }
 
@@ -105,7 +108,7 @@ static TrainWish watch_member(void *context, const TrainStatus *status) {
     Group *group = member->group;
     unsigned shown = 0;
     pthread_mutex_lock(&group->lock);
-    while (group->members[shown].ended) shown++;
+    while (!group->members[shown].working) shown++;
     if (member->index == shown && member->wish == TRAIN_GO_ON) {
         TrainStatus own = *status;
         own.part = group->part[0] ? group->part : NULL;
@@ -117,19 +120,40 @@ static TrainWish watch_member(void *context, const TrainStatus *status) {
     return wish;
 }
 
-static void run_member(void *context, size_t index, unsigned worker) {
-    (void)worker;
+static void set_working(Member *member, bool working) {
+    pthread_mutex_lock(&member->group->lock);
+    member->working = working;
+    pthread_mutex_unlock(&member->group->lock);
+}
+
+/* After a trial that was stopped no other begins. */
+static bool note_result(Group *group, size_t index, Error *err) {
+    group->there[index] = true;
+    return !group->results[index].partial || ranks_worker() || error_set(err, STATUS_CANCELLED, "interrupted");
+}
+
+static bool run_member(void *context, size_t index, Error *err) {
     Group *group = context;
     Member *member = &group->members[index];
     TrainJob job = *group->job;
     if (job.watch) job.watch = watch_member;
     job.watch_context = member;
-    group->errors[index].status = STATUS_OK;
-    Error err;
-    if (!run_trial(&job, group->first + (unsigned)index, &group->results[index], &err)) group->errors[index] = err;
-    pthread_mutex_lock(&group->lock);
-    member->ended = true;
-    pthread_mutex_unlock(&group->lock);
+    set_working(member, true);
+    const bool done = run_trial(&job, group->first + (unsigned)index, &group->results[index], err);
+    set_working(member, false);
+    return done && note_result(group, index, err);
+}
+
+static bool pack_member(void *context, size_t index, Str *bytes, Error *err) {
+    const Group *group = context;
+    return group->there[index] ? travel_pack(&group->results[index], bytes, err)
+                               : error_set(err, STATUS_FAILED, "no such result yet");
+}
+
+static bool unpack_member(void *context, size_t index, const char *bytes, size_t length, Error *err) {
+    Group *group = context;
+    if (group->there[index]) return true;
+    return travel_unpack(group->job, bytes, length, &group->results[index], err) && note_result(group, index, err);
 }
 
 static void name_part(Group *group, unsigned trials) {
@@ -140,44 +164,59 @@ static void name_part(Group *group, unsigned trials) {
         snprintf(group->part, sizeof group->part, "trial %u of %u", last, trials);
 }
 
-/* Adds the results up to the first that failed, whose error is then reported. */
-static bool run_group(const TrainJob *job, TrainResults *out, unsigned count, Error *err) {
+/* Adds the results up to the first that is not there. A stop is no failure where its trial is among them. */
+static bool collect(Group *group, TrainResults *out, bool done, const Error *failure) {
+    bool stopped = false;
+    unsigned i = 0;
+    for (; i < group->count && group->there[i]; i++) {
+        stopped = stopped || group->results[i].partial;
+        out->count++;
+    }
+    for (; i < group->count; i++) train_result_done(&group->results[i]);
+    return done || (failure->status == STATUS_CANCELLED && stopped);
+}
+
+static bool run_group(const TrainJob *job, TrainResults *out, unsigned count, Executor *executor, Error *err) {
     Group group = {.job = job, .first = (unsigned)out->count + 1, .count = count, .results = out->trial + out->count};
-    bool done = (group.errors = mem_alloc(count, sizeof *group.errors, err)) &&
-                (group.members = mem_alloc(count, sizeof *group.members, err));
+    const Items items = {.count = count,
+                         .evaluate = run_member,
+                         .pack = pack_member,
+                         .unpack = unpack_member,
+                         .context = &group,
+                         .what = "trials",
+                         .executor = executor};
+    bool done =
+        (group.there = mem_alloc(count, 1, err)) && (group.members = mem_alloc(count, sizeof *group.members, err));
     if (done) {
         for (unsigned i = 0; i < count; i++) group.members[i] = (Member){.group = &group, .index = i};
         name_part(&group, out->trials);
         pthread_mutex_init(&group.lock, NULL);
-        pool_run(count, run_member, &group);
+        done = collect(&group, out, map_items(&items, NULL, err), err);
         pthread_mutex_destroy(&group.lock);
     }
-    for (unsigned i = 0; group.members && i < count; i++) {
-        if (done && group.errors[i].status != STATUS_OK) {
-            *err = group.errors[i];
-            done = false;
-        }
-        if (done)
-            out->count++;
-        else
-            train_result_done(&group.results[i]);
-    }
-    mem_free(group.errors);
+    mem_free(group.there);
     mem_free(group.members);
     return done;
+}
+
+/* As many at a time as there are threads, if there are so many left, else one. With other ranks these take part, and
+ * all that are left are one group. */
+static bool run_some(const TrainJob *job, TrainResults *out, Error *err) {
+    const unsigned left = out->trials - (unsigned)out->count, threads = pool_threads(), ranks = ranks_count();
+    Executor *const executor = threads > 1 && left >= threads * ranks ? pool_run : run_in_turn;
+    return run_group(job, out, ranks > 1 ? left : executor == pool_run ? threads : 1, executor, err);
 }
 
 bool trials_run(const TrainJob *job, TrainResults *out, Error *err) {
     bool done = true, partial = false;
     while (done && !partial && out->count < out->trials) {
-        const unsigned left = out->trials - (unsigned)out->count, threads = pool_threads(),
-                       before = (unsigned)out->count;
+        const size_t before = out->count;
         if (before > 0 && cancel_level() > 0) {
             done = error_set(err, STATUS_CANCELLED, "interrupted");
             break;
         }
         if (job->prepare) return run_trial(job, 1, &out->trial[0], err);
-        done = run_group(job, out, threads > 1 && left >= threads ? threads : 1, err);
+        done = run_some(job, out, err);
         for (size_t i = before; i < out->count; i++) partial = partial || out->trial[i].partial;
     }
     choose_best(out);
@@ -186,11 +225,19 @@ bool trials_run(const TrainJob *job, TrainResults *out, Error *err) {
     return true;
 }
 
+/* Rank 0 has the folder above the trials; another one only looks whether it sees it, too. */
+bool trials_elsewhere(const char *folder, Error *err) {
+    return record_here(folder) ||
+           error_set(err, STATUS_FAILED,
+                     "%s is not on this machine: trials with --run need a folder that all machines see", folder);
+}
+
 /* ---- beginning --------------------------------------------------------------------------------------------------- */
 
 /* The folder above the trials. */
 static bool open_above(const TrainJob *job, Run **run, Error *err) {
     if (!job->folder) return true;
+    if (ranks_worker()) return trials_elsewhere(job->folder, err);
     *run = stored_claim(job->folder, job->trials, err);
     return *run && stored_write(job->folder, job, &job->config, job->trials, NULL, err);
 }
@@ -217,9 +264,9 @@ bool train_run(const TrainJob *job, TrainResults *out, Error *err) {
 static bool resume_trials(const TrainJob *job, const Stored *above, TrainResults *out, Error *err) {
     Str first = {0};
     Stored stored = {0};
-    Run *run = run_open(job->folder, err);
+    Run *run = ranks_worker() ? NULL : run_open(job->folder, err);
     stored_trial(job->folder, 1, &first);
-    bool done = run && str_ok(&first, err);
+    bool done = (run || ranks_worker()) && str_ok(&first, err);
     if (done && !record_here(str_text(&first)))
         done = error_set(err, STATUS_BAD_INPUT, "%s: no run: its first trial had not begun", job->folder);
     done = done && stored_read(str_text(&first), &stored, err) && stored_load(str_text(&first), &stored, err);

@@ -13,6 +13,7 @@
 #include "weft/base/dtype.h"
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
+#include "weft/base/ranks.h"
 #include "weft/base/run.h"
 #include "weft/base/spread.h"
 #include "weft/base/task.h"
@@ -123,7 +124,7 @@ static bool finish_round(const ProgressiveJob *job, const char *folder, const Ev
         return false;
     round->predictor = best->predictor;
     best->predictor = NULL;
-    return !folder || save_round(folder, round, err);
+    return !folder || ranks_worker() || save_round(folder, round, err);
 }
 
 /* ---- the rounds -------------------------------------------------------------------------------------------------- */
@@ -198,7 +199,7 @@ static bool run_round(const ProgressiveJob *job, const Network *target, unsigned
 /* Of rounds that came to their end: the network they gave, whose file says that they did. */
 static void save_last(const ProgressiveJob *job, ProgressiveResults *out) {
     Str path = {0};
-    if (!job->train.folder || out->partial) return;
+    if (!job->train.folder || out->partial || ranks_worker()) return;
     run_path(job->train.folder, "network.safetensors", &path);
     if (!str_ok(&path, &out->save_error) || !network_keep(out->network, str_text(&path), true, &out->save_error))
         out->saved = out->save_error.status;
@@ -252,6 +253,7 @@ static bool check(const ProgressiveJob *job, Error *err) {
 static bool open_above(const ProgressiveJob *job, Run **run, Error *err) {
     const char *folder = job->train.folder;
     if (!folder) return true;
+    if (ranks_worker()) return trials_elsewhere(folder, err);
     *run = stored_claim(folder, 1, err);
     return *run && stored_save_networks(folder, &job->train, err) &&
            stored_write(folder, &job->train, &job->train.config, job->train.trials, job, err);
@@ -273,7 +275,7 @@ bool progressive_resume(const ProgressiveJob *job, ProgressiveResults *out, Erro
     *out = (ProgressiveResults){0};
     if (!stored_read(folder, &stored, err)) return false;
     bool done = stored.record.rounds > 0 || error_set(err, STATUS_USAGE, "%s: not a progressive run", folder);
-    done = done && (run = run_open(folder, err)) && stored_load(folder, &stored, err);
+    done = done && (ranks_worker() || (run = run_open(folder, err))) && stored_load(folder, &stored, err);
     if (done && stored_problem(&stored)) { /* its figures are taken anew: it needs the images to its end */
         *err = *stored_problem(&stored);
         done = false;
