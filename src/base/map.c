@@ -177,6 +177,13 @@ static bool serve_map(const Items *items, Executor *executor, Error *err) {
 
 /* ---- maps -------------------------------------------------------------------------------------------------------- */
 
+/* Decided by the items alone, so that all ranks decide alike. */
+static bool travels(const Items *items) {
+    double cost = 0;
+    for (size_t i = 0; items->cost && i < items->count; i++) cost += items->cost[i];
+    return items->pack && !inside && cost >= items->worth;
+}
+
 /* Of one process, or rank 0's part. */
 static void run_places(Map *map, Executor *executor) {
     const Shared shared = {.what = map->items->what,
@@ -188,7 +195,7 @@ static void run_places(Map *map, Executor *executor) {
                            .failed = failed_elsewhere,
                            .lost = lost_elsewhere,
                            .pack = pack};
-    const bool others = map->items->pack && !inside && head_share(&shared);
+    const bool others = travels(map->items) && head_share(&shared);
     do {
         executor(map->places, run_next, map);
     } while (others && head_wait());
@@ -197,7 +204,7 @@ static void run_places(Map *map, Executor *executor) {
 
 bool map_items(const Items *items, const Task *task, Error *err) {
     Executor *const executor = items->executor ? items->executor : pool_run;
-    if (items->pack && !inside && ranks_worker()) return serve_map(items, executor, err);
+    if (ranks_worker() && travels(items)) return serve_map(items, executor, err);
     Map map = {.items = items, .task = task};
     if (!(map.order = mem_alloc(items->count, sizeof *map.order, err))) return false;
     for (size_t i = 0; i < items->count; i++)

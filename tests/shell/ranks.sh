@@ -82,6 +82,51 @@ check "what was found is in the folder" test "$before" -gt 3 -a "$before" -lt 44
 ranks "$kind" 2 -c "resume runs/ends" >resumed.txt 2>/dev/null
 check "and another number of ranks goes on with it" cmp whole.txt resumed.txt
 
+# Trials and rounds: the same predictors; a dead rank's trial goes on from its checkpoint. Columns of time are left out.
+cat >trials.weft <<'END'
+load net base sample:fashion-resnet8
+load data few sample:fashion-test --limit 40
+train p --net base --hidden 8 --steps 30 --trials 3 --on few
+log p
+save p p.safetensors --force
+train q --net base --hidden 8 --steps 30 --trials 4 --on few --run runs/q
+progressive base --hidden 16 --steps 20 --rounds 2 --patience 2 --trials 2 --on few --into r --run runs/r
+save r r.safetensors --force
+END
+"$weft" trials.weft >trials-one.txt 2>/dev/null
+mkdir one && mv runs/q runs/r p.safetensors r.safetensors one
+ranks "$kind" 3 trials.weft >trials-three.txt 2>trials.err
+equal "trials and rounds: exit status" 0 $?
+check "the tables of one process" cmp trials-one.txt trials-three.txt
+check "its predictor" cmp one/p.safetensors p.safetensors
+check "its network" cmp one/r.safetensors r.safetensors
+same=yes
+for log in q/trial-{1..4}/log.csv r/round-{1,2}/trial-{1,2}/log.csv; do
+    cmp -s <(cut -d, -f1-9 "one/$log") <(cut -d, -f1-9 "runs/$log") || same="no: $log"
+done
+equal "its logs" yes "$same"
+cat >trial-dies.weft <<'END'
+load net base sample:fashion-resnet8
+train p --net base --hidden 48 --steps 600 --trials 3 --run runs/trial-dies --save-every 40
+save p p.safetensors --force
+END
+"$weft" trial-dies.weft >dies-one.txt 2>/dev/null
+mv p.safetensors one.safetensors; rm -r runs/trial-dies
+ranks "$kind" 3 trial-dies.weft >dies.txt 2>dies.err &
+job=$!
+for _ in $(seq 600); do
+    victim=$(rank_process trial-dies.weft 2)
+    trial=$(grep -lx "$victim" runs/trial-dies/trial-*/lock 2>/dev/null)
+    [ -n "$victim" ] && [ -n "$trial" ] && [ -f "${trial%lock}previous.safetensors" ] && break
+    sleep 0.05
+done
+kill -9 "$victim"
+wait "$job"
+equal "a rank that dies in a trial does not end the job" 0 $?
+contains "and is named" "$(cat dies.err)" "weft: rank 2 ("
+check "the table is that of one process" cmp dies-one.txt dies.txt
+check "the predictor, too" cmp one.safetensors p.safetensors
+
 # Errors and interruptions are those of one process.
 ranks "$kind" 2 -c "load net base nowhere.pth" >/dev/null 2>nowhere.err
 equal "a failure is that of rank 0" 3 $?

@@ -37,6 +37,7 @@ typedef struct Items {
     void *context;
     const char *what;   /* for progress */
     Executor *executor; /* NULL: pool_run */
+    double worth;       /* other ranks are asked only if the items cost at least this together; 0: always */
 } Items;
 bool map_items(const Items *items, const Task *task, Error *err);
 
