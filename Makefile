@@ -172,7 +172,7 @@ man: $(BUILD)/weft
 
 PAPER := $(sort $(wildcard samples/paper/*))
 LESSONS := $(sort $(wildcard samples/lessons/*))
-SAMPLES := $(sort $(wildcard samples/*.weft samples/*.safetensors samples/*.gz samples/*.md))
+SAMPLES := $(sort $(wildcard samples/*.weft samples/*.safetensors samples/*.gz samples/*.md samples/*.slurm))
 BASH_COMPLETIONS ?= $(PREFIX)/share/bash-completion/completions
 ZSH_COMPLETIONS ?= $(PREFIX)/share/zsh/site-functions
 install: $(BUILD)/weft $(MPI_PROGRAMS)
