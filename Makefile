@@ -32,6 +32,10 @@ CFLAGS_asan := -O2 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fn
 LDFLAGS_asan := -fsanitize=address,undefined
 CFLAGS_fuzz := $(CFLAGS_asan) -fsanitize=fuzzer-no-link
 LDFLAGS_fuzz := $(LDFLAGS_asan)
+CFLAGS_tsan := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
+LDFLAGS_tsan := -fsanitize=thread
+CFLAGS_coverage := -O0 -g --coverage -fprofile-update=atomic
+LDFLAGS_coverage := --coverage
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wvla
 WERROR ?= -Werror
@@ -56,7 +60,7 @@ MPICC_openmpi ?= $(shell command -v mpicc.openmpi)
 MPICC_mpich ?= $(shell command -v mpicc.mpich)
 MPI_PROGRAMS := $(if $(MPICC_openmpi),$(BUILD)/weft-mpi-openmpi) $(if $(MPICC_mpich),$(BUILD)/weft-mpi-mpich)
 
-.PHONY: all mpi tests objects check format release faults check-units sample-data bench man fuzz run-fuzzers install uninstall clean FORCE
+.PHONY: all mpi tests objects check format release faults tsan run-tsan valgrind coverage run-coverage check-units sample-data bench man fuzz run-fuzzers install uninstall clean FORCE
 .SECONDARY:
 all: $(BUILD)/weft $(MPI_PROGRAMS)
 
@@ -128,6 +132,25 @@ check: $(BUILD)/weft $(MPI_PROGRAMS) $(TESTS)
 	$(Q)WEFT=$(BUILD)/weft BUILD=$(BUILD) MODE=$(MODE) scripts/tap $(TESTS) \
 		$(if $(filter release,$(MODE)),$(SHELL_TESTS),$(filter-out $(CHECKED_ONCE),$(SHELL_TESTS)))
 
+# Data races in what runs in threads; weft's own code, since OpenBLAS is not built for it (tests/tsan.supp).
+TSAN_FOLDERS ?= base net train probe
+tsan:
+	$(Q)$(MAKE) --no-print-directory MODE=tsan run-tsan
+run-tsan: $(foreach folder,$(TSAN_FOLDERS),$(filter $(BUILD)/tests/$(folder)/%,$(TESTS)))
+	$(Q)TSAN_OPTIONS="suppressions=$(CURDIR)/tests/tsan.supp:halt_on_error=0:exitcode=66" TEST_TIMEOUT=7200 scripts/tap $^
+
+# The unit tests under valgrind, which knows no AVX-512: the kernels of WEFT_CPU are taken.
+valgrind: $(TESTS)
+	$(Q)BUILD=$(BUILD) scripts/valgrind $(if $(ONLY),$(filter $(BUILD)/tests/$(ONLY)/%,$(TESTS)),$(TESTS))
+
+# Lines and branches that the tests reach, against tests/coverage.tsv.
+coverage:
+	$(Q)$(MAKE) --no-print-directory CC=gcc MODE=coverage run-coverage
+run-coverage: $(BUILD)/weft $(TESTS)
+	$(Q)find $(BUILD) -name '*.gcda' -delete
+	$(Q)WEFT=$(BUILD)/weft BUILD=$(BUILD) MODE=coverage TEST_TIMEOUT=3600 scripts/tap $(TESTS) $(filter-out $(CHECKED_ONCE),$(SHELL_TESTS)) || true
+	$(Q)scripts/coverage $(BUILD)
+
 # Every command with every allocation and every file operation refused once, and all from it on: hours. COMMANDS="save
 # export" walks these alone; MODE=asan looks for leaks too. Tests of a commit take a sample.
 faults: $(BUILD)/tests/shell/test_faults
@@ -153,6 +176,8 @@ run-fuzzers: $(FUZZERS)
 		if [ $$name = fuzz_shell ]; then seeds=tests/fuzz/scripts words=-dict=tests/fuzz/fuzz_shell.dict; fi; \
 		if [ $$name = fuzz_arch ]; then seeds=src/net/arch words=-dict=tests/fuzz/fuzz_arch.dict; fi; \
 		if [ $$name = fuzz_graph ]; then seeds=tests/fuzz/graphs; fi; \
+		if [ $$name = fuzz_lesson ]; then seeds=samples/lessons; fi; \
+		if [ -d tests/fuzz/corpus/$$name ]; then seeds="$$seeds tests/fuzz/corpus/$$name"; fi; \
 		ASAN_OPTIONS=allocator_may_return_null=1 $$fuzzer -max_total_time=$(FUZZ_SECONDS) -timeout=10 -max_len=16384 \
 			-print_final_stats=1 -verbosity=0 -artifact_prefix=build/fuzz/findings/$$name- \
 			$$words build/fuzz/corpus/$$name $$seeds || exit 1; done

@@ -16,6 +16,15 @@ static bool refused(FaultKind kind, int error) {
     return true;
 }
 
+/* A signal before the call has done anything. */
+static bool interrupted(void) {
+    return refused(FAULT_INTERRUPTED, EINTR);
+}
+
+static size_t part(size_t length) {
+    return length > 1 && fault_hit(FAULT_SHORT) ? length / 2 : length;
+}
+
 void (*io_recorder)(const IoEvent *event);
 
 /* Tells the recorder, where there is one, of what succeeded. */
@@ -27,7 +36,7 @@ void (*io_recorder)(const IoEvent *event);
 int io_open(int folder, const char *path, int flags, mode_t mode) {
     if (refused(FAULT_OPEN, EMFILE)) return -1;
     int fd;
-    do fd = openat(folder, path, flags, mode);
+    do fd = interrupted() ? -1 : openat(folder, path, flags, mode);
     while (fd < 0 && errno == EINTR);
     RECORD(fd >= 0, .kind = IO_OPEN, .fd = fd, .folder = folder, .path = path, .flags = flags);
     return fd;
@@ -36,7 +45,7 @@ int io_open(int folder, const char *path, int flags, mode_t mode) {
 ssize_t io_pread(int fd, void *out, size_t length, off_t offset) {
     if (refused(FAULT_READ, EIO)) return -1;
     ssize_t got;
-    do got = pread(fd, out, length, offset);
+    do got = interrupted() ? -1 : pread(fd, out, part(length), offset);
     while (got < 0 && errno == EINTR);
     return got;
 }
@@ -44,7 +53,7 @@ ssize_t io_pread(int fd, void *out, size_t length, off_t offset) {
 ssize_t io_write(int fd, const void *bytes, size_t length) {
     if (refused(FAULT_WRITE, ENOSPC)) return -1;
     ssize_t put;
-    do put = write(fd, bytes, length);
+    do put = interrupted() ? -1 : write(fd, bytes, part(length));
     while (put < 0 && errno == EINTR);
     RECORD(put > 0, .kind = IO_WRITE, .fd = fd, .where = lseek(fd, 0, SEEK_CUR) - put, .bytes = bytes,
            .length = (size_t)put);
@@ -54,7 +63,7 @@ ssize_t io_write(int fd, const void *bytes, size_t length) {
 int io_fsync(int fd) {
     if (refused(FAULT_FSYNC, EIO)) return -1;
     int result;
-    do result = fsync(fd);
+    do result = interrupted() ? -1 : fsync(fd);
     while (result < 0 && errno == EINTR);
     RECORD(result == 0, .kind = IO_FSYNC, .fd = fd);
     return result;
@@ -99,7 +108,7 @@ int io_mkdir(const char *path, mode_t mode) {
 int io_lock(int fd, int operation) {
     if (refused(FAULT_OPEN, ENOLCK)) return -1;
     int result;
-    do result = flock(fd, operation);
+    do result = interrupted() ? -1 : flock(fd, operation);
     while (result < 0 && errno == EINTR);
     return result;
 }
@@ -107,7 +116,7 @@ int io_lock(int fd, int operation) {
 int io_truncate(int fd, off_t length) {
     if (refused(FAULT_WRITE, EIO)) return -1;
     int result;
-    do result = ftruncate(fd, length);
+    do result = interrupted() ? -1 : ftruncate(fd, length);
     while (result < 0 && errno == EINTR);
     RECORD(result == 0, .kind = IO_TRUNCATE, .fd = fd, .where = length);
     return result;

@@ -18,8 +18,9 @@
 #include "../support/bytes.h"
 #include "../support/faults.h"
 #include "shell/command.h"
+#include "weft/base/error.h"
 #include "weft/base/fault.h"
-#include "weft/base/version.h"
+#include "weft/shell.h"
 
 /* Lines beside the examples: other paths through a command, and those whose examples need a terminal or a job. */
 static const struct {
@@ -157,6 +158,24 @@ static void test_cases(void **state) {
     }
 }
 
+/* The start of the program, before there is a session. */
+static void test_start(void **state) {
+    (void)state;
+    for (int all_after = 0; all_after < 2; all_after++) {
+        uint64_t seen = 1;
+        for (uint64_t n = 1; n <= seen && memory; n++) {
+            Error err = {0};
+            fault_arm(FAULT_ALLOC, n, all_after);
+            Session *session = session_new(&(SessionOptions){.quiet = true}, &err);
+            seen = fault_disarm();
+            if (!session && (err.status != STATUS_LIMIT || !err.text[0] || strchr(err.text, '\n')))
+                fail_msg("allocation %llu: status %d: %s", (unsigned long long)n, (int)err.status, err.text);
+            if (!session) assert_true(n <= seen);
+            session_free(session);
+        }
+    }
+}
+
 typedef struct Total {
     FaultPlan plan;
     uint64_t runs;
@@ -209,10 +228,21 @@ static void test_no_files_any_more(void **state) {
     if (files) walk_all(FILE_KINDS, true);
 }
 
+static void test_parts(void **state) {
+    (void)state;
+    if (files) walk_all(FAULT_SHORT, false);
+}
+
+static void test_interruptions(void **state) {
+    (void)state;
+    if (files) walk_all(FAULT_INTERRUPTED, false);
+}
+
 int main(int argc, char **argv) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases), cmocka_unit_test(test_memory),
-                                       cmocka_unit_test(test_no_memory_any_more), cmocka_unit_test(test_files),
-                                       cmocka_unit_test(test_no_files_any_more)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases),  cmocka_unit_test(test_start),
+                                       cmocka_unit_test(test_memory), cmocka_unit_test(test_no_memory_any_more),
+                                       cmocka_unit_test(test_files),  cmocka_unit_test(test_no_files_any_more),
+                                       cmocka_unit_test(test_parts),  cmocka_unit_test(test_interruptions)};
     if (argc > 1 && strcmp(argv[1], "-c") == 0) return 0; /* a run in the background starts this program */
     const char *how = getenv("FAULTS");
     all = how && strcmp(how, "all") == 0;

@@ -271,7 +271,8 @@ static bool check_files(const Clean *clean, bool many, const FolderState *now, S
 static bool right_status(const FaultPlan *plan, const Clean *clean, Status status, const char *text) {
     if (status == clean->status) return true;
     if (plan->kinds == FAULT_ALLOC) return status == STATUS_LIMIT || (status == STATUS_WRITE && strstr(text, "memory"));
-    if (status == STATUS_WRITE) return true;
+    if (status == STATUS_WRITE) return !(plan->kinds & FAULT_INTERRUPTED);
+    /* a signal harms nothing; what is written to a log in part is a failed write */
     return status == STATUS_BAD_INPUT && (plan->kinds & (FAULT_READ | FAULT_OPEN));
 }
 

@@ -13,6 +13,8 @@ typedef enum FaultKind {
     FAULT_FSYNC = 16,
     FAULT_CLOSE = 32,
     FAULT_RENAME = 64,
+    FAULT_SHORT = 128,       /* a read or a write does the half of what it was asked for */
+    FAULT_INTERRUPTED = 256, /* a signal comes before anything was done: EINTR */
 } FaultKind;
 /* The n-th call (from 1) of the kinds in the mask fails, as if the system had refused. `all_after` makes every later
  * one fail too. */
