@@ -60,7 +60,7 @@ MPICC_openmpi ?= $(shell command -v mpicc.openmpi)
 MPICC_mpich ?= $(shell command -v mpicc.mpich)
 MPI_PROGRAMS := $(if $(MPICC_openmpi),$(BUILD)/weft-mpi-openmpi) $(if $(MPICC_mpich),$(BUILD)/weft-mpi-mpich)
 
-.PHONY: all mpi tests objects check format release faults tsan run-tsan valgrind coverage run-coverage check-units sample-data bench man fuzz run-fuzzers install uninstall clean FORCE
+.PHONY: all mpi tests objects check format release faults replay tsan run-tsan valgrind coverage run-coverage check-units sample-data bench man fuzz run-fuzzers install uninstall clean FORCE
 .SECONDARY:
 all: $(BUILD)/weft $(MPI_PROGRAMS)
 
@@ -181,6 +181,16 @@ run-fuzzers: $(FUZZERS)
 		ASAN_OPTIONS=allocator_may_return_null=1 $$fuzzer -max_total_time=$(FUZZ_SECONDS) -timeout=10 -max_len=16384 \
 			-print_final_stats=1 -verbosity=0 -artifact_prefix=build/fuzz/findings/$$name- \
 			$$words build/fuzz/corpus/$$name $$seeds || exit 1; done
+
+# The committed corpus through the targets, with any compiler and sanitizer: make replay MODE=asan.
+REPLAYS := $(patsubst tests/fuzz/corpus/fuzz_%,$(BUILD)/tests/fuzz/replay_%,$(sort $(wildcard tests/fuzz/corpus/fuzz_*)))
+$(BUILD)/tests/fuzz/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(BUILD)/libweft.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LIBS)
+
+replay: $(REPLAYS)
+	$(Q)for replay in $^; do name=$${replay##*/replay_}; printf '  %-12s ' $$name; \
+		$$replay tests/fuzz/corpus/fuzz_$$name || exit 1; done
 
 # Benchmarks: beside PyTorch where a Python has it (scripts/bench/engine; build/bench.json), else alone.
 # The other comparisons are in scripts/bench/.

@@ -1,5 +1,6 @@
 /* fuzz_keys -- any bytes as what a terminal sends: answers to questions, and keys of the chart viewer and the monitor
  * of runs on a pseudo-terminal. The first byte chooses. Each must end when the terminal is closed. */
+#include <fcntl.h>
 #include <pthread.h>
 #include <poll.h>
 #include <pty.h>
@@ -95,13 +96,23 @@ static void answers(const uint8_t *bytes, size_t length) {
     str_done(&typed);
 }
 
+static int nowhere;
+
+static void on_interrupt(int number) {
+    (void)number;
+    cancel_request();
+}
+
 static void start(void) {
+    nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (nowhere < 0 || dup2(nowhere, STDIN_FILENO) < 0 || dup2(nowhere, STDOUT_FILENO) < 0) abort();
     setenv("TERM", "xterm-256color", 1);
     setenv("ESCDELAY", "1", 1);
+    signal(SIGINT, on_interrupt); /* Ctrl-C is raised again by the views, and Ctrl-\\ */
+    signal(SIGQUIT, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     signal(SIGTSTP, SIG_IGN);
     save_guard(refuse, NULL);
-    if (chdir("/tmp") != 0) abort();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
@@ -129,8 +140,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
     if (pthread_create(&thread, NULL, type, &person) != 0) abort();
     cancel_clear();
     (bytes[0] % 4 == 0 ? view_chart : watch_run)();
-    close(STDIN_FILENO);
-    close(STDOUT_FILENO);
+    if (dup2(nowhere, STDIN_FILENO) < 0 || dup2(nowhere, STDOUT_FILENO) < 0)
+        abort(); /* the terminal has no user more */
     pthread_join(thread, NULL);
     return 0;
 }
