@@ -152,6 +152,8 @@ bool safetensors_pack(const FileParts *parts, Str *out, Error *err) {
     }
     for (size_t i = 0; i < parts->count && ok; i++) {
         ok = tensor_size(&parts->tensors[i], &bytes, err);
+        if (ok && bytes > 0 && !parts->tensors[i].data)
+            ok = error_set(err, STATUS_FAILED, "tensor \"%s\" is not in memory", parts->tensors[i].name);
         if (ok) str_add_bytes(out, parts->tensors[i].data, bytes);
     }
     str_done(&json);
