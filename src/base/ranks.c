@@ -299,7 +299,8 @@ static int connect_anywhere(char *addresses, const char *machine, uint16_t port,
     return fd;
 }
 
-static bool start_worker(const char *program, Error *err) {
+/* One that cannot reach rank 0 says so; the others need it not. */
+static bool start_worker(const char *program, void (*say)(const char *text), Error *err) {
     Str in = {0}, out = {0};
     unsigned rank, size, port;
     char machine[65];
@@ -312,8 +313,8 @@ static bool start_worker(const char *program, Error *err) {
         error_set(err, STATUS_FAILED, "%s: numbers this process otherwise than its environment does", program);
     str_done(&out);
     if (fd >= 0 && greet(fd, err) && worker_start(fd, err)) return true;
-    if (fd >= 0) close(fd);
-    return false;
+    say(err->text);
+    _exit(0);
 }
 
 bool ranks_start(void (*say)(const char *text), Error *err) {
@@ -324,7 +325,7 @@ bool ranks_start(void (*say)(const char *text), Error *err) {
     job.rank = rank;
     job.size = size;
     bool done = find_program(launcher, &program, err) && (rank == 0 || guard_worker(err)) &&
-                (rank == 0 ? start_head(str_text(&program), say, err) : start_worker(str_text(&program), err));
+                (rank == 0 ? start_head(str_text(&program), say, err) : start_worker(str_text(&program), say, err));
     setenv("WEFT_RANKS", "off", 1); /* programs that this one starts are no ranks */
     str_done(&program);
     return done;

@@ -87,12 +87,16 @@ static void serve(void) {
     }
 }
 
+static void say(const char *text) {
+    fprintf(stderr, "bench_ranks: %s\n", text);
+}
+
 /* The first map is for all to have come. */
 int main(int argc, char **argv) {
     Error err;
     Sleep sleep = {.points = 4, .milliseconds = 500};
     if (argc != 3) return STATUS_USAGE;
-    if (!ranks_start(NULL, &err)) return fail(&err);
+    if (!ranks_start(say, &err)) return fail(&err);
     if (ranks_worker()) {
         serve();
         return STATUS_OK;
