@@ -126,7 +126,7 @@ tests: $(TESTS)
 objects: $(OBJECTS) $(patsubst %.c,$(BUILD)/%.o,src/main.c $(TEST_SOURCES) $(wildcard tests/support/*.c tests/fuzz/*.c tests/bench/*.c scripts/*.c))
 
 # What does not run the program is checked once, in the release mode.
-CHECKED_ONCE := tests/floors.sh tests/style.sh tests/release.sh
+CHECKED_ONCE := tests/floors.sh tests/gate.sh tests/style.sh tests/release.sh
 SHELL_TESTS := $(sort $(wildcard tests/*.sh tests/shell/*.sh))
 check: $(BUILD)/weft $(MPI_PROGRAMS) $(TESTS)
 	$(Q)WEFT=$(BUILD)/weft BUILD=$(BUILD) MODE=$(MODE) scripts/tap $(TESTS) \

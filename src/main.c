@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "weft/base/confine.h"
 #include "weft/base/error.h"
 #include "weft/base/file.h"
 #include "weft/base/memory.h"
@@ -251,6 +252,7 @@ int main(int argc, char **argv) {
             isatty(STDIN_FILENO) && (line.interactive || alone || is_lesson(file) || (file && is_checkpoint(file)));
         shell_signals();
         if (!ranks_start(say, &err)) return ranks_failed(&err);
+        if (line.options.safe && confine(&err)) confine_kernel(); /* early: it holds for threads that begin later */
         session = session_new(&line.options, &err);
         if (session) {
             Status status = ranks_worker() ? session_serve(session) : run_session(session, &line, file);

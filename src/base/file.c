@@ -111,6 +111,16 @@ bool file_read(const File *file, uint64_t offset, void *out, uint64_t length, Er
     return true;
 }
 
+int file_open_write(const char *path, int flags, unsigned mode, bool plain, Error *err) {
+    const int fd = (plain ? io_open_plain : io_open)(AT_FDCWD, path, flags | O_CLOEXEC, mode);
+    if (fd < 0) error_set(err, io_status(), "%s: %s", path, io_reason());
+    return fd;
+}
+
+bool folder_make(const char *path, unsigned mode) {
+    return io_mkdir(AT_FDCWD, path, mode) == 0;
+}
+
 char *file_read_all(const char *path, uint64_t limit, size_t *length, Error *err) {
     char *text = NULL;
     File *file = file_open(path, err);

@@ -1,16 +1,20 @@
-/* io -- the thin layer over system calls. */
+/* io -- the thin layer over system calls. What changes a file passes the gate (gate.h) in every call. */
 #include "io.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "gate.h"
+#include "weft/base/error.h"
 #include "weft/base/fault.h"
 
 static bool refused(FaultKind kind, int error) {
+    gate_forget();
     if (!fault_hit(kind)) return false;
     errno = error;
     return true;
@@ -33,13 +37,65 @@ void (*io_recorder)(const IoEvent *event);
         if (io_recorder && (succeeded)) io_recorder(&(IoEvent){__VA_ARGS__}); \
     } while (0)
 
-int io_open(int folder, const char *path, int flags, mode_t mode) {
-    if (refused(FAULT_OPEN, EMFILE)) return -1;
+const char *io_reason(void) {
+    const char *reason = gate_reason();
+    return reason ? reason : strerror(errno);
+}
+
+Status io_status(void) {
+    return gate_confines() ? STATUS_USAGE : STATUS_WRITE;
+}
+
+static int open_again(int folder, const char *path, int flags, mode_t mode) {
     int fd;
     do fd = interrupted() ? -1 : openat(folder, path, flags, mode);
     while (fd < 0 && errno == EINTR);
+    return fd;
+}
+
+/* A plain file: asked for before it is opened, since opening a device can do something already, and once more of what
+ * was opened. It is emptied only then. */
+static int open_plain(int folder, const char *name, int flags, mode_t mode) {
+    struct stat about;
+    if (fstatat(folder, name, &about, AT_SYMLINK_NOFOLLOW) == 0 && !(flags & O_EXCL) && !gate_plain(&about)) return -1;
+    const int fd = open_again(folder, name, (flags & ~O_TRUNC) | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, mode);
+    if (fd < 0) return -1;
+    if (fstat(fd, &about) == 0 && gate_plain(&about) && (!(flags & O_TRUNC) || ftruncate(fd, 0) == 0)) return fd;
+    const int error = errno;
+    close(fd);
+    errno = error;
+    return -1;
+}
+
+static int open_through(int folder, const char *path, int flags, mode_t mode, bool plain) {
+    Gate gate;
+    if (refused(FAULT_OPEN, EMFILE)) return -1;
+    const bool writes = (flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC));
+    int fd = -1;
+    if (!writes) {
+        fd = open_again(folder, path, flags, mode);
+    } else if (gate_enter(folder, path, &gate)) {
+        fd = (plain || gate_closed() ? open_plain : open_again)(gate.folder, gate.name, flags, mode);
+        gate_leave(&gate);
+    }
     RECORD(fd >= 0, .kind = IO_OPEN, .fd = fd, .folder = folder, .path = path, .flags = flags);
     return fd;
+}
+
+int io_open(int folder, const char *path, int flags, mode_t mode) {
+    return open_through(folder, path, flags, mode, false);
+}
+
+int io_open_plain(int folder, const char *path, int flags, mode_t mode) {
+    return open_through(folder, path, flags, mode, true);
+}
+
+bool io_may_write(int folder, const char *path) {
+    Gate gate;
+    gate_forget();
+    if (!gate_enter(folder, path, &gate)) return false;
+    gate_leave(&gate);
+    return true;
 }
 
 ssize_t io_pread(int fd, void *out, size_t length, off_t offset) {
@@ -92,16 +148,29 @@ static int rename_in(int folder, const char *from, const char *to, bool replace)
 }
 
 int io_rename(int folder, const char *from, const char *to, bool replace) {
+    Gate gate, other;
     if (refused(FAULT_RENAME, EIO)) return -1;
-    int result = rename_in(folder, from, to, replace);
+    int result = -1;
+    if (gate_enter(folder, from, &gate)) { /* both are names in the folder */
+        if (gate_enter(folder, to, &other)) {
+            result = rename_in(gate.folder, gate.name, other.name, replace);
+            gate_leave(&other);
+        }
+        gate_leave(&gate);
+    }
     RECORD(result == 0, .kind = IO_RENAME, .fd = -1, .folder = folder, .path = from, .to = to);
     return result;
 }
 
-int io_mkdir(const char *path, mode_t mode) {
+int io_mkdir(int folder, const char *path, mode_t mode) {
+    Gate gate;
     if (refused(FAULT_OPEN, ENOSPC)) return -1;
-    int result = mkdir(path, mode);
-    RECORD(result == 0, .kind = IO_MKDIR, .fd = -1, .folder = AT_FDCWD, .path = path);
+    int result = -1;
+    if (gate_enter(folder, path, &gate)) {
+        result = mkdirat(gate.folder, gate.name, mode);
+        gate_leave(&gate);
+    }
+    RECORD(result == 0, .kind = IO_MKDIR, .fd = -1, .folder = folder, .path = path);
     return result;
 }
 
@@ -122,9 +191,21 @@ int io_truncate(int fd, off_t length) {
     return result;
 }
 
-int io_remove(const char *path) {
+int io_remove(int folder, const char *path, bool is_folder) {
+    Gate gate;
     if (refused(FAULT_RENAME, EIO)) return -1;
-    int result = unlink(path);
-    RECORD(result == 0, .kind = IO_REMOVE, .fd = -1, .folder = AT_FDCWD, .path = path);
+    int result = -1;
+    if (gate_enter(folder, path, &gate)) {
+        result = unlinkat(gate.folder, gate.name, is_folder ? AT_REMOVEDIR : 0);
+        gate_leave(&gate);
+    }
+    RECORD(result == 0, .kind = IO_REMOVE, .fd = -1, .folder = folder, .path = path);
     return result;
+}
+
+void io_discard(int folder, const char *path, bool is_folder) {
+    Gate gate;
+    if (!gate_enter(folder, path, &gate)) return;
+    unlinkat(gate.folder, gate.name, is_folder ? AT_REMOVEDIR : 0);
+    gate_leave(&gate);
 }

@@ -314,6 +314,7 @@ static bool take_log(Keeper *keeper, Error *err) {
     Table *table = done ? run_log_table(run_folder(keeper->run), err) : NULL;
     for (size_t row = 0; table && row < table->rows; row++) {
         const size_t point = (size_t)table->columns[0].cells[row].integer;
+        if (point >= points->count || table->column_count != points->values + 1) continue; /* changed meanwhile */
         for (size_t i = 0; i < points->values; i++)
             keeper->results[point * points->values + i] = table->columns[i + 1].cells[row].real;
         keeper->done[point] = keeper->kept[point] = true;

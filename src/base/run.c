@@ -1,6 +1,4 @@
-/* run -- the folder of a long computation: its writer and its log.
- *
- * The lock is never removed, only released: removing it would let two writers lock two files of one name. The log is
+/* run -- the files of a run folder, and its log. The log is
  * plain text that other programs may read at the same time, so it only ever grows, a row at a time; an incomplete last
  * row, left by a crash or a full disk, is cut off before the next row. */
 
@@ -17,7 +15,7 @@
 #include <unistd.h>
 
 #include "io.h"
-#include "save.h"
+#include "run.h"
 #include "weft/base/error.h"
 #include "weft/base/file.h"
 #include "weft/base/memory.h"
@@ -28,22 +26,14 @@
 #include "weft/base/text.h"
 #include "weft/base/version.h"
 
-enum { LOCK_TRIES = 21, LOCK_WAIT = 10000000 /* ns */, LOG_LIMIT = 1 << 28, LOCK_LIMIT = 64 /* bytes */ };
-static const char lock_name[] = "lock", log_name[] = "log.csv", probe_name[] = "probe";
+enum { LOG_LIMIT = 1 << 28, LOCK_LIMIT = 64 /* bytes */ };
+static const char log_name[] = "log.csv", probe_name[] = "probe";
 
-struct Run {
-    char *folder;
-    int lock, log; /* -1: not open */
-    uint64_t end;  /* of the last whole row, in bytes */
-    bool torn;     /* more than that may stand in the file */
-};
-
-static bool write_failed(const char *folder, const char *file, Error *err) {
-    return error_set(err, STATUS_WRITE, "%s%s%s: %s", folder, *file ? "/" : "", file, strerror(errno));
+bool run_write_failed(const char *folder, const char *file, Error *err) {
+    return error_set(err, io_status(), "%s%s%s: %s", folder, *file ? "/" : "", file, io_reason());
 }
 
-/* Memory that ran out while something was to be written is a failed write, as in a Save. */
-static bool fail_for(const char *folder, Error *err) {
+bool run_fail_for(const char *folder, Error *err) {
     err->status = STATUS_WRITE;
     return error_prefix(err, "%s", folder);
 }
@@ -55,146 +45,15 @@ void run_path(const char *folder, const char *file, Str *out) {
     str_add(out, file);
 }
 
-/* ---- the folder and its lock ------------------------------------------------------------------------------------- */
-
-/* A new folder is there for certain once the one above it is fsync'ed. Writes into `path` and puts it back. Some file
- * systems know no fsync of folders and say EINVAL: they have nothing more to offer. */
-static bool sync_above(char *path, Error *err) {
-    enum { FLAGS = O_RDONLY | O_DIRECTORY | O_CLOEXEC };
-    char *slash = strrchr(path, '/');
-    if (slash) *slash = '\0';
-    const int fd = io_open(AT_FDCWD, !slash ? "." : slash == path ? "/" : path, FLAGS, 0);
-    if (slash) *slash = '/';
-    bool done = (fd >= 0 && (io_fsync(fd) == 0 || errno == EINVAL)) || write_failed(path, "", err);
-    if (fd >= 0) io_close(fd);
-    return done;
-}
-
-/* Makes `path` and the folders above it that are missing; writes into the text and puts it back. */
-static bool make_folders(char *path, Error *err) {
-    for (char *at = path;; at++) {
-        char rest = *at;
-        struct stat about;
-        if ((rest == '/' || !rest) && (at > path || !rest)) {
-            *at = '\0';
-            bool there = stat(path, &about) == 0;
-            bool ok = there || (errno == ENOENT ? save_allowed(path, err) : write_failed(path, "", err));
-            const bool made = ok && !there && io_mkdir(path, 0777) == 0;
-            ok = ok && (there || made || errno == EEXIST || write_failed(path, "", err)) &&
-                 (!made || sync_above(path, err));
-            *at = rest;
-            if (!ok) return false;
-        }
-        if (!rest) return true;
-    }
-}
-
-static long lock_process(int fd) {
-    char text[24] = "";
-    ssize_t got = io_pread(fd, text, sizeof text - 1, 0);
-    return got > 0 ? strtol(text, NULL, 10) : 0;
-}
-
-/* run_busy holds the lock for a moment as it tests it: hence several tries. */
-static bool take_lock(Run *run, Error *err) {
-    for (int i = 0; i < LOCK_TRIES; i++) {
-        if (io_lock(run->lock, LOCK_EX | LOCK_NB) == 0) return true;
-        if (errno != EWOULDBLOCK) return write_failed(run->folder, lock_name, err);
-        nanosleep(&(struct timespec){.tv_nsec = LOCK_WAIT}, NULL);
-    }
-    long process = lock_process(run->lock);
-    if (process <= 0) return error_set(err, STATUS_FAILED, "%s: in use by another process", run->folder);
-    return error_set(err, STATUS_FAILED, "%s: in use by process %ld", run->folder, process);
-}
-
-static bool open_lock(Run *run, Error *err) {
-    Str path = {0}, text = {0};
-    run_path(run->folder, lock_name, &path);
-    str_addf(&text, "%ld\n", (long)getpid());
-    bool done = (str_ok(&path, err) && str_ok(&text, err)) || fail_for(run->folder, err);
-    done = done && save_allowed(str_text(&path), err);
-    if (done) run->lock = io_open(AT_FDCWD, str_text(&path), O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
-    done = done && (run->lock >= 0 || write_failed(run->folder, lock_name, err)) && take_lock(run, err);
-    done = done && ((io_truncate(run->lock, 0) == 0 &&
-                     io_write(run->lock, str_text(&text), text.length) == (ssize_t)text.length) ||
-                    write_failed(run->folder, lock_name, err));
-    done = done && sync_above(path.text, err); /* the lock is what tells a run's folder from others */
-    str_done(&text);
-    str_done(&path);
-    return done;
-}
-
-/* Saves of a writer that was killed left their temporary files; whoever holds the lock knows that nobody writes them
- * any more. */
-static void sweep_temporaries(const char *folder) {
-    DIR *listing = opendir(folder);
-    for (const struct dirent *entry; listing && (entry = readdir(listing));)
-        if (save_is_temporary(entry->d_name)) unlinkat(dirfd(listing), entry->d_name, 0);
-    if (listing) closedir(listing);
-}
-
-bool run_vacant(const char *folder, Error *err) {
-    DIR *listing = opendir(folder);
-    bool empty = true, lock = false;
-    if (!listing) return errno == ENOENT || write_failed(folder, "", err);
-    for (const struct dirent *entry; (entry = readdir(listing));) {
-        empty = empty && (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0);
-        lock = lock || strcmp(entry->d_name, lock_name) == 0;
-    }
-    closedir(listing);
-    return empty || lock ||
-           error_set(err, STATUS_WRITE, "%s: is not empty and does not hold a run; choose another folder", folder);
-}
-
-Run *run_open(const char *folder, Error *err) {
-    Run *run = mem_alloc(1, sizeof *run, err);
-    if (run) {
-        run->lock = run->log = -1;
-        run->folder = mem_copy_text(folder, err);
-    }
-    if (!run || !run->folder) {
-        run_close(run);
-        fail_for(folder, err);
-        return NULL;
-    }
-    for (size_t length = strlen(folder); length > 1 && run->folder[length - 1] == '/';) run->folder[--length] = '\0';
-    if (make_folders(run->folder, err) && open_lock(run, err)) {
-        sweep_temporaries(run->folder);
-        return run;
-    }
-    run_close(run);
-    return NULL;
-}
-
-void run_close(Run *run) {
-    if (!run) return;
-    if (run->log >= 0) io_close(run->log);
-    if (run->lock >= 0) io_close(run->lock);
-    mem_free(run->folder);
-    mem_free(run);
-}
-
-const char *run_folder(const Run *run) {
-    return run->folder;
-}
-
-bool run_busy(const char *folder, long *process) {
-    Str path = {0};
-    run_path(folder, lock_name, &path);
-    int fd = path.failed ? -1 : io_open(AT_FDCWD, str_text(&path), O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
-    bool busy = fd >= 0 && io_lock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-    *process = busy ? lock_process(fd) : 0;
-    if (fd >= 0) io_close(fd);
-    str_done(&path);
-    return busy;
-}
+/* ---- files of the folder ------------------------------------------------------------------------------------------
+ */
 
 bool run_probe(const Run *run, uint64_t bytes, Error *err) {
     enum { BLOCK = 1 << 16 };
     Str path = {0};
     run_path(run->folder, probe_name, &path);
     char *block = mem_alloc(BLOCK, 1, err);
-    bool done = (block && str_ok(&path, err)) || fail_for(run->folder, err);
+    bool done = (block && str_ok(&path, err)) || run_fail_for(run->folder, err);
     Save *save = done ? save_begin(str_text(&path), true, err) : NULL;
     done = save != NULL;
     if (block) memset(block, 0x5a, BLOCK); /* no zeros: file systems that store holes would promise too much */
@@ -216,7 +75,7 @@ bool run_rename(const char *folder, const char *from, const char *to, Error *err
     const int fd = io_open(AT_FDCWD, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
     bool done =
         fd >= 0 && (io_rename(fd, from, to, true) == 0 || errno == ENOENT) && (io_fsync(fd) == 0 || errno == EINVAL);
-    if (!done) write_failed(folder, to, err);
+    if (!done) run_write_failed(folder, to, err);
     if (fd >= 0) io_close(fd);
     return done;
 }
@@ -224,8 +83,9 @@ bool run_rename(const char *folder, const char *from, const char *to, Error *err
 bool run_remove(const char *folder, const char *file, Error *err) {
     Str path = {0};
     run_path(folder, file, &path);
-    bool done = str_ok(&path, err) || fail_for(folder, err);
-    done = done && (io_remove(str_text(&path)) == 0 || errno == ENOENT || write_failed(folder, file, err));
+    bool done = str_ok(&path, err) || run_fail_for(folder, err);
+    done = done &&
+           (io_remove(AT_FDCWD, str_text(&path), false) == 0 || errno == ENOENT || run_write_failed(folder, file, err));
     str_done(&path);
     return done;
 }
@@ -272,7 +132,7 @@ static bool make_log(const Run *run, const char *path, const char *heading, Erro
     if (access(path, F_OK) == 0) return true;
     Str text = {0};
     str_addf(&text, "%s\n", heading);
-    bool done = str_ok(&text, err) || fail_for(run->folder, err);
+    bool done = str_ok(&text, err) || run_fail_for(run->folder, err);
     done = done && save_text(path, false, str_text(&text), text.length, err);
     str_done(&text);
     return done;
@@ -284,9 +144,9 @@ static bool note_rows(const Run *run, const char *text, Error *err) {
     Str line = {0};
     for (uint64_t i = 0; i < run->end; i++) lines += text[i] == '\n';
     str_addf(&line, "%llu\n", (unsigned long long)(lines > 0 ? lines - 1 : 0)); /* without the heading */
-    bool done = str_ok(&line, err) || fail_for(run->folder, err);
+    bool done = str_ok(&line, err) || run_fail_for(run->folder, err);
     done = done && (io_write(run->lock, str_text(&line), line.length) == (ssize_t)line.length ||
-                    write_failed(run->folder, lock_name, err));
+                    run_write_failed(run->folder, run_lock_name, err));
     str_done(&line);
     return done;
 }
@@ -300,13 +160,13 @@ bool run_log_open(Run *run, const char *heading, uint64_t last_step, Error *err)
     run->log = -1;
     run_path(run->folder, log_name, &path);
     if (!str_ok(&path, err)) {
-        fail_for(run->folder, err);
+        run_fail_for(run->folder, err);
         goto out;
     }
-    if (!save_allowed(str_text(&path), err) || !make_log(run, str_text(&path), heading, err)) goto out;
-    run->log = io_open(AT_FDCWD, str_text(&path), O_RDWR | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0);
+    if (!make_log(run, str_text(&path), heading, err)) goto out;
+    run->log = io_open_plain(AT_FDCWD, str_text(&path), O_RDWR | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0);
     if (run->log < 0) {
-        write_failed(run->folder, log_name, err);
+        run_write_failed(run->folder, log_name, err);
         goto out;
     }
     text = file_read_all(str_text(&path), LOG_LIMIT, &length, err);
@@ -319,9 +179,9 @@ bool run_log_open(Run *run, const char *heading, uint64_t last_step, Error *err)
     }
     run->torn = run->end != length;
     done = note_rows(run, text, err);
-    done = done &&
-           (run->end == 0 ? run_log_row(run, heading, err)
-                          : io_truncate(run->log, (off_t)run->end) == 0 || write_failed(run->folder, log_name, err));
+    done = done && (run->end == 0
+                        ? run_log_row(run, heading, err)
+                        : io_truncate(run->log, (off_t)run->end) == 0 || run_write_failed(run->folder, log_name, err));
     if (done) run->torn = false;
 out:
     if (!done && run->log >= 0) {
@@ -340,7 +200,7 @@ bool run_log_row(Run *run, const char *row, Error *err) {
     str_add(&line, "\n");
     if (!str_ok(&line, err)) {
         str_done(&line);
-        return fail_for(run->folder, err);
+        return run_fail_for(run->folder, err);
     }
     if (run->torn && io_truncate(run->log, (off_t)run->end) == 0) run->torn = false;
     bool done = false;
@@ -352,14 +212,14 @@ bool run_log_row(Run *run, const char *row, Error *err) {
     if (done)
         run->end += line.length;
     else
-        write_failed(run->folder, log_name, err);
+        run_write_failed(run->folder, log_name, err);
     str_done(&line);
     return done;
 }
 
 bool run_log_sync(Run *run, Error *err) {
     assert(run->log >= 0);
-    return io_fsync(run->log) == 0 || write_failed(run->folder, log_name, err);
+    return io_fsync(run->log) == 0 || run_write_failed(run->folder, log_name, err);
 }
 
 /* ---- the log: reading -------------------------------------------------------------------------------------------- */
@@ -429,7 +289,7 @@ Table *run_log_table(const char *folder, Error *err) {
     Str path = {0};
     size_t length;
     run_path(folder, log_name, &path);
-    char *text = str_ok(&path, err) ? file_read_all(str_text(&path), LOG_LIMIT, &length, err) : NULL;
+    char *text = str_ok(&path, err) ? run_read(folder, log_name, LOG_LIMIT, &length, err) : NULL;
     Table *table = text ? parse_log(text, str_text(&path), err) : NULL;
     mem_free(text);
     str_done(&path);
@@ -462,9 +322,9 @@ double run_row_seconds(const char *folder, uint64_t rows, double *idle) {
     struct stat begun, written;
     Error ignored;
     size_t length;
-    run_path(folder, lock_name, &lock);
+    run_path(folder, run_lock_name, &lock);
     run_path(folder, log_name, &log);
-    char *text = file_read_all(str_text(&lock), LOCK_LIMIT, &length, &ignored);
+    char *text = run_read(folder, run_lock_name, LOCK_LIMIT, &length, &ignored);
     const char *line = text ? strchr(text, '\n') : NULL;
     const bool known = line && line[1] && stat(str_text(&lock), &begun) == 0 && stat(str_text(&log), &written) == 0;
     const uint64_t before = known ? strtoull(line + 1, NULL, 10) : 0;

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "io.h"
+#include "run.h"
 #include "save.h"
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
@@ -31,6 +32,7 @@ struct Save {
     char *name;      /* of the target in its folder */
     char *temporary; /* name of the temporary file */
     bool overwrite, made;
+    bool own; /* a file of a run folder: a link in its place is replaced, not followed */
     int folder, fd;
     char *buffer;
     size_t filled;
@@ -39,7 +41,7 @@ struct Save {
 };
 
 static bool write_failed(const Save *save, Error *err) {
-    return error_set(err, STATUS_WRITE, "%s: %s", save->path, strerror(errno));
+    return error_set(err, io_status(), "%s: %s", save->path, io_reason());
 }
 
 /* Follows symbolic links, so that what a link points to is replaced and not the link: the final path in *out. */
@@ -79,14 +81,31 @@ static bool open_folder(Save *save, const char *target, Error *err) {
     return save->name && save->folder >= 0;
 }
 
+/* Opens the folder of what is to be replaced; what a link points to, where it is the user's. */
+static bool open_target(Save *save, Str *target, Error *err) {
+    if (!open_folder(save, save->path, err)) return false;
+    save->own = run_keeps(save->folder);
+    if (save->own) return true;
+    if (!resolve(save, target, err)) return false;
+    if (strcmp(str_text(target), save->path) == 0) return true;
+    io_close(save->folder);
+    mem_free(save->name);
+    save->folder = -1;
+    save->name = NULL;
+    return open_folder(save, str_text(target), err);
+}
+
 enum { NO_OLD_FILE = -1 };
 
 /* Whether the target may be written; *mode is that of the old file, or NO_OLD_FILE. */
 static bool check_target(const Save *save, int *mode, Error *err) {
     struct stat about;
     *mode = NO_OLD_FILE;
-    if (fstatat(save->folder, save->name, &about, 0) != 0) return errno == ENOENT || write_failed(save, err);
+    if (!io_may_write(save->folder, save->name)) return write_failed(save, err);
+    const int flags = save->own ? AT_SYMLINK_NOFOLLOW : 0;
+    if (fstatat(save->folder, save->name, &about, flags) != 0) return errno == ENOENT || write_failed(save, err);
     if (S_ISDIR(about.st_mode)) return error_set(err, STATUS_WRITE, "%s: is a directory", save->path);
+    if (save->own && S_ISLNK(about.st_mode)) return true;
     if (!S_ISREG(about.st_mode)) return error_set(err, STATUS_WRITE, "%s: is not a regular file", save->path);
     if (!save->overwrite) return error_set(err, STATUS_WRITE, "%s: exists; --force overwrites it", save->path);
     *mode = (int)(about.st_mode & 07777);
@@ -117,20 +136,7 @@ bool save_is_temporary(const char *name) {
     return name[0] == '.' && dot > name && strlen(dot + 1) == 8 && strspn(dot + 1, "0123456789abcdef") == 8;
 }
 
-static bool (*guard)(void *context, const char *path, Error *err);
-static void *guard_context;
-
-void save_guard(bool (*allowed)(void *context, const char *path, Error *err), void *context) {
-    guard = allowed;
-    guard_context = context;
-}
-
-bool save_allowed(const char *path, Error *err) {
-    return !guard || guard(guard_context, path, err);
-}
-
 Save *save_begin(const char *path, bool overwrite, Error *err) {
-    if (!save_allowed(path, err)) return NULL;
     Str target = {0};
     int mode;
     bool done = false;
@@ -140,13 +146,13 @@ Save *save_begin(const char *path, bool overwrite, Error *err) {
     save->overwrite = overwrite;
     save->path = mem_copy_text(path, err);
     save->buffer = save->path ? mem_alloc(BUFFER, 1, err) : NULL;
-    done = save->buffer && resolve(save, &target, err) && open_folder(save, str_text(&target), err) &&
-           check_target(save, &mode, err) && make_temporary(save, mode, err);
+    done = save->buffer && open_target(save, &target, err) && check_target(save, &mode, err) &&
+           make_temporary(save, mode, err);
 out:
     str_done(&target);
     if (done) return save;
     save_abandon(save);
-    if (err->status != STATUS_WRITE) {
+    if (err->status == STATUS_LIMIT) { /* memory that ran out is a failed write, too */
         err->status = STATUS_WRITE;
         error_prefix(err, "%s", path);
     }
@@ -223,7 +229,7 @@ out:
 void save_abandon(Save *save) {
     if (!save) return;
     if (save->fd >= 0) io_close(save->fd);
-    if (save->made) unlinkat(save->folder, save->temporary, 0);
+    if (save->made) io_discard(save->folder, save->temporary, false);
     if (save->folder >= 0) io_close(save->folder);
     mem_free(save->buffer);
     mem_free(save->temporary);

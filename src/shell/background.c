@@ -17,29 +17,25 @@
 #include "session.h"
 #include "words.h"
 #include "weft/base/error.h"
+#include "weft/base/file.h"
 #include "weft/base/run.h"
 #include "weft/base/task.h"
 #include "weft/base/text.h"
 
 /* What the child needs, all of it made before the fork: after it only async-signal-safe calls are allowed. */
 typedef struct Launch {
-    const char *line;           /* the command */
-    const char *output, *error; /* files of its standard streams */
-    int alive;                  /* the end of the pipe that it keeps */
+    const char *line;         /* the command */
+    int input, output, error; /* its standard streams */
+    int alive;                /* the end of the pipe that it keeps */
 } Launch;
 
 static void exec_child(const Launch *launch) {
     enum { FAILED = 127 };
     const char *const arguments[] = {"weft", "-c", launch->line, NULL};
     setsid();
-    int input = open("/dev/null", O_RDONLY), output = open(launch->output, O_WRONLY | O_CREAT | O_TRUNC, 0666),
-        error = open(launch->error, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0666);
-    if (input < 0 || output < 0 || error < 0) _exit(FAILED);
-    if (dup2(input, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 || dup2(error, STDERR_FILENO) < 0)
+    if (dup2(launch->input, STDIN_FILENO) < 0 || dup2(launch->output, STDOUT_FILENO) < 0 ||
+        dup2(launch->error, STDERR_FILENO) < 0)
         _exit(FAILED);
-    if (input > STDERR_FILENO) close(input);
-    if (output > STDERR_FILENO) close(output);
-    if (error > STDERR_FILENO) close(error);
     if (fcntl(launch->alive, F_SETFD, 0) < 0) _exit(FAILED);
     execv("/proc/self/exe", (char *const *)arguments);
     static const char words[] = "weft: the program could not be restarted\n";
@@ -98,6 +94,15 @@ static bool claim_folder(const char *folder, Error *err) {
     return run != NULL;
 }
 
+static bool open_streams(Launch *launch, const char *output, const char *error, Error *err) {
+    launch->input = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (launch->input < 0) return error_set(err, STATUS_FAILED, "/dev/null: %s", strerror(errno));
+    launch->output = file_open_write(output, O_WRONLY | O_CREAT | O_TRUNC, 0666, true, err);
+    if (launch->output < 0) return false;
+    launch->error = file_open_write(error, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0666, true, err);
+    return launch->error >= 0;
+}
+
 bool background_allowed(const Session *session, Error *err) {
     return !session->options.safe || error_set(err, STATUS_USAGE, "--safe forbids background runs");
 }
@@ -105,6 +110,7 @@ bool background_allowed(const Session *session, Error *err) {
 bool background_start(Session *session, const char *folder, const char *const *words, size_t count, Error *err) {
     if (!background_allowed(session, err)) return false;
     Str line = {0}, output = {0}, error = {0};
+    Launch launch = {.input = -1, .output = -1, .error = -1};
     bool done = false;
     int alive = -1;
     for (size_t i = 0; i < count; i++) {
@@ -116,11 +122,15 @@ bool background_start(Session *session, const char *folder, const char *const *w
     if (!str_ok(&line, err) || !str_ok(&output, err) || !str_ok(&error, err)) goto out;
     if (!claim_folder(folder, err) || !jobs_add(folder, err)) goto out;
     if (!words_add(&session->background, folder, err)) goto out;
-    Launch launch = {.line = line.text, .output = output.text, .error = error.text};
+    launch.line = line.text;
+    if (!open_streams(&launch, output.text, error.text, err)) goto out;
     alive = launch_child(&launch, err);
     done = alive >= 0 && await_start(folder, alive, err);
 out:
     if (alive >= 0) close(alive);
+    if (launch.input >= 0) close(launch.input);
+    if (launch.output >= 0) close(launch.output);
+    if (launch.error >= 0) close(launch.error);
     str_done(&line);
     str_done(&output);
     str_done(&error);

@@ -84,14 +84,22 @@ static bool continues(const char *folder, const RunRecord *now, Error *err) {
 }
 
 /* config.json comes last: a folder that has one is complete. */
+static bool fill_folder(const Args *args, Run *run, const RunRecord *record, Error *err) {
+    const char *folder = run_folder(run);
+    const bool done = args_each_object(args, save_network, (void *)(uintptr_t)folder, err) &&
+                      record_write(folder, record, err) && run_publish(run, err);
+    if (!done) run_name_error(run, err);
+    return done;
+}
+
 Run *explore_open(Session *session, const Args *args, const char *folder, size_t points, Error *err) {
     RunRecord record;
-    Run *run =
-        make_record(session, args, points, &record, err) && run_vacant(folder, err) ? run_open(folder, err) : NULL;
-    const bool done =
-        run && (record_here(folder) ? continues(folder, &record, err)
-                                    : args_each_object(args, save_network, (void *)(uintptr_t)folder, err) &&
-                                          record_write(folder, &record, err));
+    Run *run = NULL;
+    bool done = make_record(session, args, points, &record, err);
+    if (done && record_here(folder))
+        done = (run = run_open(folder, err)) && continues(folder, &record, err);
+    else if (done)
+        done = (run = run_create(folder, err)) && fill_folder(args, run, &record, err);
     record_done(&record);
     if (done) return run;
     run_close(run);

@@ -37,7 +37,7 @@ bool state_path(const char *name, Str *out) {
 void state_make_folders(char *path) {
     for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
-        mkdir(path, 0700);
+        folder_make(path, 0700);
         *slash = '/';
     }
 }
@@ -119,7 +119,7 @@ bool job_failure(const char *folder, Str *reason) {
                  (stat(str_text(&lock), &locked) == 0 &&
                   (locked.st_mtim.tv_sec > said.st_mtim.tv_sec ||
                    (locked.st_mtim.tv_sec == said.st_mtim.tv_sec && locked.st_mtim.tv_nsec > said.st_mtim.tv_nsec)));
-    char *text = stale ? NULL : file_read_all(str_text(&path), ERROR_LIMIT, &length, &ignored);
+    char *text = stale ? NULL : run_read(folder, "error.txt", ERROR_LIMIT, &length, &ignored);
     const char *last = NULL;
     for (char *line = text, *next; line && *line; line = next) {
         next = line + strcspn(line, "\n");
@@ -179,11 +179,10 @@ static void read_parts(Job *job, const json_t *config, Str *label) {
 
 /* What config.json says, as far as it does. */
 static void read_config(Job *job) {
-    Str path = {0}, label = {0};
+    Str label = {0};
     Error ignored;
     size_t length;
-    run_path(job->folder, "config.json", &path);
-    char *text = file_read_all(str_text(&path), CONFIG_LIMIT, &length, &ignored);
+    char *text = run_read(job->folder, "config.json", CONFIG_LIMIT, &length, &ignored);
     json_t *object = text ? json_loadb(text, length, 0, NULL) : NULL;
     const char *name = json_string_value(json_object_get(object, "name")),
                *rate_of = json_string_value(json_object_get(object, "rate_of")), *slash = strrchr(job->folder, '/');
@@ -200,7 +199,6 @@ static void read_config(Job *job) {
     json_decref(object);
     mem_free(text);
     str_done(&label);
-    str_done(&path);
 }
 
 /* The newest job of this name. */
@@ -243,7 +241,8 @@ static uint64_t saved_step(const char *folder) {
     Str path = {0};
     Error ignored;
     run_path(folder, "last.safetensors", &path);
-    Checkpoint *checkpoint = path.failed ? NULL : checkpoint_open(str_text(&path), &ignored);
+    Checkpoint *checkpoint =
+        path.failed || !run_check(folder, &ignored) ? NULL : checkpoint_open(str_text(&path), &ignored);
     const char *text = checkpoint ? checkpoint_metadata_find(checkpoint, "weft.run") : NULL;
     json_t *object = text ? json_loads(text, 0, NULL) : NULL;
     json_int_t step = json_integer_value(json_object_get(object, "step"));

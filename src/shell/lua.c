@@ -212,7 +212,9 @@ bool lua_start(Session *session, Error *err) {
 }
 
 void lua_stop(Session *session) {
+    session->lua_depth++; /* finalisers run protected, within the limit of memory */
     if (session->lua) lua_close(session->lua);
+    session->lua_depth--;
     session->lua = NULL;
 }
 

@@ -132,12 +132,16 @@ static void take_chart(Session *session, uint64_t before, Sheet *sheet) {
     if (strcmp(newest->name, "last") == 0) *sheet->name = '\0';
 }
 
+bool lua_allowed(lua_State *lua, Error *err) {
+    return lua_gc(lua, LUA_GCCOUNT) >= 0 || error_set(err, STATUS_USAGE, "commands do not run in a finaliser (__gc)");
+}
+
 /* Runs what was gathered; its table goes to `place`, the value at the top of the stack, which was made before so that
  * no Lua error can lose a table. */
 static int finish_call(lua_State *lua, Table **place, Call *call, bool ok, Error *err) {
     Session *session = lua_session(lua);
     const uint64_t before = session->puts;
-    ok = ok &&
+    ok = ok && lua_allowed(lua, err) &&
          dispatch(session, (const char *const *)call->words.word, call->literal, call->words.count, false, place, err);
     words_done(&call->words);
     if (ok && session->quit) return lua_leave(lua);
@@ -208,7 +212,7 @@ static int tabulate_function(lua_State *lua) {
     Error err;
     const uint64_t before = session->puts;
     const Table *table = lua_tabulate(lua);
-    bool ok = workspace_name_check(session, name, &err);
+    bool ok = lua_allowed(lua, &err) && workspace_name_check(session, name, &err);
     if (ok) {
         Object object = {.kind = OBJECT_TABLE};
         object.table = table_copy(table, &err);

@@ -261,7 +261,7 @@ static int with_method(lua_State *lua) {
     lua_settop(lua, 3);
     push_values(lua, (lua_Integer)rows);
     const int values = lua_gettop(lua);
-    const ColumnType type = lua_values_type(lua, values, (lua_Integer)rows);
+    const ColumnType type = lua_values_type(lua, values, 1, (lua_Integer)rows, 1);
     const Cell *cells = push_cells(lua, values, rows, type);
     Sheet *out = lua_push_sheet(lua);
     *out = *from;
@@ -286,7 +286,8 @@ static int as_method(lua_State *lua) {
     const char *name = luaL_checkstring(lua, 2);
     Error err;
     Object object = {.kind = OBJECT_TABLE, .encoding = from->encoding, .plots = from->plots};
-    bool ok = workspace_name_check(session, name, &err) && (object.table = table_copy(from->table, &err));
+    bool ok = lua_allowed(lua, &err) && workspace_name_check(session, name, &err) &&
+              (object.table = table_copy(from->table, &err));
     if (ok) {
         table_note(object.table, "seed", "%llu", (unsigned long long)session->seed);
         table_note(object.table, "weft", "%s", WEFT_VERSION);

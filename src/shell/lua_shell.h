@@ -56,8 +56,9 @@ void lua_push_column(lua_State *lua, const Table *table, const Column *column);
 void lua_push_cell(lua_State *lua, const Column *column, size_t row);
 bool lua_is_column(lua_State *lua, int index);
 void lua_column_open(lua_State *lua);
-/* Narrowest type of the values 1 to `count` of the array at `index`: whole numbers, numbers (nil: NaN), else text. */
-ColumnType lua_values_type(lua_State *lua, int index, lua_Integer count);
+/* Narrowest type of every `step`-th value from `first` to `last` of the array at `index`: whole numbers, numbers (nil:
+ * NaN), else text. */
+ColumnType lua_values_type(lua_State *lua, int index, lua_Integer first, lua_Integer last, lua_Integer step);
 /* "accuracy (%)" is the column accuracy in %; both appended. */
 void lua_heading(const char *heading, Str *name, Str *unit);
 /* Pushes those rows of the table at `from` for which the expression or function at `which` is true, as a table value.
@@ -65,6 +66,9 @@ void lua_heading(const char *heading, Str *name, Str *unit);
 void lua_filter(lua_State *lua, int from, int which);
 /* Pushes a row for a function: a missing text is "", a name that is no column an error. */
 void lua_push_full_row(lua_State *lua, int from, size_t row);
+/* STATUS_USAGE in a finaliser (__gc), which runs wherever Lua allocates and when the session ends: in the middle of
+ * another command, with objects in its hands. (Lua's collector answers nothing while it is at work.) */
+bool lua_allowed(lua_State *lua, Error *err);
 /* Arguments 2 and 3 (headings, rows) as a table, pushed; raises Lua errors. */
 const Table *lua_tabulate(lua_State *lua);
 void lua_repeat_open(lua_State *lua);

@@ -1,6 +1,7 @@
 /* lua_table -- a Table as a Lua value: t.column is the value of a one-row table, else an array; t[i] is a row; #t
  * counts rows; t:sort(...) and the like are in lua_methods. */
 #include <lauxlib.h>
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 
@@ -139,21 +140,28 @@ Table **lua_push_table(lua_State *lua) {
 
 /* ---- tabulate ---------------------------------------------------------------------------------------------------- */
 
-/* The cells of column `index` of all rows as an array, pushed. */
-static void push_values(lua_State *lua, lua_Integer index, lua_Integer rows) {
-    lua_createtable(lua, (int)rows, 0);
+/* All headings and then all cells, row by row, as one array, pushed. They are read once, here: whatever a finaliser
+ * makes of the tables of the script later, which runs wherever Lua allocates, what was checked is what is used. */
+static void push_copy(lua_State *lua, lua_Integer columns, lua_Integer rows) {
+    lua_createtable(lua, (int)(columns * (rows + 1)), 0);
+    const int copy = lua_gettop(lua);
+    for (lua_Integer i = 1; i <= columns; i++) {
+        luaL_argcheck(lua, lua_rawgeti(lua, 2, i) == LUA_TSTRING, 2, "headings are strings");
+        lua_rawseti(lua, copy, i);
+    }
     for (lua_Integer row = 1; row <= rows; row++) {
-        lua_rawgeti(lua, 3, row);
-        if (!lua_istable(lua, -1)) luaL_error(lua, "tabulate: row %d is not a table", (int)row);
-        lua_rawgeti(lua, -1, index);
-        lua_rawseti(lua, -3, row);
-        lua_pop(lua, 1);
+        if (lua_rawgeti(lua, 3, row) != LUA_TTABLE) luaL_error(lua, "tabulate: row %d is not a table", (int)row);
+        for (lua_Integer i = 1; i <= columns; i++) {
+            lua_rawgeti(lua, -1, i);
+            lua_rawseti(lua, copy, row * columns + i);
+        }
+        lua_settop(lua, copy);
     }
 }
 
-ColumnType lua_values_type(lua_State *lua, int index, lua_Integer count) {
+ColumnType lua_values_type(lua_State *lua, int index, lua_Integer first, lua_Integer last, lua_Integer step) {
     bool whole = true, numbers = true;
-    for (lua_Integer i = 1; i <= count; i++) {
+    for (lua_Integer i = first; i <= last; i += step) {
         const int type = lua_rawgeti(lua, index, i);
         whole = whole && lua_isinteger(lua, -1);
         numbers = numbers && (type == LUA_TNUMBER || type == LUA_TNIL);
@@ -195,38 +203,30 @@ static void add_cell(lua_State *lua, Table *table, ColumnType type) {
 }
 
 const Table *lua_tabulate(lua_State *lua) {
-    lua_Integer columns = (lua_Integer)lua_rawlen(lua, 2), rows = (lua_Integer)lua_rawlen(lua, 3);
-    luaL_argcheck(lua, columns >= 1 && columns <= 64, 2, "1 to 64 column headings");
-    for (lua_Integer i = 1; i <= columns; i++) {
-        lua_rawgeti(lua, 2, i);
-        luaL_argcheck(lua, lua_type(lua, -1) == LUA_TSTRING, 2, "headings are strings");
-        lua_pop(lua, 1);
-    }
-    ColumnType types[64];
-    for (lua_Integer i = 1; i <= columns; i++) {
-        push_values(lua, i, rows);
-        types[i - 1] = lua_values_type(lua, lua_gettop(lua), rows);
-        lua_pop(lua, 1);
-    }
+    enum { COLUMNS_MOST = 64 };
+    const lua_Integer columns = (lua_Integer)lua_rawlen(lua, 2), rows = (lua_Integer)lua_rawlen(lua, 3);
+    luaL_argcheck(lua, columns >= 1 && columns <= COLUMNS_MOST, 2, "1 to 64 column headings");
+    luaL_argcheck(lua, rows < INT_MAX / COLUMNS_MOST, 3, "too many rows");
+    push_copy(lua, columns, rows);
+    const int copy = lua_gettop(lua);
     Error err;
+    ColumnType types[COLUMNS_MOST];
     Table **place = lua_push_table(lua); /* Lua frees it whatever is raised from here on */
     Table *table = *place = table_new(&err);
     if (!table) lua_fail(lua, &err);
     for (lua_Integer i = 1; i <= columns; i++) {
-        lua_rawgeti(lua, 2, i);
+        types[i - 1] = lua_values_type(lua, copy, columns + i, columns * (rows + 1), columns);
+        lua_rawgeti(lua, copy, i);
         add_column(table, lua_tostring(lua, -1), types[i - 1]);
         lua_pop(lua, 1);
     }
-    for (lua_Integer row = 1; row <= rows; row++) {
-        lua_rawgeti(lua, 3, row);
-        for (lua_Integer i = 1; i <= columns; i++) {
-            lua_rawgeti(lua, -1, i);
-            add_cell(lua, table, types[i - 1]);
-            lua_pop(lua, 1);
-        }
+    for (lua_Integer at = columns; at < columns * (rows + 1); at++) {
+        lua_rawgeti(lua, copy, at + 1);
+        add_cell(lua, table, types[at % columns]);
         lua_pop(lua, 1);
     }
     *place = table_finish(table, &err);
     if (!*place) lua_fail(lua, &err);
+    lua_remove(lua, copy);
     return *place;
 }

@@ -15,6 +15,7 @@
 #include "command.h"
 #include "help.h"
 #include "output.h"
+#include "weft/base/confine.h"
 #include "weft/base/pool.h"
 #include "weft/base/text.h"
 #include "weft/base/version.h"
@@ -74,6 +75,8 @@ void shell_version(Str *out) {
     str_addf(out, "libpng: %s; libjpeg: API %d" JPEG_MAKER "; libsixel: %s\n", png_get_libpng_ver(NULL),
              JPEG_LIB_VERSION, chart_sixel_version());
     str_addf(out, "threads: %u\n", pool_threads());
+    const unsigned landlock = confine_kernel_version();
+    str_addf(out, landlock ? "Landlock (--safe): version %u\n" : "Landlock (--safe): none\n", landlock);
     str_add(out, "Licence GPL-3.0-or-later\n");
 }
 

@@ -1,36 +1,12 @@
-/* paths -- files as users name them: "~", samples; where --safe allows writing. */
-#include <limits.h>
+/* paths -- files as users name them: "~", samples. */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "paths.h"
-#include "session.h"
 #include "weft/base/error.h"
 #include "weft/base/text.h"
 #include "weft/data.h"
-
-bool safe_to_write(const Session *session, const char *path, Error *err) {
-    if (!session->options.safe) return true;
-    char here[PATH_MAX], folder[PATH_MAX];
-    const char *slash = strrchr(path, '/');
-    size_t length = slash ? (size_t)(slash - path) : 0;
-    char parent[PATH_MAX] = ".";
-    bool ok = length < sizeof parent;
-    if (ok && slash) {
-        memcpy(parent, length ? path : "/", length ? length : 1);
-        parent[length ? length : 1] = '\0';
-    }
-    ok = ok && realpath(".", here) && realpath(parent, folder);
-    size_t size = ok ? strlen(here) : 0;
-    ok = ok && strncmp(folder, here, size) == 0 && (folder[size] == '/' || folder[size] == '\0' || size == 1);
-    char target[PATH_MAX];
-    struct stat status;
-    if (ok && lstat(path, &status) == 0) /* an existing target may be a link to somewhere else, or to nothing yet */
-        ok = realpath(path, target) && strncmp(target, here, size) == 0 && (target[size] == '/' || size == 1);
-    return ok || error_set(err, STATUS_USAGE, "%s: --safe allows writing only below the working folder", path);
-}
 
 bool path_expand(const char *path, Str *out, Error *err) {
     const char *home = getenv("HOME");

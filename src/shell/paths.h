@@ -7,8 +7,6 @@
 
 #include "command.h"
 
-/* Where --safe is on: STATUS_USAGE unless `path` lies below the working folder. */
-bool safe_to_write(const Session *session, const char *path, Error *err);
 /* "~" and "~/x" expanded. */
 bool path_expand(const char *path, Str *out, Error *err);
 /* A path as the user gave it. If there is no such file and the path has no folder, a sample: "sample:NAME" or just its

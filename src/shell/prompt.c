@@ -1,5 +1,7 @@
 /* prompt -- the interactive prompt on readline, with history. The only file besides complete.c that knows readline. */
+#include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
@@ -7,7 +9,7 @@
 #include <readline/readline.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "background.h"
@@ -21,12 +23,15 @@
 #include "session.h"
 #include "signals.h"
 #include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
+#include "weft/base/save.h"
 #include "weft/base/task.h"
 #include "weft/base/text.h"
 #include "weft/base/version.h"
 #include "weft/tui.h"
 
-enum { HISTORY_LINES = 10000 };
+enum { HISTORY_LINES = 10000, HISTORY_LIMIT = 1 << 28 /* bytes */ };
 
 /* Absolute, since the working folder can change; empty: no history is kept. */
 static Str history_file;
@@ -52,14 +57,38 @@ static void history_start(void) {
     if (history_file.length) read_history(history_file.text);
 }
 
+/* Where the last HISTORY_LINES entries of the file begin; an entry begins with its time. */
+static const char *history_last(const char *text) {
+    size_t count = 0;
+    for (const char *line = text; line; line = strchr(line, '\n'), line += line != NULL)
+        count += line[0] == '#' && isdigit((unsigned char)line[1]);
+    if (count <= HISTORY_LINES) return text;
+    for (const char *line = text; line; line = strchr(line, '\n'), line += line != NULL)
+        if (line[0] == '#' && isdigit((unsigned char)line[1]) && count-- <= HISTORY_LINES) return line;
+    return text;
+}
+
+/* Other sessions have added to the file, so that it is read anew. */
 static void history_end(void) {
-    if (history_file.length) {
-        state_make_folders(history_file.text);
-        mode_t old = umask(077);
-        history_truncate_file(history_file.text, HISTORY_LINES);
-        umask(old);
-    }
+    Error ignored;
+    size_t length;
+    char *text = history_file.length ? file_read_all(history_file.text, HISTORY_LIMIT, &length, &ignored) : NULL;
+    const char *last = text && strlen(text) == length ? history_last(text) : text;
+    if (last > text) save_text(history_file.text, true, last, strlen(last), &ignored);
+    mem_free(text);
     str_done(&history_file);
+}
+
+/* One write: other sessions may append at the same time. */
+static void history_append(const char *text) {
+    Error ignored;
+    Str entry = {0};
+    str_addf(&entry, "#%lld\n%s\n", (long long)time(NULL), text);
+    state_make_folders(history_file.text);
+    const int fd = file_open_write(history_file.text, O_WRONLY | O_APPEND | O_CREAT, 0600, false, &ignored);
+    if (fd < 0 || entry.failed || write(fd, entry.text, entry.length) < 0) errno = 0; /* a line that is not kept */
+    if (fd >= 0) close(fd);
+    str_done(&entry);
 }
 
 /* The last entry is not repeated. The file gets every entry at once, so that nothing typed is lost in a crash. */
@@ -68,11 +97,7 @@ static void history_keep(const char *text) {
     HIST_ENTRY *last = history_length ? history_get(history_base + history_length - 1) : NULL;
     if (last && strcmp(last->line, text) == 0) return;
     add_history(text);
-    if (!history_file.length) return;
-    state_make_folders(history_file.text);
-    mode_t old = umask(077);
-    if (append_history(1, history_file.text) != 0) write_history(history_file.text); /* there is no file yet */
-    umask(old);
+    if (history_file.length) history_append(text);
 }
 
 bool prompt_history(size_t most, Str *out) {

@@ -3,7 +3,6 @@
 #include "lesson.h"
 #include "lua_shell.h"
 #include "output.h"
-#include "paths.h"
 #include "script.h"
 #include "session.h"
 #include "signals.h"
@@ -14,21 +13,18 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "weft/base/confine.h"
 #include "weft/base/error.h"
 #include "weft/base/file.h"
 #include "weft/base/memory.h"
 #include "weft/base/random.h"
-#include "weft/base/save.h"
 #include "weft/base/task.h"
 #include "weft/base/text.h"
 
 enum { SCRIPT_LIMIT = 16 << 20 }; /* bytes */
 
-static bool safe_save(void *session, const char *path, Error *err) {
-    return safe_to_write(session, path, err);
-}
-
 Session *session_new(const SessionOptions *options, Error *err) {
+    if (options->safe && !confine(err)) return NULL; /* of the process: it stays when the session ends */
     architecture_folder_set();
     Session *session = mem_alloc(1, sizeof *session, err);
     if (!session) return NULL;
@@ -36,7 +32,6 @@ Session *session_new(const SessionOptions *options, Error *err) {
     session->seed = options->seed;
     session->random = (Rng){.seed = session->seed};
     output_start(session);
-    if (options->safe) save_guard(safe_save, session); /* also what the viewer saves */
     if (!lua_start(session, err)) {
         session_free(session);
         return NULL;
@@ -46,7 +41,6 @@ Session *session_new(const SessionOptions *options, Error *err) {
 
 void session_free(Session *session) {
     if (!session) return;
-    if (session->options.safe) save_guard(NULL, NULL);
     lesson_end(session);
     lua_stop(session);
     workspace_clear(session);

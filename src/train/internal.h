@@ -165,6 +165,9 @@ void stored_trial(const char *folder, unsigned number, Str *out); /* the folder 
 /* Takes a folder for a new run with this many trials: STATUS_WRITE if it holds something else, STATUS_FAILED if it
  * already holds a run. */
 Run *stored_claim(const char *folder, unsigned trials, Error *err);
+/* Gives the folder its name if `done`, which is what was written into it; else its name to the message. */
+bool stored_publish(Run *run, bool done, Error *err);
+void stored_source(const char *folder, Str *out); /* of trials: the folder with the networks of all */
 
 /* One run of a job, into `folder` (NULL: none) and from its configuration but with `seed`; or on from `folder`, whose
  * configuration the job has. */

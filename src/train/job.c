@@ -234,12 +234,15 @@ bool trials_elsewhere(const char *folder, Error *err) {
 
 /* ---- beginning --------------------------------------------------------------------------------------------------- */
 
-/* The folder above the trials. */
+/* The folder above the trials, with the networks of all: it can be resumed before the first has begun. */
 static bool open_above(const TrainJob *job, Run **run, Error *err) {
     if (!job->folder) return true;
     if (ranks_worker()) return trials_elsewhere(job->folder, err);
     *run = stored_claim(job->folder, job->trials, err);
-    return *run && stored_write(job->folder, job, &job->config, job->trials, NULL, err);
+    return *run && stored_publish(*run,
+                                  stored_save_networks(run_folder(*run), job, err) &&
+                                      stored_write(run_folder(*run), job, &job->config, job->trials, NULL, err),
+                                  err);
 }
 
 bool train_run(const TrainJob *job, TrainResults *out, Error *err) {
@@ -260,22 +263,21 @@ bool train_run(const TrainJob *job, TrainResults *out, Error *err) {
 
 /* ---- again ------------------------------------------------------------------------------------------------------- */
 
-/* The first trial's folder has the source and the data of all. */
 static bool resume_trials(const TrainJob *job, const Stored *above, TrainResults *out, Error *err) {
-    Str first = {0};
+    Str source = {0};
     Stored stored = {0};
     Run *run = ranks_worker() ? NULL : run_open(job->folder, err);
-    stored_trial(job->folder, 1, &first);
-    bool done = (run || ranks_worker()) && str_ok(&first, err);
-    if (done && !record_here(str_text(&first)))
+    stored_source(job->folder, &source);
+    bool done = (run || ranks_worker()) && str_ok(&source, err);
+    if (done && !record_here(str_text(&source)))
         done = error_set(err, STATUS_BAD_INPUT, "%s: no run: its first trial had not begun", job->folder);
-    done = done && stored_read(str_text(&first), &stored, err) && stored_load(str_text(&first), &stored, err);
+    done = done && stored_read(str_text(&source), &stored, err) && stored_load(str_text(&source), &stored, err);
     if (done) {
         TrainJob again = stored_job(job, &stored);
         again.config = above->config;
         done = trials_run(&again, out, err);
     }
-    str_done(&first);
+    str_done(&source);
     stored_done(&stored);
     run_close(run);
     return done;

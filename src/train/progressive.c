@@ -255,8 +255,11 @@ static bool open_above(const ProgressiveJob *job, Run **run, Error *err) {
     if (!folder) return true;
     if (ranks_worker()) return trials_elsewhere(folder, err);
     *run = stored_claim(folder, 1, err);
-    return *run && stored_save_networks(folder, &job->train, err) &&
-           stored_write(folder, &job->train, &job->train.config, job->train.trials, job, err);
+    return *run && stored_publish(
+                       *run,
+                       stored_save_networks(run_folder(*run), &job->train, err) &&
+                           stored_write(run_folder(*run), &job->train, &job->train.config, job->train.trials, job, err),
+                       err);
 }
 
 bool progressive_run(const ProgressiveJob *job, ProgressiveResults *out, Error *err) {

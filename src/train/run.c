@@ -101,13 +101,14 @@ static bool probe(Work *work, const TrainJob *job, Error *err) {
     return run_probe(work->run, bytes + network_bytes(job->source) + network_bytes(job->teacher), err);
 }
 
-/* Everything a resumption needs, config.json last: a folder without one holds no run. */
+/* Everything a resumption needs, config.json last: a folder without one holds no run. Only then it gets its name. */
 static bool begin_folder(Work *work, const TrainJob *job, Error *err) {
     const char *folder = run_folder(work->run);
     bool done = checkpoint_clear(folder, err) && probe(work, job, err) && stored_save_networks(folder, job, err) &&
                 run_log_open(work->run, loop_heading, 0, err) &&
                 checkpoint_save(folder, &work->config, &work->learner, work->optimiser, &work->loop.progress, err) &&
                 stored_write(folder, job, &work->config, 0, NULL, err);
+    done = stored_publish(work->run, done, err);
     work->loop.log_file = done;
     return done;
 }

@@ -60,21 +60,35 @@ void stored_trial(const char *folder, unsigned number, Str *out) {
     run_path(folder, name, out);
 }
 
-/* A folder of trials without its first trial holds nothing yet. */
+/* Folders of trials that weft 0.2 made hold nothing before their first trial. */
 static bool holds_run(const char *folder, unsigned trials) {
     Str first = {0};
     stored_trial(folder, 1, &first);
-    bool holds = record_here(folder) && (trials <= 1 || record_here(str_text(&first)));
+    bool holds = record_here(folder) && (trials <= 1 || run_has(folder, SOURCE) || record_here(str_text(&first)));
     str_done(&first);
     return holds;
 }
 
 Run *stored_claim(const char *folder, unsigned trials, Error *err) {
-    Run *run = run_vacant(folder, err) ? run_open(folder, err) : NULL;
+    Run *run = run_create(folder, err);
     if (!run || !holds_run(folder, trials)) return run;
     run_close(run);
     error_set(err, STATUS_FAILED, "%s: already holds a run (resume %s continues it)", folder, folder);
     return NULL;
+}
+
+bool stored_publish(Run *run, bool done, Error *err) {
+    done = done && run_publish(run, err);
+    if (!done) run_name_error(run, err);
+    return done;
+}
+
+/* Where the source and the data of all trials are. */
+void stored_source(const char *folder, Str *out) {
+    if (run_has(folder, SOURCE))
+        str_add(out, folder);
+    else
+        stored_trial(folder, 1, out);
 }
 
 bool stored_read(const char *folder, Stored *out, Error *err) {

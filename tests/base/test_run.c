@@ -157,27 +157,6 @@ static void impossible_folders(void **state) {
     if (getuid() == 0) assert_int_equal(seteuid(0), 0);
 }
 
-/* Allows what begins with the text that is its context. */
-static bool only_below(void *context, const char *path, Error *err) {
-    return strncmp(path, context, strlen(context)) == 0 || error_set(err, STATUS_USAGE, "%s: no", path);
-}
-
-static void the_guard_of_saves_holds_here_too(void **state) {
-    (void)state;
-    Error err = {0};
-    char yes[] = "yes";
-    save_guard(only_below, yes);
-    Run *run = run_open("yes/a", &err);
-    Run *other = run_open("no/a", &err);
-    save_guard(NULL, NULL);
-    assert_non_null(run);
-    assert_null(other);
-    assert_int_equal(err.status, STATUS_USAGE);
-    assert_string_equal(err.text, "no: no");
-    assert_int_not_equal(access("no", F_OK), 0);
-    run_close(run);
-}
-
 static void a_full_disk_is_found_out_first(void **state) {
     (void)state;
     Error err = {0};
@@ -489,7 +468,6 @@ int main(void) {
         TEST(a_killed_writer),
         TEST(asking_does_no_harm),
         TEST(impossible_folders),
-        TEST(the_guard_of_saves_holds_here_too),
         TEST(a_full_disk_is_found_out_first),
         TEST(rows_are_kept),
         TEST(rows_have_a_pace),

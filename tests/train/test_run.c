@@ -16,6 +16,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "../support/bytes.h"
 #include "../support/handmade.h"
 #include "../support/runs.h"
 #include "weft/base/error.h"
@@ -178,17 +179,36 @@ static void trials_cut_short(void **state) {
     train_results_done(&rest);
     runs_replace(runs_path("cut"), "config.json", "\"lookahead\": 6", "\"lookahead\": 5");
     runs_refused(runs_path("cut"), STATUS_BAD_INPUT, "field 'lookahead'");
-    /* a first trial that could not begin does not block the folder */
-    Error err;
-    TrainJob stuck = runs_job(runs_path("stuck"));
-    stuck.trials = 2;
-    fault_arm(FAULT_WRITE, 4, true);
-    assert_false(train_run(&stuck, &results, &err));
-    fault_disarm();
-    runs_refused(runs_path("stuck"), STATUS_BAD_INPUT, "no run");
-    TrainResults second = runs_run(&stuck);
-    assert_int_equal(second.count, 2);
-    train_results_done(&second);
+    pool_set_threads(0);
+}
+
+/* Whatever can not be written: there is no folder, or one that can be resumed. */
+static void trials_can_be_resumed_from_the_first(void **state) {
+    (void)state;
+    enum { STRIDE = 3 };
+    unsigned missing = 0, resumed = 0;
+    runs_sweep();
+    pool_set_threads(1);
+    for (uint64_t nth = 1; resumed < 3; nth += STRIDE) {
+        Error err;
+        TrainResults results;
+        TrainJob job = runs_job(text_of("%s-%llu", runs_path("early"), (unsigned long long)nth));
+        job.trials = 2;
+        fault_arm(FAULT_WRITE, nth, true);
+        const bool done = train_run(&job, &results, &err);
+        fault_disarm();
+        if (done) train_results_done(&results);
+        if (access(job.folder, F_OK) != 0) {
+            assert_false(done);
+            missing++;
+        } else {
+            resumed++;
+        }
+        results = resumed ? runs_resume(job.folder, NULL, NULL) : runs_run(&job);
+        assert_int_equal(results.count, 2);
+        train_results_done(&results);
+    }
+    assert_true(missing > 1);
     pool_set_threads(0);
 }
 
@@ -238,9 +258,13 @@ static void large_kernels(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(trains),           cmocka_unit_test(resumes_to_the_bit),
-        cmocka_unit_test(survives_kills),   cmocka_unit_test(trials),
-        cmocka_unit_test(trials_cut_short), cmocka_unit_test(goes_on_from_a_predictor),
+        cmocka_unit_test(trains),
+        cmocka_unit_test(resumes_to_the_bit),
+        cmocka_unit_test(survives_kills),
+        cmocka_unit_test(trials),
+        cmocka_unit_test(trials_cut_short),
+        cmocka_unit_test(trials_can_be_resumed_from_the_first),
+        cmocka_unit_test(goes_on_from_a_predictor),
         cmocka_unit_test(large_kernels),
     };
     return cmocka_run_group_tests(tests, runs_begin, runs_end);

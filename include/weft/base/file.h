@@ -27,4 +27,11 @@ char *file_read_all(const char *path, uint64_t limit, size_t *length, Error *err
 enum { FILE_HELD_PATH = 32 };
 int file_hold(const void *bytes, uint64_t length, char path[FILE_HELD_PATH], Error *err);
 
+/* Opens a file to write, for what is not saved whole (weft/base/save.h). `flags` as for open (O_WRONLY | O_CREAT, ...);
+ * O_CLOEXEC is added. `plain`: only a regular file with a single name, and not through a link, whatever stands there;
+ * so it is for all files where writing is confined (weft/base/confine.h). The descriptor is the caller's; -1 and
+ * STATUS_WRITE, or STATUS_USAGE where it is refused for being elsewhere. */
+int file_open_write(const char *path, int flags, unsigned mode, bool plain, Error *err);
+bool folder_make(const char *path, unsigned mode); /* one folder; false with errno */
+
 #endif

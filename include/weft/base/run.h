@@ -16,14 +16,29 @@ typedef struct Run Run;
 /* Makes the folder (and those above it) where it is missing, durably. STATUS_FAILED "FOLDER: in use by process N" where
  * another process writes there; STATUS_WRITE if it cannot be made or written. */
 Run *run_open(const char *folder, Error *err);
-void run_close(Run *run);
+/* Begins a run: what is written in run_folder stands in a folder of another name beside FOLDER until run_publish gives
+ * it its name, durably and at once; so a folder of that name can always be resumed. An empty FOLDER is replaced. Where
+ * nothing can take its place (a link, the working folder, the rest of an older run), the run is made in it. A folder
+ * that may not be one (run_vacant) is STATUS_WRITE; one that another run took meanwhile, STATUS_FAILED. */
+Run *run_create(const char *folder, Error *err);
+bool run_publish(Run *run, Error *err);
+/* Puts the folder's own name in the place of its first one in a message. */
+void run_name_error(const Run *run, Error *err);
+void run_close(Run *run); /* a run that was not published leaves nothing */
 /* Whether a new run may begin in `folder`: it is missing, empty, or a run began there before (it holds a lock). Else
  * STATUS_WRITE: weft does not touch other files. */
 bool run_vacant(const char *folder, Error *err);
 const char *run_folder(const Run *run);
 void run_path(const char *folder, const char *file, Str *out); /* sets *out */
+/* STATUS_BAD_INPUT where something in the folder, its rounds or trials is neither a folder nor a regular file: what
+ * another program put there is not followed. */
+bool run_check(const char *folder, Error *err);
+/* A whole file of the folder, as file_read_all, but not through a link. */
+char *run_read(const char *folder, const char *file, uint64_t limit, size_t *length, Error *err);
 /* True while a process holds the folder's lock; *process is its number, 0 where it is not known. */
 bool run_busy(const char *folder, long *process);
+/* Whether that process has the folder's lock open: the number in the file is anybody's word. */
+bool run_holder(const char *folder, long process);
 /* Writes and removes a file of `bytes` bytes, to notice a full or read-only folder before the first hour of work. */
 bool run_probe(const Run *run, uint64_t bytes, Error *err);
 /* Moves a file of the folder, if it exists, over another; durable when it returns true, else STATUS_WRITE.

@@ -12,15 +12,13 @@
  * it and syncs the folder. save_begin refuses an existing target unless `overwrite` (STATUS_WRITE, "exists; --force
  * overwrites it"). Until save_commit returns true the old file is untouched, unless only the folder's fsync failed.
  * save_commit and save_abandon free the Save and leave no temporary file. All failures are STATUS_WRITE and name the
- * target. */
+ * target; a refusal of confine() is STATUS_USAGE. A link at the target is followed, so that what it points to is
+ * replaced; below a run folder that this process holds (weft/base/run.h) the link itself is replaced. */
 typedef struct Save Save;
 Save *save_begin(const char *path, bool overwrite, Error *err);
 bool save_write(Save *save, const void *bytes, uint64_t length, Error *err);
 bool save_commit(Save *save, Error *err);
 void save_abandon(Save *save);
-/* From now on save_begin asks `allowed` first, and fails with the error that it sets (of any status). NULL ends this.
- * Not while other threads save. */
-void save_guard(bool (*allowed)(void *context, const char *path, Error *err), void *context);
 bool save_text(const char *path, bool overwrite, const char *text, size_t length, Error *err); /* begin to commit */
 
 #endif

@@ -1,0 +1,462 @@
+/* run_folder -- the folder of a run: how it comes to be, its writer, and what may stand in it.
+ *
+ * The lock is never removed, only released: removing it would let two writers lock two files of one name.
+ *
+ * A new run is made in a folder of another name beside its own, .NAME.XXXXXXXX, and takes its own name with one
+ * renaming when it can be resumed. What a killed process leaves is such a folder; the next run of that name finds its
+ * lock free and removes it. While a process makes, locks or removes one, it holds a lock on the folder above.
+ */
+#include "run.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "gate.h"
+#include "io.h"
+#include "save.h"
+#include "weft/base/error.h"
+#include "weft/base/file.h"
+#include "weft/base/memory.h"
+#include "weft/base/random.h"
+#include "weft/base/task.h"
+#include "weft/base/text.h"
+
+enum {
+    LOCK_TRIES = 21,
+    ABOVE_TRIES = 500,    /* whoever holds it makes a folder and syncs it */
+    LOCK_WAIT = 10000000, /* ns */
+    NAME_TRIES = 100,
+    LEVELS = 4, /* a run, a round, a trial, and what stands in it */
+    FOLDER = O_RDONLY | O_DIRECTORY | O_CLOEXEC
+};
+const char run_lock_name[] = "lock";
+
+/* ---- the runs that this process holds ---------------------------------------------------------------------------- */
+
+static pthread_mutex_t held_lock = PTHREAD_MUTEX_INITIALIZER;
+static Run *held;
+
+static void hold(Run *run) {
+    if (stat(run->folder, &run->about) != 0) return;
+    pthread_mutex_lock(&held_lock);
+    run->next = held;
+    held = run;
+    pthread_mutex_unlock(&held_lock);
+}
+
+static void let_go(const Run *run) {
+    pthread_mutex_lock(&held_lock);
+    for (Run **at = &held; *at; at = &(*at)->next)
+        if (*at == run) {
+            *at = run->next;
+            break;
+        }
+    pthread_mutex_unlock(&held_lock);
+}
+
+bool run_keeps(int folder) {
+    bool keeps = false;
+    pthread_mutex_lock(&held_lock);
+    for (const Run *run = held; run && !keeps; run = run->next) keeps = gate_lies_in(folder, &run->about);
+    pthread_mutex_unlock(&held_lock);
+    return keeps;
+}
+
+/* ---- making folders ---------------------------------------------------------------------------------------------- */
+
+/* The folder above `path`, opened; its name in *name. */
+static int open_above(const char *path, const char **name) {
+    char above[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    const size_t length = !slash ? 0 : slash == path ? 1 : (size_t)(slash - path);
+    *name = slash ? slash + 1 : path;
+    if (length >= sizeof above) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    memcpy(above, slash ? path : ".", slash ? length : 1);
+    above[slash ? length : 1] = '\0';
+    return io_open(AT_FDCWD, above, FOLDER, 0);
+}
+
+/* A new name is there for certain once the folder above it is fsync'ed. Some file systems know no fsync of folders and
+ * say EINVAL: they have nothing more to offer. */
+static bool sync_above(const char *path, Error *err) {
+    const char *name;
+    const int fd = open_above(path, &name);
+    bool done = (fd >= 0 && (io_fsync(fd) == 0 || errno == EINVAL)) || run_write_failed(path, "", err);
+    if (fd >= 0) io_close(fd);
+    return done;
+}
+
+/* Makes `path` and the folders above it that are missing; writes into the text and puts it back. */
+static bool make_folders(char *path, Error *err) {
+    for (char *at = path;; at++) {
+        char rest = *at;
+        struct stat about;
+        if ((rest == '/' || !rest) && (at > path || !rest)) {
+            *at = '\0';
+            bool there = stat(path, &about) == 0;
+            gate_forget();
+            bool ok = there || errno == ENOENT || run_write_failed(path, "", err);
+            const bool made = ok && !there && io_mkdir(AT_FDCWD, path, 0777) == 0;
+            ok = ok && (there || made || errno == EEXIST || run_write_failed(path, "", err)) &&
+                 (!made || sync_above(path, err));
+            *at = rest;
+            if (!ok) return false;
+        }
+        if (!rest) return true;
+    }
+}
+
+static bool make_folders_above(char *path, Error *err) {
+    char *slash = strrchr(path, '/');
+    if (!slash || slash == path) return true;
+    *slash = '\0';
+    const bool done = make_folders(path, err);
+    *slash = '/';
+    return done;
+}
+
+/* ---- the lock ---------------------------------------------------------------------------------------------------- */
+
+/* 0: none is told. */
+static long lock_process(int fd) {
+    char text[24] = "";
+    const ssize_t got = io_pread(fd, text, sizeof text - 1, 0);
+    const long process = got > 0 ? strtol(text, NULL, 10) : 0;
+    return process > 0 && process <= INT_MAX ? process : 0;
+}
+
+/* run_busy holds the lock for a moment as it tests it: hence several tries. */
+static bool lock_file(int fd, int tries) {
+    for (int i = 0; i < tries; i++) {
+        if (io_lock(fd, LOCK_EX | LOCK_NB) == 0) return true;
+        if (errno != EWOULDBLOCK) return false;
+        nanosleep(&(struct timespec){.tv_nsec = LOCK_WAIT}, NULL);
+    }
+    errno = EWOULDBLOCK;
+    return false;
+}
+
+static bool take_lock(const Run *run, Error *err) {
+    if (lock_file(run->lock, LOCK_TRIES)) return true;
+    if (errno != EWOULDBLOCK) return run_write_failed(run->folder, run_lock_name, err);
+    const long process = lock_process(run->lock);
+    if (process == 0) return error_set(err, STATUS_FAILED, "%s: in use by another process", run->folder);
+    return error_set(err, STATUS_FAILED, "%s: in use by process %ld", run->folder, process);
+}
+
+static bool open_lock(Run *run, Error *err) {
+    Str path = {0}, text = {0};
+    run_path(run->folder, run_lock_name, &path);
+    str_addf(&text, "%ld\n", (long)getpid());
+    bool done = (str_ok(&path, err) && str_ok(&text, err)) || run_fail_for(run->folder, err);
+    if (done) run->lock = io_open_plain(AT_FDCWD, str_text(&path), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    done = done && (run->lock >= 0 || run_write_failed(run->folder, run_lock_name, err)) && take_lock(run, err);
+    done = done && ((io_truncate(run->lock, 0) == 0 &&
+                     io_write(run->lock, str_text(&text), text.length) == (ssize_t)text.length) ||
+                    run_write_failed(run->folder, run_lock_name, err));
+    done = done && sync_above(str_text(&path), err); /* the lock is what tells a run's folder from others */
+    str_done(&text);
+    str_done(&path);
+    return done;
+}
+
+static int open_lock_of(const char *folder) {
+    Str path = {0};
+    run_path(folder, run_lock_name, &path);
+    const int fd = path.failed ? -1 : io_open_plain(AT_FDCWD, str_text(&path), O_RDONLY | O_CLOEXEC, 0);
+    str_done(&path);
+    return fd;
+}
+
+bool run_busy(const char *folder, long *process) {
+    const int fd = open_lock_of(folder);
+    const bool busy = fd >= 0 && io_lock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    *process = busy ? lock_process(fd) : 0;
+    if (fd >= 0) io_close(fd);
+    return busy;
+}
+
+bool run_holder(const char *folder, long process) {
+    struct stat lock, other;
+    char files[64];
+    bool found = false;
+    const int fd = open_lock_of(folder);
+    const bool known = fd >= 0 && fstat(fd, &lock) == 0;
+    if (fd >= 0) io_close(fd);
+    snprintf(files, sizeof files, "/proc/%ld/fd", process);
+    DIR *listing = known ? opendir(files) : NULL;
+    for (const struct dirent *entry; listing && !found && (entry = readdir(listing));)
+        found = fstatat(dirfd(listing), entry->d_name, &other, 0) == 0 && other.st_dev == lock.st_dev &&
+                other.st_ino == lock.st_ino;
+    if (listing) closedir(listing);
+    return found;
+}
+
+/* ---- what stands in a folder ------------------------------------------------------------------------------------- */
+
+/* `folder` is closed. */
+static bool check_entries(int folder, const char *path, unsigned level, Error *err) {
+    DIR *listing = fdopendir(folder);
+    if (!listing) {
+        close(folder);
+        return true;
+    }
+    bool done = true;
+    for (const struct dirent *entry; done && (entry = readdir(listing));) {
+        struct stat about;
+        const char *name = entry->d_name;
+        if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) continue;
+        if (fstatat(folder, name, &about, AT_SYMLINK_NOFOLLOW) != 0) continue; /* gone meanwhile */
+        const bool inner = S_ISDIR(about.st_mode);
+        if (!inner && !S_ISREG(about.st_mode))
+            done = error_set(err, STATUS_BAD_INPUT, "%s/%s: is %s; a run folder holds plain files only", path, name,
+                             S_ISLNK(about.st_mode) ? "a link" : "not a regular file");
+        const int fd = inner && level < LEVELS ? openat(folder, name, FOLDER | O_NOFOLLOW) : -1;
+        if (fd < 0) continue;
+        Str below = {0};
+        str_addf(&below, "%s/%s", path, name);
+        done = check_entries(fd, str_text(&below), level + 1, err);
+        str_done(&below);
+    }
+    closedir(listing);
+    return done;
+}
+
+bool run_check(const char *folder, Error *err) {
+    const int fd = io_open(AT_FDCWD, folder, FOLDER, 0);
+    return fd < 0 || check_entries(fd, folder, 1, err);
+}
+
+char *run_read(const char *folder, const char *file, uint64_t limit, size_t *length, Error *err) {
+    Str path = {0};
+    struct stat about;
+    char *text = NULL;
+    run_path(folder, file, &path);
+    if (str_ok(&path, err)) {
+        if (lstat(str_text(&path), &about) == 0 && S_ISLNK(about.st_mode))
+            error_set(err, STATUS_BAD_INPUT, "%s: is a link; a run folder holds plain files only", str_text(&path));
+        else
+            text = file_read_all(str_text(&path), limit, length, err);
+    }
+    str_done(&path);
+    return text;
+}
+
+/* Saves of a writer that was killed left their temporary files; whoever holds the lock knows that nobody writes them
+ * any more. */
+static void sweep_temporaries(const char *folder) {
+    DIR *listing = opendir(folder);
+    for (const struct dirent *entry; listing && (entry = readdir(listing));)
+        if (save_is_temporary(entry->d_name)) io_discard(dirfd(listing), entry->d_name, false);
+    if (listing) closedir(listing);
+}
+
+bool run_vacant(const char *folder, Error *err) {
+    DIR *listing = opendir(folder);
+    bool empty = true, lock = false;
+    gate_forget();
+    if (!listing) return errno == ENOENT || run_write_failed(folder, "", err);
+    for (const struct dirent *entry; (entry = readdir(listing));) {
+        empty = empty && (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0);
+        lock = lock || strcmp(entry->d_name, run_lock_name) == 0;
+    }
+    closedir(listing);
+    return empty || lock ||
+           error_set(err, STATUS_WRITE, "%s: is not empty and does not hold a run; choose another folder", folder);
+}
+
+/* ---- opening ----------------------------------------------------------------------------------------------------- */
+
+static Run *run_new(const char *folder, Error *err) {
+    Run *run = mem_alloc(1, sizeof *run, err);
+    if (run) {
+        run->lock = run->log = -1;
+        run->folder = mem_copy_text(folder, err);
+    }
+    if (!run || !run->folder) {
+        mem_free(run);
+        run_fail_for(folder, err);
+        return NULL;
+    }
+    for (size_t length = strlen(folder); length > 1 && run->folder[length - 1] == '/';) run->folder[--length] = '\0';
+    return run;
+}
+
+static bool open_here(Run *run, Error *err) {
+    if (!make_folders(run->folder, err) || !run_check(run->folder, err) || !open_lock(run, err)) return false;
+    sweep_temporaries(run->folder);
+    hold(run);
+    return true;
+}
+
+Run *run_open(const char *folder, Error *err) {
+    Run *run = run_new(folder, err);
+    if (run && open_here(run, err)) return run;
+    run_close(run);
+    return NULL;
+}
+
+/* ---- beginning --------------------------------------------------------------------------------------------------- */
+
+/* What is in a folder that never became a run, and the folder. It has no folders in it. */
+static void discard(int above, const char *name) {
+    const int fd = openat(above, name, FOLDER | O_NOFOLLOW);
+    DIR *listing = fd >= 0 ? fdopendir(fd) : NULL;
+    if (fd >= 0 && !listing) close(fd);
+    for (const struct dirent *entry; listing && (entry = readdir(listing));)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            io_discard(dirfd(listing), entry->d_name, false);
+    if (listing) closedir(listing);
+    io_discard(above, name, true);
+}
+
+/* Those that processes left which were killed while they made a run of this name. */
+static void sweep_beginnings(int above, const char *name) {
+    const int copy = openat(above, ".", FOLDER);
+    DIR *listing = copy >= 0 ? fdopendir(copy) : NULL;
+    if (copy >= 0 && !listing) close(copy);
+    const size_t length = strlen(name);
+    for (const struct dirent *entry; listing && (entry = readdir(listing));) {
+        const char *other = entry->d_name;
+        if (!save_is_temporary(other) || strncmp(other + 1, name, length) != 0 || other[1 + length] != '.') continue;
+        Str path = {0};
+        run_path(other, run_lock_name, &path);
+        const int lock = path.failed ? -1 : io_open_plain(above, str_text(&path), O_RDONLY | O_CLOEXEC, 0);
+        const bool free = lock >= 0 ? io_lock(lock, LOCK_EX | LOCK_NB) == 0 : errno == ENOENT;
+        if (free) discard(above, other);
+        if (lock >= 0) io_close(lock);
+        str_done(&path);
+    }
+    if (listing) closedir(listing);
+}
+
+/* Whether a run that begins in `folder` must be made there, since no other folder can take its place: it is a link or
+ * not its user's, the working folder, or it holds what is left of a run already. */
+static bool stays(const char *folder, const char *name, mode_t *mode) {
+    struct stat about, here;
+    *mode = 0;
+    if (lstat(folder, &about) != 0) return false;
+    *mode = about.st_mode & 07777;
+    return !S_ISDIR(about.st_mode) || about.st_uid != geteuid() || about.st_gid != getegid() ||
+           run_has(folder, "lock") || strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
+           (stat(".", &here) == 0 && here.st_ino == about.st_ino && here.st_dev == about.st_dev);
+}
+
+/* Makes .NAME.XXXXXXXX in the folder above, whose name is added to run->place. */
+static bool make_beginning(Run *run, int above, const char *name, mode_t mode, Error *err) {
+    static _Atomic unsigned counter;
+    enum { NAME_PART = NAME_MAX - 16 };
+    char beginning[NAME_MAX + 1];
+    Str path = {0};
+    bool made = false;
+    for (int i = 0; i < NAME_TRIES && !made; i++) {
+        uint32_t random[4];
+        rng_block((uint64_t)(clock_seconds() * 1e9), (uint64_t)getpid(), atomic_fetch_add(&counter, 1), random);
+        snprintf(beginning, sizeof beginning, ".%.*s.%08x", NAME_PART, name, random[0]);
+        made = io_mkdir(above, beginning, mode ? mode & 0777 : 0777) == 0;
+        if (!made && errno != EEXIST) break;
+    }
+    if (!made) return run_write_failed(run->place, "", err);
+    str_add_bytes(&path, run->place, (size_t)(name - run->place));
+    str_add(&path, beginning);
+    run->folder = str_ok(&path, err) ? mem_copy_text(str_text(&path), err) : NULL;
+    str_done(&path);
+    if (!run->folder) return run_fail_for(run->place, err);
+    const int fd = mode ? openat(above, beginning, FOLDER | O_NOFOLLOW) : -1; /* that of the folder it will replace */
+    const bool done = fd < 0 || fchmod(fd, mode) == 0 || run_write_failed(run->place, "", err);
+    if (fd >= 0) close(fd);
+    return done;
+}
+
+static bool begin_beside(Run *run, mode_t mode, Error *err) {
+    const char *name;
+    if (!make_folders_above(run->folder, err)) return false;
+    run->place = run->folder;
+    run->folder = NULL;
+    const int above = open_above(run->place, &name);
+    if (above < 0) return run_write_failed(run->place, "", err);
+    const bool locked = lock_file(above, ABOVE_TRIES);
+    if (locked) sweep_beginnings(above, name);
+    bool done = make_beginning(run, above, name, mode, err) && open_lock(run, err);
+    if (done) hold(run);
+    io_close(above); /* and unlocked with it */
+    return done;
+}
+
+Run *run_create(const char *folder, Error *err) {
+    mode_t mode;
+    if (!run_vacant(folder, err)) return NULL;
+    Run *run = run_new(folder, err);
+    if (!run) return NULL;
+    const char *slash = strrchr(run->folder, '/');
+    const bool done = !*run->folder || stays(run->folder, slash ? slash + 1 : run->folder, &mode)
+                          ? open_here(run, err)
+                          : begin_beside(run, mode, err);
+    if (done) return run;
+    run_name_error(run, err);
+    run_close(run);
+    return NULL;
+}
+
+bool run_publish(Run *run, Error *err) {
+    const char *name, *slash = strrchr(run->folder, '/');
+    if (!run->place) return true;
+    const int above = open_above(run->place, &name);
+    bool done = above >= 0 && io_rename(above, slash ? slash + 1 : run->folder, name, true) == 0;
+    if (!done && above >= 0 && (errno == EEXIST || errno == ENOTEMPTY || errno == ENOTDIR))
+        error_set(err, STATUS_FAILED, "%s: another run began there meanwhile", run->place);
+    else if (!done)
+        run_write_failed(run->place, "", err);
+    if (done) {
+        mem_free(run->folder);
+        run->folder = run->place;
+        run->place = NULL;
+        done = io_fsync(above) == 0 || errno == EINVAL || run_write_failed(run->folder, "", err);
+    }
+    if (above >= 0) io_close(above);
+    return done;
+}
+
+void run_name_error(const Run *run, Error *err) {
+    const char *at = run->place && run->folder ? strstr(err->text, run->folder) : NULL;
+    if (!at) return;
+    Str text = {0};
+    str_add_bytes(&text, err->text, (size_t)(at - err->text));
+    str_add(&text, run->place);
+    str_add(&text, at + strlen(run->folder));
+    if (!text.failed) error_set(err, err->status, "%s", str_text(&text));
+    str_done(&text);
+}
+
+void run_close(Run *run) {
+    if (!run) return;
+    let_go(run);
+    if (run->log >= 0) io_close(run->log);
+    if (run->place && run->folder) {
+        const char *name;
+        const int above = open_above(run->folder, &name);
+        if (above >= 0) discard(above, name);
+        if (above >= 0) io_close(above);
+    }
+    if (run->lock >= 0) io_close(run->lock);
+    mem_free(run->folder);
+    mem_free(run->place);
+    mem_free(run);
+}
+
+const char *run_folder(const Run *run) {
+    return run->folder;
+}
