@@ -185,11 +185,11 @@ static void trials_cut_short(void **state) {
 /* Whatever can not be written: there is no folder, or one that can be resumed. */
 static void trials_can_be_resumed_from_the_first(void **state) {
     (void)state;
-    enum { STRIDE = 3 };
+    enum { STRIDE = 5 };
     unsigned missing = 0, resumed = 0;
     runs_sweep();
     pool_set_threads(1);
-    for (uint64_t nth = 1; resumed < 3; nth += STRIDE) {
+    for (uint64_t nth = 1; resumed < 2; nth += STRIDE) {
         Error err;
         TrainResults results;
         TrainJob job = runs_job(text_of("%s-%llu", runs_path("early"), (unsigned long long)nth));
@@ -201,12 +201,12 @@ static void trials_can_be_resumed_from_the_first(void **state) {
         if (access(job.folder, F_OK) != 0) {
             assert_false(done);
             missing++;
-        } else {
-            resumed++;
+            continue;
         }
-        results = resumed ? runs_resume(job.folder, NULL, NULL) : runs_run(&job);
+        results = runs_resume(job.folder, NULL, NULL);
         assert_int_equal(results.count, 2);
         train_results_done(&results);
+        resumed++;
     }
     assert_true(missing > 1);
     pool_set_threads(0);
