@@ -73,7 +73,7 @@ static int open_through(int folder, const char *path, int flags, mode_t mode, bo
     const bool writes = (flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC));
     int fd = -1;
     if (!writes) {
-        fd = open_again(folder, path, flags, mode);
+        fd = (plain ? open_plain : open_again)(folder, path, flags, mode);
     } else if (gate_enter(folder, path, &gate)) {
         fd = (plain || gate_closed() ? open_plain : open_again)(gate.folder, gate.name, flags, mode);
         gate_leave(&gate);

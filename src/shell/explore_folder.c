@@ -145,6 +145,13 @@ static void kept_done(Kept *kept) {
     mem_free(kept->objects);
 }
 
+/* The file may name any command; only a survey is one that a run folder is of. */
+static bool is_survey(const Command *command) {
+    for (const SettingGroup *group = command->options; group && group->settings; group++)
+        if (group->settings == explore_settings) return true;
+    return false;
+}
+
 static bool run_again(Session *session, const char *folder, const RunRecord *record, Kept *kept, Result *result,
                       Error *err) {
     const SettingObjects objects = {.context = kept, .find = find_kept};
@@ -153,6 +160,8 @@ static bool run_again(Session *session, const char *folder, const RunRecord *rec
     Args args = {0};
     const Command *command = command_find(&name, 1, &used);
     if (!command) return error_set(err, STATUS_BAD_INPUT, "%s/config.json: unknown command '%s'", folder, name);
+    if (!is_survey(command))
+        return error_set(err, STATUS_BAD_INPUT, "%s/config.json: %s has no points to compute", folder, name);
     const uint64_t seed = session->seed;
     session->seed = record->seed;
     bool done = args_from_json(session, command, record->settings, &objects, &args, err) ||

@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# Run folders that another program wrote, without --safe: links, pipes and folders in the place of files, and a config.json and a log with
+# anything in them. weft says one line, hangs nowhere, and nothing outside the folder is touched.
+. "$(dirname "$0")/../support/tap.sh"
+export WEFT_SAMPLES=$root/samples HOME=$work/home XDG_STATE_HOME=$work/state
+mkdir -p "$HOME" "$work/outside/folder"
+setup='load net n sample:fashion-resnet8 --quiet; load data d sample:fashion-test --limit 20 --quiet'
+(cd "$work" && "$weft" -q -c "$setup" -c 'train p --net n --on d --hidden 8 --steps 4 --save-every 2 --run made/train
+train t --net n --hidden 8 --steps 2 --trials 2 --run made/trials
+sweep lowpass n --on d --over cutoff=2,3 --run made/sweep' 2>"$work/err") || not_ok "the runs are made" "$(cat "$work/err")"
+echo "somebody's" >"$work/outside/file"
+state() { find "$work/outside" -printf '%P %y %m %s %T@ %C@ %l\n' | sort; cat "$work/outside/file"; }
+before=$(state)
+tries() { # NAME FOLDER [LEAST-STATUS]: resumes, shows and begins anew
+    local bad='' got
+    for line in "resume $2" "$setup; pcall(log, '$2'); pcall(jobs); pcall(stop, '$2'); pcall(train, {'p', net = 'n', on = 'd', hidden = 8, steps = 4, run = '$2'})
+        pcall(sweep, {'lowpass', 'n', on = 'd', over = 'cutoff=2,3', run = '$2'})"; do
+        (cd "$work" && timeout 60 "$weft" -q -c "$line" >"$work/out" 2>"$work/err" </dev/null); got=$?
+        [ "$got" -le 5 ] || bad="$bad [$line: status $got: $(tail -1 "$work/err")]"
+        case $line in resume*) [ "$got" -ge "${3:-1}" ] && [ "$(wc -l <"$work/err")" -ge "${3:-1}" ] || bad="$bad [$line: status $got]" ;; esac
+    done
+    [ "$before" = "$(state)" ] || bad="$bad [$(diff <(echo "$before") <(state))]"
+    equal "$1" "" "$bad"
+}
+for kind in train trials sweep; do
+    names=(lock log.csv config.json trial-1 error.txt)
+    [ "$kind" = train ] && names=(lock log.csv config.json last.safetensors next.safetensors source.safetensors)
+    for name in "${names[@]}"; do
+        for target in ../outside/file ../outside/folder ../outside/new; do
+            rm -rf "$work/r"; cp -r "$work/made/$kind" "$work/r"; rm -rf "$work/r/$name"; ln -s "$target" "$work/r/$name"
+            tries "$kind: a link at $name to $target" r
+        done
+        rm -rf "$work/r"; cp -r "$work/made/$kind" "$work/r"; rm -rf "$work/r/$name"; mkfifo "$work/r/$name"
+        tries "$kind: a pipe at $name" r
+    done
+done
+rm -rf "$work/r"; cp -r "$work/made/train" "$work/r"; rm "$work/r/lock"; ln "$work/outside/file" "$work/r/lock"; before=$(state)
+tries "a lock that is another name of somebody's file" r
+rm -rf "$work/r"
+
+# Fields of config.json, each with values of every kind.
+python3 - "$work/made" "$work/mutants" <<'P'
+import json, os, shutil, sys
+made, to = sys.argv[1:]
+values = [None, True, -1, 0, 1, 65536, 2**31, 2**63 - 1, 2**63, 10**400, 1e308, "", "x", "../../outside/file", "/etc/passwd", "shell", "a" * 5000, [], {}, [[]], {"a": 1}]
+count = 0
+def put(kind, config):
+    global count
+    folder = f"{to}/{kind}-{count}"; count += 1
+    shutil.copytree(f"{made}/{kind}", folder); open(folder + "/config.json", "w").write(json.dumps(config) if not isinstance(config, str) else config)
+for kind in ("train", "trials", "sweep"):
+    whole = json.load(open(f"{made}/{kind}/config.json"))
+    for i, key in enumerate(whole):
+        put(kind, {**whole, key: values[(7 * i + count) % len(values)]})
+        put(kind, {k: v for k, v in whole.items() if k != key})
+    put(kind, {**whole, "kind": "points", "name": "shell", "settings": {"COMMAND": "touch ../outside/shell"}})
+    put(kind, {**whole, "kind": "points", "name": "train"}); put(kind, {**whole, "trials": 65535, "rounds": 65535})
+    for field in ("file", "spec", "folder", "role", "network", "data"):
+        put(kind, {**whole, "objects": [{**o, field: "../../outside/file"} for o in whole["objects"]]})
+    put(kind, "["*100000); put(kind, ""); put(kind, "{}"); put(kind, json.dumps(whole)[:300]); put(kind, '{"weft":1,"weft":2}')
+P
+bad='' number=0
+for folder in "$work"/mutants/*; do
+    number=$((number + 1))
+    (cd "$work" && timeout 30 "$weft" -q --max-memory 2G -c "resume $folder" >"$work/out" 2>"$work/err" </dev/null); got=$?
+    [ "$got" -le 5 ] && { [ "$got" -eq 0 ] || [ "$(wc -l <"$work/err")" -le 3 ]; } || bad="$bad [${folder##*/}: status $got: $(tail -1 "$work/err")]"
+done
+equal "$number files config.json of another program's" "" "$bad"
+equal "and nothing outside is touched" "$before" "$(state)"
+for text in 'point,accuracy' $'point,accuracy\n99999999999999999999,1\n' $'\0\0\0' 'x' $'step\n-1\n'; do
+    rm -rf "$work/r"; cp -r "$work/made/sweep" "$work/r"; printf '%s' "$text" >"$work/r/log.csv"
+    tries "a log with anything in it" r 0
+done
+finish
