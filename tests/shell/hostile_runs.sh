@@ -36,7 +36,7 @@ for kind in train trials sweep; do
 done
 rm -rf "$work/r"; cp -r "$work/made/train" "$work/r"; rm "$work/r/lock"; ln "$work/outside/file" "$work/r/lock"; before=$(state)
 tries "a lock that is another name of somebody's file" r
-rm -rf "$work/r"
+rm -rf "$work/r"; before=$(state) # it has one name again
 
 # Fields of config.json, each with values of every kind.
 python3 - "$work/made" "$work/mutants" <<'P'

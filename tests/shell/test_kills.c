@@ -131,8 +131,7 @@ static void images(void **state) {
 
 static void a_network(void **state) {
     (void)state;
-    killed_everywhere("fit f --arch resnet8 --data test --steps 3 --batch-size 8 --save-every 1 --log-every 1", one,
-                      true, 17);
+    killed_everywhere("fit f --arch resnet8 --data test --steps 3 --save-every 1 --log-every 1", one, true, 17);
 }
 
 static void surveys(void **state) {
