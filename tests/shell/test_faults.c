@@ -3,7 +3,8 @@
  * The cases are the examples of every command (help shows them), and the lines below. A commit tries a sample of each;
  * `make faults` (FAULTS=all) refuses every call once, and again every one from it on:
  *
- *   FAULTS=all build/release/tests/shell/test_faults [-a|-f] [COMMAND ...]   (-a: memory only, -f: files only)
+ *   FAULTS=all [FAULTS_LINE=PART] [FAULTS_FIRST=N] build/release/tests/shell/test_faults [-a|-f] [COMMAND ...]   (-a:
+ * memory only, -f: files only)
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -104,6 +105,8 @@ static bool many(const Command *command, const char *line) {
 }
 
 static void give(const Command *command, FaultCase item, EachCase *each, void *context) {
+    const char *part = getenv("FAULTS_LINE"); /* only lines with this in them */
+    if (part && !strstr(item.line, part)) return;
     item.many = many(command, item.line);
     each(&item, context);
 }
@@ -146,7 +149,7 @@ static void test_cases(void **state) {
         for (const Command *const *at = commands; *at; at++) known = known || strcmp((*at)->name, words[0]) == 0;
         if (!known) fail_msg("no command %s", lines[i].command);
     }
-    for (const Command *const *at = commands; *at; at++) {
+    for (const Command *const *at = commands; *at && !getenv("FAULTS_LINE"); at++) {
         const char *const one[] = {(*at)->name};
         const char *const *before = chosen;
         const int before_count = chosen_count;
@@ -196,9 +199,10 @@ static void walk(const FaultCase *item, void *context) {
 }
 
 static void walk_all(unsigned kinds, bool all_after) {
+    const char *first = getenv("FAULTS_FIRST"); /* goes on from this call, as a failure names it */
     Total total = {.plan = {.kinds = kinds,
                             .all_after = all_after,
-                            .first = 1,
+                            .first = first ? strtoull(first, NULL, 10) : 1,
                             .samples = samples,
                             .sample = all ? 0 : SAMPLE,
                             .leaks_each = getenv("FAULTS_LEAKS") != NULL}};

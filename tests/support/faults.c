@@ -36,7 +36,7 @@ enum {
     FILES = 256,
     PATH = 256,
     OBJECTS = 64,
-    RUN_SECONDS = 120,
+    RUN_SECONDS = 600,
     FAILURES_MAX = 20,
     WRITERS = ~(FAULT_ALLOC | FAULT_READ | FAULT_OPEN)
 };
@@ -373,7 +373,7 @@ static void show_messages(void) {
 }
 
 static void begin_walk(const FaultPlan *plan) {
-    snprintf(root, sizeof root, "/tmp/weft-faults-XXXXXX");
+    snprintf(root, sizeof root, "%s/weft-faults-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     assert_non_null(mkdtemp(root));
     char state[96];
     snprintf(state, sizeof state, "%s/work/state", root);
