@@ -13,7 +13,6 @@
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
 #include "weft/base/run.h"
-#include "weft/base/task.h"
 #include "weft/base/text.h"
 
 enum {
