@@ -26,10 +26,8 @@ static size_t answer_end(const char *text, size_t length, const char *last) {
 
 /* "?62;4;22": whether one of the numbers is 4, sixel graphics. */
 static bool has_sixel(const char *numbers, size_t length) {
-    for (size_t i = 0; i < length; i++)
-        if (numbers[i] == '4' && (numbers[i - 1] == ';' || numbers[i - 1] == '?') &&
-            (numbers[i + 1] == ';' || numbers[i + 1] == 'c'))
-            return true;
+    for (const char *at = numbers; at < numbers + length; at++)
+        if (*at == '4' && (at[-1] == ';' || at[-1] == '?') && (at[1] == ';' || at[1] == 'c')) return true;
     return false;
 }
 

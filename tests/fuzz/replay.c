@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -25,6 +26,10 @@ static void replay(const char *path) {
 }
 
 int main(int argc, char **argv) {
+    for (int i = 1; i < argc; i++) { /* a target may go to another folder */
+        char *absolute = realpath(argv[i], NULL);
+        if (absolute) argv[i] = absolute;
+    }
     for (int i = 1; i < argc; i++) {
         DIR *folder = opendir(argv[i]);
         if (!folder) replay(argv[i]);
