@@ -13,7 +13,6 @@
 #include "weft/base/memory.h"
 #include "weft/base/pool.h"
 #include "weft/base/ranks.h"
-#include "weft/base/size.h"
 #include "weft/base/text.h"
 #include "weft/format.h"
 #include "weft/shell.h"
@@ -68,22 +67,6 @@ static bool one_of(const char *value, const char *const *names) {
     for (; *names; names++)
         if (strcmp(value, *names) == 0) return true;
     return false;
-}
-
-/* "8G", "512M", "100000": bytes; false for anything else. */
-static bool parse_size(const char *text, uint64_t *out) {
-    static const char units[] = "KMGT";
-    size_t length = strlen(text);
-    const char *unit = length ? strchr(units, text[length - 1]) : NULL;
-    char digits[32];
-    if (length == 0 || length >= sizeof digits) return false;
-    memcpy(digits, text, length + 1);
-    uint64_t scale = 1;
-    if (unit && *unit) {
-        digits[length - 1] = '\0';
-        scale <<= 10 * (unit - units + 1);
-    }
-    return text_to_u64(digits, out) && *out > 0 && size_mul(*out, scale, out);
 }
 
 static int print_built(void (*build)(Str *out)) {
@@ -158,7 +141,7 @@ static int read_flags(int argc, char **argv, Line *line) {
                 return usage_error("--seed needs a whole number, not '%s'", optarg);
             break;
         case FLAG_MEMORY:
-            if (!parse_size(optarg, &number))
+            if (!text_to_size(optarg, &number))
                 return usage_error("--max-memory needs a size such as 8G, not '%s'", optarg);
             mem_set_budget(number);
             break;

@@ -10,6 +10,7 @@
 #include "weft/base/dtype.h"
 #include "weft/base/error.h"
 #include "weft/base/file.h"
+#include "weft/base/task.h"
 #include "weft/base/tensor.h"
 #include "weft/base/text.h"
 
@@ -96,6 +97,18 @@ const char *checkpoint_note(const Checkpoint *checkpoint, size_t index);
 
 /* The elements, dense and row-major, in the stored dtype, little-endian: count * bits / 8 bytes into `out`. */
 bool checkpoint_read(Checkpoint *checkpoint, size_t index, void *out, Error *err);
+/* Where the elements lie in a file, in the very bytes that checkpoint_read gives. */
+typedef struct CheckpointPlace {
+    File *file; /* the checkpoint's own: file_share keeps it */
+    uint64_t offset, length;
+    bool checked; /* the file has a CRC-32 of the bytes from `crc_offset`, `crc_length` of them, these ones included */
+    uint32_t crc;
+    uint64_t crc_offset, crc_length;
+} CheckpointPlace;
+/* False where they do not: compressed, strided or of another byte order; checkpoint_read gives them. */
+bool checkpoint_place(const Checkpoint *checkpoint, size_t index, CheckpointPlace *out);
+/* Whether a checked place has its CRC-32: reads all of it. */
+bool checkpoint_prove(const CheckpointPlace *place, Error *err);
 /* The same converted to float32, as a new tensor. Checks the memory budget first. */
 Tensor *checkpoint_read_tensor(Checkpoint *checkpoint, size_t index, Error *err);
 
@@ -106,12 +119,19 @@ typedef struct TensorOut {
     DType dtype;
     unsigned rank;
     const uint64_t *dim;
-    const void *data; /* dense, row-major, little-endian */
+    const void *data; /* dense, row-major, little-endian; NULL where a TensorReader gives them */
 } TensorOut;
+/* Gives the data of a tensor that is not in memory: bytes [offset, offset + length), whole elements; from several
+ * threads at once. */
+typedef struct TensorReader {
+    bool (*read)(void *context, uint64_t offset, uint64_t length, void *out, Error *err); /* NULL: it is in memory */
+    void *context;
+} TensorReader;
 /* What an object writes into a file, for a caller that adds to it: lists that grow by mem_grow and key_value_add.
  * Starts as {0}. */
 typedef struct FileParts {
     TensorOut *tensors;
+    TensorReader *readers; /* of each tensor; NULL: all are in memory. From mem_alloc */
     size_t count;
     KeyValue *metadata;
     size_t metadata_count;
@@ -124,8 +144,21 @@ bool safetensors_save(const char *path, bool overwrite, const TensorOut *tensors
                       const KeyValue *metadata, size_t metadata_count, Error *err);
 /* What safetensors_save would write, appended to *out: for another process. */
 bool safetensors_pack(const FileParts *parts, Str *out, Error *err);
+/* How a large file is written. */
+typedef struct FileSaving {
+    bool overwrite;
+    uint64_t shard_size; /* data bytes that a shard holds, unless one tensor has more; 0: one file */
+    const Task *task;    /* progress; may be NULL */
+} FileSaving;
+/* The same, tensors read while it is written. With shard_size, NAME.safetensors becomes NAME-00001-of-00003.safetensors
+ * and so on, and NAME.safetensors.index.json (shards.c); one file where all fits into one. The metadata stands in the
+ * first shard. All shards are complete before the first takes its place, and the index comes last: without it there is
+ * no network, and an index that is overwritten goes first. *files: how many shards; 1: one file, no index. */
+bool safetensors_save_large(const char *path, const FileSaving *saving, const FileParts *parts, size_t *files,
+                            Error *err);
 /* Stored (not deflated) members NAME.npy; readable by numpy.load. BF16 has no npy type: STATUS_USAGE. */
 bool npz_save(const char *path, bool overwrite, const TensorOut *tensors, size_t count, Error *err);
+bool npz_save_large(const char *path, const FileSaving *saving, const FileParts *parts, Error *err);
 
 /* ---- image files ------------------------------------------------------------------------------------------------- */
 

@@ -10,6 +10,7 @@
 #include "weft/base/error.h"
 #include "weft/base/hash.h"
 #include "weft/base/table.h"
+#include "weft/base/task.h"
 #include "weft/base/tensor.h"
 #include "weft/base/text.h"
 #include "weft/format.h"
@@ -45,8 +46,8 @@ typedef struct NetTensor {
     char *name;
     Tensor *tensor;
     DType stored;       /* its dtype in the file, in which it is saved */
-    StoredBytes *bytes; /* the elements as they were stored, where float32 does not bring them back bit for bit: all
-                           integers, doubles; NULL if it does, and after network_replace */
+    StoredBytes *bytes; /* the elements as they were stored, where float32 does not bring them back bit for bit (all
+                           integers, doubles) or where they stay in the file; else NULL, as after network_replace */
     size_t tied;        /* 1 + the index of an earlier tensor that this one is (tied weights): `tensor` is the same one;
                            0: it is its own */
 } NetTensor;
@@ -126,8 +127,16 @@ typedef struct NetworkOptions {
     const char *normalise;    /* as normalisation_parse; NULL: from the file's metadata or tensors, else assumed from
                                  the names of the tensors, the channels and the number of classes */
     const char *key;          /* the dotted path of the state dict to take (checkpoint_open_key); NULL: by itself */
+    bool lazy;                /* a large network's weights are read where they are needed (network_hold) */
     bool own;                 /* a file of a run: its network continues as it was, without "load" in its lineage */
 } NetworkOptions;
+
+/* Reads every tensor of a network into memory and keeps it there until network_unhold: for what reads weights freely
+ * (the engine, training). STATUS_LIMIT "loading NAME needs 25.1 GiB, limit ..." where it does not fit. Costs nothing
+ * where no tensor is lazy. */
+bool network_hold(const Network *network, const char *name, const Task *task, Error *err);
+void network_unhold(const Network *network);
+bool network_lazy(const Network *network); /* some tensors are read where they are needed */
 
 /* Loads every tensor as float32 (after the memory budget), and combines weights stored in several tensors (weight norm,
  * spectral norm, pruning) into one, with a note. An unknown architecture is not a failure. A network saved by weft
@@ -156,9 +165,11 @@ void network_replace(Network *network, size_t index, Tensor *tensor);
  * dtype of its file, unchanged ones bit for bit; tied ones once (in an npz, which cannot express ties, each).
  */
 bool network_save(const Network *network, const char *path, bool overwrite, Error *err);
-/* A line for each thing that such a file does not hold as the network does: what was rounded to its former dtype, what
- * the format has no dtype for. */
-void network_save_notes(const Network *network, const char *path, Str *notes);
+/* The same with progress, in shards if asked for (safetensors_save_large; only .safetensors: STATUS_USAGE). Weights are
+ * read, converted and written a part at a time. *notes gets a line for each thing that the file does not hold as the
+ * network does: what was rounded to its former dtype, what the format has no dtype for. *files: how many shards. */
+bool network_save_large(const Network *network, const char *path, const FileSaving *saving, Str *notes, size_t *files,
+                        Error *err);
 /* The same for a run, which must find the very network again: what was changed is float32. */
 bool network_keep(const Network *network, const char *path, bool overwrite, Error *err);
 

@@ -1,5 +1,6 @@
 /* budget -- the memory that one load may use: the user's limit, or a part of what the machine has. */
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -96,11 +97,46 @@ void mem_set_budget(uint64_t bytes) {
     atomic_store(&user_budget, bytes);
 }
 
-bool mem_admit(uint64_t bytes, const char *what, Error *err) {
-    uint64_t budget = mem_budget();
-    if (bytes <= budget) return true;
+static bool too_much(uint64_t bytes, const char *doing, const char *what, Error *err) {
     char need[MEMORY_SIZE_TEXT], limit[MEMORY_SIZE_TEXT];
     memory_size_text(bytes, need);
-    memory_size_text(budget, limit);
-    return error_set(err, STATUS_LIMIT, "loading %s needs %s, limit %s (set --max-memory)", what, need, limit);
+    memory_size_text(mem_budget(), limit);
+    return error_set(err, STATUS_LIMIT, "%s%s needs %s, limit %s (set --max-memory)", doing, what, need, limit);
+}
+
+bool mem_admit(uint64_t bytes, const char *what, Error *err) {
+    return bytes <= mem_budget() || too_much(bytes, "loading ", what, err);
+}
+
+/* ---- a part of it for work --------------------------------------------------------------------------------------- */
+
+uint64_t mem_keep_budget(void) {
+    const uint64_t user = atomic_load(&user_budget);
+    return user ? user : mem_budget() / 3; /* of three quarters */
+}
+
+static pthread_mutex_t work_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t work_ended = PTHREAD_COND_INITIALIZER;
+static _Atomic uint64_t working;
+
+uint64_t mem_working(void) {
+    return atomic_load(&working);
+}
+
+bool mem_work_begin(uint64_t bytes, const char *what, Error *err) {
+    if (bytes > mem_budget()) return too_much(bytes, "", what, err);
+    const uint64_t budget = mem_keep_budget();
+    pthread_mutex_lock(&work_lock);
+    while (working > 0 && (bytes > budget || working > budget - bytes)) pthread_cond_wait(&work_ended, &work_lock);
+    working += bytes;
+    pthread_mutex_unlock(&work_lock);
+    tensor_give_back();
+    return true;
+}
+
+void mem_work_end(uint64_t bytes) {
+    pthread_mutex_lock(&work_lock);
+    working -= bytes;
+    pthread_cond_broadcast(&work_ended);
+    pthread_mutex_unlock(&work_lock);
 }

@@ -20,12 +20,15 @@ struct File {
     int fd;                      /* -1 where it is memory */
     const unsigned char *memory; /* borrowed */
     uint64_t size;
+    struct timespec changed; /* when the file was, at opening */
+    int references;
 };
 
 static File *file_new(const char *name, Error *err) {
     File *file = mem_alloc(1, sizeof *file, err);
     if (!file) return NULL;
     file->fd = -1;
+    file->references = 1;
     file->name = mem_copy_text(name, err);
     if (!file->name) {
         mem_free(file);
@@ -47,6 +50,7 @@ File *file_open(const char *path, Error *err) {
         error_set(err, STATUS_BAD_INPUT, "%s: is not a regular file", path);
     } else {
         file->size = (uint64_t)about.st_size;
+        file->changed = about.st_mtim;
         return file;
     }
     file_close(file);
@@ -76,8 +80,13 @@ File *file_memory(const char *name, const void *bytes, uint64_t size, Error *err
     return file;
 }
 
+File *file_share(File *file) {
+    __atomic_fetch_add(&file->references, 1, __ATOMIC_RELAXED);
+    return file;
+}
+
 void file_close(File *file) {
-    if (!file) return;
+    if (!file || __atomic_sub_fetch(&file->references, 1, __ATOMIC_ACQ_REL) > 0) return;
     if (file->fd >= 0) io_close(file->fd);
     mem_free(file->name);
     mem_free(file);
@@ -89,6 +98,16 @@ const char *file_name(const File *file) {
 
 uint64_t file_size(const File *file) {
     return file->size;
+}
+
+bool file_unchanged(const File *file, Error *err) {
+    struct stat about;
+    if (file->fd < 0) return true;
+    if (fstat(file->fd, &about) != 0) return error_set(err, STATUS_BAD_INPUT, "%s: %s", file->name, strerror(errno));
+    if ((uint64_t)about.st_size == file->size && about.st_mtim.tv_sec == file->changed.tv_sec &&
+        about.st_mtim.tv_nsec == file->changed.tv_nsec)
+        return true;
+    return error_set(err, STATUS_BAD_INPUT, "%s: changed since it was loaded; load it again", file->name);
 }
 
 bool file_read(const File *file, uint64_t offset, void *out, uint64_t length, Error *err) {

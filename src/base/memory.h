@@ -13,4 +13,7 @@ void memory_size_text(uint64_t bytes, char out[MEMORY_SIZE_TEXT]);
  * (memory.max). */
 uint64_t memory_group_limit(const char *membership, const char *root);
 
+/* Gives back lazy tensors that are over the budget (tensor.c). */
+void tensor_give_back(void);
+
 #endif

@@ -238,6 +238,19 @@ void save_abandon(Save *save) {
     mem_free(save);
 }
 
+bool save_replace(const char *path, bool overwrite, Error *err) {
+    struct stat about;
+    if (!save_allowed(path, err)) return false;
+    if (lstat(path, &about) != 0) {
+        return errno == ENOENT || error_set(err, STATUS_WRITE, "%s: %s", path, strerror(errno));
+    }
+    if (!S_ISREG(about.st_mode) && !S_ISLNK(about.st_mode)) {
+        return error_set(err, STATUS_WRITE, "%s: is not a regular file", path);
+    }
+    if (!overwrite) return error_set(err, STATUS_WRITE, "%s: exists; --force overwrites it", path);
+    return io_remove(path) == 0 || error_set(err, STATUS_WRITE, "%s: %s", path, strerror(errno));
+}
+
 bool save_text(const char *path, bool overwrite, const char *text, size_t length, Error *err) {
     Save *save = save_begin(path, overwrite, err);
     if (!save) return false;

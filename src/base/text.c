@@ -300,6 +300,21 @@ bool text_to_u64(const char *text, uint64_t *out) {
     return true;
 }
 
+bool text_to_size(const char *text, uint64_t *out) {
+    static const char units[] = "KMGT";
+    size_t length = strlen(text);
+    const char *unit = length ? strchr(units, text[length - 1]) : NULL;
+    char digits[32];
+    if (length == 0 || length >= sizeof digits) return false;
+    memcpy(digits, text, length + 1);
+    uint64_t scale = 1;
+    if (unit && *unit) {
+        digits[length - 1] = '\0';
+        scale <<= 10 * (unit - units + 1);
+    }
+    return text_to_u64(digits, out) && *out > 0 && size_mul(*out, scale, out);
+}
+
 void str_add_duration(Str *out, double seconds) {
     if (!(seconds >= 0 && seconds < 1e9)) return;
     const long whole = lround(seconds);

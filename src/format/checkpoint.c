@@ -235,6 +235,11 @@ bool checkpoint_read(Checkpoint *checkpoint, size_t index, void *out, Error *err
     return checkpoint->read(checkpoint, index, out, err) || checkpoint_name_file(err, checkpoint->path);
 }
 
+bool checkpoint_place(const Checkpoint *checkpoint, size_t index, CheckpointPlace *out) {
+    *out = (CheckpointPlace){0};
+    return checkpoint->place && checkpoint->place(checkpoint, index, out);
+}
+
 /* What converting needs: the stored bytes (none of them for F32, which is read in place) and the float32 values. */
 static bool admit(const CheckpointTensor *tensor, Error *err) {
     uint64_t bytes, stored = tensor->dtype == DTYPE_F32 ? 0 : checkpoint_tensor_bytes(tensor);

@@ -37,6 +37,9 @@ struct Checkpoint {
     void *reader; /* the format's own state */
     bool (*read)(Checkpoint *checkpoint, size_t index, void *out, Error *err); /* dense little-endian row-major bytes */
     void (*free_reader)(void *reader);
+    /* Where these bytes lie in a file as `read` gives them. NULL, or false: they do not (compressed, strided, of
+     * another byte order), or not in a file that outlives the checkpoint. */
+    bool (*place)(const Checkpoint *checkpoint, size_t index, CheckpointPlace *out);
 };
 
 /* An empty checkpoint that owns `file` (which may be NULL) from now on, also on failure. */

@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "format/checkpoint.h"
+#include "format/tensor_stream.h"
 #include "format/zip.h"
+#include "weft/base/dtype.h"
 #include "weft/base/error.h"
 #include "weft/base/file.h"
 #include "weft/base/memory.h"
@@ -16,6 +18,17 @@ static bool read_npy(Checkpoint *checkpoint, size_t index, void *out, Error *err
     const NpyHeader *header = (const NpyHeader *)checkpoint->reader + index;
     NpyCursor cursor = {checkpoint->file, header->offset};
     return npy_read_data(npy_fill_from_file, &cursor, header, out, err);
+}
+
+/* Whether the data of an npy is what reading makes of it. */
+static bool lies_plain(const NpyHeader *header) {
+    return !npy_in_columns(header) && (!header->big_endian || dtype_bits(header->dtype) == 8);
+}
+
+static bool place_npy(const Checkpoint *checkpoint, size_t index, CheckpointPlace *out) {
+    const NpyHeader *header = (const NpyHeader *)checkpoint->reader + index;
+    *out = (CheckpointPlace){.file = checkpoint->file, .offset = header->offset, .length = header->bytes};
+    return lies_plain(header);
 }
 
 /* The name less its ".npy", if it ends so and is more than that. */
@@ -31,6 +44,7 @@ static bool open_npy(Checkpoint *checkpoint, Error *err) {
     checkpoint->reader = header;
     checkpoint->free_reader = mem_free;
     checkpoint->read = read_npy;
+    checkpoint->place = place_npy;
     const char *slash = strrchr(checkpoint->path, '/'), *name = slash ? slash + 1 : checkpoint->path;
     size_t length = stem_length(name);
     if (!text_valid_utf8(name, length)) {
@@ -67,13 +81,15 @@ static bool fill_from_zip(void *context, void *out, uint64_t length, Error *err)
 
 typedef struct Npz {
     Zip *zip;
-    size_t *member; /* of each tensor */
+    size_t *member;   /* of each tensor */
+    uint64_t *offset; /* of each tensor's data in its member; 0: it is not what reading makes of it */
 } Npz;
 
 static void close_npz(void *reader) {
     Npz *npz = reader;
     zip_close(npz->zip);
     mem_free(npz->member);
+    mem_free(npz->offset);
     mem_free(npz);
 }
 
@@ -96,12 +112,21 @@ static bool read_npz(Checkpoint *checkpoint, size_t index, void *out, Error *err
     return read_member(npz->zip, npz->member[index], &header, out, room, err);
 }
 
+static bool place_npz(const Checkpoint *checkpoint, size_t index, CheckpointPlace *out) {
+    const Npz *npz = checkpoint->reader;
+    *out = zip_place(npz->zip, npz->member[index]);
+    out->offset += npz->offset[index];
+    out->length -= npz->offset[index];
+    return npz->offset[index] > 0;
+}
+
 static bool open_npz(Checkpoint *checkpoint, const Zip *zip, Error *err) {
     enum { TOLD_MOST = 6 };
     Str left_out = {0};
-    size_t *member = mem_alloc(zip_count(zip), sizeof *member, err), count = 0;
-    bool ok = member != NULL;
-    ((Npz *)checkpoint->reader)->member = member;
+    Npz *npz = checkpoint->reader;
+    size_t count = 0;
+    bool ok = (npz->member = mem_alloc(zip_count(zip), sizeof *npz->member, err)) &&
+              (npz->offset = mem_alloc(zip_count(zip), sizeof *npz->offset, err));
     for (size_t i = 0; ok && i < zip_count(zip); i++) {
         const char *name = zip_member(zip, i)->name;
         const bool array = stem_length(name) < strlen(name);
@@ -114,7 +139,8 @@ static bool open_npz(Checkpoint *checkpoint, const Zip *zip, Error *err) {
                          array ? header.unread : "not an array");
             continue;
         }
-        member[checkpoint->count] = i;
+        npz->member[checkpoint->count] = i;
+        npz->offset[checkpoint->count] = zip_member(zip, i)->method == 0 && lies_plain(&header) ? header.offset : 0;
         ok = checkpoint_add(checkpoint, name, stem_length(name), header.dtype, header.rank, header.dim, err);
     }
     if (count > TOLD_MOST) str_addf(&left_out, " and %zu more", count - TOLD_MOST);
@@ -140,6 +166,7 @@ Checkpoint *npz_open(Zip *zip, Error *err) {
     checkpoint->reader = npz;
     checkpoint->free_reader = close_npz;
     checkpoint->read = read_npz;
+    checkpoint->place = place_npz;
     if (open_npz(checkpoint, zip, err)) return checkpoint;
     checkpoint_close(checkpoint);
     return NULL;
@@ -147,26 +174,54 @@ Checkpoint *npz_open(Zip *zip, Error *err) {
 
 /* ---- saving ------------------------------------------------------------------------------------------------------ */
 
-static bool save_member(ZipWriter *writer, const TensorOut *tensor, Error *err) {
+static bool put_crc(void *context, const void *bytes, uint64_t length, Error *err) {
+    (void)err;
+    zip_crc_add(context, bytes, length);
+    return true;
+}
+
+static bool put_member(void *context, const void *bytes, uint64_t length, Error *err) {
+    return zip_writer_put(context, bytes, length, err);
+}
+
+/* The CRC stands before the data: a tensor that is not in memory is read twice. */
+static bool save_member(ZipWriter *writer, const TensorOut *tensor, const TensorReader *reader,
+                        const StreamProgress *progress, Error *err) {
     Str header = {0}, name = {0};
     uint64_t bytes = 0;
+    uint32_t crc = 0;
     str_addf(&name, "%s.npy", tensor->name);
-    bool ok = str_ok(&name, err) && npy_build_header(tensor, &header, &bytes, err) &&
-              zip_writer_add(writer, str_text(&name), (const void *const[]){header.text, tensor->data},
-                             (const uint64_t[]){header.length, bytes}, 2, err);
+    bool ok = str_ok(&name, err) && npy_build_header(tensor, &header, &bytes, err);
+    if (ok) zip_crc_add(&crc, header.text, header.length);
+    ok = ok && tensor_stream(tensor, reader, 1, put_crc, &crc, NULL, err) &&
+         zip_writer_begin_member(writer, str_text(&name), crc, header.length + bytes, err) &&
+         zip_writer_put(writer, header.text, header.length, err) &&
+         tensor_stream(tensor, reader, 1, put_member, writer, progress, err);
     str_done(&header);
     str_done(&name);
     return ok;
 }
 
-bool npz_save(const char *path, bool overwrite, const TensorOut *tensors, size_t count, Error *err) {
+static bool save_members(const char *path, bool overwrite, const TensorOut *tensors, const TensorReader *readers,
+                         size_t count, const StreamProgress *progress, Error *err) {
     ZipWriter *writer = zip_writer_begin(path, overwrite, err);
     if (!writer) return false;
     for (size_t i = 0; i < count; i++) {
-        if (save_member(writer, &tensors[i], err)) continue;
+        if (save_member(writer, &tensors[i], readers ? &readers[i] : NULL, progress, err)) continue;
         zip_writer_abandon(writer);
-        if (err->status != STATUS_WRITE) error_prefix(err, "%s", path);
+        if (err->status == STATUS_USAGE || err->status == STATUS_LIMIT) error_prefix(err, "%s", path);
         return false;
     }
     return zip_writer_commit(writer, err);
+}
+
+bool npz_save(const char *path, bool overwrite, const TensorOut *tensors, size_t count, Error *err) {
+    return save_members(path, overwrite, tensors, NULL, count, NULL, err);
+}
+
+bool npz_save_large(const char *path, const FileSaving *saving, const FileParts *parts, Error *err) {
+    uint64_t done = 0;
+    StreamProgress progress = {saving->task, &done, 0};
+    for (size_t i = 0; i < parts->count; i++) progress.total += tensor_out_bytes(&parts->tensors[i]);
+    return save_members(path, saving->overwrite, parts->tensors, parts->readers, parts->count, &progress, err);
 }

@@ -209,6 +209,14 @@ static bool read_data(Checkpoint *checkpoint, size_t index, void *out, Error *er
     return file_read(checkpoint->file, reader->data + range->begin, out, range->end - range->begin, err);
 }
 
+static bool place_data(const Checkpoint *checkpoint, size_t index, CheckpointPlace *out) {
+    const Reader *reader = checkpoint->reader;
+    const Range *range = &reader->range[index];
+    *out = (CheckpointPlace){
+        .file = checkpoint->file, .offset = reader->data + range->begin, .length = range->end - range->begin};
+    return true;
+}
+
 /* The JSON's length, checked against the file's. */
 static bool read_length(const File *file, uint64_t *length, Error *err) {
     uint8_t bytes[8];
@@ -235,6 +243,7 @@ static bool read_header(Checkpoint *checkpoint, Error *err) {
     checkpoint->reader = reader;
     checkpoint->free_reader = free_reader;
     checkpoint->read = read_data;
+    checkpoint->place = place_data;
     bool ok = read_length(checkpoint->file, &length, err) && mem_admit(length, "the header", err) &&
               (text = mem_alloc(length, 1, err)) != NULL && file_read(checkpoint->file, 8, text, length, err) &&
               json_pull_begin(&json, text, length, 8, err) && parse_header(&json, checkpoint, err);

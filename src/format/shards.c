@@ -233,6 +233,12 @@ static bool read_data(Checkpoint *checkpoint, size_t index, void *out, Error *er
     return checkpoint_read(reader->shard[source->shard].checkpoint, source->index, out, err);
 }
 
+static bool place_data(const Checkpoint *checkpoint, size_t index, CheckpointPlace *out) {
+    const Reader *reader = checkpoint->reader;
+    const Source *source = &reader->source[index];
+    return checkpoint_place(reader->shard[source->shard].checkpoint, source->index, out);
+}
+
 static bool read_index(Checkpoint *checkpoint, const CheckpointOpening *opening, Error *err) {
     Json json;
     Index index = {0};
@@ -244,6 +250,7 @@ static bool read_index(Checkpoint *checkpoint, const CheckpointOpening *opening,
     checkpoint->reader = reader;
     checkpoint->free_reader = free_reader;
     checkpoint->read = read_data;
+    checkpoint->place = place_data;
     if (size > CAP_JSON_HEADER) {
         error_set(err, STATUS_LIMIT, "an index of %llu bytes, limit %d", (unsigned long long)size, CAP_JSON_HEADER);
         goto out;

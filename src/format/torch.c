@@ -145,6 +145,7 @@ bool torch_add_tensors(Checkpoint *checkpoint, const char *key, Error *err) {
          find_shared(checkpoint, err) && checkpoint_seal(checkpoint, err);
     str_done(&path);
     checkpoint->read = torch_tensor_read;
+    checkpoint->place = torch_tensor_place;
     checkpoint->nested = true;
     return ok;
 }

@@ -83,6 +83,7 @@ void torch_free(void *torch);
 bool torch_tensor_parse(const Torch *torch, const PickleNode *node, const char *name, TorchTensor *out,
                         TorchShape *shape, Error *err);
 bool torch_tensor_read(Checkpoint *checkpoint, size_t index, void *out, Error *err);
+bool torch_tensor_place(const Checkpoint *checkpoint, size_t index, CheckpointPlace *out);
 
 /* torch_array.c: the same for a NumPy array. */
 bool torch_array_parse(const PickleNode *node, const char *name, TorchShape *shape, Error *err);

@@ -298,3 +298,22 @@ bool torch_tensor_read(Checkpoint *checkpoint, size_t index, void *out, Error *e
     }
     return true;
 }
+
+/* A storage of a zip has one checksum for all tensors that share it, so only a tensor that is a whole one has a place.
+ */
+bool torch_tensor_place(const Checkpoint *checkpoint, size_t index, CheckpointPlace *out) {
+    const Torch *torch = checkpoint->reader;
+    const CheckpointTensor *tensor = &checkpoint->tensors[index];
+    const TorchTensor *own = &torch->tensors[index];
+    if (tensor->count == 0 || own->array || torch->swap) return false;
+    const TorchStorage *storage = &torch->storages[own->storage];
+    const Layout layout = layout_of(tensor, own->stride);
+    const uint64_t from = own->offset * layout.size, length = layout.reach * layout.size;
+    if (!is_dense(&layout)) return false;
+    if (torch->zip) {
+        *out = zip_place(torch->zip, storage->member);
+        return from == 0 && length == storage->bytes && zip_member(torch->zip, storage->member)->method == 0;
+    }
+    *out = (CheckpointPlace){.file = checkpoint->file, .offset = storage->offset + from, .length = length};
+    return true;
+}

@@ -350,6 +350,10 @@ const File *zip_file(const Zip *zip) {
     return zip->file;
 }
 
+File *zip_owned_file(const Zip *zip) {
+    return zip->file;
+}
+
 size_t zip_count(const Zip *zip) {
     return zip->count;
 }

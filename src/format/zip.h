@@ -25,11 +25,14 @@ Zip *zip_open(File *file, Error *err); /* takes `file` over, also on failure */
 void zip_close(Zip *zip);
 const char *zip_name(const Zip *zip); /* the file's name, for errors */
 const File *zip_file(const Zip *zip);
+File *zip_owned_file(const Zip *zip); /* the same, for file_share */
 size_t zip_count(const Zip *zip);
 const ZipMember *zip_member(const Zip *zip, size_t index);
 bool zip_find(const Zip *zip, const char *name, size_t *index);
 /* The whole member into `out` (member->size bytes), its CRC checked (unless zip_ignore_crc). */
 bool zip_read(Zip *zip, size_t index, void *out, Error *err);
+/* Where a stored member's bytes lie, with their CRC unless it is ignored. */
+CheckpointPlace zip_place(const Zip *zip, size_t index);
 void zip_ignore_crc(Zip *zip, bool ignore);
 bool zip_crc_ignored(const Zip *zip);
 
@@ -47,7 +50,11 @@ ZipWriter *zip_writer_begin(const char *path, bool overwrite, Error *err); /* at
  * field. */
 bool zip_writer_add(ZipWriter *writer, const char *name, const void *const *piece, const uint64_t *length,
                     size_t pieces, Error *err);
-bool zip_writer_commit(ZipWriter *writer, Error *err); /* frees the writer */
+/* The same as a member of `size` bytes with this CRC-32, whose bytes are then put. */
+bool zip_writer_begin_member(ZipWriter *writer, const char *name, uint32_t crc, uint64_t size, Error *err);
+bool zip_writer_put(ZipWriter *writer, const void *bytes, uint64_t length, Error *err);
+void zip_crc_add(uint32_t *crc, const void *bytes, uint64_t length); /* begins with 0 */
+bool zip_writer_commit(ZipWriter *writer, Error *err);               /* frees the writer */
 void zip_writer_abandon(ZipWriter *writer);
 
 #endif

@@ -7,7 +7,7 @@
 #include "weft/base/file.h"
 #include "weft/base/memory.h"
 
-enum { INPUT_SIZE = 65536, METHOD_DEFLATE = 8 };
+enum { INPUT_SIZE = 65536, PROOF_SIZE = 1 << 18, METHOD_DEFLATE = 8 };
 
 struct ZipStream {
     const Zip *zip;
@@ -130,4 +130,30 @@ bool zip_read(Zip *zip, size_t index, void *out, Error *err) {
         stream && zip_stream_read(stream, out, zip_member(zip, index)->size, err) && zip_stream_finish(stream, err);
     zip_stream_close(stream);
     return ok;
+}
+
+CheckpointPlace zip_place(const Zip *zip, size_t index) {
+    const ZipMember *member = zip_member(zip, index);
+    return (CheckpointPlace){.file = zip_owned_file(zip),
+                             .offset = member->offset,
+                             .length = member->size,
+                             .checked = !zip_crc_ignored(zip),
+                             .crc = member->crc,
+                             .crc_offset = member->offset,
+                             .crc_length = member->size};
+}
+
+bool checkpoint_prove(const CheckpointPlace *place, Error *err) {
+    uint32_t crc = 0;
+    uint8_t *part = mem_alloc(PROOF_SIZE, 1, err);
+    bool done = part != NULL;
+    for (uint64_t at = 0, some; done && at < place->crc_length; at += some) {
+        some = place->crc_length - at < PROOF_SIZE ? place->crc_length - at : PROOF_SIZE;
+        done = file_read(place->file, place->crc_offset + at, part, some, err);
+        if (done) crc = (uint32_t)crc32_z(crc, part, some);
+    }
+    mem_free(part);
+    if (!done || crc == place->crc) return done;
+    return error_set(err, STATUS_BAD_INPUT, "%s: CRC %08x, the zip's directory says %08x", file_name(place->file), crc,
+                     place->crc);
 }

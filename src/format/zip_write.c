@@ -143,21 +143,34 @@ static void add_entry(ZipWriter *writer, const char *name, uint32_t crc, uint64_
     str_add_bytes(&writer->directory, (const char *)extra, extra_length);
 }
 
-bool zip_writer_add(ZipWriter *writer, const char *name, const void *const *piece, const uint64_t *length,
-                    size_t pieces, Error *err) {
-    uint64_t size = 0, local = writer->offset;
-    uLong crc = crc32(0, NULL, 0);
-    for (size_t i = 0; i < pieces; i++) {
-        if (!size_add(size, length[i], &size)) return error_set(err, STATUS_LIMIT, "too much data");
-        if (length[i] > 0) crc = crc32_z(crc, piece[i], length[i]);
-    }
+bool zip_writer_begin_member(ZipWriter *writer, const char *name, uint32_t crc, uint64_t size, Error *err) {
+    const uint64_t local = writer->offset;
     if (!keep_name(writer, name, err)) return false;
     writer->count++;
-    if (!put_local(writer, name, (uint32_t)crc, size, err)) return false;
-    for (size_t i = 0; i < pieces; i++)
-        if (!put_bytes(writer, piece[i], length[i], err)) return false;
-    add_entry(writer, name, (uint32_t)crc, size, local);
+    if (!put_local(writer, name, crc, size, err)) return false;
+    add_entry(writer, name, crc, size, local);
     return str_ok(&writer->directory, err);
+}
+
+bool zip_writer_put(ZipWriter *writer, const void *bytes, uint64_t length, Error *err) {
+    return put_bytes(writer, bytes, length, err);
+}
+
+void zip_crc_add(uint32_t *crc, const void *bytes, uint64_t length) {
+    if (length > 0) *crc = (uint32_t)crc32_z(*crc, bytes, length);
+}
+
+bool zip_writer_add(ZipWriter *writer, const char *name, const void *const *piece, const uint64_t *length,
+                    size_t pieces, Error *err) {
+    uint64_t size = 0;
+    uint32_t crc = 0;
+    for (size_t i = 0; i < pieces; i++) {
+        if (!size_add(size, length[i], &size)) return error_set(err, STATUS_LIMIT, "too much data");
+        zip_crc_add(&crc, piece[i], length[i]);
+    }
+    bool done = zip_writer_begin_member(writer, name, crc, size, err);
+    for (size_t i = 0; done && i < pieces; i++) done = put_bytes(writer, piece[i], length[i], err);
+    return done;
 }
 
 static int compare_names(const void *a, const void *b) {

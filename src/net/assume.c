@@ -53,9 +53,14 @@ static bool take_values(const Tensor *mean, const Tensor *std, Normalisation *ou
     if (!is_row(mean) || !is_row(std) || mean->count != std->count) return false;
     *out = (Normalisation){.channels = (unsigned)mean->count};
     bool bytes = false;
+    float room[2][CHANNELS];
+    Error ignored; /* a file that cannot be read says so when it is used */
+    const float *means = tensor_span(mean, 0, mean->count, room[0], &ignored);
+    const float *deviations = tensor_span(std, 0, std->count, room[1], &ignored);
+    if (!means || !deviations) return false;
     for (unsigned i = 0; i < out->channels; i++) {
-        out->mean[i] = mean->data[i];
-        out->std[i] = std->data[i];
+        out->mean[i] = means[i];
+        out->std[i] = deviations[i];
         if (!isfinite(out->mean[i]) || !isfinite(out->std[i]) || !(out->std[i] > 0)) return false;
         bytes = bytes || out->mean[i] > 1 || out->std[i] > 2;
     }

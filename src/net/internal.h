@@ -63,7 +63,11 @@ bool onnx_save_network(const Network *network, const char *path, bool overwrite,
 
 /* What a file is for: every bit of the network (a run), or a network to pass on. */
 typedef enum SaveForm { FORM_KEPT, FORM_SAFETENSORS, FORM_NPZ } SaveForm;
+/* Lazy tensors, and all that are converted, are read while they are written (TensorOut.read); not so for FORM_KEPT. */
 bool network_parts_of(const Network *network, SaveForm form, FileParts *out, Error *err);
+/* A line for each thing that the file does not hold as the network does, once its parts were written: what was rounded
+ * to its former dtype, what the format has no dtype for. */
+void network_save_notes(const Network *network, SaveForm form, const FileParts *parts, Str *notes);
 
 /* ---- engine ------------------------------------------------------------------------------------------------------ */
 
@@ -77,9 +81,20 @@ void engine_set_kernels(Engine *engine, const struct Kernels *kernels);
 bool network_add_note(Network *network, const char *key, Str *text, Error *err); /* `text` is freed */
 bool network_note(Network *network, Error *err, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void net_tensor_done(NetTensor *tensor); /* frees what it holds */
-const void *stored_bytes(const StoredBytes *bytes);
-/* Reads all tensors of a new network; those that are not numbers are carried along, with a note. */
-bool network_load_tensors(Network *network, Checkpoint *checkpoint, Error *err);
+/* The elements of a tensor as they are stored. bytes_new: in memory, to be filled (stored_memory). bytes_at: at their
+ * place in a file, whose checksums are taken as it is read. */
+StoredBytes *bytes_new(uint64_t length, Error *err);
+StoredBytes *bytes_at(const CheckpointPlace *place, const char *name, Error *err);
+StoredBytes *bytes_share(StoredBytes *stored); /* NULL stays NULL */
+void bytes_release(StoredBytes *stored);
+unsigned char *bytes_memory(StoredBytes *stored); /* NULL: they are in a file */
+/* Bytes from `offset` on. From any thread. STATUS_BAD_INPUT where the file is not what it was. */
+bool bytes_read(StoredBytes *stored, uint64_t offset, uint64_t length, void *out, Error *err);
+/* A lazy tensor of these elements, as float32. */
+Tensor *bytes_tensor(StoredBytes *stored, DType dtype, unsigned rank, const uint64_t *dim, Error *err);
+/* Reads all tensors of a new network, or with `lazy`, unless it is small, only says where they are; those that are not
+ * numbers are carried along, with a note. */
+bool network_load_tensors(Network *network, Checkpoint *checkpoint, bool lazy, Error *err);
 /* Adds the further names of tied tensors, which the metadata of a safetensors file holds. */
 bool network_load_ties(Network *network, const Checkpoint *checkpoint, Error *err);
 bool network_copy_tensors(Network *copy, const Network *network, Error *err);

@@ -10,30 +10,51 @@
 #include "weft/base/tensor.h"
 #include "weft/base/text.h"
 
-static bool save_parts(const Network *network, const char *path, bool overwrite, SaveForm form, Error *err) {
+bool network_keep(const Network *network, const char *path, bool overwrite, Error *err) {
     FileParts parts;
-    if (!network_parts_of(network, form, &parts, err)) return false;
-    const bool done = form == FORM_NPZ ? npz_save(path, overwrite, parts.tensors, parts.count, err)
-                                       : safetensors_save(path, overwrite, parts.tensors, parts.count, parts.metadata,
-                                                          parts.metadata_count, err);
+    if (!network_parts_of(network, FORM_KEPT, &parts, err)) return false;
+    const bool done =
+        safetensors_save(path, overwrite, parts.tensors, parts.count, parts.metadata, parts.metadata_count, err);
     file_parts_done(&parts);
     return done;
 }
 
-bool network_keep(const Network *network, const char *path, bool overwrite, Error *err) {
-    return save_parts(network, path, overwrite, FORM_KEPT, err);
+/* ONNX is written from memory: its files have at most 2 GB. */
+static bool save_onnx(const Network *network, const char *path, bool overwrite, const Task *task, Error *err) {
+    if (!network_hold(network, path, task, err)) return false;
+    const bool done = onnx_save_network(network, path, overwrite, err);
+    network_unhold(network);
+    return done;
 }
 
-bool network_save(const Network *network, const char *path, bool overwrite, Error *err) {
+bool network_save_large(const Network *network, const char *path, const FileSaving *saving, Str *notes, size_t *files,
+                        Error *err) {
     const char *dot = strrchr(path, '.');
-    bool safetensors = dot && strcasecmp(dot, ".safetensors") == 0, npz = dot && strcasecmp(dot, ".npz") == 0;
-    if (dot && strcasecmp(dot, ".onnx") == 0) return onnx_save_network(network, path, overwrite, err);
-    if (!safetensors && !npz)
+    const bool safetensors = dot && strcasecmp(dot, ".safetensors") == 0, npz = dot && strcasecmp(dot, ".npz") == 0;
+    const bool onnx = dot && strcasecmp(dot, ".onnx") == 0;
+    FileParts parts;
+    *files = 1;
+    if (!safetensors && !npz && !onnx)
         return error_set(err, STATUS_USAGE, "%s: a network is saved as .safetensors, .onnx or .npz", path);
+    if (saving->shard_size && !safetensors)
+        return error_set(err, STATUS_USAGE, "%s: only .safetensors files come in shards", path);
     if (npz && network_quantisers(network) > 0)
         return error_set(err, STATUS_USAGE, "%s: an npz file has no place for quantisers; save it as .safetensors",
                          path);
-    return save_parts(network, path, overwrite, npz ? FORM_NPZ : FORM_SAFETENSORS, err);
+    const SaveForm form = npz ? FORM_NPZ : FORM_SAFETENSORS;
+    if (onnx) return save_onnx(network, path, saving->overwrite, saving->task, err);
+    if (!network_parts_of(network, form, &parts, err)) return false;
+    const bool done =
+        npz ? npz_save_large(path, saving, &parts, err) : safetensors_save_large(path, saving, &parts, files, err);
+    if (done && notes) network_save_notes(network, form, &parts, notes);
+    file_parts_done(&parts);
+    return done;
+}
+
+bool network_save(const Network *network, const char *path, bool overwrite, Error *err) {
+    const FileSaving saving = {.overwrite = overwrite};
+    size_t files;
+    return network_save_large(network, path, &saving, NULL, &files, err);
 }
 
 bool network_hash(const Network *network, char out[HASH_HEX], Error *err) {

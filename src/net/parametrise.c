@@ -105,6 +105,22 @@ static bool fits_norm(const Tensor *g, const Tensor *v, unsigned *axis) {
     return own <= 1;
 }
 
+/* The parts of a weight in memory while it is folded. */
+static bool pin_all(const Tensor *const *parts, size_t count, Error *err) {
+    for (size_t i = 0; i < count; i++) {
+        if (!parts[i] || tensor_pin(parts[i], err)) continue;
+        while (i-- > 0)
+            if (parts[i]) tensor_unpin(parts[i]);
+        return false;
+    }
+    return true;
+}
+
+static void unpin_all(const Tensor *const *parts, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (parts[i]) tensor_unpin(parts[i]);
+}
+
 static Tensor *normalised(const Tensor *g, const Tensor *v, unsigned axis, Error *err) {
     uint64_t behind = 1;
     const uint64_t norms = axis < v->rank ? v->dim[axis] : 1;
@@ -128,7 +144,10 @@ static Tensor *normalised(const Tensor *g, const Tensor *v, unsigned axis, Error
 /* `name`: of the folded weight, taken over. */
 static bool fold_norm(Folding *folding, size_t g, size_t v, unsigned axis, char *name, Error *err) {
     const Network *network = folding->network;
-    Tensor *weight = normalised(network->tensors[g].tensor, network->tensors[v].tensor, axis, err);
+    const Tensor *const parts[] = {network->tensors[g].tensor, network->tensors[v].tensor};
+    const bool here = pin_all(parts, 2, err);
+    Tensor *weight = here ? normalised(parts[0], parts[1], axis, err) : NULL;
+    if (here) unpin_all(parts, 2);
     if (!weight) {
         mem_free(name);
         return false;
@@ -162,26 +181,31 @@ static double sigma_of(const Tensor *weight, unsigned axis, const float *u, cons
 /* Where u and v fit both of the first two axes, the right one gives the larger value: it is the largest singular value,
  * nearly. */
 static bool find_sigma(const Tensor *weight, const Tensor *u, const Tensor *v, double *sigma, Error *err) {
+    const Tensor *const parts[] = {weight, u, v};
     bool found = false;
+    if (!pin_all(parts, 3, err)) return false;
     for (unsigned axis = 0; axis < 2 && axis < weight->rank && weight->count > 0; axis++) {
         if (u->count != weight->dim[axis] || (v && v->count != weight->count / u->count)) continue;
         const double one = sigma_of(weight, axis, u->data, v ? v->data : NULL, err);
-        if (isnan(one) && err->status != STATUS_OK) return false;
+        if (isnan(one) && err->status != STATUS_OK) break;
         if (!found || fabs(one) > fabs(*sigma)) *sigma = one;
         found = true;
     }
-    return found;
+    unpin_all(parts, 3);
+    return found && err->status == STATUS_OK;
 }
 
 static bool fold_spectral(Folding *folding, size_t orig, const size_t *others, size_t count, double sigma, char *name,
                           Error *err) {
     const Tensor *from = folding->network->tensors[orig].tensor;
-    Tensor *weight = tensor_new(from->rank, from->dim, err);
+    const bool here = tensor_pin(from, err);
+    Tensor *weight = here ? tensor_new(from->rank, from->dim, err) : NULL;
+    for (uint64_t i = 0; weight && i < from->count; i++) weight->data[i] = (float)((double)from->data[i] / sigma);
+    if (here) tensor_unpin(from);
     if (!weight) {
         mem_free(name);
         return false;
     }
-    for (uint64_t i = 0; i < from->count; i++) weight->data[i] = (float)((double)from->data[i] / sigma);
     name_list_add(&folding->spectral_norm, name, "sigma %.6g", sigma);
     return put_folded(folding, orig, name, weight, others, count);
 }
@@ -190,15 +214,18 @@ static bool fold_spectral(Folding *folding, size_t orig, const size_t *others, s
 
 static bool fold_pruning(Folding *folding, size_t orig, size_t mask, char *name, Error *err) {
     const Tensor *from = folding->network->tensors[orig].tensor, *by = folding->network->tensors[mask].tensor;
-    Tensor *weight = tensor_new(from->rank, from->dim, err);
+    const Tensor *const parts[] = {from, by};
+    const bool here = pin_all(parts, 2, err);
+    Tensor *weight = here ? tensor_new(from->rank, from->dim, err) : NULL;
+    uint64_t zeros = 0;
+    for (uint64_t i = 0; weight && i < from->count; i++) {
+        weight->data[i] = from->data[i] * by->data[i];
+        zeros += by->data[i] == 0;
+    }
+    if (here) unpin_all(parts, 2);
     if (!weight) {
         mem_free(name);
         return false;
-    }
-    uint64_t zeros = 0;
-    for (uint64_t i = 0; i < from->count; i++) {
-        weight->data[i] = from->data[i] * by->data[i];
-        zeros += by->data[i] == 0;
     }
     name_list_add(&folding->pruning, name, "%llu of %llu weights are 0", (unsigned long long)zeros,
                   (unsigned long long)from->count);

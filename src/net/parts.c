@@ -10,12 +10,14 @@
  */
 #include "net/internal.h"
 
+#include <stdatomic.h>
 #include <string.h>
-#include <strings.h>
 
 #include "weft/base/dtype.h"
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
+#include "weft/base/size.h"
+#include "weft/base/tensor.h"
 #include "weft/base/text.h"
 
 /* ---- tensors ----------------------------------------------------------------------------------------------------- */
@@ -44,69 +46,130 @@ static void *add_buffer(FileParts *parts, uint64_t bytes, Error *err) {
     return buffer;
 }
 
-/* Whether `bytes` of this dtype are the same float32 values again. */
-static bool holds(DType dtype, const void *bytes, const float *values, uint64_t count) {
-    float part[256];
+/* ---- tensors that are read while they are written ---------------------------------------------------------------- */
+
+enum { PART = 1024 }; /* elements converted at a time: they stay in the fastest cache */
+
+/* The values of a tensor in the dtype of the file. */
+typedef struct Conversion {
+    const Tensor *tensor;
+    DType dtype;
+    _Atomic bool rounded; /* some became others */
+} Conversion;
+
+/* `count` (up to PART) values as `dtype`; whether they come back as they were. */
+static bool convert_part(DType dtype, const float *values, uint64_t count, void *bytes) {
+    float back[PART];
     Error ignored;
-    for (uint64_t i = 0; i < count; i += 256) {
-        const uint64_t some = count - i < 256 ? count - i : 256;
-        const char *from = (const char *)bytes + i * (dtype_bits(dtype) / 8);
-        if (!dtype_to_f32(dtype, from, some, part, &ignored) || memcmp(part, values + i, some * sizeof *part) != 0)
-            return false;
-    }
-    return true;
+    dtype_from_f32(dtype, values, count, bytes);
+    return dtype == DTYPE_F32 ||
+           (dtype_to_f32(dtype, bytes, count, back, &ignored) && memcmp(back, values, count * sizeof *values) == 0);
 }
 
-/* The values in the tensor's dtype, where the form wants that; *rounded: some of them became others. */
-static bool convert_tensor(const Network *network, size_t index, SaveForm form, FileParts *parts, TensorOut *out,
-                           bool *rounded, Error *err) {
-    const NetTensor *tensor = &network->tensors[index];
-    const uint64_t count = tensor->tensor->count;
-    *rounded = false;
-    if (tensor->stored == DTYPE_F32 || !has_dtype(form, tensor->stored) || has_bits(network, index)) return true;
-    void *bytes = add_buffer(parts, count * (dtype_bits(tensor->stored) / 8), err);
+static bool convert_span(Conversion *conversion, const float *values, uint64_t count, unsigned char *out) {
+    const unsigned size = dtype_bits(conversion->dtype) / 8;
+    bool same = true;
+    for (uint64_t at = 0; at < count; at += PART)
+        same &= convert_part(conversion->dtype, values + at, count - at < PART ? count - at : PART, out + at * size);
+    if (!same) conversion->rounded = true;
+    return same;
+}
+
+static bool read_converted(void *context, uint64_t offset, uint64_t length, void *out, Error *err) {
+    Conversion *conversion = context;
+    const unsigned size = dtype_bits(conversion->dtype) / 8;
+    const uint64_t end = (offset + length) / size;
+    float *room = conversion->tensor->lazy ? mem_alloc(TENSOR_SPAN, sizeof *room, err) : NULL;
+    bool done = room || !conversion->tensor->lazy;
+    for (uint64_t first = offset / size; done && first < end;) {
+        const uint64_t left = TENSOR_SPAN - first % TENSOR_SPAN, count = left < end - first ? left : end - first;
+        const float *values = tensor_span(conversion->tensor, first, count, room, err);
+        if ((done = values != NULL))
+            convert_span(conversion, values, count, (unsigned char *)out + (first * size - offset));
+        first += count;
+    }
+    mem_free(room);
+    return done;
+}
+
+static bool read_stored(void *context, uint64_t offset, uint64_t length, void *out, Error *err) {
+    return bytes_read(context, offset, length, out, err);
+}
+
+/* ---- every kind -------------------------------------------------------------------------------------------------- */
+
+/* The dtype in which a tensor is written whose stored bytes are not. */
+static DType dtype_written(const Network *network, size_t index, SaveForm form) {
+    const DType stored = network->tensors[index].stored;
+    return has_dtype(form, stored) && !has_bits(network, index) ? stored : DTYPE_F32;
+}
+
+/* A run's files are in memory as a whole; they keep what a dtype would round as float32. */
+static bool keep_tensor(const NetTensor *tensor, DType dtype, FileParts *parts, TensorOut *out, Error *err) {
+    Conversion conversion = {tensor->tensor, dtype, false};
+    out->dtype = DTYPE_F32;
+    out->data = tensor->tensor->data;
+    if (dtype == DTYPE_F32) return true;
+    unsigned char *bytes = add_buffer(parts, tensor->tensor->count * (dtype_bits(dtype) / 8), err);
     if (!bytes) return false;
-    dtype_from_f32(tensor->stored, tensor->tensor->data, count, bytes);
-    *rounded = !holds(tensor->stored, bytes, tensor->tensor->data, count);
-    if (*rounded && form == FORM_KEPT) return true;
-    out->dtype = tensor->stored;
+    if (!convert_span(&conversion, tensor->tensor->data, tensor->tensor->count, bytes)) return true;
+    out->dtype = dtype;
     out->data = bytes;
     return true;
 }
 
-static bool add_tensor(const Network *network, size_t index, SaveForm form, FileParts *parts, bool *rounded,
-                       Error *err) {
+/* The bytes as they were stored. */
+static bool put_stored(StoredBytes *bytes, SaveForm form, FileParts *parts, uint64_t length, TensorOut *out,
+                       TensorReader *reader, Error *err) {
+    if ((out->data = bytes_memory(bytes))) return true;
+    if (form != FORM_KEPT) {
+        *reader = (TensorReader){read_stored, bytes};
+        return true;
+    }
+    void *copy = add_buffer(parts, length, err);
+    out->data = copy;
+    return copy && bytes_read(bytes, 0, length, copy, err);
+}
+
+static bool add_tensor(const Network *network, size_t index, SaveForm form, FileParts *parts, Error *err) {
     const NetTensor *tensor = &network->tensors[index];
-    TensorOut out = {.name = tensor->name,
-                     .dtype = DTYPE_F32,
-                     .rank = tensor->tensor->rank,
-                     .dim = tensor->tensor->dim,
-                     .data = tensor->tensor->data};
-    *rounded = false;
+    TensorOut out = {
+        .name = tensor->name, .dtype = tensor->stored, .rank = tensor->tensor->rank, .dim = tensor->tensor->dim};
+    const DType dtype = dtype_written(network, index, form);
+    TensorReader *reader = &parts->readers[parts->count];
+    bool done = true;
     if (tensor->bytes && has_dtype(form, tensor->stored)) {
-        out.dtype = tensor->stored;
-        out.data = stored_bytes(tensor->bytes);
-    } else if (!convert_tensor(network, index, form, parts, &out, rounded, err)) {
-        return false;
+        done = put_stored(tensor->bytes, form, parts, tensor->tensor->count * (dtype_bits(tensor->stored) / 8), &out,
+                          reader, err);
+    } else if (form == FORM_KEPT || (dtype == DTYPE_F32 && !tensor->tensor->lazy)) {
+        done = keep_tensor(tensor, dtype, parts, &out, err);
+    } else {
+        Conversion *conversion = add_buffer(parts, sizeof *conversion, err);
+        if (conversion) *conversion = (Conversion){tensor->tensor, dtype, false};
+        out.dtype = dtype;
+        *reader = (TensorReader){read_converted, conversion};
+        done = conversion != NULL;
     }
     parts->tensors[parts->count++] = out;
-    return true;
+    return done;
 }
 
 static bool add_tensors(const Network *network, SaveForm form, FileParts *parts, Error *err) {
-    bool ignored;
     parts->tensors = mem_alloc((uint64_t)network->tensor_count + network->carried_count, sizeof *parts->tensors, err);
-    if (!parts->tensors) return false;
+    parts->readers = mem_alloc((uint64_t)network->tensor_count + network->carried_count, sizeof *parts->readers, err);
+    if (!parts->tensors || !parts->readers) return false;
     for (size_t i = 0; i < network->tensor_count; i++)
-        if (is_written(form, &network->tensors[i]) && !add_tensor(network, i, form, parts, &ignored, err)) return false;
+        if (is_written(form, &network->tensors[i]) && !add_tensor(network, i, form, parts, err)) return false;
     for (size_t i = 0; i < network->carried_count; i++) {
         const CarriedTensor *carried = &network->carried[i];
-        if (has_dtype(form, carried->dtype))
-            parts->tensors[parts->count++] = (TensorOut){.name = carried->name,
-                                                         .dtype = carried->dtype,
-                                                         .rank = carried->rank,
-                                                         .dim = carried->dim,
-                                                         .data = stored_bytes(carried->bytes)};
+        TensorOut out = {.name = carried->name, .dtype = carried->dtype, .rank = carried->rank, .dim = carried->dim};
+        uint64_t count;
+        if (!has_dtype(form, carried->dtype)) continue;
+        size_product(out.dim, out.rank, &count);
+        if (!put_stored(carried->bytes, form, parts, count * dtype_bits(out.dtype) / 8, &out,
+                        &parts->readers[parts->count], err))
+            return false;
+        parts->tensors[parts->count++] = out;
     }
     return true;
 }
@@ -118,31 +181,26 @@ static void add_line(NameList *list, Str *notes) {
     str_done(&list->text);
 }
 
-void network_save_notes(const Network *network, const char *path, Str *notes) {
-    const char *dot = strrchr(path, '.');
-    const SaveForm form = dot && strcasecmp(dot, ".npz") == 0 ? FORM_NPZ : FORM_SAFETENSORS;
-    NameList rounded_ones = {.head = "These changed weights were rounded to the dtype that they had"};
+void network_save_notes(const Network *network, SaveForm form, const FileParts *parts, Str *notes) {
+    NameList rounded = {.head = "These changed weights were rounded to the dtype that they had"};
     NameList widened = {.head = "npz has no such dtype; these tensors were saved as F32"};
     NameList left_out = {.head = "The format has no such dtype; these tensors were left out"};
     NameList tied = {.head = "npz does not say which tensors are tied; these were saved under each name"};
+    size_t written = 0;
     for (size_t i = 0; i < network->tensor_count; i++) {
         const NetTensor *tensor = &network->tensors[i];
-        FileParts parts = {0};
-        TensorOut out;
-        Error ignored;
-        bool rounded = false;
         if (form == FORM_NPZ && tensor->tied)
             name_list_add(&tied, tensor->name, "= %s", network->tensors[tensor->tied - 1].name);
         if (!has_dtype(form, tensor->stored)) name_list_add(&widened, tensor->name, "%s", dtype_name(tensor->stored));
-        if (is_written(form, tensor) && !tensor->bytes &&
-            convert_tensor(network, i, form, &parts, &out, &rounded, &ignored) && rounded)
-            name_list_add(&rounded_ones, tensor->name, "%s", dtype_name(tensor->stored));
-        file_parts_done(&parts);
+        if (!is_written(form, tensor)) continue;
+        const TensorReader *reader = &parts->readers[written++];
+        if (reader->read == read_converted && ((const Conversion *)reader->context)->rounded)
+            name_list_add(&rounded, tensor->name, "%s", dtype_name(tensor->stored));
     }
     for (size_t i = 0; i < network->carried_count; i++)
         if (!has_dtype(form, network->carried[i].dtype))
             name_list_add(&left_out, network->carried[i].name, "%s", dtype_name(network->carried[i].dtype));
-    add_line(&rounded_ones, notes);
+    add_line(&rounded, notes);
     add_line(&widened, notes);
     add_line(&left_out, notes);
     add_line(&tied, notes);

@@ -126,8 +126,9 @@ Network *network_from_checkpoint(Checkpoint *checkpoint, const NetworkOptions *o
     if (!network) return NULL;
     if (!options) options = &defaults;
     const bool onnx = checkpoint_onnx(checkpoint) && !options->architecture;
+    const bool lazy = options->lazy && !checkpoint_onnx(checkpoint) && !options->graph; /* both look at the weights */
     Normalisation own;
-    bool done = network_load_tensors(network, checkpoint, err) && network_load_ties(network, checkpoint, err) &&
+    bool done = network_load_tensors(network, checkpoint, lazy, err) && network_load_ties(network, checkpoint, err) &&
                 (onnx || network_fold(network, err)) && load_notes(network, checkpoint, err) &&
                 load_metadata(network, checkpoint, err) && load_lineage(network, checkpoint, options->own, err) &&
                 normalisation_from_tensors(network, &own, err);

@@ -1,4 +1,4 @@
-/* tensors -- the tensors of a network: read from a checkpoint, looked up, tied to one another, and replaced.
+/* tensors -- the tensors of a network: read from a checkpoint or found in it, looked up, tied to one another, replaced.
  *
  * Every tensor is worked with as float32. What float32 does not bring back bit for bit is kept as the bytes it was read
  * from, for saving: integers, doubles, odd NaNs of small floats. Tied tensors (two names of one) share one Tensor.
@@ -11,40 +11,16 @@
 
 #include "weft/base/dtype.h"
 #include "weft/base/error.h"
+#include "weft/base/map.h"
 #include "weft/base/memory.h"
 #include "weft/base/size.h"
 #include "weft/base/tensor.h"
 #include "weft/base/text.h"
 
-/* ---- stored bytes ------------------------------------------------------------------------------------------------ */
-
-struct StoredBytes {
-    int references;
-    unsigned char bytes[];
-};
-
-static StoredBytes *bytes_new(uint64_t length, Error *err) {
-    uint64_t size;
-    if (!size_add(length, sizeof(StoredBytes), &size)) size = UINT64_MAX;
-    StoredBytes *bytes = mem_alloc(size, 1, err);
-    if (bytes) bytes->references = 1;
-    return bytes;
-}
-
-static StoredBytes *bytes_share(StoredBytes *bytes) {
-    if (bytes) __atomic_add_fetch(&bytes->references, 1, __ATOMIC_RELAXED);
-    return bytes;
-}
-
-static void bytes_release(StoredBytes *bytes) {
-    if (bytes && __atomic_sub_fetch(&bytes->references, 1, __ATOMIC_ACQ_REL) == 0) mem_free(bytes);
-}
-
-const void *stored_bytes(const StoredBytes *bytes) {
-    return bytes->bytes;
-}
-
 /* ---- loading ----------------------------------------------------------------------------------------------------- */
+
+/* A network of up to SMALL_MOST bytes, and up to this part of what may be kept, is read at once. */
+enum { SMALL_PART = 16, SMALL_MOST = 256 << 20 };
 
 static bool is_integer(DType type) {
     return type == DTYPE_BOOL || dtype_integer(type);
@@ -74,17 +50,28 @@ static bool load_converted(Checkpoint *checkpoint, size_t index, NetTensor *out,
     const CheckpointTensor *entry = checkpoint_tensor(checkpoint, index);
     StoredBytes *bytes = bytes_new(stored_size(entry), err);
     out->tensor = bytes ? tensor_new(entry->rank, entry->dim, err) : NULL;
-    bool done = out->tensor && checkpoint_read(checkpoint, index, bytes->bytes, err) &&
-                dtype_to_f32(entry->dtype, bytes->bytes, entry->count, out->tensor->data, err);
+    bool done = out->tensor && checkpoint_read(checkpoint, index, bytes_memory(bytes), err) &&
+                dtype_to_f32(entry->dtype, bytes_memory(bytes), entry->count, out->tensor->data, err);
     Error none = {.status = STATUS_OK};
-    if (done && (is_integer(entry->dtype) || !comes_back(entry->dtype, out->tensor, bytes->bytes, &none)))
+    if (done && (is_integer(entry->dtype) || !comes_back(entry->dtype, out->tensor, bytes_memory(bytes), &none)))
         out->bytes = bytes_share(bytes);
     bytes_release(bytes);
     return done;
 }
 
+/* At its place in the file; *lazy stays false where it has none. */
+static bool load_lazy(Checkpoint *checkpoint, size_t index, NetTensor *out, bool *lazy, Error *err) {
+    const CheckpointTensor *entry = checkpoint_tensor(checkpoint, index);
+    CheckpointPlace place;
+    *lazy = entry->count > 0 && checkpoint_place(checkpoint, index, &place);
+    if (!*lazy) return true;
+    out->bytes = bytes_at(&place, entry->name, err);
+    if (out->bytes) out->tensor = bytes_tensor(out->bytes, entry->dtype, entry->rank, entry->dim, err);
+    return out->tensor != NULL;
+}
+
 /* `place`: 1 + the position in the network of each of the checkpoint's tensors that was read already, else 0. */
-static bool load_tensor(Network *network, Checkpoint *checkpoint, size_t index, size_t *place, Error *err) {
+static bool load_tensor(Network *network, Checkpoint *checkpoint, size_t index, bool lazy, size_t *place, Error *err) {
     const CheckpointTensor *entry = checkpoint_tensor(checkpoint, index);
     NetTensor *out = &network->tensors[network->tensor_count++];
     out->stored = entry->dtype;
@@ -98,19 +85,23 @@ static bool load_tensor(Network *network, Checkpoint *checkpoint, size_t index, 
         out->bytes = bytes_share(network->tensors[out->tied - 1].bytes);
         return true;
     }
+    if (lazy && (!load_lazy(checkpoint, index, out, &lazy, err) || lazy)) return lazy && out->tensor;
     if (entry->dtype != DTYPE_F32) return load_converted(checkpoint, index, out, err);
     out->tensor = checkpoint_read_tensor(checkpoint, index, err);
     return out->tensor != NULL;
 }
 
-static bool load_carried(Network *network, Checkpoint *checkpoint, size_t index, Error *err) {
+static bool load_carried(Network *network, Checkpoint *checkpoint, size_t index, bool lazy, Error *err) {
     const CheckpointTensor *entry = checkpoint_tensor(checkpoint, index);
     CarriedTensor *out = &network->carried[network->carried_count++];
     *out = (CarriedTensor){.dtype = entry->dtype, .rank = entry->rank};
     if (entry->rank > 0) memcpy(out->dim, entry->dim, entry->rank * sizeof *entry->dim);
     out->name = mem_copy_text(entry->name, err);
-    out->bytes = out->name ? bytes_new(stored_size(entry), err) : NULL;
-    return out->bytes && checkpoint_read(checkpoint, index, out->bytes->bytes, err);
+    CheckpointPlace place;
+    lazy = lazy && checkpoint_place(checkpoint, index, &place);
+    if (out->name) out->bytes = lazy ? bytes_at(&place, entry->name, err) : bytes_new(stored_size(entry), err);
+    if (lazy) return out->bytes != NULL;
+    return out->bytes && checkpoint_read(checkpoint, index, bytes_memory(out->bytes), err);
 }
 
 static bool note_carried(Network *network, Error *err) {
@@ -125,9 +116,11 @@ static bool is_state(const Checkpoint *checkpoint, const CheckpointTensor *entry
     return strncmp(entry->name, "state.", 6) == 0 && checkpoint_metadata_find(checkpoint, "weft.run");
 }
 
-/* Bytes that the tensors will take: float32, and the stored bytes of all that may need them. */
-static bool admit(const Checkpoint *checkpoint, size_t *carried, Error *err) {
+/* Bytes that the tensors will take: float32, and the stored bytes of all that may need them. `lazy`: only those that
+ * have no place in the file. */
+static uint64_t bytes_needed(const Checkpoint *checkpoint, bool lazy, size_t *carried) {
     uint64_t total = 0;
+    CheckpointPlace place;
     *carried = 0;
     for (size_t i = 0; i < checkpoint_count(checkpoint); i++) {
         const CheckpointTensor *entry = checkpoint_tensor(checkpoint, i);
@@ -135,10 +128,17 @@ static bool admit(const Checkpoint *checkpoint, size_t *carried, Error *err) {
         uint64_t bytes = 0;
         if (is_number(entry->dtype) && !size_mul(entry->count, sizeof(float), &bytes)) bytes = UINT64_MAX;
         if (!is_number(entry->dtype)) ++*carried;
+        if (lazy && checkpoint_place(checkpoint, i, &place)) continue;
         if (entry->dtype != DTYPE_F32 && !size_add(bytes, stored_size(entry), &bytes)) bytes = UINT64_MAX;
         if (!size_add(total, bytes, &total)) total = UINT64_MAX;
     }
-    return mem_admit(total, checkpoint_path(checkpoint), err);
+    return total;
+}
+
+/* A small network is read at once: its file may change then, and nothing waits for the disk later. */
+static bool is_small(uint64_t bytes) {
+    const uint64_t most = mem_keep_budget() / SMALL_PART;
+    return bytes <= most && bytes <= SMALL_MOST;
 }
 
 static bool none_usable(const Network *network, const Checkpoint *checkpoint, Error *err) {
@@ -148,18 +148,21 @@ static bool none_usable(const Network *network, const Checkpoint *checkpoint, Er
                      checkpoint_path(checkpoint), network->carried[0].name, dtype_name(network->carried[0].dtype));
 }
 
-bool network_load_tensors(Network *network, Checkpoint *checkpoint, Error *err) {
+bool network_load_tensors(Network *network, Checkpoint *checkpoint, bool lazy, Error *err) {
     const size_t count = checkpoint_count(checkpoint);
     size_t carried, *place = NULL;
-    bool done = admit(checkpoint, &carried, err) &&
+    uint64_t bytes = bytes_needed(checkpoint, false, &carried);
+    lazy = lazy && !is_small(bytes);
+    if (lazy) bytes = bytes_needed(checkpoint, true, &carried);
+    bool done = mem_admit(bytes, checkpoint_path(checkpoint), err) &&
                 (network->tensors = mem_alloc(count, sizeof *network->tensors, err)) &&
                 (network->carried = mem_alloc(carried, sizeof *network->carried, err)) &&
                 (place = mem_alloc(count, sizeof *place, err));
     for (size_t i = 0; done && i < count; i++) {
         const CheckpointTensor *entry = checkpoint_tensor(checkpoint, i);
         if (is_state(checkpoint, entry)) continue;
-        done = is_number(entry->dtype) ? load_tensor(network, checkpoint, i, place, err)
-                                       : load_carried(network, checkpoint, i, err);
+        done = is_number(entry->dtype) ? load_tensor(network, checkpoint, i, lazy, place, err)
+                                       : load_carried(network, checkpoint, i, lazy, err);
     }
     mem_free(place);
     if (done && network->tensor_count == 0) return none_usable(network, checkpoint, err);
@@ -377,6 +380,43 @@ void network_replace(Network *network, size_t index, Tensor *tensor) {
     for (size_t i = first + 1; i < network->tensor_count; i++)
         if (network->tensors[i].tied == first + 1) tensor_put(network, i, tensor_share(tensor));
     tensor_put(network, first, tensor);
+}
+
+/* ---- all in memory ----------------------------------------------------------------------------------------------- */
+
+typedef struct Holding {
+    const Network *network;
+    bool *held; /* of each tensor */
+} Holding;
+
+static bool hold_one(void *context, size_t point, Error *err) {
+    Holding *holding = context;
+    return holding->held[point] = tensor_pin(holding->network->tensors[point].tensor, err);
+}
+
+bool network_hold(const Network *network, const char *name, const Task *task, Error *err) {
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < network->tensor_count; i++)
+        if (network->tensors[i].tensor->lazy && !network->tensors[i].tied)
+            bytes += network->tensors[i].tensor->count * sizeof(float);
+    if (bytes == 0) return true;
+    Holding holding = {network, mem_alloc(network->tensor_count, sizeof(bool), err)};
+    const bool done = holding.held && mem_admit(bytes, name, err) &&
+                      map_points(network->tensor_count, NULL, hold_one, &holding, "reading", task, err);
+    for (size_t i = 0; holding.held && !done && i < network->tensor_count; i++)
+        if (holding.held[i]) tensor_unpin(network->tensors[i].tensor);
+    mem_free(holding.held);
+    return done;
+}
+
+void network_unhold(const Network *network) {
+    for (size_t i = 0; i < network->tensor_count; i++) tensor_unpin(network->tensors[i].tensor);
+}
+
+bool network_lazy(const Network *network) {
+    for (size_t i = 0; i < network->tensor_count; i++)
+        if (network->tensors[i].tensor->lazy) return true;
+    return false;
 }
 
 /* ---- asking ------------------------------------------------------------------------------------------------------ */

@@ -167,6 +167,47 @@ static void show_result(Session *session, const Args *args, const Result *result
     if (result->message.length) output_message(session, str_text(&result->message));
 }
 
+/* ---- weights in memory ------------------------------------------------------------------------------------------- */
+
+typedef struct Holding {
+    Session *session;
+    size_t held;
+} Holding;
+
+static const Network *network_of(const Object *object) {
+    return object->kind == OBJECT_NETWORK     ? object->network
+           : object->kind == OBJECT_PREDICTOR ? object->predictor->source
+                                              : NULL;
+}
+
+static bool hold_object(void *context, const Object *object, Error *err) {
+    Holding *holding = context;
+    const Network *network = network_of(object);
+    if (network && !network_hold(network, object->name, &holding->session->task, err)) return false;
+    holding->held++;
+    return true;
+}
+
+static bool unhold_object(void *context, const Object *object, Error *err) {
+    Holding *holding = context;
+    const Network *network = network_of(object);
+    (void)err;
+    if (holding->held == 0) return false;
+    if (network) network_unhold(network);
+    holding->held--;
+    return true;
+}
+
+/* Most commands read weights freely: those of their objects are in memory while they run. */
+static bool run_holding(Session *session, const Args *args, Result *result, Error *err) {
+    Holding holding = {session, 0};
+    Error ignored;
+    const bool ok =
+        args_each_object(args, hold_object, &holding, err) && args->command->run(session, args, result, err);
+    args_each_object(args, unhold_object, &holding, &ignored);
+    return ok;
+}
+
 bool dispatch_command(Session *session, const Args *args, Result *result, Error *err) {
     for (size_t i = 0; i < args->own_count; i++)
         if (strcmp(args->values[i].setting.name, "convolutions") == 0)
@@ -174,7 +215,8 @@ bool dispatch_command(Session *session, const Args *args, Result *result, Error 
     Spread spread = {.session = session, .args = args};
     RanksCommand command = {.pack = spread_pack, .context = &spread};
     ranks_begin(&command);
-    const bool ok = args->command->run(session, args, result, err);
+    const bool ok = args->command->streams ? args->command->run(session, args, result, err)
+                                           : run_holding(session, args, result, err);
     ranks_end(&command);
     engine_set_convolutions(-1);
     return ok;

@@ -322,10 +322,10 @@ static void saved_as_read(void **state) {
     Error err;
     size_t index;
     Str notes = {0};
+    size_t files;
     const char *path = scratch_path("types.safetensors");
     Network *network = load(FIXTURES "layers.pth");
-    assert_true(network_save(network, path, true, &err));
-    network_save_notes(network, path, &notes);
+    assert_true(network_save_large(network, path, &(FileSaving){.overwrite = true}, &notes, &files, &err));
     assert_string_equal(str_text(&notes),
                         "The format has no such dtype; these tensors were left out: 'wide_complex' (C128)\n");
     Checkpoint *was = checkpoint_open(FIXTURES "layers.pth", &err), *is = checkpoint_open(path, &err);
@@ -355,10 +355,10 @@ static void saved_as_npz(void **state) {
     Error err;
     size_t index;
     Str notes = {0};
+    size_t files;
     const char *path = scratch_path("types.npz");
     Network *network = load(FIXTURES "layers.pth");
-    assert_true(network_save(network, path, true, &err));
-    network_save_notes(network, path, &notes);
+    assert_true(network_save_large(network, path, &(FileSaving){.overwrite = true}, &notes, &files, &err));
     assert_non_null(strstr(str_text(&notes),
                            "saved as F32: 'float8_e4m3fn' (F8_E4M3), 'float8_e5m2' (F8_E5M2), 'brain.weight' (BF16)"));
     assert_non_null(strstr(str_text(&notes), "under each name: 'head.weight' (= tokens.weight)"));
@@ -404,6 +404,7 @@ static void changed(void **state) {
     Error err;
     const float value = 1 + 3.0f / 4096;
     Str notes = {0};
+    size_t files;
     const char *saved = scratch_path("changed.safetensors"), *kept = scratch_path("kept.safetensors");
     Network *network = load(FIXTURES "layers.pth"), *copy = network_derive(network, "change", "change", &err);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) change(copy, cases[i].name, value);
@@ -411,8 +412,8 @@ static void changed(void **state) {
     assert_ptr_not_equal(tensor_of(network, "head.weight")->tensor, tensor_of(copy, "head.weight")->tensor);
     change(copy, "head.weight", value);
     assert_ptr_equal(tensor_of(copy, "head.weight")->tensor, tensor_of(copy, "tokens.weight")->tensor);
-    assert_true(network_save(copy, saved, true, &err) && network_keep(copy, kept, true, &err));
-    network_save_notes(copy, saved, &notes);
+    assert_true(network_save_large(copy, saved, &(FileSaving){.overwrite = true}, &notes, &files, &err) &&
+                network_keep(copy, kept, true, &err));
     assert_non_null(strstr(str_text(&notes),
                            "rounded to the dtype that they had: 'float8_e5m2' (F8_E5M2), 'half.weight' "
                            "(F16), 'brain.weight' (BF16)\n"));

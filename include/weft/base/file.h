@@ -14,9 +14,14 @@ typedef struct File File;
 File *file_open(const char *path, Error *err); /* STATUS_BAD_INPUT names the path */
 File *file_open_in(const char *folder, const char *basename, Error *err);
 File *file_memory(const char *name, const void *bytes, uint64_t size, Error *err); /* borrows `bytes` */
+File *file_share(File *file); /* one more owner, who closes it, too */
 void file_close(File *file);
 const char *file_name(const File *file); /* the path as the user gave it */
 uint64_t file_size(const File *file);
+/* Whether the file has the size and the time of change that it had when it was opened: STATUS_BAD_INPUT "FILE: changed
+ * since it was loaded; load it again". The file stays open, so one that was replaced (as every save does) is read on as
+ * it was. */
+bool file_unchanged(const File *file, Error *err);
 /* Reads exactly `length` bytes from `offset`. STATUS_BAD_INPUT beyond the end and after a short read; its text starts
  * with the name. */
 bool file_read(const File *file, uint64_t offset, void *out, uint64_t length, Error *err);

@@ -34,6 +34,16 @@ char *mem_copy_bytes(const void *bytes, size_t length, Error *err);
 uint64_t mem_budget(void);
 void mem_set_budget(uint64_t bytes); /* 0: back to the default */
 
+/* The memory for tensors that can be read again and for the work on one layer after the other: the user's limit,
+ * without one a quarter of the RAM or of the control group's limit. */
+uint64_t mem_keep_budget(void);
+/* Takes `bytes` of it for a piece of work, and waits while the work of other threads leaves no room. A piece that is
+ * alone may take as much as one load (mem_budget): STATUS_LIMIT "WHAT needs 37.0 GiB, limit 16.0 GiB (set
+ * --max-memory)" beyond that. A thread takes it once at a time. */
+bool mem_work_begin(uint64_t bytes, const char *what, Error *err);
+void mem_work_end(uint64_t bytes);
+uint64_t mem_working(void); /* bytes taken now */
+
 /* STATUS_LIMIT "loading WHAT needs 37.0 GiB, limit 16.0 GiB (set --max-memory)" where `bytes` is over the budget. */
 bool mem_admit(uint64_t bytes, const char *what, Error *err);
 

@@ -19,6 +19,9 @@ Save *save_begin(const char *path, bool overwrite, Error *err);
 bool save_write(Save *save, const void *bytes, uint64_t length, Error *err);
 bool save_commit(Save *save, Error *err);
 void save_abandon(Save *save);
+/* Removes what is at `path`, so that a set of files can take its place, of which it is the head: without `overwrite` a
+ * refusal if there is something. Nothing there is fine. */
+bool save_replace(const char *path, bool overwrite, Error *err);
 bool save_text(const char *path, bool overwrite, const char *text, size_t length, Error *err); /* begin to commit */
 
 #endif

@@ -1,4 +1,13 @@
-/* tensor -- a dense array of float32 numbers, shared by reference. */
+/* tensor -- a dense array of float32 numbers, shared by reference; in memory, or read where it is needed.
+ *
+ * A lazy tensor knows where its values come from (a place in a file, other tensors) and has them in memory only while
+ * they are needed. Three ways to them:
+ *   tensor_span   a part of the values, without keeping anything: analyses that go through a layer once
+ *   tensor_pin    all of them in tensor->data until tensor_unpin: whatever indexes them freely
+ *   tensor->data  without either: only for tensors that are not lazy, and while somebody holds the pin
+ * What was pinned stays in memory until room is needed (mem_keep_budget); the tensor that was used longest ago goes
+ * first.
+ */
 #ifndef WEFT_TENSOR_H
 #define WEFT_TENSOR_H
 
@@ -6,17 +15,43 @@
 
 #include "weft/base/error.h"
 
-/* Row-major, immutable once shared. Counted references let a smoothed network share every weight it did not change. */
 enum { TENSOR_RANK_MAX = 32 };
+
+/* Where the values of a lazy tensor come from; the first member of a larger struct. */
+typedef struct TensorSource TensorSource;
+struct TensorSource {
+    /* `count` values from element `first` on. From any thread, several at once. */
+    bool (*read)(TensorSource *source, uint64_t first, uint64_t count, float *out, Error *err);
+    void (*free)(TensorSource *source);
+};
+
+/* Row-major, immutable once shared. Counted references let a smoothed network share every weight it did not change. */
 typedef struct Tensor {
     unsigned rank;
     uint64_t dim[TENSOR_RANK_MAX];
-    uint64_t count; /* product of the dimensions */
-    float *data;    /* 64-byte aligned */
-    int references; /* touched only by tensor_share and tensor_release (atomically) */
+    uint64_t count;          /* product of the dimensions */
+    float *data;             /* 64-byte aligned; NULL where a lazy tensor is not in memory */
+    int references;          /* touched only by tensor_share and tensor_release (atomically) */
+    struct LazyTensor *lazy; /* tensor.c's; NULL: the values are in memory for good */
 } Tensor;
 Tensor *tensor_new(unsigned rank, const uint64_t *dim, Error *err); /* zeroed, one reference */
+/* A lazy tensor. Takes `source` over, also on failure. */
+Tensor *tensor_lazy(unsigned rank, const uint64_t *dim, TensorSource *source, Error *err);
 Tensor *tensor_share(Tensor *tensor);
 void tensor_release(Tensor *tensor);
+
+/* Puts all values into tensor->data, until tensor_unpin; pins are counted. Does nothing for a tensor that is not lazy.
+ * STATUS_BAD_INPUT where its file cannot be read any more, or is another one by now. */
+bool tensor_pin(const Tensor *tensor, Error *err);
+void tensor_unpin(const Tensor *tensor);
+
+/* The values from `first` on, `count` of them (first + count <= tensor->count): those in memory, or read into `room`
+ * (count floats), which nothing keeps. NULL on failure, as tensor_pin. Parts of TENSOR_SPAN values from multiples of it
+ * are read fastest. */
+enum { TENSOR_SPAN = 1 << 18 };
+const float *tensor_span(const Tensor *tensor, uint64_t first, uint64_t count, float *room, Error *err);
+
+/* Bytes of lazy tensors that are in memory now. */
+uint64_t tensor_kept(void);
 
 #endif

@@ -62,5 +62,6 @@ void str_add_duration(Str *out, double seconds); /* "2:05", "1:05:00"; nothing i
 void str_add_number(Str *out, double value);
 bool text_to_double(const char *text, double *out); /* whole text, finite or inf/nan, C locale */
 bool text_to_u64(const char *text, uint64_t *out);  /* whole text, digits only */
+bool text_to_size(const char *text, uint64_t *out); /* "8G", "512M", "100000": bytes, more than 0 */
 
 #endif

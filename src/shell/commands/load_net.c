@@ -43,7 +43,7 @@ static bool load_net_command(Session *session, const Args *args, Result *result,
     Str path = {0}, graph = {0};
     const LoadNet *o = args->options;
     NetworkOptions how = {
-        .architecture = o->architecture, .prefix = o->prefix, .normalise = o->normalise, .key = o->key};
+        .architecture = o->architecture, .prefix = o->prefix, .normalise = o->normalise, .key = o->key, .lazy = true};
     result->name = o->name;
     result->receipt = true;
     bool ok = workspace_accepts(session, result->name, OBJECT_NETWORK, err) && path_find(o->file, &path, err) &&

@@ -42,18 +42,28 @@ static bool says_settings(const Args *args) {
     return given;
 }
 
+/* Whether it was made for the weights of this network, which it knows then. */
+static bool try_source(const Object *object, Predictor *p, Str *message, Error *err) {
+    char fingerprint[FINGERPRINT_MAX];
+    Error other;
+    if (!predictor_fingerprint(object->network, p->layers, p->layer_count, fingerprint, &other) ||
+        strcmp(fingerprint, p->fingerprint) != 0)
+        return true;
+    if (!predictor_attach(p, object->network, err)) return false;
+    str_addf(message, "predicts the weights of %s\n", object->name);
+    return true;
+}
+
 /* Without --for: the network of the workspace whose weights it was made for, if there is one. */
 static bool find_source(const Session *session, Predictor *p, Str *message, Error *err) {
     for (size_t i = 0; !p->source && p->fingerprint[0] && i < session->object_count; i++) {
         const Object *object = session->objects[i];
-        char fingerprint[FINGERPRINT_MAX];
-        Error other;
-        if (object->kind != OBJECT_NETWORK ||
-            !predictor_fingerprint(object->network, p->layers, p->layer_count, fingerprint, &other) ||
-            strcmp(fingerprint, p->fingerprint) != 0)
+        Error other; /* too large a network is not the one */
+        if (object->kind != OBJECT_NETWORK || !network_hold(object->network, object->name, &session->task, &other))
             continue;
-        if (!predictor_attach(p, object->network, err)) return false;
-        str_addf(message, "predicts the weights of %s\n", object->name);
+        const bool done = try_source(object, p, message, err);
+        network_unhold(object->network);
+        if (!done) return false;
     }
     return true;
 }

@@ -27,4 +27,5 @@ const Command command_rename = {
     .positionals = positionals,
     .examples = examples,
     .run = rename_command,
+    .streams = true,
 };

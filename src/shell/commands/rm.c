@@ -30,4 +30,5 @@ const Command command_rm = {
     .positionals = positionals,
     .examples = examples,
     .run = rm_command,
+    .streams = true,
 };

@@ -5,6 +5,7 @@
 #include "../command.h"
 #include "../dispatch.h"
 #include "../paths.h"
+#include "../session.h"
 #include "../workspace.h"
 #include "weft/base/dtype.h"
 #include "weft/base/error.h"
@@ -186,7 +187,7 @@ static Table *network_table(const Network *network, const Show *o, Error *err) {
 /* The tensors of a file, or with --layers and --graph the network in it. */
 static Table *shown_file(const char *path, const Show *o, Error *err) {
     if (!o->layers && !o->graph) return file_table(path, o->key, err);
-    const NetworkOptions how = {.key = o->key};
+    const NetworkOptions how = {.key = o->key, .lazy = true};
     Network *network = network_load(path, &how, err);
     Table *table = network ? network_table(network, o, err) : NULL;
     network_free(network);
@@ -207,7 +208,10 @@ static bool show_command(Session *session, const Args *args, Result *result, Err
     if (object && object->kind == OBJECT_NETWORK) {
         result->table = network_table(object->network, o, err);
     } else if (object && object->kind == OBJECT_PREDICTOR) {
+        const Network *source = object->predictor->source;
+        if (source && !network_hold(source, name, &session->task, err)) return false;
         result->table = kernel_table(object->predictor, err);
+        if (source) network_unhold(source);
         if (object->predictor->source) result_chart(result, CHART_BARS, "layer", "rms_error", "Errors of %s", name);
     } else if (object && object->kind == OBJECT_DATASET) {
         result->table = dataset_table(object->dataset, err);
@@ -258,5 +262,6 @@ const Command command_show = {
     .options = ONE_GROUP(options),
     .examples = examples,
     .run = show_command,
+    .streams = true,
     .table = true,
 };
