@@ -124,11 +124,24 @@ typedef struct WeightDistances {
     Str unmatched;         /* as in Sratio */
 } WeightDistances;
 /* The chosen layers of `a`, matched by name in both. STATUS_USAGE if none is. Free with distances_done. */
-bool distance_measure(const Network *a, const Network *b, const bool *chosen, WeightDistances *out, Error *err);
+bool distance_measure(const Network *a, const Network *b, const bool *chosen, const Task *task, WeightDistances *out,
+                      Error *err);
 void distances_done(WeightDistances *distances);
 /* distance_measure as a table: layer, mean_abs, rms, relative, cosine; last row "all". Notes: layers (matched),
  * skipped, unmatched. */
-Table *distance_table(const Network *a, const Network *b, const bool *chosen, Error *err);
+Table *distance_table(const Network *a, const Network *b, const bool *chosen, const Task *task, Error *err);
+
+/* What a command that made `after` of `before` changed: layers whose weights are other tensors, their weights, and
+ * ||w - v||_F / ||w||_F over them (NaN where w is zero, or where something is not finite). The networks have the same
+ * layers. */
+typedef struct WeightChange {
+    size_t layers;
+    uint64_t weights;
+    double relative;
+    bool
+        unmeasured; /* new weights are made whenever they are read (tensor_computed): to measure them is to make them */
+} WeightChange;
+bool weights_change(const Network *before, const Network *after, const Task *task, WeightChange *out, Error *err);
 
 /* The filters of one layer: filter (output), channel, row, column, weight (one row per weight). The kernels of a layer
  * that is not a convolution are 1 x 1. For kernels with three axes the rows of all planes are stacked. With `versus`,

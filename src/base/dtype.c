@@ -8,6 +8,7 @@
  */
 #include "weft/base/dtype.h"
 #include "weft/base/error.h"
+#include "weft/base/vectors.h"
 
 #include <assert.h>
 #include <math.h>
@@ -110,10 +111,10 @@ static uint16_t half_from_float(float value) {
     return (uint16_t)(sign | half);
 }
 
-static uint16_t bfloat_from_float(float value) {
-    uint32_t bits = bits_of(value);
-    if ((bits & 0x7fffffffu) > 0x7f800000u) return (uint16_t)(bits >> 16 | 0x40u);
-    return (uint16_t)((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
+/* Both results are made and one is taken, without a branch: compilers turn a row of these into vectors. */
+static inline uint16_t bfloat_from_bits(uint32_t bits) {
+    const uint32_t nan = bits >> 16 | 0x40u, near = (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16;
+    return (uint16_t)((int32_t)(bits & 0x7fffffffu) > 0x7f800000 ? nan : near);
 }
 
 /* One byte of F8: mantissa bits, bias, and whether the top exponent holds infinities. */
@@ -152,6 +153,45 @@ static float byte_to_float(DType type, unsigned code) {
     }
 }
 
+/* BF16, which the weights of most large networks are. */
+#define WIDEN_LOOP                                   \
+    for (uint64_t i = 0; i < count; i++) {           \
+        uint16_t small;                              \
+        memcpy(&small, bytes + 2 * i, sizeof small); \
+        const uint32_t wide = (uint32_t)small << 16; \
+        memcpy(out + i, &wide, sizeof wide);         \
+    }
+#define NARROW_LOOP                                    \
+    for (uint64_t i = 0; i < count; i++) {             \
+        uint32_t wide;                                 \
+        memcpy(&wide, values + i, sizeof wide);        \
+        const uint16_t small = bfloat_from_bits(wide); \
+        memcpy(out + 2 * i, &small, sizeof small);     \
+    }
+
+VECTOR_PLAIN static void widen_plain(const char *bytes, uint64_t count, float *out){WIDEN_LOOP}
+
+VECTOR_PLAIN static void narrow_plain(const float *values, uint64_t count, char *out){NARROW_LOOP}
+
+#ifdef VECTOR_AVX2
+VECTOR_AVX2 static void widen_avx2(const char *bytes, uint64_t count, float *out){WIDEN_LOOP}
+
+VECTOR_AVX2 static void narrow_avx2(const float *values, uint64_t count, char *out) {
+    NARROW_LOOP
+}
+
+static void widen(const char *bytes, uint64_t count, float *out) {
+    (vector_avx2() ? widen_avx2 : widen_plain)(bytes, count, out);
+}
+
+static void narrow(const float *values, uint64_t count, char *out) {
+    (vector_avx2() ? narrow_avx2 : narrow_plain)(values, count, out);
+}
+#else
+#define widen widen_plain
+#define narrow narrow_plain
+#endif
+
 /* Elements of one C type, which need not be aligned. */
 #define CONVERT(c_type, expression)                               \
     for (uint64_t i = 0; i < count; i++) {                        \
@@ -169,7 +209,8 @@ bool dtype_to_f32(DType type, const void *bytes, uint64_t count, float *out, Err
     case DTYPE_F16:
         CONVERT(uint16_t, half_to_float(x));
     case DTYPE_BF16:
-        CONVERT(uint16_t, float_of((uint32_t)x << 16));
+        widen(bytes, count, out);
+        return true;
     case DTYPE_U16:
         CONVERT(uint16_t, (float)x);
     case DTYPE_I16:
@@ -256,15 +297,14 @@ void dtype_from_f32(DType type, const float *values, uint64_t count, void *bytes
         bytes_from_floats(type, values, count, bytes);
         return;
     }
-    for (uint64_t i = 0; i < count; i++) {
-        if (type == DTYPE_F32) {
-            memcpy(out + 4 * i, values + i, 4);
-        } else if (type == DTYPE_F64) {
-            double wide = values[i];
-            memcpy(out + 8 * i, &wide, 8);
-        } else {
-            uint16_t small = type == DTYPE_F16 ? half_from_float(values[i]) : bfloat_from_float(values[i]);
-            memcpy(out + 2 * i, &small, 2);
-        }
+    if (type == DTYPE_F32 && count > 0) memcpy(out, values, count * sizeof *values);
+    if (type == DTYPE_BF16) narrow(values, count, out);
+    for (uint64_t i = 0; i < count && type == DTYPE_F64; i++) {
+        const double wide = values[i];
+        memcpy(out + 8 * i, &wide, 8);
+    }
+    for (uint64_t i = 0; i < count && type == DTYPE_F16; i++) {
+        const uint16_t small = half_from_float(values[i]);
+        memcpy(out + 2 * i, &small, 2);
     }
 }

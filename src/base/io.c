@@ -116,6 +116,14 @@ ssize_t io_write(int fd, const void *bytes, size_t length) {
     return put;
 }
 
+ssize_t io_pwrite(int fd, const void *bytes, size_t length, off_t offset) {
+    if (refused(FAULT_WRITE, ENOSPC)) return -1;
+    ssize_t put;
+    do put = pwrite(fd, bytes, length, offset);
+    while (put < 0 && errno == EINTR);
+    return put;
+}
+
 int io_fsync(int fd) {
     if (refused(FAULT_FSYNC, EIO)) return -1;
     int result;

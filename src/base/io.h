@@ -21,6 +21,7 @@ const char *io_reason(void);
 Status io_status(void);
 ssize_t io_pread(int fd, void *out, size_t length, off_t offset);
 ssize_t io_write(int fd, const void *bytes, size_t length);
+ssize_t io_pwrite(int fd, const void *bytes, size_t length, off_t offset); /* of temporary files: not recorded */
 int io_fsync(int fd);
 int io_close(int fd); /* closed in any case; -1: what was written may be lost */
 int io_rename(int folder, const char *from, const char *to, bool replace); /* both in the folder itself */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "memory.h"
+#include "spill.h"
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
 #include "weft/base/size.h"
@@ -139,6 +140,24 @@ void tensor_give_back(void) {
     pthread_mutex_unlock(&lock);
 }
 
+bool tensor_spill(Tensor *tensor, Error *err) {
+    if (tensor->lazy) return true;
+    LazyTensor *lazy = mem_alloc(1, sizeof *lazy, err);
+    TensorSource *source = lazy ? spill_write(tensor->data, tensor->count, err) : NULL;
+    if (!source) {
+        mem_free(lazy);
+        return false;
+    }
+    *lazy = (LazyTensor){.source = source, .tensor = tensor};
+    tensor->lazy = lazy;
+    pthread_mutex_lock(&lock);
+    kept += bytes_of(tensor);
+    list_newest(lazy);
+    make_room(0);
+    pthread_mutex_unlock(&lock);
+    return true;
+}
+
 /* ---- pinning ----------------------------------------------------------------------------------------------------- */
 
 /* With the lock, which is open while the values are read. */
@@ -184,6 +203,18 @@ void tensor_unpin(const Tensor *tensor) {
     pthread_mutex_unlock(&lock);
 }
 
+bool tensor_streams(const Tensor *tensor) {
+    if (!tensor->lazy) return false;
+    pthread_mutex_lock(&lock);
+    const bool free = tensor->lazy->pins == 0;
+    pthread_mutex_unlock(&lock);
+    return free;
+}
+
+bool tensor_computed(const Tensor *tensor) {
+    return tensor->lazy && tensor->lazy->source->computed;
+}
+
 const float *tensor_span(const Tensor *tensor, uint64_t first, uint64_t count, float *room, Error *err) {
     LazyTensor *lazy = tensor->lazy;
     if (!lazy) return tensor->data + first;
@@ -195,4 +226,31 @@ const float *tensor_span(const Tensor *tensor, uint64_t first, uint64_t count, f
     memcpy(room, tensor->data + first, count * sizeof *room);
     tensor_unpin(tensor);
     return room;
+}
+
+/* ---- going through ----------------------------------------------------------------------------------------------- */
+
+bool tensor_walk_begin(TensorWalk *walk, const Tensor *a, const Tensor *b, Error *err) {
+    *walk = (TensorWalk){.tensor = {a, b}};
+    for (int i = 0; i < 2 && walk->tensor[i]; i++) {
+        const uint64_t most = a->count < TENSOR_SPAN ? a->count : TENSOR_SPAN;
+        if (walk->tensor[i]->lazy && !(walk->room[i] = mem_alloc(most, sizeof(float), err))) return false;
+    }
+    return true;
+}
+
+bool tensor_walk_next(TensorWalk *walk, Error *err) {
+    const Tensor *a = walk->tensor[0], *b = walk->tensor[1];
+    walk->first = walk->next;
+    walk->count = a->count - walk->first < TENSOR_SPAN ? a->count - walk->first : TENSOR_SPAN;
+    walk->next += walk->count;
+    if (walk->count == 0) return true;
+    walk->a = tensor_span(a, walk->first, walk->count, walk->room[0], err);
+    walk->b = walk->a && b ? tensor_span(b, walk->first, walk->count, walk->room[1], err) : NULL;
+    return walk->a && (walk->b || !b);
+}
+
+void tensor_walk_end(TensorWalk *walk) {
+    mem_free(walk->room[0]);
+    mem_free(walk->room[1]);
 }

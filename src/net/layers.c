@@ -169,12 +169,25 @@ static size_t behind_two(const Tensor *weight) {
     return others;
 }
 
+/* All values of a lazy tensor that nobody holds: a copy of the caller's. */
+static float *read_values(const Tensor *weight, Error *err) {
+    float *values = mem_alloc(weight->count, sizeof *values, err);
+    if (values && tensor_span(weight, 0, weight->count, values, err)) return values;
+    mem_free(values);
+    return NULL;
+}
+
 const float *layer_matrix_values(const Network *network, const Layer *layer, float **copy, Error *err) {
     const Tensor *weight = layer_weight(network, layer);
-    *copy = NULL;
-    if (!layer_kind_transposed(layer->kind)) return weight->data;
+    float *values = weight->lazy ? read_values(weight, err) : NULL;
+    *copy = values;
+    if (weight->lazy && !values) return NULL;
+    if (!layer_kind_transposed(layer->kind)) return values ? values : weight->data;
     *copy = mem_alloc(weight->count, sizeof **copy, err);
-    if (*copy) exchange(weight->data, (size_t)weight->dim[0], (size_t)weight->dim[1], behind_two(weight), *copy);
+    if (*copy)
+        exchange(values ? values : weight->data, (size_t)weight->dim[0], (size_t)weight->dim[1], behind_two(weight),
+                 *copy);
+    mem_free(values);
     return *copy;
 }
 

@@ -48,7 +48,9 @@ static void *add_buffer(FileParts *parts, uint64_t bytes, Error *err) {
 
 /* ---- tensors that are read while they are written ---------------------------------------------------------------- */
 
-enum { PART = 1024 }; /* elements converted at a time: they stay in the fastest cache */
+/* Elements converted at a time, which stay in the fastest cache, and elements read at a time. */
+enum { PART = 1024, SPAN = 1 << 14 };
+static _Thread_local float span[SPAN]; /* of each thread, which converts one part at a time */
 
 /* The values of a tensor in the dtype of the file. */
 typedef struct Conversion {
@@ -79,16 +81,14 @@ static bool read_converted(void *context, uint64_t offset, uint64_t length, void
     Conversion *conversion = context;
     const unsigned size = dtype_bits(conversion->dtype) / 8;
     const uint64_t end = (offset + length) / size;
-    float *room = conversion->tensor->lazy ? mem_alloc(TENSOR_SPAN, sizeof *room, err) : NULL;
-    bool done = room || !conversion->tensor->lazy;
+    bool done = true;
     for (uint64_t first = offset / size; done && first < end;) {
-        const uint64_t left = TENSOR_SPAN - first % TENSOR_SPAN, count = left < end - first ? left : end - first;
-        const float *values = tensor_span(conversion->tensor, first, count, room, err);
+        const uint64_t left = SPAN - first % SPAN, count = left < end - first ? left : end - first;
+        const float *values = tensor_span(conversion->tensor, first, count, span, err);
         if ((done = values != NULL))
             convert_span(conversion, values, count, (unsigned char *)out + (first * size - offset));
         first += count;
     }
-    mem_free(room);
     return done;
 }
 

@@ -19,7 +19,10 @@
 #include "weft/base/size.h"
 #include "weft/base/tensor.h"
 
-enum { BLOCK = 1 << 18 };
+enum { BLOCK = 1 << 15 };
+
+/* A block of another dtype on its way to float32: each thread converts one at a time. */
+static _Thread_local unsigned char scratch[BLOCK];
 
 struct StoredBytes {
     int references;
@@ -101,30 +104,32 @@ static bool check_block(StoredBytes *stored, uint64_t block, const void *bytes, 
                      file_name(stored->place.file), stored->name);
 }
 
-/* One whole block into `out`, which has room for it. */
-static bool read_block(StoredBytes *stored, uint64_t block, void *out, Error *err) {
-    const uint64_t first = block * BLOCK, length = least(BLOCK, stored->length - first);
-    return file_read(stored->place.file, stored->place.offset + first, out, length, err) &&
-           check_block(stored, block, out, length, err);
+/* Whole blocks from `offset` on, where one begins; `length` ends with a block or with the tensor. */
+static bool read_blocks(StoredBytes *stored, uint64_t offset, uint64_t length, unsigned char *out, Error *err) {
+    if (!file_read(stored->place.file, stored->place.offset + offset, out, length, err)) return false;
+    for (uint64_t at = 0; at < length; at += BLOCK)
+        if (!check_block(stored, (offset + at) / BLOCK, out + at, least(BLOCK, length - at), err)) return false;
+    return true;
 }
 
-static bool read_blocks(StoredBytes *stored, uint64_t offset, uint64_t length, unsigned char *out, Error *err) {
-    unsigned char *part = NULL;
-    bool done = true;
-    for (uint64_t at = offset; done && at < offset + length;) {
-        const uint64_t block = at / BLOCK, within = at % BLOCK, here = least(BLOCK, stored->length - block * BLOCK);
-        const uint64_t some = least(here - within, offset + length - at);
-        if (some == here) {
-            done = read_block(stored, block, out, err);
-        } else if ((done = part || (part = mem_alloc(BLOCK, 1, err))) &&
-                   (done = read_block(stored, block, part, err))) {
-            memcpy(out, part + within, some);
-        }
-        out += some;
-        at += some;
-    }
-    mem_free(part);
+/* Part of one block. */
+static bool read_within(StoredBytes *stored, uint64_t offset, uint64_t length, unsigned char *out, Error *err) {
+    const uint64_t first = offset / BLOCK * BLOCK;
+    unsigned char *block = mem_alloc(BLOCK, 1, err);
+    const bool done = block && read_blocks(stored, first, least(BLOCK, stored->length - first), block, err);
+    if (done) memcpy(out, block + (offset - first), length);
+    mem_free(block);
     return done;
+}
+
+static bool read_any(StoredBytes *stored, uint64_t offset, uint64_t length, unsigned char *out, Error *err) {
+    const uint64_t end = offset + length;
+    const uint64_t head = offset % BLOCK ? least(length, BLOCK - offset % BLOCK) : 0;
+    const uint64_t tail = end < stored->length && end - head > offset ? (end - (offset + head)) % BLOCK : 0;
+    const uint64_t whole = length - head - tail;
+    return (head == 0 || read_within(stored, offset, head, out, err)) &&
+           (whole == 0 || read_blocks(stored, offset + head, whole, out + head, err)) &&
+           (tail == 0 || read_within(stored, end - tail, tail, out + head + whole, err));
 }
 
 bool bytes_read(StoredBytes *stored, uint64_t offset, uint64_t length, void *out, Error *err) {
@@ -132,8 +137,7 @@ bool bytes_read(StoredBytes *stored, uint64_t offset, uint64_t length, void *out
         if (length > 0) memcpy(out, stored->bytes + offset, length);
         return true;
     }
-    return prove(stored, err) && read_blocks(stored, offset, length, out, err) &&
-           file_unchanged(stored->place.file, err);
+    return prove(stored, err) && read_any(stored, offset, length, out, err) && file_unchanged(stored->place.file, err);
 }
 
 /* ---- lazy tensors ------------------------------------------------------------------------------------------------ */
@@ -148,17 +152,15 @@ static bool read_values(TensorSource *source, uint64_t first, uint64_t count, fl
     const FileSource *self = (const FileSource *)source;
     const unsigned size = dtype_bits(self->dtype) / 8;
     if (self->dtype == DTYPE_F32) return bytes_read(self->stored, first * size, count * size, out, err);
-    void *raw = mem_alloc(least(count * size, BLOCK), 1, err);
-    bool done = raw != NULL;
+    bool done = true;
     while (done && count > 0) {
         const uint64_t some = least(count, BLOCK / size - first % (BLOCK / size)); /* to the end of a block */
-        done = bytes_read(self->stored, first * size, some * size, raw, err) &&
-               dtype_to_f32(self->dtype, raw, some, out, err);
+        done = bytes_read(self->stored, first * size, some * size, scratch, err) &&
+               dtype_to_f32(self->dtype, scratch, some, out, err);
         first += some;
         count -= some;
         out += some;
     }
-    mem_free(raw);
     return done;
 }
 
@@ -170,6 +172,6 @@ static void free_source(TensorSource *source) {
 Tensor *bytes_tensor(StoredBytes *stored, DType dtype, unsigned rank, const uint64_t *dim, Error *err) {
     FileSource *source = mem_alloc(1, sizeof *source, err);
     if (!source) return NULL;
-    *source = (FileSource){{read_values, free_source}, bytes_share(stored), dtype};
+    *source = (FileSource){{read_values, free_source, false}, bytes_share(stored), dtype};
     return tensor_lazy(rank, dim, &source->source, err);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "weft/base/error.h"
+#include "weft/base/map.h"
 #include "weft/base/memory.h"
 #include "weft/base/task.h"
 #include "weft/base/tensor.h"
@@ -70,28 +71,67 @@ static bool check_calibration(const Network *network, const Dataset *images, Err
     return images->count > 0 || error_set(err, STATUS_USAGE, "%s: no images to calibrate on", images->spec);
 }
 
-static bool quantise_layer(Network *made, size_t index, unsigned bits, Error *err) {
-    Layer *layer = &made->layers[index];
-    const Tensor *old = layer_weight(made, layer);
+/* The weights of the chosen layers, made in parallel. */
+typedef struct Quantising {
+    const Network *network;
+    const size_t *layers;
+    Tensor **made; /* one a layer */
+    unsigned bits;
+} Quantising;
+
+static Tensor *quantise_layer(const Quantising *work, const Layer *layer, Error *err) {
+    const Tensor *old = layer_weight(work->network, layer);
+    const bool transposed = layer_kind_transposed(layer->kind);
     size_t rows, columns;
-    layer_matrix(made, layer, &rows, &columns);
+    layer_matrix(work->network, layer, &rows, &columns);
     Tensor *weight = tensor_new(old->rank, old->dim, err);
-    if (!weight) return false;
-    float *copy, *matrix = NULL;
-    const float *values = layer_matrix_values(made, layer, &copy, err);
-    if (values && copy) matrix = mem_alloc(old->count, sizeof *matrix, err);
-    bool done = values && (!copy || matrix) &&
-                quantise_rows(values, rows, columns, bits, copy ? matrix : weight->data, NULL, err);
-    if (done && copy) layer_matrix_store(made, layer, matrix, weight->data);
+    float *copy = NULL, *matrix = NULL;
+    const float *values = weight ? layer_matrix_values(work->network, layer, &copy, err) : NULL;
+    if (values && transposed) matrix = mem_alloc(old->count, sizeof *matrix, err);
+    bool done = values && (!transposed || matrix) &&
+                quantise_rows(values, rows, columns, work->bits, transposed ? matrix : weight->data, NULL, err);
+    if (done && transposed) layer_matrix_store(work->network, layer, matrix, weight->data);
     mem_free(matrix);
     mem_free(copy);
-    if (!done) {
-        tensor_release(weight);
-        return error_prefix(err, "layer '%s'", layer->name);
+    if (done && (!tensor_streams(old) || tensor_spill(weight, err))) return weight;
+    tensor_release(weight);
+    return NULL;
+}
+
+static bool quantise_one(void *context, size_t point, Error *err) {
+    const Quantising *work = context;
+    const Layer *layer = &work->network->layers[work->layers[point]];
+    const uint64_t bytes = 4 * layer_weight(work->network, layer)->count * sizeof(float);
+    bool done = mem_work_begin(bytes, "the work on it", err);
+    if (done) {
+        done = (work->made[point] = quantise_layer(work, layer, err));
+        mem_work_end(bytes);
     }
-    network_replace(made, layer->tensor, weight);
-    layer->bits = bits;
-    return true;
+    return done || error_prefix(err, "layer '%s'", layer->name);
+}
+
+static bool quantise_layers(const Network *network, Network *made, const bool *chosen, unsigned bits, const Task *task,
+                            Error *err) {
+    size_t count = 0, *layers = mem_alloc(network->layer_count, sizeof *layers, err);
+    Tensor **weights = layers ? mem_alloc(network->layer_count, sizeof(Tensor *), err) : NULL;
+    Quantising work = {network, layers, weights, bits};
+    for (size_t i = 0; weights && i < network->layer_count; i++) {
+        size_t before = 0; /* two layers of one tensor are quantised once */
+        while (before < count && network->layers[layers[before]].tensor != network->layers[i].tensor) before++;
+        if (chosen[i] && before == count) layers[count++] = i;
+    }
+    const bool done = weights && map_points(count, NULL, quantise_one, &work, "quantise", task, err);
+    for (size_t i = 0; weights && i < count; i++) {
+        if (done)
+            network_replace(made, made->layers[layers[i]].tensor, weights[i]);
+        else
+            tensor_release(weights[i]);
+    }
+    for (size_t i = 0; done && i < network->layer_count; i++)
+        if (chosen[i]) made->layers[i].bits = bits;
+    mem_free(weights);
+    mem_free(layers);
+    return done;
 }
 
 /* `made` has the weights already; the levels are those of `network`, which has not. */
@@ -118,11 +158,12 @@ Network *quantise_apply(const Network *network, const QuantiseOptions *options, 
     if (images &&
         (!bits_check(options->activation_bits, "activations", err) || !check_calibration(network, images, err)))
         return NULL;
+    if (images && !network_hold(network, "the network", task, err)) return NULL; /* it runs on the images */
     Network *made = network_derive(network, "quantise", command, err);
-    bool done = made != NULL;
-    for (size_t i = 0; done && i < network->layer_count; i++)
-        if (chosen[i]) done = quantise_layer(made, i, options->bits, err);
-    if (done && (!images || put_levels(network, made, options, task, err))) return made;
+    const bool done = made && quantise_layers(network, made, chosen, options->bits, task, err) &&
+                      (!images || put_levels(network, made, options, task, err));
+    if (images) network_unhold(network);
+    if (done) return made;
     network_free(made);
     return NULL;
 }

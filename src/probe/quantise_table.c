@@ -74,7 +74,17 @@ static int output_quantiser(const Graph *graph, const Layer *layer) {
     return -1;
 }
 
-static size_t fill_rows(const Network *source, const Network *made, const Fidelity *maps, QuantisedRow *rows) {
+static bool add_weights(Fidelity *fidelity, const Tensor *was, const Tensor *is, Error *err) {
+    TensorWalk walk;
+    bool done = tensor_walk_begin(&walk, was, is, err);
+    while (done && (done = tensor_walk_next(&walk, err)) && walk.count > 0)
+        fidelity_add(fidelity, walk.a, walk.b, walk.count);
+    tensor_walk_end(&walk);
+    return done;
+}
+
+static bool fill_rows(const Network *source, const Network *made, const Fidelity *maps, QuantisedRow *rows,
+                      size_t *filled, Error *err) {
     size_t count = 0;
     for (size_t i = 0; i < made->layer_count; i++) {
         const Layer *layer = &made->layers[i];
@@ -82,30 +92,34 @@ static size_t fill_rows(const Network *source, const Network *made, const Fideli
         if (layer->bits == 0) continue;
         QuantisedRow *row = &rows[count++];
         *row = (QuantisedRow){.name = layer->name, .bits = layer->bits};
-        fidelity_add(&row->weights, was->data, is->data, was->count);
+        if (!add_weights(&row->weights, was, is, err)) return false;
         const int at = maps ? output_quantiser(made->graph, layer) : -1;
         if (at < 0) continue;
         row->levels = made->graph->ops[at].quantiser;
         row->activation = maps[at];
     }
-    return count;
+    *filled = count;
+    return true;
 }
 
 Table *quantise_table(const Network *source, const Network *made, const Dataset *images, const Task *task, Error *err) {
     const bool activations = images && network_quantisers(made) > 0;
     Fidelity *maps = NULL;
     Table *table = NULL;
+    size_t count = 0;
     if (source->layer_count != made->layer_count) {
         error_set(err, STATUS_USAGE, "networks of %zu and %zu layers", source->layer_count, made->layer_count);
         return NULL;
     }
     QuantisedRow *rows = mem_alloc(made->layer_count, sizeof *rows, err);
     bool done = rows != NULL;
-    if (done && activations)
+    const bool held = done && activations && (done = network_hold(made, "the network", task, err));
+    if (held)
         done = (maps = mem_alloc(made->graph->count, sizeof *maps, err)) && evaluate_takes(made, images, err) &&
                measure_levels(made, images, maps, task, err);
-    if (done)
-        table = quantised_rows_table(rows, fill_rows(source, made, maps, rows), activations, quantise_size(made), err);
+    if (done && fill_rows(source, made, maps, rows, &count, err))
+        table = quantised_rows_table(rows, count, activations, quantise_size(made), err);
+    if (held) network_unhold(made);
     mem_free(maps);
     mem_free(rows);
     return table;

@@ -1,14 +1,12 @@
 /* apply -- what commands share: network-to-network ones publish the new network and say in one row what changed. */
-#include <math.h>
-
 #include "apply.h"
 #include "session.h"
 #include "workspace.h"
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
 #include "weft/base/table.h"
-#include "weft/base/tensor.h"
 #include "weft/base/text.h"
+#include "weft/spectral.h"
 
 bool run_apply(Session *session, const Args *args, Result *result, Error *err) {
     const Maker *maker = args->options;
@@ -23,19 +21,11 @@ bool run_apply(Session *session, const Args *args, Result *result, Error *err) {
     result->receipt = true;
     for (size_t i = 0; i < made->note_count; i++)
         str_addf(&result->message, "%s: %s\n", made->notes[i].key, made->notes[i].value);
-    int64_t layers = 0, weights = 0;
-    double change = 0, size = 0;
-    for (size_t i = 0; i < network->layer_count; i++) {
-        const Tensor *old = layer_weight(network, &network->layers[i]), *now = layer_weight(made, &made->layers[i]);
-        if (old == now || network->tensors[network->layers[i].tensor].tied) continue; /* a tied one is changed once */
-        layers++;
-        weights += (int64_t)old->count;
-        for (uint64_t w = 0; w < old->count; w++) {
-            double difference = (double)now->data[w] - (double)old->data[w];
-            change += difference * difference;
-            size += (double)old->data[w] * (double)old->data[w];
-        }
-    }
+    WeightChange change;
+    if (!weights_change(network, made, &session->task, &change, err)) return false;
+    if (change.unmeasured)
+        str_add(&result->message,
+                "large networks are mixed where their weights are read; `distance` measures the change\n");
     Table *table = table_new(err);
     if (!table) return false;
     table_column(table, "network", "", COLUMN_TEXT);
@@ -43,9 +33,9 @@ bool run_apply(Session *session, const Args *args, Result *result, Error *err) {
     table_column(table, "weights", "", COLUMN_INTEGER);
     table_column(table, "relative_change", "", COLUMN_REAL);
     table_text(table, result->name);
-    table_integer(table, layers);
-    table_integer(table, weights);
-    table_real(table, size > 0 ? sqrt(change / size) : NAN);
+    table_integer(table, (int64_t)change.layers);
+    table_integer(table, (int64_t)change.weights);
+    table_real(table, change.relative);
     result->table = table_finish(table, err);
     return result->table != NULL;
 }

@@ -5,28 +5,69 @@
 
 #include "spectral/layers.h"
 #include "weft/base/error.h"
+#include "weft/base/map.h"
 #include "weft/base/memory.h"
 #include "weft/base/table.h"
+#include "weft/base/task.h"
 #include "weft/base/tensor.h"
 #include "weft/base/text.h"
+#include "weft/base/vectors.h"
 
 /* Sums over pairs of weights (w, v), in double. */
 typedef struct Sums {
     double count, absolute, square, first, second, product; /* |w-v|, (w-v)^2, w^2, v^2, w v */
 } Sums;
 
-static Sums sums_of(const float *w, const float *v, uint64_t count) {
-    Sums sums = {.count = (double)count};
-    for (uint64_t i = 0; i < count; i++) {
-        double a = (double)w[i], b = (double)v[i], difference = a - b;
-        sums.absolute += fabs(difference);
-        sums.square += difference * difference;
-        sums.first += a * a;
-        sums.second += b * b;
-        sums.product += a * b;
-    }
-    return sums;
+enum {
+    LANES = 8
+}; /* sums side by side, so that they fit vectors; their number decides the rounding, not the machine */
+
+#define SUM_LANES                                                                                                     \
+    double absolute[LANES] = {0}, square[LANES] = {0}, first[LANES] = {0}, second[LANES] = {0}, product[LANES] = {0}; \
+    uint64_t i = 0;                                                                                                   \
+    for (; i + LANES <= count; i += LANES)                                                                            \
+        for (unsigned k = 0; k < LANES; k++) {                                                                        \
+            const double a = (double)w[i + k], b = (double)v[i + k], difference = a - b;                              \
+            absolute[k] += fabs(difference);                                                                          \
+            square[k] += difference * difference;                                                                     \
+            first[k] += a * a;                                                                                        \
+            second[k] += b * b;                                                                                       \
+            product[k] += a * b;                                                                                      \
+        }                                                                                                             \
+    for (unsigned k = 0; i < count; i++, k++) {                                                                       \
+        const double a = (double)w[i], b = (double)v[i], difference = a - b;                                          \
+        absolute[k] += fabs(difference);                                                                              \
+        square[k] += difference * difference;                                                                         \
+        first[k] += a * a;                                                                                            \
+        second[k] += b * b;                                                                                           \
+        product[k] += a * b;                                                                                          \
+    }                                                                                                                 \
+    Sums sums = {.count = (double)count};                                                                             \
+    for (unsigned k = 0; k < LANES; k++) {                                                                            \
+        sums.absolute += absolute[k];                                                                                 \
+        sums.square += square[k];                                                                                     \
+        sums.first += first[k];                                                                                       \
+        sums.second += second[k];                                                                                     \
+        sums.product += product[k];                                                                                   \
+    }                                                                                                                 \
+    return sums
+
+VECTOR_PLAIN static Sums sums_plain(const float *w, const float *v, uint64_t count) {
+    SUM_LANES;
 }
+
+#ifdef VECTOR_AVX2
+/* Without fused multiply-adds: the bits of sums_plain. */
+VECTOR_AVX2 static Sums sums_avx2(const float *w, const float *v, uint64_t count) {
+    SUM_LANES;
+}
+
+static Sums sums_of(const float *w, const float *v, uint64_t count) {
+    return vector_avx2() ? sums_avx2(w, v, count) : sums_plain(w, v, count);
+}
+#else
+#define sums_of sums_plain
+#endif
 
 static void sums_add(Sums *total, const Sums *sums) {
     total->count += sums->count;
@@ -47,32 +88,65 @@ static WeightDistance distance_of(const Sums *sums) {
                                                     : cosine};
 }
 
-/* Layers with weights that are not finite have no distance, and are listed. */
-static bool measure_pairs(const Network *a, const Network *b, const LayerPair *pairs, WeightDistances *out,
-                          Error *err) {
-    Sums total = {0};
-    if (!(out->layers = mem_alloc(out->matched, sizeof *out->layers, err))) return false;
-    for (size_t i = 0; i < out->matched; i++) {
-        const char *name = a->layers[pairs[i].a].name;
-        const Tensor *first = layer_weight(a, &a->layers[pairs[i].a]);
-        const Tensor *second = layer_weight(b, &b->layers[pairs[i].b]);
-        const char *fault = layers_fault(first), *other = layers_fault(second);
-        if (fault || other) {
-            layers_list(&out->skipped, name, fault ? fault : other);
-            continue;
-        }
-        const Sums sums = sums_of(first->data, second->data, first->count);
-        out->layers[out->count++] = (LayerDistance){name, distance_of(&sums)};
-        sums_add(&total, &sums);
+typedef struct Measure {
+    const Tensor *first, *second;
+    const char *name, *fault;
+    Sums sums;
+} Measure;
+
+/* Weights that are not finite make a sum that is not: only then is it asked why. */
+static bool measure_pair(void *context, size_t point, Error *err) {
+    Measure *measure = (Measure *)context + point;
+    TensorWalk walk;
+    bool done = tensor_walk_begin(&walk, measure->first, measure->second, err);
+    while (done && (done = tensor_walk_next(&walk, err)) && walk.count > 0) {
+        const Sums sums = sums_of(walk.a, walk.b, walk.count);
+        sums_add(&measure->sums, &sums);
     }
-    out->all = distance_of(&total);
-    return str_ok(&out->skipped, err);
+    tensor_walk_end(&walk);
+    if (done && !isfinite(measure->sums.first + measure->sums.second))
+        done = layers_fault(measure->first, &measure->fault, err) &&
+               (measure->fault || layers_fault(measure->second, &measure->fault, err));
+    return done || error_prefix(err, "layer '%s'", measure->name);
 }
 
-bool distance_measure(const Network *a, const Network *b, const bool *chosen, WeightDistances *out, Error *err) {
+static bool measure_all(Measure *measures, size_t count, const Task *task, Error *err) {
+    double *costs = mem_alloc(count, sizeof *costs, err);
+    for (size_t i = 0; costs && i < count; i++) costs[i] = (double)measures[i].first->count;
+    const bool done = costs && map_points(count, costs, measure_pair, measures, "distance", task, err);
+    mem_free(costs);
+    return done;
+}
+
+/* Layers with weights that are not finite have no distance, and are listed. */
+static bool measure_pairs(const Network *a, const Network *b, const LayerPair *pairs, const Task *task,
+                          WeightDistances *out, Error *err) {
+    Sums total = {0};
+    Measure *measures = mem_alloc(out->matched, sizeof *measures, err);
+    bool done = measures && (out->layers = mem_alloc(out->matched, sizeof *out->layers, err));
+    for (size_t i = 0; done && i < out->matched; i++)
+        measures[i] = (Measure){.first = layer_weight(a, &a->layers[pairs[i].a]),
+                                .second = layer_weight(b, &b->layers[pairs[i].b]),
+                                .name = a->layers[pairs[i].a].name};
+    done = done && measure_all(measures, out->matched, task, err);
+    for (size_t i = 0; done && i < out->matched; i++) {
+        if (measures[i].fault) {
+            layers_list(&out->skipped, measures[i].name, measures[i].fault);
+            continue;
+        }
+        out->layers[out->count++] = (LayerDistance){measures[i].name, distance_of(&measures[i].sums)};
+        sums_add(&total, &measures[i].sums);
+    }
+    mem_free(measures);
+    if (done) out->all = distance_of(&total);
+    return done && str_ok(&out->skipped, err);
+}
+
+bool distance_measure(const Network *a, const Network *b, const bool *chosen, const Task *task, WeightDistances *out,
+                      Error *err) {
     *out = (WeightDistances){0};
     LayerPair *pairs = layers_match(a, b, chosen, false, &out->matched, &out->unmatched, err);
-    const bool done = pairs && measure_pairs(a, b, pairs, out, err);
+    const bool done = pairs && measure_pairs(a, b, pairs, task, out, err);
     mem_free(pairs);
     if (!done) distances_done(out);
     return done;
@@ -83,6 +157,26 @@ void distances_done(WeightDistances *distances) {
     str_done(&distances->skipped);
     str_done(&distances->unmatched);
     *distances = (WeightDistances){0};
+}
+
+/* ---- what a command changed -------------------------------------------------------------------------------------- */
+
+bool weights_change(const Network *before, const Network *after, const Task *task, WeightChange *out, Error *err) {
+    Sums total = {0};
+    Measure *measures = mem_alloc(before->layer_count, sizeof *measures, err);
+    *out = (WeightChange){0};
+    for (size_t i = 0; measures && i < before->layer_count; i++) {
+        const Tensor *was = layer_weight(before, &before->layers[i]), *is = layer_weight(after, &after->layers[i]);
+        if (was == is || before->tensors[before->layers[i].tensor].tied) continue; /* a tied one is changed once */
+        out->weights += was->count;
+        out->unmeasured |= tensor_computed(is);
+        measures[out->layers++] = (Measure){.first = was, .second = is, .name = before->layers[i].name};
+    }
+    const bool done = measures && (out->unmeasured || measure_all(measures, out->layers, task, err));
+    for (size_t i = 0; done && i < out->layers; i++) sums_add(&total, &measures[i].sums);
+    mem_free(measures);
+    out->relative = total.first > 0 ? sqrt(total.square / total.first) : (double)NAN;
+    return done;
 }
 
 /* ---- the table --------------------------------------------------------------------------------------------------- */
@@ -112,9 +206,9 @@ static Table *table_of(const WeightDistances *distances, Error *err) {
     return table_finish(table, err);
 }
 
-Table *distance_table(const Network *a, const Network *b, const bool *chosen, Error *err) {
+Table *distance_table(const Network *a, const Network *b, const bool *chosen, const Task *task, Error *err) {
     WeightDistances distances;
-    if (!distance_measure(a, b, chosen, &distances, err)) return NULL;
+    if (!distance_measure(a, b, chosen, task, &distances, err)) return NULL;
     Table *table = table_of(&distances, err);
     distances_done(&distances);
     return table;

@@ -2,10 +2,13 @@
 #include "weft/spectral/histogram.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "spectral/layers.h"
+#include "weft/base/map.h"
 #include "weft/base/memory.h"
+#include "weft/base/task.h"
 #include "weft/base/tensor.h"
 
 /* The weights of one network's layers, as tensors. */
@@ -13,6 +16,90 @@ typedef struct Weights {
     const Tensor **tensors;
     size_t count;
 } Weights;
+
+/* ---- passes ------------------------------------------------------------------------------------------------------ */
+
+/* What a pass adds up of one network. Numbers of weights do not depend on the order; sums are made piece by piece. */
+enum { HALF = 1 << 16, HALVES = 4 };
+
+typedef struct Piece {
+    const Tensor *tensor;
+    uint64_t first, count;
+    unsigned network;
+    WeightMoments moments; /* of the piece; `mean` is the sum, `deviation` and `kurtosis` sums of powers */
+} Piece;
+
+typedef struct Pass Pass;
+typedef void PassFunction(const Pass *pass, Piece *piece, const float *values, uint64_t count, uint64_t *counts);
+struct Pass {
+    const Weights *weights; /* of both networks */
+    Piece *pieces;
+    size_t piece_count;
+    const double *mean;    /* of each network */
+    const uint32_t *upper; /* HALVES upper halves of keys */
+    const Bins *bins;
+    PassFunction *function;
+    size_t counters;      /* numbers of weights that are counted, of each network */
+    uint64_t *counts;     /* of both */
+    pthread_mutex_t lock; /* guards them */
+};
+
+enum { PIECE = 16 * TENSOR_SPAN };
+
+static bool cut_pieces(Pass *pass, Error *err) {
+    size_t count = 0;
+    for (int n = 0; n < 2; n++)
+        for (size_t t = 0; t < pass->weights[n].count; t++) count += pass->weights[n].tensors[t]->count / PIECE + 1;
+    if (!(pass->pieces = mem_alloc(count, sizeof *pass->pieces, err))) return false;
+    for (unsigned n = 0; n < 2; n++)
+        for (size_t t = 0; t < pass->weights[n].count; t++) {
+            const Tensor *tensor = pass->weights[n].tensors[t];
+            for (uint64_t first = 0; first < tensor->count; first += PIECE) {
+                const uint64_t left = tensor->count - first;
+                pass->pieces[pass->piece_count++] =
+                    (Piece){.tensor = tensor, .first = first, .count = left < PIECE ? left : PIECE, .network = n};
+            }
+        }
+    return true;
+}
+
+static bool see_piece(const Pass *pass, Piece *piece, uint64_t *counts, Error *err) {
+    float *room = piece->tensor->lazy ? mem_alloc(TENSOR_SPAN, sizeof *room, err) : NULL;
+    bool done = room || !piece->tensor->lazy;
+    for (uint64_t at = 0; done && at < piece->count; at += TENSOR_SPAN) {
+        const uint64_t some = piece->count - at < TENSOR_SPAN ? piece->count - at : TENSOR_SPAN;
+        const float *values = tensor_span(piece->tensor, piece->first + at, some, room, err);
+        if ((done = values != NULL)) pass->function(pass, piece, values, some, counts);
+    }
+    mem_free(room);
+    return done;
+}
+
+/* A large piece counts by itself, and adds that up at its end. A small one, which is cheaper than so many counters, has
+ * the common ones to itself. */
+static bool run_piece(void *context, size_t point, Error *err) {
+    Pass *pass = context;
+    Piece *piece = &pass->pieces[point];
+    uint64_t *counts = pass->counters ? pass->counts + piece->network * pass->counters : NULL, *own = NULL;
+    const bool large = !counts || piece->count > pass->counters;
+    if (large && counts && !(own = mem_alloc(pass->counters, sizeof *own, err))) return false;
+    bool done = !large || see_piece(pass, piece, own, err);
+    pthread_mutex_lock(&pass->lock);
+    for (size_t i = 0; own && done && i < pass->counters; i++) counts[i] += own[i];
+    if (!large) done = see_piece(pass, piece, counts, err);
+    pthread_mutex_unlock(&pass->lock);
+    mem_free(own);
+    return done;
+}
+
+/* Goes through all weights once. `counts`: 2 x `counters` numbers, zeroed. */
+static bool run_pass(Pass *pass, PassFunction *function, uint64_t *counts, size_t counters, const Task *task,
+                     Error *err) {
+    pass->function = function;
+    pass->counts = counts;
+    pass->counters = counters;
+    return map_points(pass->piece_count, NULL, run_piece, pass, "hist", task, err);
+}
 
 /* ---- quartiles --------------------------------------------------------------------------------------------------- */
 
@@ -30,110 +117,114 @@ static float disordered(uint32_t key) {
     return value;
 }
 
-enum { HALF = 1 << 16 };
-
-/* How often each upper half of the keys occurs or, below an upper half, each lower one. */
-static void count_halves(const Weights weights[2], const uint32_t *upper, uint64_t counts[HALF]) {
-    memset(counts, 0, HALF * sizeof *counts);
-    for (int n = 0; n < 2; n++)
-        for (size_t t = 0; t < weights[n].count; t++) {
-            const float *values = weights[n].tensors[t]->data;
-            for (uint64_t i = 0; i < weights[n].tensors[t]->count; i++) {
-                if (!isfinite(values[i])) continue;
-                const uint32_t key = ordered(values[i]);
-                if (!upper)
-                    counts[key >> 16]++;
-                else if (key >> 16 == *upper)
-                    counts[key & 0xffff]++;
-            }
-        }
-}
-
-/* The half in which the weight of this rank lies; *rank becomes its rank there. */
-static uint32_t half_of(const uint64_t counts[HALF], uint64_t *rank) {
+/* The half in which the weight of this rank lies; *rank becomes its rank there. `counts`: of both networks, `step`
+ * numbers apart. */
+static uint32_t half_of(const uint64_t *counts, size_t step, uint64_t *rank) {
     uint32_t half = 0;
-    while (*rank >= counts[half]) *rank -= counts[half++];
+    for (uint64_t here; *rank >= (here = counts[half] + counts[half + step]); half++) *rank -= here;
     return half;
-}
-
-/* The weights of these ranks (from 0), by two passes of counting. `counts`: two arrays of HALF. */
-static void select_ranks(const Weights weights[2], const uint64_t ranks[4], uint64_t *counts, double out[4]) {
-    uint32_t known = 0;
-    bool counted = false;
-    count_halves(weights, NULL, counts);
-    for (int r = 0; r < 4; r++) {
-        uint64_t rank = ranks[r];
-        const uint32_t upper = half_of(counts, &rank);
-        if (!counted || upper != known) count_halves(weights, &upper, counts + HALF);
-        counted = true;
-        known = upper;
-        out[r] = (double)disordered(upper << 16 | half_of(counts + HALF, &rank));
-    }
-}
-
-/* The first and third quartile, by linear interpolation as quantile_of. */
-static bool find_quartiles(const Weights weights[2], uint64_t count, double *q1, double *q3, Error *err) {
-    const double place[2] = {0.25 * (double)(count - 1), 0.75 * (double)(count - 1)};
-    uint64_t ranks[4], *counts = mem_alloc(2 * HALF, sizeof *counts, err);
-    double found[4];
-    if (!counts) return false;
-    for (int q = 0; q < 2; q++) {
-        ranks[2 * q] = (uint64_t)place[q];
-        ranks[2 * q + 1] = ranks[2 * q] + 1 < count ? ranks[2 * q] + 1 : count - 1;
-    }
-    select_ranks(weights, ranks, counts, found);
-    *q1 = found[0] + (place[0] - floor(place[0])) * (found[1] - found[0]);
-    *q3 = found[2] + (place[1] - floor(place[1])) * (found[3] - found[2]);
-    mem_free(counts);
-    return true;
 }
 
 /* ---- moments ----------------------------------------------------------------------------------------------------- */
 
-static void find_range(const Weights *weights, WeightMoments *out) {
-    double sum = 0;
-    *out = (WeightMoments){.least = INFINITY, .greatest = -INFINITY};
-    for (size_t t = 0; t < weights->count; t++)
-        for (uint64_t i = 0; i < weights->tensors[t]->count; i++) {
-            const double value = (double)weights->tensors[t]->data[i];
-            if (!isfinite(value)) {
-                out->not_finite++;
-                continue;
-            }
-            out->count++;
-            out->zeros += value == 0;
-            out->least = fmin(out->least, value);
-            out->greatest = fmax(out->greatest, value);
-            sum += value;
+/* Range, sum and numbers; how often each upper half of the keys occurs. */
+static void see_range(const Pass *pass, Piece *piece, const float *values, uint64_t count, uint64_t *counts) {
+    WeightMoments *out = &piece->moments;
+    (void)pass;
+    if (out->count + out->not_finite == 0) *out = (WeightMoments){.least = INFINITY, .greatest = -INFINITY};
+    for (uint64_t i = 0; i < count; i++) {
+        const double value = (double)values[i];
+        if (!isfinite(value)) {
+            out->not_finite++;
+            continue;
         }
-    out->mean = sum / (double)out->count;
+        out->count++;
+        out->zeros += value == 0;
+        out->least = fmin(out->least, value);
+        out->greatest = fmax(out->greatest, value);
+        out->mean += value;
+        counts[ordered(values[i]) >> 16]++;
+    }
 }
 
-/* About the mean, which is known. */
-static void find_moments(const Weights *weights, WeightMoments *out) {
+/* Second and fourth powers about the mean; how often, below each of the upper halves, each lower half occurs. */
+static void see_moments(const Pass *pass, Piece *piece, const float *values, uint64_t count, uint64_t *counts) {
+    WeightMoments *out = &piece->moments;
+    const double mean = pass->mean[piece->network];
+    for (uint64_t i = 0; i < count; i++) {
+        const double value = (double)values[i], off = (value - mean) * (value - mean);
+        if (!isfinite(value)) continue;
+        out->deviation += off;
+        out->kurtosis += off * off;
+        const uint32_t key = ordered(values[i]), upper = key >> 16;
+        for (unsigned h = 0; h < HALVES && counts; h++)
+            if (upper == pass->upper[h]) counts[h * HALF + (key & 0xffff)]++;
+    }
+}
+
+/* The pieces' numbers as one, in their order. `moments`: of this network. */
+static void add_range(const Pass *pass, unsigned network, WeightMoments *out) {
+    *out = (WeightMoments){.least = INFINITY, .greatest = -INFINITY};
+    for (size_t i = 0; i < pass->piece_count; i++) {
+        const WeightMoments *piece = &pass->pieces[i].moments;
+        if (pass->pieces[i].network != network) continue;
+        out->count += piece->count;
+        out->not_finite += piece->not_finite;
+        out->zeros += piece->zeros;
+        out->least = fmin(out->least, piece->least);
+        out->greatest = fmax(out->greatest, piece->greatest);
+        out->mean += piece->mean;
+    }
+    out->mean /= (double)out->count;
+}
+
+static void add_moments_of(const Pass *pass, unsigned network, WeightMoments *out) {
     double second = 0, fourth = 0;
-    find_range(weights, out);
-    for (size_t t = 0; t < weights->count; t++)
-        for (uint64_t i = 0; i < weights->tensors[t]->count; i++) {
-            const double value = (double)weights->tensors[t]->data[i], off = (value - out->mean) * (value - out->mean);
-            if (!isfinite(value)) continue;
-            second += off;
-            fourth += off * off;
-        }
+    for (size_t i = 0; i < pass->piece_count; i++) {
+        if (pass->pieces[i].network != network) continue;
+        second += pass->pieces[i].moments.deviation;
+        fourth += pass->pieces[i].moments.kurtosis;
+    }
     const double count = (double)out->count, variance = second / count;
     out->deviation = sqrt(variance);
     out->kurtosis = variance > 0 ? fourth / count / (variance * variance) - 3 : NAN;
     if (out->count == 0) out->least = out->greatest = NAN;
 }
 
+/* First and third quartile, by linear interpolation as quantile_of, from two passes of counting: each lies between two
+ * weights, whose upper halves the first pass tells. */
+typedef struct Quartiles {
+    double place[2];
+    uint64_t rank[HALVES]; /* within the upper half */
+    uint32_t upper[HALVES];
+} Quartiles;
+
+static void place_quartiles(const uint64_t *counts, uint64_t count, Quartiles *out) {
+    for (int q = 0; q < 2; q++) {
+        out->place[q] = (q ? 0.75 : 0.25) * (double)(count - 1);
+        out->rank[2 * q] = (uint64_t)out->place[q];
+        out->rank[2 * q + 1] = out->rank[2 * q] + 1 < count ? out->rank[2 * q] + 1 : count - 1;
+    }
+    for (int r = 0; r < HALVES; r++) out->upper[r] = half_of(counts, HALF, &out->rank[r]);
+}
+
+static double quartile(const Quartiles *q, const uint64_t *counts, int which) {
+    double found[2];
+    for (int i = 0; i < 2; i++) {
+        const int r = 2 * which + i;
+        uint64_t rank = q->rank[r];
+        const uint32_t lower = half_of(counts + (size_t)r * HALF, HALVES * HALF, &rank);
+        found[i] = (double)disordered(q->upper[r] << 16 | lower);
+    }
+    return found[0] + (q->place[which] - floor(q->place[which])) * (found[1] - found[0]);
+}
+
 /* ---- histogram --------------------------------------------------------------------------------------------------- */
 
-static void count_weights(const Weights *weights, const Bins *bins, uint64_t *counts) {
-    for (size_t t = 0; t < weights->count; t++)
-        for (uint64_t i = 0; i < weights->tensors[t]->count; i++) {
-            const double value = (double)weights->tensors[t]->data[i];
-            if (isfinite(value)) counts[bins_index(bins, value)]++;
-        }
+static void see_bins(const Pass *pass, Piece *piece, const float *values, uint64_t count, uint64_t *counts) {
+    (void)piece;
+    for (uint64_t i = 0; i < count; i++)
+        if (isfinite(values[i])) counts[bins_index(pass->bins, (double)values[i])]++;
 }
 
 /* The tensors of the layers of both networks. */
@@ -161,33 +252,59 @@ static bool find_weights(const Network *network, const Network *versus, const bo
     return ok;
 }
 
-static bool fill_histogram(const Weights weights[2], size_t bins, WeightHistogram *out, Error *err) {
-    const WeightMoments *m = out->moments;
-    for (int n = 0; n < 2; n++) find_moments(&weights[n], &out->moments[n]);
+/* Range and moments of both; the quartiles where *bins is 0, for how many there are to be. */
+static bool see_weights(Pass *pass, size_t *bins, WeightHistogram *out, const Task *task, Error *err) {
+    WeightMoments *m = out->moments;
+    uint64_t *counts = mem_alloc(2 * HALF, sizeof *counts, err), *lower = NULL;
+    Quartiles quartiles;
+    bool done = counts && run_pass(pass, see_range, counts, HALF, task, err);
+    for (unsigned n = 0; done && n < 2; n++) add_range(pass, n, &m[n]);
     const uint64_t count = m[0].count + m[1].count;
-    const double low = fmin(m[0].least, m[1].least), high = fmax(m[0].greatest, m[1].greatest); /* NaN is left out */
-    double q1, q3;
-    if (count == 0) return error_set(err, STATUS_BAD_INPUT, "no weight of these layers is finite");
-    if (bins == 0) {
-        if (!find_quartiles(weights, count, &q1, &q3, err)) return false;
-        bins = bins_usual(low, high, q1, q3, count, HISTOGRAM_BINS_USUAL);
+    if (done && count == 0) done = error_set(err, STATUS_BAD_INPUT, "no weight of these layers is finite");
+    if (done && *bins == 0) {
+        place_quartiles(counts, count, &quartiles);
+        done = (lower = mem_alloc(2 * HALVES * HALF, sizeof *lower, err));
     }
-    out->bins.count = bins;
-    if (!(out->bins.edges = mem_alloc(bins + 1, sizeof(double), err))) return false;
-    bins_place(&out->bins, low, high);
-    for (int n = 0; n < (weights[1].tensors ? 2 : 1); n++) {
-        if (!(out->counts[n] = mem_alloc(bins, sizeof(uint64_t), err))) return false;
-        count_weights(&weights[n], &out->bins, out->counts[n]);
-    }
-    return true;
+    const double means[2] = {m[0].mean, m[1].mean};
+    pass->mean = means;
+    pass->upper = quartiles.upper;
+    done = done && run_pass(pass, see_moments, lower, lower ? HALVES * HALF : 0, task, err);
+    for (unsigned n = 0; done && n < 2; n++) add_moments_of(pass, n, &m[n]);
+    if (done && *bins == 0)
+        *bins = bins_usual(fmin(m[0].least, m[1].least), fmax(m[0].greatest, m[1].greatest),
+                           quartile(&quartiles, lower, 0), quartile(&quartiles, lower, 1), count, HISTOGRAM_BINS_USUAL);
+    mem_free(counts);
+    mem_free(lower);
+    return done;
 }
 
-bool histogram_measure(const Network *network, const Network *versus, const bool *chosen, size_t bins,
+static bool fill_histogram(Pass *pass, size_t bins, WeightHistogram *out, const Task *task, Error *err) {
+    const WeightMoments *m = out->moments;
+    const int networks = pass->weights[1].tensors ? 2 : 1;
+    if (!cut_pieces(pass, err) || !see_weights(pass, &bins, out, task, err)) return false;
+    out->bins.count = bins;
+    if (!(out->bins.edges = mem_alloc(bins + 1, sizeof(double), err))) return false;
+    bins_place(&out->bins, fmin(m[0].least, m[1].least), fmax(m[0].greatest, m[1].greatest)); /* NaN is left out */
+    pass->bins = &out->bins;
+    uint64_t *counts = mem_alloc(2 * (uint64_t)bins, sizeof *counts, err);
+    bool done = counts && run_pass(pass, see_bins, counts, bins, task, err);
+    for (int n = 0; done && n < networks; n++) {
+        done = (out->counts[n] = mem_alloc(bins, sizeof(uint64_t), err));
+        if (done) memcpy(out->counts[n], counts + (size_t)n * bins, bins * sizeof *counts);
+    }
+    mem_free(counts);
+    return done;
+}
+
+bool histogram_measure(const Network *network, const Network *versus, const bool *chosen, size_t bins, const Task *task,
                        WeightHistogram *out, Error *err) {
     Weights weights[2] = {{0}};
+    Pass pass = {.weights = weights, .lock = PTHREAD_MUTEX_INITIALIZER};
     *out = (WeightHistogram){0};
-    const bool done =
-        find_weights(network, versus, chosen, weights, &out->unmatched, err) && fill_histogram(weights, bins, out, err);
+    const bool done = find_weights(network, versus, chosen, weights, &out->unmatched, err) &&
+                      fill_histogram(&pass, bins, out, task, err);
+    mem_free(pass.pieces);
+    pthread_mutex_destroy(&pass.lock);
     out->layers = weights[0].count;
     for (int n = 0; n < 2; n++) mem_free(weights[n].tensors);
     if (!done) histogram_done(out);
@@ -243,9 +360,10 @@ static Table *table_of(const WeightHistogram *histogram, Error *err) {
     return table_finish(table, err);
 }
 
-Table *histogram_table(const Network *network, const Network *versus, const bool *chosen, size_t bins, Error *err) {
+Table *histogram_table(const Network *network, const Network *versus, const bool *chosen, size_t bins, const Task *task,
+                       Error *err) {
     WeightHistogram histogram;
-    if (!histogram_measure(network, versus, chosen, bins, &histogram, err)) return NULL;
+    if (!histogram_measure(network, versus, chosen, bins, task, &histogram, err)) return NULL;
     Table *table = table_of(&histogram, err);
     histogram_done(&histogram);
     return table;

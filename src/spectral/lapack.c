@@ -74,29 +74,42 @@ bool lapack_svd(double *matrix, size_t rows, size_t columns, double *u, double *
     return decompose('S', matrix, rows, columns, u, sigma, vt, err);
 }
 
+/* From here on the reduction to a band, which multiplies blocks, is faster than that to three diagonals at once, half
+ * of which reads the whole matrix for every column. */
+enum { TWO_STAGES = 384 };
+
+uint64_t lapack_eigenvalues_work(size_t size) {
+    return (uint64_t)size * 192 + 4096 * (uint64_t)64; /* more than either routine asks for */
+}
+
 bool lapack_eigenvalues(double *matrix, size_t size, double *values, Error *err) {
     if (!lapack_admits(size, size, err)) return false;
     if (size == 0) return true;
     use_one_thread();
+    const bool two = size >= TWO_STAGES;
+    const char *routine = two ? "dsyevd_2stage" : "dsyevd";
     lapack_int n = (lapack_int)size, info, integer = 0, integer_size = 0;
     double optimal = 0;
     /* Our lower triangle is LAPACK's upper one. Values only: one integer of workspace is enough. */
-    info = LAPACKE_dsyevd_work(LAPACK_COL_MAJOR, 'N', 'U', n, matrix, n, values, &optimal, -1, &integer_size, -1);
-    if (!check_info(info, "dsyevd", err)) return false;
+    info = two ? LAPACKE_dsyevd_2stage_work(LAPACK_COL_MAJOR, 'N', 'U', n, matrix, n, values, &optimal, -1,
+                                            &integer_size, -1)
+               : LAPACKE_dsyevd_work(LAPACK_COL_MAJOR, 'N', 'U', n, matrix, n, values, &optimal, -1, &integer_size, -1);
+    if (!check_info(info, routine, err)) return false;
     double *work = mem_alloc((uint64_t)optimal, sizeof *work, err);
     if (!work) return false;
-    info =
-        LAPACKE_dsyevd_work(LAPACK_COL_MAJOR, 'N', 'U', n, matrix, n, values, work, (lapack_int)optimal, &integer, 1);
+    info = two ? LAPACKE_dsyevd_2stage_work(LAPACK_COL_MAJOR, 'N', 'U', n, matrix, n, values, work, (lapack_int)optimal,
+                                            &integer, 1)
+               : LAPACKE_dsyevd_work(LAPACK_COL_MAJOR, 'N', 'U', n, matrix, n, values, work, (lapack_int)optimal,
+                                     &integer, 1);
     mem_free(work);
-    return check_info(info, "dsyevd", err);
+    return check_info(info, routine, err);
 }
 
-void lapack_gram(const double *matrix, size_t rows, size_t columns, double *gram) {
-    if (rows == 0 || columns == 0) return;
+void lapack_add_gram(const double *rows, size_t count, size_t columns, double *gram) {
+    if (count == 0 || columns == 0) return;
     use_one_thread();
-    bool wide = rows <= columns;
-    cblas_dsyrk(CblasRowMajor, CblasLower, wide ? CblasNoTrans : CblasTrans, (int)(wide ? rows : columns),
-                (int)(wide ? columns : rows), 1, matrix, (int)columns, 0, gram, (int)(wide ? rows : columns));
+    cblas_dsyrk(CblasRowMajor, CblasLower, CblasTrans, (int)columns, (int)count, 1, rows, (int)columns, 1, gram,
+                (int)columns);
 }
 
 void lapack_subtract_product(size_t rows, size_t columns, size_t inner, const double *a, size_t stride, const double *b,

@@ -19,9 +19,11 @@ bool lapack_svd(double *matrix, size_t rows, size_t columns, double *u, double *
 
 /* The eigenvalues of a symmetric size x size matrix, ascending; only its lower triangle is read, and destroyed. */
 bool lapack_eigenvalues(double *matrix, size_t size, double *values, Error *err);
+uint64_t lapack_eigenvalues_work(size_t size); /* doubles that it takes beside the matrix, at most */
 
-/* The lower triangle of the smaller Gram matrix: A A^T (rows <= columns) or A^T A; K x K. */
-void lapack_gram(const double *matrix, size_t rows, size_t columns, double *gram);
+/* Adds the products of `count` rows of a matrix to the lower triangle of its Gram matrix: gram += R^T R; columns x
+ * columns. */
+void lapack_add_gram(const double *rows, size_t count, size_t columns, double *gram);
 
 /* c (rows x columns) -= a (rows x inner, rows `stride` apart) b (inner x columns). */
 void lapack_subtract_product(size_t rows, size_t columns, size_t inner, const double *a, size_t stride, const double *b,

@@ -171,23 +171,76 @@ static bool all_within(const float *weights, float largest) {
     return outside == 0;
 }
 
-bool layers_check_weights(const float *weights, uint64_t count, float largest, Error *err) {
+/* `first`: the number of the first of them. */
+static bool check_part(const float *weights, uint64_t first, uint64_t count, float largest, Error *err) {
     for (uint64_t i = 0; i < count; i++) {
         while (count - i >= 16 && all_within(weights + i, largest)) i += 16;
         if (i == count || fabsf(weights[i]) <= largest) continue;
         const char *why = isfinite(weights[i]) ? "too large" : "not a finite number";
-        return error_set(err, STATUS_BAD_INPUT, "weight %llu is %g, %s", (unsigned long long)i, (double)weights[i],
-                         why);
+        return error_set(err, STATUS_BAD_INPUT, "weight %llu is %g, %s", (unsigned long long)(first + i),
+                         (double)weights[i], why);
     }
     return true;
 }
 
-const char *layers_fault(const Tensor *weight) {
+bool layers_check_weights(const float *weights, uint64_t count, float largest, Error *err) {
+    return check_part(weights, 0, count, largest, err);
+}
+
+bool layers_fault(const Tensor *weight, const char **fault, Error *err) {
+    static const char nan[] = "NaN weights", infinite[] = "infinite weights";
+    TensorWalk walk;
     Error ignored;
-    if (layers_check_weights(weight->data, weight->count, FLT_MAX, &ignored)) return NULL;
-    for (uint64_t i = 0; i < weight->count; i++)
-        if (isnan(weight->data[i])) return "NaN weights";
-    return "infinite weights";
+    *fault = NULL;
+    bool done = tensor_walk_begin(&walk, weight, NULL, err);
+    while (done && *fault != nan && (done = tensor_walk_next(&walk, err)) && walk.count > 0) {
+        if (layers_check_weights(walk.a, walk.count, FLT_MAX, &ignored)) continue;
+        *fault = infinite;
+        for (uint64_t i = 0; i < walk.count; i++)
+            if (isnan(walk.a[i])) *fault = nan;
+    }
+    tensor_walk_end(&walk);
+    return done;
+}
+
+/* ---- memory ------------------------------------------------------------------------------------------------------ */
+
+uint64_t layers_bytes(const Network *network, size_t layer) {
+    return layer_weight(network, &network->layers[layer])->count * sizeof(float);
+}
+
+const float *layers_weights(const Network *network, size_t layer, float **copy, Error *err) {
+    const Tensor *weight = layer_weight(network, &network->layers[layer]);
+    *copy = NULL;
+    if (!weight->lazy) return weight->data;
+    *copy = mem_alloc(weight->count, sizeof **copy, err);
+    return *copy ? tensor_span(weight, 0, weight->count, *copy, err) : NULL;
+}
+
+double *layers_matrix(const Network *network, size_t layer, Error *err) {
+    const Layer *own = &network->layers[layer];
+    const Tensor *weight = layer_weight(network, own);
+    double *matrix = mem_alloc(weight->count, sizeof *matrix, err);
+    bool done = matrix != NULL;
+    if (layer_kind_transposed(own->kind)) {
+        float *copy = NULL;
+        const float *values = done ? layer_matrix_values(network, own, &copy, err) : NULL;
+        if (values && !check_part(values, 0, weight->count, FLT_MAX, err)) values = NULL;
+        for (uint64_t i = 0; values && i < weight->count; i++) matrix[i] = (double)values[i];
+        mem_free(copy);
+        done = values != NULL;
+    } else if (done) {
+        TensorWalk walk;
+        done = tensor_walk_begin(&walk, weight, NULL, err);
+        while (done &&
+               (done = tensor_walk_next(&walk, err) && check_part(walk.a, walk.first, walk.count, FLT_MAX, err)) &&
+               walk.count > 0)
+            for (uint64_t i = 0; i < walk.count; i++) matrix[walk.first + i] = (double)walk.a[i];
+        tensor_walk_end(&walk);
+    }
+    if (done) return matrix;
+    mem_free(matrix);
+    return NULL;
 }
 
 /* ---- applying ---------------------------------------------------------------------------------------------------- */
@@ -196,21 +249,31 @@ typedef struct Application {
     const Network *network;
     const size_t *layers;
     LayerFunction *function;
+    LayerBytes *bytes;
     const void *context;
-    Tensor **made; /* one a layer */
+    Tensor **made;      /* one a layer, */
+    const char **fault; /* or why there is none */
 } Application;
+
+static bool make_one(Application *work, size_t point, const Tensor *weight, Error *err) {
+    const size_t layer = work->layers[point];
+    const uint64_t bytes = layers_bytes(work->network, layer) + (work->bytes ? work->bytes(work->network, layer) : 0);
+    if (!mem_work_begin(bytes, LAYERS_WORK, err)) return false;
+    Tensor *made = tensor_new(weight->rank, weight->dim, err);
+    const bool done = made && work->function(work->context, work->network, layer, made->data, err) &&
+                      (!tensor_streams(weight) || tensor_spill(made, err));
+    work->made[point] = made;
+    mem_work_end(bytes);
+    return done;
+}
 
 static bool apply_one(void *context, size_t point, Error *err) {
     Application *work = context;
     const Layer *layer = &work->network->layers[work->layers[point]];
     const Tensor *weight = layer_weight(work->network, layer);
-    if (layers_fault(weight)) return true;
-    work->made[point] = tensor_new(weight->rank, weight->dim, err);
-    if (work->made[point] &&
-        work->function(work->context, work->network, work->layers[point], work->made[point]->data, err)) {
-        return true;
-    }
-    return error_prefix(err, "layer '%s'", layer->name);
+    const bool done =
+        layers_fault(weight, &work->fault[point], err) && (work->fault[point] || make_one(work, point, weight, err));
+    return done || error_prefix(err, "layer '%s'", layer->name);
 }
 
 /* Puts the new weights in; layers that have none stay, with a note. */
@@ -221,7 +284,7 @@ static bool take_made(Application *work, size_t count, Network *result, Error *e
         if (work->made[i])
             network_replace(result, layer->tensor, work->made[i]);
         else
-            layers_list(&left, layer->name, layers_fault(layer_weight(work->network, layer)));
+            layers_list(&left, layer->name, work->fault[i]);
         work->made[i] = NULL;
     }
     const bool ok = str_ok(&left, err) && (left.length == 0 || key_value_add(&result->notes, &result->note_count,
@@ -231,12 +294,14 @@ static bool take_made(Application *work, size_t count, Network *result, Error *e
 }
 
 Network *layers_apply(const Network *network, const size_t *layers, size_t count, LayerFunction *function,
-                      const void *context, const char *what, const char *command, const Task *task, Error *err) {
-    Application work = {network, layers, function, context, NULL};
+                      LayerBytes *bytes, const void *context, const char *what, const char *command, const Task *task,
+                      Error *err) {
+    Application work = {network, layers, function, bytes, context, NULL, NULL};
     Network *result = NULL;
     double *costs = mem_alloc(count, sizeof *costs, err);
     if (costs) work.made = mem_alloc(count, sizeof *work.made, err);
-    if (!work.made) goto out;
+    if (work.made) work.fault = mem_alloc(count, sizeof *work.fault, err);
+    if (!work.fault) goto out;
     for (size_t i = 0; i < count; i++) costs[i] = layers_cost(network, layers[i]);
     if (!map_points(count, costs, apply_one, &work, what, task, err)) goto out;
     result = network_derive(network, what, command, err);
@@ -247,6 +312,7 @@ Network *layers_apply(const Network *network, const size_t *layers, size_t count
 out:
     for (size_t i = 0; work.made && i < count; i++) tensor_release(work.made[i]);
     mem_free(work.made);
+    mem_free(work.fault);
     mem_free(costs);
     return result;
 }

@@ -43,14 +43,28 @@ double layers_cost(const Network *network, size_t layer);
 /* STATUS_BAD_INPUT naming the first of the weights that is not a number of magnitude up to `largest`. */
 bool layers_check_weights(const float *weights, uint64_t count, float largest, Error *err);
 
-/* Why nothing can be said about these weights: some are NaN or infinite; NULL if all are finite. */
-const char *layers_fault(const Tensor *weight);
+/* Why nothing can be said about these weights: *fault is that some are NaN or infinite, NULL if all are finite. False
+ * where they cannot be read. */
+bool layers_fault(const Tensor *weight, const char **fault, Error *err);
 
-/* Computes a layer's new weights, as many as it has. Called from several threads at once. */
+/* What mem_work_begin calls the work on a layer, whose name stands before it. */
+#define LAYERS_WORK "the work on it"
+uint64_t layers_bytes(const Network *network, size_t layer); /* of its weights as float32 */
+
+/* The layer's weights as they lie in the tensor: those in memory, or read into *copy, which is to be freed. */
+const float *layers_weights(const Network *network, size_t layer, float **copy, Error *err);
+/* The layer's matrix (layer_matrix) in double; to free. STATUS_BAD_INPUT as layers_check_weights. */
+double *layers_matrix(const Network *network, size_t layer, Error *err);
+
+/* Computes a layer's new weights, as many as it has. Called from several threads at once. `bytes` tells what that takes
+ * beside the new weights; NULL: little. */
 typedef bool LayerFunction(const void *context, const Network *network, size_t layer, float *out, Error *err);
+typedef uint64_t LayerBytes(const Network *network, size_t layer);
 /* A network derived from `network` (lineage entry `what`: `command`) in which `function` made the weights of `count`
- * layers. A layer with a fault is unchanged, with a note. Errors name the layer. */
+ * layers. A layer with a fault is unchanged, with a note. Errors name the layer. New weights of a lazy layer are lazy,
+ * too: what has no room in memory is kept in a temporary file (tensor_spill). */
 Network *layers_apply(const Network *network, const size_t *layers, size_t count, LayerFunction *function,
-                      const void *context, const char *what, const char *command, const Task *task, Error *err);
+                      LayerBytes *bytes, const void *context, const char *what, const char *command, const Task *task,
+                      Error *err);
 
 #endif

@@ -98,8 +98,12 @@ static bool filter_layer(const void *context, const Network *network, size_t lay
     const Lowpass *options = context;
     const Tensor *weight = layer_weight(network, &network->layers[layer]);
     const LayerKernel kernel = layers_kernel(network, layer);
-    return lowpass_kernels(weight->data, out, kernel.elements > 0 ? weight->count / kernel.elements : 0, kernel.size,
-                           options->cutoff, options->mode, err);
+    float *copy;
+    const float *values = layers_weights(network, layer, &copy, err);
+    const bool done = values && lowpass_kernels(values, out, kernel.elements > 0 ? weight->count / kernel.elements : 0,
+                                                kernel.size, options->cutoff, options->mode, err);
+    mem_free(copy);
+    return done;
 }
 
 Network *lowpass_apply(const Network *network, double cutoff, LowpassMode mode, const bool *chosen, const char *command,
@@ -109,7 +113,8 @@ Network *lowpass_apply(const Network *network, double cutoff, LowpassMode mode, 
     size_t *layers = layers_chosen(network, chosen, true, &count, err);
     if (!layers) return NULL;
     Lowpass options = {cutoff, mode};
-    Network *result = layers_apply(network, layers, count, filter_layer, &options, "lowpass", command, task, err);
+    Network *result =
+        layers_apply(network, layers, count, filter_layer, layers_bytes, &options, "lowpass", command, task, err);
     mem_free(layers);
     return result;
 }

@@ -76,7 +76,9 @@ static double *values_of(const Measure *measure, Error *err) {
     const bool sliced = !measure->whole && layers_convolution(network, measure->layer);
     float *copy = NULL;
     double *values = mem_alloc(measure->out->eigenvalues, sizeof *values, err);
-    const float *weights = !values ? NULL : sliced ? weight->data : layer_matrix_values(network, layer, &copy, err);
+    const float *weights = !values  ? NULL
+                           : sliced ? layers_weights(network, measure->layer, &copy, err)
+                                    : layer_matrix_values(network, layer, &copy, err);
     size_t rows, columns;
     layer_matrix(network, layer, &rows, &columns);
     if (sliced) {
@@ -180,18 +182,31 @@ static bool set_numbers(const double *values, QualityLayer *out, Error *err) {
 
 /* ---- a network's layers, or two networks' ------------------------------------------------------------------------ */
 
+/* The weights, one matrix in double, what LAPACK needs beside it, and the values. */
+static uint64_t bytes_of(const Measure *measure) {
+    const QualityLayer *out = measure->out;
+    return layers_bytes(measure->network, measure->layer) +
+           (out->N * (uint64_t)out->M + out->M * (uint64_t)out->M + 3 * out->eigenvalues + 64 * (uint64_t)out->N) *
+               sizeof(double);
+}
+
 static bool measure_one(void *context, size_t point, Error *err) {
     const Measure *measure = (const Measure *)context + point;
     const Layer *layer = &measure->network->layers[measure->layer];
     QualityLayer *out = measure->out;
-    if ((out->fault = layers_fault(layer_weight(measure->network, layer)))) return true;
+    if (!layers_fault(layer_weight(measure->network, layer), &out->fault, err))
+        return error_prefix(err, "layer '%s'%s", layer->name, measure->whose);
+    if (out->fault) return true;
     if (out->eigenvalues == 0) {
         out->fault = "no weights";
         return true;
     }
+    const uint64_t bytes = bytes_of(measure);
+    if (!mem_work_begin(bytes, LAYERS_WORK, err)) return error_prefix(err, "layer '%s'%s", layer->name, measure->whose);
     double *values = values_of(measure, err);
     const bool done = values && set_numbers(values, out, err);
     mem_free(values);
+    mem_work_end(bytes);
     return done || error_prefix(err, "layer '%s'%s", layer->name, measure->whose);
 }
 

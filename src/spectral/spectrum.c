@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "spectral/fourier.h"
+#include "spectral/lapack.h"
 #include "spectral/layers.h"
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
@@ -44,19 +45,27 @@ static Table *singular_table(const double *sigma, size_t count, size_t rows, siz
     return table;
 }
 
+/* The matrix in double, and what LAPACK needs beside it. */
+static uint64_t singular_bytes(size_t rows, size_t columns) {
+    const uint64_t smaller = rows < columns ? rows : columns;
+    return ((uint64_t)rows * columns + smaller * smaller + 64 * ((uint64_t)rows + columns)) * sizeof(double);
+}
+
 static Table *singular_values(const Network *network, size_t layer, Error *err) {
     size_t rows, columns;
     layer_matrix(network, &network->layers[layer], &rows, &columns);
     size_t count = rows < columns ? rows : columns;
+    if (!lapack_admits(rows, columns, err)) return NULL;
+    const uint64_t bytes = singular_bytes(rows, columns);
+    if (!mem_work_begin(bytes, LAYERS_WORK, err)) return NULL;
     double *sigma = mem_alloc(count, sizeof *sigma, err);
-    float *copy = NULL;
-    const float *weights = sigma ? layer_matrix_values(network, &network->layers[layer], &copy, err) : NULL;
+    double *matrix = sigma ? layers_matrix(network, layer, err) : NULL;
     Table *table = NULL;
-    if (weights && spectral_singular_values(weights, rows, columns, sigma, err)) {
+    if (matrix && lapack_singular_values(matrix, rows, columns, sigma, err))
         table = singular_table(sigma, count, rows, columns, err);
-    }
-    mem_free(copy);
+    mem_free(matrix);
     mem_free(sigma);
+    mem_work_end(bytes);
     return table;
 }
 
@@ -145,7 +154,12 @@ static Table *magnitudes(const Network *network, size_t layer, Error *err) {
         error_set(err, STATUS_USAGE, "has no weights");
         return NULL;
     }
-    if (!layers_check_weights(weight->data, weight->count, FLT_MAX / (float)elements, err)) return NULL;
+    float *copy;
+    const float *values = layers_weights(network, layer, &copy, err);
+    if (!values || !layers_check_weights(values, weight->count, FLT_MAX / (float)elements, err)) {
+        mem_free(copy);
+        return NULL;
+    }
     uint64_t count = weight->count / elements;
     Table *table = table_new(err);
     table_column(table, "mode", "", COLUMN_TEXT);
@@ -154,10 +168,10 @@ static Table *magnitudes(const Network *network, size_t layer, Error *err) {
     table_note(table, "kernels", "%llu", (unsigned long long)count);
     note_size(table, &kernel);
     const bool flat = elements == 1 || kernel.axes == 1;
-    if (add_mode(table, "1d", weight->data, count, (const size_t[]){1, 1, elements}, err) &&
-        (flat || add_mode(table, kernel.axes == 2 ? "2d" : "3d", weight->data, count, kernel.size, err))) {
-        return table;
-    }
+    const bool done = add_mode(table, "1d", values, count, (const size_t[]){1, 1, elements}, err) &&
+                      (flat || add_mode(table, kernel.axes == 2 ? "2d" : "3d", values, count, kernel.size, err));
+    mem_free(copy);
+    if (done) return table;
     table_free(table);
     return NULL;
 }

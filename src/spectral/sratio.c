@@ -16,6 +16,7 @@
 #include "weft/base/map.h"
 #include "weft/base/memory.h"
 #include "weft/base/task.h"
+#include "weft/base/tensor.h"
 #include "weft/base/text.h"
 
 bool spectral_singular_values(const float *matrix, size_t rows, size_t columns, double *sigma, Error *err) {
@@ -29,30 +30,104 @@ bool spectral_singular_values(const float *matrix, size_t rows, size_t columns, 
     return done;
 }
 
-bool spectral_sratio(const float *matrix, size_t rows, size_t columns, double *ratio, double *energy, Error *err) {
-    uint64_t count = (uint64_t)rows * columns;
-    size_t values = rows < columns ? rows : columns;
-    if (!lapack_admits(rows, columns, err) || !layers_check_weights(matrix, count, FLT_MAX, err)) return false;
-    bool done = false;
-    double *gram = NULL, *squares = NULL, *wide = mem_alloc(count, sizeof *wide, err);
-    if (wide) gram = mem_alloc((uint64_t)values * values, sizeof *gram, err);
-    if (gram) squares = mem_alloc(values, sizeof *squares, err);
-    if (!squares) goto out;
-    for (uint64_t i = 0; i < count; i++) wide[i] = (double)matrix[i];
-    lapack_gram(wide, rows, columns, gram);
-    if (!lapack_eigenvalues(gram, values, squares, err)) goto out;
+/* ---- the Gram matrix --------------------------------------------------------------------------------------------- */
+
+/* The matrix part by part, so that only its Gram matrix and one part stand in memory: some rows of it, or of its
+ * transpose where that has fewer columns. The parts depend on the shape alone. */
+typedef struct Parts {
+    const float *matrix;  /* row-major, or NULL: */
+    const Tensor *tensor; /* the matrix is what lies here */
+    size_t rows, columns;
+    float *room; /* for a part of the tensor */
+} Parts;
+
+enum { PART_ROWS = 256, PART_VALUES = 1 << 18 };
+
+static bool is_wide(const Parts *parts) {
+    return parts->rows < parts->columns;
+}
+
+/* Rows of the one that is taller than wide. */
+static size_t part_rows(const Parts *parts) {
+    const size_t small = is_wide(parts) ? parts->rows : parts->columns, many = PART_VALUES / (small > 0 ? small : 1);
+    return many > PART_ROWS ? many : PART_ROWS;
+}
+
+/* Rows `first` to `first + count` in double. A wide matrix has them as columns; it is in memory. */
+static bool read_part(const Parts *parts, size_t first, size_t count, double *out, Error *err) {
+    const uint64_t columns = parts->columns;
+    if (is_wide(parts)) {
+        for (size_t i = 0; i < parts->rows; i++)
+            for (size_t j = 0; j < count; j++)
+                out[j * parts->rows + i] = (double)parts->matrix[i * columns + first + j];
+        return true;
+    }
+    const float *values = parts->matrix
+                              ? parts->matrix + first * columns
+                              : tensor_span(parts->tensor, first * columns, count * columns, parts->room, err);
+    for (uint64_t i = 0; values && i < count * columns; i++) out[i] = (double)values[i];
+    return values != NULL;
+}
+
+static bool fill_gram(const Parts *parts, double *gram, Error *err) {
+    const size_t small = is_wide(parts) ? parts->rows : parts->columns;
+    const size_t many = is_wide(parts) ? parts->columns : parts->rows, step = part_rows(parts);
+    double *part = mem_alloc((uint64_t)(step < many ? step : many) * small, sizeof *part, err);
+    bool done = part != NULL;
+    for (size_t first = 0; done && first < many; first += step) {
+        const size_t count = many - first < step ? many - first : step;
+        done = task_step(NULL, "sratio", 0, 0, err) && read_part(parts, first, count, part, err);
+        if (done) lapack_add_gram(part, count, small, gram);
+    }
+    mem_free(part);
+    return done;
+}
+
+/* Bytes that parts_sratio takes. */
+static uint64_t parts_bytes(size_t rows, size_t columns) {
+    const Parts parts = {.rows = rows, .columns = columns};
+    const uint64_t small = rows < columns ? rows : columns, many = rows < columns ? columns : rows;
+    const uint64_t part = (part_rows(&parts) < many ? part_rows(&parts) : many) * small;
+    return (small * small + small + lapack_eigenvalues_work((size_t)small) + part) * sizeof(double) +
+           (rows < columns ? (uint64_t)rows * columns : part) * sizeof(float);
+}
+
+static bool parts_sratio(Parts *parts, double *ratio, double *energy, Error *err) {
+    const size_t values = is_wide(parts) ? parts->rows : parts->columns;
+    double *squares = NULL, *gram = mem_alloc((uint64_t)values * values, sizeof *gram, err);
+    bool done = gram && (squares = mem_alloc(values, sizeof *squares, err)) &&
+                (values == 0 || fill_gram(parts, gram, err)) && lapack_eigenvalues(gram, values, squares, err);
     double upper = 0, lower = 0;
-    for (size_t i = 0; i < values; i++) { /* ascending; rounding may leave a zero below 0 */
-        double square = squares[i] > 0 ? squares[i] : 0;
+    for (size_t i = 0; done && i < values; i++) { /* ascending; rounding may leave a zero below 0 */
+        const double square = squares[i] > 0 ? squares[i] : 0;
         *(i < values - values / 2 ? &lower : &upper) += square;
     }
-    *energy = upper + lower;
-    *ratio = values >= 2 && *energy > 0 ? upper / *energy : NAN;
-    done = true;
-out:
-    mem_free(wide);
+    if (done) *energy = upper + lower;
+    if (done) *ratio = values >= 2 && *energy > 0 ? upper / *energy : NAN;
     mem_free(gram);
     mem_free(squares);
+    return done;
+}
+
+bool spectral_sratio(const float *matrix, size_t rows, size_t columns, double *ratio, double *energy, Error *err) {
+    Parts parts = {.matrix = matrix, .rows = rows, .columns = columns};
+    return lapack_admits(rows, columns, err) && layers_check_weights(matrix, (uint64_t)rows * columns, FLT_MAX, err) &&
+           parts_sratio(&parts, ratio, energy, err);
+}
+
+/* Of a layer whose weights are not in memory, part by part where they lie row after row; else all of them. */
+static bool layer_sratio(const Network *network, const Layer *layer, size_t rows, size_t columns, double *ratio,
+                         double *energy, Error *err) {
+    Parts parts = {.tensor = layer_weight(network, layer), .rows = rows, .columns = columns};
+    float *copy = NULL;
+    bool done = lapack_admits(rows, columns, err);
+    if (done && (is_wide(&parts) || !parts.tensor->lazy || layer_kind_transposed(layer->kind)))
+        done = (parts.matrix = layer_matrix_values(network, layer, &copy, err));
+    else if (done)
+        done = columns == 0 || (parts.room = mem_alloc((uint64_t)part_rows(&parts) * columns, sizeof(float), err));
+    done = done && parts_sratio(&parts, ratio, energy, err);
+    mem_free(parts.room);
+    mem_free(copy);
     return done;
 }
 
@@ -66,18 +141,22 @@ typedef struct Measure {
     const char *fault; /* why there is neither, or NULL */
 } Measure;
 
+static bool measure_layer(Measure *measure, const Layer *layer, Error *err) {
+    const uint64_t bytes = parts_bytes(measure->rows, measure->columns);
+    if (!layers_fault(layer_weight(measure->network, layer), &measure->fault, err)) return false;
+    if (measure->fault) return true;
+    if (!mem_work_begin(bytes, LAYERS_WORK, err)) return false;
+    const bool done =
+        layer_sratio(measure->network, layer, measure->rows, measure->columns, &measure->ratio, &measure->energy, err);
+    mem_work_end(bytes);
+    return done;
+}
+
 static bool measure_one(void *context, size_t point, Error *err) {
     Measure *measure = (Measure *)context + point;
     const Layer *layer = &measure->network->layers[measure->layer];
-    float *copy;
     measure->ratio = measure->energy = (double)NAN;
-    if ((measure->fault = layers_fault(layer_weight(measure->network, layer)))) return true;
-    const float *matrix = layer_matrix_values(measure->network, layer, &copy, err);
-    const bool done =
-        matrix && spectral_sratio(matrix, measure->rows, measure->columns, &measure->ratio, &measure->energy, err);
-    mem_free(copy);
-    if (done) return true;
-    return error_prefix(err, "layer '%s'%s", layer->name, measure->whose);
+    return measure_layer(measure, layer, err) || error_prefix(err, "layer '%s'%s", layer->name, measure->whose);
 }
 
 static bool measure_all(Measure *measures, size_t count, const Task *task, Error *err) {

@@ -59,24 +59,33 @@ out:
 
 static bool modulate_layer(const void *context, const Network *network, size_t layer, float *out, Error *err) {
     const Modulation *options = context;
-    const Tensor *weight = layer_weight(network, &network->layers[layer]);
-    size_t rows, columns;
-    layer_matrix(network, &network->layers[layer], &rows, &columns);
-    if (!layers_check_weights(weight->data, weight->count, FLT_MAX, err)) return false;
-    if (options->factor == 1 || options->last == 0 || weight->count == 0) { /* nothing changes: not even a rounding */
-        if (weight->count > 0) memcpy(out, weight->data, weight->count * sizeof *out);
-        return true;
-    }
     const Layer *chosen = &network->layers[layer];
-    float *copy, *made = NULL;
+    const Tensor *weight = layer_weight(network, chosen);
+    const bool transposed = layer_kind_transposed(chosen->kind);
+    size_t rows, columns;
+    float *copy, *made = out;
+    layer_matrix(network, chosen, &rows, &columns);
     const float *matrix = layer_matrix_values(network, chosen, &copy, err);
-    if (matrix && !copy) return modulate(matrix, rows, columns, options, out, err);
-    if (matrix) made = mem_alloc(weight->count, sizeof *made, err);
-    const bool done = made && modulate(matrix, rows, columns, options, made, err);
-    if (done) layer_matrix_store(network, chosen, made, out);
-    mem_free(made);
+    bool done = matrix && layers_check_weights(matrix, weight->count, FLT_MAX, err);
+    if (done && transposed) done = (made = mem_alloc(weight->count, sizeof *made, err));
+    if (done && (options->factor == 1 || options->last == 0 || weight->count == 0)) {
+        if (weight->count > 0)
+            memcpy(made, matrix, weight->count * sizeof *made); /* nothing changes: not even a rounding */
+    } else if (done) {
+        done = modulate(matrix, rows, columns, options, made, err);
+    }
+    if (done && transposed) layer_matrix_store(network, chosen, made, out);
+    if (transposed) mem_free(made);
     mem_free(copy);
     return done;
+}
+
+/* The matrix and its two factors in double, LAPACK's room, and a copy of the weights. */
+static uint64_t modulation_bytes(const Network *network, size_t layer) {
+    size_t rows, columns;
+    layer_matrix(network, &network->layers[layer], &rows, &columns);
+    const uint64_t k = rows < columns ? rows : columns, all = (uint64_t)rows * columns;
+    return (2 * all + k * k + 4 * k * k + 64 * ((uint64_t)rows + columns)) * sizeof(double) + 2 * all * sizeof(float);
 }
 
 Network *svscale_apply(const Network *network, double factor, unsigned last, const bool *chosen, const char *command,
@@ -89,7 +98,8 @@ Network *svscale_apply(const Network *network, double factor, unsigned last, con
     size_t *layers = layers_chosen(network, chosen, false, &count, err);
     if (!layers) return NULL;
     Modulation options = {factor, last};
-    Network *result = layers_apply(network, layers, count, modulate_layer, &options, "svscale", command, task, err);
+    Network *result =
+        layers_apply(network, layers, count, modulate_layer, modulation_bytes, &options, "svscale", command, task, err);
     mem_free(layers);
     return result;
 }

@@ -76,7 +76,7 @@ static bool compare(const Network *first, const Predictor *p, ProgressiveRound *
     if (done) {
         round->sratio_change = ratios.difference.last_half_paper;
         sratio_done(&ratios);
-        done = distance_measure(first, round->network, chosen, &distances, err);
+        done = distance_measure(first, round->network, chosen, NULL, &distances, err);
     }
     if (done) {
         round->distance = distances.all.mean_abs;

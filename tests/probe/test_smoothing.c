@@ -273,7 +273,7 @@ static void finds_what_the_commands_find(void **state) {
     bool chosen[64] = {0};
     chosen[smoothing.layer] = true;
     WeightDistances distances;
-    assert_true(distance_measure(base, made, chosen, &distances, &err));
+    assert_true(distance_measure(base, made, chosen, NULL, &distances, &err));
     assert_true(fabs(found.layer.change - distances.all.relative) < 1e-12);
     distances_done(&distances);
     assert_true(evaluate_run(base, data, NULL, &before, NULL, &err));

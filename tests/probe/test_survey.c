@@ -267,7 +267,7 @@ static void check_against_evaluate(const Point *setting, const double *results) 
         assert_true(results[i * VALUES] == 100.0 * (double)evaluation.correct / (double)evaluation.images);
         assert_true(results[i * VALUES + 1] == evaluation.loss);
         evaluation_done(&evaluation);
-        Table *distance = distance_table(network, made, setting->marks[i / CUTOFFS], &err);
+        Table *distance = distance_table(network, made, setting->marks[i / CUTOFFS], NULL, &err);
         assert_true(fabs(results[i * VALUES + 3] - table_number(distance, "relative", distance->rows - 1)) < 1e-12);
         assert_true(fabs(results[i * VALUES + 4] - table_number(distance, "rms", distance->rows - 1)) < 1e-12);
         table_free(distance);

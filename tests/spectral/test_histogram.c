@@ -41,7 +41,7 @@ static void one_network(void **state) {
     WeightHistogram histogram;
     Network *network = bell_network(1);
     bool *all = handmade_all(network);
-    assert_true(histogram_measure(network, NULL, all, 0, &histogram, &err));
+    assert_true(histogram_measure(network, NULL, all, 0, NULL, &histogram, &err));
     assert_int_equal(histogram.bins.count, BINS); /* the exact quartiles are those of NumPy */
     for (size_t i = 0; i < BINS; i++) assert_int_equal(histogram.counts[0][i], bell_counts[i]);
     assert_memory_equal(histogram.bins.edges, bell_edges, sizeof bell_edges);
@@ -60,10 +60,10 @@ static void two_networks_share_bins(void **state) {
     WeightHistogram histogram;
     Network *network = bell_network(1), *quarter = bell_network(0.25f);
     bool *all = handmade_all(network);
-    assert_true(histogram_measure(network, quarter, all, 0, &histogram, &err));
+    assert_true(histogram_measure(network, quarter, all, 0, NULL, &histogram, &err));
     assert_int_equal(histogram.bins.count, POOL_BINS);
     histogram_done(&histogram);
-    Table *table = histogram_table(network, quarter, all, BINS, &err);
+    Table *table = histogram_table(network, quarter, all, BINS, NULL, &err);
     for (size_t i = 0; i < BINS; i++) {
         assert_true(table_number(table, "count", i) == bell_counts[i]);
         assert_true(table_number(table, "count_vs", i) == quarter_counts[i]);
@@ -84,7 +84,7 @@ static void what_is_not_finite_is_counted(void **state) {
     weights[0] = NAN;
     weights[1] = INFINITY;
     weights[2] = 0;
-    Table *table = histogram_table(network, NULL, all, 5, &err);
+    Table *table = histogram_table(network, NULL, all, 5, NULL, &err);
     double counted = 0;
     for (size_t i = 0; i < 5; i++) counted += table_number(table, "count", i);
     assert_true(counted == WEIGHTS - 2);
@@ -94,10 +94,10 @@ static void what_is_not_finite_is_counted(void **state) {
     table_free(table);
     for (size_t i = 0; i < 360; i++) weights[i] = NAN;
     all[1] = false;
-    assert_null(histogram_table(network, NULL, all, 5, &err));
+    assert_null(histogram_table(network, NULL, all, 5, NULL, &err));
     assert_int_equal(err.status, STATUS_BAD_INPUT);
     for (size_t i = 0; i < 360; i++) weights[i] = -2; /* all alike: one bin around them */
-    table = histogram_table(network, NULL, all, 0, &err);
+    table = histogram_table(network, NULL, all, 0, NULL, &err);
     assert_int_equal(table->rows, 1);
     assert_true(table_number(table, "low", 0) == -2.5 && table_number(table, "high", 0) == -1.5);
     assert_null(table_get_note(table, "kurtosis"));
@@ -113,7 +113,7 @@ static void without_memory(void **state) {
     bool *all = handmade_all(network), done = false;
     for (uint64_t k = 1; !done; k++) {
         fault_arm(FAULT_ALLOC, k, false);
-        Table *table = histogram_table(network, network, all, 0, &err);
+        Table *table = histogram_table(network, network, all, 0, NULL, &err);
         done = fault_disarm() < k;
         if (!table) assert_int_equal(err.status, STATUS_LIMIT);
         table_free(table);

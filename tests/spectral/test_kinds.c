@@ -135,7 +135,7 @@ static void modulated(void **state) {
         close_to(names[i], layer_weight(made, &made->layers[layer_named(names[i])])->data, value, 1e-6);
         tensor_release(value);
     }
-    Table *table = distance_table(network, made, chosen, &err);
+    Table *table = distance_table(network, made, chosen, NULL, &err);
     assert_non_null(table);
     assert_int_equal(table->rows, network->layer_count + 1);
     table_free(table);

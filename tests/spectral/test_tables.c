@@ -194,7 +194,7 @@ static void distances(void **state) {
     memcpy(handmade_weights(a, 1), (float[]){1, 2}, 2 * sizeof(float));
     memcpy(handmade_weights(b, 0), (float[]){-1, -2}, 2 * sizeof(float)); /* opposite */
     bool *chosen = handmade_all(a);
-    Table *table = distance_table(a, b, chosen, &err);
+    Table *table = distance_table(a, b, chosen, NULL, &err);
     assert_non_null(table);
     assert_int_equal(table->rows, 3);
     static const char *const names[] = {"one", "fc", "all"};
@@ -211,7 +211,7 @@ static void distances(void **state) {
                         "gone (only in the first network), shape (2x3 against 3x2), new (only in the second network)");
     table_free(table);
     handmade_weights(b, 2)[1] = INFINITY;
-    table = distance_table(a, b, chosen, &err);
+    table = distance_table(a, b, chosen, NULL, &err);
     assert_non_null(table);
     assert_int_equal(table->rows, 2);
     assert_string_equal(text(table, "layer", 0), "fc");
@@ -219,7 +219,7 @@ static void distances(void **state) {
     assert_string_equal(table_get_note(table, "skipped"), "one (infinite weights)");
     table_free(table);
     memset(chosen, 0, 4);
-    assert_null(distance_table(a, b, chosen, &err));
+    assert_null(distance_table(a, b, chosen, NULL, &err));
     assert_int_equal(err.status, STATUS_USAGE);
     mem_free(chosen);
     network_free(a);
@@ -233,7 +233,7 @@ static void distance_to_itself_and_to_nothing(void **state) {
     Network *a = handmade_network(&layer, 1, 1), *zero = handmade_network(&layer, 1, 2);
     const bool chosen[] = {true};
     memset(handmade_weights(zero, 0), 0, 180 * sizeof(float));
-    Table *table = distance_table(a, a, chosen, &err);
+    Table *table = distance_table(a, a, chosen, NULL, &err);
     assert_non_null(table);
     for (size_t i = 0; i < 2; i++) {
         assert_true(table_number(table, "mean_abs", i) == 0 && table_number(table, "relative", i) == 0);
@@ -241,7 +241,7 @@ static void distance_to_itself_and_to_nothing(void **state) {
     }
     assert_null(table_get_note(table, "unmatched"));
     table_free(table);
-    table = distance_table(zero, a, chosen, &err);
+    table = distance_table(zero, a, chosen, NULL, &err);
     assert_non_null(table);
     assert_true(isnan(table_number(table, "relative", 0)) && isnan(table_number(table, "cosine", 0)));
     assert_true(table_number(table, "rms", 0) > 0);
@@ -345,7 +345,7 @@ static Table *make(unsigned which, const Network *a, const Network *b, const boo
     case 1:
         return spectrum_table(a, 0, NULL, true, err);
     case 2:
-        return distance_table(a, b, chosen, err);
+        return distance_table(a, b, chosen, NULL, err);
     case 3:
         return kernels_table(a, 0, NULL, NULL, err);
     case 4:

@@ -23,6 +23,7 @@ struct TensorSource {
     /* `count` values from element `first` on. From any thread, several at once. */
     bool (*read)(TensorSource *source, uint64_t first, uint64_t count, float *out, Error *err);
     void (*free)(TensorSource *source);
+    bool computed; /* the values are made of other tensors' whenever they are read */
 };
 
 /* Row-major, immutable once shared. Counted references let a smoothed network share every weight it did not change. */
@@ -37,6 +38,9 @@ typedef struct Tensor {
 Tensor *tensor_new(unsigned rank, const uint64_t *dim, Error *err); /* zeroed, one reference */
 /* A lazy tensor. Takes `source` over, also on failure. */
 Tensor *tensor_lazy(unsigned rank, const uint64_t *dim, TensorSource *source, Error *err);
+/* Makes a tensor with values that nobody shares yet lazy: they are written to a temporary file, from which they come
+ * back. STATUS_WRITE where it has no room. */
+bool tensor_spill(Tensor *tensor, Error *err);
 Tensor *tensor_share(Tensor *tensor);
 void tensor_release(Tensor *tensor);
 
@@ -45,11 +49,34 @@ void tensor_release(Tensor *tensor);
 bool tensor_pin(const Tensor *tensor, Error *err);
 void tensor_unpin(const Tensor *tensor);
 
+/* Whether it is lazy and nobody holds a pin: its values are read part by part, and what is made of them goes the same
+ * way (tensor_spill). */
+bool tensor_streams(const Tensor *tensor);
+bool tensor_computed(const Tensor *tensor); /* TensorSource.computed */
 /* The values from `first` on, `count` of them (first + count <= tensor->count): those in memory, or read into `room`
  * (count floats), which nothing keeps. NULL on failure, as tensor_pin. Parts of TENSOR_SPAN values from multiples of it
  * are read fastest. */
 enum { TENSOR_SPAN = 1 << 18 };
 const float *tensor_span(const Tensor *tensor, uint64_t first, uint64_t count, float *room, Error *err);
+
+/* Goes through the values of a tensor, or of two of one shape side by side (`b` NULL: one), part by part: begin, then
+ * next until *count is 0, then end. Nothing is kept.
+ *
+ *     TensorWalk walk;
+ *     bool done = tensor_walk_begin(&walk, a, b, err);
+ *     while (done && (done = tensor_walk_next(&walk, err)) && walk.count > 0) use(walk.a, walk.b, walk.count);
+ *     tensor_walk_end(&walk);
+ */
+typedef struct TensorWalk {
+    const Tensor *tensor[2];
+    float *room[2];
+    uint64_t next;         /* the value that comes next */
+    const float *a, *b;    /* the values of this part; b NULL where there is one tensor */
+    uint64_t first, count; /* which they are */
+} TensorWalk;
+bool tensor_walk_begin(TensorWalk *walk, const Tensor *a, const Tensor *b, Error *err);
+bool tensor_walk_next(TensorWalk *walk, Error *err);
+void tensor_walk_end(TensorWalk *walk);
 
 /* Bytes of lazy tensors that are in memory now. */
 uint64_t tensor_kept(void);

@@ -5,6 +5,7 @@
 #include "weft/base/bins.h"
 #include "weft/base/error.h"
 #include "weft/base/table.h"
+#include "weft/base/task.h"
 #include "weft/base/text.h"
 #include "weft/net.h"
 
@@ -31,12 +32,13 @@ typedef struct WeightHistogram {
  * name and shape in both. bins: 0 for the rule of bins_usual over all weights, at most HISTOGRAM_BINS_USUAL; the exact
  * quartiles take no copy of the weights. Counts are those of numpy.histogram of the weights in double. STATUS_USAGE if
  * no layer is chosen or matched, STATUS_BAD_INPUT if no weight is finite. Free with histogram_done. */
-bool histogram_measure(const Network *network, const Network *versus, const bool *chosen, size_t bins,
+bool histogram_measure(const Network *network, const Network *versus, const bool *chosen, size_t bins, const Task *task,
                        WeightHistogram *out, Error *err);
 void histogram_done(WeightHistogram *histogram);
 /* The same as a table: columns low, high, count, share (%), with `versus` also count_vs, share_vs (%). Notes: layers,
  * weights, mean, deviation, least, greatest, kurtosis, zeros (their share, 0 to 1), not_finite (where there are some),
  * and with `versus` all of them but the first also with _vs; unmatched. */
-Table *histogram_table(const Network *network, const Network *versus, const bool *chosen, size_t bins, Error *err);
+Table *histogram_table(const Network *network, const Network *versus, const bool *chosen, size_t bins, const Task *task,
+                       Error *err);
 
 #endif

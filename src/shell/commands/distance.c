@@ -1,6 +1,7 @@
 /* distance -- how far two networks are apart, per layer. */
 #include "../command.h"
 #include "../dispatch.h"
+#include "../session.h"
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
 #include "weft/spectral.h"
@@ -11,12 +12,11 @@ typedef struct Distance {
 } Distance;
 
 static bool distance_command(Session *session, const Args *args, Result *result, Error *err) {
-    (void)session;
     const Distance *o = args->options;
     const Network *network = o->a->network;
     bool *chosen = choose_layers(network, o->layers, CHOOSE_LAYERS, err);
     if (!chosen) return false;
-    result->table = distance_table(network, o->b->network, chosen, err);
+    result->table = distance_table(network, o->b->network, chosen, &session->task, err);
     mem_free(chosen);
     result_chart(result, CHART_BARS, "layer", "mean_abs", "Mean |difference| of the weights, %s and %s", o->a->name,
                  o->b->name);
@@ -43,5 +43,6 @@ const Command command_distance = {
     .options = ONE_GROUP(options),
     .examples = examples,
     .run = distance_command,
+    .streams = true,
     .table = true,
 };

@@ -3,6 +3,7 @@
 
 #include "../command.h"
 #include "../dispatch.h"
+#include "../session.h"
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
 #include "weft/spectral/histogram.h"
@@ -48,11 +49,11 @@ static void draw(const Hist *o, Result *result) {
 }
 
 static bool hist_command(Session *session, const Args *args, Result *result, Error *err) {
-    (void)session;
     const Hist *o = args->options;
     bool *chosen = choose(o, err);
     if (!chosen) return false;
-    result->table = histogram_table(o->object->network, object_network(o->versus), chosen, o->bins, err);
+    result->table =
+        histogram_table(o->object->network, object_network(o->versus), chosen, o->bins, &session->task, err);
     mem_free(chosen);
     if (!result->table) return false;
     draw(o, result);
@@ -87,5 +88,6 @@ const Command command_hist = {
     .options = ONE_GROUP(options),
     .examples = examples,
     .run = hist_command,
+    .streams = true,
     .table = true,
 };

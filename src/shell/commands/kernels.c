@@ -74,5 +74,6 @@ const Command command_kernels = {
     .options = ONE_GROUP(options),
     .examples = examples,
     .run = kernels_command,
+    .streams = true,
     .table = true,
 };

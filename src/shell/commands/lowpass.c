@@ -45,6 +45,7 @@ const Command command_lowpass = {
     .options = ONE_GROUP(options),
     .examples = examples,
     .run = run_apply,
+    .streams = true,
     .apply = lowpass_make,
     .layers = CHOOSE_CONVOLUTIONS,
     .table = true,

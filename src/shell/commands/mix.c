@@ -44,6 +44,7 @@ const Command command_mix = {
     .options = ONE_GROUP(options),
     .examples = examples,
     .run = run_apply,
+    .streams = true,
     .apply = mix_make,
     .layers = CHOOSE_ANY,
     .table = true,

@@ -54,5 +54,6 @@ const Command command_quality = {
     .options = ONE_GROUP(options),
     .examples = examples,
     .run = quality_command,
+    .streams = true,
     .table = true,
 };

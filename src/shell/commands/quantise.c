@@ -101,6 +101,7 @@ const Command command_quantise = {
     .options = ONE_GROUP(options),
     .examples = examples,
     .run = quantise_command,
+    .streams = true,
     .apply = quantise_make,
     .layers = CHOOSE_LAYERS,
     .table = true,

@@ -92,5 +92,6 @@ const Command command_spectrum = {
     .options = ONE_GROUP(options),
     .examples = examples,
     .run = spectrum_command,
+    .streams = true,
     .table = true,
 };

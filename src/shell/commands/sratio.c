@@ -50,5 +50,6 @@ const Command command_sratio = {
     .options = ONE_GROUP(options),
     .examples = examples,
     .run = sratio_command,
+    .streams = true,
     .table = true,
 };

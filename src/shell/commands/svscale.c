@@ -41,6 +41,7 @@ const Command command_svscale = {
     .options = ONE_GROUP(options),
     .examples = examples,
     .run = run_apply,
+    .streams = true,
     .apply = svscale_make,
     .layers = CHOOSE_ANY,
     .table = true,
