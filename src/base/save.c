@@ -250,7 +250,6 @@ void save_abandon(Save *save) {
 
 bool save_replace(const char *path, bool overwrite, Error *err) {
     struct stat about;
-    if (!save_allowed(path, err)) return false;
     if (lstat(path, &about) != 0) {
         return errno == ENOENT || error_set(err, STATUS_WRITE, "%s: %s", path, strerror(errno));
     }
@@ -258,7 +257,7 @@ bool save_replace(const char *path, bool overwrite, Error *err) {
         return error_set(err, STATUS_WRITE, "%s: is not a regular file", path);
     }
     if (!overwrite) return error_set(err, STATUS_WRITE, "%s: exists; --force overwrites it", path);
-    return io_remove(path) == 0 || error_set(err, STATUS_WRITE, "%s: %s", path, strerror(errno));
+    return io_remove(path) == 0 || error_set(err, io_status(), "%s: %s", path, io_reason());
 }
 
 bool save_text(const char *path, bool overwrite, const char *text, size_t length, Error *err) {

@@ -107,12 +107,18 @@ static DType dtype_written(const Network *network, size_t index, SaveForm form) 
 /* A run's files are in memory as a whole; they keep what a dtype would round as float32. */
 static bool keep_tensor(const NetTensor *tensor, DType dtype, FileParts *parts, TensorOut *out, Error *err) {
     Conversion conversion = {tensor->tensor, dtype, false};
+    const float *values = tensor->tensor->data;
+    if (tensor_streams(tensor->tensor)) {
+        float *room = add_buffer(parts, tensor->tensor->count * sizeof *room, err);
+        values = room ? tensor_span(tensor->tensor, 0, tensor->tensor->count, room, err) : NULL;
+        if (!values) return false;
+    }
     out->dtype = DTYPE_F32;
-    out->data = tensor->tensor->data;
+    out->data = values;
     if (dtype == DTYPE_F32) return true;
     unsigned char *bytes = add_buffer(parts, tensor->tensor->count * (dtype_bits(dtype) / 8), err);
     if (!bytes) return false;
-    if (!convert_span(&conversion, tensor->tensor->data, tensor->tensor->count, bytes)) return true;
+    if (!convert_span(&conversion, values, tensor->tensor->count, bytes)) return true;
     out->dtype = dtype;
     out->data = bytes;
     return true;

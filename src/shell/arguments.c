@@ -290,19 +290,6 @@ bool args_settle(Session *session, Args *args, Error *err) {
     return (!command->settle || command->settle(session, args, err)) && args_check_needs(args, err);
 }
 
-bool args_each_object(const Args *args, bool (*use)(void *context, const Object *object, Error *err), void *context,
-                      Error *err) {
-    bool done = true;
-    for (size_t i = 0; done && i < args->own_count; i++) {
-        const ArgValue *value = &args->values[i];
-        if (!value->given || setting_form(&value->setting) != FORM_OBJECT) continue;
-        if (!value->setting.repeated) done = use(context, value->value.object, err);
-        for (size_t k = 0; done && value->setting.repeated && k < args->rest_count; k++)
-            done = use(context, args->rest[k], err);
-    }
-    return done && (!args->inner || args_each_object(args->inner, use, context, err));
-}
-
 void args_done(Args *args) {
     for (size_t i = 0; i < args->word_count; i++) mem_free(args->words[i]);
     if (args->inner) args_done(args->inner);

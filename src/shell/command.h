@@ -170,9 +170,6 @@ void args_done(Args *args);
 bool args_given(const Args *args, const char *name); /* on the line, not by default */
 /* The object given for an argument; NULL: none was, or the command has no argument of this name for objects. */
 const Object *args_object(const Args *args, const char *name);
-/* Calls `use` for each object that the arguments name, as often as they do; stops where it fails. */
-bool args_each_object(const Args *args, bool (*use)(void *context, const Object *object, Error *err), void *context,
-                      Error *err);
 /* Writes every given value into the command's struct, over the defaults. */
 void args_write_given(Args *args);
 /* The same, and the defaults of rows. */
