@@ -119,7 +119,7 @@ ssize_t io_write(int fd, const void *bytes, size_t length) {
 ssize_t io_pwrite(int fd, const void *bytes, size_t length, off_t offset) {
     if (refused(FAULT_WRITE, ENOSPC)) return -1;
     ssize_t put;
-    do put = pwrite(fd, bytes, length, offset);
+    do put = interrupted() ? -1 : pwrite(fd, bytes, part(length), offset);
     while (put < 0 && errno == EINTR);
     return put;
 }

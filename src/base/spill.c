@@ -31,7 +31,7 @@ typedef struct SpillSource {
 static int open_in(const char *folder) {
     char path[4096];
     int fd = io_open(AT_FDCWD, folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)) return fd;
+    if (fd >= 0) return fd;
     if (snprintf(path, sizeof path, "%s/.weft-%ld", folder, (long)getpid()) >= (int)sizeof path) return -1;
     fd = io_open(AT_FDCWD, path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
     if (fd >= 0) unlink(path);
