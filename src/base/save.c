@@ -257,7 +257,7 @@ bool save_replace(const char *path, bool overwrite, Error *err) {
         return error_set(err, STATUS_WRITE, "%s: is not a regular file", path);
     }
     if (!overwrite) return error_set(err, STATUS_WRITE, "%s: exists; --force overwrites it", path);
-    return io_remove(path) == 0 || error_set(err, io_status(), "%s: %s", path, io_reason());
+    return io_remove(AT_FDCWD, path, false) == 0 || error_set(err, io_status(), "%s: %s", path, io_reason());
 }
 
 bool save_text(const char *path, bool overwrite, const char *text, size_t length, Error *err) {

@@ -15,6 +15,8 @@
 #include "weft/base/error.h"
 #include "weft/base/map.h"
 #include "weft/base/memory.h"
+#include "weft/base/pool.h"
+#include "weft/base/table.h"
 #include "weft/base/task.h"
 #include "weft/base/tensor.h"
 #include "weft/base/text.h"
@@ -129,6 +131,63 @@ static bool layer_sratio(const Network *network, const Layer *layer, size_t rows
     mem_free(parts.room);
     mem_free(copy);
     return done;
+}
+
+/* ---- what it will take ------------------------------------------------------------------------------------------- */
+
+/* Multiply-adds per second of one thread, from a small product. */
+static double measured_rate(Error *err) {
+    enum { SIDE = 384, ROUNDS = 4 };
+    double *part = mem_alloc((uint64_t)SIDE * SIDE, sizeof *part, err);
+    double *gram = part ? mem_alloc((uint64_t)SIDE * SIDE, sizeof *gram, err) : NULL, best = 0;
+    for (int i = 0; gram && i < ROUNDS; i++) {
+        const double start = clock_seconds();
+        lapack_add_gram(part, SIDE, SIDE, gram);
+        const double seconds = fmax(clock_seconds() - start, 1e-9), rate = 0.5 * SIDE * SIDE * (double)SIDE / seconds;
+        if (rate > best) best = rate;
+    }
+    mem_free(part);
+    mem_free(gram);
+    return best;
+}
+
+/* The Gram matrix has half of K K L products; reducing it to three diagonals takes 2/3 K^3, at half the speed. */
+static double sratio_operations(size_t rows, size_t columns) {
+    const double k = (double)(rows < columns ? rows : columns), l = (double)(rows < columns ? columns : rows);
+    return 0.5 * k * k * l + 2 * 2.0 / 3 * k * k * k;
+}
+
+Table *sratio_estimate(const Network *network, const bool *chosen, Error *err) {
+    size_t count = 0, *layers = layers_chosen(network, chosen, false, &count, err);
+    const double rate = layers ? measured_rate(err) : 0;
+    double seconds = 0;
+    uint64_t most = 0;
+    Table *table = rate > 0 ? table_new(err) : NULL;
+    table_column(table, "layer", "", COLUMN_TEXT);
+    table_column(table, "rows", "", COLUMN_INTEGER);
+    table_column(table, "columns", "", COLUMN_INTEGER);
+    table_column(table, "memory", "MB", COLUMN_REAL);
+    table_column(table, "seconds", "s", COLUMN_REAL);
+    for (size_t i = 0; table && i < count; i++) {
+        const Layer *layer = &network->layers[layers[i]];
+        size_t rows, columns;
+        layer_matrix(network, layer, &rows, &columns);
+        const uint64_t bytes = parts_bytes(rows, columns);
+        const double own = sratio_operations(rows, columns) / rate;
+        if (bytes > most) most = bytes;
+        seconds += own;
+        table_text(table, layer->name);
+        table_integer(table, (int64_t)rows);
+        table_integer(table, (int64_t)columns);
+        table_real(table, (double)bytes / (1 << 20));
+        table_real(table, own);
+    }
+    const unsigned threads = pool_threads();
+    table_note(table, "seconds", "%.3g on %u threads", seconds / threads, threads);
+    table_note(table, "memory", "%.4g MB for the largest layer, limit %.4g MB (--max-memory)", (double)most / (1 << 20),
+               (double)mem_budget() / (1 << 20));
+    mem_free(layers);
+    return table ? table_finish(table, err) : NULL;
 }
 
 /* ---- a network's layers, or two networks' ------------------------------------------------------------------------ */

@@ -8,6 +8,7 @@
 typedef struct SratioOptions {
     const Object *object, *versus;
     const char *layers;
+    bool dry_run;
 } SratioOptions;
 
 static bool sratio_command(Session *session, const Args *args, Result *result, Error *err) {
@@ -15,8 +16,10 @@ static bool sratio_command(Session *session, const Args *args, Result *result, E
     const Network *network = o->object->network, *versus = object_network(o->versus);
     bool *chosen = choose_layers(network, o->layers, CHOOSE_LAYERS, err);
     if (!chosen) return false;
-    result->table = sratio_table(network, versus, chosen, &session->task, err);
+    result->table =
+        o->dry_run ? sratio_estimate(network, chosen, err) : sratio_table(network, versus, chosen, &session->task, err);
     mem_free(chosen);
+    if (o->dry_run) return result->table != NULL;
     if (versus)
         result_chart(result, CHART_BARS, "layer", "difference", "S_ratio of %s minus %s", o->versus->name,
                      o->object->name);
@@ -31,8 +34,11 @@ static const Setting options[] = {
     OBJECT(SratioOptions, versus, NETWORK, "vs", "NET2",
            .help = "compare with a second network, matched by layer name"),
     WORD(SratioOptions, layers, LAYERS, "layers", "SEL", .help = "only these layers (help selectors)"),
+    FLAG(SratioOptions, dry_run, "dry-run", .excludes = "vs",
+         .help = "compute nothing: estimate the time and memory of each layer"),
     {0}};
-static const char *const examples[] = {"sratio base", "sratio base --vs smooth", "sratio base --layers stage:3", NULL};
+static const char *const examples[] = {"sratio base", "sratio base --vs smooth", "sratio base --layers stage:3",
+                                       "sratio base --dry-run", NULL};
 
 const Command command_sratio = {
     .name = "sratio",
@@ -44,7 +50,9 @@ const Command command_sratio = {
         "layers). Smoother weights have a higher S_ratio.\n\n"
         "--vs prints both ratios and the difference NET2 - NET for each layer. Notes give the means over all "
         "convolutions, and over the last half of them as in the paper (help paper). If no convolution is chosen, "
-        "the means are over all layers.",
+        "the means are over all layers.\n\n"
+        "Weights of a large network are read part by part (help large-networks). --dry-run lists what each layer "
+        "takes before anything is computed: seconds of one thread, and memory.",
     .size = sizeof(SratioOptions),
     .positionals = positionals,
     .options = ONE_GROUP(options),
