@@ -79,7 +79,7 @@ bool lapack_svd(double *matrix, size_t rows, size_t columns, double *u, double *
 enum { TWO_STAGES = 384 };
 
 uint64_t lapack_eigenvalues_work(size_t size) {
-    return (uint64_t)size * 192 + 4096 * (uint64_t)64; /* more than either routine asks for */
+    return (uint64_t)size * 128 + 4096; /* more than either routine asks for */
 }
 
 bool lapack_eigenvalues(double *matrix, size_t size, double *values, Error *err) {

@@ -171,7 +171,7 @@ static void pins_within_the_budget(void **state) {
 
 static void change_byte(const char *path, off_t at) {
     const int file = open(path, O_RDWR);
-    unsigned char byte;
+    unsigned char byte = 0;
     struct stat before;
     assert_true(file >= 0 && fstat(file, &before) == 0 && pread(file, &byte, 1, at) == 1);
     byte ^= 0x40;

@@ -62,4 +62,14 @@ equal "train predictors" 0 "$(status "$weft" -c "$stl" -c "load net b $work/b.sa
 equal "with STL-10's weights of the losses" 0 "$(status "$weft" -c "$stl" -c "load net b $work/b.safetensors" \
     -c "train p --net b --hidden 16 --steps 1 --scheme joint --data train --image-batch 8 --run $work/joint")"
 contains "of 1e-5" "$(cat "$work/joint/config.json")" '1.0000000000000001e-5'
+# Weights that stay in their file give the numbers of those in memory.
+analyses='sratio a --format tsv; distance a b --format tsv; hist a --vs b --format tsv; spectrum a layer1.0.conv1 --format tsv'
+nets='load net a sample:fashion-resnet20'
+"$weft" -c "$nets; svscale a --factor 0.5 --last 3 --into b; $analyses; mix a b --alpha 0.3 --into m; save m $work/memory.safetensors" >"$work/in-memory" 2>/dev/null
+"$weft" --max-memory 2M -c "$nets; svscale a --factor 0.5 --last 3 --into b; $analyses; mix a b --alpha 0.3 --into m; save m $work/parts.safetensors" >"$work/parts" 2>/dev/null
+equal "analyses of weights in a file" "$(cat "$work/in-memory")" "$(cat "$work/parts")"
+equal "and there are some" y "$([ "$(wc -l <"$work/parts")" -gt 50 ] && echo y)"
+equal "a mixture made while it is saved" "$(sha256sum <"$work/memory.safetensors")" "$(sha256sum <"$work/parts.safetensors")"
+equal "what needs all weights says how much" 5 "$(status "$weft" --max-memory 500K -c "$nets; load data t sample:fashion-test; evaluate a t")"
+contains "and the limit" "$(cat "$work/err")" "limit 500.0 KiB (set --max-memory)"
 finish
