@@ -129,7 +129,7 @@ static bool make_temporary(Save *save, int old_mode, Error *err) {
     }
     if (save->fd < 0) return write_failed(save, err);
     save->made = true;
-    return old_mode == NO_OLD_FILE || fchmod(save->fd, (mode_t)old_mode) == 0 || write_failed(save, err);
+    return old_mode == NO_OLD_FILE || fchmod(save->fd, (mode_t)old_mode & 0777) == 0 || write_failed(save, err);
 }
 
 bool save_is_temporary(const char *name) {

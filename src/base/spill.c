@@ -34,7 +34,7 @@ static int open_in(const char *folder) {
     if (fd >= 0) return fd;
     if (snprintf(path, sizeof path, "%s/.weft-%ld", folder, (long)getpid()) >= (int)sizeof path) return -1;
     fd = io_open(AT_FDCWD, path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
-    if (fd >= 0) unlink(path);
+    if (fd >= 0) io_discard(AT_FDCWD, path, false);
     return fd;
 }
 

@@ -76,6 +76,13 @@ check "then as fast as those that this process has done" grep -qE '	5:(4.|50)	' 
 check "attach says so, too" grep -qE 'point 30 of 100, 5:(4.|50) left' <("$weft" -c 'attach points' </dev/null)
 message 'stop points' >/dev/null; wait "$holder"
 
+make_run foreign 250; hold foreign
+sleep 60 & bystander=$!
+echo "$bystander" >foreign/lock # what anybody can write
+contains "stop: only the process that holds the lock" "$(message 'stop foreign')" "foreign: its process is unknown"
+check "another one lives" kill -0 "$bystander"
+kill "$holder"; wait "$holder"
+
 if command -v tmux >/dev/null; then
     t() { tmux -S "$work/tmux" -f /dev/null "$@"; }
     screen() { t capture-pane -p -t 0; }
@@ -92,8 +99,14 @@ if command -v tmux >/dev/null; then
     t send-keys -t 0 y;                             seen "and stops" "stopped"
     t send-keys -t 0 q;                             seen "q closes the monitor" "going: stopped, step 300 of 1000"
     wait "$holder"; equal "the process ended in order" 0 $?
+    rm foreign.ready; hold foreign; echo "$bystander" >foreign/lock
+    t send-keys -t 0 C-l "$weft -c 'attach foreign'" Enter; wait_for "step 250 of 1000"
+    t send-keys -t 0 x; wait_for "stop the run?"; t send-keys -t 0 y; sleep 0.5; t send-keys -t 0 q; wait_for 'foreign: running'
+    check "attach does not end a process that does not hold the lock" kill -0 "$bystander"
+    kill "$holder"; wait "$holder"
     t kill-server
 else
     skip "attach at a terminal" "tmux is not installed"
 fi
+kill "$bystander"
 finish

@@ -1,9 +1,12 @@
 /* attach -- the monitor of a run that another process works on. */
 #include <signal.h>
+#include <unistd.h>
 
 #include "../command.h"
 #include "../jobs.h"
+#include "../session.h"
 #include "weft/base/error.h"
+#include "weft/base/run.h"
 #include "weft/base/task.h"
 #include "weft/base/text.h"
 #include "weft/tui.h"
@@ -23,8 +26,15 @@ static void status_text(const Job *job, bool stopping, Str *out) {
     if (job->reason.length) str_addf(out, ": %s", job->reason.text);
 }
 
+/* The number in a lock is anybody's word: only a process that holds the lock is signalled, and none with --safe. */
+static bool end_run(const Job *job, bool safe) {
+    const pid_t process = (pid_t)job->process;
+    return !safe && process > 1 && process != getpid() && run_holder(job->folder, process) &&
+           kill(process, SIGTERM) == 0;
+}
+
 /* Until the user leaves. *now, from {0}, is the job as last read, if it was. */
-static bool watch(const Job *first, Job *now, Error *err) {
+static bool watch(const Job *first, bool safe, Job *now, Error *err) {
     Str title = {0}, status = {0};
     str_addf(&title, "%s  %s", first->label, first->folder);
     MonitorRun run = {.title = str_text(&title), .steps = first->steps, .rate_of = first->rate_of};
@@ -34,7 +44,7 @@ static bool watch(const Job *first, Job *now, Error *err) {
         job_done(now);
         done = job_read(first->folder, now, err);
         if (!done) break;
-        if (wish == MONITOR_STOP && now->process > 1) stopping = kill((pid_t)now->process, SIGTERM) == 0;
+        if (wish == MONITOR_STOP) stopping = end_run(now, safe);
         status_text(now, stopping, &status);
         monitor_ended(monitor, now->state != JOB_RUNNING);
         wish = monitor_update(monitor, now->log, now->step, str_text(&status));
@@ -47,13 +57,13 @@ static bool watch(const Job *first, Job *now, Error *err) {
 }
 
 static bool attach_command(Session *session, const Args *args, Result *result, Error *err) {
-    (void)session;
+    const bool safe = session->options.safe;
     Str folder = {0};
     Job first = {0}, now = {0};
     Error problem;
     bool done =
         job_find(((const Attach *)args->options)->job, &folder, err) && job_read(str_text(&folder), &first, err);
-    if (done && !first.survey && !watch(&first, &now, &problem) &&
+    if (done && !first.survey && !watch(&first, safe, &now, &problem) &&
         problem.status != STATUS_FAILED) { /* else there is no terminal */
         *err = problem;
         done = false;
