@@ -213,10 +213,10 @@ typedef struct Call {
 static const Call calls[] = {
     {"convolution", convolve, {MAP, TAPS *CHANNELS *CHANNELS, CHANNELS, (SIDE - 2) * (SIDE - 2) * CHANNELS}},
     {"blend", mix, {MAP, MAP, CHANNELS, MAP}},
-    {"tiles", tile, {MAP, TILE *CHANNELS *CHANNELS, CHANNELS, RESULT, TILE *(5 * CHANNELS)}},
+    {"tiles", tile, {MAP, TILE *CHANNELS *CHANNELS, CHANNELS, RESULT, TILE *(9 * CHANNELS)}},
     {"gradient in tiles",
      differentiate_tile,
-     {MAP, TAPS *CHANNELS *CHANNELS, 0, RESULT, TILE *(6 * CHANNELS + CHANNELS * CHANNELS)}},
+     {MAP, TAPS *CHANNELS *CHANNELS, 0, RESULT, TILE *(8 * CHANNELS + CHANNELS * CHANNELS)}},
     {"convolution of two images", convolve_images, {2 * MAP, CHANNELS *CHANNELS, CHANNELS, 2 * MAP}},
     {"pools", pool, {MAP, 0, 0, (SIDE - 1) * (SIDE - 1) * CHANNELS}},
     {"weight gradient", differentiate, {MAP, TAPS *CHANNELS *CHANNELS, 0, (SIDE - 2) * (SIDE - 2) * CHANNELS}},
