@@ -213,7 +213,7 @@ typedef struct Call {
 static const Call calls[] = {
     {"convolution", convolve, {MAP, TAPS *CHANNELS *CHANNELS, CHANNELS, (SIDE - 2) * (SIDE - 2) * CHANNELS}},
     {"blend", mix, {MAP, MAP, CHANNELS, MAP}},
-    {"tiles", tile, {MAP, TILE *CHANNELS *CHANNELS, CHANNELS, RESULT, TILE *(9 * CHANNELS)}},
+    {"tiles", tile, {MAP, TILE *CHANNELS *CHANNELS, CHANNELS, RESULT, TILE *(7 * CHANNELS) - CHANNELS}},
     {"gradient in tiles",
      differentiate_tile,
      {MAP, TAPS *CHANNELS *CHANNELS, 0, RESULT, TILE *(8 * CHANNELS + CHANNELS * CHANNELS)}},

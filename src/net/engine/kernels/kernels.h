@@ -170,10 +170,10 @@ static inline size_t winograd_part(Tiling tiling, size_t in) {
 static inline size_t winograd_scratch(Tiling tiling, size_t in, size_t out) {
     const size_t part = winograd_part(tiling, in), inputs = padded_channels(part);
     const size_t kernel = tiling.plain ? winograd_distance(part * 2 * CHANNEL_GROUP) : 0, side = winograd_side(tiling);
-    size_t results = winograd_distance(tiling.chunk * 2 * CHANNEL_GROUP);
+    size_t results = winograd_distance(tiling.chunk * (out > CHANNEL_GROUP ? 2 : 1) * CHANNEL_GROUP);
     if (part < in) results = padded_channels(out) / CHANNEL_GROUP * winograd_distance(tiling.chunk * CHANNEL_GROUP);
     return side * side * (inputs + winograd_distance(tiling.chunk * inputs) + results) +
-           winograd_positions(tiling.tile) * kernel;
+           winograd_positions(tiling.tile) * kernel - CHANNEL_GROUP; /* none beyond the last */
 }
 
 /* One tile, a chunk's inputs and gradients, and the sums of all positions. */
