@@ -200,11 +200,12 @@ static void walk(const FaultCase *item, void *context) {
 
 static void walk_all(unsigned kinds, bool all_after) {
     const char *first = getenv("FAULTS_FIRST"); /* goes on from this call, as a failure names it */
+    const unsigned some = strcmp(WEFT_BUILD_MODE, "asan") == 0 ? SAMPLE / 2 : SAMPLE;
     Total total = {.plan = {.kinds = kinds,
                             .all_after = all_after,
                             .first = first ? strtoull(first, NULL, 10) : 1,
                             .samples = samples,
-                            .sample = all ? 0 : SAMPLE,
+                            .sample = all ? 0 : some,
                             .leaks_each = getenv("FAULTS_LEAKS") != NULL}};
     each_case(walk, &total);
     printf("# kinds %u%s: %u cases, %llu runs, %u failures\n", kinds, all_after ? ", all later" : "", total.cases,
