@@ -14,6 +14,7 @@
 #include "weft/base/random.h"
 #include "weft/base/table.h"
 #include "weft/base/task.h"
+#include "weft/base/tensor.h"
 #include "weft/base/text.h"
 #include "weft/base/version.h"
 #include "weft/net.h"
@@ -169,9 +170,11 @@ static void show_result(Session *session, const Args *args, const Result *result
 
 /* ---- weights in memory ------------------------------------------------------------------------------------------- */
 
+/* The tensors that are held: the command may remove their network, or put another in its place. */
 typedef struct Holding {
     Session *session;
-    size_t held;
+    Tensor **tensors;
+    size_t count, capacity;
 } Holding;
 
 static const Network *network_of(const Object *object) {
@@ -183,28 +186,25 @@ static const Network *network_of(const Object *object) {
 static bool hold_object(void *context, const Object *object, Error *err) {
     Holding *holding = context;
     const Network *network = network_of(object);
-    if (network && !network_hold(network, object->name, &holding->session->task, err)) return false;
-    holding->held++;
-    return true;
-}
-
-static bool unhold_object(void *context, const Object *object, Error *err) {
-    Holding *holding = context;
-    const Network *network = network_of(object);
-    (void)err;
-    if (holding->held == 0) return false;
-    if (network) network_unhold(network);
-    holding->held--;
+    if (!network || !network_lazy(network)) return true;
+    const uint64_t need = holding->count + network->tensor_count;
+    if (!mem_grow(&holding->tensors, &holding->capacity, need, sizeof(Tensor *), err)) return false;
+    if (!network_hold(network, object->name, &holding->session->task, err)) return false;
+    for (size_t i = 0; i < network->tensor_count; i++)
+        holding->tensors[holding->count++] = tensor_share(network->tensors[i].tensor);
     return true;
 }
 
 /* Most commands read weights freely: those of their objects are in memory while they run. */
 static bool run_holding(Session *session, const Args *args, Result *result, Error *err) {
-    Holding holding = {session, 0};
-    Error ignored;
+    Holding holding = {.session = session};
     const bool ok =
         args_each_object(args, hold_object, &holding, err) && args->command->run(session, args, result, err);
-    args_each_object(args, unhold_object, &holding, &ignored);
+    for (size_t i = 0; i < holding.count; i++) {
+        tensor_unpin(holding.tensors[i]);
+        tensor_release(holding.tensors[i]);
+    }
+    mem_free(holding.tensors);
     return ok;
 }
 
