@@ -193,6 +193,7 @@ bool run_holder(const char *folder, long process) {
     struct stat lock, other;
     char files[64];
     bool found = false;
+    if (process <= 1 || process == (long)getpid()) return false;
     const int fd = open_lock_of(folder);
     const bool known = fd >= 0 && fstat(fd, &lock) == 0;
     if (fd >= 0) io_close(fd);

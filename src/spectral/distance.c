@@ -22,26 +22,21 @@ enum {
     LANES = 8
 }; /* sums side by side, so that they fit vectors; their number decides the rounding, not the machine */
 
+#define SUM_VALUE(i, k)                                                      \
+    {                                                                        \
+        const double a = (double)w[i], b = (double)v[i], difference = a - b; \
+        absolute[k] += fabs(difference);                                     \
+        square[k] += difference * difference;                                \
+        first[k] += a * a;                                                   \
+        second[k] += b * b;                                                  \
+        product[k] += a * b;                                                 \
+    }
 #define SUM_LANES                                                                                                     \
     double absolute[LANES] = {0}, square[LANES] = {0}, first[LANES] = {0}, second[LANES] = {0}, product[LANES] = {0}; \
     uint64_t i = 0;                                                                                                   \
     for (; i + LANES <= count; i += LANES)                                                                            \
-        for (unsigned k = 0; k < LANES; k++) {                                                                        \
-            const double a = (double)w[i + k], b = (double)v[i + k], difference = a - b;                              \
-            absolute[k] += fabs(difference);                                                                          \
-            square[k] += difference * difference;                                                                     \
-            first[k] += a * a;                                                                                        \
-            second[k] += b * b;                                                                                       \
-            product[k] += a * b;                                                                                      \
-        }                                                                                                             \
-    for (unsigned k = 0; i < count; i++, k++) {                                                                       \
-        const double a = (double)w[i], b = (double)v[i], difference = a - b;                                          \
-        absolute[k] += fabs(difference);                                                                              \
-        square[k] += difference * difference;                                                                         \
-        first[k] += a * a;                                                                                            \
-        second[k] += b * b;                                                                                           \
-        product[k] += a * b;                                                                                          \
-    }                                                                                                                 \
+        for (unsigned k = 0; k < LANES; k++) SUM_VALUE(i + k, k)                                                      \
+    for (unsigned k = 0; i < count; i++, k++) SUM_VALUE(i, k)                                                         \
     Sums sums = {.count = (double)count};                                                                             \
     for (unsigned k = 0; k < LANES; k++) {                                                                            \
         sums.absolute += absolute[k];                                                                                 \

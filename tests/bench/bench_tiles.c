@@ -12,7 +12,7 @@
 #include "weft/base/random.h"
 #include "weft/base/task.h"
 
-enum { IMAGES = 8 };
+enum { IMAGES = KEPT_BLOCK };
 
 typedef struct Square {
     unsigned channels, side, stride; /* side: of the results */

@@ -115,6 +115,23 @@ static void as_plain_loops(void **state) {
     engine_free(engine);
 }
 
+/* Whether the logits are the same where a pass ends at a step and another one goes on from there. */
+static void cuts_agree(Engine *engine, const float *images, unsigned count, const float *expected) {
+    Error err;
+    const size_t bytes = count * CLASSES * sizeof(float);
+    float *logits = mem_alloc(count, CLASSES * sizeof *logits, &err);
+    for (size_t cut = 1; cut <= engine->plan.step_count; cut++) {
+        float *states = mem_alloc(count, engine_state(engine, cut) * sizeof *states, &err);
+        assert_true(engine_forward_head(engine, images, count, cut, states, &err));
+        assert_true(engine_forward(engine, images + (size_t)3 * engine->height * engine->width, 2, NULL,
+                                   &err)); /* in the same memory */
+        assert_true(engine_forward_tail(engine, states, count, cut, logits, &err));
+        assert_memory_equal(expected, logits, bytes);
+        mem_free(states);
+    }
+    mem_free(logits);
+}
+
 /* An engine for one image has blocks of one. */
 static void same_bits(void **state) {
     (void)state;
@@ -133,14 +150,7 @@ static void same_bits(void **state) {
             assert_true(engine_forward(single, pixels, 1, more, &err));
             assert_memory_equal(one, more, CLASSES * sizeof *one);
         }
-        for (size_t cut = 1; cut <= engine->plan.step_count; cut++) {
-            float *states = mem_alloc(IMAGES, engine_state(engine, cut) * sizeof *states, &err);
-            assert_true(engine_forward_head(engine, pixels, IMAGES, cut, states, &err));
-            assert_true(engine_forward(engine, pixels + SIZE, 2, NULL, &err));
-            assert_true(engine_forward_tail(engine, states, IMAGES, cut, more, &err));
-            assert_memory_equal(one, more, sizeof one);
-            mem_free(states);
-        }
+        cuts_agree(engine, pixels, IMAGES, one);
     }
     pool_set_threads(0);
     engine_free(single);
@@ -241,13 +251,7 @@ static void taking_turns(void **state) {
         assert_true(engine_forward(engine, images + i * LARGE, 1, one + i * CLASSES, &err));
     assert_true(engine_forward(engine, images, MANY, more, &err));
     assert_memory_equal(one, more, sizeof one);
-    for (size_t cut = 1; cut <= engine->plan.step_count; cut++) { /* within a chain too */
-        float *states = mem_alloc(MANY, engine_state(engine, cut) * sizeof *states, &err);
-        assert_true(engine_forward_head(engine, images, MANY, cut, states, &err));
-        assert_true(engine_forward_tail(engine, states, MANY, cut, more, &err));
-        assert_memory_equal(one, more, sizeof one);
-        mem_free(states);
-    }
+    cuts_agree(engine, images, MANY, one); /* within a chain too */
     pool_set_threads(0);
     engine_free(engine);
     mem_free(images);

@@ -1,6 +1,5 @@
 /* attach -- the monitor of a run that another process works on. */
 #include <signal.h>
-#include <unistd.h>
 
 #include "../command.h"
 #include "../jobs.h"
@@ -26,11 +25,9 @@ static void status_text(const Job *job, bool stopping, Str *out) {
     if (job->reason.length) str_addf(out, ": %s", job->reason.text);
 }
 
-/* The number in a lock is anybody's word: only a process that holds the lock is signalled, and none with --safe. */
+/* Only a process that holds the lock is signalled, and none with --safe. */
 static bool end_run(const Job *job, bool safe) {
-    const pid_t process = (pid_t)job->process;
-    return !safe && process > 1 && process != getpid() && run_holder(job->folder, process) &&
-           kill(process, SIGTERM) == 0;
+    return !safe && run_holder(job->folder, job->process) && kill((pid_t)job->process, SIGTERM) == 0;
 }
 
 /* Until the user leaves. *now, from {0}, is the job as last read, if it was. */

@@ -42,7 +42,7 @@ static bool stop_command(Session *session, const Args *args, Result *result, Err
     bool done = job_find(((const Stop *)args->options)->job, &folder, err);
     if (done && !run_busy(folder.text, &process))
         done = error_set(err, STATUS_FAILED, "%s: is not running", folder.text);
-    else if (done && (process <= 1 || process == (long)getpid() || !run_holder(folder.text, process)))
+    else if (done && !run_holder(folder.text, process))
         done = error_set(err, STATUS_FAILED, "%s: its process is unknown", folder.text);
     done = done && end_process(folder.text, process, err) && job_read(folder.text, &job, err);
     if (done) {

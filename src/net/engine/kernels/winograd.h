@@ -102,19 +102,11 @@ INLINE void weight_line(const unsigned tile, Vector *s) {
     s[2] = A2 * even_a + B2 * even_b + s[5];
 }
 
+/* Their powers follow. */
 #undef A1
-#undef A2
-#undef A3
 #undef B1
-#undef B2
-#undef B3
-
 #define A1 ((float)STRIDED_A)
-#define A2 (A1 * A1)
-#define A3 (A1 * A1 * A1)
 #define B1 ((float)STRIDED_B)
-#define B2 (B1 * B1)
-#define B3 (B1 * B1 * B1)
 
 /* The same with a stride of 2: numbers of even inputs and of odd ones by turns. */
 INLINE void strided_input_line(const unsigned tile, Vector *d) {
