@@ -13,9 +13,9 @@
 
 #include "net/engine/plan.h"
 
-/* Transformed weights that stay in a core's second cache, and those that are too many for tiles of 4, with 36 numbers
- * for 9: their memory would grow too much. In bytes. */
-enum { CACHED_MOST = 1 << 20, WIDE_TILE_MOST = 1 << 22 };
+/* Transformed weights that stay in a core's second cache, those that are too many for tiles of 4, with 36 numbers for 9:
+ * their memory would grow too much; and those of a whole network that no cache holds. In bytes. */
+enum { CACHED_MOST = 1 << 20, WIDE_TILE_MOST = 1 << 22, NETWORK_MOST = 1 << 23 };
 
 /* What the model knows of tiles of 2, of 4, and of 4 with a stride of 2: the transforms of a vector of input and of
  * results, of a vector of weights, of a vector of gradients, and of a vector of sums back to weights. */
@@ -61,10 +61,15 @@ static double weights_bytes(const Work *work, Tiling tiling) {
     return numbers * (double)work->in * groups(work->out.channels) * CHANNEL_GROUP * 4;
 }
 
+/* Of one image. */
+static size_t count_tiles(const Work *work, Tiling tiling) {
+    const size_t across = (work->out.width + tiling.tile - 1) / tiling.tile;
+    return (work->out.height + tiling.tile - 1) / tiling.tile * across;
+}
+
 static double tiles_cost(const Work *work, Tiling tiling) {
     const TileCost *cost = &tile_costs[tiling.stride == 2 ? 2 : tiling.tile == 4];
-    const size_t across = (work->out.width + tiling.tile - 1) / tiling.tile;
-    const size_t tiles = (work->out.height + tiling.tile - 1) / tiling.tile * across;
+    const size_t tiles = count_tiles(work, tiling);
     const size_t chunks = (KEPT_BLOCK * tiles + tiling.chunk - 1) / tiling.chunk;
     const double in = groups(work->in), out = groups(work->out.channels), bytes = weights_bytes(work, tiling);
     const double kernels = (double)work->in * out;
@@ -131,20 +136,52 @@ static bool quantised(const Graph *graph) {
     return found;
 }
 
+/* Work of a step that may take tiles: the way there, and back to the gradients of its input and of its weights. */
+typedef struct Ways {
+    Work forward, back, gradient;
+} Ways;
+
+static Ways step_ways(const Plan *plan, const Step *step) {
+    const Shape in = plan->maps[step->input].shape, out = plan->maps[step->op].shape;
+    Ways ways = {.forward = {.out = out, .in = in.channels, .stride = step->stride[0]},
+                 .back = {.out = {in.channels, in.height, in.width}, .in = out.channels, .stride = 1}};
+    ways.gradient = ways.forward;
+    ways.gradient.gradient = true;
+    return ways;
+}
+
+static double transformed_bytes(const Work *work, Tiling tiling) {
+    return tiling_transformed(tiling) ? weights_bytes(work, tiling) : 0;
+}
+
+/* Where the transformed weights of a network outgrow the caches, wide layers of small maps transform theirs on the way:
+ * once a block of images costs no more than reading four times as much from memory (ResNet56 takes as long). */
+static Tiling spare(const Work *work, Tiling tiling, double network) {
+    if (network <= NETWORK_MOST || transformed_bytes(work, tiling) <= CACHED_MOST / 2) return tiling;
+    const Tiling plain = tiling_of(tiling.tile, tiling.stride, true, work->in);
+    return KEPT_BLOCK * count_tiles(work, plain) <= plain.chunk ? plain : tiling;
+}
+
 void plan_tiles(Plan *plan, const Graph *graph) {
     if (engine_convolutions() == CONVOLUTIONS_DIRECT || quantised(graph)) return;
+    double forward = 0, back = 0;
     for (size_t i = 0; i < plan->step_count; i++) {
         Step *step = &plan->steps[i];
         if (!applies(step)) continue;
-        const Shape in = plan->maps[step->input].shape, out = plan->maps[step->op].shape;
-        const Work forward = {.out = out, .in = in.channels, .stride = step->stride[0]};
-        const Work back = {.out = {in.channels, in.height, in.width}, .in = out.channels, .stride = 1};
-        Work gradient = forward;
-        gradient.gradient = true;
-        step->tiling = choose(&forward);
-        if (!plan->backward || forward.stride > 1) continue; /* the way back has phases of fewer taps */
-        step->back_tiling = choose(&back);
-        step->gradient_tile = choose(&gradient).tile;
+        const Ways ways = step_ways(plan, step);
+        step->tiling = choose(&ways.forward);
+        forward += transformed_bytes(&ways.forward, step->tiling);
+        if (!plan->backward || ways.forward.stride > 1) continue; /* the way back has phases of fewer taps */
+        step->back_tiling = choose(&ways.back);
+        step->gradient_tile = choose(&ways.gradient).tile;
+        back += transformed_bytes(&ways.back, step->back_tiling);
+    }
+    for (size_t i = 0; i < plan->step_count; i++) {
+        Step *step = &plan->steps[i];
+        if (!applies(step)) continue;
+        const Ways ways = step_ways(plan, step);
+        step->tiling = spare(&ways.forward, step->tiling, forward);
+        step->back_tiling = spare(&ways.back, step->back_tiling, back);
     }
 }
 
