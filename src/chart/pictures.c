@@ -67,8 +67,8 @@ static void add_word(Caption *caption, const char *word, size_t length, bool new
     char joined[CAPTION_BYTES];
     if (!new_line) {
         char *line = caption->line[caption->count - 1];
-        snprintf(joined, sizeof joined, "%s %.*s", line, (int)length, word);
-        if (advance(joined) <= room || caption->count == CAPTION_LINES) {
+        const int size = snprintf(joined, sizeof joined, "%s %.*s", line, (int)length, word);
+        if ((size < CAPTION_BYTES && advance(joined) <= room) || caption->count == CAPTION_LINES) {
             memcpy(line, joined, sizeof joined);
             return;
         }
