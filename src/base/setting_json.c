@@ -21,7 +21,7 @@ json_t *setting_json(const Setting *setting, SettingValue value, const SettingOb
     case FORM_TEXT:
         return value.text ? json_string(value.text) : json_null();
     case FORM_OBJECT:
-        return value.object ? json_string(objects->name(objects->context, value.object)) : json_null();
+        return value.object && objects ? json_string(objects->name(objects->context, value.object)) : json_null();
     }
     return NULL;
 }
@@ -70,7 +70,7 @@ bool setting_from_json(const Setting *setting, const json_t *json, const Setting
         return text_from(setting, json, out);
     case FORM_OBJECT:
         if (json_is_null(json)) return true;
-        out->object = json_is_string(json) ? objects->find(objects->context, json_string_value(json)) : NULL;
+        if (objects && json_is_string(json)) out->object = objects->find(objects->context, json_string_value(json));
         return out->object != NULL;
     }
     return false;

@@ -180,7 +180,7 @@ bool gzip_reader_read(GzipReader *reader, void *out, uint64_t length, Error *err
 bool gzip_reader_finish(GzipReader *reader, Error *err) {
     uint64_t expected = reader->unpacked;
     uint8_t one;
-    uInt got;
+    uInt got = 0;
     if (!inflate_some(reader, &one, 1, &got, err)) return false;
     return got == 0 || error_set(err, STATUS_BAD_INPUT, "%s: unpacks to more than the %llu bytes stated in its header",
                                  file_name(reader->file), (unsigned long long)expected);

@@ -27,11 +27,11 @@ char json_pull_peek(Json *json) {
 
 bool json_pull_expect(Json *json, char character, Error *err) {
     char what[] = "expected '?'";
+    what[sizeof "expected '" - 1] = character;
     if (json_pull_peek(json) == character && json->at < json->end) {
         json->at++;
         return true;
     }
-    *strchr(what, '?') = character;
     return json_pull_fail(json, err, what);
 }
 

@@ -132,9 +132,10 @@ static bool build_model(OnnxWriter *writer, const KeyValue *metadata, size_t met
     for (size_t i = 0; i < writer->count; i++) {
         Str field = {0};
         const bool ok = tensor_field(&writer->tensors[i], &field, &bytes, err);
-        size += field.length + bytes;
+        const size_t length = field.length;
         str_done(&field);
         if (!ok) return false;
+        size += length + bytes;
     }
     Str opset = {0};
     proto_put_text(&writer->values, 2, "weft"); /* the graph's name */

@@ -151,11 +151,12 @@ static PickleNode *call(PickleMachine *m, PickleNode *callee, PickleNode *argume
     case PICKLE_ORDERED_DICT:
         return arguments->count == 0 ? pickle_node(m, PICKLE_DICT, err) : make_object(m, callee, arguments, err);
     case PICKLE_ENCODE:
-        if (arguments->count == 2 && first->type == PICKLE_TEXT && pickle_is_text(pickle_item(arguments, 1), "latin1"))
+        if (first && first->type == PICKLE_TEXT && pickle_is_text(pickle_item(arguments, 1), "latin1") &&
+            arguments->count == 2)
             return encode_latin1(m, first, err);
         return make_object(m, callee, arguments, err);
     case PICKLE_SIZE:
-        return arguments->count == 1 && first->type == PICKLE_TUPLE ? first : make_object(m, callee, arguments, err);
+        return first && first->type == PICKLE_TUPLE && arguments->count == 1 ? first : make_object(m, callee, arguments, err);
     case PICKLE_FIRST:
         return first ? first : make_object(m, callee, arguments, err);
     case PICKLE_REBUILD_FROM_TYPE:
@@ -233,9 +234,9 @@ bool pickle_op_build(PickleMachine *m, Error *err) {
 
 /* A class with its source, ('module', class, file, source), or in tar files (class, file, source), is the class. */
 static PickleNode *class_of(const PickleNode *id) {
-    PickleNode *first = id->type == PICKLE_TUPLE ? first_of(id) : NULL;
-    if (pickle_is_text(first, "module") && id->first->next) first = id->first->next->node;
-    return first && first->type == PICKLE_NAME ? first : NULL;
+    const PickleItem *item = id->type == PICKLE_TUPLE ? id->first : NULL;
+    if (item && pickle_is_text(item->node, "module")) item = item->next;
+    return item && item->node->type == PICKLE_NAME ? item->node : NULL;
 }
 
 bool pickle_op_persistent(PickleMachine *m, Error *err) {

@@ -41,7 +41,8 @@ const PickleNode *pickle_get(const PickleNode *dict, const char *name) {
 /* ---- tensors ----------------------------------------------------------------------------------------------------- */
 
 static PickleMeaning meaning_of(const PickleNode *node) {
-    return node->type == PICKLE_CALL ? pickle_global(node)->meaning : PICKLE_FOREIGN;
+    const PickleGlobal *global = node && node->type == PICKLE_CALL ? pickle_global_at(node->row) : NULL;
+    return global ? global->meaning : PICKLE_FOREIGN;
 }
 
 bool pickle_array_parts(const PickleNode *node, const PickleNode *part[static 4]) {
@@ -173,7 +174,7 @@ bool pickle_numpy_type(const PickleNode *node, char *kind, unsigned *size, bool 
 static bool numpy_scalar_text(const PickleNode *node, Str *out) {
     NumpyType type;
     const PickleNode *bytes = pickle_item(node->arguments, 1);
-    if (node->arguments->count != 2 || !numpy_type(pickle_item(node->arguments, 0), &type)) return false;
+    if (!bytes || node->arguments->count != 2 || !numpy_type(pickle_item(node->arguments, 0), &type)) return false;
     if (bytes->type != PICKLE_BYTES || bytes->count != type.size || type.size > 8) return false;
     uint8_t little[8] = {0};
     for (unsigned i = 0; i < type.size; i++) {

@@ -217,9 +217,9 @@ static bool build_checkpoint(Checkpoint *checkpoint, Index *index, const Checkpo
     for (size_t i = 0; first && i < first->metadata_count; i++)
         if (!checkpoint_add_metadata(checkpoint, first->metadata[i].key, first->metadata[i].value, err)) return false;
     for (size_t i = 0; i < reader->shards; i++)
-        for (size_t k = 0; k < reader->shard[i].checkpoint->note_count; k++)
+        for (size_t k = 0; k < checkpoint_note_count(reader->shard[i].checkpoint); k++)
             if (!checkpoint_add_note(checkpoint, err, "%s: %s", reader->shard[i].file,
-                                     reader->shard[i].checkpoint->notes[k]))
+                                     checkpoint_note(reader->shard[i].checkpoint, k)))
                 return false;
     uint64_t bytes = checkpoint_bytes(checkpoint);
     if (!index->has_total_size || index->total_size == bytes) return true;

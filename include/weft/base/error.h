@@ -33,4 +33,8 @@ bool error_set(Error *err, Status status, const char *format, ...) __attribute__
 /* Puts "PREFIX: " in front of a text that is already set ("model.pth: storage '0' ..."). Always returns false. */
 bool error_prefix(Error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* What the compiler cannot see there: that they return false. */
+#define error_set(...) ({ error_set(__VA_ARGS__); false; })
+#define error_prefix(...) ({ error_prefix(__VA_ARGS__); false; })
+
 #endif
