@@ -5,8 +5,8 @@
 #   make check           all tests in the current mode
 #   make MODE=debug|asan the same, unoptimised | under AddressSanitizer and UBSan
 #   make V=1             show commands;  make CC=clang  another compiler
-#   make fuzz            every fuzz target for FUZZ_SECONDS (10) seconds; needs clang
-#   make faults         every command, every allocation and file operation refused in turn
+#   make fuzz            every fuzz target for FUZZ_SECONDS (10) seconds, or FUZZ_RUNS executions; needs clang
+#   make faults          every command, every allocation and file operation refused in turn
 #   make format          the sources as clang-format 14 writes them; tests/style.sh checks it
 #   make bench | install | uninstall (PREFIX, DESTDIR) | man | clean
 
@@ -170,9 +170,8 @@ faults: $(BUILD)/tests/shell/test_faults
 format:
 	$(Q)find src include tests scripts -name '*.[ch]' -exec clang-format-14 -i {} +
 
-# Fuzz targets (tests/fuzz/fuzz_X.c, libFuzzer) start from the fixtures and keep what they learn in build/fuzz/corpus;
-# an input that breaks something is left in build/fuzz/findings.
-FUZZ_SECONDS ?= 10
+# Fuzz targets (tests/fuzz/fuzz_X.c, libFuzzer); scripts/fuzz says what they start from. make fuzz ONLY="torch_zip npy"
+# FUZZ_RUNS=1000000 runs these so often.
 FUZZERS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 fuzz:
 	$(Q)$(MAKE) --no-print-directory CC=clang MODE=fuzz run-fuzzers
@@ -181,17 +180,8 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/libweft.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -o $@ $^ $(ALL_LIBS)
 
-run-fuzzers: $(FUZZERS)
-	$(Q)for fuzzer in $^; do name=$${fuzzer##*/}; echo "  FUZZ  $$name"; \
-		mkdir -p build/fuzz/corpus/$$name build/fuzz/findings; seeds=tests/fixtures words=; \
-		if [ $$name = fuzz_shell ]; then seeds=tests/fuzz/scripts words=-dict=tests/fuzz/fuzz_shell.dict; fi; \
-		if [ $$name = fuzz_arch ]; then seeds=src/net/arch words=-dict=tests/fuzz/fuzz_arch.dict; fi; \
-		if [ $$name = fuzz_graph ]; then seeds=tests/fuzz/graphs; fi; \
-		if [ $$name = fuzz_lesson ]; then seeds=samples/lessons; fi; \
-		if [ -d tests/fuzz/corpus/$$name ]; then seeds="$$seeds tests/fuzz/corpus/$$name"; fi; \
-		ASAN_OPTIONS=allocator_may_return_null=1 $$fuzzer -max_total_time=$(FUZZ_SECONDS) -timeout=10 -max_len=16384 \
-			-print_final_stats=1 -verbosity=0 -artifact_prefix=build/fuzz/findings/$$name- \
-			$$words build/fuzz/corpus/$$name $$seeds || exit 1; done
+run-fuzzers: $(if $(ONLY),$(ONLY:%=$(BUILD)/tests/fuzz/fuzz_%),$(FUZZERS))
+	$(Q)scripts/fuzz $(BUILD) $(ONLY)
 
 # The committed corpus through the targets, with any compiler and sanitizer: make replay MODE=asan.
 REPLAYS := $(patsubst tests/fuzz/corpus/fuzz_%,$(BUILD)/tests/fuzz/replay_%,$(sort $(wildcard tests/fuzz/corpus/fuzz_*)))

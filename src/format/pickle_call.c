@@ -156,7 +156,8 @@ static PickleNode *call(PickleMachine *m, PickleNode *callee, PickleNode *argume
             return encode_latin1(m, first, err);
         return make_object(m, callee, arguments, err);
     case PICKLE_SIZE:
-        return first && first->type == PICKLE_TUPLE && arguments->count == 1 ? first : make_object(m, callee, arguments, err);
+        return first && first->type == PICKLE_TUPLE && arguments->count == 1 ? first
+                                                                             : make_object(m, callee, arguments, err);
     case PICKLE_FIRST:
         return first ? first : make_object(m, callee, arguments, err);
     case PICKLE_REBUILD_FROM_TYPE:

@@ -7,6 +7,7 @@
 #include "../support/describe.h"
 #include "../support/hostile.h"
 #include "weft/base/error.h"
+#include "weft/base/fault.h"
 #include "weft/base/file.h"
 #include "weft/base/memory.h"
 #include "weft/base/task.h"
@@ -24,12 +25,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
 #define FIXTURES "tests/fixtures"
-enum { SEED_MAX = 4096, PEAK_LIMIT_KIB = 64 << 10 };
-static const double slow_seconds = 1, limit_seconds = 10;
+enum { SEED_MAX = 4096, PEAK_LIMIT_KIB = 64 << 10, FAULTS_EACH = 16 };
+static const double slow_seconds = 1, limit_seconds = 10, faults_seconds = 0.002; /* of the processor */
 
 /* The DATA SPEC with the path in place of each %s. */
 static char *spec_of(const HostileCase *hostile, const char *path) {
@@ -46,7 +48,8 @@ static char *spec_of(const HostileCase *hostile, const char *path) {
     return spec.text;
 }
 
-static bool load(const HostileCase *hostile, const char *path, Str *notes, Error *err) {
+/* `spec`: of spec_of, where it is a dataset. */
+static bool load(const HostileCase *hostile, const char *path, const char *spec, Str *notes, Error *err) {
     if (strcmp(hostile->load, "net") == 0) {
         File *file = file_open(path, err);
         return file && load_everything(file, notes, err);
@@ -62,11 +65,14 @@ static bool load(const HostileCase *hostile, const char *path, Str *notes, Error
         network_free(network);
         return network != NULL;
     }
-    char *spec = spec_of(hostile, path);
     Dataset *dataset = dataset_load(spec, 0, err);
-    mem_free(spec);
     dataset_free(dataset);
     return dataset != NULL;
+}
+
+/* Not the clock's, on which other programs are. */
+static double processor_seconds(void) {
+    return (double)clock() / CLOCKS_PER_SEC;
 }
 
 /* ---- peak memory ------------------------------------------------------------------------------------------------- */
@@ -122,10 +128,11 @@ static bool passes(const HostileCase *hostile) {
         return false;
     }
     if (stat(path, &about) != 0 || !S_ISREG(about.st_mode)) about.st_size = 0;
+    char *spec = spec_of(hostile, path);
     long before = memory_kib(reset_peak() ? "VmRSS" : "VmHWM");
-    double start = clock_seconds();
-    bool ok = load(hostile, path, &notes, &err);
-    double seconds = clock_seconds() - start;
+    double start = processor_seconds();
+    bool ok = load(hostile, path, spec, &notes, &err);
+    double seconds = processor_seconds() - start;
     long grown = memory_kib("VmHWM") - before;
     wrong = judge(hostile, ok, str_text(&notes), &err);
     if (!wrong && seconds > limit_seconds) wrong = "too slow";
@@ -135,6 +142,7 @@ static bool passes(const HostileCase *hostile) {
                       wrong ? wrong : "slow", seconds, grown, ok ? 0 : (int)err.status, hostile->status,
                       hostile->reason ? hostile->reason : "", ok ? "" : err.text, str_text(&notes));
     str_done(&notes);
+    mem_free(spec);
     if (S_ISREG(about.st_mode)) unlink(path);
     return !wrong;
 }
@@ -143,6 +151,57 @@ static void walk(const HostileCase *list) {
     int failures = 0;
     for (; list->name; list++) failures += !passes(list);
     assert_int_equal(failures, 0);
+}
+
+/* ---- the list, with a call refused ------------------------------------------------------------------------------- */
+
+/* Loads the file with the k-th call of `kinds` refused; *through: there was no such call. It ends as the case says, or
+ * for want of what was refused. */
+static void refuse(const HostileCase *hostile, const char *path, unsigned kinds, uint64_t k, uint64_t *seen) {
+    char *spec = spec_of(hostile, path);
+    const int other = kinds == FAULT_ALLOC ? STATUS_LIMIT : STATUS_BAD_INPUT;
+    Error err = {0};
+    fault_arm(kinds, k, false);
+    const bool ok = load(hostile, path, spec, NULL, &err);
+    *seen = fault_disarm();
+    mem_free(spec);
+    if (ok && (hostile->status != 0 || (kinds == FAULT_ALLOC && *seen >= k)))
+        fail_msg("%s loads, call %llu of kinds %u refused", hostile->name, (unsigned long long)k, kinds);
+    if (ok) return;
+    if ((int)err.status != other && (int)err.status != hostile->status)
+        fail_msg("%s, call %llu of kinds %u: status %d: %s", hostile->name, (unsigned long long)k, kinds,
+                 (int)err.status, err.text);
+    if (!err.text[0] || strpbrk(err.text, "\n\033")) fail_msg("%s: not one plain line: %s", hostile->name, err.text);
+}
+
+/* The first calls, and as many of the later ones, spread over them. */
+static void refuse_some(const HostileCase *hostile, const char *path, unsigned kinds) {
+    uint64_t seen = 1;
+    for (uint64_t k = 1; k <= seen; k += k < FAULTS_EACH ? 1 : 1 + seen / FAULTS_EACH)
+        refuse(hostile, path, kinds, k, &seen);
+}
+
+static void test_faults(void **state) {
+    (void)state;
+    static const HostileCase *const lists[] = {hostile_any,      hostile_safetensors, hostile_torch,
+                                               hostile_files,    hostile_npy,         hostile_datasets,
+                                               hostile_pictures, hostile_predictor,   hostile_onnx};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        for (const HostileCase *hostile = lists[i]; hostile->name; hostile++) {
+            const char *path = scratch_path(hostile->name);
+            Error err = {0};
+            assert_true(hostile->write(path));
+            const double start = processor_seconds();
+            char *spec = spec_of(hostile, path);
+            load(hostile, path, spec, NULL, &err);
+            mem_free(spec);
+            if (processor_seconds() - start < faults_seconds) {
+                refuse_some(hostile, path, FAULT_ALLOC);
+                refuse_some(hostile, path, FAULT_OPEN | FAULT_READ);
+            }
+            unlink(path); /* a folder stays, and is removed with all */
+        }
+    }
 }
 
 static void test_any(void **state) {
@@ -357,8 +416,9 @@ int main(int count, char **argument) {
         cmocka_unit_test(test_onnx),          cmocka_unit_test(test_pictures),
         cmocka_unit_test(test_truncations),   cmocka_unit_test(test_overwritten_bytes),
         cmocka_unit_test(test_no_permission), cmocka_unit_test(test_cut_while_reading),
-        cmocka_unit_test(test_hostile_path),
+        cmocka_unit_test(test_hostile_path),  cmocka_unit_test(test_faults),
     };
     if (count == 3 && strcmp(argument[1], "--write") == 0) return write_list(argument[2]);
+    if (getenv("ONLY_TEST")) cmocka_set_test_filter(getenv("ONLY_TEST"));
     return cmocka_run_group_tests_name("hostile", tests, NULL, NULL);
 }

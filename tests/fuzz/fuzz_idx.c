@@ -1,5 +1,5 @@
-/* fuzz_idx -- any bytes as an IDX file (plain or gzip), an npy and as CIFAR batches, binary or pickled: a clean
- * verdict, whatever they are. */
+/* fuzz_idx -- any bytes as an IDX file (plain or gzip), an npy, as CIFAR batches, binary or pickled, and as images
+ * and labels of STL-10: a clean verdict, whatever they are. */
 #include "weft/base/error.h"
 #include "weft/base/file.h"
 #include "weft/base/memory.h"
@@ -20,6 +20,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
     for (int fine = 0; fine < 2; fine++) {
         ImageRecords records = {0};
         cifar_parse(file, fine, 0, &records, &err);
+        image_records_done(&records);
+    }
+    for (int labels = 0; labels < 2; labels++) {
+        ImageRecords records = {0};
+        stl10_parse(file, labels ? file : NULL, 0, &records, &err);
         image_records_done(&records);
     }
     file_close(file);

@@ -34,7 +34,15 @@ bool error_set(Error *err, Status status, const char *format, ...) __attribute__
 bool error_prefix(Error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* What the compiler cannot see there: that they return false. */
-#define error_set(...) ({ error_set(__VA_ARGS__); false; })
-#define error_prefix(...) ({ error_prefix(__VA_ARGS__); false; })
+#define error_set(...)          \
+    ({                          \
+        error_set(__VA_ARGS__); \
+        false;                  \
+    })
+#define error_prefix(...)          \
+    ({                             \
+        error_prefix(__VA_ARGS__); \
+        false;                     \
+    })
 
 #endif
