@@ -13,9 +13,9 @@
 
 #include "net/engine/plan.h"
 
-/* Transformed weights that stay in a core's second cache, those that are too many for tiles of 4, with 36 numbers for 9:
- * their memory would grow too much; and those of a whole network that no cache holds. In bytes. */
-enum { CACHED_MOST = 1 << 20, WIDE_TILE_MOST = 1 << 22, NETWORK_MOST = 1 << 23 };
+/* Transformed weights that stay in a core's second cache, those that are too many for tiles of 4, with 36 numbers for
+ * 9: their memory would grow too much; and those of a whole network that no cache holds. In bytes. */
+enum { CACHED_MOST = 1 << 20, WIDE_TILE_MOST = 1 << 22, NETWORK_MOST = 6 << 20 };
 
 /* What the model knows of tiles of 2, of 4, and of 4 with a stride of 2: the transforms of a vector of input and of
  * results, of a vector of weights, of a vector of gradients, and of a vector of sums back to weights. */
@@ -164,24 +164,24 @@ static Tiling spare(const Work *work, Tiling tiling, double network) {
 
 void plan_tiles(Plan *plan, const Graph *graph) {
     if (engine_convolutions() == CONVOLUTIONS_DIRECT || quantised(graph)) return;
-    double forward = 0, back = 0;
+    double bytes = 0;
     for (size_t i = 0; i < plan->step_count; i++) {
         Step *step = &plan->steps[i];
         if (!applies(step)) continue;
         const Ways ways = step_ways(plan, step);
         step->tiling = choose(&ways.forward);
-        forward += transformed_bytes(&ways.forward, step->tiling);
+        bytes += transformed_bytes(&ways.forward, step->tiling);
         if (!plan->backward || ways.forward.stride > 1) continue; /* the way back has phases of fewer taps */
         step->back_tiling = choose(&ways.back);
         step->gradient_tile = choose(&ways.gradient).tile;
-        back += transformed_bytes(&ways.back, step->back_tiling);
+        bytes += transformed_bytes(&ways.back, step->back_tiling);
     }
     for (size_t i = 0; i < plan->step_count; i++) {
         Step *step = &plan->steps[i];
         if (!applies(step)) continue;
         const Ways ways = step_ways(plan, step);
-        step->tiling = spare(&ways.forward, step->tiling, forward);
-        step->back_tiling = spare(&ways.back, step->back_tiling, back);
+        step->tiling = spare(&ways.forward, step->tiling, bytes);
+        step->back_tiling = spare(&ways.back, step->back_tiling, bytes);
     }
 }
 
