@@ -112,6 +112,7 @@ typedef struct Network {
     size_t lineage_count;
     KeyValue *notes; /* notes from loading (stripped prefix, chosen dict, metadata such as best_prec1) */
     size_t note_count;
+    struct NetworkOrigin *origin; /* the file of a large network that was not changed since; else NULL */
     KeyValue *metadata; /* the file's own, saved again; a derived network keeps only entries that are not numbers (a
                            licence, not an accuracy) */
     size_t metadata_count;
@@ -128,8 +129,22 @@ typedef struct NetworkOptions {
                                  the names of the tensors, the channels and the number of classes */
     const char *key;          /* the dotted path of the state dict to take (checkpoint_open_key); NULL: by itself */
     bool lazy;                /* a large network's weights are read where they are needed (network_hold) */
+    bool lazy_always;         /* also a small one's */
     bool own;                 /* a file of a run: its network continues as it was, without "load" in its lineage */
 } NetworkOptions;
+
+/* Where a network came from whose weights are read where they are needed: enough to open it again elsewhere. */
+typedef struct NetworkOrigin {
+    char *path;                                    /* absolute */
+    char *name;                                    /* as it was given */
+    char *architecture, *prefix, *normalise, *key; /* of the options; NULL as there */
+} NetworkOrigin;
+/* What tells this file, or its shards, from another: a line for each, with its size, the time of its last change and a
+ * checksum of parts of it that lie all over it; then one of the layers. */
+bool network_identity(const Network *network, Str *out, Error *err);
+/* Opens the network of an origin, lazy however small it is. STATUS_BAD_INPUT, naming file and reason, if it is not of
+ * this identity. */
+Network *network_load_again(const NetworkOrigin *origin, const char *identity, Error *err);
 
 /* Reads every tensor of a network into memory and keeps it there until network_unhold: for what reads weights freely
  * (the engine, training). STATUS_LIMIT "loading NAME needs 25.1 GiB, limit ..." where it does not fit. Costs nothing

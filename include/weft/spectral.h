@@ -15,6 +15,25 @@
 #include "weft/base/text.h"
 #include "weft/net.h"
 
+/* Why a layer, or a network's layer of the second one, lacks numbers; with the text for people. */
+#define LAYER_FAULTS(X)                                             \
+    X(NAN, "NaN weights")                                           \
+    X(INFINITE, "infinite weights")                                 \
+    X(EMPTY, "no weights")                                          \
+    X(ZERO, "all weights are zero")                                 \
+    X(FEW_VALUES, "fewer than 2 singular values")                   \
+    X(FEW_EIGENVALUES, "fewer than 8 eigenvalues")                  \
+    X(FEW_LARGE_EIGENVALUES, "fewer than 2 eigenvalues above 1e-5") \
+    X(EQUAL_EIGENVALUES, "all eigenvalues are equal")               \
+    X(NO_DENSITY, "eigenvalues too far apart for a density")
+typedef enum LayerFault {
+    LAYER_SOUND,
+#define X(name, text) LAYER_FAULT_##name,
+    LAYER_FAULTS(X)
+#undef X
+} LayerFault;
+const char *layer_fault_text(LayerFault fault); /* NULL for LAYER_SOUND */
+
 /* Singular values of a row-major rows x columns matrix, descending, min(rows, columns) of them, by LAPACKE (dgesdd, in
  * double). */
 bool spectral_singular_values(const float *matrix, size_t rows, size_t columns, double *sigma, Error *err);
@@ -31,7 +50,7 @@ typedef struct SratioLayer {
     size_t rows, columns; /* of its matrix */
     double ratio, energy; /* NaN if undefined */
     double ratio_vs;      /* in the second network; NaN if undefined */
-    const char *fault;    /* why a ratio is missing; NULL if none is */
+    LayerFault fault;     /* why a ratio is missing */
     bool counted;         /* for the means, where no ratio is missing */
 } SratioLayer;
 /* Over the L layers that count; NaN if none does. */

@@ -12,6 +12,7 @@
 #include "io.h"
 #include "weft/base/error.h"
 #include "weft/base/file.h"
+#include "weft/base/hash.h"
 #include "weft/base/memory.h"
 #include "weft/base/text.h"
 
@@ -128,6 +129,25 @@ bool file_read(const File *file, uint64_t offset, void *out, uint64_t length, Er
         done += (uint64_t)got;
     }
     return true;
+}
+
+/* Parts at equal distances, from the first byte to the last. */
+bool file_identity(const File *file, Str *out, Error *err) {
+    enum { PARTS = 64, PART = 1 << 14 };
+    char sum[HASH_HEX];
+    const uint64_t length = file->size < PARTS * PART ? file->size : PARTS * PART, rest = file->size - length;
+    char *bytes = mem_alloc(length + 1, 1, err);
+    bool done = bytes != NULL;
+    for (uint64_t at = 0; done && at < length; at += PART) {
+        const uint64_t skipped = rest / (PARTS - 1) * (at / PART), from = at / PART == PARTS - 1 ? rest : skipped;
+        done = file_read(file, from + at, bytes + at, length - at < PART ? length - at : PART, err);
+    }
+    if (done) hash_hex(bytes, length, sum);
+    mem_free(bytes);
+    if (done)
+        str_addf(out, "%" PRIu64 " %lld.%09ld %s", file->size, (long long)file->changed.tv_sec, file->changed.tv_nsec,
+                 sum);
+    return done && str_ok(out, err);
 }
 
 int file_open_write(const char *path, int flags, unsigned mode, bool plain, Error *err) {

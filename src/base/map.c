@@ -18,7 +18,7 @@
 typedef struct Place {
     size_t item;
     double cost;
-    bool again; /* another rank took it and died */
+    enum Again { NOT_AGAIN, AGAIN, AGAIN_HERE } again; /* another rank took it and died, or could not do it */
 } Place;
 
 typedef struct Map {
@@ -27,7 +27,8 @@ typedef struct Map {
     Place *order;
     size_t places;
     pthread_mutex_t lock; /* guards all below, and `again` */
-    size_t next, agains;  /* places before `next` were taken, but for those to take again */
+    size_t next;          /* places before it were taken, but for those to take again: */
+    size_t again[AGAIN_HERE + 1];
     size_t done;
     bool cancelled;
     size_t failing; /* first place in the order whose item failed, or `places` */
@@ -53,25 +54,35 @@ static void note_failure(Map *map, size_t place, const Error *err) {
     }
 }
 
-static size_t first_again(Map *map) {
+static size_t first_again(Map *map, enum Again kind) {
     size_t place = 0;
-    while (!map->order[place].again) place++;
-    map->order[place].again = false;
-    map->agains--;
+    while (map->order[place].again != kind) place++;
+    map->order[place].again = NOT_AGAIN;
+    map->again[kind]--;
     return place;
+}
+
+/* Under the lock: the next place in the order, for this process or another one, if there is one. */
+static bool next_place(Map *map, bool here, size_t *place) {
+    if (map->again[AGAIN] > 0)
+        *place = first_again(map, AGAIN);
+    else if (here && map->again[AGAIN_HERE] > 0)
+        *place = first_again(map, AGAIN_HERE);
+    else if (map->next < map->places && (here || map->order[map->next].cost >= map->items->least))
+        *place = map->next++;
+    else
+        return false;
+    return true;
 }
 
 /* The next item, if there is one. It is left out only where one before it in the order has failed: so the first that
  * fails always runs, and which failure is reported does not depend on who was faster. */
-static bool take(void *context, size_t *place, size_t *item) {
-    Map *map = context;
+static bool take(Map *map, bool here, size_t *place, size_t *item) {
     Error err;
     pthread_mutex_lock(&map->lock);
-    bool there = map->agains > 0 || map->next < map->places;
-    if (there && !task_step(NULL, map->items->what, 0, 0, &err)) note_failure(map, 0, &err);
-    there = there && !map->cancelled;
-    if (there) *place = map->agains > 0 ? first_again(map) : map->next++;
-    there = there && *place < map->failing;
+    const bool left = map->next < map->places || map->again[AGAIN] + map->again[AGAIN_HERE] > 0;
+    if (left && !task_step(NULL, map->items->what, 0, 0, &err)) note_failure(map, 0, &err);
+    const bool there = !map->cancelled && next_place(map, here, place) && *place < map->failing;
     if (there) *item = map->order[*place].item;
     pthread_mutex_unlock(&map->lock);
     return there;
@@ -98,7 +109,7 @@ static void run_next(void *context, size_t piece, unsigned number) {
     Map *map = context;
     Error err;
     size_t place, item;
-    if (take(map, &place, &item)) end_item(map, place, evaluate(map->items, item, &err), &err);
+    if (take(map, true, &place, &item)) end_item(map, place, evaluate(map->items, item, &err), &err);
 }
 
 void run_in_turn(size_t pieces, PieceFunction *piece, void *context) {
@@ -107,29 +118,57 @@ void run_in_turn(size_t pieces, PieceFunction *piece, void *context) {
 
 /* ---- with other ranks -------------------------------------------------------------------------------------------- */
 
+static bool pack_result(const Items *items, size_t item, Str *bytes, Error *err) {
+    if (items->pack) return items->pack(items->context, item, bytes, err);
+    str_add_bytes(bytes, items->result(items->context, item), items->result_bytes);
+    return str_ok(bytes, err);
+}
+
+static bool unpack_result(const Items *items, size_t item, const char *bytes, size_t length, Error *err) {
+    if (items->pack) return items->unpack(items->context, item, bytes, length, err);
+    if (length != items->result_bytes)
+        return error_set(err, STATUS_FAILED, "%s: another rank sent another result", items->what);
+    memcpy(items->result(items->context, item), bytes, length);
+    return true;
+}
+
+static bool take_elsewhere(void *context, size_t *place, size_t *item) {
+    return take(context, false, place, item);
+}
+
 static void done_elsewhere(void *context, size_t place, size_t item, const char *bytes, size_t length) {
     Map *map = context;
     Error err;
-    const bool done = map->items->unpack(map->items->context, item, bytes, length, &err);
+    const bool done = unpack_result(map->items, item, bytes, length, &err);
     end_item(map, place, done, &err);
 }
 
-static void failed_elsewhere(void *context, size_t place, const Error *failure) {
-    Error err = *failure;
-    end_item(context, place, false, &err);
-}
-
-static void lost_elsewhere(void *context, size_t place) {
-    Map *map = context;
+static void put_back(Map *map, size_t place, enum Again kind) {
     pthread_mutex_lock(&map->lock);
-    map->order[place].again = true;
-    map->agains++;
+    map->order[place].again = kind;
+    map->again[kind]++;
     pthread_mutex_unlock(&map->lock);
 }
 
+/* What only the other machine may lack (memory, a file, a folder) is tried here. */
+static bool failed_elsewhere(void *context, size_t place, const Error *failure) {
+    Error err = *failure;
+    const bool here = err.status == STATUS_LIMIT || err.status == STATUS_BAD_INPUT || err.status == STATUS_WRITE;
+    if (here)
+        put_back(context, place, AGAIN_HERE);
+    else
+        end_item(context, place, false, &err);
+    return here;
+}
+
+static void lost_elsewhere(void *context, size_t place) {
+    put_back(context, place, AGAIN);
+}
+
+/* Of an item that was not evaluated, there is none. */
 static bool pack(void *context, size_t item, Str *bytes, Error *err) {
     const Map *map = context;
-    return map->items->pack(map->items->context, item, bytes, err);
+    return pack_result(map->items, item, bytes, err);
 }
 
 /* A lane of a worker: items as long as rank 0 has some. */
@@ -141,8 +180,7 @@ static void serve(void *context, size_t piece, unsigned number) {
     while (worker_next(&place, &item)) {
         Error err;
         Str bytes = {0};
-        const bool done =
-            evaluate(items, item, &err) && items->pack(items->context, item, &bytes, &err) && str_ok(&bytes, &err);
+        const bool done = evaluate(items, item, &err) && pack_result(items, item, &bytes, &err) && str_ok(&bytes, &err);
         worker_answer(place, item, &bytes, done ? NULL : &err);
         str_done(&bytes);
     }
@@ -157,7 +195,7 @@ static bool take_results(const Items *items, const char *bytes, size_t length, E
         length -= sizeof sizes;
         if (sizes[0] >= items->count || sizes[1] > length)
             return error_set(err, STATUS_FAILED, "results of rank 0 are cut");
-        done = items->unpack(items->context, sizes[0], bytes, sizes[1], err);
+        done = unpack_result(items, sizes[0], bytes, sizes[1], err);
         bytes += sizes[1];
         length -= sizes[1];
     }
@@ -181,7 +219,7 @@ static bool serve_map(const Items *items, Executor *executor, Error *err) {
 static bool travels(const Items *items) {
     double cost = 0;
     for (size_t i = 0; items->cost && i < items->count; i++) cost += items->cost[i];
-    return items->pack && !inside && cost >= items->worth;
+    return (items->pack || items->result) && !inside && cost >= items->worth;
 }
 
 /* Of one process, or rank 0's part. */
@@ -190,7 +228,7 @@ static void run_places(Map *map, Executor *executor) {
                            .count = map->items->count,
                            .missing = map->places > 0,
                            .context = map,
-                           .take = take,
+                           .take = take_elsewhere,
                            .done = done_elsewhere,
                            .failed = failed_elsewhere,
                            .lost = lost_elsewhere,

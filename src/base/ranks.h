@@ -48,7 +48,8 @@ typedef struct Shared {
     void *context;
     bool (*take)(void *context, size_t *place, size_t *item); /* the next one to do; false: none is left */
     void (*done)(void *context, size_t place, size_t item, const char *bytes, size_t length);
-    void (*failed)(void *context, size_t place, const Error *failure);
+    /* True: it is to be taken again, by this process. */
+    bool (*failed)(void *context, size_t place, const Error *failure);
     void (*lost)(void *context, size_t place); /* to be taken again */
     /* Appends the result of an item; false: it has none (yet). */
     bool (*pack)(void *context, size_t item, Str *bytes, Error *err);

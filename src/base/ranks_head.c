@@ -34,9 +34,11 @@ typedef struct Rank {
     uint64_t command; /* the newest that it was told */
     uint32_t map;     /* of that command, in which it is; 0: in none */
     size_t hungry;    /* lanes that wait there */
+    bool unfit;       /* it lacked memory or a file there: it gets no more items of that map */
     Out *out;
     size_t out_count, out_capacity;
     double heard;
+    Str said; /* why it took no part in a command, or could not do an item: once is enough */
 } Rank;
 
 static struct {
@@ -167,7 +169,29 @@ static void join(unsigned number, const Frame *frame, const char *name) {
     }
     rank->map = frame->map;
     rank->hungry = 0;
+    rank->unfit = false;
     if (frame->map < head.map) send_results(number);
+}
+
+/* What it could not do, in a line; the same is not said twice. */
+static void say_failure(unsigned number, const char *what, const Error *failure, const char *rest) {
+    Rank *rank = &head.rank[number];
+    Str text = {0};
+    str_addf(&text, "%s: %s%s", what, failure->text, rest);
+    if (strcmp(str_text(&text), str_text(&rank->said)) != 0) say("%s", number, rank->host, str_text(&text));
+    str_done(&rank->said);
+    rank->said = text;
+}
+
+static void fail(unsigned number, size_t place, const char *bytes) {
+    Rank *rank = &head.rank[number];
+    Error failure;
+    memcpy(&failure, bytes, sizeof failure);
+    if (!head.shared->failed(head.shared->context, place, &failure)) return;
+    head.lost = true;
+    if (!rank->unfit) say_failure(number, "could not do its part", &failure, "; the others take over");
+    rank->unfit = true;
+    rank->hungry = 0;
 }
 
 static void answer(unsigned number, const Frame *frame, const char *bytes) {
@@ -179,7 +203,7 @@ static void answer(unsigned number, const Frame *frame, const char *bytes) {
     if (frame->kind == FRAME_DONE)
         head.shared->done(head.shared->context, frame->place, frame->item, bytes, frame->length);
     else if (frame->length == sizeof(Error))
-        head.shared->failed(head.shared->context, frame->place, (const Error *)(const void *)bytes);
+        fail(number, frame->place, bytes);
     head.outstanding--;
     pthread_cond_broadcast(&head.changed);
 }
@@ -192,9 +216,7 @@ static void leave(unsigned number, const char *bytes, size_t length) {
     head.strange = true;
     Error failure;
     memcpy(&failure, bytes, sizeof failure);
-    char rest[sizeof failure.text + 32];
-    snprintf(rest, sizeof rest, "takes no part: %s", failure.text);
-    say("%s", number, rank->host, rest);
+    say_failure(number, "takes no part", &failure, "; the others go on");
 }
 
 static void hear(unsigned number) {
@@ -212,7 +234,7 @@ static void hear(unsigned number) {
             join(number, &frame, bytes);
             break;
         case FRAME_WANT:
-            rank->hungry++;
+            if (!rank->unfit) rank->hungry++;
             feed(number);
             break;
         case FRAME_DONE:
@@ -384,6 +406,7 @@ void head_stop(void) {
     for (unsigned i = 1; i < head.size; i++) {
         if (head.rank[i].fd >= 0) close(head.rank[i].fd);
         mem_free(head.rank[i].out);
+        str_done(&head.rank[i].said);
     }
     mem_free(head.rank);
     mem_free(head.results);

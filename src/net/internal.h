@@ -87,14 +87,18 @@ StoredBytes *bytes_new(uint64_t length, Error *err);
 StoredBytes *bytes_at(const CheckpointPlace *place, const char *name, Error *err);
 StoredBytes *bytes_share(StoredBytes *stored); /* NULL stays NULL */
 void bytes_release(StoredBytes *stored);
-unsigned char *bytes_memory(StoredBytes *stored); /* NULL: they are in a file */
+unsigned char *bytes_memory(StoredBytes *stored);  /* NULL: they are in a file */
+const File *bytes_file(const StoredBytes *stored); /* NULL: they are in memory */
 /* Bytes from `offset` on. From any thread. STATUS_BAD_INPUT where the file is not what it was. */
 bool bytes_read(StoredBytes *stored, uint64_t offset, uint64_t length, void *out, Error *err);
 /* A lazy tensor of these elements, as float32. */
 Tensor *bytes_tensor(StoredBytes *stored, DType dtype, unsigned rank, const uint64_t *dim, Error *err);
-/* Reads all tensors of a new network, or with `lazy`, unless it is small, only says where they are; those that are not
- * numbers are carried along, with a note. */
-bool network_load_tensors(Network *network, Checkpoint *checkpoint, bool lazy, Error *err);
+/* Notes where a network was loaded from; origin_free takes NULL, too. */
+bool origin_note(Network *network, const char *path, const NetworkOptions *options, Error *err);
+void origin_free(NetworkOrigin *origin);
+/* Reads all tensors of a new network, or with `lazy`, unless it is small (and not `always`), only says where they are;
+ * those that are not numbers are carried along, with a note. */
+bool network_load_tensors(Network *network, Checkpoint *checkpoint, bool lazy, bool always, Error *err);
 /* Adds the further names of tied tensors, which the metadata of a safetensors file holds. */
 bool network_load_ties(Network *network, const Checkpoint *checkpoint, Error *err);
 bool network_copy_tensors(Network *copy, const Network *network, Error *err);

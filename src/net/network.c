@@ -14,6 +14,7 @@ void network_free(Network *network) {
     key_value_free(network->metadata, network->metadata_count);
     mem_free(network->architecture);
     mem_free(network->why_unknown);
+    origin_free(network->origin);
     mem_free(network);
 }
 

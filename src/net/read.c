@@ -128,10 +128,10 @@ Network *network_from_checkpoint(Checkpoint *checkpoint, const NetworkOptions *o
     const bool onnx = checkpoint_onnx(checkpoint) && !options->architecture;
     const bool lazy = options->lazy && !checkpoint_onnx(checkpoint) && !options->graph; /* both look at the weights */
     Normalisation own;
-    bool done = network_load_tensors(network, checkpoint, lazy, err) && network_load_ties(network, checkpoint, err) &&
-                (onnx || network_fold(network, err)) && load_notes(network, checkpoint, err) &&
-                load_metadata(network, checkpoint, err) && load_lineage(network, checkpoint, options->own, err) &&
-                normalisation_from_tensors(network, &own, err);
+    bool done = network_load_tensors(network, checkpoint, lazy, options->lazy_always, err) &&
+                network_load_ties(network, checkpoint, err) && (onnx || network_fold(network, err)) &&
+                load_notes(network, checkpoint, err) && load_metadata(network, checkpoint, err) &&
+                load_lineage(network, checkpoint, options->own, err) && normalisation_from_tensors(network, &own, err);
     if (done && options->graph)
         done = take_graph(network, options->graph, err);
     else if (done && onnx)
@@ -150,5 +150,7 @@ Network *network_load(const char *path, const NetworkOptions *options, Error *er
     Checkpoint *checkpoint = checkpoint_open_key(path, options ? options->key : NULL, err);
     Network *network = checkpoint ? network_from_checkpoint(checkpoint, options, err) : NULL;
     checkpoint_close(checkpoint);
-    return network;
+    if (!network || !network_lazy(network) || origin_note(network, path, options, err)) return network;
+    network_free(network);
+    return NULL;
 }

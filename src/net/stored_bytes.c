@@ -80,6 +80,10 @@ unsigned char *bytes_memory(StoredBytes *stored) {
     return stored->bytes;
 }
 
+const File *bytes_file(const StoredBytes *stored) {
+    return stored->bytes ? NULL : stored->place.file;
+}
+
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
 
 static uint64_t least(uint64_t a, uint64_t b) {

@@ -148,11 +148,11 @@ static bool none_usable(const Network *network, const Checkpoint *checkpoint, Er
                      checkpoint_path(checkpoint), network->carried[0].name, dtype_name(network->carried[0].dtype));
 }
 
-bool network_load_tensors(Network *network, Checkpoint *checkpoint, bool lazy, Error *err) {
+bool network_load_tensors(Network *network, Checkpoint *checkpoint, bool lazy, bool always, Error *err) {
     const size_t count = checkpoint_count(checkpoint);
     size_t carried, *place = NULL;
     uint64_t bytes = bytes_needed(checkpoint, false, &carried);
-    lazy = lazy && !is_small(bytes);
+    lazy = lazy && (always || !is_small(bytes));
     if (lazy) bytes = bytes_needed(checkpoint, true, &carried);
     bool done = mem_admit(bytes, checkpoint_path(checkpoint), err) &&
                 (network->tensors = mem_alloc(count, sizeof *network->tensors, err)) &&

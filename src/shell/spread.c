@@ -38,11 +38,26 @@ static bool was_sent(const Sent *list, uint64_t number) {
     return false;
 }
 
+/* A network that is read where it is needed travels as its path; what is only in memory or in temporary files as its
+ * bytes, unless they are too many. */
+static json_t *describe_network(const Object *object) {
+    const NetworkOrigin *origin = object->network->origin;
+    json_t *entry =
+        json_pack("{s:s, s:s, s:I}", "name", object->name, "kind", "network", "number", (json_int_t)object->number);
+    if (entry && origin &&
+        json_object_set_new(entry, "origin",
+                            json_pack("{s:s, s:s, s:s*, s:s*, s:s*, s:s*}", "path", origin->path, "name", origin->name,
+                                      "architecture", origin->architecture, "prefix", origin->prefix, "normalise",
+                                      origin->normalise, "key", origin->key))) {
+        json_decref(entry); /* a path that is not UTF-8 */
+        return NULL;
+    }
+    return entry;
+}
+
 static json_t *describe(const Object *object) {
     const Dataset *data = object->dataset;
-    if (object->kind == OBJECT_NETWORK)
-        return json_pack("{s:s, s:s, s:I}", "name", object->name, "kind", "network", "number",
-                         (json_int_t)object->number);
+    if (object->kind == OBJECT_NETWORK) return describe_network(object);
     json_t *entry = json_pack("{s:s, s:s, s:I, s:I, s:i, s:i, s:i, s:i, s:b, s:b, s:b}", "name", object->name, "kind",
                               "dataset", "number", (json_int_t)object->number, "images", (json_int_t)data->count,
                               "channels", (int)data->channels, "height", (int)data->height, "width", (int)data->width,
@@ -58,15 +73,24 @@ static uint64_t pixel_bytes(const Dataset *data) {
     return data->count * data->channels * data->height * data->width;
 }
 
+enum { SENT_MOST = 1 << 30 };
+
+static bool add_network(const Network *network, Str *out, Error *err) {
+    FileParts parts;
+    uint64_t bytes = 0;
+    if (network->origin) return network_identity(network, out, err);
+    for (size_t i = 0; network_lazy(network) && i < network->tensor_count; i++)
+        bytes += network->tensors[i].tensor->count * sizeof(float);
+    if (bytes > SENT_MOST) return error_set(err, STATUS_LIMIT, "too large to send");
+    if (!network_parts(network, &parts, err)) return false;
+    const bool done = safetensors_pack(&parts, out, err);
+    file_parts_done(&parts);
+    return done;
+}
+
 static bool add_bytes(const Object *object, Str *out, Error *err) {
     const Dataset *data = object->dataset;
-    FileParts parts;
-    if (object->kind == OBJECT_NETWORK) {
-        if (!network_parts(object->network, &parts, err)) return false;
-        const bool done = safetensors_pack(&parts, out, err);
-        file_parts_done(&parts);
-        return done;
-    }
+    if (object->kind == OBJECT_NETWORK) return add_network(object->network, out, err);
     if (data->pixels) str_add_bytes(out, (const char *)data->pixels, pixel_bytes(data));
     if (data->labels) str_add_bytes(out, (const char *)data->labels, data->count * sizeof *data->labels);
     return str_ok(out, err);
@@ -171,9 +195,26 @@ static const void *find_held(void *context, const char *name) {
     return NULL;
 }
 
-static bool read_network(const char *bytes, uint64_t length, Object *out, int *file, Error *err) {
+static Network *open_network(const json_t *json, const char *identity, uint64_t length, Error *err) {
+    NetworkOrigin origin = {0};
+    if (json_unpack((json_t *)(uintptr_t)json, "{s:s, s:s, s?s, s?s, s?s, s?s}", "path", &origin.path, "name",
+                    &origin.name, "architecture", &origin.architecture, "prefix", &origin.prefix, "normalise",
+                    &origin.normalise, "key", &origin.key) != 0) {
+        error_set(err, STATUS_FAILED, "a parcel of another kind");
+        return NULL;
+    }
+    Str text = {0};
+    str_add_bytes(&text, identity, length);
+    Network *network = str_ok(&text, err) ? network_load_again(&origin, str_text(&text), err) : NULL;
+    str_done(&text);
+    return network;
+}
+
+static bool read_network(const json_t *entry, const char *bytes, uint64_t length, Object *out, int *file, Error *err) {
     const NetworkOptions own = {.own = true};
+    const json_t *origin = json_object_get(entry, "origin");
     char path[FILE_HELD_PATH];
+    if (origin) return (out->network = open_network(origin, bytes, length, err)) != NULL;
     *file = file_hold(bytes, length, path, err);
     return *file >= 0 && (out->network = network_load(path, &own, err));
 }
@@ -239,7 +280,7 @@ static bool read_object(const json_t *entry, const char **bytes, uint64_t *left,
     *bytes += length;
     *left -= length;
     if (json_is_true(json_object_get(entry, "again"))) return take_again(out->number, out, file, err);
-    return out->kind == OBJECT_NETWORK ? read_network(own, length, out, file, err)
+    return out->kind == OBJECT_NETWORK ? read_network(entry, own, length, out, file, err)
                                        : read_dataset(entry, own, length, out, err);
 }
 

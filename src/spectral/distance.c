@@ -85,30 +85,50 @@ static WeightDistance distance_of(const Sums *sums) {
 
 typedef struct Measure {
     const Tensor *first, *second;
-    const char *name, *fault;
-    Sums sums;
+    const char *name;
+    struct DistanceFound {
+        Sums sums;
+        LayerFault fault;
+    } found;
 } Measure;
 
 /* Weights that are not finite make a sum that is not: only then is it asked why. */
 static bool measure_pair(void *context, size_t point, Error *err) {
-    Measure *measure = (Measure *)context + point;
+    const Measure *measure = (const Measure *)context + point;
+    struct DistanceFound *out = &((Measure *)context + point)->found;
     TensorWalk walk;
     bool done = tensor_walk_begin(&walk, measure->first, measure->second, err);
     while (done && (done = tensor_walk_next(&walk, err)) && walk.count > 0) {
         const Sums sums = sums_of(walk.a, walk.b, walk.count);
-        sums_add(&measure->sums, &sums);
+        sums_add(&out->sums, &sums);
     }
     tensor_walk_end(&walk);
-    if (done && !isfinite(measure->sums.first + measure->sums.second))
-        done = layers_fault(measure->first, &measure->fault, err) &&
-               (measure->fault || layers_fault(measure->second, &measure->fault, err));
+    if (done && !isfinite(out->sums.first + out->sums.second))
+        done = layers_fault(measure->first, &out->fault, err) &&
+               (out->fault || layers_fault(measure->second, &out->fault, err));
     return done || error_prefix(err, "layer '%s'", measure->name);
 }
 
-static bool measure_all(Measure *measures, size_t count, const Task *task, Error *err) {
+static void *result_of(void *context, size_t item) {
+    return &((Measure *)context)[item].found;
+}
+
+/* What reading a pair of weights and adding up takes, in multiply-adds of a decomposition. */
+enum { PAIR_COST = 16 };
+
+static bool measure_all(Measure *measures, size_t count, double worth, const Task *task, Error *err) {
     double *costs = mem_alloc(count, sizeof *costs, err);
-    for (size_t i = 0; costs && i < count; i++) costs[i] = (double)measures[i].first->count;
-    const bool done = costs && map_points(count, costs, measure_pair, measures, "distance", task, err);
+    for (size_t i = 0; costs && i < count; i++) costs[i] = PAIR_COST * (double)measures[i].first->count;
+    const Items items = {.count = count,
+                         .cost = costs,
+                         .evaluate = measure_pair,
+                         .result = result_of,
+                         .result_bytes = sizeof(struct DistanceFound),
+                         .context = measures,
+                         .what = "distance",
+                         .worth = worth,
+                         .least = LAYERS_LEAST};
+    const bool done = costs && map_items(&items, task, err);
     mem_free(costs);
     return done;
 }
@@ -123,14 +143,14 @@ static bool measure_pairs(const Network *a, const Network *b, const LayerPair *p
         measures[i] = (Measure){.first = layer_weight(a, &a->layers[pairs[i].a]),
                                 .second = layer_weight(b, &b->layers[pairs[i].b]),
                                 .name = a->layers[pairs[i].a].name};
-    done = done && measure_all(measures, out->matched, task, err);
+    done = done && measure_all(measures, out->matched, layers_worth(a, b), task, err);
     for (size_t i = 0; done && i < out->matched; i++) {
-        if (measures[i].fault) {
-            layers_list(&out->skipped, measures[i].name, measures[i].fault);
+        if (measures[i].found.fault) {
+            layers_list(&out->skipped, measures[i].name, layer_fault_text(measures[i].found.fault));
             continue;
         }
-        out->layers[out->count++] = (LayerDistance){measures[i].name, distance_of(&measures[i].sums)};
-        sums_add(&total, &measures[i].sums);
+        out->layers[out->count++] = (LayerDistance){measures[i].name, distance_of(&measures[i].found.sums)};
+        sums_add(&total, &measures[i].found.sums);
     }
     mem_free(measures);
     if (done) out->all = distance_of(&total);
@@ -167,8 +187,8 @@ bool weights_change(const Network *before, const Network *after, const Task *tas
         out->unmeasured |= tensor_computed(is);
         measures[out->layers++] = (Measure){.first = was, .second = is, .name = before->layers[i].name};
     }
-    const bool done = measures && (out->unmeasured || measure_all(measures, out->layers, task, err));
-    for (size_t i = 0; done && i < out->layers; i++) sums_add(&total, &measures[i].sums);
+    const bool done = measures && (out->unmeasured || measure_all(measures, out->layers, INFINITY, task, err));
+    for (size_t i = 0; done && i < out->layers; i++) sums_add(&total, &measures[i].found.sums);
     mem_free(measures);
     out->relative = total.first > 0 ? sqrt(total.square / total.first) : (double)NAN;
     return done;

@@ -164,6 +164,15 @@ double layers_cost(const Network *network, size_t layer) {
     return (double)rows * (double)columns * (double)(rows < columns ? rows : columns);
 }
 
+/* Some 0.2 s of one thread; a weight that is sent takes as long as so many multiply-adds. */
+double layers_worth(const Network *a, const Network *b) {
+    static const double WORTH = 2e9, SENT = 400;
+    double sent = 0;
+    for (const Network *each = a; each; each = each == a ? b : NULL)
+        for (size_t i = 0; !each->origin && i < each->tensor_count; i++) sent += (double)each->tensors[i].tensor->count;
+    return WORTH + SENT * sent;
+}
+
 /* Sixteen at a time without a branch between them: compilers turn this into vector comparisons. */
 static bool all_within(const float *weights, float largest) {
     unsigned outside = 0;
@@ -187,17 +196,25 @@ bool layers_check_weights(const float *weights, uint64_t count, float largest, E
     return check_part(weights, 0, count, largest, err);
 }
 
-bool layers_fault(const Tensor *weight, const char **fault, Error *err) {
-    static const char nan[] = "NaN weights", infinite[] = "infinite weights";
+const char *layer_fault_text(LayerFault fault) {
+    static const char *const texts[] = {NULL,
+#define X(name, text) text,
+                                        LAYER_FAULTS(X)
+#undef X
+    };
+    return texts[fault];
+}
+
+bool layers_fault(const Tensor *weight, LayerFault *fault, Error *err) {
     TensorWalk walk;
     Error ignored;
-    *fault = NULL;
+    *fault = LAYER_SOUND;
     bool done = tensor_walk_begin(&walk, weight, NULL, err);
-    while (done && *fault != nan && (done = tensor_walk_next(&walk, err)) && walk.count > 0) {
+    while (done && *fault != LAYER_FAULT_NAN && (done = tensor_walk_next(&walk, err)) && walk.count > 0) {
         if (layers_check_weights(walk.a, walk.count, FLT_MAX, &ignored)) continue;
-        *fault = infinite;
+        *fault = LAYER_FAULT_INFINITE;
         for (uint64_t i = 0; i < walk.count; i++)
-            if (isnan(walk.a[i])) *fault = nan;
+            if (isnan(walk.a[i])) *fault = LAYER_FAULT_NAN;
     }
     tensor_walk_end(&walk);
     return done;
@@ -251,8 +268,8 @@ typedef struct Application {
     LayerFunction *function;
     LayerBytes *bytes;
     const void *context;
-    Tensor **made;      /* one a layer, */
-    const char **fault; /* or why there is none */
+    Tensor **made;     /* one a layer, */
+    LayerFault *fault; /* or why there is none */
 } Application;
 
 static bool make_one(Application *work, size_t point, const Tensor *weight, Error *err) {
@@ -284,7 +301,7 @@ static bool take_made(Application *work, size_t count, Network *result, Error *e
         if (work->made[i])
             network_replace(result, layer->tensor, work->made[i]);
         else
-            layers_list(&left, layer->name, work->fault[i]);
+            layers_list(&left, layer->name, layer_fault_text(work->fault[i]));
         work->made[i] = NULL;
     }
     const bool ok = str_ok(&left, err) && (left.length == 0 || key_value_add(&result->notes, &result->note_count,

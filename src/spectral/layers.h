@@ -7,6 +7,7 @@
 #include "weft/base/tensor.h"
 #include "weft/base/text.h"
 #include "weft/net.h"
+#include "weft/spectral.h"
 
 /* The indices of the layers that `chosen` marks, in network order. STATUS_USAGE if there is none, and where another
  * kind is among them though only convolutions will do. */
@@ -40,12 +41,18 @@ LayerKernel layers_kernel(const Network *network, size_t layer);
 /* What a decomposition of the layer's matrix costs, up to a factor. */
 double layers_cost(const Network *network, size_t layer);
 
+/* For Items.least and Items.worth, where the cost is in multiply-adds: what layers cost that other ranks are asked for,
+ * and what all of them cost together. Sending the weights of a network that does not travel as a path counts, too, also
+ * where the other ranks have it already: every rank must come to the same. `b` may be NULL. */
+#define LAYERS_LEAST 2e7
+double layers_worth(const Network *a, const Network *b);
+
 /* STATUS_BAD_INPUT naming the first of the weights that is not a number of magnitude up to `largest`. */
 bool layers_check_weights(const float *weights, uint64_t count, float largest, Error *err);
 
-/* Why nothing can be said about these weights: *fault is that some are NaN or infinite, NULL if all are finite. False
- * where they cannot be read. */
-bool layers_fault(const Tensor *weight, const char **fault, Error *err);
+/* Why nothing can be said about these weights: *fault is that some are NaN or infinite, LAYER_SOUND if all are finite.
+ * False where they cannot be read. */
+bool layers_fault(const Tensor *weight, LayerFault *fault, Error *err);
 
 /* What mem_work_begin calls the work on a layer, whose name stands before it. */
 #define LAYERS_WORK "the work on it"

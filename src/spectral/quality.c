@@ -131,7 +131,7 @@ static bool set_tail(const double *squares, QualityLayer *out, Error *err) {
     while (small < count && squares[small] <= TAIL_MIN) small++;
     if (!power_law_fit(squares + small, count - small, &law, err)) return false;
     if (isnan(law.alpha)) {
-        out->fault = count - small < 2 ? "fewer than 2 eigenvalues above 1e-5" : "all eigenvalues are equal";
+        out->fault = count - small < 2 ? LAYER_FAULT_FEW_LARGE_EIGENVALUES : LAYER_FAULT_EQUAL_EIGENVALUES;
         return true;
     }
     for (size_t i = 0; i < count; i++) sum += pow(squares[i], law.alpha);
@@ -151,7 +151,7 @@ static bool set_bulk(const double *squares, QualityLayer *out, Error *err) {
     Bulk bulk;
     if (!bulk_fit(squares, out->eigenvalues, out->N, out->M, &bulk, err)) return false;
     if (isnan(bulk.sigma)) {
-        out->bulk_fault = "eigenvalues too far apart for a density";
+        out->bulk_fault = LAYER_FAULT_NO_DENSITY;
         return true;
     }
     number[QUALITY_LAMBDA_PLUS] = bulk.lambda_plus;
@@ -167,14 +167,14 @@ static bool set_numbers(const double *values, QualityLayer *out, Error *err) {
     if (values[count - 1] <= 0) {
         out->number[QUALITY_NORM] = out->number[QUALITY_FROBENIUS_NORM] = 0;
         out->number[QUALITY_SPECTRAL_NORM] = out->number[QUALITY_SV_MAX] = 0;
-        out->fault = "all weights are zero";
+        out->fault = LAYER_FAULT_ZERO;
         return true;
     }
     double *squares = mem_alloc(count, sizeof *squares, err);
     if (!squares) return false;
     for (size_t i = 0; i < count; i++) squares[i] = values[i] * values[i];
     set_norms(values, squares, out);
-    if (count < EIGENVALUES_MIN) out->fault = "fewer than 8 eigenvalues";
+    if (count < EIGENVALUES_MIN) out->fault = LAYER_FAULT_FEW_EIGENVALUES;
     const bool done = out->fault || (set_tail(squares, out, err) && (out->fault || set_bulk(squares, out, err)));
     mem_free(squares);
     return done;
@@ -198,7 +198,7 @@ static bool measure_one(void *context, size_t point, Error *err) {
         return error_prefix(err, "layer '%s'%s", layer->name, measure->whose);
     if (out->fault) return true;
     if (out->eigenvalues == 0) {
-        out->fault = "no weights";
+        out->fault = LAYER_FAULT_EMPTY;
         return true;
     }
     const uint64_t bytes = bytes_of(measure);
@@ -210,7 +210,12 @@ static bool measure_one(void *context, size_t point, Error *err) {
     return done || error_prefix(err, "layer '%s'%s", layer->name, measure->whose);
 }
 
-static bool measure_all(Measure *measures, size_t count, const Task *task, Error *err) {
+/* All of it but the name. */
+static void *result_of(void *context, size_t item) {
+    return &((const Measure *)context)[item].out->N;
+}
+
+static bool measure_all(Measure *measures, size_t count, double worth, const Task *task, Error *err) {
     double *costs = mem_alloc(count, sizeof *costs, err);
     if (!costs) return false;
     for (size_t i = 0; i < count; i++) {
@@ -221,7 +226,16 @@ static bool measure_all(Measure *measures, size_t count, const Task *task, Error
         set_matrices(measure->network, measure->layer, measure->whole, out);
         costs[i] = (double)out->N * (double)out->M * (double)out->eigenvalues;
     }
-    const bool done = map_points(count, costs, measure_one, measures, "quality", task, err);
+    const Items items = {.count = count,
+                         .cost = costs,
+                         .evaluate = measure_one,
+                         .result = result_of,
+                         .result_bytes = sizeof(QualityLayer) - offsetof(QualityLayer, N),
+                         .context = measures,
+                         .what = "quality",
+                         .worth = worth,
+                         .least = LAYERS_LEAST};
+    const bool done = map_items(&items, task, err);
     mem_free(costs);
     return done;
 }
@@ -273,7 +287,8 @@ bool quality_measure(const Network *network, const Network *versus, const bool *
         if (versus)
             measures[count + i] = (Measure){versus, " of the second network", pairs[i].b, whole, &out->versus[i]};
     }
-    const bool done = measures && measure_all(measures, versus ? 2 * count : count, task, err);
+    const bool done =
+        measures && measure_all(measures, versus ? 2 * count : count, layers_worth(network, versus), task, err);
     if (done)
         set_means(out);
     else

@@ -77,10 +77,10 @@ static void add_means(Table *table, const Quality *quality) {
 }
 
 static void list_faults(Str *skipped, const QualityLayer *layer, const char *whose) {
-    const char *fault = layer->fault ? layer->fault : layer->bulk_fault;
+    const LayerFault fault = layer->fault ? layer->fault : layer->bulk_fault;
     Str reason = {0};
     if (!fault) return;
-    str_addf(&reason, "%s%s", fault, whose);
+    str_addf(&reason, "%s%s", layer_fault_text(fault), whose);
     layers_list(skipped, layer->name, str_text(&reason));
     if (reason.failed) skipped->failed = true;
     str_done(&reason);

@@ -196,17 +196,20 @@ typedef struct Measure {
     const Network *network;
     const char *whose; /* for errors */
     size_t layer, rows, columns;
-    double ratio, energy;
-    const char *fault; /* why there is neither, or NULL */
+    struct SratioFound {
+        double ratio, energy;
+        LayerFault fault; /* why there is neither */
+    } found;
 } Measure;
 
 static bool measure_layer(Measure *measure, const Layer *layer, Error *err) {
+    struct SratioFound *out = &measure->found;
     const uint64_t bytes = parts_bytes(measure->rows, measure->columns);
-    if (!layers_fault(layer_weight(measure->network, layer), &measure->fault, err)) return false;
-    if (measure->fault) return true;
+    if (!layers_fault(layer_weight(measure->network, layer), &out->fault, err)) return false;
+    if (out->fault) return true;
     if (!mem_work_begin(bytes, LAYERS_WORK, err)) return false;
     const bool done =
-        layer_sratio(measure->network, layer, measure->rows, measure->columns, &measure->ratio, &measure->energy, err);
+        layer_sratio(measure->network, layer, measure->rows, measure->columns, &out->ratio, &out->energy, err);
     mem_work_end(bytes);
     return done;
 }
@@ -214,11 +217,15 @@ static bool measure_layer(Measure *measure, const Layer *layer, Error *err) {
 static bool measure_one(void *context, size_t point, Error *err) {
     Measure *measure = (Measure *)context + point;
     const Layer *layer = &measure->network->layers[measure->layer];
-    measure->ratio = measure->energy = (double)NAN;
+    measure->found.ratio = measure->found.energy = (double)NAN;
     return measure_layer(measure, layer, err) || error_prefix(err, "layer '%s'%s", layer->name, measure->whose);
 }
 
-static bool measure_all(Measure *measures, size_t count, const Task *task, Error *err) {
+static void *result_of(void *context, size_t item) {
+    return &((Measure *)context)[item].found;
+}
+
+static bool measure_all(Measure *measures, size_t count, double worth, const Task *task, Error *err) {
     double *costs = mem_alloc(count, sizeof *costs, err);
     if (!costs) return false;
     for (size_t i = 0; i < count; i++) {
@@ -226,14 +233,23 @@ static bool measure_all(Measure *measures, size_t count, const Task *task, Error
         layer_matrix(measure->network, &measure->network->layers[measure->layer], &measure->rows, &measure->columns);
         costs[i] = layers_cost(measure->network, measure->layer);
     }
-    bool done = map_points(count, costs, measure_one, measures, "sratio", task, err);
+    const Items items = {.count = count,
+                         .cost = costs,
+                         .evaluate = measure_one,
+                         .result = result_of,
+                         .result_bytes = sizeof(struct SratioFound),
+                         .context = measures,
+                         .what = "sratio",
+                         .worth = worth,
+                         .least = LAYERS_LEAST};
+    const bool done = map_items(&items, task, err);
     mem_free(costs);
     return done;
 }
 
-static const char *why_no_ratio(const Measure *measure) {
-    if (measure->fault || !isnan(measure->ratio)) return measure->fault;
-    return measure->rows < 2 || measure->columns < 2 ? "fewer than 2 singular values" : "all weights are zero";
+static LayerFault why_no_ratio(const Measure *measure) {
+    if (measure->found.fault || !isnan(measure->found.ratio)) return measure->found.fault;
+    return measure->rows < 2 || measure->columns < 2 ? LAYER_FAULT_FEW_VALUES : LAYER_FAULT_ZERO;
 }
 
 /* The layers whose ratios are all there and count for the means. */
@@ -292,10 +308,10 @@ static bool collect_layers(Sratio *sratio, const Measure *measures, size_t count
         sratio->layers[i] = (SratioLayer){.name = a->network->layers[a->layer].name,
                                           .rows = a->rows,
                                           .columns = a->columns,
-                                          .ratio = a->ratio,
-                                          .energy = a->energy,
-                                          .ratio_vs = sratio->versus ? b->ratio : (double)NAN,
-                                          .fault = why_no_ratio(isnan(a->ratio) ? a : b)};
+                                          .ratio = a->found.ratio,
+                                          .energy = a->found.energy,
+                                          .ratio_vs = sratio->versus ? b->found.ratio : (double)NAN,
+                                          .fault = why_no_ratio(isnan(a->found.ratio) ? a : b)};
     }
     count_convolutions(sratio, measures, step);
     sratio->mean = means_of(sratio, first_of);
@@ -310,7 +326,8 @@ static bool measure_network(const Network *network, const bool *chosen, const Ta
     Measure *measures = layers ? mem_alloc(count, sizeof *measures, err) : NULL;
     for (size_t i = 0; measures && i < count; i++)
         measures[i] = (Measure){.network = network, .whose = "", .layer = layers[i]};
-    const bool done = measures && measure_all(measures, count, task, err) && collect_layers(out, measures, count, err);
+    const bool done = measures && measure_all(measures, count, layers_worth(network, NULL), task, err) &&
+                      collect_layers(out, measures, count, err);
     mem_free(measures);
     mem_free(layers);
     return done;
@@ -325,8 +342,8 @@ static bool measure_both(const Network *network, const Network *versus, const bo
         measures[2 * i] = (Measure){.network = network, .whose = "", .layer = pairs[i].a};
         measures[2 * i + 1] = (Measure){.network = versus, .whose = " of the second network", .layer = pairs[i].b};
     }
-    const bool done =
-        measures && measure_all(measures, 2 * count, task, err) && collect_layers(out, measures, count, err);
+    const bool done = measures && measure_all(measures, 2 * count, layers_worth(network, versus), task, err) &&
+                      collect_layers(out, measures, count, err);
     mem_free(measures);
     mem_free(pairs);
     return done;

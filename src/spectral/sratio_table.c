@@ -65,7 +65,7 @@ static Table *table_of(const Sratio *sratio, Error *err) {
         const SratioLayer *layer = &sratio->layers[i];
         add_row(table, layer, sratio->versus);
         if (isnan(sratio->versus ? sratio_difference(layer) : layer->ratio))
-            layers_list(&skipped, layer->name, layer->fault);
+            layers_list(&skipped, layer->name, layer_fault_text(layer->fault));
     }
     if (sratio->convolutions > 0 && sratio->convolutions < sratio->count)
         table_note(table, "means", "over the %zu convolutions", sratio->convolutions);

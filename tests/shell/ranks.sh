@@ -127,6 +127,80 @@ contains "and is named" "$(cat dies.err)" "weft: rank 2 ("
 check "the table is that of one process" cmp dies-one.txt dies.txt
 check "the predictor, too" cmp one.safetensors p.safetensors
 
+# Layers. The network is larger than the limit allows at once, so every rank opens its file.
+python3 - <<'END'
+import json, random, struct
+exponents = bytes((i & 0x80) | (0x24 + i % 12) for i in range(256))  # float16 numbers from 0.02 to 1
+for seed, path in enumerate(("large.safetensors", "other.safetensors")):
+    header, data = {}, b""
+    random.seed(seed)
+    for name, rows, columns in ("a", 1024, 1024), ("b", 1536, 1024), ("c", 1024, 1024), ("d", 256, 64), ("e", 1024, 1024):
+        both = bytearray(2 * rows * columns)
+        both[::2], both[1::2] = random.randbytes(rows * columns), random.randbytes(rows * columns).translate(exponents)
+        header[name + ".weight"] = {"dtype": "F16", "shape": [rows, columns], "data_offsets": [len(data), len(data) + len(both)]}
+        data += both
+    header = json.dumps(header).encode()
+    open(path, "wb").write(struct.pack("<Q", len(header)) + header + data)
+END
+cat >layers.weft <<'END'
+load net a large.safetensors
+load net b other.safetensors
+sratio a
+sratio a --vs b
+quality a --layers a,c,d
+END
+lazily=(--max-memory 150M)
+"$weft" "${lazily[@]}" layers.weft >layers-one.txt 2>layers.err
+for each in $kinds; do
+   
+    ranks "$each" 2 "${lazily[@]}" layers.weft >layers.txt 2>layers.err
+    equal "$each: layers of a large network: exit status" 0 $?
+    check "$each: the numbers of one process" cmp layers-one.txt layers.txt
+    equal "$each: and nobody was left out" "" "$(grep '^weft: rank' layers.err)"
+done
+cat >layer-dies.weft <<'END'
+load net a large.safetensors
+for i = 1, 3 do quality{"a", layers = "a,b,c", matrix = true} end
+END
+"$weft" "${lazily[@]}" layer-dies.weft >layers-one.txt 2>/dev/null
+ranks "$kind" 2 "${lazily[@]}" layer-dies.weft >layers.txt 2>layers.err &
+job=$!
+victim=
+for _ in $(seq 600); do
+    victim=${victim:-$(rank_process layer-dies.weft 1)}
+    [ -n "$victim" ] && read -ra stat <"/proc/$victim/stat" && [ "${stat[13]}" -ge 10 ] && break # it computes
+    sleep 0.02
+done 2>/dev/null
+kill -9 "$victim"
+wait "$job"
+equal "a rank that dies while it computes a layer does not end the job" 0 $?
+contains "its layer goes to another one" "$(cat layers.err)" "take over what it was doing (1 item)"
+check "and the numbers are those of one process" cmp layers-one.txt layers.txt
+# One without the memory for a layer leaves it to rank 0.
+printf 'load net a large.safetensors\nsratio a\n' >little.weft
+"$weft" "${lazily[@]}" little.weft >layers-one.txt 2>/dev/null
+timeout 120 "mpirun.$kind" -n 1 "$weft" "${lazily[@]}" little.weft : -n 1 "$weft" --max-memory 2M little.weft >layers.txt 2>layers.err
+equal "a rank with too little memory: exit status" 0 $?
+check "the numbers of one process" cmp layers-one.txt layers.txt
+equal "and a line that says so" 1 "$(grep -c '^weft: rank 1 .* could not do its part: layer .* limit 2.0 MiB .*; the others take over' layers.err)"
+# A rank that sees another file takes no part. Rank 0 goes on with the one that it has opened.
+different() { # NAME REASON COMMAND: what changes the file `seen` before the others open it
+    cp large.safetensors seen.safetensors
+    printf 'load net a seen.safetensors\nshell %s\nsratio a\nsratio a --layers a,b,c\n' "$3" >seen.weft
+   
+    ranks "$kind" 2 "${lazily[@]}" seen.weft >seen.txt 2>seen.err
+    equal "$1: exit status" 0 $?
+    contains "$1: is told" "$(cat seen.err)" "takes no part: $work/seen.safetensors: $2; the others go on"
+    equal "$1: once" 1 "$(grep -c 'takes no part' seen.err)"
+    check "$1: rank 0 does it all" cmp layers-one.txt seen.txt
+}
+"$weft" "${lazily[@]}" -c "load net a large.safetensors" -c "sratio a" -c "sratio a --layers a,b,c" >layers-one.txt 2>/dev/null
+different "another file of the same size" "was last changed at another time than rank 0's file (cp -p and rsync -t keep the time)" \
+    "cp other.safetensors new; mv new seen.safetensors"
+different "other data" "holds other data than rank 0's file" \
+    "cp other.safetensors new; touch -r seen.safetensors new; mv new seen.safetensors"
+different "no file" "No such file or directory" "mv seen.safetensors gone"
+
 # Errors and interruptions are those of one process.
 ranks "$kind" 2 -c "load net base nowhere.pth" >/dev/null 2>nowhere.err
 equal "a failure is that of rank 0" 3 $?

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "weft/base/error.h"
+#include "weft/base/text.h"
 
 /* A file, or a block of memory used as one. Only regular files open. They are opened O_CLOEXEC|O_NONBLOCK and
  * read with pread, never mapped. */
@@ -22,6 +23,9 @@ uint64_t file_size(const File *file);
  * since it was loaded; load it again". The file stays open, so one that was replaced (as every save does) is read on as
  * it was. */
 bool file_unchanged(const File *file, Error *err);
+/* Appends what tells the file from others: its size, the time of its last change when it was opened, and a checksum of
+ * parts of it (of all of a small one): "SIZE SECONDS.NANOSECONDS CHECKSUM". */
+bool file_identity(const File *file, Str *out, Error *err);
 /* Reads exactly `length` bytes from `offset`. STATUS_BAD_INPUT beyond the end and after a short read; its text starts
  * with the name. */
 bool file_read(const File *file, uint64_t offset, void *out, uint64_t length, Error *err);

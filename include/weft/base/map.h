@@ -24,20 +24,25 @@ bool map_points(size_t points, const double *cost, PointFunction *point, void *c
                 const Task *task, Error *err);
 
 /* The same for items whose results can travel: in a job of several ranks (weft/base/ranks.h) all of them take items.
- * `evaluate` leaves the item's result in the context; `pack` appends it to some bytes, in the process that evaluated
- * it; `unpack` leaves it in the context of another one, from several threads at once. After the map every process has
- * all results. What a worker's context holds before must follow from the command alone. */
+ * `evaluate` leaves the item's result in the context. A result without pointers is copied from where it stands
+ * (`result`) to the same place in another process. For any other, `pack` appends it to some bytes, in the process that
+ * evaluated it; `unpack` leaves it in the context of another one, from several threads at once. After the map every
+ * process has all results. What a worker's context holds before must follow from the command alone. What a worker has
+ * no memory or no file for is evaluated again on rank 0, whose failures alone are reported. */
 typedef struct Items {
     size_t count;
     const double *cost; /* of each, relative; NULL: all equal */
     const bool *done;   /* marks of those to leave out; NULL: none */
     PointFunction *evaluate;
+    void *(*result)(void *context, size_t item); /* where its `result_bytes` bytes stand */
+    size_t result_bytes;
     bool (*pack)(void *context, size_t item, Str *bytes, Error *err); /* false: the item has no result */
     bool (*unpack)(void *context, size_t item, const char *bytes, size_t length, Error *err);
     void *context;
     const char *what;   /* for progress */
     Executor *executor; /* NULL: pool_run */
     double worth;       /* other ranks are asked only if the items cost at least this together; 0: always */
+    double least;       /* what an item that they are given costs at least */
 } Items;
 bool map_items(const Items *items, const Task *task, Error *err);
 

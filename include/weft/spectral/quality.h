@@ -16,6 +16,7 @@
 #include "weft/base/task.h"
 #include "weft/base/text.h"
 #include "weft/net.h"
+#include "weft/spectral.h"
 
 /* The power law p(x) ~ x^-alpha of the values from xmin on, by maximum likelihood; xmin is the value whose fit has the
  * least Kolmogorov-Smirnov distance (Clauset, Shalizi and Newman, Power-law distributions in empirical data, 2009). */
@@ -81,8 +82,8 @@ typedef struct QualityLayer {
     size_t N, M, matrices;        /* each N x M, N >= M */
     size_t eigenvalues;           /* M * matrices */
     double number[QUALITY_COUNT]; /* NaN where there is none */
-    const char *fault;            /* why there are none at all, or no fits; NULL if all are there */
-    const char *bulk_fault;       /* why only the edge of the bulk is missing; NULL */
+    LayerFault fault;             /* why there are none at all, or no fits */
+    LayerFault bulk_fault;        /* why only the edge of the bulk is missing */
 } QualityLayer;
 typedef struct Quality {
     QualityLayer *layers, *versus; /* `count` each; versus: of the second network, NULL without one */
