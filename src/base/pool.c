@@ -56,18 +56,12 @@ static unsigned from_environment(const char *name) {
     return value > THREADS_MAX ? THREADS_MAX : value > 0 ? (unsigned)value : 0;
 }
 
-/* Ranks of one machine share its cores, unless the launcher has given each its own. */
-static unsigned share_of_cores(void) {
-    const unsigned mine = cores();
-    const long online = sysconf(_SC_NPROCESSORS_ONLN);
-    return online > 0 && mine < (unsigned)online ? mine : mine / ranks_here();
-}
-
 static unsigned default_threads(void) {
     unsigned count = from_environment("WEFT_THREADS");
     if (count == 0) count = from_environment("OMP_NUM_THREADS");
     if (count == 0 && ranks_count() > 1) count = from_environment("SLURM_CPUS_PER_TASK");
-    if (count == 0) count = share_of_cores();
+    if (count == 0) count = ranks_cores();
+    if (count == 0) count = cores();
     return count > THREADS_MAX ? THREADS_MAX : count > 0 ? count : 1;
 }
 

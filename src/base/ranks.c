@@ -37,6 +37,7 @@ enum { SECRET = 16 /* bytes, from the system */, ADDRESSES_MOST = 64, CONNECT_SE
 
 static struct {
     unsigned rank, size;
+    unsigned here, cores; /* by the rendezvous; 0: not known */
     char secret[2 * SECRET + 1];
 } job = {.size = 1};
 
@@ -78,16 +79,12 @@ static const Launcher *launched(unsigned *rank, unsigned *size) {
     return NULL;
 }
 
-/* SLURM's is "16(x2),8": that of the first machines. */
 unsigned ranks_here(void) {
-    static const char *const names[] = {"OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS"};
-    unsigned count;
-    if (job.size == 1) return 1;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (number_of(names[i], &count) && count > 0) return count;
-    const char *slurm = getenv("SLURM_STEP_TASKS_PER_NODE");
-    const long tasks = slurm ? strtol(slurm, NULL, 10) : 0;
-    return tasks > 0 && tasks <= (long)job.size ? (unsigned)tasks : 1;
+    return job.here > 0 ? job.here : 1;
+}
+
+unsigned ranks_cores(void) {
+    return job.cores;
 }
 
 /* ---- the rendezvous ---------------------------------------------------------------------------------------------- */
@@ -137,7 +134,11 @@ static bool run_program(const char *path, const Str *in, Str *out, Error *err) {
     close(from[0]);
     while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR) {
     }
+    unsigned rank, size;
     done = done && status == 0 && !out->failed;
+    if (done && (sscanf(str_text(out), "%u %u %u %u\n", &rank, &size, &job.here, &job.cores) != 4 || rank != job.rank ||
+                 size != job.size))
+        return error_set(err, STATUS_FAILED, "%s: numbers this process otherwise than its environment does", path);
     return done || error_set(err, STATUS_FAILED, "%s: the ranks could not find each other", path);
 }
 
@@ -302,15 +303,15 @@ static int connect_anywhere(char *addresses, const char *machine, uint16_t port,
 /* One that cannot reach rank 0 says so; the others need it not. */
 static bool start_worker(const char *program, void (*say)(const char *text), Error *err) {
     Str in = {0}, out = {0};
-    unsigned rank, size, port;
+    unsigned port;
     char machine[65];
     int after = 0, fd = -1;
     if (!run_program(program, &in, &out, err)) return false;
-    if (sscanf(str_text(&out), "%u %u\n%32s %u %64s%n", &rank, &size, job.secret, &port, machine, &after) == 5 &&
-        rank == job.rank && size == job.size && port <= UINT16_MAX)
-        fd = connect_anywhere(out.text + after, machine, (uint16_t)port, err);
+    const char *told = strchr(str_text(&out), '\n');
+    if (told && sscanf(told, "%32s %u %64s%n", job.secret, &port, machine, &after) == 3 && port <= UINT16_MAX)
+        fd = connect_anywhere(out.text + (told - out.text) + after, machine, (uint16_t)port, err);
     else
-        error_set(err, STATUS_FAILED, "%s: numbers this process otherwise than its environment does", program);
+        error_set(err, STATUS_FAILED, "%s: told nothing of rank 0", program);
     str_done(&out);
     if (fd >= 0 && greet(fd, err) && worker_start(fd, err)) return true;
     say(err->text);

@@ -201,6 +201,27 @@ different "other data" "holds other data than rank 0's file" \
     "cp other.safetensors new; touch -r seen.safetensors new; mv new seen.safetensors"
 different "no file" "No such file or directory" "mv seen.safetensors gone"
 
+# Threads of a rank: WEFT_THREADS, OMP_NUM_THREADS, SLURM_CPUS_PER_TASK, the cores that it may use; -j goes before all.
+threads() { # ENVIRONMENT... [-- MPIRUN ARGUMENT...]: of rank 0
+    local variables=() net=(-c "load net net sample:fashion-resnet8" -c "sratio net --layers 0 --dry-run --format table")
+    while [ $# -gt 0 ] && [ "$1" != -- ]; do variables+=("$1"); shift; done
+    [ $# -gt 0 ] && shift || set -- -n 2 "$weft"
+    env -u WEFT_THREADS -u OMP_NUM_THREADS -u SLURM_CPUS_PER_TASK "${variables[@]}" \
+        timeout 120 "mpirun.$kind" "$@" "${net[@]}" 2>/dev/null | sed -n 's/^seconds: .* on \([0-9]*\) threads*$/\1/p'
+}
+cores=$(env -u OMP_NUM_THREADS nproc)
+half=$((cores > 1 ? cores / 2 : 1))
+equal "threads: WEFT_THREADS is the first" 3 "$(threads WEFT_THREADS=3 OMP_NUM_THREADS=5 SLURM_CPUS_PER_TASK=7)"
+equal "threads: then OMP_NUM_THREADS" 5 "$(threads OMP_NUM_THREADS=5 SLURM_CPUS_PER_TASK=7)"
+equal "threads: then SLURM_CPUS_PER_TASK" 7 "$(threads SLURM_CPUS_PER_TASK=7)"
+equal "threads: else ranks share the cores" "$half" "$(threads)"
+equal "threads: of those that each of them may use" 1 "$(threads -- -n 1 taskset -c "$(taskset -cp $$ | sed 's/.*: *//; s/[-,].*//')" "$weft")"
+equal "threads: -j goes before all" 4 "$(threads WEFT_THREADS=3 -- -n 2 "$weft" -j 4)"
+for each in $kinds; do
+    equal "$each: how many ranks are here, and the cores of each" "0 3 3 $((cores > 2 ? cores / 3 : 1))" \
+        "$(echo | timeout 120 "mpirun.$each" -n 3 "$(dirname "$weft")/weft-mpi-$each" 2>/dev/null | grep '^0 ')"
+done
+
 # Errors and interruptions are those of one process.
 ranks "$kind" 2 -c "load net base nowhere.pth" >/dev/null 2>nowhere.err
 equal "a failure is that of rank 0" 3 $?

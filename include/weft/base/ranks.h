@@ -27,7 +27,10 @@ void ranks_stop(void);
 
 unsigned ranks_count(void); /* of processes; 1: alone */
 bool ranks_worker(void);    /* whether this is one, that is, not rank 0 */
-unsigned ranks_here(void);  /* processes of the job on this machine, by the launcher; at least 1 */
+unsigned ranks_here(void);  /* processes of the job on this machine; at least 1 */
+/* This one's share of the cores that it may use: those of its own, and its part of those that other ranks may use, too.
+ * 0: alone. */
+unsigned ranks_cores(void);
 
 /* ---- rank 0: the command that runs ------------------------------------------------------------------------------- */
 
