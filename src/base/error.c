@@ -9,6 +9,9 @@
 #include "utf8.h"
 #include "weft/base/error.h"
 
+#undef error_set
+#undef error_prefix
+
 /* Sets the text to the escaped form of `raw`; "..." ends what did not fit. */
 static void set_text(Error *err, const char *raw, bool cut) {
     size_t length = strlen(raw), filled = 0, room = sizeof err->text - sizeof "...";
@@ -26,7 +29,7 @@ static void set_text(Error *err, const char *raw, bool cut) {
     memcpy(err->text + filled, cut ? "..." : "", cut ? sizeof "..." : 1);
 }
 
-bool(error_set)(Error *err, Status status, const char *format, ...) {
+bool error_set(Error *err, Status status, const char *format, ...) {
     char raw[sizeof err->text];
     va_list args;
     va_start(args, format);
@@ -38,7 +41,7 @@ bool(error_set)(Error *err, Status status, const char *format, ...) {
     return false;
 }
 
-bool(error_prefix)(Error *err, const char *format, ...) {
+bool error_prefix(Error *err, const char *format, ...) {
     char raw[2 * sizeof err->text + sizeof ": "];
     va_list args;
     va_start(args, format);
