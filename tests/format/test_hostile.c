@@ -183,9 +183,9 @@ static void refuse_some(const HostileCase *hostile, const char *path, unsigned k
 
 static void test_faults(void **state) {
     (void)state;
-    static const HostileCase *const lists[] = {hostile_any,      hostile_safetensors, hostile_torch,
-                                               hostile_files,    hostile_npy,         hostile_datasets,
-                                               hostile_pictures, hostile_predictor,   hostile_onnx};
+    static const HostileCase *const lists[] = {hostile_any,  hostile_safetensors, hostile_torch,    hostile_files,
+                                               hostile_npy,  hostile_datasets,    hostile_pictures, hostile_predictor,
+                                               hostile_onnx, hostile_corners};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         for (const HostileCase *hostile = lists[i]; hostile->name; hostile++) {
             const char *path = scratch_path(hostile->name);
@@ -244,6 +244,11 @@ static void test_onnx(void **state) {
     walk(hostile_onnx);
 }
 
+static void test_corners(void **state) {
+    (void)state;
+    walk(hostile_corners);
+}
+
 static void test_predictor(void **state) {
     (void)state;
     walk(hostile_predictor);
@@ -257,7 +262,7 @@ static void test_arch(void **state) {
 static int write_list(const char *folder) {
     const HostileCase *const lists[] = {hostile_any,  hostile_safetensors, hostile_torch,     hostile_files,
                                         hostile_npy,  hostile_datasets,    hostile_predictor, hostile_pictures,
-                                        hostile_arch, hostile_onnx};
+                                        hostile_arch, hostile_onnx,        hostile_corners};
     mkdir(folder, 0777); /* it may be there */
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         for (const HostileCase *hostile = lists[i]; hostile->name; hostile++) {
@@ -409,14 +414,23 @@ static void test_hostile_path(void **state) {
 
 int main(int count, char **argument) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_any),           cmocka_unit_test(test_safetensors),
-        cmocka_unit_test(test_torch),         cmocka_unit_test(test_files),
-        cmocka_unit_test(test_npy),           cmocka_unit_test(test_datasets),
-        cmocka_unit_test(test_predictor),     cmocka_unit_test(test_arch),
-        cmocka_unit_test(test_onnx),          cmocka_unit_test(test_pictures),
-        cmocka_unit_test(test_truncations),   cmocka_unit_test(test_overwritten_bytes),
-        cmocka_unit_test(test_no_permission), cmocka_unit_test(test_cut_while_reading),
-        cmocka_unit_test(test_hostile_path),  cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_any),
+        cmocka_unit_test(test_safetensors),
+        cmocka_unit_test(test_torch),
+        cmocka_unit_test(test_files),
+        cmocka_unit_test(test_npy),
+        cmocka_unit_test(test_datasets),
+        cmocka_unit_test(test_predictor),
+        cmocka_unit_test(test_arch),
+        cmocka_unit_test(test_onnx),
+        cmocka_unit_test(test_pictures),
+        cmocka_unit_test(test_corners),
+        cmocka_unit_test(test_truncations),
+        cmocka_unit_test(test_overwritten_bytes),
+        cmocka_unit_test(test_no_permission),
+        cmocka_unit_test(test_cut_while_reading),
+        cmocka_unit_test(test_hostile_path),
+        cmocka_unit_test(test_faults),
     };
     if (count == 3 && strcmp(argument[1], "--write") == 0) return write_list(argument[2]);
     if (getenv("ONLY_TEST")) cmocka_set_test_filter(getenv("ONLY_TEST"));
