@@ -286,9 +286,11 @@ void name_list_text(const NameList *list, Str *out) {
 
 bool name_list_note(NameList *list, Network *network, Error *err) {
     Str note = {0};
-    name_list_text(list, &note);
-    if (list->count == 0) str_done(&note);
-    const bool done = list->count == 0 || (network_add_note(network, "note", &note, err) && str_ok(&list->text, err));
+    bool done = true;
+    if (list->count > 0) {
+        name_list_text(list, &note);
+        done = network_add_note(network, "note", &note, err) && str_ok(&list->text, err);
+    }
     str_done(&list->text);
     return done;
 }

@@ -155,30 +155,31 @@ static void walk(const HostileCase *list) {
 
 /* ---- the list, with a call refused ------------------------------------------------------------------------------- */
 
-/* Loads the file with the k-th call of `kinds` refused; *through: there was no such call. It ends as the case says, or
- * for want of what was refused. */
-static void refuse(const HostileCase *hostile, const char *path, unsigned kinds, uint64_t k, uint64_t *seen) {
-    char *spec = spec_of(hostile, path);
+/* Loads the file with the k-th call of `kinds` refused (0: none), and returns how many there were. It ends as the case
+ * says, or for want of what was refused. */
+static uint64_t refuse(const HostileCase *hostile, const char *path, unsigned kinds, uint64_t k) {
     const int other = kinds == FAULT_ALLOC ? STATUS_LIMIT : STATUS_BAD_INPUT;
+    char *spec = spec_of(hostile, path);
     Error err = {0};
     fault_arm(kinds, k, false);
     const bool ok = load(hostile, path, spec, NULL, &err);
-    *seen = fault_disarm();
+    const uint64_t calls = fault_disarm();
     mem_free(spec);
-    if (ok && (hostile->status != 0 || (kinds == FAULT_ALLOC && *seen >= k)))
+    if (ok && (hostile->status != 0 || (kinds == FAULT_ALLOC && k > 0)))
         fail_msg("%s loads, call %llu of kinds %u refused", hostile->name, (unsigned long long)k, kinds);
-    if (ok) return;
+    if (ok) return calls;
     if ((int)err.status != other && (int)err.status != hostile->status)
         fail_msg("%s, call %llu of kinds %u: status %d: %s", hostile->name, (unsigned long long)k, kinds,
                  (int)err.status, err.text);
     if (!err.text[0] || strpbrk(err.text, "\n\033")) fail_msg("%s: not one plain line: %s", hostile->name, err.text);
+    return calls;
 }
 
-/* The first calls, and as many of the later ones, spread over them. */
+/* The first calls, and about as many of the later ones, spread over them. */
 static void refuse_some(const HostileCase *hostile, const char *path, unsigned kinds) {
-    uint64_t seen = 1;
-    for (uint64_t k = 1; k <= seen; k += k < FAULTS_EACH ? 1 : 1 + seen / FAULTS_EACH)
-        refuse(hostile, path, kinds, k, &seen);
+    const uint64_t calls = refuse(hostile, path, kinds, 0);
+    for (uint64_t k = 1; k <= calls; k += k < FAULTS_EACH ? 1 : 1 + calls / FAULTS_EACH)
+        refuse(hostile, path, kinds, k);
 }
 
 static void test_faults(void **state) {

@@ -165,8 +165,51 @@ static void test_refused_safetensors(void **state) {
     refuse_safetensors(&(TensorOut){"\xc0", DTYPE_U8, 1, one, data}, 1, NULL, "not UTF-8");
     refuse_safetensors((TensorOut[]){{"w", DTYPE_U8, 1, one, data}, {"w", DTYPE_U8, 1, one, data}}, 2, NULL,
                        "two tensors are named \"w\"");
+    static char long_name[4098];
+    memset(long_name, 'w', sizeof long_name - 1);
+    refuse_safetensors(&(TensorOut){long_name, DTYPE_U8, 1, one, data}, 1, NULL, "cannot be named");
     refuse_safetensors(NULL, 0, same, "two metadata keys are named \"a\"");
     refuse_safetensors(NULL, 0, broken, "not UTF-8");
+}
+
+/* Sizes that wrap together; one by one they do not. */
+static void test_too_much(void **state) {
+    (void)state;
+    static const char names[][2] = {"a", "b", "c", "d", "e", "f", "g", "h", "i"};
+    const uint64_t most[] = {UINT64_MAX / 8};
+    TensorOut tensors[9];
+    Error err = {0};
+    Str packed = {0};
+    for (size_t i = 0; i < 9; i++) tensors[i] = (TensorOut){names[i], DTYPE_U8, 1, most, pattern(DTYPE_U8)};
+    assert_false(safetensors_save(scratch_path("much.safetensors"), false, tensors, 9, NULL, 0, &err));
+    assert_int_equal(err.status, STATUS_LIMIT);
+    assert_non_null(strstr(err.text, "too much data"));
+    const FileParts parts = {.tensors = tensors, .count = 9};
+    const FileSaving shards = {.shard_size = 1};
+    size_t files;
+    assert_false(safetensors_save_large(scratch_path("much.safetensors"), &shards, &parts, &files, &err));
+    assert_int_equal(err.status, STATUS_LIMIT);
+    assert_false(safetensors_pack(&parts, &packed, &err));
+    str_done(&packed);
+}
+
+/* What goes to another process is what a file would hold. */
+static void test_packed(void **state) {
+    (void)state;
+    Error err = {0};
+    TensorOut tensors[DTYPE_COUNT + 3];
+    const size_t count = all_tensors(tensors, not_in_safetensors);
+    const FileParts parts = {.tensors = tensors, .count = count};
+    const char *path = scratch_path("packed.safetensors");
+    Str packed = {0};
+    assert_true(safetensors_pack(&parts, &packed, &err));
+    assert_true(write_bytes(path, packed.text, packed.length));
+    expect_tensors(path, "safetensors", tensors, count);
+    str_done(&packed);
+    tensors[0].data = NULL;
+    assert_false(safetensors_pack(&parts, &packed, &err));
+    assert_non_null(strstr(err.text, "is not in memory"));
+    str_done(&packed);
 }
 
 /* ---- npz --------------------------------------------------------------------------------------------------------- */
@@ -189,6 +232,8 @@ static void test_npz(void **state) {
 static void test_refused_npz(void **state) {
     (void)state;
     Error err = {0};
+    static char long_name[4098];
+    memset(long_name, 'w', sizeof long_name - 1);
     const char *path = scratch_path("refused.npz");
     const uint8_t *data = pattern(DTYPE_U8);
     const TensorOut refused[][2] = {
@@ -196,6 +241,7 @@ static void test_refused_npz(void **state) {
         {{"w", DTYPE_U8, 1, one, data}, {"w", DTYPE_U8, 1, one, data}},
         {{"w", DTYPE_U8, 1, one, data}, {"v", DTYPE_F32, 33, line, data}},
         {{"\xff", DTYPE_U8, 1, one, data}, {"v", DTYPE_U8, 1, one, data}},
+        {{"v", DTYPE_U8, 1, one, data}, {long_name, DTYPE_U8, 1, one, data}},
     };
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
         assert_false(npz_save(path, false, refused[i], 2, &err));
@@ -203,6 +249,27 @@ static void test_refused_npz(void **state) {
         assert_int_equal(strncmp(err.text, path, strlen(path)), 0);
         assert_int_equal(access(path, F_OK), -1);
     }
+}
+
+/* A member of 4 GiB or more has its sizes in a ZIP64 field; its header is enough to see that. */
+static void test_wide_member(void **state) {
+    (void)state;
+    enum { NAME = 1, EXTRA = 30 + NAME };
+    const uint64_t size = UINT64_C(5) << 30;
+    const char *path = scratch_path("wide.zip");
+    Error err = {0};
+    ZipWriter *writer = zip_writer_begin(path, false, &err);
+    assert_non_null(writer);
+    assert_true(zip_writer_begin_member(writer, "w", 0, size, &err));
+    assert_true(zip_writer_commit(writer, &err));
+    size_t length;
+    char *bytes = file_read_all(path, 1 << 20, &length, &err);
+    assert_non_null(bytes);
+    assert_memory_equal(bytes + 18, "\xff\xff\xff\xff\xff\xff\xff\xff", 8);
+    assert_memory_equal(bytes + EXTRA, "\1\0\20\0", 4);
+    for (size_t i = 0; i < 2; i++) assert_memory_equal(bytes + EXTRA + 4 + 8 * i, &size, 8);
+    mem_free(bytes);
+    assert_null(checkpoint_open(path, &err)); /* its data is missing */
 }
 
 /* ---- faults ------------------------------------------------------------------------------------------------------ */
@@ -330,15 +397,12 @@ static void test_python_reads_safetensors(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_safetensors),
-        cmocka_unit_test(test_metadata),
-        cmocka_unit_test(test_alignment),
-        cmocka_unit_test(test_refused_safetensors),
-        cmocka_unit_test(test_npz),
-        cmocka_unit_test(test_refused_npz),
-        cmocka_unit_test(test_faults),
-        cmocka_unit_test(test_numpy_reads_npz),
-        cmocka_unit_test(test_python_reads_safetensors),
+        cmocka_unit_test(test_safetensors),     cmocka_unit_test(test_metadata),
+        cmocka_unit_test(test_alignment),       cmocka_unit_test(test_refused_safetensors),
+        cmocka_unit_test(test_too_much),        cmocka_unit_test(test_packed),
+        cmocka_unit_test(test_wide_member),     cmocka_unit_test(test_npz),
+        cmocka_unit_test(test_refused_npz),     cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_numpy_reads_npz), cmocka_unit_test(test_python_reads_safetensors),
     };
     return cmocka_run_group_tests_name("save", tests, NULL, NULL);
 }

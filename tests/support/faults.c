@@ -31,6 +31,7 @@
 #include "weft/format.h"
 
 int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
+void __gcov_dump(void) __attribute__((weak)); /* coverage, which _exit does not write */
 
 enum {
     FILES = 256,
@@ -200,6 +201,12 @@ static void begin_process(void) {
         _exit(96);
     signal(SIGPIPE, SIG_IGN); /* as the program does */
     pool_set_threads(1);      /* the n-th call is the same every time */
+}
+
+static void end_process(void) {
+    fflush(NULL);
+    if (__gcov_dump) __gcov_dump();
+    _exit(0);
 }
 
 /* ---- an undisturbed run ------------------------------------------------------------------------------------------ */
@@ -406,8 +413,7 @@ static void run_process(const FaultCase *item, const FaultPlan *plan, Shared *sh
     assert_true(child >= 0);
     if (child == 0) {
         process(item, plan, shared);
-        fflush(NULL);
-        _exit(0);
+        end_process();
     }
     waitpid(child, &status, 0);
     if (WIFSIGNALED(status)) {
@@ -455,8 +461,7 @@ const char *faults_clean(const FaultCase *item, const FaultPlan *plan) {
     if (child == 0) {
         begin_process();
         run_clean(item, plan, &clean, shared->last, sizeof shared->last);
-        fflush(NULL);
-        _exit(0);
+        end_process();
     }
     int status;
     waitpid(child, &status, 0);

@@ -23,7 +23,7 @@ static int vector_index(Converter *c, const OnnxNode *node, Value *constant, uns
     for (unsigned i = 0; to && i < count; i++)
         to->data[i] = (float)(scale * (double)from->data[from->count == 1 ? 0 : i]);
     tensor_release(from);
-    return tensor_index(c, constant, to);
+    return to ? tensor_index(c, constant, to) : -1; /* NULL would take the constant as it is */
 }
 
 bool add_bias(Converter *c, const OnnxNode *node, Value *map, Value *constant, bool *done) {
