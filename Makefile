@@ -167,6 +167,15 @@ run-coverage: $(BUILD)/weft $(TESTS)
 faults: $(BUILD)/tests/shell/test_faults
 	$(Q)FAULTS=all $< $(COMMANDS)
 
+# The analyzers of gcc and clang over base and the readers: both find nothing.
+ANALYSED := $(patsubst %.c,analyse/%,$(wildcard src/base/*.c src/format/*.c))
+.PHONY: analyse $(ANALYSED)
+analyse: $(ANALYSED)
+$(ANALYSED): analyse/%: %.c
+	$(call say,CHECK,$<)
+	$(Q)gcc $(filter-out -MMD -MP,$(ALL_CFLAGS)) -fanalyzer -c -o /dev/null $<
+	$(Q)clang $(filter-out -MMD -MP,$(ALL_CFLAGS)) --analyze --analyzer-output text -Xclang -analyzer-werror -o /dev/null $<
+
 format:
 	$(Q)find src include tests scripts -name '*.[ch]' -exec clang-format-14 -i {} +
 
