@@ -252,30 +252,75 @@ LATIN1(latin1_most, "ab", "1000000")
 
 /* ---- ONNX -------------------------------------------------------------------------------------------------------- */
 
-static bool with_attribute(const char *path, Str *attribute, const char *domain) {
-    Str node = {0}, graph = {0}, model = {0}, opset = {0};
-    proto_put_text(&node, 2, "y");
-    proto_put_text(&node, 4, "Thing");
-    proto_put_message(&node, 5, attribute);
-    if (domain) proto_put_text(&node, 7, domain);
-    proto_put_message(&graph, 1, &node);
+/* A graph of a weight and these fields, in a model with these fields behind it. */
+static bool with_fields(const char *path, Str *graph, const char *bytes, size_t length) {
     const int64_t one = 1;
-    Str tensor = {0};
+    Str model = {0}, opset = {0}, tensor = {0};
     proto_put_integers(&tensor, 1, &one, 1);
     proto_put_integer(&tensor, 2, 1);
     proto_put_text(&tensor, 8, "w");
     proto_put_bytes(&tensor, 9, "\0\0\0\0", 4);
-    proto_put_message(&graph, 5, &tensor);
+    proto_put_message(graph, 5, &tensor);
     proto_put_integer(&model, 1, 8);
     proto_put_text(&model, 2, "test");
-    proto_put_message(&model, 7, &graph);
+    proto_put_message(&model, 7, graph);
     proto_put_text(&opset, 1, "");
     proto_put_integer(&opset, 2, 13);
     proto_put_message(&model, 8, &opset);
+    str_add_bytes(&model, bytes, length);
     const bool ok = !model.failed && write_bytes(path, model.text, model.length);
     str_done(&model);
     return ok;
 }
+
+static bool with_attribute(const char *path, Str *attribute, const char *domain) {
+    Str node = {0}, graph = {0};
+    proto_put_text(&node, 2, "y");
+    proto_put_text(&node, 4, "Thing");
+    proto_put_message(&node, 5, attribute);
+    proto_put_text(&node, 7, domain);
+    proto_put_message(&graph, 1, &node);
+    return with_fields(path, &graph, "", 0);
+}
+
+#define GRAPH(function, bytes)                           \
+    static bool function(const char *path) {             \
+        Str graph = {0};                                 \
+        str_add_bytes(&graph, bytes, sizeof(bytes) - 1); \
+        return with_fields(path, &graph, "", 0);         \
+    }
+GRAPH(input_wire, "\x58\1")
+GRAPH(output_wire, "\x60\1")
+GRAPH(sparse_tensors, "\x7a\0")
+GRAPH(input_name, "\x5a\2\x08\1")
+GRAPH(input_type, "\x5a\2\x10\1")
+GRAPH(input_empty, "\x5a\0\x62\0")
+GRAPH(dimension_wire, "\x5a\x08\x12\6\x0a\4\x12\2\x08\1")
+GRAPH(dimension_other, "\x5a\x08\x12\6\x0a\4\x12\2\x10\1")
+GRAPH(size_wire, "\x5a\x0d\x12\x0b\x0a\x09\x12\7\x0a\5\x0d\0\0\0\0")
+GRAPH(size_negative, "\x5a\x13\x12\x11\x0a\x0f\x12\x0d\x0a\x0b\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\1")
+GRAPH(value_cut, "\x5a\2\x12\x7f")
+#define TEN_DIMENSIONS "\x0a\0\x0a\0\x0a\0\x0a\0\x0a\0\x0a\0\x0a\0\x0a\0\x0a\0\x0a\0"
+GRAPH(many_dimensions, "\x5a\x56\x12\x54\x0a\x52\x12\x50" TEN_DIMENSIONS TEN_DIMENSIONS TEN_DIMENSIONS TEN_DIMENSIONS)
+
+#define MODEL(function, bytes)                                         \
+    static bool function(const char *path) {                           \
+        return with_fields(path, &(Str){0}, bytes, sizeof(bytes) - 1); \
+    }
+MODEL(ir_wire, "\x0a\0")
+MODEL(opset_wire, "\x40\1")
+MODEL(opset_domain, "\x42\2\x08\1")
+MODEL(opset_version, "\x42\2\x12\0")
+MODEL(opset_zero, "\x42\2\x10\0")
+MODEL(opset_huge, "\x42\4\x10\xff\xff\3")
+MODEL(opset_named, "\x42\x0b\x0a\7"
+                   "ai.onnx\x10\x0d")
+MODEL(opset_other, "\x42\5\x0a\1m\x10\1")
+MODEL(metadata_wire, "\x70\1")
+MODEL(metadata_key, "\x72\2\x08\1")
+MODEL(metadata_value, "\x72\5\x0a\1k\x10\1")
+MODEL(metadata_none, "\x72\0")
+MODEL(metadata_cut, "\x72\2\x0a\x7f")
 
 /* An attribute of these bytes behind its name. */
 #define ATTRIBUTE(function, bytes)                           \
@@ -409,6 +454,31 @@ const HostileCase hostile_corners[] = {
     {91, "latin1-follows.pkl", "net", latin1_follows, BAD, "text that is not Latin-1"},
     {91, "latin1-two-leads.pkl", "net", latin1_two_leads, BAD, "text that is not Latin-1"},
     {91, "latin1-most.pkl", "net", latin1_most, BAD, "its data is too short"},
+    {0, "onnx-input-wire.onnx", "net", input_wire, BAD, "an input"},
+    {0, "onnx-output-wire.onnx", "net", output_wire, BAD, "an output"},
+    {0, "onnx-sparse-tensors.onnx", "net", sparse_tensors, BAD, "sparse initialisers"},
+    {0, "onnx-input-name.onnx", "net", input_name, BAD, "an input's or output's name"},
+    {0, "onnx-input-type.onnx", "net", input_type, BAD, "an input's or output's type"},
+    {0, "onnx-input-empty.onnx", "net", input_empty, 0, NULL},
+    {0, "onnx-dimension-wire.onnx", "net", dimension_wire, BAD, "a dimension"},
+    {0, "onnx-dimension-other.onnx", "net", dimension_other, 0, NULL},
+    {0, "onnx-size-wire.onnx", "net", size_wire, BAD, "a dimension's size"},
+    {0, "onnx-size-negative.onnx", "net", size_negative, 0, NULL},
+    {0, "onnx-value-cut.onnx", "net", value_cut, BAD, NULL},
+    {0, "onnx-many-dimensions.onnx", "net", many_dimensions, MUCH, "dimensions"},
+    {0, "onnx-ir-wire.onnx", "net", ir_wire, BAD, "ir_version"},
+    {0, "onnx-opset-wire.onnx", "net", opset_wire, BAD, NULL},
+    {0, "onnx-opset-domain.onnx", "net", opset_domain, BAD, "an operator set's domain"},
+    {0, "onnx-opset-version.onnx", "net", opset_version, BAD, "an operator set's version"},
+    {0, "onnx-opset-zero.onnx", "net", opset_zero, BAD, NULL},
+    {0, "onnx-opset-huge.onnx", "net", opset_huge, BAD, NULL},
+    {0, "onnx-opset-named.onnx", "net", opset_named, 0, NULL},
+    {0, "onnx-opset-other.onnx", "net", opset_other, 0, NULL},
+    {0, "onnx-metadata-wire.onnx", "net", metadata_wire, BAD, NULL},
+    {0, "onnx-metadata-key.onnx", "net", metadata_key, BAD, "a metadata key"},
+    {0, "onnx-metadata-value.onnx", "net", metadata_value, BAD, "a metadata value"},
+    {0, "onnx-metadata-none.onnx", "net", metadata_none, 0, NULL},
+    {0, "onnx-metadata-cut.onnx", "net", metadata_cut, BAD, NULL},
     {0, "onnx-floats.onnx", "net", floats, 0, NULL},
     {0, "onnx-floats-ragged.onnx", "net", floats_ragged, BAD, "not a multiple of 4 bytes"},
     {0, "onnx-floats-wire.onnx", "net", floats_wire, BAD, "a list of numbers"},
