@@ -186,7 +186,7 @@ static void test_faults(void **state) {
     (void)state;
     static const HostileCase *const lists[] = {hostile_any,  hostile_safetensors, hostile_torch,    hostile_files,
                                                hostile_npy,  hostile_datasets,    hostile_pictures, hostile_predictor,
-                                               hostile_onnx, hostile_corners};
+                                               hostile_onnx, hostile_corners,     hostile_tar};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         for (const HostileCase *hostile = lists[i]; hostile->name; hostile++) {
             const char *path = scratch_path(text_of("refused-%s", hostile->name));
@@ -223,6 +223,7 @@ static void test_torch(void **state) {
 static void test_files(void **state) {
     (void)state;
     walk(hostile_files);
+    walk(hostile_tar);
 }
 
 static void test_npy(void **state) {
@@ -263,7 +264,7 @@ static void test_arch(void **state) {
 static int write_list(const char *folder) {
     const HostileCase *const lists[] = {hostile_any,  hostile_safetensors, hostile_torch,     hostile_files,
                                         hostile_npy,  hostile_datasets,    hostile_predictor, hostile_pictures,
-                                        hostile_arch, hostile_onnx,        hostile_corners};
+                                        hostile_arch, hostile_onnx,        hostile_corners,   hostile_tar};
     mkdir(folder, 0777); /* it may be there */
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         for (const HostileCase *hostile = lists[i]; hostile->name; hostile++) {

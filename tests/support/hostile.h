@@ -19,6 +19,7 @@ typedef struct HostileCase {
 
 /* Each ends with name == NULL. */
 extern const HostileCase hostile_any[], hostile_safetensors[], hostile_torch[], hostile_files[], hostile_npy[],
-    hostile_datasets[], hostile_predictor[], hostile_pictures[], hostile_arch[], hostile_onnx[], hostile_corners[];
+    hostile_datasets[], hostile_predictor[], hostile_pictures[], hostile_arch[], hostile_onnx[], hostile_corners[],
+    hostile_tar[];
 
 #endif
