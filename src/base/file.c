@@ -44,7 +44,7 @@ File *file_open(const char *path, Error *err) {
     if (!file) return NULL;
     file->fd = io_open(AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
     if (file->fd < 0 || fstat(file->fd, &about) != 0) {
-        error_set(err, STATUS_BAD_INPUT, "%s: %s", path, strerror(errno));
+        error_set(err, STATUS_BAD_INPUT, "%s: %s", path, io_reason());
     } else if (S_ISDIR(about.st_mode)) {
         error_set(err, STATUS_BAD_INPUT, "%s: is a directory", path);
     } else if (!S_ISREG(about.st_mode)) {
@@ -158,6 +158,11 @@ int file_open_write(const char *path, int flags, unsigned mode, bool plain, Erro
 
 bool folder_make(const char *path, unsigned mode) {
     return io_mkdir(AT_FDCWD, path, mode) == 0;
+}
+
+bool folder_there(const char *path) {
+    struct stat about;
+    return io_stat(AT_FDCWD, path, &about) == 0 && S_ISDIR(about.st_mode);
 }
 
 char *file_read_all(const char *path, uint64_t limit, size_t *length, Error *err) {

@@ -3,7 +3,8 @@
  * A path is taken apart into a folder, which is opened first, and a name in it, which no later call follows. Where the
  * folder lies is read from the folder itself, upwards over "..", until the root of what may be written is met or the
  * root of the file system: no link, no mount of another name and no rename changes that answer, and whoever exchanges
- * the path meanwhile exchanges a name that is not used any more.
+ * the path meanwhile exchanges a name that is not used any more. The files of a run folder are reached from its
+ * descriptor (hold.h), confined or not.
  */
 #include "gate.h"
 
@@ -11,9 +12,11 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "hold.h"
 #include "weft/base/confine.h"
 #include "weft/base/error.h"
 
@@ -22,6 +25,7 @@ enum { FOLDER = O_PATH | O_DIRECTORY | O_CLOEXEC, DEPTH_MOST = 4096 };
 static _Atomic int root_folder = -1; /* never closed, so that its inode is never another's */
 static struct stat root_about;
 static _Thread_local const char *reason;
+static _Thread_local char through[NAME_MAX + 80]; /* that reason, where it names a link */
 static const char outside[] = "--safe allows writing only below the working folder";
 
 bool confine(Error *err) {
@@ -105,14 +109,68 @@ static bool open_folder(int folder, const char *path, Gate *out) {
     return out->folder >= 0;
 }
 
-bool gate_enter(int folder, const char *path, Gate *out) {
+/* After a call that did not follow it has failed; keeps errno. */
+static void blame_link(int folder, const char *name) {
+    const int error = errno;
+    struct stat about;
+    if (fstatat(folder, name, &about, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(about.st_mode)) {
+        snprintf(through, sizeof through, "leads through the link '%s'; a run folder holds plain files only", name);
+        refuse(through);
+    }
+    errno = error;
+}
+
+/* The next folder down; `at` is closed. */
+static int step_down(int at, const char *name) {
+    const int next = openat(at, name, FOLDER | O_NOFOLLOW);
+    if (next < 0) blame_link(at, name);
+    const int error = errno;
+    close(at);
+    errno = error;
+    return next;
+}
+
+/* From a folder that is held, which `out` takes over, down to the last name of `rest`. */
+static bool descend(int at, const char *rest, Gate *out) {
+    char part[NAME_MAX + 1];
+    for (;;) {
+        rest += strspn(rest, "/");
+        const size_t length = strcspn(rest, "/");
+        if (at < 0 || !rest[length]) break;
+        if (length >= sizeof part) {
+            close(at);
+            at = -1;
+            errno = ENAMETOOLONG;
+            break;
+        }
+        memcpy(part, rest, length);
+        part[length] = '\0';
+        at = step_down(at, part);
+        rest += length;
+    }
+    *out = (Gate){.folder = at, .name = *rest ? rest : ".", .own = at >= 0, .held = true};
+    return at >= 0;
+}
+
+bool gate_reach(int folder, const char *path, Gate *out) {
+    int held;
+    const char *rest;
     *out = (Gate){.folder = folder, .name = path};
+    return folder != AT_FDCWD || !hold_find(path, &held, &rest) || descend(held, rest, out);
+}
+
+bool gate_enter(int folder, const char *path, Gate *out) {
+    if (!gate_reach(folder, path, out)) return false;
     if (!gate_closed()) return true;
-    if (!open_folder(folder, path, out)) return false;
+    if (!out->held && !open_folder(folder, path, out)) return false;
     out->own = true;
     if (gate_lies_in(out->folder, &root_about)) return true;
     gate_leave(out);
     return refuse(outside);
+}
+
+void gate_blame_link(const Gate *gate) {
+    if (gate->held) blame_link(gate->folder, gate->name);
 }
 
 void gate_leave(Gate *gate) {

@@ -8,15 +8,20 @@
 
 /* The place that a call may change: an opened folder, and a name without slashes in it. */
 typedef struct Gate {
-    int folder; /* AT_FDCWD where nothing is confined: `name` is then the path as it was given */
+    int folder; /* AT_FDCWD where nothing is confined or held: `name` is then the path as it was given */
     const char *name;
-    bool own; /* `folder` is closed by gate_leave */
+    bool own;  /* `folder` is closed by gate_leave */
+    bool held; /* in a folder that is held (hold.h): `name` may not be followed */
 } Gate;
 
-/* `path` is relative to `folder`. False with errno, and with gate_reason where the gate has refused. */
+/* `path` is relative to `folder`. False with errno, and with gate_reason where the gate has refused. gate_reach is for
+ * what only reads. */
 bool gate_enter(int folder, const char *path, Gate *out);
+bool gate_reach(int folder, const char *path, Gate *out);
 void gate_leave(Gate *gate); /* keeps errno */
-bool gate_closed(void);      /* whether writing is confined */
+/* After a call on an entered place has failed: says so where the reason is a link in a folder that is held. */
+void gate_blame_link(const Gate *gate);
+bool gate_closed(void); /* whether writing is confined */
 /* Whether an opened folder is `root` or lies below it now. */
 bool gate_lies_in(int folder, const struct stat *root);
 

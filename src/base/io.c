@@ -72,10 +72,11 @@ static int open_through(int folder, const char *path, int flags, mode_t mode, bo
     if (refused(FAULT_OPEN, EMFILE)) return -1;
     const bool writes = (flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC));
     int fd = -1;
-    if (!writes) {
-        fd = (plain ? open_plain : open_again)(folder, path, flags, mode);
-    } else if (gate_enter(folder, path, &gate)) {
-        fd = (plain || gate_closed() ? open_plain : open_again)(gate.folder, gate.name, flags, mode);
+    if ((writes ? gate_enter : gate_reach)(folder, path, &gate)) {
+        if (gate.held) flags |= O_NOFOLLOW;
+        plain = plain || (writes && (gate.held || gate_closed()));
+        fd = (plain ? open_plain : open_again)(gate.folder, gate.name, flags, mode);
+        if (fd < 0) gate_blame_link(&gate);
         gate_leave(&gate);
     }
     RECORD(fd >= 0, .kind = IO_OPEN, .fd = fd, .folder = folder, .path = path, .flags = flags);
@@ -96,6 +97,15 @@ bool io_may_write(int folder, const char *path) {
     if (!gate_enter(folder, path, &gate)) return false;
     gate_leave(&gate);
     return true;
+}
+
+int io_stat(int folder, const char *path, struct stat *about) {
+    Gate gate;
+    gate_forget();
+    if (!gate_reach(folder, path, &gate)) return -1;
+    const int result = fstatat(gate.folder, gate.name, about, gate.held ? AT_SYMLINK_NOFOLLOW : 0);
+    gate_leave(&gate);
+    return result;
 }
 
 ssize_t io_pread(int fd, void *out, size_t length, off_t offset) {

@@ -1,12 +1,14 @@
 /* io -- the system calls that files and saves are made of: retried after signals, and refused by injected faults
  * (inside base). All return as the call does and set errno. No other file of weft opens for writing, makes, renames or
  * removes files (tests/gate.sh): what does passes the gate of weft/base/confine.h here, in every call. Paths are
- * relative to `folder`, or to the working folder where it is AT_FDCWD. */
+ * relative to `folder`, or to the working folder where it is AT_FDCWD; those of a run folder to its descriptor
+ * (hold.h). */
 #ifndef WEFT_BASE_IO_H
 #define WEFT_BASE_IO_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "weft/base/error.h"
@@ -15,7 +17,8 @@ int io_open(int folder, const char *path, int flags, mode_t mode);
 /* For a file of weft's own: as io_open, but only a regular file that has one name and is no link; a pipe or a device
  * neither opens nor blocks. */
 int io_open_plain(int folder, const char *path, int flags, mode_t mode);
-bool io_may_write(int folder, const char *path); /* whether the gate would let a file be made there */
+int io_stat(int folder, const char *path, struct stat *about); /* follows links, but none in a folder that is held */
+bool io_may_write(int folder, const char *path);               /* whether the gate would let a file be made there */
 /* Of the call that has just failed: why, and STATUS_WRITE, or STATUS_USAGE where writing is confined. */
 const char *io_reason(void);
 Status io_status(void);

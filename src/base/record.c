@@ -248,7 +248,6 @@ bool record_read(const char *folder, RunRecord *out, Error *err) {
     json_error_t problem;
     *out = (RunRecord){0};
     if (!record_here(folder)) return error_set(err, STATUS_BAD_INPUT, "%s: not a run: it has no config.json", folder);
-    if (!run_check(folder, err)) return false;
     run_path(folder, config_name, &path);
     char *text = str_ok(&path, err) ? run_read(folder, config_name, CONFIG_LIMIT, &length, err) : NULL;
     json_t *json = text ? json_loads(text, JSON_REJECT_DUPLICATES, &problem) : NULL;

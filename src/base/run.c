@@ -129,7 +129,7 @@ static bool log_keep(const char *text, size_t length, const char *heading, uint6
 /* Makes the file where it is missing, with its heading at once and for certain: what a power loss left of a heading
  * could be anything, and would not be known for a log. */
 static bool make_log(const Run *run, const char *path, const char *heading, Error *err) {
-    if (access(path, F_OK) == 0) return true;
+    if (run_has(run->folder, log_name)) return true;
     Str text = {0};
     str_addf(&text, "%s\n", heading);
     bool done = str_ok(&text, err) || run_fail_for(run->folder, err);
@@ -297,11 +297,16 @@ Table *run_log_table(const char *folder, Error *err) {
 }
 
 bool run_has(const char *folder, const char *file) {
+    return !isnan(run_changed(folder, file));
+}
+
+double run_changed(const char *folder, const char *file) {
     Str path = {0};
+    struct stat about;
     run_path(folder, file, &path);
-    const bool there = !path.failed && access(str_text(&path), F_OK) == 0;
+    const bool there = !path.failed && io_stat(AT_FDCWD, str_text(&path), &about) == 0;
     str_done(&path);
-    return there;
+    return there ? (double)about.st_mtim.tv_sec + 1e-9 * (double)about.st_mtim.tv_nsec : (double)NAN;
 }
 
 double run_step_seconds(const Table *log) {
@@ -313,27 +318,18 @@ double run_step_seconds(const Table *log) {
     return steps > 0 && seconds > 0 ? seconds / steps : NAN;
 }
 
-static double seconds_of(const struct stat *about) {
-    return (double)about->st_mtim.tv_sec + 1e-9 * (double)about->st_mtim.tv_nsec;
-}
-
 double run_row_seconds(const char *folder, uint64_t rows, double *idle) {
-    Str lock = {0}, log = {0};
-    struct stat begun, written;
     Error ignored;
     size_t length;
-    run_path(folder, run_lock_name, &lock);
-    run_path(folder, log_name, &log);
     char *text = run_read(folder, run_lock_name, LOCK_LIMIT, &length, &ignored);
     const char *line = text ? strchr(text, '\n') : NULL;
-    const bool known = line && line[1] && stat(str_text(&lock), &begun) == 0 && stat(str_text(&log), &written) == 0;
+    const double begun = run_changed(folder, run_lock_name), written = run_changed(folder, log_name);
+    const bool known = line && line[1] && !isnan(begun) && !isnan(written);
     const uint64_t before = known ? strtoull(line + 1, NULL, 10) : 0;
-    const double seconds = known ? seconds_of(&written) - seconds_of(&begun) : 0;
+    const double seconds = known ? written - begun : 0;
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    *idle = known ? (double)now.tv_sec + 1e-9 * (double)now.tv_nsec - seconds_of(&written) : NAN;
+    *idle = known ? (double)now.tv_sec + 1e-9 * (double)now.tv_nsec - written : NAN;
     mem_free(text);
-    str_done(&lock);
-    str_done(&log);
     return rows > before && seconds > 0 ? seconds / (double)(rows - before) : (double)NAN;
 }

@@ -5,6 +5,9 @@
  * A new run is made in a folder of another name beside its own, .NAME.XXXXXXXX, and takes its own name with one
  * renaming when it can be resumed. What a killed process leaves is such a folder; the next run of that name finds its
  * lock free and removes it. While a process makes, locks or removes one, it holds a lock on the folder above.
+ *
+ * From its opening to its end a run holds its folder (hold.h): the paths of its files, rounds and trials lead into that
+ * folder, also where somebody has put another one, or a link, in its place.
  */
 #include "run.h"
 
@@ -12,7 +15,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,40 +39,10 @@ enum {
     LOCK_WAIT = 10000000, /* ns */
     NAME_TRIES = 100,
     LEVELS = 4, /* a run, a round, a trial, and what stands in it */
-    FOLDER = O_RDONLY | O_DIRECTORY | O_CLOEXEC
+    FOLDER = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
+    HELD = O_PATH | O_DIRECTORY | O_CLOEXEC
 };
 const char run_lock_name[] = "lock";
-
-/* ---- the runs that this process holds ---------------------------------------------------------------------------- */
-
-static pthread_mutex_t held_lock = PTHREAD_MUTEX_INITIALIZER;
-static Run *held;
-
-static void hold(Run *run) {
-    if (stat(run->folder, &run->about) != 0) return;
-    pthread_mutex_lock(&held_lock);
-    run->next = held;
-    held = run;
-    pthread_mutex_unlock(&held_lock);
-}
-
-static void let_go(const Run *run) {
-    pthread_mutex_lock(&held_lock);
-    for (Run **at = &held; *at; at = &(*at)->next)
-        if (*at == run) {
-            *at = run->next;
-            break;
-        }
-    pthread_mutex_unlock(&held_lock);
-}
-
-bool run_keeps(int folder) {
-    bool keeps = false;
-    pthread_mutex_lock(&held_lock);
-    for (const Run *run = held; run && !keeps; run = run->next) keeps = gate_lies_in(folder, &run->about);
-    pthread_mutex_unlock(&held_lock);
-    return keeps;
-}
 
 /* ---- making folders ---------------------------------------------------------------------------------------------- */
 
@@ -99,15 +71,15 @@ static bool sync_above(const char *path, Error *err) {
     return done;
 }
 
-/* Makes `path` and the folders above it that are missing; writes into the text and puts it back. */
+/* Makes `path` and the folders above it that are missing, below one that is held only there; writes into the text and
+ * puts it back. */
 static bool make_folders(char *path, Error *err) {
-    for (char *at = path;; at++) {
+    for (char *at = path + hold_length(path);; at++) {
         char rest = *at;
         struct stat about;
         if ((rest == '/' || !rest) && (at > path || !rest)) {
             *at = '\0';
-            bool there = stat(path, &about) == 0;
-            gate_forget();
+            bool there = io_stat(AT_FDCWD, path, &about) == 0;
             bool ok = there || errno == ENOENT || run_write_failed(path, "", err);
             const bool made = ok && !there && io_mkdir(AT_FDCWD, path, 0777) == 0;
             ok = ok && (there || made || errno == EEXIST || run_write_failed(path, "", err)) &&
@@ -208,6 +180,15 @@ bool run_holder(const char *folder, long process) {
 
 /* ---- what stands in a folder ------------------------------------------------------------------------------------- */
 
+static DIR *list(const char *folder) {
+    const int fd = io_open(AT_FDCWD, folder, FOLDER, 0);
+    DIR *listing = fd >= 0 ? fdopendir(fd) : NULL;
+    const int error = errno;
+    if (fd >= 0 && !listing) close(fd);
+    errno = error;
+    return listing;
+}
+
 /* `folder` is closed. */
 static bool check_entries(int folder, const char *path, unsigned level, Error *err) {
     DIR *listing = fdopendir(folder);
@@ -236,39 +217,36 @@ static bool check_entries(int folder, const char *path, unsigned level, Error *e
     return done;
 }
 
-bool run_check(const char *folder, Error *err) {
+/* Refuses what is neither a folder nor a regular file in the folder, its rounds and trials; `unread`: the status where
+ * that cannot be found out. */
+static bool check(const char *folder, Status unread, Error *err) {
     const int fd = io_open(AT_FDCWD, folder, FOLDER, 0);
-    return fd < 0 || check_entries(fd, folder, 1, err);
+    if (fd < 0) return error_set(err, unread, "%s: %s", folder, io_reason());
+    return check_entries(fd, folder, 1, err);
 }
 
 char *run_read(const char *folder, const char *file, uint64_t limit, size_t *length, Error *err) {
     Str path = {0};
-    struct stat about;
-    char *text = NULL;
+    Run *look = run_look(folder, err);
     run_path(folder, file, &path);
-    if (str_ok(&path, err)) {
-        if (lstat(str_text(&path), &about) == 0 && S_ISLNK(about.st_mode))
-            error_set(err, STATUS_BAD_INPUT, "%s: is a link; a run folder holds plain files only", str_text(&path));
-        else
-            text = file_read_all(str_text(&path), limit, length, err);
-    }
+    char *text = look && str_ok(&path, err) ? file_read_all(str_text(&path), limit, length, err) : NULL;
     str_done(&path);
+    run_close(look);
     return text;
 }
 
 /* Saves of a writer that was killed left their temporary files; whoever holds the lock knows that nobody writes them
  * any more. */
 static void sweep_temporaries(const char *folder) {
-    DIR *listing = opendir(folder);
+    DIR *listing = list(folder);
     for (const struct dirent *entry; listing && (entry = readdir(listing));)
         if (save_is_temporary(entry->d_name)) io_discard(dirfd(listing), entry->d_name, false);
     if (listing) closedir(listing);
 }
 
 bool run_vacant(const char *folder, Error *err) {
-    DIR *listing = opendir(folder);
+    DIR *listing = list(folder);
     bool empty = true, lock = false;
-    gate_forget();
     if (!listing) return errno == ENOENT || run_write_failed(folder, "", err);
     for (const struct dirent *entry; (entry = readdir(listing));) {
         empty = empty && (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0);
@@ -284,37 +262,55 @@ bool run_vacant(const char *folder, Error *err) {
 static Run *run_new(const char *folder, Error *err) {
     Run *run = mem_alloc(1, sizeof *run, err);
     if (run) {
-        run->lock = run->log = -1;
+        run->above = run->lock = run->log = -1;
         run->folder = mem_copy_text(folder, err);
     }
     if (!run || !run->folder) {
         mem_free(run);
-        run_fail_for(folder, err);
         return NULL;
     }
     for (size_t length = strlen(folder); length > 1 && run->folder[length - 1] == '/';) run->folder[--length] = '\0';
     return run;
 }
 
-static bool open_here(Run *run, Error *err) {
-    if (!make_folders(run->folder, err) || !run_check(run->folder, err) || !open_lock(run, err)) return false;
+/* `fd` is taken over; -1: it could not be opened, as errno tells. */
+static bool hold(Run *run, int fd, Error *err) {
+    if (fd < 0) return run_write_failed(run->folder, "", err);
+    hold_begin(&run->hold, run->folder, fd);
+    return true;
+}
+
+static bool open_here(Run *run, bool begins, Error *err) {
+    if (!make_folders(run->folder, err) || !hold(run, io_open(AT_FDCWD, run->folder, HELD, 0), err) ||
+        (begins && !run_vacant(run->folder, err)) || !check(run->folder, STATUS_WRITE, err) || !open_lock(run, err))
+        return false;
     sweep_temporaries(run->folder);
-    hold(run);
     return true;
 }
 
 Run *run_open(const char *folder, Error *err) {
     Run *run = run_new(folder, err);
-    if (run && open_here(run, err)) return run;
+    if (!run) run_fail_for(folder, err);
+    if (run && open_here(run, false, err)) return run;
+    run_close(run);
+    return NULL;
+}
+
+Run *run_look(const char *folder, Error *err) {
+    Run *run = run_new(folder, err);
+    if (!run) return NULL;
+    const int fd = io_open(AT_FDCWD, run->folder, HELD, 0);
+    bool done = fd >= 0 || error_set(err, STATUS_BAD_INPUT, "%s: %s", folder, io_reason());
+    done = done && hold(run, fd, err) && check(run->folder, STATUS_BAD_INPUT, err);
+    if (done) return run;
     run_close(run);
     return NULL;
 }
 
 /* ---- beginning --------------------------------------------------------------------------------------------------- */
 
-/* What is in a folder that never became a run, and the folder. It has no folders in it. */
-static void discard(int above, const char *name) {
-    const int fd = openat(above, name, FOLDER | O_NOFOLLOW);
+/* What is in a folder that never became a run, and the folder. It has no folders in it. `fd` is closed. */
+static void discard(int above, const char *name, int fd) {
     DIR *listing = fd >= 0 ? fdopendir(fd) : NULL;
     if (fd >= 0 && !listing) close(fd);
     for (const struct dirent *entry; listing && (entry = readdir(listing));)
@@ -322,6 +318,18 @@ static void discard(int above, const char *name) {
             io_discard(dirfd(listing), entry->d_name, false);
     if (listing) closedir(listing);
     io_discard(above, name, true);
+}
+
+/* Removes it if the process that made it is gone. */
+static void sweep_beginning(int above, const char *name) {
+    const int fd = io_open(above, name, FOLDER | O_NOFOLLOW, 0);
+    if (fd < 0) return;
+    const int lock = io_open_plain(fd, run_lock_name, O_RDONLY | O_CLOEXEC, 0);
+    if (lock >= 0 ? io_lock(lock, LOCK_EX | LOCK_NB) == 0 : errno == ENOENT)
+        discard(above, name, fd);
+    else
+        close(fd);
+    if (lock >= 0) io_close(lock);
 }
 
 /* Those that processes left which were killed while they made a run of this name. */
@@ -332,14 +340,8 @@ static void sweep_beginnings(int above, const char *name) {
     const size_t length = strlen(name);
     for (const struct dirent *entry; listing && (entry = readdir(listing));) {
         const char *other = entry->d_name;
-        if (!save_is_temporary(other) || strncmp(other + 1, name, length) != 0 || other[1 + length] != '.') continue;
-        Str path = {0};
-        run_path(other, run_lock_name, &path);
-        const int lock = path.failed ? -1 : io_open_plain(above, str_text(&path), O_RDONLY | O_CLOEXEC, 0);
-        const bool free = lock >= 0 ? io_lock(lock, LOCK_EX | LOCK_NB) == 0 : errno == ENOENT;
-        if (free) discard(above, other);
-        if (lock >= 0) io_close(lock);
-        str_done(&path);
+        if (save_is_temporary(other) && strncmp(other + 1, name, length) == 0 && other[1 + length] == '.')
+            sweep_beginning(above, other);
     }
     if (listing) closedir(listing);
 }
@@ -348,16 +350,20 @@ static void sweep_beginnings(int above, const char *name) {
  * not its user's, the working folder, or it holds what is left of a run already. */
 static bool stays(const char *folder, const char *name, mode_t *mode) {
     struct stat about, here;
+    const char *last;
+    const int above = open_above(folder, &last);
+    const bool there = above >= 0 && fstatat(above, last, &about, AT_SYMLINK_NOFOLLOW) == 0;
     *mode = 0;
-    if (lstat(folder, &about) != 0) return false;
+    if (above >= 0) io_close(above);
+    if (!there) return false;
     *mode = about.st_mode & 07777;
     return !S_ISDIR(about.st_mode) || about.st_uid != geteuid() || about.st_gid != getegid() ||
            run_has(folder, "lock") || strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
            (stat(".", &here) == 0 && here.st_ino == about.st_ino && here.st_dev == about.st_dev);
 }
 
-/* Makes .NAME.XXXXXXXX in the folder above, whose name is added to run->place. */
-static bool make_beginning(Run *run, int above, const char *name, mode_t mode, Error *err) {
+/* Makes .NAME.XXXXXXXX in the folder above, and holds it; `mode`: that of the folder it will replace. */
+static bool make_beginning(Run *run, const char *name, mode_t mode, Error *err) {
     static _Atomic unsigned counter;
     enum { NAME_PART = NAME_MAX - 16 };
     char beginning[NAME_MAX + 1];
@@ -367,7 +373,7 @@ static bool make_beginning(Run *run, int above, const char *name, mode_t mode, E
         uint32_t random[4];
         rng_block((uint64_t)(clock_seconds() * 1e9), (uint64_t)getpid(), atomic_fetch_add(&counter, 1), random);
         snprintf(beginning, sizeof beginning, ".%.*s.%08x", NAME_PART, name, random[0]);
-        made = io_mkdir(above, beginning, mode ? mode & 0777 : 0777) == 0;
+        made = io_mkdir(run->above, beginning, mode ? mode & 0777 : 0777) == 0;
         if (!made && errno != EEXIST) break;
     }
     if (!made) return run_write_failed(run->place, "", err);
@@ -376,10 +382,8 @@ static bool make_beginning(Run *run, int above, const char *name, mode_t mode, E
     run->folder = str_ok(&path, err) ? mem_copy_text(str_text(&path), err) : NULL;
     str_done(&path);
     if (!run->folder) return run_fail_for(run->place, err);
-    const int fd = mode ? openat(above, beginning, FOLDER | O_NOFOLLOW) : -1; /* that of the folder it will replace */
-    const bool done = fd < 0 || fchmod(fd, mode) == 0 || run_write_failed(run->place, "", err);
-    if (fd >= 0) close(fd);
-    return done;
+    const int fd = io_open(run->above, beginning, FOLDER | O_NOFOLLOW, 0);
+    return hold(run, fd, err) && (!mode || fchmod(fd, mode) == 0 || run_write_failed(run->place, "", err));
 }
 
 static bool begin_beside(Run *run, mode_t mode, Error *err) {
@@ -387,13 +391,12 @@ static bool begin_beside(Run *run, mode_t mode, Error *err) {
     if (!make_folders_above(run->folder, err)) return false;
     run->place = run->folder;
     run->folder = NULL;
-    const int above = open_above(run->place, &name);
-    if (above < 0) return run_write_failed(run->place, "", err);
-    const bool locked = lock_file(above, ABOVE_TRIES);
-    if (locked) sweep_beginnings(above, name);
-    bool done = make_beginning(run, above, name, mode, err) && open_lock(run, err);
-    if (done) hold(run);
-    io_close(above); /* and unlocked with it */
+    run->above = open_above(run->place, &name);
+    if (run->above < 0) return run_write_failed(run->place, "", err);
+    const bool locked = lock_file(run->above, ABOVE_TRIES);
+    if (locked) sweep_beginnings(run->above, name);
+    const bool done = make_beginning(run, name, mode, err) && open_lock(run, err);
+    if (locked) flock(run->above, LOCK_UN);
     return done;
 }
 
@@ -401,10 +404,13 @@ Run *run_create(const char *folder, Error *err) {
     mode_t mode;
     if (!run_vacant(folder, err)) return NULL;
     Run *run = run_new(folder, err);
-    if (!run) return NULL;
+    if (!run) {
+        run_fail_for(folder, err);
+        return NULL;
+    }
     const char *slash = strrchr(run->folder, '/');
     const bool done = !*run->folder || stays(run->folder, slash ? slash + 1 : run->folder, &mode)
-                          ? open_here(run, err)
+                          ? open_here(run, true, err)
                           : begin_beside(run, mode, err);
     if (done) return run;
     run_name_error(run, err);
@@ -412,22 +418,27 @@ Run *run_create(const char *folder, Error *err) {
     return NULL;
 }
 
+static const char *last_name(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
 bool run_publish(Run *run, Error *err) {
-    const char *name, *slash = strrchr(run->folder, '/');
     if (!run->place) return true;
-    const int above = open_above(run->place, &name);
-    bool done = above >= 0 && io_rename(above, slash ? slash + 1 : run->folder, name, true) == 0;
-    if (!done && above >= 0 && (errno == EEXIST || errno == ENOTEMPTY || errno == ENOTDIR))
+    bool done = io_rename(run->above, last_name(run->folder), last_name(run->place), true) == 0;
+    if (!done && (errno == EEXIST || errno == ENOTEMPTY || errno == ENOTDIR))
         error_set(err, STATUS_FAILED, "%s: another run began there meanwhile", run->place);
     else if (!done)
         run_write_failed(run->place, "", err);
     if (done) {
+        hold_rename(&run->hold, run->place);
         mem_free(run->folder);
         run->folder = run->place;
         run->place = NULL;
-        done = io_fsync(above) == 0 || errno == EINVAL || run_write_failed(run->folder, "", err);
+        done = io_fsync(run->above) == 0 || errno == EINVAL || run_write_failed(run->folder, "", err);
+        io_close(run->above);
+        run->above = -1;
     }
-    if (above >= 0) io_close(above);
     return done;
 }
 
@@ -444,14 +455,13 @@ void run_name_error(const Run *run, Error *err) {
 
 void run_close(Run *run) {
     if (!run) return;
-    let_go(run);
+    hold_end(&run->hold);
     if (run->log >= 0) io_close(run->log);
-    if (run->place && run->folder) {
-        const char *name;
-        const int above = open_above(run->folder, &name);
-        if (above >= 0) discard(above, name);
-        if (above >= 0) io_close(above);
+    if (run->above >= 0 && run->folder) {
+        const char *name = last_name(run->folder);
+        discard(run->above, name, openat(run->above, name, FOLDER | O_NOFOLLOW));
     }
+    if (run->above >= 0) io_close(run->above);
     if (run->lock >= 0) io_close(run->lock);
     mem_free(run->folder);
     mem_free(run->place);

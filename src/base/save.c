@@ -15,8 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "hold.h"
 #include "io.h"
-#include "run.h"
 #include "save.h"
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
@@ -32,7 +32,7 @@ struct Save {
     char *name;      /* of the target in its folder */
     char *temporary; /* name of the temporary file */
     bool overwrite, made;
-    bool own; /* a file of a run folder: a link in its place is replaced, not followed */
+    bool own; /* a file of a folder that is held: a link in its place is replaced, not followed */
     int folder, fd;
     char *buffer;
     size_t filled;
@@ -84,16 +84,9 @@ static bool open_folder(Save *save, const char *target, Error *err) {
 
 /* Opens the folder of what is to be replaced; what a link points to, where it is the user's. */
 static bool open_target(Save *save, Str *target, Error *err) {
-    if (!open_folder(save, save->path, err)) return false;
-    save->own = run_keeps(save->folder);
-    if (save->own) return true;
-    if (!resolve(save, target, err)) return false;
-    if (strcmp(str_text(target), save->path) == 0) return true;
-    io_close(save->folder);
-    mem_free(save->name);
-    save->folder = -1;
-    save->name = NULL;
-    return open_folder(save, str_text(target), err);
+    save->own = hold_length(save->path) > 0;
+    if (save->own) return open_folder(save, save->path, err);
+    return resolve(save, target, err) && open_folder(save, str_text(target), err);
 }
 
 enum { NO_OLD_FILE = -1 };

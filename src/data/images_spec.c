@@ -5,11 +5,11 @@
 #include "data/images.h"
 
 #include <string.h>
-#include <sys/stat.h>
 
 #include "data/dataset.h"
 #include "data/folder.h"
 #include "weft/base/error.h"
+#include "weft/base/file.h"
 #include "weft/base/memory.h"
 
 /* ---- sizes ------------------------------------------------------------------------------------------------------- */
@@ -121,17 +121,12 @@ static bool read_options(const char *text, ImagesSpec *out, Error *err) {
 
 /* ---- the whole --------------------------------------------------------------------------------------------------- */
 
-static bool is_folder(const char *path) {
-    struct stat about;
-    return stat(path, &about) == 0 && S_ISDIR(about.st_mode);
-}
-
 /* DIR:val becomes DIR/val, unless a folder has just this name. */
 static void take_part(char *folder) {
     char *colon = strrchr(folder, ':');
-    if (!colon || colon == folder || !folder_is_part(colon + 1) || is_folder(folder)) return;
+    if (!colon || colon == folder || !folder_is_part(colon + 1) || folder_there(folder)) return;
     *colon = '\0';
-    const bool parent = is_folder(folder);
+    const bool parent = folder_there(folder);
     *colon = parent ? '/' : ':';
 }
 

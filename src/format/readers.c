@@ -3,7 +3,6 @@
  * Readers may leave the file's name out of their errors; it is put in front here, once, where it is missing.
  */
 #include <string.h>
-#include <sys/stat.h>
 
 #include "format/checkpoint.h"
 #include "weft/base/error.h"
@@ -176,8 +175,7 @@ Checkpoint *checkpoint_parse(File *file, Error *err) {
 }
 
 Checkpoint *checkpoint_open_key(const char *path, const char *key, Error *err) {
-    struct stat about;
-    if (stat(path, &about) == 0 && S_ISDIR(about.st_mode)) {
+    if (folder_there(path)) {
         folder_refuse(path, err);
         return NULL;
     }

@@ -87,13 +87,6 @@ static bool await_start(const char *folder, int alive, Error *err) {
     return true;
 }
 
-/* Makes the folder, and finds out whether somebody else works there. */
-static bool claim_folder(const char *folder, Error *err) {
-    Run *run = run_open(folder, err);
-    run_close(run);
-    return run != NULL;
-}
-
 static bool open_streams(Launch *launch, const char *output, const char *error, Error *err) {
     launch->input = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (launch->input < 0) return error_set(err, STATUS_FAILED, "/dev/null: %s", strerror(errno));
@@ -111,6 +104,7 @@ bool background_start(Session *session, const char *folder, const char *const *w
     if (!background_allowed(session, err)) return false;
     Str line = {0}, output = {0}, error = {0};
     Launch launch = {.input = -1, .output = -1, .error = -1};
+    Run *run = NULL;
     bool done = false;
     int alive = -1;
     for (size_t i = 0; i < count; i++) {
@@ -120,13 +114,17 @@ bool background_start(Session *session, const char *folder, const char *const *w
     run_path(folder, "output.txt", &output);
     run_path(folder, "error.txt", &error);
     if (!str_ok(&line, err) || !str_ok(&output, err) || !str_ok(&error, err)) goto out;
-    if (!claim_folder(folder, err) || !jobs_add(folder, err)) goto out;
+    run = run_open(folder, err); /* makes the folder, and finds out whether somebody else works there */
+    if (!run || !jobs_add(folder, err)) goto out;
     if (!words_add(&session->background, folder, err)) goto out;
     launch.line = line.text;
     if (!open_streams(&launch, output.text, error.text, err)) goto out;
+    run_close(run);
+    run = NULL;
     alive = launch_child(&launch, err);
     done = alive >= 0 && await_start(folder, alive, err);
 out:
+    run_close(run);
     if (alive >= 0) close(alive);
     if (launch.input >= 0) close(launch.input);
     if (launch.output >= 0) close(launch.output);

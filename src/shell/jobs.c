@@ -109,16 +109,9 @@ const char *job_state_name(JobState state) {
 }
 
 bool job_failure(const char *folder, Str *reason) {
-    Str path = {0}, lock = {0};
     Error ignored;
     size_t length;
-    struct stat said, locked;
-    run_path(folder, "error.txt", &path);
-    run_path(folder, "lock", &lock);
-    bool stale = stat(str_text(&path), &said) != 0 ||
-                 (stat(str_text(&lock), &locked) == 0 &&
-                  (locked.st_mtim.tv_sec > said.st_mtim.tv_sec ||
-                   (locked.st_mtim.tv_sec == said.st_mtim.tv_sec && locked.st_mtim.tv_nsec > said.st_mtim.tv_nsec)));
+    const bool stale = run_changed(folder, "lock") > run_changed(folder, "error.txt");
     char *text = stale ? NULL : run_read(folder, "error.txt", ERROR_LIMIT, &length, &ignored);
     const char *last = NULL;
     for (char *line = text, *next; line && *line; line = next) {
@@ -131,8 +124,6 @@ bool job_failure(const char *folder, Str *reason) {
     }
     if (last) str_add(reason, last);
     mem_free(text);
-    str_done(&path);
-    str_done(&lock);
     return last != NULL;
 }
 
@@ -206,8 +197,9 @@ static bool job_named(const char *name, Str *folder, Error *err) {
     Words folders;
     if (!jobs_list(&folders, err)) return false;
     for (size_t i = folders.count; i-- > 0 && !folder->length;) {
-        Job job = {.folder = folders.word[i]};
-        read_config(&job);
+        Error ignored;
+        Job job = {.folder = folders.word[i], .look = run_look(folders.word[i], &ignored)};
+        if (job.look) read_config(&job);
         if (job.name && strcmp(job.name, name) == 0) str_add(folder, folders.word[i]);
         job.folder = NULL;
         job_done(&job);
@@ -241,8 +233,7 @@ static uint64_t saved_step(const char *folder) {
     Str path = {0};
     Error ignored;
     run_path(folder, "last.safetensors", &path);
-    Checkpoint *checkpoint =
-        path.failed || !run_check(folder, &ignored) ? NULL : checkpoint_open(str_text(&path), &ignored);
+    Checkpoint *checkpoint = path.failed ? NULL : checkpoint_open(str_text(&path), &ignored);
     const char *text = checkpoint ? checkpoint_metadata_find(checkpoint, "weft.run") : NULL;
     json_t *object = text ? json_loads(text, 0, NULL) : NULL;
     json_int_t step = json_integer_value(json_object_get(object, "step"));
@@ -264,6 +255,10 @@ bool job_read(const char *folder, Job *out, Error *err) {
     Job job = {.folder = mem_copy_text(folder, err)};
     Error ignored;
     if (!job.folder) return false;
+    if (!(job.look = run_look(folder, err))) {
+        job_done(&job);
+        return false;
+    }
     bool busy = run_busy(folder, &job.process); /* first: what is read after it is at least as new */
     read_config(&job);
     if (!job.name || !job.label || !job.rate_of || !job.newest) {
@@ -284,6 +279,16 @@ bool job_read(const char *folder, Job *out, Error *err) {
     return true;
 }
 
+bool job_refused(const char *folder, const Error *why, Job *out, Error *err) {
+    const char *slash = strrchr(folder, '/'), *name = slash && slash[1] ? slash + 1 : folder;
+    *out = (Job){.state = JOB_FAILED, .loss = NAN, .accuracy = NAN, .left = NAN};
+    str_add(&out->reason, why->text);
+    if (!out->reason.failed && (out->folder = mem_copy_text(folder, err)) && (out->label = mem_copy_text(name, err)))
+        return true;
+    job_done(out);
+    return error_set(err, STATUS_LIMIT, "out of memory for a job");
+}
+
 void job_done(Job *job) {
     mem_free(job->folder);
     mem_free(job->name);
@@ -292,6 +297,7 @@ void job_done(Job *job) {
     mem_free(job->newest);
     table_free(job->log);
     str_done(&job->reason);
+    run_close(job->look);
     *job = (Job){0};
 }
 

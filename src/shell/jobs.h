@@ -3,6 +3,7 @@
 #define WEFT_SHELL_JOBS_H
 
 #include "weft/base/error.h"
+#include "weft/base/run.h"
 #include "weft/base/table.h"
 #include "weft/base/text.h"
 
@@ -29,8 +30,10 @@ typedef struct Job {
     long process; /* that runs it; 0: none, or not known */
     Str reason;   /* JOB_FAILED */
     Table *log;   /* NULL: none */
+    Run *look;    /* until job_done: what is read later is of the same folder */
 } Job;
-bool job_read(const char *folder, Job *out, Error *err);
+bool job_read(const char *folder, Job *out, Error *err); /* STATUS_BAD_INPUT where the folder may not be read */
+bool job_refused(const char *folder, const Error *why, Job *out, Error *err); /* such a job, as failed */
 void job_done(Job *job);
 /* "runs/a: running (process 12), step 250 of 1000, loss 0.25" */
 void job_describe(const Job *job, Str *out);

@@ -246,7 +246,7 @@ Checkpoint *checkpoint_newest(const char *folder, const TrainConfig *config, Pro
         Str path = {0};
         Error problem;
         run_path(folder, names[i], &path);
-        if (access(str_text(&path), F_OK) == 0) {
+        if (run_has(folder, names[i])) {
             checkpoint = open_whole(str_text(&path), config, progress, scalar, &problem);
             if (!checkpoint) str_addf(notes, "%s\n", problem.text);
             if (!checkpoint && strcmp(names[i], PREVIOUS) != 0) *err = problem; /* of the newest that should be whole */

@@ -183,7 +183,7 @@ bool results_new(TrainResults *out, unsigned trials, const TrainConfig *config, 
 bool trials_run(const TrainJob *job, TrainResults *out, Error *err);
 
 /* For a worker of several ranks: whether it sees the folder that rank 0 has above the trials. */
-bool trials_elsewhere(const char *folder, Error *err);
+Run *trials_elsewhere(const char *folder, Error *err);
 
 /* ---- travel.c ---------------------------------------------------------------------------------------------------- */
 

@@ -225,11 +225,12 @@ bool trials_run(const TrainJob *job, TrainResults *out, Error *err) {
     return true;
 }
 
-/* Rank 0 has the folder above the trials; another one only looks whether it sees it, too. */
-bool trials_elsewhere(const char *folder, Error *err) {
-    return record_here(folder) ||
-           error_set(err, STATUS_FAILED,
-                     "%s is not on this machine: trials with --run need a folder that all machines see", folder);
+/* Rank 0 has the folder above the trials; another one looks whether it sees it, too, and works in that. */
+Run *trials_elsewhere(const char *folder, Error *err) {
+    if (record_here(folder)) return run_look(folder, err);
+    error_set(err, STATUS_FAILED, "%s is not on this machine: trials with --run need a folder that all machines see",
+              folder);
+    return NULL;
 }
 
 /* ---- beginning --------------------------------------------------------------------------------------------------- */
@@ -237,7 +238,7 @@ bool trials_elsewhere(const char *folder, Error *err) {
 /* The folder above the trials, with the networks of all: it can be resumed before the first has begun. */
 static bool open_above(const TrainJob *job, Run **run, Error *err) {
     if (!job->folder) return true;
-    if (ranks_worker()) return trials_elsewhere(job->folder, err);
+    if (ranks_worker()) return (*run = trials_elsewhere(job->folder, err)) != NULL;
     *run = stored_claim(job->folder, job->trials, err);
     return *run && stored_publish(*run,
                                   stored_save_networks(run_folder(*run), job, err) &&
@@ -266,9 +267,9 @@ bool train_run(const TrainJob *job, TrainResults *out, Error *err) {
 static bool resume_trials(const TrainJob *job, const Stored *above, TrainResults *out, Error *err) {
     Str source = {0};
     Stored stored = {0};
-    Run *run = ranks_worker() ? NULL : run_open(job->folder, err);
+    Run *run = ranks_worker() ? run_look(job->folder, err) : run_open(job->folder, err);
     stored_source(job->folder, &source);
-    bool done = (run || ranks_worker()) && str_ok(&source, err);
+    bool done = run && str_ok(&source, err);
     if (done && !record_here(str_text(&source)))
         done = error_set(err, STATUS_BAD_INPUT, "%s: no run: its first trial had not begun", job->folder);
     done = done && stored_read(str_text(&source), &stored, err) && stored_load(str_text(&source), &stored, err);

@@ -253,7 +253,7 @@ static bool check(const ProgressiveJob *job, Error *err) {
 static bool open_above(const ProgressiveJob *job, Run **run, Error *err) {
     const char *folder = job->train.folder;
     if (!folder) return true;
-    if (ranks_worker()) return trials_elsewhere(folder, err);
+    if (ranks_worker()) return (*run = trials_elsewhere(folder, err)) != NULL;
     *run = stored_claim(folder, 1, err);
     return *run && stored_publish(
                        *run,
@@ -278,7 +278,8 @@ bool progressive_resume(const ProgressiveJob *job, ProgressiveResults *out, Erro
     *out = (ProgressiveResults){0};
     if (!stored_read(folder, &stored, err)) return false;
     bool done = stored.record.rounds > 0 || error_set(err, STATUS_USAGE, "%s: not a progressive run", folder);
-    done = done && (ranks_worker() || (run = run_open(folder, err))) && stored_load(folder, &stored, err);
+    done = done && (run = ranks_worker() ? run_look(folder, err) : run_open(folder, err)) &&
+           stored_load(folder, &stored, err);
     if (done && stored_problem(&stored)) { /* its figures are taken anew: it needs the images to its end */
         *err = *stored_problem(&stored);
         done = false;

@@ -1,5 +1,6 @@
 /* test_run -- run folders: one writer, and a log that keeps whole rows whatever fails. The logs are compared with texts
  * written out here, by plain reading of the file. */
+#include "base/io.h"
 #include "weft/base/error.h"
 #include "weft/base/fault.h"
 #include "weft/base/file.h"
@@ -148,7 +149,7 @@ static void impossible_folders(void **state) {
     put("file", "x", 1);
     assert_int_equal(mkdir("odd", 0755), 0);
     assert_int_equal(mkdir("odd/lock", 0755), 0);
-    refused("file", "file/lock: Not a directory");
+    refused("file", "file: Not a directory");
     refused("file/b", "file/b: Not a directory");
     refused("odd", "odd/lock: Is a directory");
     refused("", ": No such file or directory");
@@ -416,8 +417,9 @@ static void bad_table(const char *text, const char *message) {
 
 static void logs_that_are_no_tables(void **state) {
     (void)state;
-    bad_table(NULL, "a/log.csv: No such file or directory");
+    bad_table(NULL, "a: No such file or directory");
     assert_int_equal(mkdir("a", 0755), 0);
+    bad_table(NULL, "a/log.csv: No such file or directory");
     bad_table("", "a/log.csv: has no complete line");
     bad_table("step,lo", "a/log.csv: has no complete line");
     bad_table("step,loss\n1,2\n1\n", "a/log.csv: line 3 has 1 values for 2 columns");
@@ -460,11 +462,64 @@ static void temporaries(void **state) {
     assert_int_equal(access("left/note.0123abcd", F_OK), 0);
 }
 
+static struct stat theirs; /* a file that nobody may open */
+static unsigned opened_theirs;
+
+static void watch_opens(const IoEvent *event) {
+    struct stat about;
+    if (event->kind == IO_OPEN && fstat(event->fd, &about) == 0 && about.st_ino == theirs.st_ino) opened_theirs++;
+}
+
+/* A folder that never became a run is removed by the next run of its name; a link that is called so is not even looked
+ * into. */
+static void beginnings(void **state) {
+    (void)state;
+    Error err;
+    assert_int_equal(
+        system("mkdir theirs .new.0123abcd && touch theirs/lock .new.0123abcd/lock .new.0123abcd/log.csv && "
+               "ln -s theirs .new.89abcdef"),
+        0);
+    assert_int_equal(stat("theirs/lock", &theirs), 0);
+    io_recorder = watch_opens;
+    Run *run = run_create("new", &err);
+    io_recorder = NULL;
+    assert_non_null(run);
+    assert_true(run_publish(run, &err));
+    run_close(run);
+    assert_int_equal(access(".new.0123abcd", F_OK), -1);
+    assert_int_equal(access("theirs/lock", F_OK), 0);
+    assert_int_equal(access(".new.89abcdef", F_OK), 0);
+    assert_int_equal(opened_theirs, 0);
+}
+
+/* While a run is open, its paths lead into its folder, whatever stands there. */
+static void folders_are_held(void **state) {
+    (void)state;
+    Error err;
+    Run *run = opened("runs/a");
+    assert_int_equal(
+        system("mv runs/a runs/b && mkdir theirs && ln -s ../theirs runs/a && ln -s ../../theirs runs/b/in"), 0);
+    assert_true(save_text("runs/a/x", false, "own", 3, &err));
+    assert_true(holds("runs/b/x", "own") && holds("runs/a//./x", "own"));
+    assert_false(save_text("runs/a/in/x", false, "own", 3, &err));
+    assert_string_equal(err.text, "runs/a/in/x: leads through the link 'in'; a run folder holds plain files only");
+    assert_null(run_open("runs/a/in", &err));
+    assert_string_equal(err.text, "runs/a/in: leads through the link 'in'; a run folder holds plain files only");
+    assert_true(save_text("runs/a/../c", false, "own", 3, &err)); /* of the path itself: theirs/../c */
+    assert_true(holds("c", "own"));
+    assert_false(run_has("runs/a/in", "x"));
+    run_close(run);
+    assert_int_equal(system("rmdir theirs"), 0); /* is empty */
+    assert_int_equal(access("runs/a/x", F_OK), -1);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup(name, clean)
     const struct CMUnitTest tests[] = {
         TEST(one_writer),
         TEST(temporaries),
+        TEST(beginnings),
+        TEST(folders_are_held),
         TEST(a_killed_writer),
         TEST(asking_does_no_harm),
         TEST(impossible_folders),

@@ -38,6 +38,35 @@ rm -rf "$work/r"; cp -r "$work/made/train" "$work/r"; rm "$work/r/lock"; ln "$wo
 tries "a lock that is another name of somebody's file" r
 rm -rf "$work/r"; before=$(state) # it has one name again
 
+# What is read: nothing through a link, and the line names it.
+mkdir -p "$work/elsewhere" "$XDG_STATE_HOME/weft"; cp "$work"/made/trials/trial-1/*.csv "$work"/made/trials/trial-1/*.json "$work/elsewhere"
+sed -i '2,$s/,[^,]*/,77.5/' "$work/elsewhere/log.csv"; echo "$work/r" >"$XDG_STATE_HOME/weft/jobs"
+for name in trial-2 trial-2/log.csv trial-1/config.json config.json lock; do
+    rm -rf "$work/r"; cp -r "$work/made/trials" "$work/r"; rm -rf "$work/r/$name"
+    case $name in trial-2) ln -s "$work/elsewhere" "$work/r/$name" ;; *) ln -s "$work/elsewhere/log.csv" "$work/r/$name" ;; esac
+    for line in 'log r' 'attach r' 'resume r'; do
+        (cd "$work" && timeout 20 "$weft" -q -c "$line" >"$work/out" 2>"$work/err" </dev/null); got=$?
+        equal "$line: a link at $name" "3 1 0" "$got $(grep -c "^weft: .*r/$name: is a link" "$work/err") $(cat "$work/out" "$work/err" | grep -c 77.5)"
+    done
+    (cd "$work" && timeout 20 "$weft" -c jobs >"$work/out" 2>"$work/err" </dev/null); got=$?
+    equal "jobs: a link at $name" "0 1 0" "$got $(grep -c "failed.*$name: is a link" "$work/out") $(grep -c 77.5 "$work/out")"
+done
+rm "$XDG_STATE_HOME/weft/jobs"
+
+# A run works in the folder that it has opened: no system call names what is in it by a path, which could lead elsewhere by then. (Before that
+# the path is looked for: config.json.)
+if command -v strace >/dev/null && strace true 2>/dev/null; then
+    rm -rf "$work/held"; mkdir "$work/held"
+    for line in 'train p --net n --on d --hidden 8 --steps 4 --save-every 2 --run held/a' 'train t --net n --hidden 8 --steps 2 --trials 2 --run held/b' \
+        'progressive n --into g --on d --rounds 1 --trials 1 --hidden 8 --steps 2 --run held/c' 'sweep lowpass n --on d --over cutoff=2,3 --run held/d' \
+        'fit f --arch resnet8 --data d --steps 1 --run held/e' 'resume held/a' 'resume held/b' 'resume held/c' 'resume held/d' 'resume held/e' 'log held/b' 'attach held/b'; do
+        (cd "$work" && timeout 60 strace -f -o trace -e trace=file "$weft" -q -c "$setup; $line" >"$work/out" 2>"$work/err" </dev/null)
+        equal "by descriptors only: $line" "" "$(grep -E '"held/[^"]*/' "$work/trace" | grep -vE 'newfstatat\(AT_FDCWD, "held/./(config.json|log.csv|lock)", .*, 0\)' | head -3)$(cat "$work/err")"
+    done
+else
+    skip "runs work by descriptors" "strace is not installed, or may not trace"
+fi
+
 # Fields of config.json, each with values of every kind.
 python3 - "$work/made" "$work/mutants" <<'P'
 import json, os, shutil, sys

@@ -42,5 +42,6 @@ int file_hold(const void *bytes, uint64_t length, char path[FILE_HELD_PATH], Err
  * STATUS_WRITE, or STATUS_USAGE where it is refused for being elsewhere. */
 int file_open_write(const char *path, int flags, unsigned mode, bool plain, Error *err);
 bool folder_make(const char *path, unsigned mode); /* one folder; false with errno */
+bool folder_there(const char *path);               /* whether there is a folder */
 
 #endif

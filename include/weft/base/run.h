@@ -11,11 +11,16 @@
 
 /* A run folder that this process writes. There is one writer: it holds an flock on FOLDER/lock, whose text is its
  * process number, and on a second line how many rows its log had as it went on. The system releases the lock however
- * the process ends. */
+ * the process ends. Until run_close, all paths of FOLDER and below it, in every function of weft, lead into the folder
+ * that was opened, through no link below it, and not to what may stand at that path by then. */
 typedef struct Run Run;
 /* Makes the folder (and those above it) where it is missing, durably. STATUS_FAILED "FOLDER: in use by process N" where
  * another process writes there; STATUS_WRITE if it cannot be made or written. */
 Run *run_open(const char *folder, Error *err);
+/* Opens the folder to read only: no lock is taken, and nothing made. STATUS_BAD_INPUT, also where something in the
+ * folder, its rounds or trials is neither a folder nor a regular file: what another program put there is not followed.
+ * run_open refuses such folders, too. */
+Run *run_look(const char *folder, Error *err);
 /* Begins a run: what is written in run_folder stands in a folder of another name beside FOLDER until run_publish gives
  * it its name, durably and at once; so a folder of that name can always be resumed. An empty FOLDER is replaced. Where
  * nothing can take its place (a link, the working folder, the rest of an older run), the run is made in it. A folder
@@ -30,10 +35,7 @@ void run_close(Run *run); /* a run that was not published leaves nothing */
 bool run_vacant(const char *folder, Error *err);
 const char *run_folder(const Run *run);
 void run_path(const char *folder, const char *file, Str *out); /* sets *out */
-/* STATUS_BAD_INPUT where something in the folder, its rounds or trials is neither a folder nor a regular file: what
- * another program put there is not followed. */
-bool run_check(const char *folder, Error *err);
-/* A whole file of the folder, as file_read_all, but not through a link. */
+/* A whole file of the folder, as file_read_all, after run_look. */
 char *run_read(const char *folder, const char *file, uint64_t limit, size_t *length, Error *err);
 /* True while a process holds the folder's lock; *process is its number, 0 where it is not known. */
 bool run_busy(const char *folder, long *process);
@@ -64,5 +66,7 @@ double run_step_seconds(const Table *log);
  * since the last row. NaN where it has written none. */
 double run_row_seconds(const char *folder, uint64_t rows, double *idle);
 bool run_has(const char *folder, const char *file); /* whether there is such a file */
+/* When it was written, in seconds since 1970; NaN: there is none. */
+double run_changed(const char *folder, const char *file);
 
 #endif

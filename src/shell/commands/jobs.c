@@ -19,7 +19,11 @@ static void add_left(Table *table, const Job *job) {
 
 static bool add_job(Table *table, int64_t number, const char *folder, Error *err) {
     Job job;
-    if (!job_read(folder, &job, err)) return false;
+    Error why;
+    if (!job_read(folder, &job, &why)) {
+        *err = why;
+        if (why.status != STATUS_BAD_INPUT || !job_refused(folder, &why, &job, err)) return false;
+    }
     table_integer(table, number);
     table_text(table, job.label);
     table_text(table, job_state_name(job.state));

@@ -8,6 +8,7 @@
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
 #include "weft/base/record.h"
+#include "weft/base/run.h"
 #include "weft/base/text.h"
 
 typedef struct Resume {
@@ -40,7 +41,9 @@ static bool resume_command(Session *session, const Args *args, Result *result, E
     const Resume *o = args->options;
     Str folder = {0};
     RunRecord record = {0};
-    bool done = job_find(o->run, &folder, err) && record_read(str_text(&folder), &record, err);
+    Run *look = NULL; /* what is read now and what is written later is one folder */
+    bool done = job_find(o->run, &folder, err) && (look = run_look(str_text(&folder), err)) &&
+                record_read(str_text(&folder), &record, err);
     if (done && o->background)
         done = background_resume(session, explore_recorded(&record) ? str_text(&folder) : record.name,
                                  str_text(&folder), result, err);
@@ -48,6 +51,7 @@ static bool resume_command(Session *session, const Args *args, Result *result, E
         done = (explore_recorded(&record) ? resume_survey : resume_training)(session, o, str_text(&folder), &record,
                                                                              result, err);
     record_done(&record);
+    run_close(look);
     str_done(&folder);
     return done;
 }
