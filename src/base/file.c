@@ -38,18 +38,31 @@ static File *file_new(const char *name, Error *err) {
     return file;
 }
 
+static int open_regular(const char *path, struct stat *about, Error *err) {
+    const int fd = io_open(AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
+    if (fd < 0 || fstat(fd, about) != 0)
+        error_set(err, STATUS_BAD_INPUT, "%s: %s", path, io_reason());
+    else if (S_ISDIR(about->st_mode))
+        error_set(err, STATUS_BAD_INPUT, "%s: is a directory", path);
+    else if (!S_ISREG(about->st_mode))
+        error_set(err, STATUS_BAD_INPUT, "%s: is not a regular file", path);
+    else
+        return fd;
+    if (fd >= 0) io_close(fd);
+    return -1;
+}
+
+int file_open_read(const char *path, Error *err) {
+    struct stat about;
+    return open_regular(path, &about, err);
+}
+
 File *file_open(const char *path, Error *err) {
     File *file = file_new(path, err);
     struct stat about;
     if (!file) return NULL;
-    file->fd = io_open(AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
-    if (file->fd < 0 || fstat(file->fd, &about) != 0) {
-        error_set(err, STATUS_BAD_INPUT, "%s: %s", path, io_reason());
-    } else if (S_ISDIR(about.st_mode)) {
-        error_set(err, STATUS_BAD_INPUT, "%s: is a directory", path);
-    } else if (!S_ISREG(about.st_mode)) {
-        error_set(err, STATUS_BAD_INPUT, "%s: is not a regular file", path);
-    } else {
+    file->fd = open_regular(path, &about, err);
+    if (file->fd >= 0) {
         file->size = (uint64_t)about.st_size;
         file->changed = about.st_mtim;
         return file;

@@ -119,6 +119,7 @@ static bool run_program(const char *path, const Str *in, Str *out, Error *err) {
     const pid_t child = fork();
     if (child == 0) {
         if (dup2(to[0], STDIN_FILENO) < 0 || dup2(from[1], STDOUT_FILENO) < 0) _exit(127);
+        if (chdir("/") != 0) _exit(127); /* no relative path in MPI's variables leads into the folder of a script */
         execl(path, path, (char *)NULL);
         _exit(127);
     }

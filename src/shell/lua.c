@@ -163,6 +163,7 @@ static int open_all(lua_State *lua) {
     *last = (Error){0};
     lua_setfield(lua, LUA_REGISTRYINDEX, "weft.error");
     lua_table_open(lua);
+    lua_files_open(lua);
     if (session->options.safe) lua_safe_open(session, lua);
     lua_call_open(lua);
     lua_createtable(lua, (int)session->options.argument_count, 1);

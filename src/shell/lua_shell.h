@@ -78,6 +78,7 @@ int lua_fail(lua_State *lua, const Error *err);
 int lua_leave(lua_State *lua); /* the same after quit */
 /* A Lua value as a word of a command; arrays are joined by commas. */
 bool lua_argument_text(lua_State *lua, int index, Str *out, Error *err);
+void lua_files_open(lua_State *lua); /* before lua_safe_open */
 void lua_safe_open(Session *session, lua_State *lua);
 Session *lua_session(lua_State *lua);
 /* Shortest digits that read back as the same number; integers plain. */

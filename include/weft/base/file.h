@@ -36,6 +36,8 @@ char *file_read_all(const char *path, uint64_t limit, size_t *length, Error *err
 enum { FILE_HELD_PATH = 32 };
 int file_hold(const void *bytes, uint64_t length, char path[FILE_HELD_PATH], Error *err);
 
+/* Opens a regular file to read, as file_open does, for readers of their own: the caller's descriptor, or -1. */
+int file_open_read(const char *path, Error *err);
 /* Opens a file to write, for what is not saved whole (weft/base/save.h). `flags` as for open (O_WRONLY | O_CREAT, ...);
  * O_CLOEXEC is added. `plain`: only a regular file with a single name, and not through a link, whatever stands there;
  * so it is for all files where writing is confined (weft/base/confine.h). The descriptor is the caller's; -1 and
