@@ -50,6 +50,7 @@ typedef struct SratioLayer {
     size_t rows, columns; /* of its matrix */
     double ratio, energy; /* NaN if undefined */
     double ratio_vs;      /* in the second network; NaN if undefined */
+    double error;         /* bound of the ratios' errors where float32 had to do; else 0 */
     LayerFault fault;     /* why a ratio is missing */
     bool counted;         /* for the means, where no ratio is missing */
 } SratioLayer;

@@ -240,8 +240,20 @@ static void run_places(Map *map, Executor *executor) {
     if (others) head_share_end();
 }
 
+/* Side by side, unless one item would then take longer than all of them do on all threads. */
+static Executor *best_executor(const Items *items) {
+    double most = 0, all = 0;
+    if (items->executor || !items->shares || !items->cost) return items->executor ? items->executor : pool_run;
+    for (size_t i = 0; i < items->count; i++) {
+        if (items->done && items->done[i]) continue;
+        if (items->cost[i] > most) most = items->cost[i];
+        all += items->cost[i];
+    }
+    return most * pool_threads() > all ? run_in_turn : pool_run;
+}
+
 bool map_items(const Items *items, const Task *task, Error *err) {
-    Executor *const executor = items->executor ? items->executor : pool_run;
+    Executor *const executor = best_executor(items);
     if (ranks_worker() && travels(items)) return serve_map(items, executor, err);
     Map map = {.items = items, .task = task};
     if (!(map.order = mem_alloc(items->count, sizeof *map.order, err))) return false;

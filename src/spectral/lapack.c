@@ -74,35 +74,30 @@ bool lapack_svd(double *matrix, size_t rows, size_t columns, double *u, double *
     return decompose('S', matrix, rows, columns, u, sigma, vt, err);
 }
 
-/* From here on the reduction to a band, which multiplies blocks, is faster than that to three diagonals at once, half
- * of which reads the whole matrix for every column. */
-enum { TWO_STAGES = 384 };
-
 uint64_t lapack_eigenvalues_work(size_t size) {
-    return (uint64_t)size * 128 + 4096; /* more than either routine asks for */
+    return (uint64_t)size * 64 + 4096; /* more than it asks for */
 }
 
 bool lapack_eigenvalues(double *matrix, size_t size, double *values, Error *err) {
     if (!lapack_admits(size, size, err)) return false;
     if (size == 0) return true;
     use_one_thread();
-    const bool two = size >= TWO_STAGES;
-    const char *routine = two ? "dsyevd_2stage" : "dsyevd";
     lapack_int n = (lapack_int)size, info, integer = 0, integer_size = 0;
     double optimal = 0;
     /* Our lower triangle is LAPACK's upper one. Values only: one integer of workspace is enough. */
-    info = two ? LAPACKE_dsyevd_2stage_work(LAPACK_COL_MAJOR, 'N', 'U', n, matrix, n, values, &optimal, -1,
-                                            &integer_size, -1)
-               : LAPACKE_dsyevd_work(LAPACK_COL_MAJOR, 'N', 'U', n, matrix, n, values, &optimal, -1, &integer_size, -1);
-    if (!check_info(info, routine, err)) return false;
+    info = LAPACKE_dsyevd_work(LAPACK_COL_MAJOR, 'N', 'U', n, matrix, n, values, &optimal, -1, &integer_size, -1);
+    if (!check_info(info, "dsyevd", err)) return false;
     double *work = mem_alloc((uint64_t)optimal, sizeof *work, err);
     if (!work) return false;
-    info = two ? LAPACKE_dsyevd_2stage_work(LAPACK_COL_MAJOR, 'N', 'U', n, matrix, n, values, work, (lapack_int)optimal,
-                                            &integer, 1)
-               : LAPACKE_dsyevd_work(LAPACK_COL_MAJOR, 'N', 'U', n, matrix, n, values, work, (lapack_int)optimal,
-                                     &integer, 1);
+    info =
+        LAPACKE_dsyevd_work(LAPACK_COL_MAJOR, 'N', 'U', n, matrix, n, values, work, (lapack_int)optimal, &integer, 1);
     mem_free(work);
-    return check_info(info, routine, err);
+    return check_info(info, "dsyevd", err);
+}
+
+bool lapack_tridiagonal(double *diagonal, double *below, size_t size, Error *err) {
+    if (size == 0) return true;
+    return check_info(LAPACKE_dsterf_work((lapack_int)size, diagonal, below), "dsterf", err);
 }
 
 void lapack_add_gram(const double *rows, size_t count, size_t columns, double *gram) {

@@ -21,6 +21,9 @@ bool lapack_svd(double *matrix, size_t rows, size_t columns, double *u, double *
 bool lapack_eigenvalues(double *matrix, size_t size, double *values, Error *err);
 uint64_t lapack_eigenvalues_work(size_t size); /* doubles that it takes beside the matrix, at most */
 
+/* Those of a tridiagonal one, in the place of its diagonal; `below` (size - 1 numbers) is destroyed. */
+bool lapack_tridiagonal(double *diagonal, double *below, size_t size, Error *err);
+
 /* Adds the products of `count` rows of a matrix to the lower triangle of its Gram matrix: gram += R^T R; columns x
  * columns. */
 void lapack_add_gram(const double *rows, size_t count, size_t columns, double *gram);

@@ -2,8 +2,9 @@
  *
  * S_ratio = sum of sigma_i^2 over i <= floor(K/2) / sum of sigma_i^2 over i <= K, K = min(rows, columns) (the paper's
  * definition). The squares of the singular values are the eigenvalues of the smaller Gram matrix, so no decomposition
- * of the whole matrix is needed: products of two float32 weights are exact in double, and an eigenvalue's absolute
- * error, about 1e-16 of the largest, is an error of the same size in the ratio.
+ * of the whole matrix is needed; an eigenvalue's absolute error, about 1e-16 of the largest, is an error of the same
+ * size in the ratio. In float32 (SquaresPlan) the sum of the larger half is wrong by up to sqrt(K/2) and the sum of all
+ * by up to sqrt(K) times the error of squares_of_layer, so the ratio by less than 2 sqrt(K) of it over the energy.
  */
 #include "weft/spectral.h"
 
@@ -12,6 +13,7 @@
 
 #include "spectral/lapack.h"
 #include "spectral/layers.h"
+#include "spectral/squares.h"
 #include "weft/base/error.h"
 #include "weft/base/map.h"
 #include "weft/base/memory.h"
@@ -32,137 +34,36 @@ bool spectral_singular_values(const float *matrix, size_t rows, size_t columns, 
     return done;
 }
 
-/* ---- the Gram matrix --------------------------------------------------------------------------------------------- */
+/* ---- the ratio --------------------------------------------------------------------------------------------------- */
 
-/* The matrix part by part, so that only its Gram matrix and one part stand in memory: some rows of it, or of its
- * transpose where that has fewer columns. The parts depend on the shape alone. */
-typedef struct Parts {
-    const float *matrix;  /* row-major, or NULL: */
-    const Tensor *tensor; /* the matrix is what lies here */
-    size_t rows, columns;
-    float *room; /* for a part of the tensor */
-} Parts;
-
-enum { PART_ROWS = 256, PART_VALUES = 1 << 18 };
-
-static bool is_wide(const Parts *parts) {
-    return parts->rows < parts->columns;
-}
-
-/* Rows of the one that is taller than wide. */
-static size_t part_rows(const Parts *parts) {
-    const size_t small = is_wide(parts) ? parts->rows : parts->columns, many = PART_VALUES / (small > 0 ? small : 1);
-    return many > PART_ROWS ? many : PART_ROWS;
-}
-
-/* Rows `first` to `first + count` in double. A wide matrix has them as columns; it is in memory. */
-static bool read_part(const Parts *parts, size_t first, size_t count, double *out, Error *err) {
-    const uint64_t columns = parts->columns;
-    if (is_wide(parts)) {
-        for (size_t i = 0; i < parts->rows; i++)
-            for (size_t j = 0; j < count; j++)
-                out[j * parts->rows + i] = (double)parts->matrix[i * columns + first + j];
-        return true;
-    }
-    const float *values = parts->matrix
-                              ? parts->matrix + first * columns
-                              : tensor_span(parts->tensor, first * columns, count * columns, parts->room, err);
-    for (uint64_t i = 0; values && i < count * columns; i++) out[i] = (double)values[i];
-    return values != NULL;
-}
-
-static bool fill_gram(const Parts *parts, double *gram, Error *err) {
-    const size_t small = is_wide(parts) ? parts->rows : parts->columns;
-    const size_t many = is_wide(parts) ? parts->columns : parts->rows, step = part_rows(parts);
-    double *part = mem_alloc((uint64_t)(step < many ? step : many) * small, sizeof *part, err);
-    bool done = part != NULL;
-    for (size_t first = 0; done && first < many; first += step) {
-        const size_t count = many - first < step ? many - first : step;
-        done = task_step(NULL, "sratio", 0, 0, err) && read_part(parts, first, count, part, err);
-        if (done) lapack_add_gram(part, count, small, gram);
-    }
-    mem_free(part);
-    return done;
-}
-
-/* Bytes that parts_sratio takes. */
-static uint64_t parts_bytes(size_t rows, size_t columns) {
-    const Parts parts = {.rows = rows, .columns = columns};
-    const uint64_t small = rows < columns ? rows : columns, many = rows < columns ? columns : rows;
-    const uint64_t part = (part_rows(&parts) < many ? part_rows(&parts) : many) * small;
-    return (small * small + small + lapack_eigenvalues_work((size_t)small) + part) * sizeof(double) +
-           (rows < columns ? (uint64_t)rows * columns : part) * sizeof(float);
-}
-
-static bool parts_sratio(Parts *parts, double *ratio, double *energy, Error *err) {
-    const size_t values = is_wide(parts) ? parts->rows : parts->columns;
-    double *squares = NULL, *gram = mem_alloc((uint64_t)values * values, sizeof *gram, err);
-    bool done = gram && (squares = mem_alloc(values, sizeof *squares, err)) &&
-                (values == 0 || fill_gram(parts, gram, err)) && lapack_eigenvalues(gram, values, squares, err);
+/* Ascending squares, where rounding may leave a zero below 0. */
+static void set_ratio(const double *squares, size_t values, double *ratio, double *energy) {
     double upper = 0, lower = 0;
-    for (size_t i = 0; done && i < values; i++) { /* ascending; rounding may leave a zero below 0 */
+    for (size_t i = 0; i < values; i++) {
         const double square = squares[i] > 0 ? squares[i] : 0;
         *(i < values - values / 2 ? &lower : &upper) += square;
     }
-    if (done) *energy = upper + lower;
-    if (done) *ratio = values >= 2 && *energy > 0 ? upper / *energy : NAN;
-    mem_free(gram);
-    mem_free(squares);
-    return done;
+    *energy = upper + lower;
+    *ratio = values >= 2 && *energy > 0 ? upper / *energy : NAN;
 }
 
 bool spectral_sratio(const float *matrix, size_t rows, size_t columns, double *ratio, double *energy, Error *err) {
-    Parts parts = {.matrix = matrix, .rows = rows, .columns = columns};
-    return lapack_admits(rows, columns, err) && layers_check_weights(matrix, (uint64_t)rows * columns, FLT_MAX, err) &&
-           parts_sratio(&parts, ratio, energy, err);
-}
-
-/* Of a layer whose weights are not in memory, part by part where they lie row after row; else all of them. */
-static bool layer_sratio(const Network *network, const Layer *layer, size_t rows, size_t columns, double *ratio,
-                         double *energy, Error *err) {
-    Parts parts = {.tensor = layer_weight(network, layer), .rows = rows, .columns = columns};
-    float *copy = NULL;
-    bool done = lapack_admits(rows, columns, err);
-    if (done && (is_wide(&parts) || !parts.tensor->lazy || layer_kind_transposed(layer->kind)))
-        done = (parts.matrix = layer_matrix_values(network, layer, &copy, err));
-    else if (done)
-        done = columns == 0 || (parts.room = mem_alloc((uint64_t)part_rows(&parts) * columns, sizeof(float), err));
-    done = done && parts_sratio(&parts, ratio, energy, err);
-    mem_free(parts.room);
-    mem_free(copy);
+    const size_t values = rows < columns ? rows : columns;
+    double error, *squares = mem_alloc(values, sizeof *squares, err);
+    const bool done = squares && layers_check_weights(matrix, (uint64_t)rows * columns, FLT_MAX, err) &&
+                      squares_of_matrix(matrix, rows, columns, false, squares, &error, err);
+    if (done) set_ratio(squares, values, ratio, energy);
+    mem_free(squares);
     return done;
 }
 
 /* ---- what it will take ------------------------------------------------------------------------------------------- */
 
-/* Multiply-adds per second of one thread, from a small product. */
-static double measured_rate(Error *err) {
-    enum { SIDE = 384, ROUNDS = 4 };
-    double *part = mem_alloc((uint64_t)SIDE * SIDE, sizeof *part, err);
-    double *gram = part ? mem_alloc((uint64_t)SIDE * SIDE, sizeof *gram, err) : NULL, best = 0;
-    for (int i = 0; gram && i < ROUNDS; i++) {
-        const double start = clock_seconds();
-        lapack_add_gram(part, SIDE, SIDE, gram);
-        const double seconds = fmax(clock_seconds() - start, 1e-9), rate = 0.5 * SIDE * SIDE * (double)SIDE / seconds;
-        if (rate > best) best = rate;
-    }
-    mem_free(part);
-    mem_free(gram);
-    return best;
-}
-
-/* The Gram matrix has half of K K L products; reducing it to three diagonals takes 2/3 K^3, at half the speed. */
-static double sratio_operations(size_t rows, size_t columns) {
-    const double k = (double)(rows < columns ? rows : columns), l = (double)(rows < columns ? columns : rows);
-    return 0.5 * k * k * l + 2 * 2.0 / 3 * k * k * k;
-}
-
 Table *sratio_estimate(const Network *network, const bool *chosen, Error *err) {
     size_t count = 0, *layers = layers_chosen(network, chosen, false, &count, err);
-    const double rate = layers ? measured_rate(err) : 0;
     double seconds = 0;
     uint64_t most = 0;
-    Table *table = rate > 0 ? table_new(err) : NULL;
+    Table *table = layers ? table_new(err) : NULL;
     table_column(table, "layer", "", COLUMN_TEXT);
     table_column(table, "rows", "", COLUMN_INTEGER);
     table_column(table, "columns", "", COLUMN_INTEGER);
@@ -172,8 +73,8 @@ Table *sratio_estimate(const Network *network, const bool *chosen, Error *err) {
         const Layer *layer = &network->layers[layers[i]];
         size_t rows, columns;
         layer_matrix(network, layer, &rows, &columns);
-        const uint64_t bytes = parts_bytes(rows, columns);
-        const double own = sratio_operations(rows, columns) / rate;
+        const uint64_t bytes = squares_plan(rows, columns).bytes;
+        const double own = squares_seconds(rows, columns);
         if (bytes > most) most = bytes;
         seconds += own;
         table_text(table, layer->name);
@@ -197,20 +98,24 @@ typedef struct Measure {
     const char *whose; /* for errors */
     size_t layer, rows, columns;
     struct SratioFound {
-        double ratio, energy;
+        double ratio, energy, error;
         LayerFault fault; /* why there is neither */
     } found;
 } Measure;
 
 static bool measure_layer(Measure *measure, const Layer *layer, Error *err) {
     struct SratioFound *out = &measure->found;
-    const uint64_t bytes = parts_bytes(measure->rows, measure->columns);
+    const SquaresPlan plan = squares_plan(measure->rows, measure->columns);
     if (!layers_fault(layer_weight(measure->network, layer), &out->fault, err)) return false;
     if (out->fault) return true;
-    if (!mem_work_begin(bytes, LAYERS_WORK, err)) return false;
-    const bool done =
-        layer_sratio(measure->network, layer, measure->rows, measure->columns, &out->ratio, &out->energy, err);
-    mem_work_end(bytes);
+    if (!mem_work_begin(plan.bytes, LAYERS_WORK, err)) return false;
+    const size_t values = measure->rows < measure->columns ? measure->rows : measure->columns;
+    double error, *squares = mem_alloc(values, sizeof *squares, err);
+    const bool done = squares && squares_of_layer(measure->network, layer, plan.single, squares, &error, err);
+    if (done) set_ratio(squares, values, &out->ratio, &out->energy);
+    if (done) out->error = 2 * sqrt((double)values) * error / out->energy;
+    mem_free(squares);
+    mem_work_end(plan.bytes);
     return done;
 }
 
@@ -240,6 +145,7 @@ static bool measure_all(Measure *measures, size_t count, double worth, const Tas
                          .result_bytes = sizeof(struct SratioFound),
                          .context = measures,
                          .what = "sratio",
+                         .shares = true,
                          .worth = worth,
                          .least = LAYERS_LEAST};
     const bool done = map_items(&items, task, err);
@@ -310,6 +216,7 @@ static bool collect_layers(Sratio *sratio, const Measure *measures, size_t count
                                           .columns = a->columns,
                                           .ratio = a->found.ratio,
                                           .energy = a->found.energy,
+                                          .error = fmax(a->found.error, b->found.error),
                                           .ratio_vs = sratio->versus ? b->found.ratio : (double)NAN,
                                           .fault = why_no_ratio(isnan(a->found.ratio) ? a : b)};
     }

@@ -58,7 +58,7 @@ static void add_row(Table *table, const SratioLayer *layer, bool versus) {
 
 static Table *table_of(const Sratio *sratio, Error *err) {
     Table *table = table_new(err);
-    Str skipped = {0};
+    Str skipped = {0}, single = {0};
     if (!table) return NULL;
     add_columns(table, sratio->versus);
     for (size_t i = 0; i < sratio->count; i++) {
@@ -66,6 +66,8 @@ static Table *table_of(const Sratio *sratio, Error *err) {
         add_row(table, layer, sratio->versus);
         if (isnan(sratio->versus ? sratio_difference(layer) : layer->ratio))
             layers_list(&skipped, layer->name, layer_fault_text(layer->fault));
+        if (layer->error > 0)
+            str_addf(&single, "%s%s within %.1e", single.length > 0 ? ", " : "", layer->name, layer->error);
     }
     if (sratio->convolutions > 0 && sratio->convolutions < sratio->count)
         table_note(table, "means", "over the %zu convolutions", sratio->convolutions);
@@ -77,6 +79,8 @@ static Table *table_of(const Sratio *sratio, Error *err) {
     }
     note_list(table, "skipped", &skipped);
     note_list(table, "unmatched", &sratio->unmatched);
+    note_list(table, "float32", &single);
+    str_done(&single);
     str_done(&skipped);
     return table_finish(table, err);
 }

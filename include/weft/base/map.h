@@ -40,7 +40,8 @@ typedef struct Items {
     bool (*unpack)(void *context, size_t item, const char *bytes, size_t length, Error *err);
     void *context;
     const char *what;   /* for progress */
-    Executor *executor; /* NULL: pool_run */
+    Executor *executor; /* NULL: pool_run, or with `shares` run_in_turn where that ends sooner */
+    bool shares;        /* an item can use all threads itself, with the same result */
     double worth;       /* other ranks are asked only if the items cost at least this together; 0: always */
     double least;       /* what an item that they are given costs at least */
 } Items;

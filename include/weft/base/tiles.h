@@ -37,4 +37,33 @@ typedef struct TilesProduct {
 } TilesProduct;
 void tiles_multiply(const TilesProduct *product);
 
+/* ---- exact products of numbers with few bits --------------------------------------------------------------------- */
+
+/* tiles_pack_digits and tiles_add_digits may be called only where this is true. */
+bool tiles_digits_available(void);
+/* Up to TILES_SIDE neighbouring columns of rows that are `step` numbers apart. A column is multiplied by its scale, a
+ * power of two >= 1, after which it must lie within +-127. */
+typedef struct TilesStrip {
+    const float *from, *scale;
+    size_t step, columns, depth;
+} TilesStrip;
+/* What three digits leave of a number of a strip, after scaling: what lies below 2^-15. */
+typedef struct TilesRest {
+    uint32_t row, column;
+    float value;
+} TilesRest;
+size_t tiles_digits_size(size_t depth); /* bytes of a packed strip, as a left or a right factor */
+/* Packs a strip in both ways, and lists its rests as far as there is room. Returns how many there are. */
+size_t tiles_pack_digits(const TilesStrip *strip, int8_t *left, int8_t *right, TilesRest *rests, size_t room);
+/* out[t][r][c] += row[t / 2][r] column[t % 2][c] times the exact sum over the depth of left[t / 2] right[t % 2], for
+ * the four pairs of strips (out NULL: not for this one); rounded once. Up to 40,000 numbers of each column. */
+typedef struct TilesDigits {
+    const int8_t *left[2], *right[2];
+    size_t steps; /* tiles_digits_size(depth) / tiles_digits_size(1) */
+    const double *row[2], *column[2];
+    double *out[4];
+    size_t out_step;
+} TilesDigits;
+void tiles_add_digits(const TilesDigits *product);
+
 #endif

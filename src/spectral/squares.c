@@ -1,0 +1,211 @@
+/* squares -- the squares of a matrix's singular values (spectral/squares.h). Products of two float32 weights are exact
+ * in double, and an eigenvalue's absolute error is about 1e-16 of the largest.
+ */
+#include "spectral/squares.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "spectral/lapack.h"
+#include "spectral/symmetric/symmetric.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/base/task.h"
+#include "weft/base/tensor.h"
+
+/* The matrix part by part: some rows of it, or of its transpose where that has fewer columns. The parts depend on the
+ * shape alone. */
+typedef struct Parts {
+    const float *matrix;  /* row-major, or NULL: */
+    const Tensor *tensor; /* the matrix is what lies here, taller than wide */
+    size_t rows, columns;
+    float *room; /* for a part that does not lie in memory as it is needed */
+} Parts;
+
+/* From here on the reduction in tiles is faster than LAPACK's, half of which reads the whole matrix for every column.
+ */
+enum { TILES_FROM = 384 };
+
+static bool is_wide(const Parts *parts) {
+    return parts->rows < parts->columns;
+}
+
+static size_t small_side(const Parts *parts) {
+    return is_wide(parts) ? parts->rows : parts->columns;
+}
+
+static size_t large_side(const Parts *parts) {
+    return is_wide(parts) ? parts->columns : parts->rows;
+}
+
+/* Rows of the one that is taller than wide. */
+static size_t part_rows(const Parts *parts) {
+    return large_side(parts) < GRAM_ROWS ? large_side(parts) : GRAM_ROWS;
+}
+
+static void turn_part(const Parts *parts, size_t first, size_t count) {
+    enum { BLOCK = 16 };
+    for (size_t j = 0; j < count; j += BLOCK)
+        for (size_t i = 0; i < parts->rows; i++)
+            for (size_t k = j; k < j + BLOCK && k < count; k++)
+                parts->room[k * parts->rows + i] = parts->matrix[i * parts->columns + first + k];
+}
+
+/* `count` rows from `first` on; NULL where they cannot be read. */
+static const float *read_part(const Parts *parts, size_t first, size_t count, Error *err) {
+    const uint64_t columns = parts->columns;
+    if (!is_wide(parts) && parts->matrix) return parts->matrix + first * columns;
+    if (!is_wide(parts)) return tensor_span(parts->tensor, first * columns, count * columns, parts->room, err);
+    turn_part(parts, first, count);
+    return parts->room;
+}
+
+/* ---- small matrices: LAPACK -------------------------------------------------------------------------------------- */
+
+static bool small_squares(const Parts *parts, double *squares, Error *err) {
+    const size_t small = small_side(parts), large = large_side(parts), step = part_rows(parts);
+    double *part = NULL, *gram = mem_alloc((uint64_t)small * small, sizeof *gram, err);
+    bool done = gram && (part = mem_alloc((uint64_t)step * small, sizeof *part, err));
+    for (size_t first = 0; done && first < large; first += step) {
+        const size_t count = large - first < step ? large - first : step;
+        const float *rows = task_step(NULL, "sratio", 0, 0, err) ? read_part(parts, first, count, err) : NULL;
+        for (size_t i = 0; rows && i < count * small; i++) part[i] = (double)rows[i];
+        if (rows) lapack_add_gram(part, count, small, gram);
+        done = rows != NULL;
+    }
+    done = done && lapack_eigenvalues(gram, small, squares, err);
+    mem_free(part);
+    mem_free(gram);
+    return done;
+}
+
+/* ---- large ones: tiles ------------------------------------------------------------------------------------------- */
+
+/* A power of two that gets the weights near 1, so that float32 holds their products. */
+static bool choose_unit(const Parts *parts, double *unit, Error *err) {
+    const size_t step = part_rows(parts), large = large_side(parts);
+    double most = 0;
+    for (size_t first = 0; first < large; first += step) {
+        const size_t count = large - first < step ? large - first : step;
+        const float *rows = read_part(parts, first, count, err);
+        if (!rows) return false;
+        for (size_t i = 0; i < count * small_side(parts); i++) most = fmax(most, fabs((double)rows[i]));
+    }
+    int exponent = 0;
+    (void)frexp(most, &exponent);
+    *unit = ldexp(1, -exponent);
+    return true;
+}
+
+static bool fill_gram(const Parts *parts, Gram *gram, Error *err) {
+    const size_t large = large_side(parts), step = part_rows(parts);
+    if (gram->matrix.single && !choose_unit(parts, &gram->unit, err)) return false;
+    for (size_t first = 0; first < large; first += step) {
+        const size_t count = large - first < step ? large - first : step;
+        const float *rows = task_step(NULL, "sratio", 0, 0, err) ? read_part(parts, first, count, err) : NULL;
+        if (!rows) return false;
+        gram_add(gram, rows, count);
+    }
+    return true;
+}
+
+static bool large_squares(const Parts *parts, bool single, double *squares, double *error, Error *err) {
+    const size_t size = small_side(parts);
+    Gram gram;
+    bool done = gram_init(&gram, size, single, err) && fill_gram(parts, &gram, err);
+    gram_finish(&gram);
+    done = done && symmetric_eigenvalues(&gram.matrix, squares, err);
+    double norm = 0;
+    for (size_t i = 0; done && i < size; i++) {
+        norm = hypot(norm, squares[i]);
+        squares[i] /= gram.unit * gram.unit;
+    }
+    if (done && single)
+        *error = symmetric_roundings(size, large_side(parts)) * (FLT_EPSILON / 2) * norm / (gram.unit * gram.unit);
+    symmetric_done(&gram.matrix);
+    return done;
+}
+
+/* ---- both -------------------------------------------------------------------------------------------------------- */
+
+static bool all_squares(const Parts *parts, bool single, double *squares, double *error, Error *err) {
+    *error = 0;
+    if (small_side(parts) == 0) return true;
+    if (small_side(parts) < TILES_FROM) return small_squares(parts, squares, err);
+    return large_squares(parts, single, squares, error, err);
+}
+
+static bool needs_room(const Parts *parts) {
+    return is_wide(parts) || !parts->matrix;
+}
+
+static bool squares_of_parts(Parts *parts, bool single, double *squares, double *error, Error *err) {
+    const uint64_t room = needs_room(parts) ? (uint64_t)part_rows(parts) * small_side(parts) : 0;
+    const bool done = lapack_admits(parts->rows, parts->columns, err) &&
+                      (room == 0 || (parts->room = mem_alloc(room, sizeof *parts->room, err))) &&
+                      all_squares(parts, single, squares, error, err);
+    mem_free(parts->room);
+    return done;
+}
+
+bool squares_of_matrix(const float *matrix, size_t rows, size_t columns, bool single, double *squares, double *error,
+                       Error *err) {
+    Parts parts = {.matrix = matrix, .rows = rows, .columns = columns};
+    return squares_of_parts(&parts, single, squares, error, err);
+}
+
+/* Part by part where the weights lie row after row in a file; else all of them. */
+bool squares_of_layer(const Network *network, const Layer *layer, bool single, double *squares, double *error,
+                      Error *err) {
+    Parts parts = {.tensor = layer_weight(network, layer)};
+    float *copy = NULL;
+    bool done = true;
+    layer_matrix(network, layer, &parts.rows, &parts.columns);
+    if (is_wide(&parts) || !parts.tensor->lazy || layer_kind_transposed(layer->kind))
+        done = (parts.matrix = layer_matrix_values(network, layer, &copy, err));
+    done = done && squares_of_parts(&parts, single, squares, error, err);
+    mem_free(copy);
+    return done;
+}
+
+/* ---- what it will take ------------------------------------------------------------------------------------------- */
+
+static uint64_t bytes_of(const Parts *parts, bool single) {
+    const uint64_t small = small_side(parts), part = part_rows(parts) * small;
+    const uint64_t weights = is_wide(parts) ? small * parts->columns * sizeof(float) : 0;
+    const uint64_t lapack = (small * small + part + lapack_eigenvalues_work((size_t)small)) * sizeof(double);
+    const uint64_t tiles = symmetric_bytes((size_t)small, single) + gram_bytes((size_t)small, single);
+    return weights + part * sizeof(float) + small * sizeof(double) + (small < TILES_FROM ? lapack : tiles);
+}
+
+SquaresPlan squares_plan(size_t rows, size_t columns) {
+    const Parts parts = {.rows = rows, .columns = columns};
+    SquaresPlan plan = {.bytes = bytes_of(&parts, false)};
+    if (plan.bytes <= mem_budget() || small_side(&parts) < TILES_FROM) return plan;
+    return (SquaresPlan){.bytes = bytes_of(&parts, true), .single = true};
+}
+
+/* Multiply-adds per second of one thread in the cache, from a product of tiles. */
+static double measured_rate(void) {
+    enum { ROUNDS = 5, TIMES = 50 };
+    static double panel[GRAM_PANEL * SIDE], tile[TILE];
+    const SymmetricKernels *kernels = symmetric_kernels(0);
+    double best = 0;
+    for (int i = 0; i < ROUNDS; i++) {
+        const double start = clock_seconds();
+        for (int k = 0; k < TIMES; k++) kernels->add_turned(GRAM_PANEL, panel, panel, tile);
+        best = fmax(best, (double)TIMES * GRAM_PANEL * TILE / fmax(clock_seconds() - start, 1e-9));
+    }
+    return best;
+}
+
+double squares_seconds(size_t rows, size_t columns) {
+    static double rate;
+    const double k = (double)(rows < columns ? rows : columns), l = (double)(rows < columns ? columns : rows);
+    if (rate == 0) rate = measured_rate();
+    const double reading = 2e-9 * k * l, gram = 0.5 * k * k * l / rate, reduction = 2.0 / 3 * k * k * k / rate;
+    /* The shares of that rate which products in memory, chasing, and LAPACK reach; dsterf takes 10 ns a K K. */
+    if (k < TILES_FROM) return reading + 1.6 * gram + 8 * reduction;
+    return reading + (tiles_digits_available() ? 0.6 : 1.25) * gram + 1.4 * reduction +
+           3 * k * k * SIDE / (0.27 * rate) + 1e-8 * k * k;
+}
