@@ -23,8 +23,8 @@ void bins_place(Bins *bins, double low, double high) {
 /* The quotient may round to the wrong side of an edge; the edges decide. */
 size_t bins_index(const Bins *bins, double value) {
     const double low = bins->edges[0], high = bins->edges[bins->count];
-    const double place = floor((value - low) / (high - low) * (double)bins->count);
-    size_t index = place > 0 ? (size_t)fmin(place, (double)bins->count - 1) : 0;
+    const double place = (value - low) / (high - low) * (double)bins->count, last = (double)bins->count - 1;
+    size_t index = place > 0 ? (size_t)(place < last ? place : last) : 0;
     if (index > 0 && value < bins->edges[index]) index--;
     if (index + 1 < bins->count && value >= bins->edges[index + 1]) index++;
     return index;

@@ -10,6 +10,7 @@
 #include "weft/base/memory.h"
 #include "weft/base/task.h"
 #include "weft/base/tensor.h"
+#include "weft/base/vectors.h"
 
 /* The weights of one network's layers, as tensors. */
 typedef struct Weights {
@@ -26,6 +27,7 @@ typedef struct Piece {
     const Tensor *tensor;
     uint64_t first, count;
     unsigned network;
+    bool first_part, fine; /* fine: some part is not coarse */
     WeightMoments moments; /* of the piece; `mean` is the sum, `deviation` and `kurtosis` sums of powers */
 } Piece;
 
@@ -56,8 +58,11 @@ static bool cut_pieces(Pass *pass, Error *err) {
             const Tensor *tensor = pass->weights[n].tensors[t];
             for (uint64_t first = 0; first < tensor->count; first += PIECE) {
                 const uint64_t left = tensor->count - first;
-                pass->pieces[pass->piece_count++] =
-                    (Piece){.tensor = tensor, .first = first, .count = left < PIECE ? left : PIECE, .network = n};
+                pass->pieces[pass->piece_count++] = (Piece){.tensor = tensor,
+                                                            .first = first,
+                                                            .count = left < PIECE ? left : PIECE,
+                                                            .network = n,
+                                                            .first_part = true};
             }
         }
     return true;
@@ -127,11 +132,38 @@ static uint32_t half_of(const uint64_t *counts, size_t step, uint64_t *rank) {
 
 /* ---- moments ----------------------------------------------------------------------------------------------------- */
 
-/* Range, sum and numbers; how often each upper half of the keys occurs. */
+/* Whether all values are bfloat16 numbers: then how often each occurs says everything, without another pass. */
+VECTOR_PLAIN static bool is_coarse(const float *values, uint64_t count) {
+    uint32_t bits = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        uint32_t own;
+        memcpy(&own, &values[i], sizeof own);
+        bits |= own;
+    }
+    return (bits & 0xffff) == 0;
+}
+
+/* The lower half of the key of a bfloat16 number, whose own lower half is 0. */
+static uint32_t coarse_lower(uint32_t upper) {
+    return upper & 0x8000 ? 0 : 0xffff;
+}
+
+static double coarse_value(uint32_t upper) {
+    return (double)disordered(upper << 16 | coarse_lower(upper));
+}
+
+/* Range, sum and numbers; how often each upper half of the keys occurs. Behind those, the same of parts that are
+ * coarse, and nothing else of these. */
 static void see_range(const Pass *pass, Piece *piece, const float *values, uint64_t count, uint64_t *counts) {
     WeightMoments *out = &piece->moments;
     (void)pass;
-    if (out->count + out->not_finite == 0) *out = (WeightMoments){.least = INFINITY, .greatest = -INFINITY};
+    if (piece->first_part) *out = (WeightMoments){.least = INFINITY, .greatest = -INFINITY};
+    piece->first_part = false;
+    if (is_coarse(values, count)) {
+        for (uint64_t i = 0; i < count; i++) counts[HALF + (ordered(values[i]) >> 16)]++;
+        return;
+    }
+    piece->fine = true;
     for (uint64_t i = 0; i < count; i++) {
         const double value = (double)values[i];
         if (!isfinite(value)) {
@@ -140,8 +172,8 @@ static void see_range(const Pass *pass, Piece *piece, const float *values, uint6
         }
         out->count++;
         out->zeros += value == 0;
-        out->least = fmin(out->least, value);
-        out->greatest = fmax(out->greatest, value);
+        out->least = value < out->least ? value : out->least;
+        out->greatest = value > out->greatest ? value : out->greatest;
         out->mean += value;
         counts[ordered(values[i]) >> 16]++;
     }
@@ -151,6 +183,7 @@ static void see_range(const Pass *pass, Piece *piece, const float *values, uint6
 static void see_moments(const Pass *pass, Piece *piece, const float *values, uint64_t count, uint64_t *counts) {
     WeightMoments *out = &piece->moments;
     const double mean = pass->mean[piece->network];
+    if (is_coarse(values, count)) return;
     for (uint64_t i = 0; i < count; i++) {
         const double value = (double)values[i], off = (value - mean) * (value - mean);
         if (!isfinite(value)) continue;
@@ -162,8 +195,8 @@ static void see_moments(const Pass *pass, Piece *piece, const float *values, uin
     }
 }
 
-/* The pieces' numbers as one, in their order. `moments`: of this network. */
-static void add_range(const Pass *pass, unsigned network, WeightMoments *out) {
+/* The pieces' numbers as one, in their order, and those of the coarse parts; of these, `coarse` keeps the finite. */
+static void add_range(const Pass *pass, unsigned network, uint64_t *coarse, WeightMoments *out) {
     *out = (WeightMoments){.least = INFINITY, .greatest = -INFINITY};
     for (size_t i = 0; i < pass->piece_count; i++) {
         const WeightMoments *piece = &pass->pieces[i].moments;
@@ -175,11 +208,31 @@ static void add_range(const Pass *pass, unsigned network, WeightMoments *out) {
         out->greatest = fmax(out->greatest, piece->greatest);
         out->mean += piece->mean;
     }
+    for (uint32_t upper = 0; upper < HALF; upper++) {
+        const double value = coarse_value(upper);
+        if (coarse[upper] == 0) continue;
+        if (!isfinite(value)) {
+            out->not_finite += coarse[upper];
+            coarse[upper] = 0;
+            continue;
+        }
+        out->count += coarse[upper];
+        out->zeros += value == 0 ? coarse[upper] : 0;
+        out->least = fmin(out->least, value);
+        out->greatest = fmax(out->greatest, value);
+        out->mean += value * (double)coarse[upper];
+    }
     out->mean /= (double)out->count;
 }
 
-static void add_moments_of(const Pass *pass, unsigned network, WeightMoments *out) {
+static void add_moments_of(const Pass *pass, unsigned network, const uint64_t *coarse, WeightMoments *out) {
     double second = 0, fourth = 0;
+    for (uint32_t upper = 0; upper < HALF; upper++) {
+        if (coarse[upper] == 0) continue;
+        const double off = coarse_value(upper) - out->mean, square = off * off * (double)coarse[upper];
+        second += square;
+        fourth += off * off * square;
+    }
     for (size_t i = 0; i < pass->piece_count; i++) {
         if (pass->pieces[i].network != network) continue;
         second += pass->pieces[i].moments.deviation;
@@ -199,6 +252,7 @@ typedef struct Quartiles {
     uint32_t upper[HALVES];
 } Quartiles;
 
+/* `counts`: those of both networks, HALF apart. */
 static void place_quartiles(const uint64_t *counts, uint64_t count, Quartiles *out) {
     for (int q = 0; q < 2; q++) {
         out->place[q] = (q ? 0.75 : 0.25) * (double)(count - 1);
@@ -223,6 +277,7 @@ static double quartile(const Quartiles *q, const uint64_t *counts, int which) {
 
 static void see_bins(const Pass *pass, Piece *piece, const float *values, uint64_t count, uint64_t *counts) {
     (void)piece;
+    if (is_coarse(values, count)) return;
     for (uint64_t i = 0; i < count; i++)
         if (isfinite(values[i])) counts[bins_index(pass->bins, (double)values[i])]++;
 }
@@ -252,45 +307,92 @@ static bool find_weights(const Network *network, const Network *versus, const bo
     return ok;
 }
 
+static bool any_fine(const Pass *pass) {
+    for (size_t i = 0; i < pass->piece_count; i++)
+        if (pass->pieces[i].fine) return true;
+    return false;
+}
+
+/* A pass over what the first one has not told already. */
+static bool run_fine(Pass *pass, PassFunction *function, uint64_t *counts, size_t counters, const Task *task,
+                     Error *err) {
+    return !any_fine(pass) || run_pass(pass, function, counts, counters, task, err);
+}
+
+/* What the first pass counts, of network n from counts[2 n HALF] on: fine parts, and coarse ones. */
+static uint64_t *coarse_of(uint64_t *counts, unsigned n) {
+    return counts + (2 * n + 1) * (size_t)HALF;
+}
+
+static bool find_quartiles(Pass *pass, uint64_t *counts, uint64_t count, Quartiles *quartiles, uint64_t **lower,
+                           Error *err) {
+    uint64_t *all = mem_alloc(2 * HALF, sizeof *all, err);
+    for (size_t i = 0; all && i < 2 * HALF; i++)
+        all[i] = counts[i / HALF * 2 * HALF + i % HALF] + coarse_of(counts, (unsigned)(i / HALF))[i % HALF];
+    if (all) place_quartiles(all, count, quartiles);
+    const bool done = all && (*lower = mem_alloc(2 * HALVES * HALF, sizeof **lower, err));
+    for (unsigned n = 0; done && n < 2; n++)
+        for (unsigned h = 0; h < HALVES; h++) {
+            const uint32_t upper = quartiles->upper[h];
+            (*lower)[(n * HALVES + h) * (size_t)HALF + coarse_lower(upper)] = coarse_of(counts, n)[upper];
+        }
+    pass->upper = quartiles->upper;
+    mem_free(all);
+    return done;
+}
+
 /* Range and moments of both; the quartiles where *bins is 0, for how many there are to be. */
-static bool see_weights(Pass *pass, size_t *bins, WeightHistogram *out, const Task *task, Error *err) {
+static bool see_weights(Pass *pass, size_t *bins, uint64_t *counts, WeightHistogram *out, const Task *task,
+                        Error *err) {
     WeightMoments *m = out->moments;
-    uint64_t *counts = mem_alloc(2 * HALF, sizeof *counts, err), *lower = NULL;
+    uint64_t *lower = NULL;
     Quartiles quartiles;
-    bool done = counts && run_pass(pass, see_range, counts, HALF, task, err);
-    for (unsigned n = 0; done && n < 2; n++) add_range(pass, n, &m[n]);
+    bool done = run_pass(pass, see_range, counts, 2 * HALF, task, err);
+    for (unsigned n = 0; done && n < 2; n++) add_range(pass, n, coarse_of(counts, n), &m[n]);
     const uint64_t count = m[0].count + m[1].count;
     if (done && count == 0) done = error_set(err, STATUS_BAD_INPUT, "no weight of these layers is finite");
-    if (done && *bins == 0) {
-        place_quartiles(counts, count, &quartiles);
-        done = (lower = mem_alloc(2 * HALVES * HALF, sizeof *lower, err));
-    }
+    if (done && *bins == 0) done = find_quartiles(pass, counts, count, &quartiles, &lower, err);
     const double means[2] = {m[0].mean, m[1].mean};
     pass->mean = means;
-    pass->upper = quartiles.upper;
-    done = done && run_pass(pass, see_moments, lower, lower ? HALVES * HALF : 0, task, err);
-    for (unsigned n = 0; done && n < 2; n++) add_moments_of(pass, n, &m[n]);
+    done = done && run_fine(pass, see_moments, lower, lower ? HALVES * HALF : 0, task, err);
+    for (unsigned n = 0; done && n < 2; n++) add_moments_of(pass, n, coarse_of(counts, n), &m[n]);
     if (done && *bins == 0)
         *bins = bins_usual(fmin(m[0].least, m[1].least), fmax(m[0].greatest, m[1].greatest),
                            quartile(&quartiles, lower, 0), quartile(&quartiles, lower, 1), count, HISTOGRAM_BINS_USUAL);
-    mem_free(counts);
     mem_free(lower);
+    return done;
+}
+
+static bool count_bins(Pass *pass, const uint64_t *coarse, size_t bins, WeightHistogram *out, const Task *task,
+                       Error *err) {
+    const int networks = pass->weights[1].tensors ? 2 : 1;
+    uint64_t *counts = mem_alloc(2 * (uint64_t)bins, sizeof *counts, err);
+    bool done = counts && run_fine(pass, see_bins, counts, bins, task, err);
+    for (int n = 0; done && n < networks; n++) {
+        uint64_t *own = counts + (size_t)n * bins;
+        for (uint32_t upper = 0; upper < HALF; upper++) {
+            const uint64_t here = coarse[(size_t)n * 2 * HALF + upper];
+            if (here > 0) own[bins_index(&out->bins, coarse_value(upper))] += here;
+        }
+        done = (out->counts[n] = mem_alloc(bins, sizeof(uint64_t), err));
+        if (done) memcpy(out->counts[n], own, bins * sizeof *own);
+    }
+    mem_free(counts);
     return done;
 }
 
 static bool fill_histogram(Pass *pass, size_t bins, WeightHistogram *out, const Task *task, Error *err) {
     const WeightMoments *m = out->moments;
-    const int networks = pass->weights[1].tensors ? 2 : 1;
-    if (!cut_pieces(pass, err) || !see_weights(pass, &bins, out, task, err)) return false;
-    out->bins.count = bins;
-    if (!(out->bins.edges = mem_alloc(bins + 1, sizeof(double), err))) return false;
-    bins_place(&out->bins, fmin(m[0].least, m[1].least), fmax(m[0].greatest, m[1].greatest)); /* NaN is left out */
-    pass->bins = &out->bins;
-    uint64_t *counts = mem_alloc(2 * (uint64_t)bins, sizeof *counts, err);
-    bool done = counts && run_pass(pass, see_bins, counts, bins, task, err);
-    for (int n = 0; done && n < networks; n++) {
-        done = (out->counts[n] = mem_alloc(bins, sizeof(uint64_t), err));
-        if (done) memcpy(out->counts[n], counts + (size_t)n * bins, bins * sizeof *counts);
+    uint64_t *counts = mem_alloc(4 * HALF, sizeof *counts, err);
+    bool done = counts && cut_pieces(pass, err) && see_weights(pass, &bins, counts, out, task, err);
+    if (done) {
+        out->bins.count = bins;
+        done = (out->bins.edges = mem_alloc(bins + 1, sizeof(double), err));
+    }
+    if (done) {
+        bins_place(&out->bins, fmin(m[0].least, m[1].least), fmax(m[0].greatest, m[1].greatest)); /* NaN is left out */
+        pass->bins = &out->bins;
+        done = count_bins(pass, coarse_of(counts, 0), bins, out, task, err);
     }
     mem_free(counts);
     return done;

@@ -3,6 +3,7 @@
 
 #include "../oracle/bins.h"
 #include "../support/handmade.h"
+#include "weft/base/bins.h"
 #include "weft/base/error.h"
 #include "weft/base/fault.h"
 #include "weft/base/memory.h"
@@ -15,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <cmocka.h>
 
 enum { WEIGHTS = 1000, BINS = sizeof bell_counts / sizeof *bell_counts };
@@ -106,6 +108,61 @@ static void what_is_not_finite_is_counted(void **state) {
     network_free(network);
 }
 
+static int ascending(const void *a, const void *b) {
+    const float x = *(const float *)a, y = *(const float *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Layers of bfloat16 numbers, of which the first pass tells everything, alone and beside others: as plain loops and
+ * sorting have it. */
+static void bfloat16(void **state) {
+    (void)state;
+    Error err;
+    for (size_t coarse = 1; coarse <= 2; coarse++) {
+        WeightHistogram histogram;
+        Network *network = bell_network(1);
+        bool *all = handmade_all(network);
+        float values[WEIGHTS];
+        double mean = 0, second = 0, fourth = 0;
+        for (size_t i = 0; i < WEIGHTS; i++) {
+            float *weight = &handmade_weights(network, i < 360 ? 0 : 1)[i < 360 ? i : i - 360];
+            uint32_t bits;
+            memcpy(&bits, weight, sizeof bits);
+            if (i < 360 || coarse == 2) bits &= 0xffff0000;
+            memcpy(weight, &bits, sizeof bits);
+            values[i] = *weight;
+            mean += (double)*weight / WEIGHTS;
+        }
+        for (size_t i = 0; i < WEIGHTS; i++) {
+            const double off = ((double)values[i] - mean) * ((double)values[i] - mean);
+            second += off / WEIGHTS;
+            fourth += off * off / WEIGHTS;
+        }
+        qsort(values, WEIGHTS, sizeof *values, ascending);
+        assert_true(histogram_measure(network, NULL, all, 0, NULL, &histogram, &err));
+        const WeightMoments *m = &histogram.moments[0];
+        near(m->mean, mean);
+        near(m->deviation, sqrt(second));
+        near(m->kurtosis, fourth / second / second - 3);
+        assert_true(m->least == (double)values[0] && m->greatest == (double)values[WEIGHTS - 1]);
+        double sorted[WEIGHTS];
+        for (size_t i = 0; i < WEIGHTS; i++) sorted[i] = (double)values[i];
+        assert_int_equal(histogram.bins.count,
+                         bins_usual(sorted[0], sorted[WEIGHTS - 1], quantile_of(sorted, WEIGHTS, 0.25),
+                                    quantile_of(sorted, WEIGHTS, 0.75), WEIGHTS, HISTOGRAM_BINS_USUAL));
+        for (size_t b = 0; b < histogram.bins.count; b++) {
+            const double *edge = &histogram.bins.edges[b];
+            uint64_t count = 0;
+            for (size_t i = 0; i < WEIGHTS; i++)
+                count += sorted[i] >= edge[0] && (sorted[i] < edge[1] || b + 1 == histogram.bins.count);
+            assert_int_equal(histogram.counts[0][b], count);
+        }
+        histogram_done(&histogram);
+        mem_free(all);
+        network_free(network);
+    }
+}
+
 static void without_memory(void **state) {
     (void)state;
     Error err;
@@ -124,7 +181,7 @@ static void without_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(one_network), cmocka_unit_test(two_networks_share_bins),
-                                       cmocka_unit_test(what_is_not_finite_is_counted),
+                                       cmocka_unit_test(what_is_not_finite_is_counted), cmocka_unit_test(bfloat16),
                                        cmocka_unit_test(without_memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
