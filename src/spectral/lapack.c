@@ -70,6 +70,21 @@ bool lapack_singular_values(double *matrix, size_t rows, size_t columns, double 
     return decompose('N', matrix, rows, columns, NULL, sigma, NULL, err);
 }
 
+enum { PANEL = 64 }; /* columns that LAPACK's QR of a triangle takes at a time */
+
+uint64_t lapack_add_rows_work(size_t columns) {
+    return 2 * (uint64_t)PANEL * columns;
+}
+
+bool lapack_add_rows(double *rows, size_t count, size_t columns, double *triangle, double *work, Error *err) {
+    if (count == 0 || columns == 0) return true;
+    use_one_thread();
+    const lapack_int m = (lapack_int)count, n = (lapack_int)columns, panel = n < PANEL ? n : PANEL;
+    return check_info(LAPACKE_dtpqrt_work(LAPACK_COL_MAJOR, m, n, 0, panel, triangle, n, rows, m, work, panel,
+                                          work + (size_t)PANEL * columns),
+                      "dtpqrt", err);
+}
+
 bool lapack_svd(double *matrix, size_t rows, size_t columns, double *u, double *sigma, double *vt, Error *err) {
     return decompose('S', matrix, rows, columns, u, sigma, vt, err);
 }

@@ -14,6 +14,12 @@ bool lapack_admits(size_t rows, size_t columns, Error *err);
 /* The singular values, descending, min(rows, columns) = K of them. `matrix` is destroyed. */
 bool lapack_singular_values(double *matrix, size_t rows, size_t columns, double *sigma, Error *err);
 
+/* The triangle R of the QR decomposition of what R stands for already and of further rows: R' R grows by theirs. R has
+ * columns x columns numbers, `rows` count x columns, both column after column; only the upper triangle of R is used.
+ * `rows` is destroyed. `work`: lapack_add_rows_work(columns) doubles. */
+bool lapack_add_rows(double *rows, size_t count, size_t columns, double *triangle, double *work, Error *err);
+uint64_t lapack_add_rows_work(size_t columns);
+
 /* The thin decomposition matrix = U diag(sigma) V^T: `u` is rows x K, `vt` K x columns. `matrix` is destroyed. */
 bool lapack_svd(double *matrix, size_t rows, size_t columns, double *u, double *sigma, double *vt, Error *err);
 

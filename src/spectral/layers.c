@@ -234,30 +234,13 @@ const float *layers_weights(const Network *network, size_t layer, float **copy, 
     return *copy ? tensor_span(weight, 0, weight->count, *copy, err) : NULL;
 }
 
-double *layers_matrix(const Network *network, size_t layer, Error *err) {
-    const Layer *own = &network->layers[layer];
-    const Tensor *weight = layer_weight(network, own);
-    double *matrix = mem_alloc(weight->count, sizeof *matrix, err);
-    bool done = matrix != NULL;
-    if (layer_kind_transposed(own->kind)) {
-        float *copy = NULL;
-        const float *values = done ? layer_matrix_values(network, own, &copy, err) : NULL;
-        if (values && !check_part(values, 0, weight->count, FLT_MAX, err)) values = NULL;
-        for (uint64_t i = 0; values && i < weight->count; i++) matrix[i] = (double)values[i];
-        mem_free(copy);
-        done = values != NULL;
-    } else if (done) {
-        TensorWalk walk;
-        done = tensor_walk_begin(&walk, weight, NULL, err);
-        while (done &&
-               (done = tensor_walk_next(&walk, err) && check_part(walk.a, walk.first, walk.count, FLT_MAX, err)) &&
-               walk.count > 0)
-            for (uint64_t i = 0; i < walk.count; i++) matrix[walk.first + i] = (double)walk.a[i];
-        tensor_walk_end(&walk);
-    }
-    if (done) return matrix;
-    mem_free(matrix);
-    return NULL;
+bool layers_check(const Network *network, size_t layer, Error *err) {
+    TensorWalk walk;
+    bool done = tensor_walk_begin(&walk, layer_weight(network, &network->layers[layer]), NULL, err);
+    while (done && (done = tensor_walk_next(&walk, err)) && walk.count > 0)
+        done = check_part(walk.a, walk.first, walk.count, FLT_MAX, err);
+    tensor_walk_end(&walk);
+    return done;
 }
 
 /* ---- applying ---------------------------------------------------------------------------------------------------- */

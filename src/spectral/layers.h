@@ -60,8 +60,8 @@ uint64_t layers_bytes(const Network *network, size_t layer); /* of its weights a
 
 /* The layer's weights as they lie in the tensor: those in memory, or read into *copy, which is to be freed. */
 const float *layers_weights(const Network *network, size_t layer, float **copy, Error *err);
-/* The layer's matrix (layer_matrix) in double; to free. STATUS_BAD_INPUT as layers_check_weights. */
-double *layers_matrix(const Network *network, size_t layer, Error *err);
+bool layers_check(const Network *network, size_t layer,
+                  Error *err); /* layers_check_weights of a layer, up to FLT_MAX */
 
 /* Computes a layer's new weights, as many as it has. Called from several threads at once. `bytes` tells what that takes
  * beside the new weights; NULL: little. */

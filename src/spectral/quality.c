@@ -2,8 +2,8 @@
  *
  * WeightWatcher's numbers, with its rules: a convolution's slices W(:, :, i, j) times sqrt(1/2); no fits below 8
  * eigenvalues; eigenvalues up to 1e-5 are left out of the power law; natural logarithms in the entropy, logarithms to
- * base 10 in the norms. The singular values are those of dgesdd, not roots of a Gram matrix's eigenvalues: the power
- * law and the rank see the small ones.
+ * base 10 in the norms. The singular values are those of dgesdd, not roots of a Gram matrix's eigenvalues, but where
+ * the small ones are as good (values_of_layer): the power law and the rank see them.
  */
 #include "weft/spectral/quality.h"
 
@@ -14,6 +14,7 @@
 
 #include "spectral/lapack.h"
 #include "spectral/layers.h"
+#include "spectral/squares.h"
 #include "weft/base/error.h"
 #include "weft/base/map.h"
 #include "weft/base/memory.h"
@@ -68,25 +69,27 @@ static bool pooled_values(const float *weights, size_t rows, size_t columns, siz
     return done;
 }
 
+static bool is_sliced(const Measure *measure) {
+    return !measure->whole && layers_convolution(measure->network, measure->layer);
+}
+
 /* The layer's singular values, ascending, as many as it has eigenvalues; to free. */
 static double *values_of(const Measure *measure, Error *err) {
     const Network *network = measure->network;
     const Layer *layer = &network->layers[measure->layer];
     const Tensor *weight = layer_weight(network, layer);
-    const bool sliced = !measure->whole && layers_convolution(network, measure->layer);
+    const size_t count = measure->out->eigenvalues;
     float *copy = NULL;
-    double *values = mem_alloc(measure->out->eigenvalues, sizeof *values, err);
-    const float *weights = !values  ? NULL
-                           : sliced ? layers_weights(network, measure->layer, &copy, err)
-                                    : layer_matrix_values(network, layer, &copy, err);
-    size_t rows, columns;
-    layer_matrix(network, layer, &rows, &columns);
-    if (sliced) {
-        rows = (size_t)weight->dim[0];
-        columns = (size_t)weight->dim[1];
+    double *values = mem_alloc(count, sizeof *values, err);
+    bool done = values != NULL;
+    if (done && is_sliced(measure)) {
+        const float *weights = layers_weights(network, measure->layer, &copy, err);
+        done = weights && pooled_values(weights, (size_t)weight->dim[0], (size_t)weight->dim[1], measure->out->matrices,
+                                        values, err);
+        for (size_t i = 0; done && i < count; i++) values[i] *= sqrt(0.5);
+    } else if (done && (done = values_of_layer(network, layer, values, err))) {
+        qsort(values, count, sizeof *values, numbers_ascending);
     }
-    bool done = weights && pooled_values(weights, rows, columns, measure->out->matrices, values, err);
-    for (size_t i = 0; done && sliced && i < measure->out->eigenvalues; i++) values[i] *= sqrt(0.5);
     mem_free(copy);
     if (done) return values;
     mem_free(values);
@@ -182,9 +185,10 @@ static bool set_numbers(const double *values, QualityLayer *out, Error *err) {
 
 /* ---- a network's layers, or two networks' ------------------------------------------------------------------------ */
 
-/* The weights, one matrix in double, what LAPACK needs beside it, and the values. */
+/* Of slices the weights, one matrix in double and what LAPACK needs beside it; and the values. */
 static uint64_t bytes_of(const Measure *measure) {
     const QualityLayer *out = measure->out;
+    if (!is_sliced(measure)) return values_bytes(out->N, out->M) + 3 * out->eigenvalues * sizeof(double);
     return layers_bytes(measure->network, measure->layer) +
            (out->N * (uint64_t)out->M + out->M * (uint64_t)out->M + 3 * out->eigenvalues + 64 * (uint64_t)out->N) *
                sizeof(double);

@@ -15,6 +15,7 @@
 #include "spectral/fourier.h"
 #include "spectral/lapack.h"
 #include "spectral/layers.h"
+#include "spectral/squares.h"
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
 #include "weft/base/table.h"
@@ -45,25 +46,17 @@ static Table *singular_table(const double *sigma, size_t count, size_t rows, siz
     return table;
 }
 
-/* The matrix in double, and what LAPACK needs beside it. */
-static uint64_t singular_bytes(size_t rows, size_t columns) {
-    const uint64_t smaller = rows < columns ? rows : columns;
-    return ((uint64_t)rows * columns + smaller * smaller + 64 * ((uint64_t)rows + columns)) * sizeof(double);
-}
-
 static Table *singular_values(const Network *network, size_t layer, Error *err) {
     size_t rows, columns;
     layer_matrix(network, &network->layers[layer], &rows, &columns);
     size_t count = rows < columns ? rows : columns;
     if (!lapack_admits(rows, columns, err)) return NULL;
-    const uint64_t bytes = singular_bytes(rows, columns);
+    const uint64_t bytes = values_bytes(rows, columns);
     if (!mem_work_begin(bytes, LAYERS_WORK, err)) return NULL;
     double *sigma = mem_alloc(count, sizeof *sigma, err);
-    double *matrix = sigma ? layers_matrix(network, layer, err) : NULL;
     Table *table = NULL;
-    if (matrix && lapack_singular_values(matrix, rows, columns, sigma, err))
+    if (sigma && layers_check(network, layer, err) && values_of_layer(network, &network->layers[layer], sigma, err))
         table = singular_table(sigma, count, rows, columns, err);
-    mem_free(matrix);
     mem_free(sigma);
     mem_work_end(bytes);
     return table;

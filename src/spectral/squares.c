@@ -154,16 +154,89 @@ bool squares_of_matrix(const float *matrix, size_t rows, size_t columns, bool si
     return squares_of_parts(&parts, single, squares, error, err);
 }
 
-/* Part by part where the weights lie row after row in a file; else all of them. */
+/* Part by part where the weights lie row after row in a file; else all of them, in *copy where they have to be read. */
+static bool open_parts(const Network *network, const Layer *layer, Parts *parts, float **copy, Error *err) {
+    *parts = (Parts){.tensor = layer_weight(network, layer)};
+    *copy = NULL;
+    layer_matrix(network, layer, &parts->rows, &parts->columns);
+    if (!is_wide(parts) && parts->tensor->lazy && !layer_kind_transposed(layer->kind)) return true;
+    return (parts->matrix = layer_matrix_values(network, layer, copy, err));
+}
+
 bool squares_of_layer(const Network *network, const Layer *layer, bool single, double *squares, double *error,
                       Error *err) {
-    Parts parts = {.tensor = layer_weight(network, layer)};
-    float *copy = NULL;
-    bool done = true;
-    layer_matrix(network, layer, &parts.rows, &parts.columns);
-    if (is_wide(&parts) || !parts.tensor->lazy || layer_kind_transposed(layer->kind))
-        done = (parts.matrix = layer_matrix_values(network, layer, &copy, err));
-    done = done && squares_of_parts(&parts, single, squares, error, err);
+    Parts parts;
+    float *copy;
+    const bool done =
+        open_parts(network, layer, &parts, &copy, err) && squares_of_parts(&parts, single, squares, error, err);
+    mem_free(copy);
+    return done;
+}
+
+/* ---- singular values --------------------------------------------------------------------------------------------- */
+
+/* The triangle R of W = Q R, which has W's singular values; to free. */
+static double *triangle_of(const Parts *parts, Error *err) {
+    const size_t small = small_side(parts), large = large_side(parts), step = part_rows(parts);
+    double *r = mem_alloc((uint64_t)small * small, sizeof *r, err), *part = NULL, *work = NULL;
+    bool done = r && (part = mem_alloc((uint64_t)step * small, sizeof *part, err)) &&
+                (work = mem_alloc(lapack_add_rows_work(small), sizeof *work, err));
+    for (size_t first = 0; done && first < large; first += step) {
+        const size_t count = large - first < step ? large - first : step;
+        const float *rows = task_step(NULL, "values", 0, 0, err) ? read_part(parts, first, count, err) : NULL;
+        for (size_t i = 0; rows && i < count; i++)
+            for (size_t j = 0; j < small; j++) part[j * count + i] = (double)rows[i * small + j];
+        done = rows && lapack_add_rows(part, count, small, r, work, err);
+    }
+    mem_free(part);
+    mem_free(work);
+    if (done) return r;
+    mem_free(r);
+    return NULL;
+}
+
+/* Roots of the squares, if none is so small that it lies in the noise of the largest. */
+static bool roots(const double *squares, size_t count, double *sigma) {
+    if (!(squares[0] >= 1e-4 * squares[count - 1])) return false;
+    for (size_t i = 0; i < count; i++) sigma[i] = sqrt(squares[count - 1 - i]);
+    return true;
+}
+
+static bool large_values(Parts *parts, double *sigma, Error *err) {
+    const size_t small = small_side(parts);
+    double error, *squares = mem_alloc(small, sizeof *squares, err);
+    bool done = squares && all_squares(parts, false, squares, &error, err);
+    if (done && !roots(squares, small, sigma)) {
+        double *r = triangle_of(parts, err);
+        done = r && lapack_singular_values(r, small, small, sigma, err);
+        mem_free(r);
+    }
+    mem_free(squares);
+    return done;
+}
+
+static bool small_values(const Parts *parts, double *sigma, Error *err) {
+    const uint64_t count = (uint64_t)parts->rows * parts->columns;
+    double *matrix = mem_alloc(count, sizeof *matrix, err);
+    const float *weights = NULL;
+    if (matrix) weights = parts->matrix ? parts->matrix : tensor_span(parts->tensor, 0, count, parts->room, err);
+    for (uint64_t i = 0; weights && i < count; i++) matrix[i] = (double)weights[i];
+    const bool done = weights && lapack_singular_values(matrix, parts->rows, parts->columns, sigma, err);
+    mem_free(matrix);
+    return done;
+}
+
+bool values_of_layer(const Network *network, const Layer *layer, double *sigma, Error *err) {
+    Parts parts;
+    float *copy;
+    bool done = open_parts(network, layer, &parts, &copy, err) && lapack_admits(parts.rows, parts.columns, err);
+    const bool large = done && small_side(&parts) >= TILES_FROM;
+    const uint64_t room = !done || (!large && parts.matrix) || (large && !needs_room(&parts)) ? 0
+                          : large ? (uint64_t)part_rows(&parts) * small_side(&parts)
+                                  : (uint64_t)parts.rows * parts.columns;
+    done = done && (room == 0 || (parts.room = mem_alloc(room, sizeof *parts.room, err))) &&
+           (large ? large_values(&parts, sigma, err) : small_values(&parts, sigma, err));
+    mem_free(parts.room);
     mem_free(copy);
     return done;
 }
@@ -208,4 +281,16 @@ double squares_seconds(size_t rows, size_t columns) {
     if (k < TILES_FROM) return reading + 1.6 * gram + 8 * reduction;
     return reading + (tiles_digits_available() ? 0.6 : 1.25) * gram + 1.4 * reduction +
            3 * k * k * SIDE / (0.27 * rate) + 1e-8 * k * k;
+}
+
+uint64_t values_bytes(size_t rows, size_t columns) {
+    const Parts parts = {.rows = rows, .columns = columns};
+    const uint64_t small = small_side(&parts), all = (uint64_t)rows * columns, part = part_rows(&parts) * small;
+    const uint64_t lapack = (small * small + 64 * ((uint64_t)rows + columns)) * sizeof(double);
+    if (small < TILES_FROM) return all * (sizeof(double) + sizeof(float)) + lapack;
+    const uint64_t weights = is_wide(&parts) ? all * sizeof(float) : 0;
+    const uint64_t triangle =
+        weights + part * (sizeof(float) + sizeof(double)) + lapack + 2 * 64 * small * sizeof(double);
+    const uint64_t squares = squares_plan(rows, columns).bytes;
+    return triangle > squares ? triangle : squares;
 }

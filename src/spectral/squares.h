@@ -24,6 +24,13 @@ bool squares_of_matrix(const float *matrix, size_t rows, size_t columns, bool si
 bool squares_of_layer(const Network *network, const Layer *layer, bool single, double *squares, double *error,
                       Error *err);
 
+/* A layer's singular values, descending, as dgesdd of the whole matrix has them, in the memory that values_bytes tells.
+ * Of a large matrix they are roots of squares_of_layer's, if the smallest is a hundredth of the largest: then they are
+ * right to about 1e-13 of the largest. Else they are dgesdd's, of the triangle of a QR decomposition that takes the
+ * matrix part by part. STATUS_BAD_INPUT as layers_check_weights. */
+bool values_of_layer(const Network *network, const Layer *layer, double *sigma, Error *err);
+uint64_t values_bytes(size_t rows, size_t columns);
+
 /* Seconds of one thread that the squares take, from the speed of products that was measured once. */
 double squares_seconds(size_t rows, size_t columns);
 

@@ -3,6 +3,7 @@
 #include "spectral/lapack.h"
 #include "spectral/squares.h"
 #include "spectral/symmetric/symmetric.h"
+#include "../support/handmade.h"
 #include "weft/base/error.h"
 #include "weft/base/fault.h"
 #include "weft/base/memory.h"
@@ -286,6 +287,35 @@ static void single_where_double_has_no_room(void **state) {
     mem_set_budget(0);
 }
 
+/* ---- singular values --------------------------------------------------------------------------------------------- */
+
+/* dgesdd's of the whole matrix: tall, wide and square, full rank (by the Gram matrix) and with columns that are nearly
+ * the same (by the triangle), small and large. */
+static void singular_values_of_layers(void **state) {
+    (void)state;
+    Error err;
+    static const uint64_t shapes[][2] = {{900, 400}, {400, 900}, {390, 390}, {30, 20}};
+    for (size_t s = 0; s < 4; s++)
+        for (int alike = 0; alike < 2; alike++) {
+            const size_t rows = (size_t)shapes[s][0], columns = (size_t)shapes[s][1], count = rows * columns;
+            const HandmadeLayer layer = {"fc", 2, {rows, columns}};
+            Network *network = handmade_network(&layer, 1, 3);
+            float *weights = handmade_weights(network, 0);
+            for (size_t i = 0; alike && i < count; i += columns) weights[i + 1] = weights[i] * (1 + 0x1p-20F);
+            const size_t k = rows < columns ? rows : columns;
+            double *found = alloc(k), *wanted = alloc(k), *matrix = alloc(count);
+            for (size_t i = 0; i < count; i++) matrix[i] = (double)weights[i];
+            assert_true(lapack_singular_values(matrix, rows, columns, wanted, &err));
+            assert_true(values_of_layer(network, &network->layers[0], found, &err));
+            close_to(found, wanted, k, 2e-13 * wanted[0]);
+            for (size_t i = 0; !alike && i < k; i++) assert_true(fabs(found[i] / wanted[i] - 1) < 1e-9);
+            mem_free(found);
+            mem_free(wanted);
+            mem_free(matrix);
+            network_free(network);
+        }
+}
+
 /* ---- failures ---------------------------------------------------------------------------------------------------- */
 
 static void out_of_memory(void **state) {
@@ -333,6 +363,7 @@ int main(void) {
         cmocka_unit_test(any_number_of_threads),
         cmocka_unit_test(single_within_its_bound),
         cmocka_unit_test(single_where_double_has_no_room),
+        cmocka_unit_test(singular_values_of_layers),
         cmocka_unit_test(out_of_memory),
         cmocka_unit_test(cancelled),
     };

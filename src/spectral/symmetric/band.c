@@ -225,8 +225,9 @@ static double *copy_band(const Symmetric *matrix, Error *err) {
 double *symmetric_to_band(Symmetric *matrix, Error *err) {
     const uint64_t length = (uint64_t)matrix->sides * TILE;
     Reduction *work = mem_alloc(1, sizeof *work, err);
+    if (!work) return NULL;
     double *band = NULL, **const arrays[] = {&work->v, &work->x, &work->v_turned, &work->v_then_x, &work->x_then_v};
-    bool done = work != NULL;
+    bool done = true;
     for (size_t i = 0; done && i < sizeof arrays / sizeof *arrays; i++)
         done = (*arrays[i] = mem_alloc(i < 3 ? length : 2 * length, sizeof(double), err));
     for (size_t i = 0; done && i < PIECES_MAX && (i == 0 || i < matrix->sides / PIECE_SIDES); i++)
@@ -240,8 +241,8 @@ double *symmetric_to_band(Symmetric *matrix, Error *err) {
     }
     if (done) band = copy_band(matrix, err);
 out:
-    for (size_t i = 0; work && i < sizeof arrays / sizeof *arrays; i++) mem_free(*arrays[i]);
-    for (size_t i = 0; work && i < PIECES_MAX; i++) mem_free(work->products[i]);
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) mem_free(*arrays[i]);
+    for (size_t i = 0; i < PIECES_MAX; i++) mem_free(work->products[i]);
     mem_free(work);
     return band;
 }
