@@ -73,9 +73,6 @@ typedef struct Sratio {
  * sratio_done. */
 bool sratio_measure(const Network *network, const Network *versus, const bool *chosen, const Task *task, Sratio *out,
                     Error *err);
-/* What sratio_measure will take: layer, rows, columns, memory (MB), seconds (of one thread), from the shapes and the
- * speed of a small product; notes with the time on all threads and the largest layer's memory. Reads no weight. */
-Table *sratio_estimate(const Network *network, const bool *chosen, Error *err);
 void sratio_done(Sratio *sratio);
 double sratio_difference(const SratioLayer *layer); /* ratio_vs - ratio */
 /* sratio_measure as a table. One network: columns layer, rows, columns, K, s_ratio, energy; notes "layers" (their

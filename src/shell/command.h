@@ -15,6 +15,7 @@
 #include "weft/net.h"
 #include "weft/predictor.h"
 #include "weft/setting.h"
+#include "weft/spectral/work.h"
 
 typedef enum ObjectKind { OBJECT_NETWORK, OBJECT_PREDICTOR, OBJECT_DATASET, OBJECT_TABLE } ObjectKind;
 
@@ -121,6 +122,7 @@ struct Command {
     bool streams;       /* reads weights a part at a time: its networks need not fit into memory (dispatch.c) */
     bool table;         /* makes a table: takes --as */
     LayerChoice layers; /* with `apply`: which layers it changes */
+    WorkFunction *work; /* with `apply`: what it takes for a layer (--dry-run) */
     bool retries;       /* a long run: where memory is short in it, it tries again later or says so itself */
     bool passes; /* the first argument is another command, whose options it takes too and hands on (Args.inner) */
 };
@@ -158,9 +160,15 @@ extern const char command_prelude[];
 typedef struct Maker {
     const Object *network;
     const char *layers, *into;
+    bool dry_run;
 } Maker;
 #define MAKER_LAYERS(text) WORD(Maker, layers, LAYERS, "layers", "SEL", .help = text)
+#define MAKER_DRY_RUN DRY_RUN(Maker)
 #define MAKER_INTO WORD(Maker, into, NEW, "into", "NEW", .required = true, .help = "name of the new network")
+
+/* A command's option for work_command instead of what it does. */
+#define DRY_RUN(type) \
+    FLAG(type, dry_run, "dry-run", .help = "compute nothing: estimate the time and memory of each layer")
 
 /* Parses words (after the command's name) into *args; `literal` marks words that are never options (from Lua). Takes
  * nothing over. args_done also after a failure. */

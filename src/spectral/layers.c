@@ -168,7 +168,7 @@ double layers_cost(const Network *network, size_t layer) {
 double layers_worth(const Network *a, const Network *b) {
     static const double WORTH = 2e9, SENT = 400;
     double sent = 0;
-    for (const Network *each = a; each; each = each == a ? b : NULL)
+    for (const Network *each = a; each; each = each == a && b != a ? b : NULL)
         for (size_t i = 0; !each->origin && i < each->tensor_count; i++) sent += (double)each->tensors[i].tensor->count;
     return WORTH + SENT * sent;
 }

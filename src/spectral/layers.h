@@ -56,7 +56,8 @@ bool layers_fault(const Tensor *weight, LayerFault *fault, Error *err);
 
 /* What mem_work_begin calls the work on a layer, whose name stands before it. */
 #define LAYERS_WORK "the work on it"
-uint64_t layers_bytes(const Network *network, size_t layer); /* of its weights as float32 */
+uint64_t layers_bytes(const Network *network, size_t layer);  /* of its weights as float32 */
+uint64_t svscale_bytes(const Network *network, size_t layer); /* that its modulation takes (svscale.c) */
 
 /* The layer's weights as they lie in the tensor: those in memory, or read into *copy, which is to be freed. */
 const float *layers_weights(const Network *network, size_t layer, float **copy, Error *err);

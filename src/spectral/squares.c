@@ -272,15 +272,23 @@ static double measured_rate(void) {
     return best;
 }
 
+#define REFERENCE 40e9
+
+double squares_speed(void) {
+    static double speed;
+    if (speed == 0) speed = measured_rate() / REFERENCE;
+    return speed;
+}
+
 double squares_seconds(size_t rows, size_t columns) {
-    static double rate;
     const double k = (double)(rows < columns ? rows : columns), l = (double)(rows < columns ? columns : rows);
-    if (rate == 0) rate = measured_rate();
-    const double reading = 2e-9 * k * l, gram = 0.5 * k * k * l / rate, reduction = 2.0 / 3 * k * k * k / rate;
+    const double rate = squares_speed() * REFERENCE;
+    const double reading = 2e-9 * k * l / squares_speed(), gram = 0.5 * k * k * l / rate,
+                 cube = 2.0 / 3 * k * k * k / rate;
     /* The shares of that rate which products in memory, chasing, and LAPACK reach; dsterf takes 10 ns a K K. */
-    if (k < TILES_FROM) return reading + 1.6 * gram + 8 * reduction;
-    return reading + (tiles_digits_available() ? 0.6 : 1.25) * gram + 1.4 * reduction +
-           3 * k * k * SIDE / (0.27 * rate) + 1e-8 * k * k;
+    if (k < TILES_FROM) return reading + 1.6 * gram + 8 * cube;
+    return reading + (tiles_digits_available() ? 0.75 : 1.25) * gram + 1.4 * cube + 3 * k * k * SIDE / (0.27 * rate) +
+           1e-8 * k * k / squares_speed();
 }
 
 uint64_t values_bytes(size_t rows, size_t columns) {

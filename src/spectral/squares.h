@@ -31,7 +31,9 @@ bool squares_of_layer(const Network *network, const Layer *layer, bool single, d
 bool values_of_layer(const Network *network, const Layer *layer, double *sigma, Error *err);
 uint64_t values_bytes(size_t rows, size_t columns);
 
-/* Seconds of one thread that the squares take, from the speed of products that was measured once. */
+/* The speed of products in the cache, measured once, over that of the machine on which times were measured. */
+double squares_speed(void);
+/* Seconds of one thread that the squares take. */
 double squares_seconds(size_t rows, size_t columns);
 
 #endif

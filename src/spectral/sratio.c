@@ -57,40 +57,6 @@ bool spectral_sratio(const float *matrix, size_t rows, size_t columns, double *r
     return done;
 }
 
-/* ---- what it will take ------------------------------------------------------------------------------------------- */
-
-Table *sratio_estimate(const Network *network, const bool *chosen, Error *err) {
-    size_t count = 0, *layers = layers_chosen(network, chosen, false, &count, err);
-    double seconds = 0;
-    uint64_t most = 0;
-    Table *table = layers ? table_new(err) : NULL;
-    table_column(table, "layer", "", COLUMN_TEXT);
-    table_column(table, "rows", "", COLUMN_INTEGER);
-    table_column(table, "columns", "", COLUMN_INTEGER);
-    table_column(table, "memory", "MB", COLUMN_REAL);
-    table_column(table, "seconds", "s", COLUMN_REAL);
-    for (size_t i = 0; table && i < count; i++) {
-        const Layer *layer = &network->layers[layers[i]];
-        size_t rows, columns;
-        layer_matrix(network, layer, &rows, &columns);
-        const uint64_t bytes = squares_plan(rows, columns).bytes;
-        const double own = squares_seconds(rows, columns);
-        if (bytes > most) most = bytes;
-        seconds += own;
-        table_text(table, layer->name);
-        table_integer(table, (int64_t)rows);
-        table_integer(table, (int64_t)columns);
-        table_real(table, (double)bytes / (1 << 20));
-        table_real(table, own);
-    }
-    const unsigned threads = pool_threads();
-    table_note(table, "seconds", "%.3g on %u threads", seconds / threads, threads);
-    table_note(table, "memory", "%.4g MB for the largest layer, limit %.4g MB (--max-memory)", (double)most / (1 << 20),
-               (double)mem_budget() / (1 << 20));
-    mem_free(layers);
-    return table ? table_finish(table, err) : NULL;
-}
-
 /* ---- a network's layers, or two networks' ------------------------------------------------------------------------ */
 
 typedef struct Measure {

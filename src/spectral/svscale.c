@@ -81,7 +81,7 @@ static bool modulate_layer(const void *context, const Network *network, size_t l
 }
 
 /* The matrix and its two factors in double, LAPACK's room, and a copy of the weights. */
-static uint64_t modulation_bytes(const Network *network, size_t layer) {
+uint64_t svscale_bytes(const Network *network, size_t layer) {
     size_t rows, columns;
     layer_matrix(network, &network->layers[layer], &rows, &columns);
     const uint64_t k = rows < columns ? rows : columns, all = (uint64_t)rows * columns;
@@ -99,7 +99,7 @@ Network *svscale_apply(const Network *network, double factor, unsigned last, con
     if (!layers) return NULL;
     Modulation options = {factor, last};
     Network *result =
-        layers_apply(network, layers, count, modulate_layer, modulation_bytes, &options, "svscale", command, task, err);
+        layers_apply(network, layers, count, modulate_layer, svscale_bytes, &options, "svscale", command, task, err);
     mem_free(layers);
     return result;
 }

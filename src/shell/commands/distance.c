@@ -1,4 +1,5 @@
 /* distance -- how far two networks are apart, per layer. */
+#include "../apply.h"
 #include "../command.h"
 #include "../dispatch.h"
 #include "../session.h"
@@ -9,6 +10,7 @@
 typedef struct Distance {
     const Object *a, *b;
     const char *layers;
+    bool dry_run;
 } Distance;
 
 static bool distance_command(Session *session, const Args *args, Result *result, Error *err) {
@@ -16,6 +18,7 @@ static bool distance_command(Session *session, const Args *args, Result *result,
     const Network *network = o->a->network;
     bool *chosen = choose_layers(network, o->layers, CHOOSE_LAYERS, err);
     if (!chosen) return false;
+    if (o->dry_run) return work_command(network, chosen, 1, work_distance, result, err);
     result->table = distance_table(network, o->b->network, chosen, &session->task, err);
     mem_free(chosen);
     result_chart(result, CHART_BARS, "layer", "mean_abs", "Mean |difference| of the weights, %s and %s", o->a->name,
@@ -28,7 +31,9 @@ static const Setting positionals[] = {
     OBJECT(Distance, b, NETWORK, "NET2", NULL, .help = "the other network, matched by layer name"),
     {0}};
 static const Setting options[] = {
-    WORD(Distance, layers, LAYERS, "layers", "SEL", .help = "only these layers (help selectors)"), {0}};
+    WORD(Distance, layers, LAYERS, "layers", "SEL", .help = "only these layers (help selectors)"),
+    DRY_RUN(Distance),
+    {0}};
 static const char *const examples[] = {"distance base smooth", NULL};
 
 const Command command_distance = {

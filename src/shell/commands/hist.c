@@ -1,6 +1,7 @@
 /* hist -- how the weights of a layer, or of a network, are distributed. */
 #include <stdio.h>
 
+#include "../apply.h"
 #include "../command.h"
 #include "../dispatch.h"
 #include "../session.h"
@@ -12,6 +13,7 @@ typedef struct Hist {
     const Object *object, *versus;
     const char *layer, *layers;
     unsigned bins;
+    bool dry_run;
 } Hist;
 
 /* One layer by its name, or those of the selector. */
@@ -52,6 +54,7 @@ static bool hist_command(Session *session, const Args *args, Result *result, Err
     const Hist *o = args->options;
     bool *chosen = choose(o, err);
     if (!chosen) return false;
+    if (o->dry_run) return work_command(o->object->network, chosen, o->versus ? 2 : 1, work_hist, result, err);
     result->table =
         histogram_table(o->object->network, object_network(o->versus), chosen, o->bins, &session->task, err);
     mem_free(chosen);
@@ -69,6 +72,7 @@ static const Setting options[] = {
     WORD(Hist, layers, LAYERS, "layers", "SEL", .help = "only these layers (help selectors)"),
     INTEGER(Hist, bins, "bins", "N", .min = 1, .max = HISTOGRAM_BINS_MOST,
             .usual = "by the rule of Freedman and Diaconis, at most 100", .help = "number of bins"),
+    DRY_RUN(Hist),
     {0}};
 static const char *const examples[] = {"hist base", "hist base layer1.0.conv1 --vs smooth",
                                        "hist base --layers stage:3 --bins 40", NULL};

@@ -26,6 +26,7 @@ static const Setting options[] = {
            .help = "1d: FFT of the flattened kernel, f = min(i, n-i); 2d: along its own axes, radial f; raw: "
                    "flattened, f = i"),
     MAKER_LAYERS("only these convolutions (help selectors)"),
+    MAKER_DRY_RUN,
     MAKER_INTO,
     {0}};
 static const char *const examples[] = {"lowpass base --cutoff 4 --into smooth",
@@ -48,5 +49,6 @@ const Command command_lowpass = {
     .streams = true,
     .apply = lowpass_make,
     .layers = CHOOSE_CONVOLUTIONS,
+    .work = work_lowpass,
     .table = true,
 };

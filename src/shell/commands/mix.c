@@ -26,6 +26,7 @@ static const Setting positionals[] = {
 static const Setting options[] = {REAL(Mix, alpha, "alpha", "X", .required = true,
                                        .help = "place between the two; below 0 lies beyond A, above 1 beyond B"),
                                   MAKER_LAYERS("only these layers (help selectors); the rest comes from A"),
+                                  MAKER_DRY_RUN,
                                   MAKER_INTO,
                                   {0}};
 static const char *const examples[] = {"mix base smooth --alpha 0.5 --into half",
@@ -47,5 +48,6 @@ const Command command_mix = {
     .streams = true,
     .apply = mix_make,
     .layers = CHOOSE_ANY,
+    .work = work_mix,
     .table = true,
 };

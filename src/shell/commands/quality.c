@@ -1,4 +1,5 @@
 /* quality -- norms, ranks, power laws and bulk edges of layers, as WeightWatcher's users read them. */
+#include "../apply.h"
 #include "../dispatch.h"
 #include "../session.h"
 #include "weft/base/error.h"
@@ -8,7 +9,7 @@
 typedef struct QualityOptions {
     const Object *object, *versus;
     const char *layers;
-    bool matrix;
+    bool matrix, dry_run;
 } QualityOptions;
 
 static bool quality_command(Session *session, const Args *args, Result *result, Error *err) {
@@ -16,6 +17,9 @@ static bool quality_command(Session *session, const Args *args, Result *result, 
     const Network *network = o->object->network, *versus = object_network(o->versus);
     bool *chosen = choose_layers(network, o->layers, CHOOSE_LAYERS, err);
     if (!chosen) return false;
+    if (o->dry_run)
+        return work_command(network, chosen, versus ? 2 : 1, o->matrix ? work_quality_matrix : work_quality, result,
+                            err);
     result->table = quality_table(network, versus, chosen, o->matrix, &session->task, err);
     mem_free(chosen);
     if (versus)
@@ -34,6 +38,7 @@ static const Setting options[] = {
     WORD(QualityOptions, layers, LAYERS, "layers", "SEL", .help = "only these layers (help selectors)"),
     FLAG(QualityOptions, matrix, "matrix",
          .help = "take a convolution as one matrix, as sratio does; default: one for each place of its kernel"),
+    DRY_RUN(QualityOptions),
     {0}};
 static const char *const examples[] = {"quality base", "quality base --vs smooth", "quality base --layers stage:3",
                                        NULL};

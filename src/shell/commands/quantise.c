@@ -1,4 +1,5 @@
 /* quantise -- integers for the weights of a network or predictor, and levels for a network's activations. */
+#include "../apply.h"
 #include "../dispatch.h"
 #include "../session.h"
 #include "../workspace.h"
@@ -28,6 +29,7 @@ static bool quantise_network(Session *session, const Args *args, const Network *
     const Quantise *o = args->options;
     if (!workspace_accepts(session, o->maker.into, OBJECT_NETWORK, err)) return false;
     bool *chosen = choose_layers(network, o->maker.layers, CHOOSE_LAYERS, err);
+    if (o->maker.dry_run) return work_command(network, chosen, 1, work_quantise, result, err);
     result->network = chosen ? quantise_make(network, o, chosen, args->line, &session->task, err) : NULL;
     mem_free(chosen);
     if (!result->network) return false;
@@ -36,7 +38,7 @@ static bool quantise_network(Session *session, const Args *args, const Network *
 }
 
 static bool quantise_mlp(Session *session, const Args *args, const Predictor *predictor, Result *result, Error *err) {
-    static const char *const of_networks[] = {"calibrate", "observer", "activation-bits", "layers"};
+    static const char *const of_networks[] = {"calibrate", "observer", "activation-bits", "layers", "dry-run"};
     const Quantise *o = args->options;
     for (size_t i = 0; i < sizeof of_networks / sizeof *of_networks; i++)
         if (args_given(args, of_networks[i]))
@@ -57,6 +59,7 @@ static bool quantise_command(Session *session, const Args *args, Result *result,
     if (object->kind != OBJECT_NETWORK && object->kind != OBJECT_PREDICTOR)
         return error_set(err, STATUS_USAGE, "'%s' is a %s; quantise takes networks and predictors", object->name,
                          object_kind_name(object->kind));
+    if (maker->dry_run) return true;
     result->name = maker->into;
     result_chart(result, CHART_BARS, "layer", "sqnr", "SQNR of %s's weights", result->name);
     return true;
@@ -75,6 +78,7 @@ static const Setting options[] = {
            .help = "range of an activation: all of it; without 0.01 % at either end; or the part whose levels have "
                    "the least mean square error"),
     MAKER_LAYERS("only the weights of these layers, convolutions or linear (help selectors)"),
+    MAKER_DRY_RUN,
     WORD(Maker, into, NEW, "into", "NEW", .required = true, .help = "name of the new object"),
     {0}};
 static const char *const examples[] = {"quantise base --bits 4 --into small",

@@ -1,15 +1,17 @@
 /* spectrum -- singular values or frequencies of one layer. */
 #include <stdio.h>
 
+#include "../apply.h"
 #include "../command.h"
 #include "../dispatch.h"
 #include "weft/base/error.h"
+#include "weft/base/memory.h"
 #include "weft/spectral.h"
 
 typedef struct Spectrum {
     const Object *object, *versus;
     const char *layer;
-    bool fft;
+    bool fft, dry_run;
 } Spectrum;
 
 /* Marks the last of the larger singular values, whose squares S_ratio counts: on each curve, with the ratio. */
@@ -55,12 +57,20 @@ static void set_chart(const Spectrum *o, const char *layer, Result *result) {
         snprintf(encoding->series, CHART_NAME_MAX, "mode");
 }
 
+static bool estimate(const Spectrum *o, size_t layer, Result *result, Error *err) {
+    const Network *network = o->object->network;
+    bool *chosen = mem_alloc(network->layer_count, sizeof *chosen, err);
+    if (chosen) chosen[layer] = true;
+    return work_command(network, chosen, o->versus ? 2 : 1, work_spectrum, result, err);
+}
+
 static bool spectrum_command(Session *session, const Args *args, Result *result, Error *err) {
     (void)session;
     const Spectrum *o = args->options;
     const Network *network = o->object->network;
     size_t layer;
     if (!network_find_layer(network, o->layer, &layer, err)) return false;
+    if (o->dry_run) return estimate(o, layer, result, err);
     result->table = spectrum_table(network, layer, object_network(o->versus), o->fft, err);
     if (result->table) set_chart(o, network->layers[layer].name, result);
     return result->table != NULL;
@@ -72,6 +82,8 @@ static const Setting positionals[] = {OBJECT(Spectrum, object, NETWORK, "NET", N
 static const Setting options[] = {
     OBJECT(Spectrum, versus, NETWORK, "vs", "NET2", .help = "compare with the same layer of a second network"),
     FLAG(Spectrum, fft, "fft", .help = "show the kernels' magnitude per frequency instead"),
+    FLAG(Spectrum, dry_run, "dry-run", .excludes = "fft",
+         .help = "compute nothing: estimate the time and memory of the singular values"),
     {0}};
 static const char *const examples[] = {"spectrum base layer1.0.conv1", "spectrum base layer1.0.conv1 --fft",
                                        "spectrum base layer1.0.conv1 --vs smooth", NULL};

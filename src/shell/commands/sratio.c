@@ -1,4 +1,5 @@
 /* sratio -- share of energy in the larger half of the singular values. */
+#include "../apply.h"
 #include "../dispatch.h"
 #include "../session.h"
 #include "weft/base/error.h"
@@ -16,10 +17,9 @@ static bool sratio_command(Session *session, const Args *args, Result *result, E
     const Network *network = o->object->network, *versus = object_network(o->versus);
     bool *chosen = choose_layers(network, o->layers, CHOOSE_LAYERS, err);
     if (!chosen) return false;
-    result->table =
-        o->dry_run ? sratio_estimate(network, chosen, err) : sratio_table(network, versus, chosen, &session->task, err);
+    if (o->dry_run) return work_command(network, chosen, versus ? 2 : 1, work_sratio, result, err);
+    result->table = sratio_table(network, versus, chosen, &session->task, err);
     mem_free(chosen);
-    if (o->dry_run) return result->table != NULL;
     if (versus)
         result_chart(result, CHART_BARS, "layer", "difference", "S_ratio of %s minus %s", o->versus->name,
                      o->object->name);
@@ -34,8 +34,7 @@ static const Setting options[] = {
     OBJECT(SratioOptions, versus, NETWORK, "vs", "NET2",
            .help = "compare with a second network, matched by layer name"),
     WORD(SratioOptions, layers, LAYERS, "layers", "SEL", .help = "only these layers (help selectors)"),
-    FLAG(SratioOptions, dry_run, "dry-run", .excludes = "vs",
-         .help = "compute nothing: estimate the time and memory of each layer"),
+    DRY_RUN(SratioOptions),
     {0}};
 static const char *const examples[] = {"sratio base", "sratio base --vs smooth", "sratio base --layers stage:3",
                                        "sratio base --dry-run", NULL};

@@ -25,6 +25,7 @@ static const Setting options[] = {
     INTEGER(SvScale, last, "last", "N", .min = 1, .max = 1000000, .standard = "15",
             .help = "how many of the smallest singular values are scaled"),
     MAKER_LAYERS("only these layers, of any kind; by default the convolutions, or all layers if there are none"),
+    MAKER_DRY_RUN,
     MAKER_INTO,
     {0}};
 static const char *const examples[] = {"svscale base --factor 0.5 --layers stage:2 --into quieter", NULL};
@@ -44,5 +45,6 @@ const Command command_svscale = {
     .streams = true,
     .apply = svscale_make,
     .layers = CHOOSE_ANY,
+    .work = work_svscale,
     .table = true,
 };
