@@ -84,24 +84,24 @@ LayerWork work_quality(const Network *network, size_t layer) {
 
 LayerWork work_distance(const Network *network, size_t layer) {
     const Extent shape = extent_of(network, layer);
-    return pass(&shape, shape.lazy ? 2.1 : 0.9, shape.lazy ? TENSOR_SPAN * sizeof(float) : 0);
+    return pass(&shape, shape.lazy ? 3.3 : 1.2, shape.lazy ? TENSOR_SPAN * sizeof(float) : 0);
 }
 
 /* bfloat16 numbers take one pass of counting, others three. */
 LayerWork work_hist(const Network *network, size_t layer) {
     const Extent shape = extent_of(network, layer);
-    return pass(&shape, shape.bfloat16 ? 1.6 : 12, 2 * 65536 * sizeof(uint64_t));
+    return pass(&shape, shape.bfloat16 ? 2.0 : 12, 2 * 65536 * sizeof(uint64_t));
 }
 
 /* Reading, transforming, and writing to a temporary file where the network is lazy. */
 LayerWork work_lowpass(const Network *network, size_t layer) {
     const Extent shape = extent_of(network, layer);
-    return pass(&shape, shape.lazy ? 24 : 8, 2 * layers_bytes(network, layer));
+    return pass(&shape, shape.lazy ? 34 : 8, 2 * layers_bytes(network, layer));
 }
 
 LayerWork work_quantise(const Network *network, size_t layer) {
     const Extent shape = extent_of(network, layer);
-    return pass(&shape, shape.lazy ? 22 : 8, 2 * layers_bytes(network, layer));
+    return pass(&shape, shape.lazy ? 34 : 8, 2 * layers_bytes(network, layer));
 }
 
 LayerWork work_svscale(const Network *network, size_t layer) {

@@ -70,6 +70,16 @@ nets='load net a sample:fashion-resnet20'
 equal "analyses of weights in a file" "$(cat "$work/in-memory")" "$(cat "$work/parts")"
 equal "and there are some" y "$([ "$(wc -l <"$work/parts")" -gt 50 ] && echo y)"
 equal "a mixture made while it is saved" "$(sha256sum <"$work/memory.safetensors")" "$(sha256sum <"$work/parts.safetensors")"
+# Estimates: a row for each layer, before anything is computed; nothing is made.
+for line in sratio "sratio --vs a" "quality" "quality --matrix" "hist" "distance a" "lowpass --cutoff 4 --into m" \
+    "svscale --factor 0.5 --into m" "quantise --into m" "mix a --alpha 0.5 --into m"; do
+    read -r command rest <<<"$line"
+    equal "$command --dry-run" 0 "$(status "$weft" --max-memory 500K --format tsv -c "$nets" -c "$command a $rest --layers stage:3 --dry-run" -c 'expect #last == 6')"
+    equal "names its columns" $'layer\trows\tcolumns\tmemory\tseconds' "$(head -1 "$work/out")"
+    equal "makes nothing" 2 "$(status "$weft" -c "$nets" -c "$command a $rest --dry-run" -c 'show m')"
+done
+equal "spectrum --dry-run" 0 "$(status "$weft" --max-memory 20G -c "$nets" -c 'spectrum a layer1.0.conv1 --dry-run')"
+contains "says what the limit is" "$(cat "$work/err")" "limit 20,480 MB (--max-memory)"
 equal "what needs all weights says how much" 5 "$(status "$weft" --max-memory 500K -c "$nets; load data t sample:fashion-test; evaluate a t")"
 contains "and the limit" "$(cat "$work/err")" "limit 500.0 KiB (set --max-memory)"
 finish

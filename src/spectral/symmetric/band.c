@@ -13,7 +13,7 @@
 #include "weft/base/pool.h"
 #include "weft/base/task.h"
 
-enum { PIECES_MAX = 8, PIECE_SIDES = 20 };
+enum { PIECES_MAX = 8, PIECE_SIDES = 10 };
 
 typedef struct Reduction {
     Symmetric *matrix;
