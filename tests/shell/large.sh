@@ -78,8 +78,8 @@ for line in sratio "sratio --vs a" "quality" "quality --matrix" "hist" "distance
     equal "names its columns" $'layer\trows\tcolumns\tmemory\tseconds' "$(head -1 "$work/out")"
     equal "makes nothing" 2 "$(status "$weft" -c "$nets" -c "$command a $rest --dry-run" -c 'show m')"
 done
-equal "spectrum --dry-run" 0 "$(status "$weft" --max-memory 20G -c "$nets" -c 'spectrum a layer1.0.conv1 --dry-run')"
-contains "says what the limit is" "$(cat "$work/err")" "limit 20,480 MB (--max-memory)"
+equal "spectrum --dry-run" 0 "$(status "$weft" --max-memory 20G --format table -c "$nets" -c 'spectrum a layer1.0.conv1 --dry-run')"
+contains "says what the limit is" "$(cat "$work/out")" "limit 20,480 MB (--max-memory)"
 equal "what needs all weights says how much" 5 "$(status "$weft" --max-memory 500K -c "$nets; load data t sample:fashion-test; evaluate a t")"
 contains "and the limit" "$(cat "$work/err")" "limit 500.0 KiB (set --max-memory)"
 finish
