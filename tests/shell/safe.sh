@@ -89,7 +89,78 @@ for name in pairs(getmetatable(io.stdout).__index) do pcall(function() io.stdout
 A
 }
 
+# What a script can reach from its globals, strings and files must hold nothing of debug, and no way to other programs.
+reach() {
+    fresh
+    cat >"$here/attack.weft" <<'A'
+bad = {sethook = 1, gethook = 1, getregistry = 1, getmetatables = 1, getupvalue = 1, setupvalue = 1, upvaluejoin = 1, getlocal = 1, setlocal = 1, getinfo = 1, traceback = 1, setuservalue = 1,
+  popen = 1, execute = 1, loadlib = 1, searchpath = 1, dump = 1, tmpfile = 1, tmpname = 1, getenv = 1, dofile = 1, require = 1}
+seen, count = {}, 0
+function walk(v, path)
+  local kind = type(v)
+  if (kind == "table" or kind == "userdata") and not seen[v] then
+    seen[v] = true; count = count + 1
+    if kind == "table" then for k, w in next, v do
+      if bad[k] and type(w) == "function" then print("reached " .. path .. "." .. k); pcall(w, "touch ../outside/x", "w"); pcall(w, function() io.open("../outside/y", "w") end, "c") end
+      walk(k, path .. "[key]"); walk(w, path .. "." .. tostring(k))
+    end end
+  end
+  local ok, meta = pcall(getmetatable, v)
+  if ok and type(meta) == "table" and not seen[meta] then walk(meta, path .. "<meta>") end
+end
+walk(_G, "_G"); walk("", "string"); walk(io.stdout, "file"); walk(coroutine.create(print), "thread"); walk(print, "function"); walk(1, "number"); walk(true, "boolean"); walk(nil, "nil")
+print("walked " .. (count > 12 and "everything" or count))
+A
+    local before after; before=$(state)
+    (cd "$here" && timeout 60 "${wrap[@]}" "$weft" --safe attack.weft >"$work/out" 2>"$work/err" </dev/null); after=$(state)
+    equal "nothing of debug, and no way to other programs, can be reached$how" "walked everything" "$(grep -E '^(reached|walked)' "$work/out")"
+    equal "and nothing outside is touched$how" "$before" "$after"
+}
+
 more_attacks() {
+    reach
+    attack "debug by every name" <<'A'
+for _, name in ipairs{"sethook", "getregistry", "setmetatable", "getinfo", "getupvalue", "upvaluejoin"} do
+  pcall(function() debug[name](function() io.open("../outside/x", "w") end, "c", 1) end)
+  pcall(function() require("debug")[name]() end); pcall(function() package.loaded.debug[name]() end); pcall(function() _G["debug"][name]() end); pcall(load, "debug." .. name .. "()")
+end
+A
+    attack "coroutines that die with finalisers, and error handlers in error handlers" <<'A'
+load net n sample:fashion-resnet8 --quiet
+function evil() pcall(io.open, "../outside/x", "w"); pcall(save, {"n", "../outside/y.npz", force = true}); pcall(record, {"../outside/z", force = true}); pcall(run, "export n ../outside/n.svg") end
+for i = 1, 20 do
+  local c = coroutine.create(function() local x <close> = setmetatable({}, {__close = evil, __gc = evil}); coroutine.yield(); error(setmetatable({}, {__tostring = evil, __gc = evil})) end)
+  coroutine.resume(c); if i % 2 == 0 then coroutine.resume(c); coroutine.close(c) end
+end
+collectgarbage(); collectgarbage("step", 0); pcall(collectgarbage, "generational")
+xpcall(function() xpcall(error, function() evil(); error(setmetatable({}, {__gc = evil})) end) error("again") end, function(m) xpcall(evil, evil); return setmetatable({}, {__tostring = evil, __gc = evil, __name = "../outside/x"}) end)
+function deep() return xpcall(deep, evil) end deep()
+keep = coroutine.wrap(function() while true do evil(); coroutine.yield() end end); keep(); setmetatable(_G, {__gc = evil, __index = function(_, k) evil() end, __newindex = evil}); undefined = undefined2
+error(setmetatable({}, {__tostring = function() evil() return "x" end, __gc = evil}))
+A
+    for line in 'resume ../outside/folder' 'resume out' 'resume near/../../outside/folder' "pcall(resume, {'out', background = true})" 'sweep lowpass n --on d --over cutoff=2,3 --run r --background' 'fit f --arch resnet8 --data d --steps 1 --run ../outside/f --background' \
+        'record ../outside/folder/new' 'record magic/x' 'record /proc/self/cwd/../outside/x' "export n out/x.svg" "export n link --force" "export n /proc/self/root$outside/x.svg" 'save n ../outside/folder --force' 'save n out --force' 'save n magic/x.npz' 'save n near/../../outside/x.npz' \
+        'save n ../outside/s.safetensors --shard-size 100K' 'save n out/s.safetensors --shard-size 100K' 'save n s.safetensors --shard-size 100K'; do
+        attack "$line" <<<"$setup
+$line"
+    done
+    for body in 'while true do end' 'local t = {} for i = 1, 1e9 do t[i] = {i, tostring(i)} end' 'local function f() return 1 + f() end f()' 'local s = "x" for i = 1, 60 do s = s .. s end' 'string.rep("x", 1e9)' 'setmetatable({}, {__gc = function() io.open("../outside/x", "w") end})' \
+        'io.open("../outside/x", "w"):write("x")' 'os.execute("touch ../outside/x")' 'load("io.open(\"../outside/x\", \"w\")")()' 'require("os").remove("../outside/.profile")' 'error(setmetatable({}, {__tostring = function() return "x" end}))' 'debug.getregistry()' 'coroutine.wrap(function() while true do end end)()' \
+        'local t = {} t[1e15] = 1 for i = 1, 1e8 do t[-i] = i end' '("x"):rep(1e9)' 'family{name = "../../outside/x", help = "h", repositories = {}, signature = {}, presets = {}, forward = function() while true do end end}'; do
+        fresh; echo "$body" >"$here/a.lua"; before=$(state)
+        (cd "$here" && timeout 60 "${wrap[@]}" "$weft" --safe -q -c 'load net n sample:fashion-resnet8 --arch ./a.lua' >"$work/out" 2>"$work/err" </dev/null); got=$?
+        equal "a definition: $body$how" "3 1 $before" "$got $(grep -c '^weft: ' "$work/err") $(state)"
+    done
+    # What the environment names is either below the folder or left alone.
+    for variable in HOME TMPDIR XDG_STATE_HOME XDG_DATA_HOME XDG_CONFIG_HOME XDG_CACHE_HOME XDG_RUNTIME_DIR WEFT_DATA WEFT_SAMPLES WEFT_HISTFILE WEFT_RANKS LUA_INIT LUA_INIT_5_4 LUA_PATH LUA_CPATH TERMINFO TERMINFO_DIRS INPUTRC PAGER EDITOR VISUAL \
+        LESSOPEN LOCPATH OPENBLAS_CORETYPE FONTCONFIG_FILE GCONV_PATH; do
+        case $variable in LUA_INIT*) value="@$outside/evil.lua" ;; LUA_*) value="$outside/?.lua;./?.lua" ;; *PAGER | EDITOR | VISUAL | LESSOPEN) value="touch $outside/started" ;; WEFT_RANKS) value=on ;; WEFT_SAMPLES) value=$WEFT_SAMPLES ;;
+            INPUTRC | *FILE | FONTCONFIG_FILE) value=$outside/file ;; *) value=$outside/folder ;; esac
+        fresh; echo 'io.open("../outside/x", "w")' >"$outside/evil.lua"; printf 'set editing-mode vi\n$include /dev/null\n' >"$outside/file"; before=$(state)
+        printf '%s\n' "$setup" 'lowpass n --cutoff 3 --into s --quiet; train p --net n --hidden 8 --steps 2 --run r --quiet; jobs; lesson first --auto; svscale n --factor 2 --into v --quiet' >"$here/attack.weft"
+        (cd "$here" && timeout 60 env "$variable=$value" "${wrap[@]}" "$weft" --safe attack.weft >"$work/out" 2>"$work/err" </dev/null)
+        equal "$variable=$value$how" "$before" "$(state)"
+    done
     for line in '!touch ../outside/x' 'shell touch ../outside/x' 'cd ..' 'cd out' 'stop 1' 'train p --net n --hidden 8 --steps 2 --background' 'train p --net n --hidden 8 --steps 2 --run ../outside/r --background' \
         'resume ../outside --background' 'source ../outside/.profile' 'record link' 'record dangling' 'record out/x --force' 'save n link --force' 'lesson first' 'save n hard --force' "io.open('hard', 'a'):write('x')" \
         "io.open('hard', 'r+'):write('x')" "io.open('pipe', 'w')" "io.open('inner', 'w')" "io.open('link', 'r+'):write('x')" "io.open('near/../../outside/x', 'w')" 'sweep lowpass n --on d --over cutoff=2,3 --run out' \
@@ -152,6 +223,37 @@ else
     skip "the same without Landlock" "strace is not installed"
 fi
 more_attacks
+
+# Scripts read regular files only: nothing waits for ever. With --safe and without.
+fresh
+cat >"$here/read.weft" <<'A'
+f, why = io.open("pipe"); print(f, why); print(select(2, pcall(io.lines, "pipe"))); print(select(2, pcall(io.input, "pipe"))); print(select(2, loadfile("pipe"))); print(select(2, io.open("/dev/zero", "rb")))
+if dofile then print(select(2, pcall(dofile, "pipe"))) else print("pipe: is not a regular file") end
+A
+for option in --safe --quiet; do
+    equal "Lua's functions do not wait for a pipe ($option)" "nil pipe: is not a regular file,$(for _ in 1 2 3; do printf 'pipe: is not a regular file,'; done)/dev/zero: is not a regular file,pipe: is not a regular file," \
+        "$(cd "$here" && timeout 20 "$weft" "$option" read.weft 2>&1 </dev/null | tr '\t\n' ' ,')"
+done
+
+# As ranks: the programs that find them are weft's own, and start in /, before anything of the script is read.
+cat >"$here/ranks.weft" <<'A'
+load net n sample:fashion-resnet8 --quiet; load data d sample:fashion-test --limit 20 --quiet
+sweep lowpass n --on d --over cutoff=2,3,4 --run swept --quiet
+pcall(io.open, "../outside/x", "w"); pcall(save, {"n", "../outside/x.npz"}); pcall(sweep, {"lowpass", "n", on = "d", over = "cutoff=2,3", run = "out/r"}); pcall(train, {"t", net = "n", hidden = 4, steps = 1, trials = 2, run = "../outside/t"})
+A
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_btl=self,vader OMPI_MCA_hwloc_base_binding_policy=none
+for kind in openmpi mpich; do
+    if [ ! -x "$(dirname "$weft")/weft-mpi-$kind" ] || ! command -v "mpirun.$kind" >/dev/null; then skip "--safe with mpirun.$kind" "it is not installed"; continue; fi
+    rm -rf "$here/swept"; before=$(state | grep -v "^ d\|ompi\|pmix\|hydra")
+    printf '#!/bin/sh\ntouch "%s/started"\n' "$outside" >"$here/weft-mpi-$kind"; chmod +x "$here/weft-mpi-$kind"
+    (cd "$here" && PATH=.:$PATH TMPDIR=/tmp timeout 100 "mpirun.$kind" -n 2 "$weft" --safe -q ranks.weft >"$work/out" 2>"$work/err" </dev/null); got=$?
+    equal "--safe with mpirun.$kind" "0 5 $before" "$got $(grep -c ^ "$here/swept/log.csv") $(state | grep -v "^ d\|ompi\|pmix\|hydra")"
+done
+if command -v strace >/dev/null && [ -x "$(dirname "$weft")/weft-mpi-mpich" ]; then
+    (cd "$here" && PMI_RANK=0 PMI_SIZE=2 timeout 20 strace -f -o "$work/trace" -e trace=execve,chdir "$weft" --safe -q -c 'print(1)' >"$work/out" 2>"$work/err" </dev/null)
+    equal "the program that finds the ranks starts in /" 'chdir("/") = 0,execve("weft-mpi-mpich",' \
+        "$(sed -nE 's/^[0-9]+ +(chdir.*)/\1/p; s/^[0-9]+ +execve\("[^"]*\/(weft-mpi-[a-z]*)".*/execve("\1"/p' "$work/trace" | tr -s ' ' | tr '\n' ',')"
+fi
 
 # What --safe is for still works.
 fresh
