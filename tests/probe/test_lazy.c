@@ -4,9 +4,11 @@
 #include "../support/bytes.h"
 #include "weft/base/dtype.h"
 #include "weft/base/error.h"
+#include "weft/base/fault.h"
 #include "weft/base/file.h"
 #include "weft/base/hash.h"
 #include "weft/base/memory.h"
+#include "weft/base/pool.h"
 #include "weft/base/tensor.h"
 #include "weft/base/text.h"
 #include "weft/net.h"
@@ -14,6 +16,8 @@
 #include "weft/spectral.h"
 #include "weft/spectral/histogram.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <math.h>
 #include <setjmp.h>
@@ -257,9 +261,186 @@ static void shards(void **state) {
     str_done(&notes);
 }
 
+/* ---- files of other programs ------------------------------------------------------------------------------------- */
+
+/* PyTorch's zip, its older stream, npy and npz, with tensors of many types and layouts. */
+static const char *const foreign[] = {"torch-trained.pth",  "torch-trained.th",    "torch-types.pth",
+                                      "torch-types.th",     "torch-layouts.pth",   "torch-layouts.th",
+                                      "torch-trained-4.th", "torch-trained-4.pth", "v1.npy",
+                                      "big-endian.npy",     "stored.npz",          "layers.pth"};
+enum { FOREIGN = sizeof foreign / sizeof *foreign };
+
+static const char *copy_of(const char *name) {
+    Error err;
+    char from[256];
+    size_t size;
+    snprintf(from, sizeof from, "tests/fixtures/%s", name);
+    char *bytes = file_read_all(from, 1 << 30, &size, &err);
+    const char *path = scratch_path(name);
+    FILE *file = fopen(path, "wb");
+    assert_true(bytes && file && fwrite(bytes, 1, size, file) == size && fclose(file) == 0);
+    mem_free(bytes);
+    return path;
+}
+
+static Network *load_lazy(const char *path) {
+    Error err;
+    const NetworkOptions how = {.lazy = true, .lazy_always = true};
+    Network *network = network_load(path, &how, &err);
+    if (!network) fail_msg("%s: %s", path, err.text);
+    return network;
+}
+
+/* All values, and some from the middle, are those of the tensor in memory. */
+static void same_values(const Tensor *lazy, const Tensor *eager) {
+    Error err;
+    float *room = malloc((lazy->count + 1) * sizeof *room);
+    assert_int_equal(lazy->count, eager->count);
+    const float *all = tensor_span(lazy, 0, lazy->count, room, &err);
+    if (!all) fail_msg("%s", err.text);
+    assert_memory_equal(all, eager->data, lazy->count * sizeof *all);
+    const uint64_t first = lazy->count / 3;
+    const float *part = tensor_span(lazy, first, lazy->count - first, room, &err);
+    assert_true(part && memcmp(part, eager->data + first, (lazy->count - first) * sizeof *part) == 0);
+    free(room);
+}
+
+static void foreign_files(void **state) {
+    (void)state;
+    size_t streamed[FOREIGN] = {0};
+    for (size_t f = 0; f < FOREIGN; f++) {
+        const char *path = copy_of(foreign[f]);
+        Network *eager = load(path, false), *lazy = load_lazy(path);
+        assert_int_equal(lazy->tensor_count, eager->tensor_count);
+        for (size_t t = 0; t < eager->tensor_count; t++) {
+            streamed[f] += lazy->tensors[t].tensor->lazy != NULL;
+            same_values(lazy->tensors[t].tensor, eager->tensors[t].tensor);
+        }
+        network_free(eager);
+        network_free(lazy);
+    }
+    for (size_t f = 0; f < FOREIGN; f++) /* but for numbers in the other order of bytes */
+        assert_int_equal(streamed[f] > 0, strcmp(foreign[f], "big-endian.npy") != 0);
+}
+
+/* Where the first values of a tensor lie in its file. */
+static off_t place_of(const char *path, const Tensor *eager) {
+    Error err;
+    size_t size;
+    char *bytes = file_read_all(path, 1 << 30, &size, &err);
+    const char *found = bytes ? memmem(bytes, size, eager->data, eager->count * sizeof(float)) : NULL;
+    const off_t at = found ? found - bytes : -1;
+    mem_free(bytes);
+    return at;
+}
+
+/* A file in place of which another one stands is noticed by size, time and checksum, in every format. */
+static void foreign_files_that_change(void **state) {
+    (void)state;
+    Error err;
+    static const char *const names[] = {"torch-trained.pth", "torch-trained.th", "v1.npy", "stored.npz"};
+    for (size_t f = 0; f < 4; f++)
+        for (int way = 0; way < 3; way++) {
+            float values[4096];
+            const char *path = copy_of(names[f]);
+            Network *eager = load(path, false), *lazy = load_lazy(path);
+            size_t t = 0;
+            while (!lazy->tensors[t].tensor->lazy || place_of(path, eager->tensors[t].tensor) < 0)
+                assert_true(++t < lazy->tensor_count);
+            const Tensor *tensor = lazy->tensors[t].tensor;
+            const off_t at = place_of(path, eager->tensors[t].tensor);
+            assert_true(tensor->count <= 4096 && tensor_span(tensor, 0, tensor->count, values, &err));
+            if (way == 0) assert_int_equal(truncate(path, at + 1), 0);
+            if (way == 1) assert_int_equal(utimensat(AT_FDCWD, path, (struct timespec[2]){{1, 0}, {1, 0}}, 0), 0);
+            if (way == 2) change_byte(path, at + 2);
+            if (tensor_span(tensor, 0, tensor->count, values, &err)) fail_msg("%s, way %d", names[f], way);
+            assert_int_equal(err.status, STATUS_BAD_INPUT);
+            network_free(eager);
+            network_free(lazy);
+        }
+}
+
+/* ---- faults ------------------------------------------------------------------------------------------------------ */
+
+/* A quantised network whose new weights have no room in memory; saved in shards. Everything is read, spilled, read
+ * again and streamed. */
+static bool spill_and_save(Error *err) {
+    Str notes = {0};
+    size_t files;
+    bool all[8];
+    memset(all, 1, sizeof all);
+    const NetworkOptions how = {.lazy = true};
+    const QuantiseOptions quantise = {.bits = 4};
+    const FileSaving saving = {.shard_size = 1700000, .overwrite = true};
+    Network *network = network_load(scratch_path("a.safetensors"), &how, err);
+    Network *made = network ? quantise_apply(network, &quantise, all, "x", NULL, err) : NULL;
+    const bool done = made && network_save_large(made, scratch_path("f/f.safetensors"), &saving, &notes, &files, err);
+    network_free(made);
+    network_free(network);
+    str_done(&notes);
+    return done;
+}
+
+/* Temporary files that are left in the folder of the shards. */
+static size_t left_behind(void) {
+    size_t count = 0;
+    DIR *folder = opendir(scratch_path("f"));
+    assert_non_null(folder);
+    for (const struct dirent *entry; (entry = readdir(folder));)
+        count += entry->d_name[0] == '.' && strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+    closedir(folder);
+    return count;
+}
+
+/* Whatever fails first, there is an error, no temporary file stays, and an index only with all shards. The
+ * next attempt succeeds and makes the same files. */
+static void whatever_fails(void **state) {
+    (void)state;
+    Error err;
+    static const FaultKind kinds[] = {FAULT_ALLOC, FAULT_READ, FAULT_WRITE, FAULT_FSYNC, FAULT_RENAME, FAULT_OPEN};
+    size_t spilled = 0;
+    char index[512];
+    snprintf(index, sizeof index, "%s", scratch_path("f/f.safetensors.index.json"));
+    assert_true(mkdir(scratch_path("f"), 0700) == 0 || errno == EEXIST);
+    write_net(scratch_path("a.safetensors"), 1, false);
+    pool_set_threads(1);
+    mem_set_budget(7 << 20);
+    if (!spill_and_save(&err)) fail_msg("%s", err.text);
+    Network *whole = load(index, false);
+    assert_true(network_save(whole, scratch_path("whole.safetensors"), true, &err));
+    network_free(whole);
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
+        for (uint64_t nth = 1;; nth += nth < 40 ? 1 : nth / 8) {
+            unlink(index);
+            fault_arm(kinds[k], nth, false);
+            const bool done = spill_and_save(&err);
+            const bool all = fault_disarm() < nth;
+            spilled += !done && strstr(err.text, "temporary file") != NULL;
+            if (!done && err.status == STATUS_OK) fail_msg("kind %zu, %d: no reason", k, (int)nth);
+            const bool there = access(index, F_OK) == 0; /* also where only the folder could not be synced */
+            if (done && !there) fail_msg("kind %zu, %d: no index", k, (int)nth);
+            assert_int_equal(left_behind(), 0);
+            assert_int_equal(tensor_kept(), 0);
+            if (!there) continue;
+            Network *again = load(index, false);
+            assert_true(network_save(again, scratch_path("again.safetensors"), true, &err));
+            network_free(again);
+            same_file(scratch_path("again.safetensors"), scratch_path("whole.safetensors"));
+            if (all) break;
+        }
+    assert_true(spilled >= 4);
+    pool_set_threads(0);
+    mem_set_budget(0);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(safetensors_and_npz), cmocka_unit_test(pins_within_the_budget),
-                                       cmocka_unit_test(changed_files), cmocka_unit_test(damaged_npz),
-                                       cmocka_unit_test(shards)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(safetensors_and_npz),
+                                       cmocka_unit_test(pins_within_the_budget),
+                                       cmocka_unit_test(changed_files),
+                                       cmocka_unit_test(damaged_npz),
+                                       cmocka_unit_test(shards),
+                                       cmocka_unit_test(foreign_files),
+                                       cmocka_unit_test(foreign_files_that_change),
+                                       cmocka_unit_test(whatever_fails)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
