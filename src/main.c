@@ -207,7 +207,7 @@ static void occupy_streams(void) {
 
 /* What happens to other ranks, on a line of its own. */
 static void say(const char *text) {
-    fprintf(stderr, "%sweft: %s\n", isatty(STDERR_FILENO) ? "\r\033[K" : "", text);
+    fprintf(stderr, "%sweft: %s\n", isatty(STDERR_FILENO) || ranks_terminal() >= 0 ? "\r\033[K" : "", text);
 }
 
 /* Every rank may have the same to say. */

@@ -87,6 +87,39 @@ unsigned ranks_cores(void) {
     return job.cores;
 }
 
+/* The process that started `process`, and whether it is MPICH's proxy, which passes output on to mpiexec. */
+static pid_t starter_of(pid_t process, bool *proxy) {
+    char path[64], text[512];
+    long parent = 0;
+    snprintf(path, sizeof path, "/proc/%ld/stat", (long)process);
+    FILE *file = fopen(path, "re");
+    const bool read = file && fgets(text, sizeof text, file);
+    if (file) fclose(file);
+    const char *name = read ? strchr(text, '(') : NULL, *end = name ? strrchr(name, ')') : NULL;
+    *proxy = name && strncmp(name, "(hydra_pmi_prox", 15) == 0;
+    return end && sscanf(end, ") %*c %ld", &parent) == 1 ? (pid_t)parent : 0;
+}
+
+int ranks_terminal(void) {
+    static int terminal = -2; /* not asked yet */
+    bool proxy = true;
+    if (job.size == 1 || job.rank > 0) return -1;
+    if (terminal != -2) return terminal;
+    terminal = -1;
+    for (pid_t each = getppid(); each > 1 && proxy && terminal < 0;) {
+        char path[64];
+        const pid_t above = starter_of(each, &proxy);
+        snprintf(path, sizeof path, "/proc/%ld/fd/2", (long)each);
+        terminal = open(path, O_RDONLY | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+        if (terminal >= 0 && !isatty(terminal)) {
+            close(terminal);
+            terminal = -1;
+        }
+        each = above;
+    }
+    return terminal;
+}
+
 /* ---- the rendezvous ---------------------------------------------------------------------------------------------- */
 
 /* Next to this program (where it was built), or in ../libexec/weft (where it was installed). */

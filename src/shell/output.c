@@ -78,14 +78,19 @@ static void report(void *context, const char *what, uint64_t done, uint64_t tota
 }
 
 void output_progress_clear(Session *session) {
+    enum { PASS_ON = 30000 /* us: a launcher passes both streams on in no order */ };
     if (session->progress.visible) fputs("\r\033[K", stderr);
+    if (session->progress.visible && ranks_terminal() >= 0) {
+        fflush(stderr);
+        usleep(PASS_ON);
+    }
     session->progress = (struct ProgressLine){0};
 }
 
 void output_start(Session *session) {
     /* Of several ranks it is the launcher's, which may have given us a terminal whatever its own output is. */
     session->out_terminal = isatty(STDOUT_FILENO) && ranks_count() == 1;
-    session->err_terminal = isatty(STDERR_FILENO);
+    session->err_terminal = isatty(STDERR_FILENO) || ranks_terminal() >= 0;
     session->colours = choose_colours(session);
     session->ascii = session->options.ascii || tui_type_ascii();
     const char *term = getenv("TERM");
@@ -129,7 +134,7 @@ unsigned output_rows(void) {
 }
 
 unsigned output_error_columns(void) {
-    return columns_of(STDERR_FILENO);
+    return columns_of(ranks_terminal() >= 0 ? ranks_terminal() : STDERR_FILENO);
 }
 
 static void print_out(Session *session, const char *text) {

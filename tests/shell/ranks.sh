@@ -205,7 +205,7 @@ different "no file" "No such file or directory" "mv seen.safetensors gone"
 threads() { # ENVIRONMENT... [-- MPIRUN ARGUMENT...]: of rank 0
     local variables=() net=(-c "load net net sample:fashion-resnet8" -c "sratio net --layers 0 --dry-run --format table")
     while [ $# -gt 0 ] && [ "$1" != -- ]; do variables+=("$1"); shift; done
-    [ $# -gt 0 ] && shift || set -- -n 2 "$weft"
+    if [ $# -gt 0 ]; then shift; else set -- -n 2 "$weft"; fi
     env -u WEFT_THREADS -u OMP_NUM_THREADS -u SLURM_CPUS_PER_TASK "${variables[@]}" \
         timeout 120 "mpirun.$kind" "$@" "${net[@]}" 2>/dev/null | sed -n 's/^seconds: .* on \([0-9]*\) threads*$/\1/p'
 }

@@ -32,6 +32,10 @@ unsigned ranks_here(void);  /* processes of the job on this machine; at least 1 
  * 0: alone. */
 unsigned ranks_cores(void);
 
+/* The terminal that rank 0's standard error ends at by way of the launcher, as a descriptor for its size; -1: none that
+ * this process can see. */
+int ranks_terminal(void);
+
 /* ---- rank 0: the command that runs ------------------------------------------------------------------------------- */
 
 /* What a worker needs to run it, made when the first map is shared. */
