@@ -359,6 +359,7 @@ bool ranks_start(void (*say)(const char *text), Error *err) {
     if (!launcher) return true;
     job.rank = rank;
     job.size = size;
+    ranks_terminal(); /* before there are threads */
     bool done = find_program(launcher, &program, err) && (rank == 0 || guard_worker(err)) &&
                 (rank == 0 ? start_head(str_text(&program), say, err) : start_worker(str_text(&program), say, err));
     setenv("WEFT_RANKS", "off", 1); /* programs that this one starts are no ranks */

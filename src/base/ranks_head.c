@@ -46,6 +46,7 @@ static struct {
     pthread_cond_t changed;
     pthread_t thread, caller; /* caller: whose commands these are */
     int listening, wake[2];
+    pid_t launcher; /* the process that started this one; 0: it is gone */
     unsigned size;
     const char *secret;
     void (*say)(const char *text);
@@ -342,7 +343,15 @@ static void drop_silent(void) {
         if (head.rank[i].fd >= 0 && now - head.rank[i].heard > SILENCE) drop(i, "has not been heard of for a minute");
 }
 
+/* Without its launcher nobody reads what this process prints: it saves and ends, as when it is told to. */
+static void watch_launcher(void) {
+    if (head.launcher == 0 || getppid() == head.launcher) return;
+    head.launcher = 0;
+    kill(getpid(), SIGTERM);
+}
+
 static bool look(struct pollfd *polls) {
+    watch_launcher();
     pthread_mutex_lock(&head.lock);
     polls[0] = (struct pollfd){.fd = head.wake[0], .events = POLLIN};
     polls[1] = (struct pollfd){.fd = head.listening, .events = POLLIN};
@@ -382,6 +391,7 @@ bool head_start(unsigned size, int listening, const char *secret, void (*say_)(c
     head.secret = secret;
     head.say = say_;
     head.caller = pthread_self();
+    head.launcher = getppid();
     struct pollfd *polls = mem_alloc(size + 1, sizeof *polls, err);
     head.rank = mem_alloc(size, sizeof *head.rank, err);
     if (!polls || !head.rank) return false;

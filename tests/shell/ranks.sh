@@ -82,6 +82,38 @@ check "what was found is in the folder" test "$before" -gt 3 -a "$before" -lt 44
 ranks "$kind" 2 -c "resume runs/ends" >resumed.txt 2>/dev/null
 check "and another number of ranks goes on with it" cmp whole.txt resumed.txt
 
+# Without the launcher, too, all ranks end.
+sed "s|RUN|alone|" long.weft >alone.weft
+for each in $kinds; do
+    rm -rf runs/alone
+    setsid "mpirun.$each" -n 2 "$weft" alone.weft >/dev/null 2>&1 &
+    job=$!
+    await_rows runs/alone 3
+    kill -9 "$job"
+    wait "$job" 2>/dev/null
+    for _ in $(seq 100); do [ -z "$(rank_process alone.weft 0)$(rank_process alone.weft 1)" ] && break; sleep 0.1; done
+    equal "$each: without the launcher no rank goes on" "" "$(rank_process alone.weft 0)$(rank_process alone.weft 1)"
+    check "$each: rank 0 has saved its points" test "$(rows runs/alone)" -gt 3 -a "$(rows runs/alone)" -lt 44
+done
+
+# The launcher's terminal shows the progress of all ranks; a file does not.
+for each in $kinds; do
+    TERM=xterm COLUMNS=80 timeout 120 script -qec "mpirun.$each -n 2 $weft whole.weft" /dev/null </dev/null >screen.txt
+    contains "$each: progress at a terminal" "$(tr '\r' '\n' <screen.txt)" "sweeping ["
+    equal "$each: counted over all ranks" 43 "$(tr '\r' '\n' <screen.txt | sed -n 's|^sweeping .*\] [0-9]*/\([0-9]*\), [0-9]* s left.*|\1|p' | sort -u)"
+    ranks "$each" 2 whole.weft >/dev/null 2>whole.err
+    equal "$each: none in a file" 0 "$(grep -c 'sweeping' whole.err)"
+done
+
+# Other versions of weft are left out.
+version=$("$weft" --version | sed -n '1s/^weft \([0-9.]*\).*/\1/p')
+mkdir versions && sed "s/${version//./\\.}/${version//[0-9]/9}/g" "$weft" >versions/weft && chmod +x versions/weft
+cp "$(dirname "$weft")/weft-mpi-$kind" versions
+timeout 120 "mpirun.$kind" -n 1 "$weft" whole.weft : -n 1 versions/weft whole.weft >version.txt 2>version.err
+equal "another version: exit status" 0 $?
+check "another version: rank 0 does it all" cmp whole.txt version.txt
+equal "another version: a line" 1 "$(grep -c '^weft: rank 1 (.*) is another version of weft; it is left out$' version.err)"
+
 # Trials and rounds: the same predictors; a dead rank's trial goes on from its checkpoint. Columns of time are left out.
 cat >trials.weft <<'END'
 load net base sample:fashion-resnet8
