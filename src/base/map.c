@@ -208,7 +208,8 @@ static bool serve_map(const Items *items, Executor *executor, Error *err) {
     if (!worker_join(items->what, items->count, err)) return false;
     executor(executor == run_in_turn ? 1 : pool_threads(), serve, (void *)(uintptr_t)items);
     if (!worker_results(&bytes, &length, err)) return false;
-    const bool done = take_results(items, bytes, length, err);
+    const bool done = items->last ? error_set(err, STATUS_CANCELLED, "%s: rank 0 has the results", items->what)
+                                  : take_results(items, bytes, length, err);
     mem_free(bytes);
     return done;
 }
@@ -227,6 +228,7 @@ static void run_places(Map *map, Executor *executor) {
     const Shared shared = {.what = map->items->what,
                            .count = map->items->count,
                            .missing = map->places > 0,
+                           .last = map->items->last,
                            .context = map,
                            .take = take_elsewhere,
                            .done = done_elsewhere,

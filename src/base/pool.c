@@ -56,10 +56,16 @@ static unsigned from_environment(const char *name) {
     return value > THREADS_MAX ? THREADS_MAX : value > 0 ? (unsigned)value : 0;
 }
 
+/* srun binds a task to one core if it is not told --cpus-per-task once more, whatever this variable says. */
+static unsigned of_slurm(void) {
+    const unsigned asked = from_environment("SLURM_CPUS_PER_TASK"), mine = cores();
+    return asked < mine ? asked : mine;
+}
+
 static unsigned default_threads(void) {
     unsigned count = from_environment("WEFT_THREADS");
     if (count == 0) count = from_environment("OMP_NUM_THREADS");
-    if (count == 0 && ranks_count() > 1) count = from_environment("SLURM_CPUS_PER_TASK");
+    if (count == 0 && ranks_count() > 1) count = of_slurm();
     if (count == 0) count = ranks_cores();
     if (count == 0) count = cores();
     return count > THREADS_MAX ? THREADS_MAX : count > 0 ? count : 1;

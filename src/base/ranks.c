@@ -314,8 +314,9 @@ static bool greet(int fd, Error *err) {
     const bool heard = !hello.failed &&
                        frame_send(fd, (Frame){.kind = FRAME_HELLO, .item = job.rank}, str_text(&hello), hello.length) &&
                        frame_receive(fd, sizeof err->text, &frame, &why);
-    const bool done = heard && frame.kind == FRAME_WELCOME;
-    if (!done) error_set(err, STATUS_FAILED, "rank %u: %s", job.rank, heard ? why : "rank 0 does not answer");
+    if (!heard) _exit(0); /* rank 0 is gone, which its launcher tells */
+    const bool done = frame.kind == FRAME_WELCOME;
+    if (!done) error_set(err, STATUS_FAILED, "rank %u: %s", job.rank, why);
     str_done(&hello);
     mem_free(why);
     return done;

@@ -45,6 +45,7 @@ typedef struct Shared {
     const char *what;
     size_t count; /* of all its items, also those that are done already */
     bool missing; /* some are not */
+    bool last;    /* no map that follows needs the results */
     void *context;
     bool (*take)(void *context, size_t *place, size_t *item); /* the next one to do; false: none is left */
     void (*done)(void *context, size_t place, size_t item, const char *bytes, size_t length);

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "weft/base/machine.h"
@@ -404,8 +405,23 @@ bool head_start(unsigned size, int listening, const char *secret, void (*say_)(c
     return done || error_set(err, STATUS_FAILED, "cannot listen to the other ranks: %s", strerror(errno));
 }
 
+/* A short script may be over before all have come: they would say that they find nobody. */
+static void await_newcomers(void) {
+    enum { ROUNDS = 100 };
+    const struct timespec moment = {.tv_nsec = 10000000};
+    for (int i = 0; i < ROUNDS; i++) {
+        unsigned known = 1;
+        pthread_mutex_lock(&head.lock);
+        for (unsigned k = 1; k < head.size; k++) known += head.rank[k].known;
+        pthread_mutex_unlock(&head.lock);
+        if (known == head.size || cancel_level() > 0) return;
+        nanosleep(&moment, NULL);
+    }
+}
+
 void head_stop(void) {
     if (!head.rank) return;
+    await_newcomers();
     pthread_mutex_lock(&head.lock);
     head.stopping = true;
     for (unsigned i = 1; i < head.size; i++)
@@ -524,7 +540,7 @@ void head_share_end(void) {
     const Shared *shared = head.shared;
     Str *results = &head.results[head.map - 1];
     Error err;
-    for (size_t item = 0; item < shared->count; item++) {
+    for (size_t item = 0; !shared->last && item < shared->count; item++) {
         Str bytes = {0};
         if (shared->pack(shared->context, item, &bytes, &err) && !bytes.failed) {
             const uint64_t sizes[2] = {item, bytes.length};

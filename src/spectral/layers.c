@@ -276,6 +276,35 @@ static bool apply_one(void *context, size_t point, Error *err) {
     return done || error_prefix(err, "layer '%s'", layer->name);
 }
 
+/* The fault, and new weights where there is none. */
+static bool pack_made(void *context, size_t point, Str *bytes, Error *err) {
+    const Application *work = context;
+    const Tensor *made = work->made[point];
+    TensorWalk walk;
+    bool done = true;
+    str_add_bytes(bytes, (const char *)&work->fault[point], sizeof work->fault[point]);
+    if (!made) return str_ok(bytes, err);
+    done = tensor_walk_begin(&walk, made, NULL, err);
+    while (done && (done = tensor_walk_next(&walk, err)) && walk.count > 0)
+        str_add_bytes(bytes, (const char *)walk.a, walk.count * sizeof *walk.a);
+    tensor_walk_end(&walk);
+    return done && str_ok(bytes, err);
+}
+
+static bool unpack_made(void *context, size_t point, const char *bytes, size_t length, Error *err) {
+    Application *work = context;
+    const Tensor *weight = layer_weight(work->network, &work->network->layers[work->layers[point]]);
+    const size_t head = sizeof work->fault[point], values = length - head;
+    if (length < head) return error_set(err, STATUS_FAILED, "new weights of another rank are cut");
+    memcpy(&work->fault[point], bytes, head);
+    if (values == 0 && work->fault[point]) return true;
+    if (values != weight->count * sizeof(float))
+        return error_set(err, STATUS_FAILED, "new weights of another rank are cut");
+    Tensor *made = work->made[point] = tensor_new(weight->rank, weight->dim, err);
+    if (made && values > 0) memcpy(made->data, bytes + head, values);
+    return made && (!tensor_streams(weight) || tensor_spill(made, err));
+}
+
 /* Puts the new weights in; layers that have none stay, with a note. */
 static bool take_made(Application *work, size_t count, Network *result, Error *err) {
     Str left = {0};
@@ -294,16 +323,26 @@ static bool take_made(Application *work, size_t count, Network *result, Error *e
 }
 
 Network *layers_apply(const Network *network, const size_t *layers, size_t count, LayerFunction *function,
-                      LayerBytes *bytes, const void *context, const char *what, const char *command, const Task *task,
-                      Error *err) {
+                      LayerBytes *bytes, LayerEffort effort, const void *context, const char *what, const char *command,
+                      const Task *task, Error *err) {
     Application work = {network, layers, function, bytes, context, NULL, NULL};
+    Items items = {.count = count,
+                   .evaluate = apply_one,
+                   .pack = pack_made,
+                   .unpack = unpack_made,
+                   .context = &work,
+                   .what = what,
+                   .worth = effort == LAYERS_DEAR ? layers_worth(network, NULL) : INFINITY,
+                   .least = LAYERS_LEAST,
+                   .last = true};
     Network *result = NULL;
     double *costs = mem_alloc(count, sizeof *costs, err);
     if (costs) work.made = mem_alloc(count, sizeof *work.made, err);
     if (work.made) work.fault = mem_alloc(count, sizeof *work.fault, err);
     if (!work.fault) goto out;
     for (size_t i = 0; i < count; i++) costs[i] = layers_cost(network, layers[i]);
-    if (!map_points(count, costs, apply_one, &work, what, task, err)) goto out;
+    items.cost = costs;
+    if (!map_items(&items, task, err)) goto out;
     result = network_derive(network, what, command, err);
     if (result && !take_made(&work, count, result, err)) {
         network_free(result);

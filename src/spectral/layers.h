@@ -68,11 +68,13 @@ bool layers_check(const Network *network, size_t layer,
  * beside the new weights; NULL: little. */
 typedef bool LayerFunction(const void *context, const Network *network, size_t layer, float *out, Error *err);
 typedef uint64_t LayerBytes(const Network *network, size_t layer);
+/* How dear a new weight is: made as fast as it is sent to another rank, or by a decomposition (layers_cost). */
+typedef enum LayerEffort { LAYERS_CHEAP, LAYERS_DEAR } LayerEffort;
 /* A network derived from `network` (lineage entry `what`: `command`) in which `function` made the weights of `count`
  * layers. A layer with a fault is unchanged, with a note. Errors name the layer. New weights of a lazy layer are lazy,
  * too: what has no room in memory is kept in a temporary file (tensor_spill). */
 Network *layers_apply(const Network *network, const size_t *layers, size_t count, LayerFunction *function,
-                      LayerBytes *bytes, const void *context, const char *what, const char *command, const Task *task,
-                      Error *err);
+                      LayerBytes *bytes, LayerEffort effort, const void *context, const char *what, const char *command,
+                      const Task *task, Error *err);
 
 #endif

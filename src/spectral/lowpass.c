@@ -113,8 +113,8 @@ Network *lowpass_apply(const Network *network, double cutoff, LowpassMode mode, 
     size_t *layers = layers_chosen(network, chosen, true, &count, err);
     if (!layers) return NULL;
     Lowpass options = {cutoff, mode};
-    Network *result =
-        layers_apply(network, layers, count, filter_layer, layers_bytes, &options, "lowpass", command, task, err);
+    Network *result = layers_apply(network, layers, count, filter_layer, layers_bytes, LAYERS_CHEAP, &options,
+                                   "lowpass", command, task, err);
     mem_free(layers);
     return result;
 }

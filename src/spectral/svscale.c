@@ -98,8 +98,8 @@ Network *svscale_apply(const Network *network, double factor, unsigned last, con
     size_t *layers = layers_chosen(network, chosen, false, &count, err);
     if (!layers) return NULL;
     Modulation options = {factor, last};
-    Network *result =
-        layers_apply(network, layers, count, modulate_layer, svscale_bytes, &options, "svscale", command, task, err);
+    Network *result = layers_apply(network, layers, count, modulate_layer, svscale_bytes, LAYERS_DEAR, &options,
+                                   "svscale", command, task, err);
     mem_free(layers);
     return result;
 }

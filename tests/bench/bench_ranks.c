@@ -37,24 +37,16 @@ static bool evaluate(void *context, size_t point, Error *err) {
     (void)err;
 }
 
-static bool pack(void *context, size_t point, Str *bytes, Error *err) {
+static void *result(void *context, size_t point) {
     const Sleep *sleep = context;
-    str_add_bytes(bytes, (const char *)&sleep->value[point], sizeof *sleep->value);
-    return str_ok(bytes, err);
-}
-
-static bool unpack(void *context, size_t point, const char *bytes, size_t length, Error *err) {
-    const Sleep *sleep = context;
-    if (length != sizeof *sleep->value) return error_set(err, STATUS_FAILED, "%zu bytes", length);
-    memcpy(&sleep->value[point], bytes, length);
-    return true;
+    return &sleep->value[point];
 }
 
 static bool run(Sleep *sleep, Error *err) {
     const Items items = {.count = sleep->points,
                          .evaluate = evaluate,
-                         .pack = pack,
-                         .unpack = unpack,
+                         .result = result,
+                         .result_bytes = sizeof *sleep->value,
                          .context = sleep,
                          .what = "sleeping",
                          .executor = run_in_turn};

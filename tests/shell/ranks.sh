@@ -180,14 +180,18 @@ load net b other.safetensors
 sratio a
 sratio a --vs b
 quality a --layers a,c,d
+svscale a --factor 0.5 --last 100 --layers a,c,d --into s
+save s scaled.safetensors --force --quiet
 END
 lazily=(--max-memory 150M)
 "$weft" "${lazily[@]}" layers.weft >layers-one.txt 2>layers.err
+mv scaled.safetensors scaled-one.safetensors
 for each in $kinds; do
    
     ranks "$each" 2 "${lazily[@]}" layers.weft >layers.txt 2>layers.err
     equal "$each: layers of a large network: exit status" 0 $?
     check "$each: the numbers of one process" cmp layers-one.txt layers.txt
+    check "$each: new weights of one process" cmp scaled-one.safetensors scaled.safetensors
     equal "$each: and nobody was left out" "" "$(grep '^weft: rank' layers.err)"
 done
 cat >layer-dies.weft <<'END'
@@ -245,7 +249,7 @@ cores=$(env -u OMP_NUM_THREADS nproc)
 half=$((cores > 1 ? cores / 2 : 1))
 equal "threads: WEFT_THREADS is the first" 3 "$(threads WEFT_THREADS=3 OMP_NUM_THREADS=5 SLURM_CPUS_PER_TASK=7)"
 equal "threads: then OMP_NUM_THREADS" 5 "$(threads OMP_NUM_THREADS=5 SLURM_CPUS_PER_TASK=7)"
-equal "threads: then SLURM_CPUS_PER_TASK" 7 "$(threads SLURM_CPUS_PER_TASK=7)"
+equal "threads: then SLURM_CPUS_PER_TASK, on as many cores as there are" "$((cores < 7 ? cores : 7))" "$(threads SLURM_CPUS_PER_TASK=7)"
 equal "threads: else ranks share the cores" "$half" "$(threads)"
 equal "threads: of those that each of them may use" 1 "$(threads -- -n 1 taskset -c "$(taskset -cp $$ | sed 's/.*: *//; s/[-,].*//')" "$weft")"
 equal "threads: -j goes before all" 4 "$(threads WEFT_THREADS=3 -- -n 2 "$weft" -j 4)"
@@ -275,6 +279,10 @@ wait "$job"
 equal "Ctrl-C ends rank 0 as one process" 130 $?
 check "with its points kept" test "$(rows runs/stops)" -gt 3 -a "$(rows runs/stops)" -lt 44
 equal "standard input is rank 0's" "7" "$(echo 'print(3 + 4)' | ranks "$kind" 2 2>/dev/null)"
+for each in $kinds; do
+    for _ in 1 2 3; do ranks "$each" 4 -c "x = 1"; done >short.txt 2>&1
+    equal "$each: a script that is over at once" "" "$(cat short.txt)"
+done
 equal "WEFT_RANKS=off: processes that know nothing of each other" "7
 7" "$(WEFT_RANKS=off ranks "$kind" 2 -c 'print(3 + 4)' 2>/dev/null)"
 finish

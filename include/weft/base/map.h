@@ -44,6 +44,7 @@ typedef struct Items {
     bool shares;        /* an item can use all threads itself, with the same result */
     double worth;       /* other ranks are asked only if the items cost at least this together; 0: always */
     double least;       /* what an item that they are given costs at least */
+    bool last;          /* the command's last such map: results, which may be large, are not kept for later ones */
 } Items;
 bool map_items(const Items *items, const Task *task, Error *err);
 
