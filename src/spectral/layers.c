@@ -332,7 +332,7 @@ Network *layers_apply(const Network *network, const size_t *layers, size_t count
                    .unpack = unpack_made,
                    .context = &work,
                    .what = what,
-                   .worth = effort == LAYERS_DEAR ? layers_worth(network, NULL) : INFINITY,
+                   .worth = effort == LAYERS_DEAR ? layers_worth(network, NULL) : (double)INFINITY,
                    .least = LAYERS_LEAST,
                    .last = true};
     Network *result = NULL;
