@@ -339,6 +339,30 @@ static void out_of_memory(void **state) {
     mem_free(rows);
 }
 
+/* Also on the way by the triangle, for a matrix with two columns that are nearly the same. */
+static void values_without_memory(void **state) {
+    (void)state;
+    enum { N = 390 };
+    Error err;
+    const HandmadeLayer layer = {"fc", 2, {N, N}};
+    Network *network = handmade_network(&layer, 1, 3);
+    float *weights = handmade_weights(network, 0);
+    double *values = alloc(N);
+    for (size_t i = 0; i < N * N; i += N) weights[i + 1] = weights[i] * (1 + 0x1p-20F);
+    for (uint64_t nth = 1;; nth++) {
+        fault_arm(FAULT_ALLOC, nth, false);
+        const bool done = values_of_layer(network, &network->layers[0], values, &err);
+        if (fault_disarm() < nth) {
+            assert_true(done && nth > 20);
+            break;
+        }
+        assert_false(done);
+        assert_int_equal(err.status, STATUS_LIMIT);
+    }
+    mem_free(values);
+    network_free(network);
+}
+
 static void cancelled(void **state) {
     (void)state;
     Error err;
@@ -365,6 +389,7 @@ int main(void) {
         cmocka_unit_test(single_where_double_has_no_room),
         cmocka_unit_test(singular_values_of_layers),
         cmocka_unit_test(out_of_memory),
+        cmocka_unit_test(values_without_memory),
         cmocka_unit_test(cancelled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
