@@ -60,7 +60,7 @@ MPICC_openmpi ?= $(shell command -v mpicc.openmpi)
 MPICC_mpich ?= $(shell command -v mpicc.mpich)
 MPI_PROGRAMS := $(if $(MPICC_openmpi),$(BUILD)/weft-mpi-openmpi) $(if $(MPICC_mpich),$(BUILD)/weft-mpi-mpich)
 
-.PHONY: all mpi tests objects check format release faults replay tsan run-tsan valgrind coverage run-coverage check-units sample-data bench man fuzz run-fuzzers install uninstall clean FORCE
+.PHONY: all mpi tests objects check format release faults kills replay tsan run-tsan valgrind coverage run-coverage check-units sample-data bench man fuzz run-fuzzers install uninstall clean FORCE
 .SECONDARY:
 all: $(BUILD)/weft $(MPI_PROGRAMS)
 
@@ -166,6 +166,10 @@ run-coverage: $(BUILD)/weft $(TESTS)
 # export" walks these alone; MODE=asan looks for leaks too. Tests of a commit take a sample.
 faults: $(BUILD)/tests/shell/test_faults
 	$(Q)FAULTS=all $< $(COMMANDS)
+
+# Every command that makes a run folder killed after each of its changes, not after a sample of them: make kills.
+kills: $(BUILD)/tests/shell/test_kills
+	$(Q)KILLS=all $<
 
 # The analyzers of gcc and clang over base and the readers: both find nothing.
 ANALYSED := $(patsubst %.c,analyse/%,$(wildcard src/base/*.c src/format/*.c))

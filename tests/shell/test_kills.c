@@ -1,6 +1,10 @@
 /* test_kills -- every command that makes a run folder, killed (SIGKILL) after its n-th change of a file: a folder of
  * the run's name can be resumed, whatever n, and its log is that of the run that was left alone, byte for byte but for
- * the columns of times. */
+ * the columns of times.
+ *
+ * A run has 50 (a sweep) to 300 changes (rounds), most of them writes of the probe for room and of networks. What runs
+ * at every commit takes each 3rd to 37th of them: 5 to 10 of a command, some 80 in all, as the test prints. KILLS=all
+ * takes every one (make kills; minutes). */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -74,17 +78,20 @@ static char *logs(const char *folder, const char *const *files, bool times) {
 static void killed_everywhere(const char *command, const char *const *files, bool times, uint64_t stride) {
     const char *whole = scratch_path("whole"), *cut = scratch_path("cut");
     unsigned none = 0, resumed = 0;
+    uint64_t last = 0;
     assert_int_equal(system(text_of("rm -rf %s", whole)), 0);
     ends(text_of("%s --run %s --quiet", command, whole), 0);
     char *expected = logs(whole, files, times);
     assert_null(strstr(expected, "(none)"));
+    const bool all = getenv("KILLS") != NULL;
+    if (all) stride = 1;
     for (uint64_t nth = 1;; nth += stride) {
         assert_int_equal(system(text_of("rm -rf %s", cut)), 0);
         const bool ended = ends(text_of("%s --run %s --quiet", command, cut), nth);
         if (access(cut, F_OK) != 0) {
             assert_false(ended);
             none++;
-            nth += 2 * stride; /* most of it is the probe for room on the disk */
+            if (!all) nth += 2 * stride; /* most of it is the probe for room on the disk */
             continue;
         }
         if (!ended) ends(text_of("resume %s --quiet", cut), nth / 2); /* and once more, earlier in the run */
@@ -94,10 +101,12 @@ static void killed_everywhere(const char *command, const char *const *files, boo
             fail_msg("%s, killed after %d changes: %s\nand not %s", command, (int)nth, got, expected);
         mem_free(got);
         resumed++;
+        last = nth;
         if (ended) break;
     }
     mem_free(expected);
-    print_message("%s: %u times no folder, %u resumed\n", command, none, resumed);
+    print_message("%s: of %llu changes %u: %u times no folder, %u resumed\n", command, (unsigned long long)last,
+                  none + resumed, none, resumed);
     assert_true(none > 0 && resumed > 2);
 }
 
@@ -139,9 +148,26 @@ static void surveys(void **state) {
     killed_everywhere("sweep lowpass base --on test --over cutoff=1,2", one, false, 3);
 }
 
+static void distillation(void **state) {
+    (void)state;
+    fixture_works(session, "train p0 --net base --hidden 8 --steps 2 --quiet");
+    killed_everywhere(
+        "train d --net base --from p0 --scheme distil --kd stable --lr 1e-5 --data test --steps 3 --save-every 2 --log-every 1",
+        one, true, 8);
+    killed_everywhere("fit f --arch resnet8 --data test --teacher base --steps 2 --save-every 1 --log-every 1", one,
+                      true, 13);
+}
+
+static void paths_and_planes(void **state) {
+    (void)state;
+    killed_everywhere("interpolate base smooth --points 3 --on test", one, false, 3);
+    killed_everywhere("landscape base --random 2 --grid 2 --on test --seed 3", one, false, 3);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(a_predictor), cmocka_unit_test(trials),
-                                       cmocka_unit_test(progressive), cmocka_unit_test(images),
-                                       cmocka_unit_test(a_network),   cmocka_unit_test(surveys)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(a_predictor),  cmocka_unit_test(trials),
+                                       cmocka_unit_test(progressive),  cmocka_unit_test(images),
+                                       cmocka_unit_test(a_network),    cmocka_unit_test(surveys),
+                                       cmocka_unit_test(distillation), cmocka_unit_test(paths_and_planes)};
     return cmocka_run_group_tests(tests, fixture_begin, fixture_end);
 }
