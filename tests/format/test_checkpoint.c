@@ -1,6 +1,7 @@
 /* test_checkpoint -- what files are taken for, DataParallel's prefix, the memory budget, indexes and their shards. */
 #include "../support/bytes.h"
 #include "../support/describe.h"
+#include "format/checkpoint.h"
 #include "weft/base/dtype.h"
 #include "weft/base/error.h"
 #include "weft/base/file.h"
@@ -221,12 +222,50 @@ static void test_budget(void **state) {
     checkpoint_close(checkpoint);
 }
 
+/* What no reader may add, whatever its format allows. */
+static void test_refused_tensors(void **state) {
+    (void)state;
+    static char long_name[4097];
+    memset(long_name, 'w', sizeof long_name);
+    const uint64_t ones[33] = {1, 1}, huge[] = {UINT64_MAX, 2}, bits[] = {UINT64_MAX / 16};
+    const struct {
+        const char *name;
+        size_t length;
+        DType dtype;
+        unsigned rank;
+        const uint64_t *dim;
+        Status status;
+        const char *reason;
+    } cases[] = {
+        {long_name, 4097, DTYPE_F32, 1, ones, STATUS_LIMIT, "a tensor's name has 4097 bytes"},
+        {"a\0b", 3, DTYPE_F32, 1, ones, STATUS_BAD_INPUT, "the name is not UTF-8 text"},
+        {"\xff", 1, DTYPE_F32, 1, ones, STATUS_BAD_INPUT, "the name is not UTF-8 text"},
+        {"w", 1, DTYPE_F32, 33, ones, STATUS_LIMIT, "rank 33, limit 32"},
+        {"w", 1, DTYPE_F32, 2, huge, STATUS_BAD_INPUT, "has too many bytes"},
+        {"w", 1, DTYPE_F32, 1, bits, STATUS_BAD_INPUT, "has too many bytes"},
+        {"w", 1, DTYPE_F4, 1, ones, STATUS_BAD_INPUT, "do not fill whole bytes"},
+    };
+    Error err;
+    Checkpoint *checkpoint = checkpoint_new(NULL, "some/file", "test", &err);
+    assert_non_null(checkpoint);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_false(checkpoint_add(checkpoint, cases[i].name, cases[i].length, cases[i].dtype, cases[i].rank,
+                                    cases[i].dim, &err));
+        assert_int_equal(err.status, cases[i].status);
+        if (!strstr(err.text, cases[i].reason)) fail_msg("%s", err.text);
+    }
+    assert_int_equal(checkpoint_count(checkpoint), 0);
+    assert_false(checkpoint_find(checkpoint, "w", &(size_t){0}));
+    checkpoint_close(checkpoint);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kinds),         cmocka_unit_test(test_header_like_a_pickle),
-        cmocka_unit_test(test_long_text),     cmocka_unit_test(test_module_prefix),
-        cmocka_unit_test(test_index),         cmocka_unit_test(test_linked_shard),
-        cmocka_unit_test(test_index_grammar), cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_kinds),           cmocka_unit_test(test_header_like_a_pickle),
+        cmocka_unit_test(test_long_text),       cmocka_unit_test(test_module_prefix),
+        cmocka_unit_test(test_index),           cmocka_unit_test(test_linked_shard),
+        cmocka_unit_test(test_index_grammar),   cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_refused_tensors),
     };
     return cmocka_run_group_tests_name("checkpoint", tests, NULL, NULL);
 }

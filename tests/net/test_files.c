@@ -214,12 +214,46 @@ static void test_saving_shards(void **state) {
     network_free(network);
 }
 
+/* What a format has no place for is said before anything is written. */
+static void test_refused(void **state) {
+    (void)state;
+    static const struct {
+        const char *source, *name;
+        uint64_t shard_size;
+        const char *reason;
+    } cases[] = {
+        {FIXTURES "files/plain.npz", "r.npz", 1000, "only .safetensors files come in shards"},
+        {FIXTURES "files/plain.npz", "r.onnx", 0, "r.onnx"},
+        {FIXTURES "files/plain.npz", "r.txt", 0, "r.txt"},
+        {FIXTURES "files/plain.npz", "none", 0, "none"},
+        {FIXTURES "types.safetensors", "r.npz", 0, NULL}, /* BF16 becomes float32, and a note says so */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Error err;
+        Network *network = network_load(cases[i].source, NULL, &err);
+        assert_non_null(network);
+        const Saving saving = {
+            .network = network, .path = scratch_path(cases[i].name), .shard_size = cases[i].shard_size};
+        const bool ok = save(&saving, &err);
+        if (cases[i].reason) {
+            assert_false(ok);
+            assert_int_equal(err.status, STATUS_USAGE);
+            if (!strstr(err.text, cases[i].reason)) fail_msg("%s", err.text);
+            assert_int_equal(access(saving.path, F_OK), -1);
+        } else if (!ok) {
+            fail_msg("%s", err.text);
+        }
+        network_free(network);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_loading_without_memory),
         cmocka_unit_test(test_loading_without_files),
         cmocka_unit_test(test_saving),
         cmocka_unit_test(test_saving_shards),
+        cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests_name("files", tests, NULL, NULL);
 }
