@@ -21,6 +21,7 @@
 #include <cmocka.h>
 
 #define FOLDER "tests/fixtures"
+static size_t places;
 
 /* Calls `visit` with each FILE that has a FILE.txt, and that text; returns how many there were. */
 static int each_fixture(void (*visit)(const char *path, const char *expected)) {
@@ -45,6 +46,31 @@ static int each_fixture(void (*visit)(const char *path, const char *expected)) {
     return seen;
 }
 
+/* Where a tensor lies as it is in a file, these are its bytes; a zip's checksum, where there is one, is that of them.
+ */
+static void compare_place(Checkpoint *checkpoint, size_t index) {
+    Error err = {0};
+    CheckpointPlace place;
+    if (!checkpoint_place(checkpoint, index, &place)) return;
+    const CheckpointTensor *about = checkpoint_tensor(checkpoint, index);
+    assert_int_equal(place.length, about->count * dtype_bits(about->dtype) / 8);
+    uint8_t *bytes = malloc(place.length + 1), *there = malloc(place.length + 1);
+    assert_non_null(bytes);
+    assert_non_null(there);
+    assert_true(checkpoint_read(checkpoint, index, bytes, &err));
+    assert_true(file_read(place.file, place.offset, there, place.length, &err));
+    assert_memory_equal(bytes, there, place.length);
+    if (place.checked) {
+        if (!checkpoint_prove(&place, &err)) fail_msg("%s", err.text);
+        place.crc ^= 1;
+        assert_false(checkpoint_prove(&place, &err));
+        assert_int_equal(err.status, STATUS_BAD_INPUT);
+    }
+    free(bytes);
+    free(there);
+    places++;
+}
+
 static void compare(const char *path, const char *expected) {
     Error err = {0};
     Str text = {0};
@@ -56,6 +82,7 @@ static void compare(const char *path, const char *expected) {
         size_t found;
         assert_true(checkpoint_find(checkpoint, checkpoint_tensor(checkpoint, i)->name, &found));
         assert_int_equal(found, i);
+        compare_place(checkpoint, i);
     }
     assert_false(checkpoint_find(checkpoint, "no such tensor", &(size_t){0}));
     assert_string_equal(checkpoint_path(checkpoint), path);
@@ -66,6 +93,7 @@ static void compare(const char *path, const char *expected) {
 static void test_bit_exact(void **state) {
     (void)state;
     assert_true(each_fixture(compare) > 10);
+    assert_true(places > 50);
 }
 
 /* Reads a tensor both ways. */

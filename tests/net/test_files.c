@@ -226,6 +226,7 @@ static void test_refused(void **state) {
         {FIXTURES "files/plain.npz", "r.onnx", 0, "r.onnx"},
         {FIXTURES "files/plain.npz", "r.txt", 0, "r.txt"},
         {FIXTURES "files/plain.npz", "none", 0, "none"},
+        {FIXTURES "onnx/quantised.onnx", "r.npz", 0, "no place for quantisers"},
         {FIXTURES "types.safetensors", "r.npz", 0, NULL}, /* BF16 becomes float32, and a note says so */
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
