@@ -27,6 +27,19 @@ uint64_t mem_refusals(void) {
     return atomic_load(&refusals);
 }
 
+static void out_of_memory(uint64_t bytes, Error *err) {
+    char text[MEMORY_SIZE_TEXT];
+    memory_size_text(bytes, text);
+    atomic_fetch_add(&refusals, 1);
+    error_set(err, STATUS_LIMIT, "out of memory (%s requested)", text);
+}
+
+bool mem_part_allowed(uint64_t bytes, Error *err) {
+    const bool allowed = !fault_hit(FAULT_ALLOC);
+    if (!allowed) out_of_memory(bytes, err);
+    return allowed;
+}
+
 void *mem_alloc(uint64_t count, size_t size, Error *err) {
     uint64_t bytes;
     void *memory = NULL;
@@ -35,10 +48,7 @@ void *mem_alloc(uint64_t count, size_t size, Error *err) {
         return NULL;
     }
     if (fault_hit(FAULT_ALLOC) || posix_memalign(&memory, ALIGNMENT, bytes > 0 ? bytes : 1) != 0) {
-        char text[MEMORY_SIZE_TEXT];
-        memory_size_text(bytes, text);
-        atomic_fetch_add(&refusals, 1);
-        error_set(err, STATUS_LIMIT, "out of memory (%s requested)", text);
+        out_of_memory(bytes, err);
         return NULL;
     }
     return memset(memory, 0, bytes);

@@ -24,6 +24,7 @@ enum { POOL_SIZE = 65536 - sizeof(struct Pool) };
 void *checkpoint_alloc(Checkpoint *checkpoint, size_t size, Error *err) {
     struct Pool *pool = checkpoint->pool;
     size = (size + 7) & ~(size_t)7;
+    if (!mem_part_allowed(size, err)) return NULL;
     if (!pool || size > pool->size - pool->used) {
         size_t room = size > POOL_SIZE ? size : POOL_SIZE;
         pool = mem_alloc(1, sizeof *pool + room, err);

@@ -23,6 +23,7 @@ void *onnx_room(OnnxReader *reader, uint64_t count, size_t size, Error *err) {
         return NULL;
     }
     bytes = (bytes + 7) & ~(uint64_t)7;
+    if (!mem_part_allowed(bytes, err)) return NULL;
     if (!block || bytes > block->size - block->used) {
         const size_t room = bytes > BLOCK_SIZE ? (size_t)bytes : BLOCK_SIZE;
         block = mem_alloc(1, sizeof *block + room, err);

@@ -40,6 +40,7 @@ bool pickle_refuse_name(PickleMachine *m, const char *module, const char *name, 
 void *pickle_arena(Pickle *pickle, size_t bytes, Error *err) {
     size_t header = (sizeof(PickleBlock) + 15) & ~(size_t)15;
     bytes = (bytes + 7) & ~(size_t)7;
+    if (!mem_part_allowed(bytes, err)) return NULL;
     if (!pickle->blocks || pickle->blocks->size - pickle->blocks->used < bytes) {
         size_t size = header + bytes > BLOCK ? header + bytes : BLOCK;
         PickleBlock *block = mem_alloc(1, size, err);

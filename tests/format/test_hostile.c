@@ -30,7 +30,7 @@
 #include <cmocka.h>
 
 #define FIXTURES "tests/fixtures"
-enum { SEED_MAX = 4096, PEAK_LIMIT_KIB = 64 << 10, FAULTS_EACH = 16 };
+enum { SEED_MAX = 4096, PEAK_LIMIT_KIB = 64 << 10, FAULTS_EACH = 40 };
 static const double slow_seconds = 1, limit_seconds = 10, faults_seconds = 0.002; /* of the processor */
 
 /* The DATA SPEC with the path in place of each %s. */

@@ -16,6 +16,9 @@
 /* `count` zeroed objects of `size` bytes, 64-byte aligned. NULL and STATUS_LIMIT if the product overflows or memory
  * is short. count == 0 gives a valid, empty allocation. Free with mem_free. */
 void *mem_alloc(uint64_t count, size_t size, Error *err);
+/* Asked by what hands out parts of a block: false and STATUS_LIMIT where an injected fault (fault.h) refuses this part.
+ * So a failure can be provoked at every part, and not at every block only. */
+bool mem_part_allowed(uint64_t bytes, Error *err);
 void mem_free(void *memory);
 /* How many allocations the system has refused in this process so far. A caller that saw it grow knows that something
  * was left out, whoever swallowed the failure. */
