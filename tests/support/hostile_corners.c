@@ -201,7 +201,6 @@ PICKLE(array_columns, ARRAY("( 2 1 t ", "f2", "T ", "#43 #04 #00 #3c #00 #40"))
 PICKLE(array_order_text, ARRAY("( 2 1 t ", "f2", "'F ", "#43 #04 #00 #3c #00 #40"))
 PICKLE(array_text, ARRAY("( 2 t ", "i1", "F ", "'ab"))
 PICKLE(array_other_type, ARRAY("( 1 t ", "f3", "F ", "#43 #03 #00 #00 #00"))
-PICKLE(array_complex, ARRAY("( 1 t ", "c8", "F ", "#43 #08 #00 #00 #00 #00 #00 #00 #00 #00"))
 PICKLE(array_code_long, ARRAY("( 1 t ", "f4444", "F ", "#43 #01 #00"))
 PICKLE(array_code_word, ARRAY("( 1 t ", "fx", "F ", "#43 #01 #00"))
 
@@ -438,7 +437,6 @@ const HostileCase hostile_corners[] = {
     {91, "array-order-text.pth", "net", array_order_text, 0, NULL},
     {91, "array-text.pth", "net", array_text, 0, NULL},
     {91, "array-other-type.pth", "net", array_other_type, 0, "not numeric"},
-    {91, "array-complex.pth", "net", array_complex, BAD, NULL},
     {91, "array-code-long.pth", "net", array_code_long, 0, "not numeric"},
     {91, "array-code-word.pth", "net", array_code_word, 0, "not numeric"},
     {91, "scalars.pth", "net", scalars, 0, NULL},
