@@ -155,7 +155,7 @@ $line"
     for variable in HOME TMPDIR XDG_STATE_HOME XDG_DATA_HOME XDG_CONFIG_HOME XDG_CACHE_HOME XDG_RUNTIME_DIR WEFT_DATA WEFT_SAMPLES WEFT_HISTFILE WEFT_RANKS LUA_INIT LUA_INIT_5_4 LUA_PATH LUA_CPATH TERMINFO TERMINFO_DIRS INPUTRC PAGER EDITOR VISUAL \
         LESSOPEN LOCPATH OPENBLAS_CORETYPE FONTCONFIG_FILE GCONV_PATH; do
         case $variable in LUA_INIT*) value="@$outside/evil.lua" ;; LUA_*) value="$outside/?.lua;./?.lua" ;; *PAGER | EDITOR | VISUAL | LESSOPEN) value="touch $outside/started" ;; WEFT_RANKS) value=on ;; WEFT_SAMPLES) value=$WEFT_SAMPLES ;;
-            INPUTRC | *FILE | FONTCONFIG_FILE) value=$outside/file ;; *) value=$outside/folder ;; esac
+            INPUTRC | *FILE) value=$outside/file ;; *) value=$outside/folder ;; esac
         fresh; echo 'io.open("../outside/x", "w")' >"$outside/evil.lua"; printf 'set editing-mode vi\n$include /dev/null\n' >"$outside/file"; before=$(state)
         printf '%s\n' "$setup" 'lowpass n --cutoff 3 --into s --quiet; train p --net n --hidden 8 --steps 2 --run r --quiet; jobs; lesson first --auto; svscale n --factor 2 --into v --quiet' >"$here/attack.weft"
         (cd "$here" && timeout 60 env "$variable=$value" "${wrap[@]}" "$weft" --safe attack.weft >"$work/out" 2>"$work/err" </dev/null)
