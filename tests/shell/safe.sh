@@ -156,7 +156,7 @@ $line"
         LESSOPEN LOCPATH OPENBLAS_CORETYPE FONTCONFIG_FILE GCONV_PATH; do
         case $variable in LUA_INIT*) value="@$outside/evil.lua" ;; LUA_*) value="$outside/?.lua;./?.lua" ;; *PAGER | EDITOR | VISUAL | LESSOPEN) value="touch $outside/started" ;; WEFT_RANKS) value=on ;; WEFT_SAMPLES) value=$WEFT_SAMPLES ;;
             INPUTRC | *FILE) value=$outside/file ;; *) value=$outside/folder ;; esac
-        fresh; echo 'io.open("../outside/x", "w")' >"$outside/evil.lua"; printf 'set editing-mode vi\n$include /dev/null\n' >"$outside/file"; before=$(state)
+        fresh; echo 'io.open("../outside/x", "w")' >"$outside/evil.lua"; printf '%s\n' 'set editing-mode vi' "\$include /dev/null" >"$outside/file"; before=$(state)
         printf '%s\n' "$setup" 'lowpass n --cutoff 3 --into s --quiet; train p --net n --hidden 8 --steps 2 --run r --quiet; jobs; lesson first --auto; svscale n --factor 2 --into v --quiet' >"$here/attack.weft"
         (cd "$here" && timeout 60 env "$variable=$value" "${wrap[@]}" "$weft" --safe attack.weft >"$work/out" 2>"$work/err" </dev/null)
         equal "$variable=$value$how" "$before" "$(state)"
