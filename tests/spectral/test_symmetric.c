@@ -189,6 +189,31 @@ static void closed_form(void **state) {
     mem_free(rows);
 }
 
+/* A triangle of ones: 1 / (4 sin^2(pi (2 i - 1) / (4 n + 2))). Its Gram matrix has equal columns below each tile of the
+ * diagonal: what a reflector leaves of them is as good as 0, the next one leaves that squared. */
+static void equal_columns(void **state) {
+    (void)state;
+    enum { N = 400 };
+    Error err;
+    float *rows = mem_alloc(N * N, sizeof *rows, &err);
+    double *wanted = alloc(N);
+    assert_non_null(rows);
+    for (size_t i = 0; i < N; i++) {
+        const double sine = sin(M_PI * (double)(2 * (N - i) - 1) / (4 * N + 2));
+        for (size_t j = i; j < N; j++) rows[i * N + j] = 1;
+        wanted[i] = 0.25 / (sine * sine);
+    }
+    for (size_t k = 0; symmetric_kernels(k); k++) {
+        Gram gram = gram_of(rows, N, N, true, false);
+        gram.matrix.kernels = symmetric_kernels(k);
+        double *values = eigenvalues_of(&gram);
+        close_to(values, wanted, N, 1e-14 * wanted[N - 1]);
+        mem_free(values);
+    }
+    mem_free(wanted);
+    mem_free(rows);
+}
+
 /* No weights but zeros; all the same; columns that repeat: most eigenvalues are 0. */
 static void rank_deficient(void **state) {
     (void)state;
@@ -382,6 +407,7 @@ int main(void) {
         cmocka_unit_test(odd_columns),
         cmocka_unit_test(as_lapack),
         cmocka_unit_test(closed_form),
+        cmocka_unit_test(equal_columns),
         cmocka_unit_test(rank_deficient),
         cmocka_unit_test(as_numpy),
         cmocka_unit_test(any_number_of_threads),

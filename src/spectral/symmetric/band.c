@@ -45,7 +45,7 @@ static void decompose(Reduction *work, double *panel, size_t rows) {
         for (size_t j = 0; j < SIDE; j++) dots[j] += panel[r * SIDE] * panel[r * SIDE + j];
     for (unsigned c = 0; c < SIDE; c++) {
         double *pivot = panel + (size_t)c * SIDE;
-        const double x = pivot[c], norm = sqrt(fmax(dots[c], 0)), beta = x > 0 ? -norm : norm;
+        const double x = pivot[c], norm = dots[c] < LEAST_SQUARES ? 0 : sqrt(dots[c]), beta = x > 0 ? -norm : norm;
         const double scale = norm > 0 ? 1 / (x - beta) : 0, tau = norm > 0 ? (beta - x) / beta : 0;
         work->tau[c] = tau;
         memset(weights, 0, sizeof weights);

@@ -2,6 +2,7 @@
 #ifndef WEFT_SYMMETRIC_KERNELS_H
 #define WEFT_SYMMETRIC_KERNELS_H
 
+#include <float.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -11,6 +12,11 @@ enum { SIDE = 48, TILE = SIDE * SIDE };
 /* Element (i, j) of the band, i >= j, is at band[j * BAND_STEP + i]: a block of it looks like a matrix with columns
  * BAND_STEP apart. Columns hold 2 SIDE numbers, the band and what bulges out of it. */
 enum { BAND_STEP = 2 * SIDE };
+
+/* A sum of squares that is less counts as 0. Squares below DBL_MIN lose digits, and a reflector of such numbers would
+ * not keep lengths. The numbers that are dropped are less than 1e-145; a Gram matrix of float32 weights that are not
+ * all 0 has an eigenvalue above 1e-90. */
+#define LEAST_SQUARES (DBL_MIN / DBL_EPSILON)
 
 typedef struct SymmetricKernels {
     const char *name;

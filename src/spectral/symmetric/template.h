@@ -160,12 +160,13 @@ TARGET static void reflect_rows(double *rows, size_t count, unsigned column, dou
 INLINE double make_reflector(const double *x, double *u, double *tau) {
     double tail = 0;
     for (unsigned i = 1; i < SIDE; i++) tail += x[i] * x[i];
+    const bool some = tail >= LEAST_SQUARES;
     const double norm = sqrt(x[0] * x[0] + tail), beta = x[0] > 0 ? -norm : norm;
-    const double scale = tail > 0 ? 1 / (x[0] - beta) : 0;
+    const double scale = some ? 1 / (x[0] - beta) : 0;
     for (unsigned i = 1; i < SIDE; i++) u[i] = x[i] * scale;
     u[0] = 1;
-    *tau = tail > 0 ? (beta - x[0]) / beta : 0;
-    return tail > 0 ? beta : x[0];
+    *tau = some ? (beta - x[0]) / beta : 0;
+    return some ? beta : x[0];
 }
 
 /* (I - tau u u') D (I - tau u u') of a diagonal block, whose lower triangle is there. */
