@@ -38,7 +38,14 @@ static File *file_new(const char *name, Error *err) {
     return file;
 }
 
+/* Asked for before it is opened, too: opening a device can do something already, and opening a pipe lets go on who
+ * waits at its other end. */
 static int open_regular(const char *path, struct stat *about, Error *err) {
+    if (io_stat(AT_FDCWD, path, about) == 0 && !S_ISREG(about->st_mode) && !S_ISDIR(about->st_mode) &&
+        !S_ISLNK(about->st_mode)) {
+        error_set(err, STATUS_BAD_INPUT, "%s: is not a regular file", path);
+        return -1;
+    }
     const int fd = io_open(AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
     if (fd < 0 || fstat(fd, about) != 0)
         error_set(err, STATUS_BAD_INPUT, "%s: %s", path, io_reason());

@@ -161,6 +161,18 @@ bool run_busy(const char *folder, long *process) {
     return busy;
 }
 
+/* Whether a process's file of this name is locked. The kernel tells of the locks that were made through it: fdinfo(5).
+ */
+static bool locked_through(long process, const char *name) {
+    char path[NAME_MAX + 64], text[1024];
+    snprintf(path, sizeof path, "/proc/%ld/fdinfo/%s", process, name);
+    const int fd = io_open(AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+    const ssize_t got = fd >= 0 ? io_pread(fd, text, sizeof text - 1, 0) : -1;
+    if (fd >= 0) io_close(fd);
+    text[got > 0 ? got : 0] = '\0';
+    return strstr(text, "\nlock:") != NULL;
+}
+
 bool run_holder(const char *folder, long process) {
     struct stat lock, other;
     char files[64];
@@ -173,7 +185,7 @@ bool run_holder(const char *folder, long process) {
     DIR *listing = known ? opendir(files) : NULL;
     for (const struct dirent *entry; listing && !found && (entry = readdir(listing));)
         found = fstatat(dirfd(listing), entry->d_name, &other, 0) == 0 && other.st_dev == lock.st_dev &&
-                other.st_ino == lock.st_ino;
+                other.st_ino == lock.st_ino && locked_through(process, entry->d_name);
     if (listing) closedir(listing);
     return found;
 }

@@ -4,6 +4,7 @@
  * is NaN. t.a:mean() and the like leave missing values out. */
 #include <lauxlib.h>
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "lua_shell.h"
@@ -91,6 +92,7 @@ static int statistic_function(lua_State *lua) {
     const TableStatistic statistic = (TableStatistic)lua_tointeger(lua, lua_upvalueindex(1));
     luaL_checktype(lua, 1, LUA_TTABLE);
     const size_t count = lua_rawlen(lua, 1);
+    luaL_argcheck(lua, count <= SIZE_MAX / 2 / sizeof(double), 1, "too many rows"); /* of any table of a script */
     double *values = lua_newuserdatauv(lua, count * sizeof *values, 0);
     for (size_t i = 0; i < count; i++) {
         push_operand(lua, 1, (lua_Integer)i + 1);

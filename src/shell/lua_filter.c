@@ -36,6 +36,7 @@ static int name_index(lua_State *lua) {
     const size_t *row = lua_touserdata(lua, lua_upvalueindex(2));
     const char *name = luaL_checkstring(lua, 2);
     const Column *column = table_find(table, name);
+    if (*row >= table->rows) return luaL_error(lua, "filter: its rows are gone"); /* a script has kept `row` */
     if (column) {
         push_present_cell(lua, column, *row);
         return 1;

@@ -123,7 +123,9 @@ static int push_others(lua_State *lua) {
         lua_pushvalue(lua, 2);
         return 1;
     }
-    const int count = (int)lua_rawlen(lua, 2);
+    const lua_Unsigned length = lua_rawlen(lua, 2);
+    luaL_argcheck(lua, length < LUAI_MAXSTACK, 2, "too many tables"); /* few fields can make a length of any size */
+    const int count = (int)length;
     luaL_checkstack(lua, count + LUA_MINSTACK, NULL);
     for (int i = 0; i < count; i++) lua_rawgeti(lua, 2, i + 1);
     return count;

@@ -81,6 +81,11 @@ sleep 60 & bystander=$!
 echo "$bystander" >foreign/lock # what anybody can write
 contains "stop: only the process that holds the lock" "$(message 'stop foreign')" "foreign: its process is unknown"
 check "another one lives" kill -0 "$bystander"
+sleep 60 7<foreign/lock & reader=$! # who reads the lock does not hold it
+echo "$reader" >foreign/lock
+contains "stop: nor one that has the lock open" "$(message 'stop foreign')" "foreign: its process is unknown"
+check "that one lives, too" kill -0 "$reader"
+kill "$reader"
 kill "$holder"; wait "$holder"
 
 if command -v tmux >/dev/null; then

@@ -235,6 +235,12 @@ for option in --safe --quiet; do
         "$(cd "$here" && timeout 20 "$weft" "$option" read.weft 2>&1 </dev/null | tr '\t\n' ' ,')"
 done
 
+# Nor does it open one: whoever waits at the other end goes on waiting.
+(echo text >"$here/pipe") & writer=$!
+sleep 0.2; (cd "$here" && timeout 20 "$weft" --safe -q -c 'io.open("pipe"); pcall(load, {"net", "n", "pipe"})' >"$work/out" 2>&1 </dev/null); sleep 0.2
+check "a pipe that is named is not opened" kill -0 "$writer"
+kill "$writer"
+
 # As ranks: the programs that find them are weft's own, and start in /, before anything of the script is read.
 cat >"$here/ranks.weft" <<'A'
 load net n sample:fashion-resnet8 --quiet; load data d sample:fashion-test --limit 20 --quiet

@@ -182,6 +182,25 @@ static void test_hostile_values(void **state) {
     session_free(other);
 }
 
+/* What a script hands to weft's functions must lead to no other memory: a table of a few dozen fields whose length is
+ * any number, and the row of a filter that is kept. */
+static void test_hostile_lengths(void **state) {
+    (void)state;
+    fixture_works(session, "function forge(n) local t, i, j = {1, 1, 1, 1, 1, 1, 1, 1}, 8, 8; t[9] = 1; t[17] = 1; "
+                           "while j <= n do t[j] = 1; i = j; j = j * 2 end; while j - i > 1 do local m = (i + j) // 2; "
+                           "if m <= n then t[m] = 1; i = m else j = m end end; return t end");
+    fixture_works(session,
+                  "expect (#forge((1 << 61) + 1) == (1 << 61) + 1 and #forge((1 << 31) - 1) == (1 << 31) - 1)");
+    fixture_works(session, "t = tabulate('lengths', {'a', 'b'}, {{1, 'x'}, {2, 'y'}})");
+    fixture_works(session, "ok, why = pcall(t.a.mean, forge((1 << 61) + 1))");
+    fixture_works(session, "expect (not ok and why:find('too many rows', 1, true) ~= nil)");
+    fixture_works(session, "ok, why = pcall(t.join, t, forge((1 << 31) - 1), 'a')");
+    fixture_works(session, "expect (not ok and why:find('too many tables', 1, true) ~= nil)");
+    fixture_works(session, "u = t:filter('rawset(_G, \"kept\", row) and b == \"x\"')");
+    fixture_works(session, "ok, why = pcall(function() return kept.b end)");
+    fixture_works(session, "expect (#u == 1 and not ok and why:find('rows are gone', 1, true) ~= nil)");
+}
+
 /* Leaving cannot be caught, and nothing runs after it. */
 static void test_quit(void **state) {
     (void)state;
@@ -389,15 +408,24 @@ static void test_safe(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rule),           cmocka_unit_test(test_chunks),
-        cmocka_unit_test(test_shorthands),     cmocka_unit_test(test_open),
-        cmocka_unit_test(test_errors),         cmocka_unit_test(test_lines),
-        cmocka_unit_test(test_lua_values),     cmocka_unit_test(test_tabulate),
-        cmocka_unit_test(test_random_repeats), cmocka_unit_test(test_workspace_unchanged),
-        cmocka_unit_test(test_cancel),         cmocka_unit_test(test_expect),
-        cmocka_unit_test(test_hostile_values), cmocka_unit_test(test_quit),
-        cmocka_unit_test(test_memory_limit),   cmocka_unit_test(test_done),
-        cmocka_unit_test(test_finalisers),     cmocka_unit_test(test_safe)}; /* last: it confines the process */
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rule),
+                                       cmocka_unit_test(test_chunks),
+                                       cmocka_unit_test(test_shorthands),
+                                       cmocka_unit_test(test_open),
+                                       cmocka_unit_test(test_errors),
+                                       cmocka_unit_test(test_lines),
+                                       cmocka_unit_test(test_lua_values),
+                                       cmocka_unit_test(test_tabulate),
+                                       cmocka_unit_test(test_random_repeats),
+                                       cmocka_unit_test(test_workspace_unchanged),
+                                       cmocka_unit_test(test_cancel),
+                                       cmocka_unit_test(test_expect),
+                                       cmocka_unit_test(test_hostile_values),
+                                       cmocka_unit_test(test_hostile_lengths),
+                                       cmocka_unit_test(test_quit),
+                                       cmocka_unit_test(test_memory_limit),
+                                       cmocka_unit_test(test_done),
+                                       cmocka_unit_test(test_finalisers),
+                                       cmocka_unit_test(test_safe)}; /* last: it confines the process */
     return cmocka_run_group_tests(tests, fixture_begin, fixture_end);
 }

@@ -39,8 +39,7 @@ void run_path(const char *folder, const char *file, Str *out); /* sets *out */
 char *run_read(const char *folder, const char *file, uint64_t limit, size_t *length, Error *err);
 /* True while a process holds the folder's lock; *process is its number, 0 where it is not known. */
 bool run_busy(const char *folder, long *process);
-/* Whether that process, another one than this, has the folder's lock open: the number in the file is anybody's word.
- */
+/* Whether that process, another one than this, holds the folder's lock: the number in the file is anybody's word. */
 bool run_holder(const char *folder, long process);
 /* Writes and removes a file of `bytes` bytes, to notice a full or read-only folder before the first hour of work. */
 bool run_probe(const Run *run, uint64_t bytes, Error *err);
