@@ -26,7 +26,7 @@
 #include "weft/base/text.h"
 #include "weft/base/version.h"
 
-enum { LOG_LIMIT = 1 << 28, LOCK_LIMIT = 64 /* bytes */ };
+enum { LOG_LIMIT = 1 << 28, LOCK_LIMIT = 64 /* bytes */, LOG_COLUMNS_MOST = 4096 };
 static const char log_name[] = "log.csv", probe_name[] = "probe";
 
 bool run_write_failed(const char *folder, const char *file, Error *err) {
@@ -270,6 +270,10 @@ static Table *parse_log(char *text, const char *path, Error *err) {
     char *line = text, *line_end = strchr(text, '\n');
     if (!line_end) {
         error_set(err, STATUS_BAD_INPUT, "%s: has no complete line", path);
+        return NULL;
+    }
+    if (commas(text, line_end) >= LOG_COLUMNS_MOST) {
+        error_set(err, STATUS_BAD_INPUT, "%s: has more than %d columns", path, LOG_COLUMNS_MOST);
         return NULL;
     }
     table = table_new(err);

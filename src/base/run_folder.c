@@ -332,12 +332,14 @@ static void discard(int above, const char *name, int fd) {
     io_discard(above, name, true);
 }
 
-/* Removes it if the process that made it is gone. */
+/* Removes it if the process that made it is gone. Without a lock, which is made first, it is only removed when empty:
+ * somebody may have given another folder such a name. */
 static void sweep_beginning(int above, const char *name) {
     const int fd = io_open(above, name, FOLDER | O_NOFOLLOW, 0);
     if (fd < 0) return;
     const int lock = io_open_plain(fd, run_lock_name, O_RDONLY | O_CLOEXEC, 0);
-    if (lock >= 0 ? io_lock(lock, LOCK_EX | LOCK_NB) == 0 : errno == ENOENT)
+    if (lock < 0 && errno == ENOENT) io_discard(above, name, true);
+    if (lock >= 0 && io_lock(lock, LOCK_EX | LOCK_NB) == 0)
         discard(above, name, fd);
     else
         close(fd);
@@ -465,14 +467,25 @@ void run_name_error(const Run *run, Error *err) {
     str_done(&text);
 }
 
+/* Of a run that was never published; whatever else has its folder's name by now stays. */
+static void discard_beginning(const Run *run) {
+    struct stat held, found;
+    const char *name = last_name(run->folder);
+    const int fd = openat(run->above, name, FOLDER | O_NOFOLLOW);
+    if (!run->hold.path) io_discard(run->above, name, true); /* made, and not opened */
+    if (fd < 0) return;
+    if (run->hold.path && fstat(fd, &found) == 0 && fstat(run->hold.folder, &held) == 0 &&
+        found.st_dev == held.st_dev && found.st_ino == held.st_ino)
+        discard(run->above, name, fd);
+    else
+        close(fd);
+}
+
 void run_close(Run *run) {
     if (!run) return;
+    if (run->above >= 0 && run->folder) discard_beginning(run);
     hold_end(&run->hold);
     if (run->log >= 0) io_close(run->log);
-    if (run->above >= 0 && run->folder) {
-        const char *name = last_name(run->folder);
-        discard(run->above, name, openat(run->above, name, FOLDER | O_NOFOLLOW));
-    }
     if (run->above >= 0) io_close(run->above);
     if (run->lock >= 0) io_close(run->lock);
     mem_free(run->folder);

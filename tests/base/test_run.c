@@ -490,6 +490,11 @@ static void beginnings(void **state) {
     assert_int_equal(access("theirs/lock", F_OK), 0);
     assert_int_equal(access(".new.89abcdef", F_OK), 0);
     assert_int_equal(opened_theirs, 0);
+    run = run_create("other", &err); /* never published: it goes, and not what has its name by then */
+    assert_non_null(run);
+    assert_int_equal(system("for f in .other.*; do mv $f aside && mkdir $f && touch $f/notes; done"), 0);
+    run_close(run);
+    assert_int_equal(system("ls .other.*/notes >/dev/null"), 0);
 }
 
 /* While a run is open, its paths lead into its folder, whatever stands there. */

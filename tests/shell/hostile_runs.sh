@@ -38,6 +38,12 @@ rm -rf "$work/r"; cp -r "$work/made/train" "$work/r"; rm "$work/r/lock"; ln "$wo
 tries "a lock that is another name of somebody's file" r
 rm -rf "$work/r"; before=$(state) # it has one name again
 
+# What a killed beginning leaves is removed; a folder of somebody's that has such a name is none.
+rm -rf "$work/r"; mkdir "$work/.r.0123abcd" "$work/.r.0123abce"; echo "somebody's" >"$work/.r.0123abcd/notes"
+tries "a folder whose name is that of a beginning" r
+equal "it stays, and an empty one goes" "notes" "$(cd "$work" && find .r.* -mindepth 1 -printf '%f'; [ ! -e .r.0123abce ] || echo empty)"
+rm -rf "$work/r" "$work/.r.0123abcd"
+
 # What is read: nothing through a link, and the line names it.
 mkdir -p "$work/elsewhere" "$XDG_STATE_HOME/weft"; cp "$work"/made/trials/trial-1/*.csv "$work"/made/trials/trial-1/*.json "$work/elsewhere"
 sed -i '2,$s/,[^,]*/,77.5/' "$work/elsewhere/log.csv"; echo "$work/r" >"$XDG_STATE_HOME/weft/jobs"
@@ -100,4 +106,8 @@ for text in 'point,accuracy' $'point,accuracy\n99999999999999999999,1\n' $'\0\0\
     rm -rf "$work/r"; cp -r "$work/made/sweep" "$work/r"; printf '%s' "$text" >"$work/r/log.csv"
     tries "a log with anything in it" r 0
 done
+rm -rf "$work/r"; cp -r "$work/made/sweep" "$work/r"; { printf point; yes , | head -1000000 | tr -d '\n'; echo; } >"$work/r/log.csv"
+tries "a log of a million columns" r 0
+equal "is refused at once" "3 weft: r/log.csv: has more than 4096 columns" \
+    "$(cd "$work" && timeout 60 "$weft" -q -c 'log r' 2>"$work/err" >/dev/null; echo "$? $(cat "$work/err")")"
 finish
