@@ -188,7 +188,9 @@ static bool set_numbers(const double *values, QualityLayer *out, Error *err) {
 /* Of slices the weights, one matrix in double and what LAPACK needs beside it; and the values. */
 static uint64_t bytes_of(const Measure *measure) {
     const QualityLayer *out = measure->out;
-    if (!is_sliced(measure)) return values_bytes(out->N, out->M) + 3 * out->eigenvalues * sizeof(double);
+    size_t rows, columns;
+    layer_matrix(measure->network, &measure->network->layers[measure->layer], &rows, &columns);
+    if (!is_sliced(measure)) return values_bytes(rows, columns) + 3 * out->eigenvalues * sizeof(double);
     return layers_bytes(measure->network, measure->layer) +
            (out->N * (uint64_t)out->M + out->M * (uint64_t)out->M + 3 * out->eigenvalues + 64 * (uint64_t)out->N) *
                sizeof(double);

@@ -299,6 +299,6 @@ uint64_t values_bytes(size_t rows, size_t columns) {
     const uint64_t weights = is_wide(&parts) ? all * sizeof(float) : 0;
     const uint64_t triangle =
         weights + part * (sizeof(float) + sizeof(double)) + lapack + 2 * 64 * small * sizeof(double);
-    const uint64_t squares = squares_plan(rows, columns).bytes;
+    const uint64_t squares = bytes_of(&parts, false);
     return triangle > squares ? triangle : squares;
 }

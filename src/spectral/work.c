@@ -20,12 +20,12 @@ typedef struct Extent {
 static Extent extent_of(const Network *network, size_t layer) {
     const Layer *own = &network->layers[layer];
     const Tensor *weight = layer_weight(network, own);
-    Extent shape = {.count = (double)weight->count, .lazy = weight->lazy != NULL};
+    Extent shape = {.count = (double)weight->count,
+                    .bfloat16 = network->tensors[own->tensor].stored == DTYPE_BF16,
+                    .lazy = weight->lazy != NULL};
     layer_matrix(network, own, &shape.rows, &shape.columns);
     shape.small = (double)(shape.rows < shape.columns ? shape.rows : shape.columns);
     shape.large = (double)(shape.rows < shape.columns ? shape.columns : shape.rows);
-    for (size_t i = 0; i < network->tensor_count; i++)
-        if (network->tensors[i].tensor == weight) shape.bfloat16 = network->tensors[i].stored == DTYPE_BF16;
     return shape;
 }
 

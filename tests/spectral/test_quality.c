@@ -2,6 +2,7 @@
  * its tables: means, pairs, what is left out and why. */
 #include "weft/spectral/quality.h"
 
+#include "spectral/squares.h"
 #include "../support/handmade.h"
 #include "../support/oracle.h"
 #include "weft/base/error.h"
@@ -387,6 +388,23 @@ static void memory_runs_out(void **state) {
     network_free(versus);
 }
 
+/* A wide matrix is read as a whole: it takes more than its transpose, and the limit knows. */
+static void wide_layers_within_the_limit(void **state) {
+    (void)state;
+    Error err;
+    const HandmadeLayer layer = {"fc", 2, {400, 20000}};
+    Network *network = handmade_network(&layer, 1, 3);
+    const bool chosen = true;
+    Quality quality;
+    mem_set_budget(values_bytes(400, 20000) - 1);
+    assert_false(quality_measure(network, NULL, &chosen, false, NULL, &quality, &err));
+    assert_int_equal(err.status, STATUS_LIMIT);
+    mem_set_budget(0);
+    assert_true(quality_measure(network, NULL, &chosen, false, NULL, &quality, &err));
+    quality_done(&quality);
+    network_free(network);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(samples),
@@ -402,6 +420,7 @@ int main(void) {
         cmocka_unit_test(two_networks),
         cmocka_unit_test(any_number_of_threads),
         cmocka_unit_test(memory_runs_out),
+        cmocka_unit_test(wide_layers_within_the_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -341,6 +341,15 @@ static void singular_values_of_layers(void **state) {
         }
 }
 
+/* They are never those of a float32 Gram matrix. */
+static void values_take_the_same_at_any_limit(void **state) {
+    (void)state;
+    const uint64_t bytes = values_bytes(400, 400);
+    mem_set_budget(1);
+    assert_int_equal(values_bytes(400, 400), bytes);
+    mem_set_budget(0);
+}
+
 /* ---- failures ---------------------------------------------------------------------------------------------------- */
 
 static void out_of_memory(void **state) {
@@ -414,6 +423,7 @@ int main(void) {
         cmocka_unit_test(single_within_its_bound),
         cmocka_unit_test(single_where_double_has_no_room),
         cmocka_unit_test(singular_values_of_layers),
+        cmocka_unit_test(values_take_the_same_at_any_limit),
         cmocka_unit_test(out_of_memory),
         cmocka_unit_test(values_without_memory),
         cmocka_unit_test(cancelled),
