@@ -467,24 +467,26 @@ void run_name_error(const Run *run, Error *err) {
     str_done(&text);
 }
 
-/* Of a run that was never published; whatever else has its folder's name by now stays. */
-static void discard_beginning(const Run *run) {
-    struct stat held, found;
+/* Of a run that was never published; what else has its folder's name by now stays, if anything is in it. `held` is that
+ * folder; NULL: it was not opened. */
+static void discard_beginning(const Run *run, const struct stat *held) {
+    struct stat found;
     const char *name = last_name(run->folder);
-    const int fd = openat(run->above, name, FOLDER | O_NOFOLLOW);
-    if (!run->hold.path) io_discard(run->above, name, true); /* made, and not opened */
-    if (fd < 0) return;
-    if (run->hold.path && fstat(fd, &found) == 0 && fstat(run->hold.folder, &held) == 0 &&
-        found.st_dev == held.st_dev && found.st_ino == held.st_ino)
+    const int fd = held ? openat(run->above, name, FOLDER | O_NOFOLLOW) : -1;
+    if (fd >= 0 && fstat(fd, &found) == 0 && found.st_dev == held->st_dev && found.st_ino == held->st_ino) {
         discard(run->above, name, fd);
-    else
-        close(fd);
+        return;
+    }
+    if (fd >= 0) close(fd);
+    io_discard(run->above, name, true);
 }
 
 void run_close(Run *run) {
+    struct stat held;
     if (!run) return;
-    if (run->above >= 0 && run->folder) discard_beginning(run);
-    hold_end(&run->hold);
+    const bool known = run->hold.path && fstat(run->hold.folder, &held) == 0;
+    hold_end(&run->hold); /* first: it may be the last descriptor that there is */
+    if (run->above >= 0 && run->folder) discard_beginning(run, known ? &held : NULL);
     if (run->log >= 0) io_close(run->log);
     if (run->above >= 0) io_close(run->above);
     if (run->lock >= 0) io_close(run->lock);
