@@ -100,8 +100,7 @@ LayerWork work_lowpass(const Network *network, size_t layer) {
 }
 
 LayerWork work_quantise(const Network *network, size_t layer) {
-    const Extent shape = extent_of(network, layer);
-    return pass(&shape, shape.lazy ? 34 : 8, 2 * layers_bytes(network, layer));
+    return work_lowpass(network, layer);
 }
 
 LayerWork work_svscale(const Network *network, size_t layer) {

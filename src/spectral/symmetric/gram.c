@@ -179,7 +179,7 @@ static void add_products(const Symmetric *matrix, size_t i, double value, const 
     }
 }
 
-static void add_product(const Symmetric *matrix, size_t i, size_t j, double value) {
+static void add_value(const Symmetric *matrix, size_t i, size_t j, double value) {
     if (i / SIDE >= j / SIDE) symmetric_tile(matrix, i / SIDE, j / SIDE, NULL)[i % SIDE * SIDE + j % SIDE] += value;
     if (j / SIDE >= i / SIDE) symmetric_tile(matrix, j / SIDE, i / SIDE, NULL)[j % SIDE * SIDE + i % SIDE] += value;
 }
@@ -201,7 +201,7 @@ static void add_rests(Gram *gram, size_t strip) {
             for (size_t m = 0; m < gram->rest_count[s]; m++) {
                 const TilesRest *other = &gram->rests[s * RESTS + m];
                 if (other->row != rest->row) continue;
-                add_product(&gram->matrix, i, s * STRIP + other->column, -0.5 * value * rest_value(gram, other, s));
+                add_value(&gram->matrix, i, s * STRIP + other->column, -0.5 * value * rest_value(gram, other, s));
             }
     }
 }
