@@ -30,7 +30,12 @@
 #include <cmocka.h>
 
 #define FIXTURES "tests/fixtures"
-enum { SEED_MAX = 4096, PEAK_LIMIT_KIB = 64 << 10, FAULTS_EACH = 40 };
+enum { SEED_MAX = 4096, PEAK_LIMIT_KIB = 64 << 10 };
+#ifdef __SANITIZE_ADDRESS__
+enum { FAULTS_EACH = 8 }; /* of calls: each takes ten times as long there */
+#else
+enum { FAULTS_EACH = 40 };
+#endif
 static const double slow_seconds = 1, limit_seconds = 10, faults_seconds = 0.002; /* of the processor */
 
 /* The DATA SPEC with the path in place of each %s. */
