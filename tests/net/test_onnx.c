@@ -1,10 +1,12 @@
 /* test_onnx -- ONNX files: the logits that onnxruntime gives (tests/fixtures/make_onnx.py), saving and reading back,
  * the graph of one file over the weights of another, and graphs that make no sense. */
 #include "../support/bytes.h"
+#include "../support/graphs.h"
 #include "weft/base/dtype.h"
 #include "weft/base/error.h"
 #include "weft/base/fault.h"
 #include "weft/base/memory.h"
+#include "weft/base/random.h"
 #include "weft/base/tensor.h"
 #include "weft/net.h"
 #include "weft/format/onnx.h"
@@ -325,6 +327,58 @@ static void test_not_saved(void **state) {
     network_free(network);
 }
 
+/* ---- networks at random ------------------------------------------------------------------------------------------ */
+
+/* The logits of both for the same images: the largest difference, relative to the largest logit. */
+static double differ(const Network *a, const Network *b, unsigned height, unsigned width) {
+    enum { MOST = IMAGES * 3 * 16 * 16 };
+    static float images[MOST], logits[2][IMAGES * 9];
+    const Network *networks[2] = {a, b};
+    Error err = {0};
+    Rng rng = {.seed = 5};
+    double off = 0, most = 0;
+    for (size_t i = 0; i < MOST; i++) images[i] = (float)rng_uniform(&rng);
+    for (int i = 0; i < 2; i++) {
+        Engine *engine = engine_new(networks[i], IMAGES, height, width, NULL, &err);
+        if (!engine || !engine_forward(engine, images, IMAGES, logits[i], &err)) fail_msg("%s", err.text);
+        engine_free(engine);
+    }
+    for (size_t i = 0; i < IMAGES * 9; i++) {
+        off = fmax(off, fabs((double)logits[0][i] - (double)logits[1][i]));
+        most = fmax(most, fabs((double)logits[0][i]));
+    }
+    return off / fmax(most, 1e-6);
+}
+
+/* Any operations in any order: what is read back computes the same, or what ONNX lacks is named. */
+static void test_random(void **state) {
+    (void)state;
+    enum { NETWORKS = 150, SIDES = 3 };
+    static const unsigned sides[SIDES][2] = {{16, 16}, {12, 15}, {7, 9}};
+    unsigned saved = 0, refused = 0;
+    for (uint64_t seed = 1; seed <= NETWORKS; seed++) {
+        Error err = {0};
+        const unsigned *side = sides[seed % SIDES];
+        const char *path = scratch_path("random.onnx");
+        Network *network = random_network(seed, side[0], side[1]);
+        network->graph->height = side[0];
+        network->graph->width = side[1];
+        if (network_save(network, path, true, &err)) {
+            Network *again = load(path, NULL);
+            const double off = differ(network, again, side[0], side[1]);
+            if (!(off <= 1e-4)) fail_msg("seed %llu, saved, differs by %.2g", (unsigned long long)seed, off);
+            network_free(again);
+            saved++;
+        } else {
+            assert_int_equal(err.status, STATUS_USAGE);
+            if (!strstr(err.text, "ONNX has no adaptive pool")) fail_msg("%s", err.text);
+            refused++;
+        }
+        network_free(network);
+    }
+    assert_true(saved > NETWORKS / 2 && refused > 0);
+}
+
 /* Any one allocation or read that fails is a plain error. */
 static void test_faults(void **state) {
     (void)state;
@@ -354,7 +408,7 @@ int main(void) {
         cmocka_unit_test(test_told),          cmocka_unit_test(test_graph_over_weights),
         cmocka_unit_test(test_graph_refused), cmocka_unit_test(test_refused),
         cmocka_unit_test(test_bombs),         cmocka_unit_test(test_not_saved),
-        cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_random), cmocka_unit_test(test_faults),
     };
     return cmocka_run_group_tests_name("onnx", tests, NULL, NULL);
 }
