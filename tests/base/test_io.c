@@ -1,5 +1,5 @@
-/* test_io -- the layer over system calls: every call where the system refuses it, where a signal interrupts it, and with
- * and without somebody who records; and the gate in front of each call that changes a file. */
+/* test_io -- the layer over system calls: every call where the system refuses it, where a signal interrupts it, and
+ * with and without somebody who records; and the gate in front of each call that changes a file. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -65,9 +65,9 @@ static const struct {
     long short_result;
     bool recorded;
 } calls[] = {
-    {"pread", do_read, FAULT_READ, EIO, 2, false},         {"write", do_write, FAULT_WRITE, ENOSPC, 2, true},
-    {"pwrite", do_pwrite, FAULT_WRITE, ENOSPC, 2, false},  {"fsync", do_sync, FAULT_FSYNC, EIO, 0, true},
-    {"flock", do_lock, FAULT_OPEN, ENOLCK, 0, false},      {"ftruncate", do_truncate, FAULT_WRITE, EIO, 0, true},
+    {"pread", do_read, FAULT_READ, EIO, 2, false},        {"write", do_write, FAULT_WRITE, ENOSPC, 2, true},
+    {"pwrite", do_pwrite, FAULT_WRITE, ENOSPC, 2, false}, {"fsync", do_sync, FAULT_FSYNC, EIO, 0, true},
+    {"flock", do_lock, FAULT_OPEN, ENOLCK, 0, false},     {"ftruncate", do_truncate, FAULT_WRITE, EIO, 0, true},
 };
 
 static long with_fault(long (*call)(int fd), int fd, unsigned kind) {
@@ -130,7 +130,8 @@ static int do_rmdir(const char *path) {
     return io_remove(AT_FDCWD, path, true);
 }
 
-/* In this order each does its work on "here" once; the second time, and in a folder that does not exist, it fails so. */
+/* In this order each does its work on "here" once; the second time, and in a folder that does not exist, it fails so.
+ */
 static const struct {
     int (*call)(const char *path);
     int again; /* errno; 0: does it again */
@@ -363,9 +364,9 @@ static void held_and_opened(void **state) {
 int main(void) {
     scratch_folder();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(on_a_descriptor), cmocka_unit_test(on_a_path),        cmocka_unit_test(folder_into_itself),
-        cmocka_unit_test(plain_files),     cmocka_unit_test(through_a_link),   cmocka_unit_test(confined_process),
-        cmocka_unit_test(saves_of_text),   cmocka_unit_test(saves_of_much),    cmocka_unit_test(identities),
+        cmocka_unit_test(on_a_descriptor), cmocka_unit_test(on_a_path),      cmocka_unit_test(folder_into_itself),
+        cmocka_unit_test(plain_files),     cmocka_unit_test(through_a_link), cmocka_unit_test(confined_process),
+        cmocka_unit_test(saves_of_text),   cmocka_unit_test(saves_of_much),  cmocka_unit_test(identities),
         cmocka_unit_test(held_and_opened),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -408,7 +408,7 @@ int main(void) {
         cmocka_unit_test(test_told),          cmocka_unit_test(test_graph_over_weights),
         cmocka_unit_test(test_graph_refused), cmocka_unit_test(test_refused),
         cmocka_unit_test(test_bombs),         cmocka_unit_test(test_not_saved),
-        cmocka_unit_test(test_random), cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_random),        cmocka_unit_test(test_faults),
     };
     return cmocka_run_group_tests_name("onnx", tests, NULL, NULL);
 }

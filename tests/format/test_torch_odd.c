@@ -1,0 +1,262 @@
+/* test_torch_odd -- PyTorch files whose pickles are odd in one argument each: a tensor, an array, a list, a class. What
+ * is wrong is told, what is only unusual loads. The list of hostile files (tests/support/hostile_torch.c) has the ones
+ * that an attacker would write; these are the rest of what the readers tell apart. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "../support/pickle_text.h"
+#include "weft/base/dtype.h"
+#include "weft/base/error.h"
+#include "weft/base/memory.h"
+#include "weft/format.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const uint8_t six_floats[24];
+
+static bool put_zip(const char *path, const char *program, const void *data, size_t length, const char *order) {
+    Bytes pickle = {0}, bytes = {0};
+    bytes_pickle(&pickle, program);
+    const ZipPart parts[] = {{.name = "a/data.pkl", .data = pickle.data, .length = pickle.length},
+                             {.name = "a/version", .data = "3\n", .length = 2},
+                             {.name = "a/data/0", .data = data, .length = length},
+                             {.name = "a/byteorder", .data = order, .length = strlen(order)}};
+    bytes_zip(&bytes, parts, 4);
+    const bool done = write_bytes(path, bytes.data, bytes.length);
+    bytes_done(&pickle);
+    bytes_done(&bytes);
+    return done;
+}
+
+static bool put_legacy(const char *path, const char *program) {
+    Bytes bytes = {0};
+    bytes_add(&bytes, "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", 15);
+    bytes_pickle(&bytes, "1001 .");
+    bytes_pickle(&bytes, "} ( 'protocol_version 1001 'little_endian T u .");
+    bytes_pickle(&bytes, program);
+    bytes_pickle(&bytes, "] '0 a .");
+    bytes_le(&bytes, 6, 8);
+    bytes_fill(&bytes, 0, 24);
+    const bool done = write_bytes(path, bytes.data, bytes.length);
+    bytes_done(&bytes);
+    return done;
+}
+
+/* Opens and reads everything; `reason` NULL: it must load. */
+static void judge(const char *path, const char *program, const char *reason) {
+    Error err = {0};
+    Checkpoint *checkpoint = checkpoint_open(path, &err);
+    bool done = checkpoint != NULL;
+    for (size_t i = 0; done && i < checkpoint_count(checkpoint); i++) {
+        const CheckpointTensor *tensor = checkpoint_tensor(checkpoint, i);
+        void *bytes = mem_alloc(tensor->count + 1, dtype_bits(tensor->dtype) / 8, &err);
+        done = bytes && checkpoint_read(checkpoint, i, bytes, &err);
+        mem_free(bytes);
+    }
+    checkpoint_close(checkpoint);
+    if (done != !reason || (reason && !strstr(err.text, reason)))
+        fail_msg("%.400s\n  %s, not %s", program, done ? "loads" : err.text, reason ? reason : "loaded");
+}
+
+typedef struct Odd {
+    const char *program, *reason;
+} Odd;
+
+#define V2(arguments) \
+    "@torch._utils._rebuild_tensor_v2 ( " STORAGE("Float", "0", "6") "0 ( 6 t ( 1 t F N " arguments "t R "
+#define PARAMETER(arguments) "@torch._utils._rebuild_parameter ( " arguments "t R "
+#define CLASS(arguments) "@torch.nn.parameter.Parameter " arguments
+
+static const Odd tensors[] = {
+    /* metadata: none, without flags, flags that are off, on, and no flags at all */
+    {STATE_DICT(V2("N ")), NULL},
+    {STATE_DICT(V2("} ")), NULL},
+    {STATE_DICT(V2("} ( 'conj F 'neg F u ")), NULL},
+    {STATE_DICT(V2("} 'neg T s ")), "stored with its neg bit set"},
+    {STATE_DICT(V2("} 'conj 1 s ")), "stored with its conj bit set"},
+    {STATE_DICT(V2("N N ")), "_rebuild_tensor_v2 with 8 arguments"},
+    /* parameters: too few and too many arguments, none, of something else */
+    {STATE_DICT(PARAMETER(GOOD "T N ")), NULL},
+    {STATE_DICT(PARAMETER(GOOD "T N } ")), NULL},
+    {STATE_DICT(PARAMETER(GOOD "T ")), "_rebuild_parameter without a tensor and two flags"},
+    {STATE_DICT(PARAMETER(GOOD "T N N N ")), "_rebuild_parameter without a tensor and two flags"},
+    {STATE_DICT(PARAMETER("")), "_rebuild_parameter without a tensor and two flags"},
+    {STATE_DICT(PARAMETER("@collections.OrderedDict ( N t R T N ")), "left out"},
+    {STATE_DICT(PARAMETER("@torch.nn.parameter.Parameter ) R T N ")), "_rebuild_parameter without a tensor"},
+    /* Parameter(tensor), (class, tensor), no tensor */
+    {STATE_DICT(CLASS("( " GOOD "T t R ")), NULL},
+    {STATE_DICT(CLASS("( @torch.Size " GOOD "t R ")), NULL},
+    {STATE_DICT(CLASS("( N N " GOOD "t R ")), "without tensors"},
+    {STATE_DICT(CLASS(") R ")), "without tensors"},
+    {STATE_DICT(CLASS(") #81 ( " GOOD "t b ")), NULL},
+    /* a persistent id in the place of a tensor, which only tar files have */
+    {STATE_DICT("'key Q "), "a persistent id does not describe a storage"},
+    {STATE_DICT("#54 #02 #00 #00 #00 k e Q "), "a persistent id does not describe a storage"},
+    /* sizes that no bytes can count, and one whose bytes they cannot */
+    {STATE_DICT(TENSOR("0", "4611686018427387904", "0")), "too many bytes"},
+    {STATE_DICT(TENSOR("0", "2 2", "9223372036854775807 9223372036854775807")), "reaches element 18446744073709551614"},
+    {STATE_DICT("@torch._utils._rebuild_tensor ( " STORAGE("Float", "0", "6") "0 ( 6 t ( 1 t t R "), NULL},
+    {STATE_DICT("@torch._utils._rebuild_tensor ( " STORAGE("Float", "0", "6") "0 ( 6 t ( 1 t F t R "),
+     "_rebuild_tensor with 5 arguments"},
+    /* storages: ids that are odd */
+    {STATE_DICT(REBUILD("( 'storage @torch.FloatStorage '0 t Q ", "0", "6", "1")), "does not describe a storage"},
+    {STATE_DICT(REBUILD("( 'storage @torch.FloatStorage 0 'cpu 6 t Q ", "0", "6", "1")),
+     "a storage's key is not a short text"},
+    {STATE_DICT(REBUILD("( 'storage @torch.FloatStorage '. 'cpu 6 t Q ", "0", "6", "1")), "has no record data/."},
+    {STATE_DICT(REBUILD("'storage Q ", "0", "6", "1")), "does not describe a storage"},
+    /* keys of a dict that are no texts */
+    {"} N " GOOD "s .", NULL},
+    {"} 3 " GOOD "s .", NULL},
+    {"} ( 1 2 t " GOOD "s .", NULL},
+    {"} ( 1 N t " GOOD "s .", NULL},
+    {"} @own.Kind ( 1 t R " GOOD "s .", NULL},
+    {"} @own.Kind " GOOD "s .", NULL},
+    {"( " GOOD GOOD "t .", NULL},
+    {GOOD ".", NULL},
+};
+
+/* Legacy files have views of storages. */
+#define VIEW(storage, view) \
+    STATE_DICT(REBUILD("( 'storage @torch." storage "Storage '0 'cpu 6 " view " t Q ", "0", "1", "1"))
+static const Odd legacy[] = {
+    {VIEW("Float", "( 'v 0 6 t"), NULL},
+    {VIEW("Float", "( 'v 'x 6 t"), "view is not (key, offset, size)"},
+    {VIEW("Float", "( 'v 0 'x t"), "view is not (key, offset, size)"},
+    {VIEW("Float", "( 'v 0 6 6 t"), "view is not (key, offset, size)"},
+    {VIEW("Float", "5"), "view is not (key, offset, size)"},
+    {VIEW("Float", "( 'v 0 -6 t"), "view of -6 elements at 0"},
+    {VIEW("Float", "( 'v 7 0 t"), "view of 0 elements at 7"},
+    {VIEW("Float", "( 'v 5 1 t"), NULL},
+};
+
+/* NumPy arrays and lists. */
+#define DTYPE(code, state) "@numpy.dtype ( '" code " F T t R " state
+#define LITTLE "( 3 '< N N N -1 -1 0 t b "
+#define ARRAY(shape, dtype, order, bytes) \
+    "} 'w @numpy.core.multiarray._reconstruct ( @numpy.ndarray ( 0 t 'b t R ( 1 " shape dtype order bytes "t b s ."
+static const Odd arrays[] = {
+    {ARRAY("( 2 t ", DTYPE("f4", LITTLE), "F ", "#43 #08 #00 #00 #00 #00 #00 #00 #00 #00 "), NULL},
+    {ARRAY("( 1 t ", DTYPE("f8", "( 3 '> N N N -1 -1 0 t b "), "T ", "#43 #08 #00 #00 #00 #00 #00 #00 #00 #00 "), NULL},
+    {ARRAY("( 1 t ", DTYPE("f8", ""), "'F ", "#43 #08 #00 #00 #00 #00 #00 #00 #00 #00 "), NULL},
+    {ARRAY("( 1 t ", DTYPE("f8", "N b "), "'C ", "#43 #08 #00 #00 #00 #00 #00 #00 #00 #00 "), NULL},
+    {ARRAY("( 1 t ", DTYPE("f4", LITTLE), "F ", "#43 #08 #00 #00 #00 #00 #00 #00 #00 #00 "),
+     "its shape needs 4 bytes, its data has 8"},
+    {ARRAY("] 2 a ", DTYPE("f4", LITTLE), "F ", "#43 #00 "), "its shape is not a tuple"},
+    {ARRAY("( -1 t ", DTYPE("f4", LITTLE), "F ", "#43 #00 "), "its shape has invalid sizes"},
+    {ARRAY("( '1 t ", DTYPE("f4", LITTLE), "F ", "#43 #00 "), "its shape has invalid sizes"},
+    {ARRAY("( 4611686018427387904 t ", DTYPE("f4", LITTLE), "F ", "#43 #00 "), "its shape has too many bytes"},
+    {ARRAY("( 4294967296 4294967296 t ", DTYPE("f4", LITTLE), "F ", "#43 #00 "), "its shape has too many bytes"},
+    {ARRAY("( 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 t ", DTYPE("f4", LITTLE), "F ",
+           "#43 #00 "),
+     "rank 33, limit 32"},
+    {ARRAY("( 1 t ", DTYPE("f4", LITTLE), "F ", "N "), "its data is not bytes"},
+    {ARRAY("( 0 t ", DTYPE("f4", LITTLE), "F ", "#43 #00 "), NULL},
+    /* types that are none: no tensor is left */
+    {ARRAY("( 1 t ", DTYPE("O8", LITTLE), "F ", "#43 #00 "), "without"},
+    {ARRAY("( 1 t ", DTYPE("f3", LITTLE), "F ", "#43 #00 "), "without"},
+    {ARRAY("( 1 t ", DTYPE("f16", LITTLE), "F ", "#43 #00 "), "without"},
+    {ARRAY("( 1 t ", DTYPE("f", LITTLE), "F ", "#43 #00 "), "without"},
+    {ARRAY("( 1 t ", DTYPE("f128", LITTLE), "F ", "#43 #00 "), "without"},
+    {ARRAY("( 1 t ", DTYPE("fx", LITTLE), "F ", "#43 #00 "), "without"},
+    {ARRAY("( 1 t ", "@numpy.dtype ) R ", "F ", "#43 #00 "), "without"},
+    {ARRAY("( 1 t ", "@numpy.dtype ( 4 t R ", "F ", "#43 #00 "), "without"},
+    {ARRAY("( 1 t ", "N ", "F ", "#43 #00 "), "without"},
+};
+
+static void walk(const Odd *odd, size_t count, bool old) {
+    const char *path = scratch_path("odd.pth");
+    for (size_t i = 0; i < count; i++) {
+        assert_true(old ? put_legacy(path, odd[i].program)
+                        : put_zip(path, odd[i].program, six_floats, sizeof six_floats, "little"));
+        judge(path, odd[i].program, odd[i].reason);
+    }
+}
+
+static void odd_tensors(void **state) {
+    (void)state;
+    walk(tensors, sizeof tensors / sizeof *tensors, false);
+}
+
+static void odd_views(void **state) {
+    (void)state;
+    walk(legacy, sizeof legacy / sizeof *legacy, true);
+}
+
+static void odd_arrays(void **state) {
+    (void)state;
+    walk(arrays, sizeof arrays / sizeof *arrays, false);
+}
+
+/* Lists in which each level holds the one below eight times: few bytes, that would be 2^66 numbers. */
+static void shared_lists(void **state) {
+    (void)state;
+    static const struct {
+        unsigned levels;
+        const char *reason;
+    } cases[] = {
+        {2, NULL}, {20, "limit"}, {21, "its lists have too many bytes"}, {22, "its lists have too many bytes"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Bytes pickle = {0}, bytes = {0};
+        const char *path = scratch_path("lists.pth");
+        bytes_pickle(&pickle, "} 'layer.weight ] ( 1 1 1 1 1 1 1 1 e <0");
+        for (uint8_t level = 1; level < cases[i].levels; level++) {
+            bytes_add(&pickle, "0](", 3); /* the one below stays in the memo only */
+            for (int k = 0; k < 8; k++) bytes_add(&pickle, (uint8_t[]){'h', (uint8_t)(level - 1)}, 2);
+            bytes_add(&pickle, (uint8_t[]){'e', 'q', level}, 3);
+        }
+        bytes_add(&pickle, "s.", 2);
+        const ZipPart parts[] = {{.name = "a/data.pkl", .data = pickle.data, .length = pickle.length},
+                                 {.name = "a/version", .data = "3\n", .length = 2}};
+        bytes_zip(&bytes, parts, 2);
+        assert_true(write_bytes(path, bytes.data, bytes.length));
+        judge(path, "lists", cases[i].reason);
+        bytes_done(&pickle);
+        bytes_done(&bytes);
+    }
+}
+
+/* The halves of complex numbers turn one by one; what is turned, strided or one of several has no place in the file. */
+static void byte_orders(void **state) {
+    (void)state;
+    static const struct {
+        const char *storage;
+        unsigned size, word;
+    } kinds[] = {{"ComplexDouble", 16, 8}, {"ComplexFloat", 8, 4}, {"Double", 8, 8},
+                 {"Float", 4, 4},          {"Short", 2, 2},        {"Byte", 1, 1}};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        uint8_t stored[16], found[16];
+        char program[400];
+        CheckpointPlace place;
+        Error err = {0};
+        for (unsigned k = 0; k < 16; k++) stored[k] = (uint8_t)k;
+        snprintf(
+            program, sizeof program,
+            "} 'w @torch._utils._rebuild_tensor_v2 ( ( 'storage @torch.%sStorage '0 'cpu 1 t Q 0 ( 1 t ( 1 t F N t "
+            "R s .",
+            kinds[i].storage);
+        const char *path = scratch_path("order.pth");
+        for (int big = 0; big < 2; big++) {
+            assert_true(put_zip(path, program, stored, kinds[i].size, big ? "big" : "little"));
+            Checkpoint *checkpoint = checkpoint_open(path, &err);
+            if (!checkpoint) fail_msg("%s", err.text);
+            assert_true(checkpoint_read(checkpoint, 0, found, &err));
+            for (unsigned k = 0; k < kinds[i].size; k++)
+                assert_int_equal(found[k],
+                                 big ? k / kinds[i].word * kinds[i].word + kinds[i].word - 1 - k % kinds[i].word : k);
+            assert_int_equal(checkpoint_place(checkpoint, 0, &place), !big);
+            checkpoint_close(checkpoint);
+        }
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(odd_tensors),  cmocka_unit_test(odd_views),   cmocka_unit_test(odd_arrays),
+        cmocka_unit_test(shared_lists), cmocka_unit_test(byte_orders),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
