@@ -9,6 +9,7 @@
 #include "../support/bytes.h"
 #include "base/hold.h"
 #include "base/io.h"
+#include "base/spill.h"
 #include "weft/base/confine.h"
 #include "weft/base/fault.h"
 #include "weft/base/file.h"
@@ -18,14 +19,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-void __gcov_dump(void) __attribute__((weak)); /* in a build that measures coverage */
 
 static unsigned recorded;
 
@@ -256,12 +258,9 @@ static void confined_process(void **state) {
     int status;
     const char *outside = scratch_path("outside");
     assert_true(write_bytes(outside, "abc", 3));
+    fflush(NULL);
     const pid_t child = fork();
-    if (child == 0) {
-        const int failed = confined_calls();
-        if (__gcov_dump) __gcov_dump();
-        _exit(failed); /* the scratch folder is the parent's to remove */
-    }
+    if (child == 0) exit(confined_calls());
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
 }
@@ -288,6 +287,51 @@ static void saves_of_text(void **state) {
     assert_int_equal(err.status, STATUS_WRITE);
     assert_true(save_replace(path, true, &err));
     assert_int_equal(access(path, F_OK), -1);
+    assert_false(save_text("/dev", true, "abc", 3, &err)); /* in the root folder */
+    assert_non_null(strstr(err.text, "/dev: is a directory"));
+}
+
+/* A save writes what a link points to, wherever the link stands; save_replace makes room in its place. */
+static void saves_through_links(void **state) {
+    (void)state;
+    Error err = {0};
+    char before[512], back[4] = "";
+    const char *target = scratch_path("target"), *link = scratch_path("relative");
+    assert_non_null(getcwd(before, sizeof before));
+    assert_int_equal(chdir(scratch_folder()), 0);
+    assert_int_equal(symlink("target", "relative") | symlink(target, "absolute"), 0);
+    const char *const paths_in[] = {"relative", "absolute", link};
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(save_text(paths_in[i], i > 0, "abc", 3, &err));
+        const int fd = open(target, O_RDONLY);
+        assert_int_equal(read(fd, back, 4), 3);
+        close(fd);
+        assert_string_equal(back, "abc");
+        if (i < 2) assert_int_equal(truncate(target, 0), 0);
+    }
+    assert_true(save_replace("absolute", true, &err));
+    assert_int_equal(access(target, F_OK), 0);
+    unlink("relative");
+    assert_int_equal(chdir(before), 0);
+}
+
+/* In a folder that is held, a link in the place of the file is replaced. */
+static void save_over_a_link(void **state) {
+    (void)state;
+    Error err = {0};
+    Hold hold;
+    struct stat about;
+    const char *run = scratch_path("held"), *path = scratch_path("held/file"), *other = scratch_path("others");
+    assert_int_equal(mkdir(run, 0700), 0);
+    assert_true(write_bytes(other, "theirs", 6));
+    assert_int_equal(symlink(other, path), 0);
+    hold_begin(&hold, run, open(run, O_RDONLY | O_DIRECTORY));
+    assert_true(save_text(path, true, "abc", 3, &err));
+    hold_end(&hold);
+    assert_int_equal(lstat(path, &about), 0);
+    assert_true(S_ISREG(about.st_mode) && about.st_size == 3);
+    assert_int_equal(stat(other, &about), 0);
+    assert_int_equal(about.st_size, 6);
 }
 
 /* More than the buffer holds goes to the file at once, and may fail there; a large file is sent on the way. */
@@ -361,13 +405,126 @@ static void held_and_opened(void **state) {
     rmdir(scratch_path("folder"));
 }
 
+/* A file that another program changed: in size, in the second, in the fraction of it. */
+static void changes(void **state) {
+    (void)state;
+    Error err = {0};
+    const char *path = scratch_path("changes");
+    static const struct {
+        size_t length;
+        long seconds, nanoseconds;
+        bool unchanged;
+    } cases[] = {{3, 1000, 500, true}, {3, 1000, 501, false}, {3, 1001, 500, false}, {4, 1000, 500, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct timespec first[2] = {{1000, 500}, {1000, 500}},
+                              then[2] = {{1000, 500}, {cases[i].seconds, cases[i].nanoseconds}};
+        assert_true(write_bytes(path, "abcd", 3));
+        assert_int_equal(utimensat(AT_FDCWD, path, first, 0), 0);
+        File *file = file_open(path, &err);
+        assert_non_null(file);
+        assert_int_equal(truncate(path, (off_t)cases[i].length), 0);
+        assert_int_equal(utimensat(AT_FDCWD, path, then, 0), 0);
+        assert_int_equal(file_unchanged(file, &err), cases[i].unchanged);
+        file_close(file);
+    }
+    File *block = file_memory("block", "abc", 3, &err);
+    assert_true(file_unchanged(block, &err));
+    file_close(block);
+}
+
+/* ---- what the system runs out of --------------------------------------------------------------------------------- */
+
+/* Calls `run` with at most `most` of a resource. */
+static void with_limit(int resource, rlim_t most, void (*run)(void)) {
+    struct rlimit old, now;
+    assert_int_equal(getrlimit(resource, &old), 0);
+    now = old;
+    now.rlim_cur = most;
+    assert_int_equal(setrlimit(resource, &now), 0);
+    run();
+    assert_int_equal(setrlimit(resource, &old), 0);
+}
+
+static void hold_fails(void) {
+    Error err = {0};
+    char path[FILE_HELD_PATH];
+    assert_int_equal(file_hold("abcdef", 6, path, &err), -1);
+    assert_int_equal(err.status, STATUS_LIMIT);
+    assert_non_null(strstr(err.text, "no memory for a file"));
+}
+
+static const float values[] = {1, 2, 3};
+
+static void spill_fails(void) {
+    Error err = {0};
+    assert_null(spill_write(values, 3, &err));
+    assert_int_equal(err.status, STATUS_WRITE);
+    assert_non_null(strstr(err.text, "(set TMPDIR)"));
+}
+
+static void limits(void **state) {
+    (void)state;
+    void (*const before)(int) = signal(SIGXFSZ, SIG_IGN);
+    with_limit(RLIMIT_NOFILE, 0, hold_fails);
+    with_limit(RLIMIT_FSIZE, 4, hold_fails);
+    with_limit(RLIMIT_NOFILE, 0, spill_fails);
+    with_limit(RLIMIT_FSIZE, 4, spill_fails);
+    signal(SIGXFSZ, before);
+}
+
+/* Values in a temporary file: one after the other, some given back before others, with no folder of the user's. */
+static void spilled(void **state) {
+    (void)state;
+    Error err = {0};
+    float back[3];
+    static const char *const folders[] = {NULL, "", "/nonexistent", "."};
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        char *old = getenv("TMPDIR") ? mem_copy_text(getenv("TMPDIR"), &err) : NULL;
+        if (folders[i])
+            setenv("TMPDIR", folders[i], 1);
+        else
+            unsetenv("TMPDIR");
+        TensorSource *one = spill_write(values, 3, &err), *empty = spill_write(values, 0, &err),
+                     *two = spill_write(values, 2, &err);
+        assert_true(one && empty && two);
+        empty->free(empty);
+        assert_true(one->read(one, 0, 3, back, &err));
+        assert_memory_equal(back, values, sizeof values);
+        one->free(one);
+        assert_true(two->read(two, 1, 1, back, &err));
+        assert_true(back[0] == 2);
+        fault_arm(FAULT_READ, 1, false);
+        assert_false(two->read(two, 0, 2, back, &err));
+        fault_disarm();
+        assert_false(two->read(two, 1000, 1, back, &err));
+        assert_non_null(strstr(err.text, "cut short"));
+        two->free(two);
+        if (old)
+            setenv("TMPDIR", old, 1);
+        else
+            unsetenv("TMPDIR");
+        mem_free(old);
+    }
+}
+
 int main(void) {
     scratch_folder();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(on_a_descriptor), cmocka_unit_test(on_a_path),      cmocka_unit_test(folder_into_itself),
-        cmocka_unit_test(plain_files),     cmocka_unit_test(through_a_link), cmocka_unit_test(confined_process),
-        cmocka_unit_test(saves_of_text),   cmocka_unit_test(saves_of_much),  cmocka_unit_test(identities),
+        cmocka_unit_test(on_a_descriptor),
+        cmocka_unit_test(on_a_path),
+        cmocka_unit_test(folder_into_itself),
+        cmocka_unit_test(plain_files),
+        cmocka_unit_test(through_a_link),
+        cmocka_unit_test(confined_process),
+        cmocka_unit_test(saves_of_text),
+        cmocka_unit_test(saves_of_much),
+        cmocka_unit_test(identities),
         cmocka_unit_test(held_and_opened),
+        cmocka_unit_test(saves_through_links),
+        cmocka_unit_test(save_over_a_link),
+        cmocka_unit_test(changes),
+        cmocka_unit_test(limits),
+        cmocka_unit_test(spilled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

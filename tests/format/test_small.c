@@ -15,7 +15,9 @@
 #include "weft/base/text.h"
 #include "weft/format.h"
 
+#include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -85,6 +87,31 @@ static void lists_written(void **state) {
         }
         str_done(&text);
         key_value_free(list, count);
+    }
+}
+
+static unsigned allocations_left;
+
+static void *scarce(size_t size) {
+    return allocations_left > 0 && allocations_left-- ? malloc(size) : NULL;
+}
+
+/* The JSON library's own memory runs out at every of its allocations. */
+static void lists_without_memory(void **state) {
+    (void)state;
+    const KeyValue list[] = {{(char *)(uintptr_t) "a", (char *)(uintptr_t) "b"},
+                             {(char *)(uintptr_t) "c", (char *)(uintptr_t) "\xff"}};
+    bool done = false;
+    for (unsigned most = 0; !done; most++) {
+        Str text = {0};
+        Error err = {0};
+        allocations_left = most;
+        json_set_alloc_funcs(scarce, free);
+        done = key_value_write(list, 2, names, &text, &err);
+        json_set_alloc_funcs(malloc, free);
+        if (!done) assert_int_equal(err.status, STATUS_LIMIT);
+        str_done(&text);
+        assert_true(most < 200);
     }
 }
 
@@ -205,8 +232,9 @@ static void folders(void **state) {
 
 int main(void) {
     scratch_folder();
-    const struct CMUnitTest tests[] = {cmocka_unit_test(lists_read), cmocka_unit_test(lists_written),
-                                       cmocka_unit_test(array_rows), cmocka_unit_test(array_name),
-                                       cmocka_unit_test(no_numbers), cmocka_unit_test(folders)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lists_read), cmocka_unit_test(lists_written), cmocka_unit_test(lists_without_memory),
+        cmocka_unit_test(array_rows), cmocka_unit_test(array_name),    cmocka_unit_test(no_numbers),
+        cmocka_unit_test(folders)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -379,6 +379,61 @@ static void test_random(void **state) {
     assert_true(saved > NETWORKS / 2 && refused > 0);
 }
 
+static int random_weights(Making *making, Rng *rng, unsigned rank, const uint64_t *dim) {
+    Error err = {0};
+    Tensor *made = tensor_new(rank, dim, &err);
+    assert_non_null(made);
+    for (uint64_t i = 0; i < made->count; i++) made->data[i] = (float)rng_normal(rng) * 0.2f;
+    return make_tensor(making, made);
+}
+
+/* Features where maps are wanted, maps where features are, sums and joins of both, and shortcuts that do nothing, only
+ * widen, or only thin. */
+static void test_features_and_maps(void **state) {
+    (void)state;
+    enum { SIDE = 6, FEATURES = 12 };
+    Error err = {0};
+    Rng rng = {.seed = 3};
+    Making making = make_begin();
+    GraphBuilder *b = &making.builder;
+    const int wide = random_weights(&making, &rng, 2, (uint64_t[]){FEATURES, 3 * SIDE * SIDE});
+    const int point = random_weights(&making, &rng, 4, (uint64_t[]){FEATURES, FEATURES, 1, 1});
+    graph_add(b, (Op){.kind = OP_LINEAR, .input = {0}, .out_channels = FEATURES, .weight = wide, .bias = NO_TENSOR},
+              "1");
+    graph_add(b, (Op){.kind = OP_RELU, .input = {1}, .out_channels = FEATURES}, "2");
+    graph_add(b, (Op){.kind = OP_ADD, .input = {1, 2}, .out_channels = FEATURES}, "3");
+    graph_add(b,
+              (Op){.kind = OP_CONV,
+                   .input = {3},
+                   .out_channels = FEATURES,
+                   .groups = 1,
+                   .weight = point,
+                   .bias = NO_TENSOR,
+                   .kernel = {1, 1},
+                   .stride = {1, 1},
+                   .dilation = {1, 1}},
+              "4");
+    graph_add(b, (Op){.kind = OP_SHORTCUT_A, .input = {4}, .out_channels = FEATURES, .stride = {1, 1}}, "5");
+    graph_add(b, (Op){.kind = OP_SHORTCUT_A, .input = {5}, .out_channels = 14, .stride = {1, 1}, .offset = 1}, "6");
+    graph_add(b, (Op){.kind = OP_SHORTCUT_A, .input = {6}, .out_channels = 14, .stride = {2, 2}}, "7");
+    graph_add(b, (Op){.kind = OP_SHORTCUT_A, .input = {7}, .out_channels = 14, .stride = {1, 2}}, "8");
+    graph_add(b, (Op){.kind = OP_ADD, .input = {3, 5}, .out_channels = FEATURES}, "9");
+    graph_add(b, (Op){.kind = OP_CONCAT, .input = {9, 8}, .out_channels = FEATURES + 14}, "10");
+    graph_add(b, (Op){.kind = OP_CONCAT, .input = {2, 3}, .out_channels = 2 * FEATURES}, "11");
+    graph_add(b, (Op){.kind = OP_CONCAT, .input = {10, 11}, .out_channels = 3 * FEATURES + 14}, "12");
+    const int last = random_weights(&making, &rng, 2, (uint64_t[]){9, 3 * FEATURES + 14});
+    graph_add(b, (Op){.kind = OP_LINEAR, .input = {12}, .out_channels = 9, .weight = last, .bias = NO_TENSOR}, "last");
+    Network *network = make_end(&making, 9);
+    network->graph->height = network->graph->width = SIDE;
+    const char *path = scratch_path("features.onnx");
+    if (!network_save(network, path, true, &err)) fail_msg("%s", err.text);
+    Network *again = load(path, NULL);
+    const double off = differ(network, again, SIDE, SIDE);
+    if (!(off <= 1e-5)) fail_msg("saved, differs by %.2g", off);
+    network_free(again);
+    network_free(network);
+}
+
 /* Any one allocation or read that fails is a plain error. */
 static void test_faults(void **state) {
     (void)state;
@@ -408,7 +463,8 @@ int main(void) {
         cmocka_unit_test(test_told),          cmocka_unit_test(test_graph_over_weights),
         cmocka_unit_test(test_graph_refused), cmocka_unit_test(test_refused),
         cmocka_unit_test(test_bombs),         cmocka_unit_test(test_not_saved),
-        cmocka_unit_test(test_random),        cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_random),        cmocka_unit_test(test_features_and_maps),
+        cmocka_unit_test(test_faults),
     };
     return cmocka_run_group_tests_name("onnx", tests, NULL, NULL);
 }

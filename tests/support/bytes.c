@@ -10,6 +10,7 @@
 #include <zlib.h>
 
 static char folder[64];
+static pid_t owner;
 
 static int remove_one(const char *path, const struct stat *unused, int type, struct FTW *walk) {
     (void)unused, (void)type, (void)walk;
@@ -17,13 +18,14 @@ static int remove_one(const char *path, const struct stat *unused, int type, str
 }
 
 static void remove_folder(void) {
-    nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    if (getpid() == owner) nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 const char *scratch_folder(void) {
     if (!*folder) {
         strcpy(folder, "/tmp/weft-test-XXXXXX");
         if (!mkdtemp(folder)) abort();
+        owner = getpid(); /* a child that ends leaves it */
         atexit(remove_folder);
     }
     return folder;
