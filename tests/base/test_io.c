@@ -435,7 +435,7 @@ static void changes(void **state) {
 /* ---- what the system runs out of --------------------------------------------------------------------------------- */
 
 /* Calls `run` with at most `most` of a resource. */
-static void with_limit(int resource, rlim_t most, void (*run)(void)) {
+static void with_limit(enum __rlimit_resource resource, rlim_t most, void (*run)(void)) {
     struct rlimit old, now;
     assert_int_equal(getrlimit(resource, &old), 0);
     now = old;
