@@ -353,7 +353,7 @@ static double differ(const Network *a, const Network *b, unsigned height, unsign
 /* Any operations in any order: what is read back computes the same, or what ONNX lacks is named. */
 static void test_random(void **state) {
     (void)state;
-    enum { NETWORKS = 150, SIDES = 3 };
+    enum { NETWORKS = 90, SIDES = 3 };
     static const unsigned sides[SIDES][2] = {{16, 16}, {12, 15}, {7, 9}};
     unsigned saved = 0, refused = 0;
     for (uint64_t seed = 1; seed <= NETWORKS; seed++) {
