@@ -167,6 +167,65 @@ static const Odd arrays[] = {
     {ARRAY("( 1 t ", "N ", "F ", "#43 #00 "), "without"},
 };
 
+/* A good tensor, and beside it a value that is only told, or not. */
+#define BESIDE(value) "} 'w " GOOD "s 'x " value "s ."
+#define SCALAR(dtype, bytes) BESIDE("@numpy.core.multiarray.scalar ( " dtype bytes "t R ")
+#define FROM_TYPE(arguments) BESIDE("@torch._tensor._rebuild_from_type_v2 ( " arguments "t R ")
+#define V2_ARGUMENTS "( " STORAGE("Float", "0", "6") "0 ( 6 t ( 1 t F N t "
+static const Odd values[] = {
+    {SCALAR(DTYPE("f2", LITTLE), "#43 #02 #00 #3c "), NULL},
+    {SCALAR(DTYPE("f4", LITTLE), "#43 #04 #00 #00 #80 #3f "), NULL},
+    {SCALAR(DTYPE("f8", LITTLE), "#43 #08 #9a #99 #99 #99 #99 #99 #b9 #3f "), NULL},
+    {SCALAR(DTYPE("f8", LITTLE), "#43 #08 #55 #55 #55 #55 #55 #55 #d5 #3f "), NULL},
+    {SCALAR(DTYPE("f8", LITTLE), "#43 #08 #00 #00 #00 #00 #00 #00 #f8 #7f "), NULL}, /* not a number */
+    {SCALAR(DTYPE("f3", LITTLE), "#43 #03 #00 #00 #00 "), NULL},
+    {SCALAR(DTYPE("f1", LITTLE), "#43 #01 #00 "), NULL},
+    {SCALAR(DTYPE("i0", LITTLE), "#43 #00 "), NULL},
+    {SCALAR(DTYPE("u0", LITTLE), "#43 #00 "), NULL},
+    {SCALAR(DTYPE("i1", LITTLE), "#43 #01 #ff "), NULL},
+    {SCALAR(DTYPE("u4", "( 3 '> N N N -1 -1 0 t b "), "#43 #04 #00 #00 #00 #01 "), NULL},
+    {SCALAR(DTYPE("b1", LITTLE), "#43 #01 #01 "), NULL},
+    {SCALAR(DTYPE("b1", LITTLE), "#43 #01 #00 "), NULL},
+    {SCALAR(DTYPE("b2", LITTLE), "#43 #02 #00 #00 "), NULL},
+    {SCALAR(DTYPE("S4", LITTLE), "#43 #04 a b a b "), NULL},
+    {SCALAR(DTYPE("f16", LITTLE), "#43 #10 #00 #00 #00 #00 #00 #00 #00 #00 #00 #00 #00 #00 #00 #00 #00 #00 "), NULL},
+    {SCALAR(DTYPE("f8", LITTLE), "#43 #01 #00 "), NULL},
+    {SCALAR(DTYPE("f8", LITTLE), "'abcdefgh "), NULL},
+    {SCALAR(DTYPE("f8", LITTLE), ""), NULL},
+    {SCALAR(DTYPE("f8", "] b "), "#43 #08 #00 #00 #00 #00 #00 #00 #00 #00 "), NULL},
+    {SCALAR("@numpy.dtype ( #43 #02 #66 #38 F T t R ", "#43 #08 #00 #00 #00 #00 #00 #00 #00 #00 "), NULL},
+    {SCALAR("N ", "N "), NULL},
+    {BESIDE("@numpy.core.multiarray.scalar ) R "), NULL},
+    {FROM_TYPE("@torch._utils._rebuild_tensor_v2 @own.Kind " V2_ARGUMENTS "} "), NULL},
+    {FROM_TYPE("@torch._utils._rebuild_parameter @own.Kind ( " GOOD "T N t } "), NULL},
+    {FROM_TYPE("@torch._utils._rebuild_tensor @own.Kind ( " STORAGE("Float", "0", "6") "0 ( 6 t ( 1 t t } "), NULL},
+    {FROM_TYPE("@torch._utils._rebuild_tensor_v2 @own.Kind N } "), NULL},
+    {FROM_TYPE("@torch._utils._rebuild_tensor_v2 "), NULL},
+    {FROM_TYPE("@own.function @own.Kind " V2_ARGUMENTS "} "), NULL},
+    {FROM_TYPE("N @own.Kind " V2_ARGUMENTS "} "), NULL},
+    {FROM_TYPE(""), NULL},
+    {BESIDE("@builtins.getattr ( @own.Kind 'a t R "), NULL},
+    {BESIDE("@builtins.getattr ( @own.Kind 'a 'b t R "), "global builtins.getattr"},
+    {BESIDE("@builtins.getattr ( @own.Kind 3 t R "), "global builtins.getattr"},
+    {BESIDE("@builtins.getattr ( @own.Kind t R "), "global builtins.getattr"},
+    {BESIDE("@builtins.getattr ( 3 'a t R "), "global builtins.getattr"},
+    {BESIDE("@builtins.getattr ( @own.Kind ) R 'a t R "), NULL},
+    {BESIDE("@builtins.getattr "), "global builtins.getattr"},
+    {BESIDE("@copyreg._reconstructor ( @torch.nn.parameter.Parameter @builtins.object N t R ( " GOOD "t b "), NULL},
+    {BESIDE("@copyreg._reconstructor ( 3 @builtins.object N t R "), NULL},
+    {BESIDE("@copyreg._reconstructor ) R "), NULL},
+    {BESIDE("@collections.OrderedDict ) #81 "), NULL},
+    {BESIDE("@own.Kind N #81 "), "NEWOBJ of something that is not an inert object"},
+    {BESIDE("3 ) #81 "), "NEWOBJ of something that is not an inert object"},
+    {BESIDE("@own.Kind ) #81 } b } b "), NULL},
+    {BESIDE("@own.Kind ) #81 ( N } t b "), NULL},
+    {BESIDE("@own.Kind ) #81 ( } 'a 1 s N t b "), NULL},
+    {BESIDE("@torch.Size ) R "), NULL},
+    {BESIDE("@torch.Size ( ( 1 t t R "), NULL},
+    {BESIDE("@_codecs.encode ( 'a 'latin1 N t R "), NULL},
+    {BESIDE("@_codecs.encode ( 3 'latin1 t R "), NULL},
+};
+
 static void walk(const Odd *odd, size_t count, bool old) {
     const char *path = scratch_path("odd.pth");
     for (size_t i = 0; i < count; i++) {
@@ -189,6 +248,11 @@ static void odd_views(void **state) {
 static void odd_arrays(void **state) {
     (void)state;
     walk(arrays, sizeof arrays / sizeof *arrays, false);
+}
+
+static void odd_values(void **state) {
+    (void)state;
+    walk(values, sizeof values / sizeof *values, false);
 }
 
 /* Lists in which each level holds the one below eight times: few bytes, that would be 2^66 numbers. */
@@ -255,8 +319,8 @@ static void byte_orders(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(odd_tensors),  cmocka_unit_test(odd_views),   cmocka_unit_test(odd_arrays),
-        cmocka_unit_test(shared_lists), cmocka_unit_test(byte_orders),
+        cmocka_unit_test(odd_tensors), cmocka_unit_test(odd_views),    cmocka_unit_test(odd_arrays),
+        cmocka_unit_test(odd_values),  cmocka_unit_test(shared_lists), cmocka_unit_test(byte_orders),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -275,6 +275,79 @@ static void test_refused(void **state) {
     refuses(&w, "is 4x6x6");
 }
 
+/* A 3x3 convolution and the mean of its maps over an input of these sizes (0: left open), and what else the file names;
+ * `why`: of a network without a graph; `note`: of one with. */
+typedef struct Ends {
+    unsigned rank;
+    int64_t dim[5];
+    const char *other; /* a second input, which `uses` nodes take */
+    unsigned uses;
+    const char *output, *second; /* the outputs */
+    const char *why, *note;
+} Ends;
+
+static void write_ends(const Ends *ends, const char *path) {
+    Error err = {0};
+    OnnxWriter w = {0};
+    node(&w, "Conv", "x", "w", "a");
+    node(&w, "Relu", "a", NULL, "b");
+    node(&w, "GlobalAveragePool", "b", NULL, "y");
+    if (ends->uses > 0) node(&w, "Relu", ends->other, NULL, "unused");
+    tensor(&w, "w", 4, (uint64_t[]){4, 3, 3, 3});
+    if (ends->rank > 0) onnx_value(&w, false, "x", ends->rank, ends->dim);
+    if (ends->other) onnx_value(&w, false, ends->other, 2, (int64_t[]){1, 2});
+    onnx_value(&w, true, ends->output, 2, (int64_t[]){ONNX_ANY_SIZE, 4});
+    if (ends->second) onnx_value(&w, true, ends->second, 2, (int64_t[]){ONNX_ANY_SIZE, 4});
+    if (!onnx_save(&w, path, true, NULL, 0, &err)) fail_msg("%s", err.text);
+}
+
+static void test_ends(void **state) {
+    (void)state;
+    enum { ANY = ONNX_ANY_SIZE };
+    static const Ends cases[] = {
+        {4, {1, 3, 8, 8}, NULL, 0, "y", NULL, NULL, NULL},
+        {4, {ANY, 3, ANY, ANY}, NULL, 0, "y", NULL, NULL, "leaves the size of the images open"},
+        {4, {ANY, 3, ANY, 9}, NULL, 0, "y", NULL, NULL, "taken as 9x9"},
+        {4, {ANY, 3, 9, ANY}, NULL, 0, "y", NULL, NULL, "taken as 9x9"},
+        {4, {ANY, ANY, 8, 8}, NULL, 0, "y", NULL, "does not say how many channels", NULL},
+        {4, {ANY, ANY, 8, ANY}, NULL, 0, "y", NULL, "does not say how many channels", NULL},
+        {4, {ANY, 100000, 8, 8}, NULL, 0, "y", NULL, "does not say how many channels", NULL},
+        {4, {ANY, 3, 100000, 8}, NULL, 0, "y", NULL, "has 100000x8 pixels", NULL},
+        {4, {ANY, 3, 8, 100000}, NULL, 0, "y", NULL, "has 8x100000 pixels", NULL},
+        {4, {ANY, 8, 8, 5}, NULL, 0, "y", NULL, "a map of 8", NULL},
+        {4,
+         {ANY, 8, 8, 3},
+         NULL,
+         0,
+         "y",
+         NULL,
+         "does not lie as channels x height x width",
+         NULL}, /* channels last, but the convolution wants them first */
+        {3, {3, 8, 8}, NULL, 0, "y", NULL, "has 3 dimensions, images have 4", NULL},
+        {5, {1, 3, 8, 8, 8}, NULL, 0, "y", NULL, "has 5 dimensions, images have 4", NULL},
+        {0, {0}, NULL, 0, "y", NULL, "it has no input", NULL},
+        {4, {ANY, 3, 8, 8}, "more", 0, "y", NULL, NULL, NULL},
+        {4, {ANY, 3, 8, 8}, "more", 1, "y", NULL, "it has several inputs ('x', 'more')", NULL},
+        {4, {ANY, 3, 8, 8}, "w", 0, "y", NULL, NULL, NULL}, /* an initialiser that is listed as an input, too */
+        {4, {ANY, 3, 8, 8}, NULL, 0, "y", "b", NULL, "of 2 outputs 'y' was taken for the logits"},
+        {4, {ANY, 3, 8, 8}, NULL, 0, "b", NULL, "is 4x6x6, not one value for each class", NULL},
+        {4, {ANY, 3, 8, 8}, NULL, 0, "x", NULL, "its output 'x' is given by no node", NULL},
+        {4, {ANY, 3, 8, 8}, NULL, 0, "w", NULL, "its output 'w' is given by no node", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Error err = {0};
+        const char *path = scratch_path("ends.onnx");
+        write_ends(&cases[i], path);
+        Network *network = network_load(path, NULL, &err);
+        if (!network) fail_msg("case %zu: %s", i, err.text);
+        if (!network->graph != (cases[i].why != NULL)) fail_msg("case %zu: %s", i, network->why_unknown);
+        if (cases[i].why && !strstr(network->why_unknown, cases[i].why))
+            fail_msg("case %zu: %s", i, network->why_unknown);
+        if (cases[i].note) assert_true(has_note(network, cases[i].note));
+        network_free(network);
+    }
+}
+
 /* Small files that ask for much: constants folded again and again, a wide map scaled again and again. */
 static void test_bombs(void **state) {
     (void)state;
@@ -459,11 +532,17 @@ static void test_faults(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_logits),        cmocka_unit_test(test_saved),
-        cmocka_unit_test(test_told),          cmocka_unit_test(test_graph_over_weights),
-        cmocka_unit_test(test_graph_refused), cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_bombs),         cmocka_unit_test(test_not_saved),
-        cmocka_unit_test(test_random),        cmocka_unit_test(test_features_and_maps),
+        cmocka_unit_test(test_logits),
+        cmocka_unit_test(test_saved),
+        cmocka_unit_test(test_told),
+        cmocka_unit_test(test_graph_over_weights),
+        cmocka_unit_test(test_graph_refused),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_bombs),
+        cmocka_unit_test(test_not_saved),
+        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_features_and_maps),
         cmocka_unit_test(test_faults),
     };
     return cmocka_run_group_tests_name("onnx", tests, NULL, NULL);
