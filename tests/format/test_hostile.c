@@ -32,7 +32,7 @@
 #define FIXTURES "tests/fixtures"
 enum { SEED_MAX = 4096, PEAK_LIMIT_KIB = 64 << 10 };
 #ifdef __SANITIZE_ADDRESS__
-enum { FAULTS_EACH = 8 }; /* of calls: each takes ten times as long there */
+enum { FAULTS_EACH = 2 }; /* of calls: each takes ten times as long there */
 #else
 enum { FAULTS_EACH = 40 };
 #endif
