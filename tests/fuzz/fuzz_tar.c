@@ -27,20 +27,12 @@ static uint8_t *add_member(uint8_t *at, const char *name, const uint8_t *bytes, 
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
-    Error err;
-    if (length < 4) return 0;
-    size_t first = bytes[0] | (size_t)bytes[1] << 8, second = bytes[2] | (size_t)bytes[3] << 8;
-    bytes += 4, length -= 4;
-    if (first > length) first = length;
-    if (second > length - first) second = length - first;
-    uint8_t *archive = malloc(length + 3 * 1024), *at = archive;
+    static const char *const names[] = {"pickle", "tensors", "storages"};
+    FuzzParts parts;
+    if (!fuzz_parts(bytes, length, &parts)) return 0;
+    uint8_t *archive = malloc(parts.all + 3 * 1024), *at = archive;
     if (!archive) return 0;
-    at = add_member(at, "pickle", bytes, first);
-    at = add_member(at, "tensors", bytes + first, second);
-    at = add_member(at, "storages", bytes + first + second, length - first - second);
-    mem_set_budget(FUZZ_BUDGET);
-    File *file = file_memory("/nowhere/input", archive, (uint64_t)(at - archive), &err);
-    if (file) fuzz_read(checkpoint_parse(file, &err));
-    free(archive);
+    for (unsigned i = 0; i < 3; i++) at = add_member(at, names[i], parts.bytes[i], parts.length[i]);
+    fuzz_archive(archive, (size_t)(at - archive));
     return 0;
 }

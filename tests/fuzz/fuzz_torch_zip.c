@@ -57,21 +57,13 @@ static size_t make_zip(Record *record, uint8_t *out) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
-    Error err;
-    if (length < 4) return 0;
-    size_t first = bytes[0] | (size_t)bytes[1] << 8, second = bytes[2] | (size_t)bytes[3] << 8;
-    bytes += 4, length -= 4;
-    if (first > length) first = length;
-    if (second > length - first) second = length - first;
+    FuzzParts parts;
+    if (!fuzz_parts(bytes, length, &parts)) return 0;
     Record record[RECORDS] = {{.name = "a/version", .bytes = (const uint8_t *)"3\n", .length = 2},
-                              {.name = "a/data.pkl", .bytes = bytes, .length = first},
-                              {.name = "a/data/0", .bytes = bytes + first, .length = second},
-                              {.name = "a/data/1", .bytes = bytes + first + second, .length = length - first - second}};
-    uint8_t *archive = malloc(length + RECORDS * (LOCAL + ENTRY + NAMES) + END);
-    if (!archive) return 0;
-    mem_set_budget(FUZZ_BUDGET);
-    File *file = file_memory("/nowhere/input", archive, make_zip(record, archive), &err);
-    if (file) fuzz_read(checkpoint_parse(file, &err));
-    free(archive);
+                              {.name = "a/data.pkl", .bytes = parts.bytes[0], .length = parts.length[0]},
+                              {.name = "a/data/0", .bytes = parts.bytes[1], .length = parts.length[1]},
+                              {.name = "a/data/1", .bytes = parts.bytes[2], .length = parts.length[2]}};
+    uint8_t *archive = malloc(parts.all + RECORDS * (LOCAL + ENTRY + NAMES) + END);
+    if (archive) fuzz_archive(archive, make_zip(record, archive));
     return 0;
 }

@@ -7,24 +7,11 @@
  *   NAME, KERNELS  what they are called
  */
 #include "spectral/symmetric/kernels.h"
+#include "weft/base/vectors.h"
 
 #include <math.h>
 #include <string.h>
 
-#ifdef __has_feature
-#define SANITIZED __has_feature(address_sanitizer)
-#elif defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#else
-#define SANITIZED 0
-#endif
-#if SANITIZED
-#define UNROLL
-#elif defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 32")
-#endif
 #define INLINE static inline __attribute__((always_inline)) TARGET
 
 enum { VECTORS = SIDE / LANES };
@@ -88,19 +75,19 @@ enum { BLOCKS = TILE / (ROWS * COLUMNS * LANES), AHEAD = SIDE * (int)sizeof(doub
 INLINE void block(size_t depth, const double *a, const size_t row, const size_t step, const double *b, double *c,
                   const char *next_b, const char *next_c, size_t ahead_c, const bool subtract) {
     Vector sum[ROWS * COLUMNS];
-    UNROLL for (unsigned i = 0; i < ROWS * COLUMNS; i++) sum[i] = (Vector){0};
+    VECTOR_UNROLL for (unsigned i = 0; i < ROWS * COLUMNS; i++) sum[i] = (Vector){0};
     for (size_t k = 0; k < depth; k++, a += step, b += SIDE) {
         Vector right[COLUMNS];
         __builtin_prefetch(next_b + k * AHEAD, 0, 2);
         __builtin_prefetch(next_c + k * ahead_c, 0, 2);
-        UNROLL for (unsigned v = 0; v < COLUMNS; v++) right[v] = load(b + v * LANES);
-        UNROLL for (unsigned r = 0; r < ROWS; r++) {
+        VECTOR_UNROLL for (unsigned v = 0; v < COLUMNS; v++) right[v] = load(b + v * LANES);
+        VECTOR_UNROLL for (unsigned r = 0; r < ROWS; r++) {
             const Vector left = BROADCAST(a[r * row]);
-            UNROLL for (unsigned v = 0; v < COLUMNS; v++) ADD_PRODUCT(sum[r * COLUMNS + v], left, right[v]);
+            VECTOR_UNROLL for (unsigned v = 0; v < COLUMNS; v++) ADD_PRODUCT(sum[r * COLUMNS + v], left, right[v]);
         }
     }
-    UNROLL for (unsigned r = 0; r < ROWS; r++) {
-        UNROLL for (unsigned v = 0; v < COLUMNS; v++) {
+    VECTOR_UNROLL for (unsigned r = 0; r < ROWS; r++) {
+        VECTOR_UNROLL for (unsigned v = 0; v < COLUMNS; v++) {
             double *out = c + r * SIDE + v * LANES;
             store(out, subtract ? load(out) - sum[r * COLUMNS + v] : load(out) + sum[r * COLUMNS + v]);
         }
@@ -137,21 +124,21 @@ TARGET static void reflect_rows(double *rows, size_t count, unsigned column, dou
                                 double *dots) {
     Vector w[VECTORS], dot[VECTORS];
     const unsigned next = column + 1 < SIDE ? column + 1 : column;
-    UNROLL for (unsigned i = 0; i < VECTORS; i++) {
+    VECTOR_UNROLL for (unsigned i = 0; i < VECTORS; i++) {
         w[i] = load(weights + i * LANES);
         dot[i] = load(dots + i * LANES);
     }
     for (size_t r = 0; r < count; r++, rows += SIDE) {
         const double v = rows[column] * scale, x = rows[next] - weights[next] * v;
         const Vector vs = BROADCAST(v), xs = BROADCAST(x);
-        UNROLL for (unsigned i = 0; i < VECTORS; i++) {
+        VECTOR_UNROLL for (unsigned i = 0; i < VECTORS; i++) {
             const Vector value = load(rows + i * LANES) - w[i] * vs;
             store(rows + i * LANES, value);
             dot[i] += value * xs;
         }
         rows[column] = v;
     }
-    UNROLL for (unsigned i = 0; i < VECTORS; i++) store(dots + i * LANES, dot[i]);
+    VECTOR_UNROLL for (unsigned i = 0; i < VECTORS; i++) store(dots + i * LANES, dot[i]);
 }
 
 /* ---- chasing ----------------------------------------------------------------------------------------------------- */
@@ -173,18 +160,18 @@ INLINE double make_reflector(const double *x, double *u, double *tau) {
 INLINE void reflect_diagonal(double *d, const double *u, double tau) {
     Vector us[VECTORS], y[VECTORS];
     double w[SIDE] __attribute__((aligned(64))), rest = 0;
-    UNROLL for (unsigned i = 0; i < VECTORS; i++) {
+    VECTOR_UNROLL for (unsigned i = 0; i < VECTORS; i++) {
         us[i] = load(u + i * LANES);
         y[i] = (Vector){0};
     }
-    UNROLL for (unsigned i = 0; i < VECTORS; i++) {
+    VECTOR_UNROLL for (unsigned i = 0; i < VECTORS; i++) {
         for (unsigned lane = 0; lane < LANES; lane++) {
             const unsigned c = i * LANES + lane;
             const double *column = d + c * BAND_STEP;
             const Vector weight = BROADCAST(u[c]), top = load_tail(column + i * LANES, lane);
             Vector dot = top * us[i];
             y[i] += top * weight;
-            UNROLL for (unsigned j = i + 1; j < VECTORS; j++) {
+            VECTOR_UNROLL for (unsigned j = i + 1; j < VECTORS; j++) {
                 const Vector value = load(column + j * LANES);
                 dot += value * us[j];
                 y[j] += value * weight;
@@ -193,22 +180,22 @@ INLINE void reflect_diagonal(double *d, const double *u, double tau) {
         }
     }
     Vector product = {0};
-    UNROLL for (unsigned i = 0; i < VECTORS; i++) {
+    VECTOR_UNROLL for (unsigned i = 0; i < VECTORS; i++) {
         y[i] = (y[i] + load(w + i * LANES)) * tau;
         product += y[i] * us[i];
     }
     rest = -0.5 * tau * sum_of(product);
-    UNROLL for (unsigned i = 0; i < VECTORS; i++) {
+    VECTOR_UNROLL for (unsigned i = 0; i < VECTORS; i++) {
         y[i] += us[i] * rest;
         store(w + i * LANES, y[i]);
     }
-    UNROLL for (unsigned i = 0; i < VECTORS; i++) {
+    VECTOR_UNROLL for (unsigned i = 0; i < VECTORS; i++) {
         for (unsigned lane = 0; lane < LANES; lane++) {
             const unsigned c = i * LANES + lane;
             double *column = d + c * BAND_STEP;
             const Vector a = BROADCAST(w[c]), b = BROADCAST(u[c]);
             store_tail(column + i * LANES, lane, load_tail(column + i * LANES, lane) - us[i] * a - y[i] * b);
-            UNROLL for (unsigned j = i + 1; j < VECTORS; j++)
+            VECTOR_UNROLL for (unsigned j = i + 1; j < VECTORS; j++)
                 store(column + j * LANES, load(column + j * LANES) - us[j] * a - y[j] * b);
         }
     }
@@ -219,28 +206,28 @@ INLINE void reflect_diagonal(double *d, const double *u, double tau) {
 INLINE void reflect_below(double *b, double *u, double *tau) {
     Vector z[VECTORS], us[VECTORS];
     double first[SIDE] __attribute__((aligned(64))), next[SIDE] __attribute__((aligned(64))), next_tau;
-    UNROLL for (unsigned i = 0; i < VECTORS; i++) z[i] = (Vector){0};
+    VECTOR_UNROLL for (unsigned i = 0; i < VECTORS; i++) z[i] = (Vector){0};
     for (unsigned c = 0; c < SIDE; c++) {
         const Vector weight = BROADCAST(u[c]);
-        UNROLL for (unsigned i = 0; i < VECTORS; i++) z[i] += load(b + c * BAND_STEP + i * LANES) * weight;
+        VECTOR_UNROLL for (unsigned i = 0; i < VECTORS; i++) z[i] += load(b + c * BAND_STEP + i * LANES) * weight;
     }
-    UNROLL for (unsigned i = 0; i < VECTORS; i++) {
+    VECTOR_UNROLL for (unsigned i = 0; i < VECTORS; i++) {
         z[i] *= *tau;
         store(first + i * LANES, load(b + i * LANES) - z[i] * u[0]);
     }
     b[0] = make_reflector(first, next, &next_tau);
     for (unsigned i = 1; i < SIDE; i++) b[i] = 0;
-    UNROLL for (unsigned i = 0; i < VECTORS; i++) us[i] = load(next + i * LANES);
+    VECTOR_UNROLL for (unsigned i = 0; i < VECTORS; i++) us[i] = load(next + i * LANES);
     for (unsigned c = 1; c < SIDE; c++) {
         double *column = b + c * BAND_STEP;
         const Vector weight = BROADCAST(u[c]);
         Vector value[VECTORS], dot = {0};
-        UNROLL for (unsigned i = 0; i < VECTORS; i++) {
+        VECTOR_UNROLL for (unsigned i = 0; i < VECTORS; i++) {
             value[i] = load(column + i * LANES) - z[i] * weight;
             dot += value[i] * us[i];
         }
         const Vector share = BROADCAST(sum_of(dot) * next_tau);
-        UNROLL for (unsigned i = 0; i < VECTORS; i++) store(column + i * LANES, value[i] - us[i] * share);
+        VECTOR_UNROLL for (unsigned i = 0; i < VECTORS; i++) store(column + i * LANES, value[i] - us[i] * share);
     }
     memcpy(u, next, sizeof next);
     *tau = next_tau;

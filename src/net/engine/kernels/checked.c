@@ -6,16 +6,9 @@
  * instrumented access by access, and the tests of kernels run it too.
  */
 #include "net/engine/kernels/kernels.h"
+#include "weft/base/vectors.h"
 
-#ifdef __has_feature
-#define SANITIZED __has_feature(address_sanitizer)
-#elif defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#else
-#define SANITIZED 0
-#endif
-
-#if SANITIZED && defined(__x86_64__)
+#if VECTOR_SANITIZED && defined(__x86_64__)
 #include <sanitizer/asan_interface.h>
 #include <stdint.h>
 

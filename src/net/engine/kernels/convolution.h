@@ -33,8 +33,8 @@ typedef struct PixelBlock {
 INLINE void end_taps(const Convolution *c, const unsigned vectors, const unsigned rows, const unsigned pixels,
                      const Ends *ends, Vector *sum) {
 #define EACH(statement)                                                    \
-    UNROLL for (unsigned p = 0; p < rows * pixels; p++) {                  \
-        UNROLL for (unsigned v = 0; v < vectors; v++) {                    \
+    VECTOR_UNROLL for (unsigned p = 0; p < rows * pixels; p++) {           \
+        VECTOR_UNROLL for (unsigned v = 0; v < vectors; v++) {             \
             const size_t y = p / pixels, x = p % pixels, lane = v * LANES; \
             Vector *const value = &sum[p * vectors + v];                   \
             statement;                                                     \
@@ -65,25 +65,26 @@ INLINE void add_taps(const Convolution *c, const unsigned groups, const unsigned
     size_t three = 3 * step;
     Vector sum[MOST * VECTORS];
     HIDE(three);
-    UNROLL for (unsigned i = 0; i < count; i++) sum[i] =
+    VECTOR_UNROLL for (unsigned i = 0; i < count; i++) sum[i] =
         bias ? *(const Vector *)(bias + i % vectors * LANES) : (Vector){0};
     for (unsigned i = 0; i < c->rows; i++)
         for (unsigned j = 0; j < c->columns; j++) {
             const float *at[MOST];
-            UNROLL for (unsigned q = 0; q < rows * quads; q++) {
+            VECTOR_UNROLL for (unsigned q = 0; q < rows * quads; q++) {
                 at[q] = in + i * c->tap_row + j * c->tap_pixel + q / quads * c->step_row + q % quads * 4 * step;
                 HIDE(at[q]);
             }
             for (size_t k = 0; k < run; k++, weights += CHANNEL_GROUP) {
                 Vector weight[2 * VECTORS];
-                UNROLL for (unsigned v = 0; v < vectors; v++) weight[v] =
+                VECTOR_UNROLL for (unsigned v = 0; v < vectors; v++) weight[v] =
                     *(const Vector *)(weights + v / VECTORS * group + v % VECTORS * LANES);
-                UNROLL for (unsigned g = 0; g < groups; g++)
+                VECTOR_UNROLL for (unsigned g = 0; g < groups; g++)
                     __builtin_prefetch(weights + g * group + AHEAD * CHANNEL_GROUP);
-                UNROLL for (unsigned p = 0; p < rows * pixels; p++) {
+                VECTOR_UNROLL for (unsigned p = 0; p < rows * pixels; p++) {
                     const unsigned x = p % pixels, q = p / pixels * quads + x / 4;
                     const Vector value = at[q][(x % 4 == 3 ? three : x % 4 * step) + k] - (Vector){0};
-                    UNROLL for (unsigned v = 0; v < vectors; v++) ADD_PRODUCT(sum[p * vectors + v], weight[v], value);
+                    VECTOR_UNROLL for (unsigned v = 0; v < vectors; v++)
+                        ADD_PRODUCT(sum[p * vectors + v], weight[v], value);
                 }
             }
         }
@@ -91,7 +92,7 @@ INLINE void add_taps(const Convolution *c, const unsigned groups, const unsigned
         end_taps(c, vectors, rows, pixels, &block->ends, sum);
         return;
     }
-    UNROLL for (unsigned i = 0; i < count; i++) block->sums[i] = sum[i];
+    VECTOR_UNROLL for (unsigned i = 0; i < count; i++) block->sums[i] = sum[i];
 }
 
 typedef void AddTaps(const Convolution *c, const PixelBlock *block);
@@ -132,7 +133,7 @@ INLINE void end_block(const Convolution *c, const unsigned groups, unsigned rows
     for (unsigned r = 0; r < rows; r++)
         for (unsigned p = 0; p < pixels; p++, sums += groups * VECTORS) {
             const Ends ends = ends_at(c, y + r, x + p, first);
-            UNROLL for (unsigned v = 0; v < groups * VECTORS; v++) {
+            VECTOR_UNROLL for (unsigned v = 0; v < groups * VECTORS; v++) {
                 if ((v + 1) * LANES <= channels)
                     finish(c, sums[v], ends, v * LANES, LANES);
                 else if (v * LANES < channels)
@@ -220,16 +221,16 @@ INLINE void depthwise_lanes(const Depthwise *d, const unsigned rows, const unsig
     const float *weights = d->weights ? d->weights + channel : NULL;
     const Vector bias = d->bias ? load(d->bias + channel, lanes) : (Vector){0};
     Vector sum[8];
-    UNROLL for (unsigned p = 0; p < rows * pixels; p++) sum[p] = bias;
+    VECTOR_UNROLL for (unsigned p = 0; p < rows * pixels; p++) sum[p] = bias;
     if (!weights) {
-        UNROLL for (unsigned p = 0; p < rows * pixels; p++) sum[p] +=
+        VECTOR_UNROLL for (unsigned p = 0; p < rows * pixels; p++) sum[p] +=
             load(in + p / pixels * d->step_row + p % pixels * d->step_pixel, lanes);
     }
     for (unsigned i = 0; weights && i < d->rows; i++)
         for (unsigned j = 0; j < d->columns; j++, weights += d->out_channels) {
             const Vector weight = load(weights, lanes);
             const float *at = in + i * d->tap_row + j * d->tap_pixel;
-            UNROLL for (unsigned p = 0; p < rows * pixels; p++) sum[p] +=
+            VECTOR_UNROLL for (unsigned p = 0; p < rows * pixels; p++) sum[p] +=
                 weight * load(at + p / pixels * d->step_row + p % pixels * d->step_pixel, lanes);
         }
     const Ends ends = ends_at(d, y, x, channel);

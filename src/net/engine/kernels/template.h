@@ -15,23 +15,10 @@
  * for CHANNEL_GROUP channels and adds its product with TAPS input values.
  */
 #include "net/engine/kernels/kernels.h"
+#include "weft/base/vectors.h"
 
 #include <string.h>
 
-#ifdef __has_feature
-#define SANITIZED __has_feature(address_sanitizer)
-#elif defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#else
-#define SANITIZED 0
-#endif
-#if SANITIZED /* every unrolled access would be checked on its own: minutes of compiling */
-#define UNROLL
-#elif defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 32")
-#endif
 #define INLINE static inline __attribute__((always_inline)) TARGET
 
 enum { VECTORS = CHANNEL_GROUP / LANES, MOST = PIXELS > 2 * PAIR ? PIXELS : 2 * PAIR };
@@ -191,8 +178,8 @@ INLINE void taps_block(const WeightGradient *g, const unsigned groups, const uns
     Vector sum[TAPS * VECTORS];
     const unsigned vectors = groups * VECTORS;
     const size_t step = g->step_pixel, group = (size_t)g->rows * g->columns * g->run * CHANNEL_GROUP;
-    UNROLL for (unsigned t = 0; t < taps; t++) {
-        UNROLL for (unsigned v = 0; v < vectors; v++) {
+    VECTOR_UNROLL for (unsigned t = 0; t < taps; t++) {
+        VECTOR_UNROLL for (unsigned v = 0; v < vectors; v++) {
             const float *from = sums + v / VECTORS * group + t * CHANNEL_GROUP + v % VECTORS * LANES;
             sum[t * vectors + v] = g->add ? *(const Vector *)from : (Vector){0};
         }
@@ -201,14 +188,14 @@ INLINE void taps_block(const WeightGradient *g, const unsigned groups, const uns
         const float *from = in + y * g->step_row, *at = gradient + y * g->gradient_row;
         for (unsigned x = 0; x < g->width; x++, from += step, at += g->gradient_pixel) {
             Vector value[2 * VECTORS];
-            UNROLL for (unsigned v = 0; v < vectors; v++) value[v] = *(const Vector *)(at + v * LANES);
-            UNROLL for (unsigned t = 0; t < taps; t++) {
-                UNROLL for (unsigned v = 0; v < vectors; v++) sum[t * vectors + v] += value[v] * from[t];
+            VECTOR_UNROLL for (unsigned v = 0; v < vectors; v++) value[v] = *(const Vector *)(at + v * LANES);
+            VECTOR_UNROLL for (unsigned t = 0; t < taps; t++) {
+                VECTOR_UNROLL for (unsigned v = 0; v < vectors; v++) sum[t * vectors + v] += value[v] * from[t];
             }
         }
     }
-    UNROLL for (unsigned t = 0; t < taps; t++) {
-        UNROLL for (unsigned v = 0; v < vectors; v++) *
+    VECTOR_UNROLL for (unsigned t = 0; t < taps; t++) {
+        VECTOR_UNROLL for (unsigned v = 0; v < vectors; v++) *
             (Vector *)(sums + v / VECTORS * group + t * CHANNEL_GROUP + v % VECTORS * LANES) = sum[t * vectors + v];
     }
 }
@@ -256,7 +243,7 @@ enum { DEPTHWISE_TAPS = 9 };
 INLINE void depthwise_taps(const WeightGradient *g, const unsigned taps, unsigned first, size_t c, size_t lanes) {
     Vector sum[DEPTHWISE_TAPS];
     const float *in[DEPTHWISE_TAPS];
-    UNROLL for (unsigned t = 0; t < taps; t++) {
+    VECTOR_UNROLL for (unsigned t = 0; t < taps; t++) {
         const unsigned i = (first + t) / g->columns, j = (first + t) % g->columns;
         in[t] = g->in ? g->in + i * g->tap_row + j * g->tap_pixel + c : NULL;
         sum[t] = g->add ? load(g->sums + (first + t) * g->channels + c, lanes) : (Vector){0};
@@ -265,14 +252,14 @@ INLINE void depthwise_taps(const WeightGradient *g, const unsigned taps, unsigne
         for (unsigned x = 0; x < g->width; x++) {
             const Vector value = *(const Vector *)(g->gradient + y * g->gradient_row + x * g->gradient_pixel + c);
             const size_t at = y * g->step_row + x * g->step_pixel;
-            UNROLL for (unsigned t = 0; t < taps; t++) {
+            VECTOR_UNROLL for (unsigned t = 0; t < taps; t++) {
                 if (g->in)
                     sum[t] += value * *(const Vector *)(in[t] + at);
                 else
                     sum[t] += value;
             }
         }
-    UNROLL for (unsigned t = 0; t < taps; t++) store(g->sums + (first + t) * g->channels + c, sum[t], lanes);
+    VECTOR_UNROLL for (unsigned t = 0; t < taps; t++) store(g->sums + (first + t) * g->channels + c, sum[t], lanes);
 }
 
 TARGET static void depthwise_gradient(const WeightGradient *g) {
@@ -294,7 +281,7 @@ INLINE float sum_lanes(Vector value) {
     float lanes[LANES];
     *(Vector *)lanes = value;
     Four sum = *(const Four *)lanes;
-    UNROLL for (unsigned i = 4; i < LANES; i += 4) sum += *(const Four *)(lanes + i);
+    VECTOR_UNROLL for (unsigned i = 4; i < LANES; i += 4) sum += *(const Four *)(lanes + i);
     return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
@@ -310,19 +297,19 @@ INLINE void kernel_taps(const KernelGradient *g, const unsigned filters, const u
     Vector sum[2][KERNEL_TAPS] = {{{0}}};
     for (size_t image = 0; image < g->images; image++) {
         const float *in = g->in + image * g->next_in, *gradient[2];
-        UNROLL for (unsigned f = 0; f < filters; f++) gradient[f] = g->gradient[f] + image * g->next_gradient;
+        VECTOR_UNROLL for (unsigned f = 0; f < filters; f++) gradient[f] = g->gradient[f] + image * g->next_gradient;
         for (size_t i = 0; i < g->length; i += LANES) {
             Vector value[2];
-            UNROLL for (unsigned f = 0; f < filters; f++) value[f] = *(const Vector *)(gradient[f] + i);
-            UNROLL for (unsigned t = 0; t < taps; t++) {
+            VECTOR_UNROLL for (unsigned f = 0; f < filters; f++) value[f] = *(const Vector *)(gradient[f] + i);
+            VECTOR_UNROLL for (unsigned t = 0; t < taps; t++) {
                 Vector x = *(const Vector *)(in + g->shifts[first + t] + i);
                 READ_ONCE(x);
-                UNROLL for (unsigned f = 0; f < filters; f++) sum[f][t] += value[f] * x;
+                VECTOR_UNROLL for (unsigned f = 0; f < filters; f++) sum[f][t] += value[f] * x;
             }
         }
     }
-    UNROLL for (unsigned f = 0; f < filters; f++) {
-        UNROLL for (unsigned t = 0; t < taps; t++) {
+    VECTOR_UNROLL for (unsigned f = 0; f < filters; f++) {
+        VECTOR_UNROLL for (unsigned t = 0; t < taps; t++) {
             float *to = g->sums[f] + first + t;
             *to = (g->add ? *to : 0) + sum_lanes(sum[f][t]);
         }
@@ -357,7 +344,7 @@ INLINE Wide widen(const float *from) {
 /* `vectors` vectors of channels from `first` on (a constant where this is inlined). */
 INLINE void moments_block(const Moments *m, const unsigned vectors, size_t first) {
     Wide origin[2 * VECTORS], sum[2 * VECTORS], product[2 * VECTORS];
-    UNROLL for (unsigned v = 0; v < vectors; v++) {
+    VECTOR_UNROLL for (unsigned v = 0; v < vectors; v++) {
         origin[v] = widen(m->origin + first + v * HALF);
         sum[v] = product[v] = (Wide){0};
     }
@@ -366,14 +353,14 @@ INLINE void moments_block(const Moments *m, const unsigned vectors, size_t first
             const float *in = m->in + y * m->in_row + x * m->in_pixel + first;
             const float *gradient =
                 m->gradient ? m->gradient + y * m->gradient_row + x * m->gradient_pixel + first : NULL;
-            UNROLL for (unsigned v = 0; v < vectors; v++) {
+            VECTOR_UNROLL for (unsigned v = 0; v < vectors; v++) {
                 const Wide away = widen(in + v * HALF) - origin[v];
                 const Wide value = gradient ? widen(gradient + v * HALF) : away;
                 sum[v] += value;
                 product[v] += value * away;
             }
         }
-    UNROLL for (unsigned v = 0; v < vectors; v++) {
+    VECTOR_UNROLL for (unsigned v = 0; v < vectors; v++) {
         *(Wide *)(m->sums + first + v * HALF) = sum[v];
         *(Wide *)(m->products + first + v * HALF) = product[v];
     }

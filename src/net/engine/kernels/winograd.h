@@ -146,27 +146,27 @@ INLINE void strided_kernel_line(const unsigned tile, Vector *g) {
 
 /* A square of vectors, by columns: those of a row are `pixel` floats apart. */
 INLINE void take(const unsigned side, const float *from, size_t row, size_t pixel, Vector (*square)[SIDE_MOST]) {
-    UNROLL for (unsigned i = 0; i < side; i++, from += row) {
+    VECTOR_UNROLL for (unsigned i = 0; i < side; i++, from += row) {
         const float *at = from;
-        UNROLL for (unsigned j = 0; j < side; j++, at += pixel) square[j][i] = *(const Vector *)at;
+        VECTOR_UNROLL for (unsigned j = 0; j < side; j++, at += pixel) square[j][i] = *(const Vector *)at;
     }
 }
 
 /* And back, position by position. */
 INLINE void give(const unsigned side, Vector (*square)[SIDE_MOST], float *to, size_t distance) {
-    UNROLL for (unsigned i = 0; i < side; i++) {
-        UNROLL for (unsigned j = 0; j < side; j++, to += distance) * (Vector *)to = square[j][i];
+    VECTOR_UNROLL for (unsigned i = 0; i < side; i++) {
+        VECTOR_UNROLL for (unsigned j = 0; j < side; j++, to += distance) * (Vector *)to = square[j][i];
     }
 }
 
 /* `line` for the columns of a square of `before` x `before` and then for its rows; `after` x `after` are left. */
-#define BOTH_WAYS(line, tile, before, after, square)                                   \
-    UNROLL for (unsigned j_ = 0; j_ < (before); j_++) line(tile, (square)[j_]);        \
-    UNROLL for (unsigned i_ = 0; i_ < (after); i_++) {                                 \
-        Vector row_[SIDE_MOST];                                                        \
-        UNROLL for (unsigned j_ = 0; j_ < (before); j_++) row_[j_] = (square)[j_][i_]; \
-        line(tile, row_);                                                              \
-        UNROLL for (unsigned j_ = 0; j_ < (after); j_++)(square)[j_][i_] = row_[j_];   \
+#define BOTH_WAYS(line, tile, before, after, square)                                          \
+    VECTOR_UNROLL for (unsigned j_ = 0; j_ < (before); j_++) line(tile, (square)[j_]);        \
+    VECTOR_UNROLL for (unsigned i_ = 0; i_ < (after); i_++) {                                 \
+        Vector row_[SIDE_MOST];                                                               \
+        VECTOR_UNROLL for (unsigned j_ = 0; j_ < (before); j_++) row_[j_] = (square)[j_][i_]; \
+        line(tile, row_);                                                                     \
+        VECTOR_UNROLL for (unsigned j_ = 0; j_ < (after); j_++)(square)[j_][i_] = row_[j_];   \
     }
 
 /* ---- tiles ------------------------------------------------------------------------------------------------------- */
@@ -279,17 +279,17 @@ INLINE void product_block(const Product *p, const unsigned groups, const unsigne
     const size_t in_row = p->in_row, group = p->group;
     const float *in = p->in + first * in_row, *with = p->with;
     float *to = p->to + first * groups * CHANNEL_GROUP;
-    UNROLL for (unsigned i = 0; i < rows * vectors; i++) sum[i] =
+    VECTOR_UNROLL for (unsigned i = 0; i < rows * vectors; i++) sum[i] =
         p->add ? *(const Vector *)(to + i * LANES) : (Vector){0};
     for (size_t k = 0; k < p->sums; k++, in += p->in_step, with += p->with_step) {
         Vector value[2 * VECTORS];
-        UNROLL for (unsigned v = 0; v < vectors; v++) value[v] =
+        VECTOR_UNROLL for (unsigned v = 0; v < vectors; v++) value[v] =
             *(const Vector *)(with + v / VECTORS * group + v % VECTORS * LANES);
-        UNROLL for (unsigned r = 0; r < rows; r++) {
-            UNROLL for (unsigned v = 0; v < vectors; v++) sum[r * vectors + v] += value[v] * in[r * in_row];
+        VECTOR_UNROLL for (unsigned r = 0; r < rows; r++) {
+            VECTOR_UNROLL for (unsigned v = 0; v < vectors; v++) sum[r * vectors + v] += value[v] * in[r * in_row];
         }
     }
-    UNROLL for (unsigned i = 0; i < rows * vectors; i++) * (Vector *)(to + i * LANES) = sum[i];
+    VECTOR_UNROLL for (unsigned i = 0; i < rows * vectors; i++) * (Vector *)(to + i * LANES) = sum[i];
 }
 
 INLINE void product(const Product *p, const unsigned groups) {
@@ -359,9 +359,9 @@ INLINE void output_tile(const Convolution *c, const unsigned tile, const unsigne
         BOTH_WAYS(strided_output_line, tile, 9, tile, square)
     }
     const Vector bias = c->bias ? *(const Vector *)(c->bias + to.first) : (Vector){0};
-    UNROLL for (unsigned i = 0; i < tile; i++) {
+    VECTOR_UNROLL for (unsigned i = 0; i < tile; i++) {
         Ends ends = to.ends;
-        UNROLL for (unsigned j = 0; j < tile; j++) {
+        VECTOR_UNROLL for (unsigned j = 0; j < tile; j++) {
             if (i < to.rows && j < to.columns) finish(c, square[j][i] + bias, ends, 0, lanes);
             ends_move(&ends, c->out_pixel, c->residual_pixel, c->mask_pixel);
         }
@@ -521,8 +521,8 @@ INLINE void weight_tile(const unsigned tile, const float *from, size_t distance,
     Vector square[SIDE_MOST][SIDE_MOST];
     take(tile + 2, from, (tile + 2) * distance, distance, square);
     BOTH_WAYS(weight_line, tile, tile + 2, 3, square)
-    UNROLL for (unsigned i = 0; i < 3; i++) {
-        UNROLL for (unsigned j = 0; j < 3; j++, to += tap) {
+    VECTOR_UNROLL for (unsigned i = 0; i < 3; i++) {
+        VECTOR_UNROLL for (unsigned j = 0; j < 3; j++, to += tap) {
             if (add) square[j][i] += *(const Vector *)to;
             *(Vector *)to = square[j][i];
         }
