@@ -140,12 +140,15 @@ static LessonPlay *play_new(Session *session, const char *word, Error *err) {
     return NULL;
 }
 
-static bool outside_lua(const Session *session, Error *err) {
+/* Whether a lesson may begin to run commands: not from Lua, and not from a command that a lesson runs (`ls; lesson x`,
+ * or a script), which could begin the lesson within itself again and again, or free it while it runs. */
+static bool may_play(const Session *session, Error *err) {
+    if (session->unattended) return error_set(err, STATUS_USAGE, "a lesson does not run commands of lessons");
     return !session->lua_depth || error_set(err, STATUS_USAGE, "a lesson runs command lines, which Lua cannot");
 }
 
 bool lesson_auto(Session *session, const char *word, Error *err) {
-    if (!outside_lua(session, err)) return false;
+    if (!may_play(session, err)) return false;
     LessonPlay *play = play_new(session, word, err);
     if (!play) return false;
     LessonPlay *before = session->lesson;
@@ -173,7 +176,7 @@ static void add_title(const LessonPlay *play, Str *out) {
 }
 
 bool lesson_start(Session *session, const char *word, bool restart, Str *out, Error *err) {
-    if (!outside_lua(session, err)) return false;
+    if (!may_play(session, err)) return false;
     LessonPlay *play = play_new(session, word, err), *old = session->lesson;
     if (!play) return false;
     const bool same = old && strcmp(old->name, play->name) == 0;
@@ -353,7 +356,7 @@ static bool skip_item(Session *session, LessonPlay *play, const LessonItem *item
 bool lesson_skip(Session *session, Str *out, Error *err) {
     LessonPlay *play = playing(session, err);
     if (!play) return false;
-    if (!outside_lua(session, err)) return false;
+    if (!may_play(session, err)) return false;
     play->active = false; /* its own lines are no answers */
     bool ok = true;
     while (ok && lesson_waits(play)) {

@@ -29,14 +29,12 @@ typedef struct Reading {
 
 static bool bad(Reading *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static bool bad(Reading *r, const char *format, ...) {
-    Str text = {0};
+    char reason[sizeof r->err->text];
     va_list args;
     va_start(args, format);
-    str_addv(&text, format, args);
+    vsnprintf(reason, sizeof reason, format, args);
     va_end(args);
-    error_set(r->err, STATUS_BAD_INPUT, "%s:%d: %s", r->path, r->line, str_text(&text));
-    str_done(&text);
-    return false;
+    return error_set(r->err, STATUS_BAD_INPUT, "%s:%d: %s", r->path, r->line, reason);
 }
 
 static bool copy(Reading *r, const char *text, char **out) {
@@ -74,9 +72,10 @@ static bool good_commands(Reading *r, const char *text) {
     for (size_t length; *text; text += length + (text[length] == '\n')) {
         length = strcspn(text, "\n");
         char first[8] = "";
-        if (sscanf(text, "%7s", first) == 1 && lesson_command(first))
-            return bad(r, "%s is a command of lessons; a lesson does not run it", first);
-        if (script_command_line(text) || strchr("?!#", *text) || (length && text[length - 1] == '?')) continue;
+        const bool command = script_command_line(text);
+        if (command) sscanf(text, " %7[a-z]", first);
+        if (lesson_command(first)) return bad(r, "%s is a command of lessons; a lesson does not run it", first);
+        if (command || strchr("?!#", *text) || (length && text[length - 1] == '?')) continue;
         Str chunk = {0}; /* of as many lines as Lua needs */
         str_add_bytes(&chunk, text, length);
         while (text[length] && lua_open(r->session, str_text(&chunk))) {
@@ -201,9 +200,8 @@ static bool take_question(Reading *r, const char *value) {
 /* "0.05", "2 %" */
 static bool read_tolerance(Reading *r, const char *text, double *out) {
     Str number = {0};
-    size_t length = strlen(text);
-    const bool share = length && text[length - 1] == '%';
-    if (share) length--;
+    const bool share = text_ends_with(text, "%");
+    size_t length = strlen(text) - share;
     while (length && text[length - 1] == ' ') length--;
     str_add_bytes(&number, text, length);
     const bool whole = str_ok(&number, r->err);
@@ -340,11 +338,8 @@ typedef struct Gathered {
 
 static bool finish_gathered(Reading *r, Gathered *g) {
     bool ok = str_ok(&g->value, r->err);
-    while (g->value.length && isspace((unsigned char)g->value.text[g->value.length - 1]))
-        g->value.text[--g->value.length] = '\0';
     r->line = g->line;
-    if (ok && g->open && (g->mark || g->value.length))
-        ok = (g->mark ? g->mark->take : take_text)(r, str_text(&g->value));
+    if (ok && g->open) ok = (g->mark ? g->mark->take : take_text)(r, str_text(&g->value));
     str_done(&g->value);
     *g = (Gathered){0};
     return ok;
@@ -352,11 +347,11 @@ static bool finish_gathered(Reading *r, Gathered *g) {
 
 /* Lines of a paragraph are joined; indented lines and empty ones stay. */
 static void add_text_line(Gathered *g, const char *line) {
-    const bool indented = *line == ' ', was_code = g->value.length && g->blank;
+    const bool indented = *line == ' ';
     if (g->value.length) {
         const char *last = strrchr(g->value.text, '\n');
         const bool after_code = (last ? last[1] : *g->value.text) == ' ';
-        str_add(&g->value, was_code ? "\n\n" : indented || after_code ? "\n" : " ");
+        str_add(&g->value, g->blank ? "\n\n" : indented || after_code ? "\n" : " ");
     }
     str_add(&g->value, line);
     g->blank = false;
@@ -389,12 +384,15 @@ static bool read_line(Reading *r, Gathered *g, const char *line, int number) {
     return true;
 }
 
-/* Nothing in a lesson may act on a terminal. */
-static bool harmless_line(Reading *r, const char *line, size_t length) {
-    if (!text_valid_utf8(line, length)) return bad(r, "not UTF-8");
-    for (size_t i = 0; i < length; i++)
-        if ((unsigned char)line[i] < ' ' || line[i] == 127) return bad(r, "a control character (or a tab)");
-    return true;
+/* Nothing in a lesson may act on a terminal: what a message would escape (C0, C1, DEL, bidirectional) is refused. */
+static bool harmless_line(Reading *r, const char *line) {
+    if (!text_valid_utf8(line, strlen(line))) return bad(r, "not UTF-8");
+    Str safe = {0};
+    str_add_escaped(&safe, line, strlen(line));
+    const bool whole = str_ok(&safe, r->err), same = strcmp(str_text(&safe), line) == 0;
+    str_done(&safe);
+    if (!whole) return false;
+    return same || bad(r, "a control character (or a tab)");
 }
 
 static bool read_lines(Reading *r, const char *text) {
@@ -408,7 +406,8 @@ static bool read_lines(Reading *r, const char *text) {
         Str line = {0};
         str_add_bytes(&line, text, kept);
         r->line = number;
-        ok = str_ok(&line, r->err) && harmless_line(r, text, kept) && read_line(r, &gathered, str_text(&line), number);
+        ok = str_ok(&line, r->err) && harmless_line(r, str_text(&line)) &&
+             read_line(r, &gathered, str_text(&line), number);
         str_done(&line);
         text += length + (text[length] == '\n');
     }
