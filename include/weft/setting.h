@@ -86,7 +86,7 @@ typedef struct Setting {
     double min, max;         /* both 0 and closed: any finite number; max <= min or SETTING_NO_LIMIT: no upper bound */
     bool open_min, open_max; /* min, max themselves are not allowed */
     const char *needs;       /* the condition under which it applies: see setting_needs */
-    const char *excludes;    /* an option that fixes this one: "from" */
+    const char *excludes;    /* an option that this one does not go with: "from" */
     const char *help; /* what it does, in one clause without full stop; default and range are appended automatically */
     bool required;    /* an option that must be given; positionals are required unless `optional` */
     bool optional;

@@ -8,9 +8,9 @@
 #include "weft/base/text.h"
 #include "weft/spectral.h"
 
-bool work_command(const Network *network, bool *chosen, unsigned networks, WorkFunction *work, Result *result,
+bool work_command(const Network *network, const Network *versus, bool *chosen, WorkFunction *work, Result *result,
                   Error *err) {
-    result->table = chosen ? work_table(network, chosen, networks, work, err) : NULL;
+    result->table = chosen ? work_table(network, versus, chosen, work, err) : NULL;
     mem_free(chosen);
     return result->table != NULL;
 }
@@ -20,7 +20,7 @@ bool run_apply(Session *session, const Args *args, Result *result, Error *err) {
     const Network *network = maker->network->network;
     if (!workspace_accepts(session, maker->into, OBJECT_NETWORK, err)) return false;
     bool *chosen = choose_layers(network, maker->layers, args->command->layers, err);
-    if (maker->dry_run) return work_command(network, chosen, 1, args->command->work, result, err);
+    if (maker->dry_run) return work_command(network, NULL, chosen, args->command->work, result, err);
     Network *made = chosen ? args->command->apply(network, maker, chosen, args->line, &session->task, err) : NULL;
     mem_free(chosen);
     if (!made) return false;

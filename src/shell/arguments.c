@@ -379,7 +379,7 @@ bool args_check_needs(const Args *args, Error *err) {
         const Setting *setting = &args->values[i].setting;
         if (!args->values[i].given) continue;
         if (setting->excludes && args_given(args, setting->excludes))
-            return error_set(err, STATUS_USAGE, "--%s is fixed by --%s", setting->name, setting->excludes);
+            return error_set(err, STATUS_USAGE, "--%s does not go with --%s", setting->name, setting->excludes);
         if (!check_needs(args, setting, err)) return false;
     }
     return true;

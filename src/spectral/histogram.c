@@ -1,6 +1,7 @@
 /* histogram -- how the weights of layers are distributed. */
 #include "weft/spectral/histogram.h"
 
+#include <assert.h>
 #include <math.h>
 #include <pthread.h>
 #include <string.h>
@@ -22,6 +23,7 @@ typedef struct Weights {
 
 /* What a pass adds up of one network. Numbers of weights do not depend on the order; sums are made piece by piece. */
 enum { HALF = 1 << 16, HALVES = 4 };
+static_assert(HISTOGRAM_BYTES == (6 + 2 * HALVES) * HALF * sizeof(uint64_t), "what see_weights holds at its most");
 
 typedef struct Piece {
     const Tensor *tensor;

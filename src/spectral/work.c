@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "spectral/layers.h"
 #include "spectral/squares.h"
@@ -10,6 +11,7 @@
 #include "weft/base/pool.h"
 #include "weft/base/tensor.h"
 #include "weft/base/text.h"
+#include "weft/spectral/histogram.h"
 
 typedef struct Extent {
     double small, large, count;
@@ -84,13 +86,13 @@ LayerWork work_quality(const Network *network, size_t layer) {
 
 LayerWork work_distance(const Network *network, size_t layer) {
     const Extent shape = extent_of(network, layer);
-    return pass(&shape, shape.lazy ? 3.3 : 1.2, shape.lazy ? TENSOR_SPAN * sizeof(float) : 0);
+    return pass(&shape, shape.lazy ? 1.6 : 0.6, shape.lazy ? TENSOR_SPAN * sizeof(float) : 0);
 }
 
-/* bfloat16 numbers take one pass of counting, others three. */
+/* bfloat16 numbers take one pass of counting, others three. The counters are those of all layers together. */
 LayerWork work_hist(const Network *network, size_t layer) {
     const Extent shape = extent_of(network, layer);
-    return pass(&shape, shape.bfloat16 ? 2.0 : 12, 2 * 65536 * sizeof(uint64_t));
+    return pass(&shape, shape.bfloat16 ? 2.0 : 12, HISTOGRAM_BYTES);
 }
 
 /* Reading, transforming, and writing to a temporary file where the network is lazy. */
@@ -131,6 +133,13 @@ static double megabytes(uint64_t bytes) {
     return (double)bytes / (1 << 20);
 }
 
+/* An estimate has three digits. */
+static double three_digits(double value) {
+    char digits[32];
+    snprintf(digits, sizeof digits, "%.3g", value);
+    return strtod(digits, NULL);
+}
+
 /* "18,080 MB", "3.4 MB". */
 static void add_size(Str *text, double size) {
     if (size < 100) {
@@ -154,14 +163,27 @@ static void note_memory(Table *table, uint64_t most) {
     str_done(&text);
 }
 
-Table *work_table(const Network *network, const bool *chosen, unsigned networks, WorkFunction *work, Error *err) {
-    size_t count = 0, *layers = layers_chosen(network, chosen, false, &count, err);
+/* The layers that are analysed: those that `versus` has too, the others are noted. */
+static size_t *layers_analysed(const Network *network, const Network *versus, const bool *chosen, size_t *count,
+                               Str *unmatched, Error *err) {
+    if (!versus) return layers_chosen(network, chosen, false, count, err);
+    LayerPair *pairs = layers_match(network, versus, chosen, false, count, unmatched, err);
+    size_t *layers = pairs ? mem_alloc(*count, sizeof *layers, err) : NULL;
+    for (size_t i = 0; layers && i < *count; i++) layers[i] = pairs[i].a;
+    mem_free(pairs);
+    return layers;
+}
+
+Table *work_table(const Network *network, const Network *versus, const bool *chosen, WorkFunction *work, Error *err) {
+    Str unmatched = {0};
+    size_t count = 0, *layers = layers_analysed(network, versus, chosen, &count, &unmatched, err);
+    const double networks = versus ? 2 : 1;
     double seconds = 0, longest = 0;
     uint64_t most = 0;
     Table *table = layers ? table_new(err) : NULL;
     if (table) add_columns(table);
     for (size_t i = 0; table && i < count; i++) {
-        LayerWork own = work(network, layers[i]);
+        const LayerWork own = work(network, layers[i]);
         size_t rows, columns;
         layer_matrix(network, &network->layers[layers[i]], &rows, &columns);
         if (!own.shares && own.seconds > longest) longest = own.seconds;
@@ -170,12 +192,14 @@ Table *work_table(const Network *network, const bool *chosen, unsigned networks,
         table_text(table, network->layers[layers[i]].name);
         table_integer(table, (int64_t)rows);
         table_integer(table, (int64_t)columns);
-        table_real(table, megabytes(own.bytes));
-        table_real(table, networks * own.seconds);
+        table_real(table, three_digits(megabytes(own.bytes)));
+        table_real(table, three_digits(networks * own.seconds));
     }
     const unsigned threads = pool_threads();
     if (table) table_note(table, "seconds", "%.3g on %u threads", fmax(seconds / threads, longest), threads);
     if (table) note_memory(table, most);
+    if (table && unmatched.length > 0) table_note(table, "unmatched", "%s", str_text(&unmatched));
+    str_done(&unmatched);
     mem_free(layers);
     return table ? table_finish(table, err) : NULL;
 }

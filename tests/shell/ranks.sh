@@ -225,6 +225,33 @@ timeout 120 "mpirun.$kind" -n 1 "$weft" "${lazily[@]}" little.weft : -n 1 "$weft
 equal "a rank with too little memory: exit status" 0 $?
 check "the numbers of one process" cmp layers-one.txt layers.txt
 equal "and a line that says so" 1 "$(grep -c '^weft: rank 1 .* could not do its part: layer .* limit 2.0 MiB .*; the others take over' layers.err)"
+# `distance` reads more than it computes: it asks other ranks from some hundred million weights on.
+python3 - <<'END'
+import json, random, struct
+rows, columns = 4096, 4096
+size = 2 * rows * columns
+header = {f"{name}.weight": {"dtype": "F16", "shape": [rows, columns], "data_offsets": [i * size, (i + 1) * size]} for i, name in enumerate("abcdefgh")}
+header = json.dumps(header).encode()
+for seed, path in enumerate(("wide.safetensors", "wider.safetensors")):
+    random.seed(seed)
+    with open(path, "wb") as file:  # a hole but for 4 KiB of each layer
+        file.write(struct.pack("<Q", len(header)) + header)
+        for i in range(8):
+            file.seek(8 + len(header) + i * size + random.randrange(size // 2) // 2 * 2)
+            file.write(bytes(random.randrange(1, 60) for _ in range(4096)))
+        file.truncate(8 + len(header) + 8 * size)
+END
+printf 'load net a wide.safetensors\nload net b wider.safetensors\ndistance a b\n' >far.weft
+"$weft" "${lazily[@]}" far.weft >layers-one.txt 2>/dev/null
+ranks "$kind" 2 "${lazily[@]}" far.weft >layers.txt 2>layers.err
+equal "distance: exit status" 0 $?
+check "distance: the numbers of one process" cmp layers-one.txt layers.txt
+equal "distance: nobody was left out" "" "$(grep '^weft: rank' layers.err)"
+printf 'load net a wide.safetensors\nload net b wider.safetensors\nshell mv wider.safetensors gone\ndistance a b\n' >far.weft
+ranks "$kind" 2 "${lazily[@]}" far.weft >layers.txt 2>layers.err
+check "distance: a rank that lost a file leaves it to rank 0" cmp layers-one.txt layers.txt
+contains "distance: it was asked" "$(cat layers.err)" "takes no part: $work/wider.safetensors: No such file or directory"
+rm -f wide.safetensors gone
 # A rank that sees another file takes no part. Rank 0 goes on with the one that it has opened.
 different() { # NAME REASON COMMAND: what changes the file `seen` before the others open it
     cp large.safetensors seen.safetensors

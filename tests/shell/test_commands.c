@@ -167,7 +167,7 @@ static void test_bad_tables(void **state) {
         {"join change change", "join needs --by COLUMN (side by side) or --stack NAME"},
         {"join change change --by laier", "'change' has no column 'laier'; did you mean layer?"},
         {"join change change --by layer,layer", "--by: layer is given twice"},
-        {"join change change --by layer --stack x", "--by is fixed by --stack"},
+        {"join change change --by layer --stack x", "--by does not go with --stack"},
         {"join change change --stack layer", "'change' has a column 'layer' already"},
         {"group change --by layer --take avg", "'avg' is not mean, std, min, max, median, sum or count"},
         {"group change --by layer --columns layer", "column 'layer' holds texts, not numbers"},

@@ -9,7 +9,11 @@
 #include "weft/base/text.h"
 #include "weft/net.h"
 
-enum { HISTOGRAM_BINS_USUAL = 100, HISTOGRAM_BINS_MOST = 1000 };
+enum {
+    HISTOGRAM_BINS_USUAL = 100,
+    HISTOGRAM_BINS_MOST = 1000,
+    HISTOGRAM_BYTES = 14 * 65536 * 8 /* of the counters of histogram_measure, whatever the network */
+};
 
 /* Of the finite weights; NaN where there are none, and the kurtosis where all are equal. */
 typedef struct WeightMoments {

@@ -19,7 +19,8 @@ WorkFunction work_sratio, work_spectrum, work_quality, work_quality_matrix, work
 
 /* Layer, rows, columns, memory (MB), seconds of the chosen layers. Notes: seconds on all threads together, memory of
  * the largest layer and the limit. The times are those of measurements, scaled by the speed of a small product that is
- * computed now. `networks`: how many of these shapes are read (2: with --vs). Reads no weight. */
-Table *work_table(const Network *network, const bool *chosen, unsigned networks, WorkFunction *work, Error *err);
+ * computed now. `versus`: the network that it is compared with, or NULL; its layers are matched by name and shape, and
+ * those without a partner are noted as "unmatched". Reads no weight. */
+Table *work_table(const Network *network, const Network *versus, const bool *chosen, WorkFunction *work, Error *err);
 
 #endif

@@ -18,7 +18,7 @@ static bool distance_command(Session *session, const Args *args, Result *result,
     const Network *network = o->a->network;
     bool *chosen = choose_layers(network, o->layers, CHOOSE_LAYERS, err);
     if (!chosen) return false;
-    if (o->dry_run) return work_command(network, chosen, 1, work_distance, result, err);
+    if (o->dry_run) return work_command(network, o->b->network, chosen, work_distance, result, err);
     result->table = distance_table(network, o->b->network, chosen, &session->task, err);
     mem_free(chosen);
     result_chart(result, CHART_BARS, "layer", "mean_abs", "Mean |difference| of the weights, %s and %s", o->a->name,

@@ -54,7 +54,7 @@ static bool hist_command(Session *session, const Args *args, Result *result, Err
     const Hist *o = args->options;
     bool *chosen = choose(o, err);
     if (!chosen) return false;
-    if (o->dry_run) return work_command(o->object->network, chosen, o->versus ? 2 : 1, work_hist, result, err);
+    if (o->dry_run) return work_command(o->object->network, object_network(o->versus), chosen, work_hist, result, err);
     result->table =
         histogram_table(o->object->network, object_network(o->versus), chosen, o->bins, &session->task, err);
     mem_free(chosen);

@@ -18,8 +18,7 @@ static bool quality_command(Session *session, const Args *args, Result *result, 
     bool *chosen = choose_layers(network, o->layers, CHOOSE_LAYERS, err);
     if (!chosen) return false;
     if (o->dry_run)
-        return work_command(network, chosen, versus ? 2 : 1, o->matrix ? work_quality_matrix : work_quality, result,
-                            err);
+        return work_command(network, versus, chosen, o->matrix ? work_quality_matrix : work_quality, result, err);
     result->table = quality_table(network, versus, chosen, o->matrix, &session->task, err);
     mem_free(chosen);
     if (versus)

@@ -29,7 +29,7 @@ static bool quantise_network(Session *session, const Args *args, const Network *
     const Quantise *o = args->options;
     if (!workspace_accepts(session, o->maker.into, OBJECT_NETWORK, err)) return false;
     bool *chosen = choose_layers(network, o->maker.layers, CHOOSE_LAYERS, err);
-    if (o->maker.dry_run) return work_command(network, chosen, 1, work_quantise, result, err);
+    if (o->maker.dry_run) return work_command(network, NULL, chosen, work_quantise, result, err);
     result->network = chosen ? quantise_make(network, o, chosen, args->line, &session->task, err) : NULL;
     mem_free(chosen);
     if (!result->network) return false;

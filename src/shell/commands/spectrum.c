@@ -61,7 +61,7 @@ static bool estimate(const Spectrum *o, size_t layer, Result *result, Error *err
     const Network *network = o->object->network;
     bool *chosen = mem_alloc(network->layer_count, sizeof *chosen, err);
     if (chosen) chosen[layer] = true;
-    return work_command(network, chosen, o->versus ? 2 : 1, work_spectrum, result, err);
+    return work_command(network, object_network(o->versus), chosen, work_spectrum, result, err);
 }
 
 static bool spectrum_command(Session *session, const Args *args, Result *result, Error *err) {

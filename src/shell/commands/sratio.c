@@ -17,7 +17,7 @@ static bool sratio_command(Session *session, const Args *args, Result *result, E
     const Network *network = o->object->network, *versus = object_network(o->versus);
     bool *chosen = choose_layers(network, o->layers, CHOOSE_LAYERS, err);
     if (!chosen) return false;
-    if (o->dry_run) return work_command(network, chosen, versus ? 2 : 1, work_sratio, result, err);
+    if (o->dry_run) return work_command(network, versus, chosen, work_sratio, result, err);
     result->table = sratio_table(network, versus, chosen, &session->task, err);
     mem_free(chosen);
     if (versus)
