@@ -78,6 +78,11 @@ for line in sratio "sratio --vs a" "quality" "quality --matrix" "hist" "distance
     equal "names its columns" $'layer\trows\tcolumns\tmemory\tseconds' "$(head -1 "$work/out")"
     equal "makes nothing" 2 "$(status "$weft" -c "$nets" -c "$command a $rest --dry-run" -c 'show m')"
 done
+for command in distance sratio hist quality; do # only the layers of both; the others are named
+    other=b; [ $command = distance ] || other="--vs b"
+    equal "$command --dry-run of two networks" 0 "$(status "$weft" --format table -c "$nets; load net b sample:fashion-resnet8" -c "$command a $other --dry-run" -c 'expect #last == 8')"
+    contains "names what has no partner" "$(cat "$work/out")" "unmatched: layer1.1.conv1 (only in the first network)"
+done
 equal "spectrum --dry-run" 0 "$(status "$weft" --max-memory 20G --format table -c "$nets" -c 'spectrum a layer1.0.conv1 --dry-run')"
 contains "says what the limit is" "$(cat "$work/out")" "limit 20,480 MB (--max-memory)"
 equal "what needs all weights says how much" 5 "$(status "$weft" --max-memory 500K -c "$nets; load data t sample:fashion-test; evaluate a t")"
