@@ -2,12 +2,12 @@
 
 #include <jansson.h>
 #include <limits.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "weft/base/error.h"
 #include "weft/base/file.h"
+#include "weft/base/json_text.h"
 #include "weft/base/machine.h"
 #include "weft/base/memory.h"
 #include "weft/base/pool.h"
@@ -131,15 +131,15 @@ bool record_here(const char *folder) {
 }
 
 bool record_write(const char *folder, const RunRecord *record, Error *err) {
-    Str path = {0};
+    Str path = {0}, text = {0};
     json_t *json = record_json(record);
-    char *text = json ? json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(17)) : NULL;
+    const bool made = str_add_json(&text, json, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
     json_decref(json);
     run_path(folder, config_name, &path);
-    const bool done = (text || error_set(err, STATUS_LIMIT, "no memory for %s", config_name)) && str_ok(&path, err) &&
-                      save_text(str_text(&path), true, text, strlen(text), err);
+    const bool done = (made || error_set(err, STATUS_LIMIT, "no memory for %s", config_name)) && str_ok(&path, err) &&
+                      save_text(str_text(&path), true, str_text(&text), text.length, err);
     str_done(&path);
-    free(text);
+    str_done(&text);
     return done;
 }
 
@@ -252,7 +252,9 @@ bool record_read(const char *folder, RunRecord *out, Error *err) {
     char *text = str_ok(&path, err) ? run_read(folder, config_name, CONFIG_LIMIT, &length, err) : NULL;
     json_t *json = text ? json_loads(text, JSON_REJECT_DUPLICATES, &problem) : NULL;
     bool done = json_is_object(json);
-    if (text && !done)
+    if (text && !json && !*problem.text) /* all that the library says of it */
+        error_set(err, STATUS_LIMIT, "no memory for %s", str_text(&path));
+    else if (text && !done)
         error_set(err, STATUS_BAD_INPUT, "%s: %s", str_text(&path), json ? "not a JSON object" : problem.text);
     else if (done)
         done = take(json, out, err) || error_prefix(err, "%s", str_text(&path));

@@ -38,7 +38,8 @@ enum {
     ABOVE_TRIES = 500,    /* whoever holds it makes a folder and syncs it */
     LOCK_WAIT = 10000000, /* ns */
     NAME_TRIES = 100,
-    LEVELS = 4, /* a run, a round, a trial, and what stands in it */
+    NAME_PART = NAME_MAX - 16, /* of the name of a run, in that of its beginning */
+    LEVELS = 4,                /* a run, a round, a trial, and what stands in it */
     FOLDER = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
     HELD = O_PATH | O_DIRECTORY | O_CLOEXEC
 };
@@ -323,8 +324,8 @@ Run *run_look(const char *folder, Error *err) {
 
 /* What is in a folder that never became a run, and the folder. It has no folders in it. `fd` is closed. */
 static void discard(int above, const char *name, int fd) {
-    DIR *listing = fd >= 0 ? fdopendir(fd) : NULL;
-    if (fd >= 0 && !listing) close(fd);
+    DIR *listing = fdopendir(fd);
+    if (!listing) close(fd);
     for (const struct dirent *entry; listing && (entry = readdir(listing));)
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
             io_discard(dirfd(listing), entry->d_name, false);
@@ -346,17 +347,20 @@ static void sweep_beginning(int above, const char *name) {
     if (lock >= 0) io_close(lock);
 }
 
+/* Whether `other` is .NAME.XXXXXXXX, and no beginning of NAME.more. */
+static bool is_beginning(const char *other, const char *name) {
+    const size_t length = strnlen(name, NAME_PART);
+    return save_is_temporary(other) && strlen(other) == length + strlen("..XXXXXXXX") &&
+           strncmp(other + 1, name, length) == 0;
+}
+
 /* Those that processes left which were killed while they made a run of this name. */
 static void sweep_beginnings(int above, const char *name) {
     const int copy = openat(above, ".", FOLDER);
     DIR *listing = copy >= 0 ? fdopendir(copy) : NULL;
     if (copy >= 0 && !listing) close(copy);
-    const size_t length = strlen(name);
-    for (const struct dirent *entry; listing && (entry = readdir(listing));) {
-        const char *other = entry->d_name;
-        if (save_is_temporary(other) && strncmp(other + 1, name, length) == 0 && other[1 + length] == '.')
-            sweep_beginning(above, other);
-    }
+    for (const struct dirent *entry; listing && (entry = readdir(listing));)
+        if (is_beginning(entry->d_name, name)) sweep_beginning(above, entry->d_name);
     if (listing) closedir(listing);
 }
 
@@ -379,7 +383,6 @@ static bool stays(const char *folder, const char *name, mode_t *mode) {
 /* Makes .NAME.XXXXXXXX in the folder above, and holds it; `mode`: that of the folder it will replace. */
 static bool make_beginning(Run *run, const char *name, mode_t mode, Error *err) {
     static _Atomic unsigned counter;
-    enum { NAME_PART = NAME_MAX - 16 };
     char beginning[NAME_MAX + 1];
     Str path = {0};
     bool made = false;
@@ -395,7 +398,10 @@ static bool make_beginning(Run *run, const char *name, mode_t mode, Error *err) 
     str_add(&path, beginning);
     run->folder = str_ok(&path, err) ? mem_copy_text(str_text(&path), err) : NULL;
     str_done(&path);
-    if (!run->folder) return run_fail_for(run->place, err);
+    if (!run->folder) {
+        io_discard(run->above, beginning, true);
+        return run_fail_for(run->place, err);
+    }
     const int fd = io_open(run->above, beginning, FOLDER | O_NOFOLLOW, 0);
     return hold(run, fd, err) && (!mode || fchmod(fd, mode) == 0 || run_write_failed(run->place, "", err));
 }
@@ -457,14 +463,11 @@ bool run_publish(Run *run, Error *err) {
 }
 
 void run_name_error(const Run *run, Error *err) {
-    const char *at = run->place && run->folder ? strstr(err->text, run->folder) : NULL;
-    if (!at) return;
-    Str text = {0};
-    str_add_bytes(&text, err->text, (size_t)(at - err->text));
-    str_add(&text, run->place);
-    str_add(&text, at + strlen(run->folder));
-    if (!text.failed) error_set(err, err->status, "%s", str_text(&text));
-    str_done(&text);
+    const Error first = *err;
+    const char *at = run->place && run->folder ? strstr(first.text, run->folder) : NULL;
+    if (at)
+        error_set(err, first.status, "%.*s%s%s", (int)(at - first.text), first.text, run->place,
+                  at + strlen(run->folder));
 }
 
 /* Of a run that was never published; what else has its folder's name by now stays, if anything is in it. `held` is that

@@ -2,10 +2,10 @@
 #include "weft/format.h"
 
 #include <jansson.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "weft/base/error.h"
+#include "weft/base/json_text.h"
 #include "weft/base/memory.h"
 #include "weft/base/text.h"
 
@@ -59,12 +59,9 @@ bool key_value_write(const KeyValue *list, size_t count, const char *const names
                json_object_set_new(entry, names[1], json_text(list[i].value)) == 0;
         if (json_array_append_new(array, entry) != 0) done = false;
     }
-    char *text = done ? json_dumps(array, JSON_COMPACT) : NULL;
-    if (text) str_add(out, text);
-    free(text);
+    done = done && str_add_json(out, array, JSON_COMPACT);
     json_decref(array);
-    if (!text) return error_set(err, STATUS_LIMIT, "no memory for a list of %zu entries", count);
-    return str_ok(out, err);
+    return done || error_set(err, STATUS_LIMIT, "no memory for a list of %zu entries", count);
 }
 
 bool key_value_read(KeyValue **list, size_t *count, const char *const names[2], const char *text, bool *understood,

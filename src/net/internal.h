@@ -89,7 +89,7 @@ StoredBytes *bytes_share(StoredBytes *stored); /* NULL stays NULL */
 void bytes_release(StoredBytes *stored);
 unsigned char *bytes_memory(StoredBytes *stored);  /* NULL: they are in a file */
 const File *bytes_file(const StoredBytes *stored); /* NULL: they are in memory */
-/* Bytes from `offset` on. From any thread. STATUS_BAD_INPUT where the file is not what it was. */
+/* Bytes of those in a file, from `offset` on. From any thread. STATUS_BAD_INPUT where the file is not what it was. */
 bool bytes_read(StoredBytes *stored, uint64_t offset, uint64_t length, void *out, Error *err);
 /* A lazy tensor of these elements, as float32. */
 Tensor *bytes_tensor(StoredBytes *stored, DType dtype, unsigned rank, const uint64_t *dim, Error *err);

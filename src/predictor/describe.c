@@ -6,10 +6,10 @@
 #include "predictor/internal.h"
 
 #include <jansson.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "weft/base/error.h"
+#include "weft/base/json_text.h"
 #include "weft/base/memory.h"
 #include "weft/base/text.h"
 
@@ -69,19 +69,16 @@ static json_t *layers_value(const Predictor *p) {
 bool predictor_describe(const Predictor *p, Str *out, Error *err) {
     const PredictorConfig *c = &p->config;
     json_t *object = json_object();
-    const bool done =
+    const bool made =
         object && set(object, "version", json_integer(VERSION)) && set(object, "base", json_real(c->base)) &&
         set(object, "levels", json_integer(c->levels)) &&
         set(object, "normalise_indices", json_string(normalisations[c->normalisation])) &&
         set(object, "permutation", json_string(permutations[c->permutation])) &&
         set(object, "hidden", json_integer(c->hidden)) && set(object, "linear", json_integer(c->linear)) &&
         set(object, "activation", json_string(activations[c->activation])) && set(object, "layers", layers_value(p));
-    char *text = done ? json_dumps(object, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
-    if (text) str_add(out, text);
-    free(text);
+    const bool done = made && str_add_json(out, object, JSON_COMPACT | JSON_ENSURE_ASCII);
     json_decref(object);
-    if (!text) return error_set(err, STATUS_LIMIT, "no memory to describe a predictor");
-    return str_ok(out, err);
+    return done || error_set(err, STATUS_LIMIT, "no memory to describe a predictor");
 }
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */

@@ -13,6 +13,7 @@
 
 #include "weft/base/error.h"
 #include "weft/base/file.h"
+#include "weft/base/json_text.h"
 #include "weft/base/memory.h"
 #include "weft/base/save.h"
 #include "weft/base/text.h"
@@ -123,16 +124,17 @@ static bool pack_json(const Spread *spread, json_t *objects, Str *parcel, Error 
     json_t *json = json_pack("{s:o, s:s, s:I, s:O}", "args", args_json(spread->args), "line", spread->args->line,
                              "seed", (json_int_t)args_seed(spread->session, spread->args), "objects", objects);
     if (json && folder) json_object_set_new(json, "folder", json_string(folder));
-    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
-    const uint64_t length = text ? strlen(text) : 0;
-    if (text) {
+    Str text = {0};
+    const bool made = str_add_json(&text, json, JSON_COMPACT);
+    const uint64_t length = text.length;
+    if (made) {
         str_add_bytes(parcel, (const char *)&length, sizeof length);
-        str_add(parcel, text);
+        str_add(parcel, str_text(&text));
     }
-    free(text);
+    str_done(&text);
     free(folder);
     json_decref(json);
-    return text ? str_ok(parcel, err) : error_set(err, STATUS_FAILED, "the command does not travel");
+    return made ? str_ok(parcel, err) : error_set(err, STATUS_FAILED, "the command does not travel");
 }
 
 bool spread_pack(void *context, bool all, Str *parcel, Error *err) {

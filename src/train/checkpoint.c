@@ -22,6 +22,7 @@
 #include "weft/base/dtype.h"
 #include "weft/base/error.h"
 #include "weft/base/hash.h"
+#include "weft/base/json_text.h"
 #include "weft/base/memory.h"
 #include "weft/base/run.h"
 #include "weft/base/text.h"
@@ -74,20 +75,21 @@ static json_t *hashes_of(const FileParts *parts) {
     return NULL;
 }
 
-static char *describe(const TrainConfig *config, const Learner *learner, const Progress *p, const FileParts *parts) {
+static bool describe(const TrainConfig *config, const Learner *learner, const Progress *p, const FileParts *parts,
+                     Str *out) {
     json_t *object = json_object();
-    bool done = object && json_object_set_new(object, "version", json_integer(VERSION)) == 0 &&
-                json_object_set_new(object, "step", json_integer((json_int_t)p->step)) == 0 &&
-                json_object_set_new(object, "scalar", real_text(learner->scalar)) == 0 &&
-                json_object_set_new(object, "seconds", real_text(p->seconds)) == 0 &&
-                json_object_set_new(object, "accuracy", real_text(p->accuracy)) == 0 &&
-                json_object_set_new(object, "best_accuracy", real_text(p->best_accuracy)) == 0 &&
-                json_object_set_new(object, "best_distance", real_text(p->best_distance)) == 0 &&
-                json_object_set_new(object, "config", train_config_json(config)) == 0 &&
-                json_object_set_new(object, "hashes", hashes_of(parts)) == 0;
-    char *text = done ? json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
+    const bool made = object && json_object_set_new(object, "version", json_integer(VERSION)) == 0 &&
+                      json_object_set_new(object, "step", json_integer((json_int_t)p->step)) == 0 &&
+                      json_object_set_new(object, "scalar", real_text(learner->scalar)) == 0 &&
+                      json_object_set_new(object, "seconds", real_text(p->seconds)) == 0 &&
+                      json_object_set_new(object, "accuracy", real_text(p->accuracy)) == 0 &&
+                      json_object_set_new(object, "best_accuracy", real_text(p->best_accuracy)) == 0 &&
+                      json_object_set_new(object, "best_distance", real_text(p->best_distance)) == 0 &&
+                      json_object_set_new(object, "config", train_config_json(config)) == 0 &&
+                      json_object_set_new(object, "hashes", hashes_of(parts)) == 0;
+    const bool done = made && str_add_json(out, object, JSON_COMPACT | JSON_REAL_PRECISION(17));
     json_decref(object);
-    return text;
+    return done;
 }
 
 static bool write_file(const char *path, const TrainConfig *config, Learner *learner, Optimiser *optimiser,
@@ -95,18 +97,19 @@ static bool write_file(const char *path, const TrainConfig *config, Learner *lea
     FileParts parts = {0};
     OptimiserState state[OPTIMISER_STATES];
     const size_t arrays = optimiser_state(optimiser, state);
-    char *text = NULL, hash[HASH_HEX];
+    char hash[HASH_HEX];
+    Str text = {0};
     bool done = learner->parts(learner, learner->parameters, &parts, err);
     for (size_t i = 0; done && i < arrays; i++) done = add_tensor(&parts, &state[i], err);
     if (done) {
-        text = describe(config, learner, progress, &parts);
-        if (text) hash_hex(text, strlen(text), hash);
-        done = text ? key_value_add(&parts.metadata, &parts.metadata_count, "weft.run", text, err) &&
-                          key_value_add(&parts.metadata, &parts.metadata_count, "weft.run.hash", hash, err)
-                    : error_set(err, STATUS_LIMIT, "%s: no memory for a checkpoint", path);
+        done = describe(config, learner, progress, &parts, &text) ||
+               error_set(err, STATUS_LIMIT, "%s: no memory for a checkpoint", path);
+        if (done) hash_hex(str_text(&text), text.length, hash);
+        done = done && key_value_add(&parts.metadata, &parts.metadata_count, "weft.run", str_text(&text), err) &&
+               key_value_add(&parts.metadata, &parts.metadata_count, "weft.run.hash", hash, err);
     }
     done = done && safetensors_save(path, true, parts.tensors, parts.count, parts.metadata, parts.metadata_count, err);
-    free(text);
+    str_done(&text);
     file_parts_done(&parts);
     return done;
 }

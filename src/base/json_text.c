@@ -1,0 +1,14 @@
+/* json_text -- see weft/base/json_text.h. */
+#include <jansson.h>
+
+#include "weft/base/json_text.h"
+
+static int add(const char *bytes, size_t length, void *context) {
+    Str *out = context;
+    str_add_bytes(out, bytes, length);
+    return out->failed ? -1 : 0;
+}
+
+bool str_add_json(Str *out, const json_t *json, size_t flags) {
+    return json && json_dump_callback(json, add, out, flags) == 0 && !out->failed;
+}
