@@ -75,6 +75,15 @@ void str_add_escaped(Str *str, const char *bytes, size_t length) {
     }
 }
 
+void str_add_harmless(Str *str, const char *bytes, size_t length) {
+    for (size_t at = 0, begin = 0; at <= length; at++) {
+        if (at < length && bytes[at] != '\n' && bytes[at] != '\t') continue;
+        str_add_escaped(str, bytes + begin, at - begin);
+        if (at < length) str_add_bytes(str, bytes + at, 1);
+        begin = at + 1;
+    }
+}
+
 const char *text_as_utf8(const char *text, Str *scratch) {
     if (text_valid_utf8(text, strlen(text))) return text;
     str_add_escaped(scratch, text, strlen(text));

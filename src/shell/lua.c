@@ -225,6 +225,7 @@ static void print_values(Session *session, lua_State *lua, int count) {
     if (session->options.quiet || !lua_checkstack(lua, LUA_MINSTACK)) return;
     output_hold(session);
     for (int i = -count; i < 0; i++) {
+        if (luaL_testudata(lua, i, LUA_FILEHANDLE)) continue; /* what io.write gives back */
         const Table *const *table = luaL_testudata(lua, i, "weft.table");
         if (table && *table) {
             output_table(session, *table, session->format, 0);

@@ -180,20 +180,10 @@ static void draw_picture(Session *session, const char *picture, const char *text
     str_add(&session->held, text);
 }
 
-/* Appends the text so that a terminal shows it and does nothing else: names that come from files are in it. */
-static void add_harmless(Str *out, const char *text) {
-    for (size_t length; *text; text += length) {
-        length = strcspn(text, "\n\t");
-        str_add_escaped(out, text, length);
-        const size_t white = strspn(text + length, "\n\t");
-        str_add_bytes(out, text + length, white);
-        length += white;
-    }
-}
-
+/* Names that come from files are in it. */
 void output_text(Session *session, const char *text) {
     Str safe = {0};
-    if (session->out_terminal) add_harmless(&safe, text);
+    if (session->out_terminal) str_add_harmless(&safe, text, strlen(text));
     output_drawn(session, session->out_terminal && !safe.failed ? str_text(&safe) : session->out_terminal ? "" : text);
     str_done(&safe);
 }

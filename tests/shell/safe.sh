@@ -261,6 +261,15 @@ if command -v strace >/dev/null && [ -x "$(dirname "$weft")/weft-mpi-mpich" ]; t
         "$(sed -nE 's/^[0-9]+ +(chdir.*)/\1/p; s/^[0-9]+ +execve\("[^"]*\/(weft-mpi-[a-z]*)".*/execve("\1"/p' "$work/trace" | tr -s ' ' | tr '\n' ',')"
 fi
 
+# A terminal gets no control characters from a script; a file gets what is written, as without --safe.
+cat >"$here/colours.weft" <<'A'
+io.write("\27[31mred\n", 7, "\t\27]0;title\7\n")
+io.stderr:write("\27[2J", 1.5, "\n"):write("\155\0x\n"); print("\27c"); f = io.stdout; f:write("end\n")
+A
+(cd "$here" && TERM=xterm timeout 20 script -qec "$weft --safe colours.weft" /dev/null </dev/null >"$work/out")
+equal "--safe: a terminal gets no control characters" '\x1b[31mred,7	\x1b]0;title\x07,\x1b[2J1.5,\x9b\x00x,\x1bc,end,' "$(tr -d '\r' <"$work/out" | tr '\n' ',')"
+"$weft" --safe "$here/colours.weft" >"$work/out" 2>/dev/null
+equal "--safe: a file gets what is written" '1b5b33316d7265640a37091b5d303b7469746c65070a1b630a656e640a' "$(od -An -tx1 "$work/out" | tr -d ' \n')"
 # What --safe is for still works.
 fresh
 (cd "$here" && "$weft" --safe -q -c "$setup" -c 'save n a.safetensors; save n inner/b.npz; save n near/c.npz; save n '"$here"'/d.npz; record log.weft; train p --net n --on d --hidden 8 --steps 4 --run runs/a

@@ -21,6 +21,8 @@ void str_add_bytes(Str *str, const char *bytes, size_t length);
 void str_addf(Str *str, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void str_addv(Str *str, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
 void str_add_escaped(Str *str, const char *bytes, size_t length); /* as error_set escapes; invalid UTF-8 as \xNN */
+/* The same, with line ends and tabs as they are: a terminal shows it and does nothing else. */
+void str_add_harmless(Str *str, const char *bytes, size_t length);
 /* Adds the words of a line, broken between words into lines of at most `width` columns; no word is cut. `column`: where
  * the line stands already; lines after the first begin with `hang` blanks. Returns the column where it ends. */
 size_t str_add_wrapped(Str *str, const char *text, size_t column, size_t hang, size_t width);
