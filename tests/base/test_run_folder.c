@@ -420,6 +420,25 @@ static void every_lack_of_descriptors(void **state) {
     }
 }
 
+/* Files of a folder that is held are read through no link, wherever it leads. */
+static void links_in_a_held_folder(void **state) {
+    (void)state;
+    Error err = {0};
+    size_t length;
+    Run *run = run_open("a", &err);
+    assert_non_null(run);
+    assert_true(write_bytes("a/file", "own", 3) && symlink("file", "a/link") == 0);
+    char *text = file_read_all("a/file", 10, &length, &err);
+    assert_string_equal(text, "own");
+    mem_free(text);
+    assert_null(file_read_all("a/link", 10, &length, &err));
+    assert_int_equal(err.status, STATUS_BAD_INPUT);
+    assert_string_equal(err.text, "a/link: leads through the link 'link'; a run folder holds plain files only");
+    run_close(run);
+    assert_non_null(text = file_read_all("a/link", 10, &length, &err)); /* it is anybody's now */
+    mem_free(text);
+}
+
 /* Nothing is made here: from the third opening on, all are refused. */
 static void the_root(void **state) {
     (void)state;
@@ -485,6 +504,7 @@ int main(void) {
         TEST(files_under_faults),
         TEST(every_lack_of_descriptors),
         TEST(the_root),
+        TEST(links_in_a_held_folder),
         TEST(every_failure_leaves_all_or_nothing),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

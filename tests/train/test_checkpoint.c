@@ -73,7 +73,7 @@ static void saved(uint64_t step) {
 
 static int begin(void **state) {
     (void)state;
-    json_memory_counts();
+    json_memory_counts(true);
     config = train_config();
     snprintf(folder, sizeof folder, "%s/weft-state-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     return mkdtemp(folder) ? 0 : -1;

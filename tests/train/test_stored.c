@@ -32,7 +32,7 @@ static int begin(void **state) {
     (void)state;
     static const HandmadeLayer layers[] = {{"a", 4, {2, 3, 3, 3}}, {"b", 2, {2, 8}}};
     Error err;
-    json_memory_counts();
+    json_memory_counts(true);
     snprintf(folder, sizeof folder, "%s/weft-stored-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     source = handmade_network(layers, 2, 1);
     teacher = handmade_network(layers, 2, 2);
