@@ -250,11 +250,12 @@ bool record_read(const char *folder, RunRecord *out, Error *err) {
     if (!record_here(folder)) return error_set(err, STATUS_BAD_INPUT, "%s: not a run: it has no config.json", folder);
     run_path(folder, config_name, &path);
     char *text = str_ok(&path, err) ? run_read(folder, config_name, CONFIG_LIMIT, &length, err) : NULL;
-    json_t *json = text ? json_loads(text, JSON_REJECT_DUPLICATES, &problem) : NULL;
+    const bool room = text && json_room(length, err);
+    json_t *json = room ? json_loads(text, JSON_REJECT_DUPLICATES, &problem) : NULL;
     bool done = json_is_object(json);
-    if (text && !json && !*problem.text) /* all that the library says of it */
+    if (room && !json && !*problem.text) /* all that the library says of it */
         error_set(err, STATUS_LIMIT, "no memory for %s", str_text(&path));
-    else if (text && !done)
+    else if (room && !done)
         error_set(err, STATUS_BAD_INPUT, "%s: %s", str_text(&path), json ? "not a JSON object" : problem.text);
     else if (done)
         done = take(json, out, err) || error_prefix(err, "%s", str_text(&path));

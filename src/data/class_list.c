@@ -8,6 +8,7 @@
 
 #include "weft/base/error.h"
 #include "weft/base/file.h"
+#include "weft/base/json_text.h"
 #include "weft/base/memory.h"
 #include "weft/base/text.h"
 
@@ -119,6 +120,7 @@ static bool add_member(ClassList *list, const char *key, const json_t *value, Er
 
 static bool read_json(ClassList *list, const char *bytes, size_t length, Error *err) {
     json_error_t why;
+    if (!json_room(length, err)) return false;
     json_t *root = json_loadb(bytes, length, JSON_REJECT_DUPLICATES, &why);
     bool ok = root || error_set(err, STATUS_BAD_INPUT, "JSON, line %d: %s", why.line, why.text);
     for (size_t i = 0; ok && i < json_array_size(root); i++) {

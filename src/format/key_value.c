@@ -67,6 +67,7 @@ bool key_value_write(const KeyValue *list, size_t count, const char *const names
 bool key_value_read(KeyValue **list, size_t *count, const char *const names[2], const char *text, bool *understood,
                     Error *err) {
     json_error_t problem;
+    if (!json_room(strlen(text), err)) return false;
     json_t *array = json_loads(text, JSON_REJECT_DUPLICATES, &problem);
     bool done = true;
     size_t index;

@@ -175,6 +175,7 @@ bool predictor_understand(Predictor *p, const char *text, Error *err) {
     unsigned version;
     if (strlen(text) > CAP_TEXT)
         return error_set(err, STATUS_BAD_INPUT, "more than %d bytes to describe a predictor", CAP_TEXT);
+    if (!json_room(strlen(text), err)) return false;
     json_t *object = json_loads(text, JSON_REJECT_DUPLICATES, &problem);
     bool done = json_is_object(object);
     if (!done)

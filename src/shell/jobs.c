@@ -14,6 +14,7 @@
 #include "words.h"
 #include "weft/base/error.h"
 #include "weft/base/file.h"
+#include "weft/base/json_text.h"
 #include "weft/base/memory.h"
 #include "weft/base/run.h"
 #include "weft/base/save.h"
@@ -174,7 +175,7 @@ static void read_config(Job *job) {
     Error ignored;
     size_t length;
     char *text = run_read(job->folder, "config.json", CONFIG_LIMIT, &length, &ignored);
-    json_t *object = text ? json_loadb(text, length, 0, NULL) : NULL;
+    json_t *object = text && json_room(length, &ignored) ? json_loadb(text, length, 0, NULL) : NULL;
     const char *name = json_string_value(json_object_get(object, "name")),
                *rate_of = json_string_value(json_object_get(object, "rate_of")), *slash = strrchr(job->folder, '/');
     const char *own = slash && slash[1] ? slash + 1 : job->folder;
@@ -235,7 +236,7 @@ static uint64_t saved_step(const char *folder) {
     run_path(folder, "last.safetensors", &path);
     Checkpoint *checkpoint = path.failed ? NULL : checkpoint_open(str_text(&path), &ignored);
     const char *text = checkpoint ? checkpoint_metadata_find(checkpoint, "weft.run") : NULL;
-    json_t *object = text ? json_loads(text, 0, NULL) : NULL;
+    json_t *object = text && json_room(strlen(text), &ignored) ? json_loads(text, 0, NULL) : NULL;
     json_int_t step = json_integer_value(json_object_get(object, "step"));
     json_decref(object);
     checkpoint_close(checkpoint);

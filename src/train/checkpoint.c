@@ -179,6 +179,7 @@ static json_t *description(Checkpoint *checkpoint, Error *err) {
         error_set(err, STATUS_BAD_INPUT, "%s: not a checkpoint of a run", path);
         return NULL;
     }
+    if (!json_room(strlen(text), err)) return NULL;
     hash_hex(text, strlen(text), hash);
     json_t *object = strcmp(hash, wanted) == 0 ? json_loads(text, JSON_REJECT_DUPLICATES, &problem) : NULL;
     const json_t *hashes = json_object_get(object, "hashes");

@@ -305,6 +305,15 @@ static void files(void **state) {
     refused(&(Forgery){.description = text, .left_out = 2}, "tensors or metadata are missing");
     free(text);
     json_decref(object);
+    Error err = {0};
+    Progress progress;
+    Str notes = {0};
+    mem_set_budget(8);
+    assert_null(newest(&progress, &notes, &err));
+    mem_set_budget(0);
+    assert_int_equal(err.status, STATUS_LIMIT);
+    assert_non_null(strstr(err.text, "last.safetensors: loading the header needs"));
+    str_done(&notes);
 }
 
 /* Whole files, but of a run with another optimiser. */
