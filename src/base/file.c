@@ -49,10 +49,9 @@ static int open_regular(const char *path, struct stat *about, Error *err) {
     const int fd = io_open(AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
     if (fd < 0 || fstat(fd, about) != 0)
         error_set(err, STATUS_BAD_INPUT, "%s: %s", path, io_reason());
-    else if (S_ISDIR(about->st_mode))
-        error_set(err, STATUS_BAD_INPUT, "%s: is a directory", path);
     else if (!S_ISREG(about->st_mode))
-        error_set(err, STATUS_BAD_INPUT, "%s: is not a regular file", path);
+        error_set(err, STATUS_BAD_INPUT, "%s: is %s", path,
+                  S_ISDIR(about->st_mode) ? "a directory" : "not a regular file");
     else
         return fd;
     if (fd >= 0) io_close(fd);

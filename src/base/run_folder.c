@@ -205,12 +205,9 @@ static DIR *list(const char *folder) {
 /* `folder` is closed. */
 static bool check_entries(int folder, const char *path, unsigned level, Error *err) {
     DIR *listing = fdopendir(folder);
-    if (!listing) {
-        close(folder);
-        return true;
-    }
+    if (!listing) close(folder);
     bool done = true;
-    for (const struct dirent *entry; done && (entry = readdir(listing));) {
+    for (const struct dirent *entry; listing && done && (entry = readdir(listing));) {
         struct stat about;
         const char *name = entry->d_name;
         if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) continue;
@@ -226,7 +223,7 @@ static bool check_entries(int folder, const char *path, unsigned level, Error *e
         done = check_entries(fd, str_text(&below), level + 1, err);
         str_done(&below);
     }
-    closedir(listing);
+    if (listing) closedir(listing);
     return done;
 }
 
