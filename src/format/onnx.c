@@ -20,34 +20,37 @@
 
 /* ---- lists of numbers -------------------------------------------------------------------------------------------- */
 
-static bool read_floats(OnnxReader *reader, Proto message, uint32_t number, OnnxAttribute *out, Error *err) {
-    uint64_t total = 0;
+/* All numbers of a field: those that `room` suffices for go to `list`, *count says how many there are. */
+static bool take_floats(OnnxReader *reader, Proto message, uint32_t number, float *list, uint64_t room, uint64_t *count,
+                        Error *err) {
     ProtoField field;
     bool more;
-    for (Proto look = message;;) {
-        if (!proto_next(&look, &field, &more, err)) return false;
-        if (!more) break;
-        if (field.number != number) continue;
-        if (field.wire != PROTO_BYTES && !proto_is(&field, PROTO_FIXED32, "a list of numbers", err)) return false;
-        if (field.length % 4 != 0) return proto_fail(field.at, err, "numbers that are not a multiple of 4 bytes");
-        total += field.wire == PROTO_BYTES ? field.length / 4 : 1;
-    }
-    float *list = onnx_room(reader, total, sizeof *list, err);
-    if (!list) return false;
-    for (size_t i = 0; i < total;) {
+    *count = 0;
+    for (;;) {
         if (!proto_next(&message, &field, &more, err)) return false;
+        if (!more) return true;
         if (field.number != number) continue;
-        if (field.wire == PROTO_BYTES) {
-            if (!proto_read(&reader->source, &field, list + i, err)) return false;
-            i += (size_t)(field.length / 4);
-        } else {
+        if (field.wire != PROTO_BYTES) {
             const uint32_t bits = (uint32_t)field.value;
-            memcpy(list + i++, &bits, sizeof bits);
+            if (!proto_is(&field, PROTO_FIXED32, "a list of numbers", err)) return false;
+            if (*count < room) memcpy(list + *count, &bits, sizeof bits);
+            ++*count;
+            continue;
         }
+        if (field.length % 4 != 0) return proto_fail(field.at, err, "numbers that are not a multiple of 4 bytes");
+        if (*count + field.length / 4 <= room && !proto_read(&reader->source, &field, list + *count, err)) return false;
+        *count += field.length / 4;
     }
+}
+
+static bool read_floats(OnnxReader *reader, Proto message, uint32_t number, OnnxAttribute *out, Error *err) {
+    uint64_t total, again;
+    if (!take_floats(reader, message, number, NULL, 0, &total, err)) return false;
+    float *list = onnx_room(reader, total, sizeof *list, err);
+    if (!list || !take_floats(reader, message, number, list, total, &again, err)) return false;
     out->numbers = list;
     out->count = (size_t)total;
-    return true;
+    return again == total || onnx_changed(err);
 }
 
 /* ---- attributes -------------------------------------------------------------------------------------------------- */
@@ -67,10 +70,10 @@ static bool read_one(OnnxReader *reader, const ProtoField *field, OnnxAttribute 
         out->integer = (int64_t)field->value;
         return proto_is(field, PROTO_VARINT, "an attribute's integer", err);
     case 4: {
-        Error ignored; /* bytes that are no text are somebody else's */
-        if (!proto_is(field, PROTO_BYTES, "an attribute's text", err)) return false;
-        if (!onnx_text(reader, field, "an attribute's text", &out->text, &ignored)) out->text = NULL;
-        return out->text || ignored.status != STATUS_LIMIT || error_set(err, STATUS_LIMIT, "%s", ignored.text);
+        bool text;
+        if (!onnx_bytes(reader, field, "an attribute's text", &out->text, &text, err)) return false;
+        if (!text) out->text = NULL; /* bytes that are no text are somebody else's */
+        return true;
     }
     case 5: {
         OnnxTensor *tensor = onnx_room(reader, 1, sizeof *tensor, err);
@@ -129,7 +132,7 @@ static bool read_node(OnnxReader *reader, Proto message, OnnxNode *out, Error *e
     out->outputs = outputs;
     out->attributes = attributes;
     for (;;) {
-        if (!proto_next(&message, &field, &more, err)) return false;
+        if (!onnx_next_counted(&message, counts, &field, &more, err)) return false;
         if (!more) break;
         bool ok = true;
         switch (field.number) {
@@ -268,7 +271,7 @@ static bool read_graph(OnnxReader *reader, Proto message, Error *err) {
     model->inputs = lists.inputs;
     model->outputs = lists.outputs;
     for (;;) {
-        if (!proto_next(&message, &field, &more, err)) return false;
+        if (!onnx_next_counted(&message, counts, &field, &more, err)) return false;
         if (!more) return true;
         if (!read_part(reader, &field, &lists, err)) return false;
     }

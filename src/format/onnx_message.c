@@ -4,7 +4,6 @@
 #include "format/onnx_reader.h"
 #include "weft/base/error.h"
 #include "weft/base/memory.h"
-#include "weft/base/size.h"
 #include "weft/base/text.h"
 
 struct OnnxBlock {
@@ -17,12 +16,11 @@ enum { BLOCK_SIZE = 65536 - sizeof(struct OnnxBlock) };
 
 void *onnx_room(OnnxReader *reader, uint64_t count, size_t size, Error *err) {
     struct OnnxBlock *block = reader->blocks;
-    uint64_t bytes;
-    if (!size_mul(count, size, &bytes) || bytes > CAP_ONNX_GRAPH || reader->taken + bytes > CAP_ONNX_GRAPH) {
+    if (count > (CAP_ONNX_GRAPH - reader->taken) / size) {
         error_set(err, STATUS_LIMIT, "the graph needs more than %d MiB", CAP_ONNX_GRAPH >> 20);
         return NULL;
     }
-    bytes = (bytes + 7) & ~(uint64_t)7;
+    const uint64_t bytes = (count * size + 7) & ~(uint64_t)7; /* the cap is a multiple of 8 */
     if (!mem_part_allowed(bytes, err)) return NULL;
     if (!block || bytes > block->size - block->used) {
         const size_t room = bytes > BLOCK_SIZE ? (size_t)bytes : BLOCK_SIZE;
@@ -44,7 +42,8 @@ void onnx_free_room(OnnxReader *reader) {
     reader->blocks = NULL;
 }
 
-bool onnx_text(OnnxReader *reader, const ProtoField *field, const char *what, const char **out, Error *err) {
+bool onnx_bytes(OnnxReader *reader, const ProtoField *field, const char *what, const char **out, bool *text_too,
+                Error *err) {
     if (!proto_is(field, PROTO_BYTES, what, err)) return false;
     if (field->length > CAP_ONNX_TEXT)
         return error_set(err, STATUS_LIMIT, "%s has %llu bytes, limit %d", what, (unsigned long long)field->length,
@@ -53,8 +52,14 @@ bool onnx_text(OnnxReader *reader, const ProtoField *field, const char *what, co
     if (!text || !proto_read(&reader->source, field, text, err)) return false;
     text[field->length] = '\0';
     *out = text;
-    if (!memchr(text, '\0', field->length) && text_valid_utf8(text, field->length)) return true;
-    return error_set(err, STATUS_BAD_INPUT, "%s \"%.80s\" is not UTF-8 text", what, text);
+    *text_too = !memchr(text, '\0', field->length) && text_valid_utf8(text, field->length);
+    return true;
+}
+
+bool onnx_text(OnnxReader *reader, const ProtoField *field, const char *what, const char **out, Error *err) {
+    bool text;
+    if (!onnx_bytes(reader, field, what, out, &text, err)) return false;
+    return text || error_set(err, STATUS_BAD_INPUT, "%s \"%.80s\" is not UTF-8 text", what, *out);
 }
 
 Proto onnx_message(OnnxReader *reader, const ProtoField *field) {
@@ -72,33 +77,41 @@ bool onnx_count_fields(Proto message, uint64_t *counts, Error *err) {
     return false;
 }
 
-bool onnx_integers(OnnxReader *reader, Proto message, uint32_t number, const int64_t **out, size_t *count, Error *err) {
-    uint64_t total = 0, some, value;
+bool onnx_changed(Error *err) {
+    return error_set(err, STATUS_BAD_INPUT, "file changed while reading");
+}
+
+bool onnx_next_counted(Proto *message, uint64_t *counts, ProtoField *field, bool *more, Error *err) {
+    if (!proto_next(message, field, more, err)) return false;
+    return !*more || field->number >= ONNX_FIELDS || counts[field->number]-- > 0 || onnx_changed(err);
+}
+
+/* All integers of a field: the first `room` go to `list`, *count says how many there are. */
+static bool take_integers(OnnxReader *reader, Proto message, uint32_t number, int64_t *list, uint64_t room,
+                          uint64_t *count, Error *err) {
     ProtoField field;
     bool more;
-    for (Proto look = message;;) {
-        if (!proto_next(&look, &field, &more, err)) return false;
-        if (!more) break;
-        if (field.number != number) continue;
-        some = 1;
-        if (field.wire == PROTO_BYTES ? !proto_count_varints(&reader->source, &field, &some, err)
-                                      : !proto_is(&field, PROTO_VARINT, "a list of integers", err))
-            return false;
-        total += some;
-    }
-    int64_t *list = onnx_room(reader, total, sizeof *list, err);
-    if (!list) return false;
-    for (size_t i = 0; i < total;) {
+    *count = 0;
+    for (;;) {
         if (!proto_next(&message, &field, &more, err)) return false;
+        if (!more) return true;
         if (field.number != number) continue;
-        if (field.wire == PROTO_VARINT) list[i++] = (int64_t)field.value;
-        Proto packed = onnx_message(reader, &field);
-        while (field.wire == PROTO_BYTES && packed.at < packed.end) {
-            if (!proto_varint(&packed, &value, err)) return false;
-            list[i++] = (int64_t)value;
+        bool one = field.wire != PROTO_BYTES;
+        if (one && !proto_is(&field, PROTO_VARINT, "a list of integers", err)) return false;
+        for (Proto packed = onnx_message(reader, &field); one || packed.at < packed.end; one = false, ++*count) {
+            uint64_t value = field.value;
+            if (!one && !proto_varint(&packed, &value, err)) return false;
+            if (*count < room) list[*count] = (int64_t)value;
         }
     }
+}
+
+bool onnx_integers(OnnxReader *reader, Proto message, uint32_t number, const int64_t **out, size_t *count, Error *err) {
+    uint64_t total, again;
+    if (!take_integers(reader, message, number, NULL, 0, &total, err)) return false;
+    int64_t *list = onnx_room(reader, total, sizeof *list, err);
+    if (!list || !take_integers(reader, message, number, list, total, &again, err)) return false;
     *out = list;
     *count = (size_t)total;
-    return true;
+    return again == total || onnx_changed(err);
 }

@@ -35,10 +35,17 @@ typedef struct OnnxReader {
 /* Zeroed memory that lives until onnx_free_room. */
 void *onnx_room(OnnxReader *reader, uint64_t count, size_t size, Error *err);
 void onnx_free_room(OnnxReader *reader);
+/* The bytes of a field, a NUL behind them; *text_too: they are UTF-8 without a NUL. */
+bool onnx_bytes(OnnxReader *reader, const ProtoField *field, const char *what, const char **out, bool *text_too,
+                Error *err);
 bool onnx_text(OnnxReader *reader, const ProtoField *field, const char *what, const char **out, Error *err);
 Proto onnx_message(OnnxReader *reader, const ProtoField *field);
 /* How often each field below ONNX_FIELDS comes. */
 bool onnx_count_fields(Proto message, uint64_t *counts, Error *err);
+/* proto_next for what was counted: no field below ONNX_FIELDS comes more often, though the file may change meanwhile.
+ */
+bool onnx_next_counted(Proto *message, uint64_t *counts, ProtoField *field, bool *more, Error *err);
+bool onnx_changed(Error *err); /* "file changed while reading"; always false */
 /* All integers of the repeated field `number`, packed or not. */
 bool onnx_integers(OnnxReader *reader, Proto message, uint32_t number, const int64_t **out, size_t *count, Error *err);
 

@@ -77,11 +77,11 @@ static bool read_entry(OnnxReader *reader, Proto message, const OnnxTensor *tens
 static bool find_external(OnnxReader *reader, const OnnxTensor *tensor, const char *location, size_t *index,
                           Error *err) {
     const char *path = file_name(reader->source.file), *slash = strrchr(path, '/');
+    if (strncmp(location, "./", 2) == 0) location += 2;
     for (*index = 0; *index < reader->external_count; ++*index)
         if (strcmp(reader->external[*index].location, location) == 0) return true;
     if (reader->external_count == CAP_ONNX_EXTERNAL)
         return error_set(err, STATUS_LIMIT, "more than %d files of external data", CAP_ONNX_EXTERNAL);
-    if (strncmp(location, "./", 2) == 0) location += 2;
     if (!*location || *location == '~' || strpbrk(location, "/\\") || strcmp(location, ".") == 0 ||
         strcmp(location, "..") == 0)
         return error_set(err, STATUS_BAD_INPUT,
@@ -169,22 +169,21 @@ static bool read_typed(OnnxReader *reader, const OnnxTensor *tensor, unsigned nu
     bool more;
     for (;;) {
         if (!proto_next(&message, &field, &more, err)) return false;
-        if (!more) return out == end || tensor_refused(tensor, err, "file changed while reading");
+        if (!more) return out == end || onnx_changed(err);
         if (field.number != number) continue;
-        if (field.wire == PROTO_BYTES && fixed) {
-            if (field.length > (uint64_t)(end - out) || !proto_read(&reader->source, &field, out, err)) return false;
+        bool one = field.wire != PROTO_BYTES;
+        if (!one && fixed) {
+            if (field.length > (uint64_t)(end - out)) return onnx_changed(err);
+            if (!proto_read(&reader->source, &field, out, err)) return false;
             out += field.length;
             continue;
         }
-        Proto packed = onnx_message(reader, &field);
-        do {
+        for (Proto packed = onnx_message(reader, &field); one || packed.at < packed.end; one = false, out += size) {
             uint64_t value = field.value;
-            if (field.wire == PROTO_BYTES && (packed.at == packed.end || !proto_varint(&packed, &value, err))) break;
-            if (end - out < (ptrdiff_t)size) return tensor_refused(tensor, err, "file changed while reading");
+            if (!one && !proto_varint(&packed, &value, err)) return false;
+            if (end - out < (ptrdiff_t)size) return onnx_changed(err);
             put_element(out, value, size);
-            out += size;
-        } while (field.wire == PROTO_BYTES);
-        if (packed.at != packed.end && field.wire == PROTO_BYTES) return false;
+        }
     }
 }
 
@@ -272,10 +271,11 @@ bool onnx_read_tensor_message(OnnxReader *reader, Proto message, OnnxTensor *out
            find_elements(reader, message, &found, out, err);
 }
 
+/* The field of a type that check_shape has found among the types. */
 static unsigned typed_field(DType dtype) {
-    for (size_t i = 0; i < TYPES; i++)
-        if (types[i].number && types[i].dtype == dtype) return types[i].field;
-    return 0;
+    size_t i = 0;
+    while (!types[i].number || types[i].dtype != dtype) i++;
+    return types[i].field;
 }
 
 bool onnx_read(Checkpoint *checkpoint, const OnnxTensor *tensor, void *out, Error *err) {

@@ -125,7 +125,7 @@ static bool tensor_field(const TensorOut *tensor, Str *out, uint64_t *bytes, Err
     return ok && str_ok(out, err);
 }
 
-/* What stands before the graph, the graph's own beginning (its nodes), and what stands behind it. */
+/* What stands before the tensors, nodes included, and what stands behind them. */
 static bool build_model(OnnxWriter *writer, const KeyValue *metadata, size_t metadata_count, Str *before, Str *behind,
                         Error *err) {
     uint64_t size = 0, bytes;
@@ -148,6 +148,8 @@ static bool build_model(OnnxWriter *writer, const KeyValue *metadata, size_t met
     proto_put_text(before, 2, "weft");
     proto_put_text(before, 3, WEFT_VERSION);
     proto_put_head(before, 7, size);
+    str_add_bytes(before, str_text(&writer->nodes), writer->nodes.length);
+    str_add_bytes(behind, str_text(&writer->values), writer->values.length);
     proto_put_text(&opset, 1, "");
     proto_put_integer(&opset, 2, ONNX_WRITTEN_OPSET);
     proto_put_message(behind, 8, &opset);
@@ -179,9 +181,7 @@ bool onnx_save(OnnxWriter *writer, const char *path, bool overwrite, const KeyVa
     bool ok = !writer->failed; /* then *err says why */
     if (ok && !build_model(writer, metadata, metadata_count, &before, &behind, err)) ok = error_prefix(err, "%s", path);
     ok = ok && (save = save_begin(path, overwrite, err)) && save_write(save, before.text, before.length, err) &&
-         save_write(save, writer->nodes.text, writer->nodes.length, err) && write_tensors(writer, save, err) &&
-         save_write(save, writer->values.text, writer->values.length, err) &&
-         save_write(save, behind.text, behind.length, err);
+         write_tensors(writer, save, err) && save_write(save, behind.text, behind.length, err);
     if (ok)
         ok = save_commit(save, err);
     else if (save)

@@ -40,7 +40,7 @@ static bool get_bytes(Proto *proto, size_t count, uint8_t *out, Error *err) {
 
 bool proto_varint(Proto *proto, uint64_t *value, Error *err) {
     *value = 0;
-    for (unsigned shift = 0; shift < 70; shift += 7) {
+    for (unsigned shift = 0;; shift += 7) { /* the tenth byte is the last */
         uint8_t byte;
         if (!get_bytes(proto, 1, &byte, err)) return false;
         if (shift == 63 && byte > 1) break;
@@ -99,11 +99,10 @@ bool proto_count_varints(ProtoSource *source, const ProtoField *field, uint64_t 
 }
 
 bool proto_read(ProtoSource *source, const ProtoField *field, void *out, Error *err) {
-    const uint64_t into = field->at - source->at;
     if (field->length == 0) return true;
-    if (field->at < source->at || into > source->length || source->length - into < field->length)
+    if (field->at < source->at || field->at + field->length > source->at + source->length)
         return file_read(source->file, field->at, out, field->length, err);
-    memcpy(out, source->window + into, field->length);
+    memcpy(out, source->window + (field->at - source->at), field->length);
     return true;
 }
 

@@ -22,7 +22,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { LARGE = 66 << 10, TENSORS = 3 };
+enum { LARGE = 66 << 10, TENSORS = 3, NODES = 20, NAME = 4000 }; /* more than the buffer of a save holds */
 static uint8_t noise[LARGE];
 static const uint64_t dim[] = {LARGE / 4};
 static TensorOut tensors[TENSORS];
@@ -39,11 +39,16 @@ static bool save_npz(const char *path, Error *err) {
 static bool save_onnx(const char *path, Error *err) {
     OnnxWriter writer = {0};
     const KeyValue metadata = {(char *)(uintptr_t) "key", (char *)(uintptr_t) "value"};
+    static char name[NAME + 1];
+    memset(name, 'n', NAME);
     for (size_t i = 0; i < TENSORS; i++) onnx_tensor(&writer, &tensors[i], err);
-    onnx_node_input(&writer, "input");
-    onnx_node_output(&writer, "logits");
-    onnx_node(&writer, "Identity", "only");
-    onnx_node_end(&writer);
+    for (size_t i = 0; i < NODES; i++) {
+        onnx_node_input(&writer, "input");
+        onnx_node_output(&writer, "logits");
+        onnx_node(&writer, "Identity", name);
+        onnx_node_end(&writer);
+        onnx_value(&writer, true, name, 1, (int64_t[]){ONNX_ANY_SIZE});
+    }
     onnx_value(&writer, false, "input", 1, (int64_t[]){ONNX_ANY_SIZE});
     onnx_value(&writer, true, "logits", 1, (int64_t[]){ONNX_ANY_SIZE});
     return onnx_save(&writer, path, true, &metadata, 1, err);
@@ -81,7 +86,7 @@ static unsigned files_here(void) {
 }
 
 static void *contents(const char *path, size_t *length) {
-    static uint8_t bytes[2][5 * LARGE];
+    static uint8_t bytes[2][8 * LARGE];
     static unsigned turn;
     FILE *file = fopen(path, "rb");
     uint8_t *out = bytes[turn++ % 2];

@@ -15,6 +15,7 @@ typedef enum FaultKind {
     FAULT_RENAME = 64,
     FAULT_SHORT = 128,       /* a read or a write does the half of what it was asked for */
     FAULT_INTERRUPTED = 256, /* a signal comes before anything was done: EINTR */
+    FAULT_CHANGED = 512,     /* a read finds other bytes, each without its top bit: somebody writes to the file */
 } FaultKind;
 /* The n-th call (from 1) of the kinds in the mask fails, as if the system had refused. `all_after` makes every later
  * one fail too. */
