@@ -114,7 +114,8 @@ static bool read_array(Source *source, uint64_t limit, IdxArray *out, Error *err
         return error_set(err, STATUS_BAD_INPUT, "%s: the product of its %u dimensions overflows", name, array.rank);
     if (!check_size(source, &array, all, err)) return false;
     if (limit > 0 && limit < array.dim[0]) array.dim[0] = limit;
-    if (!array_bytes(&array, &array.count, &kept) || !mem_admit(kept, name, err)) return false;
+    array_bytes(&array, &array.count, &kept); /* not more than all of it */
+    if (!mem_admit(kept, name, err)) return false;
     array.data = mem_alloc(kept, 1, err);
     if (!array.data) return false;
     if (!source_read(source, array.data, kept, err) ||

@@ -20,15 +20,19 @@ bool json_pull_begin(Json *json, char *bytes, size_t length, uint64_t base, Erro
     return true;
 }
 
-char json_pull_peek(Json *json) {
-    while (json->at < json->end && strchr(" \t\n\r", *json->at) && *json->at) json->at++;
+static char json_here(const Json *json) {
     return json->at < json->end ? *json->at : '\0';
+}
+
+char json_pull_peek(Json *json) {
+    while (json_here(json) && strchr(" \t\n\r", *json->at)) json->at++;
+    return json_here(json);
 }
 
 bool json_pull_expect(Json *json, char character, Error *err) {
     char what[] = "expected '?'";
     what[sizeof "expected '" - 1] = character;
-    if (json_pull_peek(json) == character && json->at < json->end) {
+    if (json_pull_peek(json) == character) { /* which is no NUL */
         json->at++;
         return true;
     }
@@ -45,7 +49,7 @@ bool json_pull_end(Json *json, Error *err) {
 static bool hex4(Json *json, unsigned *value, Error *err) {
     *value = 0;
     for (int i = 0; i < 4; i++, json->at++) {
-        char c = json->at < json->end ? *json->at : '\0';
+        char c = json_here(json);
         unsigned digit = c >= '0' && c <= '9'   ? (unsigned)(c - '0')
                          : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a' + 10)
                          : c >= 'A' && c <= 'F' ? (unsigned)(c - 'A' + 10)
@@ -71,7 +75,7 @@ static char *put_utf8(char *out, unsigned code) {
 /* What follows a backslash. The decoded text is never longer than its escape. */
 static bool unescape(Json *json, char **out, Error *err) {
     static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
-    char c = json->at < json->end ? *json->at : '\0';
+    char c = json_here(json);
     const char *simple = c ? strchr(from, c) : NULL;
     unsigned code, low;
     if (simple) {
@@ -120,7 +124,7 @@ bool json_pull_string(Json *json, char **text, size_t *length, Error *err) {
 /* ---- numbers and structure --------------------------------------------------------------------------------------- */
 
 static bool is_digit(const Json *json) {
-    return json->at < json->end && *json->at >= '0' && *json->at <= '9';
+    return json_here(json) >= '0' && json_here(json) <= '9';
 }
 
 bool json_pull_integer(Json *json, uint64_t *value, Error *err) {
@@ -184,19 +188,19 @@ static bool skip_scalar(Json *json, Error *err) {
             return true;
         }
     }
-    if (json->at < json->end && *json->at == '-') json->at++;
+    if (json_here(json) == '-') json->at++;
     const char *first = json->at;
     while (is_digit(json)) json->at++;
     if (json->at == first || (*first == '0' && json->at > first + 1))
         return json_pull_fail(json, err, "expected a value");
-    if (json->at < json->end && *json->at == '.') {
+    if (json_here(json) == '.') {
         const char *fraction = ++json->at;
         while (is_digit(json)) json->at++;
         if (json->at == fraction) return json_pull_fail(json, err, "expected a digit");
     }
-    if (json->at < json->end && (*json->at == 'e' || *json->at == 'E')) {
+    if (json_here(json) == 'e' || json_here(json) == 'E') {
         json->at++;
-        if (json->at < json->end && (*json->at == '+' || *json->at == '-')) json->at++;
+        if (json_here(json) == '+' || json_here(json) == '-') json->at++;
         const char *exponent = json->at;
         while (is_digit(json)) json->at++;
         if (json->at == exponent) return json_pull_fail(json, err, "expected a digit");

@@ -73,7 +73,8 @@ bool key_value_read(KeyValue **list, size_t *count, const char *const names[2], 
     size_t index;
     json_t *entry;
     *understood = json_is_array(array);
-    json_array_foreach(array, index, entry) {
+    for (index = 0; index < json_array_size(array); index++) {
+        entry = json_array_get(array, index);
         if (!json_is_string(json_object_get(entry, names[0])) || !json_is_string(json_object_get(entry, names[1])))
             *understood = false;
     }

@@ -55,11 +55,9 @@ static PickleNode **next_child(Frame *frame) {
 
 /* Whether the way from `node`, which is open, down to the end of the path leads through an object. */
 static bool through_object(const Frame *path, unsigned length, const PickleNode *node) {
-    for (unsigned i = length; i > 0; i--) {
-        if (path[i - 1].node->type == PICKLE_OBJECT) return true;
-        if (path[i - 1].node == node) return false;
-    }
-    return false;
+    while (path[--length].node->type != PICKLE_OBJECT)
+        if (path[length].node == node) return false;
+    return true;
 }
 
 /* Walks every edge reachable from the root once: no plain value may reach itself, none may be deeper than PICKLE_DEPTH.

@@ -17,14 +17,15 @@
 
 static void add_json_string(Str *json, const char *text) {
     str_add(json, "\"");
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\')
-            str_addf(json, "\\%c", c);
-        else if (c < ' ' || c == 0x7f)
-            str_addf(json, "\\u%04x", c);
-        else
-            str_add_bytes(json, text, 1);
+    while (*text) {
+        size_t plain = 0;
+        while ((unsigned char)text[plain] >= ' ' && !strchr("\"\\\x7f", text[plain])) plain++;
+        str_add_bytes(json, text, plain);
+        text += plain;
+        if (*text == '"' || *text == '\\')
+            str_addf(json, "\\%c", *text++);
+        else if (*text)
+            str_addf(json, "\\u%04x", (unsigned char)*text++);
     }
     str_add(json, "\"");
 }
@@ -82,9 +83,13 @@ static bool check_names(const TensorOut *tensors, size_t count, const KeyValue *
     return ok;
 }
 
+enum { LENGTH = 8 }; /* bytes in front of the JSON, which say how long it is */
+
+/* Both of them. */
 static bool build_header(const TensorOut *tensors, size_t count, const KeyValue *metadata, size_t metadata_count,
                          Str *json, Error *err) {
     uint64_t begin = 0, bytes, end;
+    str_add_bytes(json, (const char[LENGTH]){0}, LENGTH);
     str_add(json, "{");
     if (metadata_count > 0) {
         str_add(json, "\"__metadata__\":{");
@@ -108,9 +113,10 @@ static bool build_header(const TensorOut *tensors, size_t count, const KeyValue 
     str_add(json, "}");
     while (json->length % 8 != 0 && !json->failed) str_add(json, " ");
     if (!str_ok(json, err)) return false;
-    if (json->length > CAP_JSON_HEADER)
-        return error_set(err, STATUS_LIMIT, "a header of %zu bytes; the format allows %d", json->length,
-                         CAP_JSON_HEADER);
+    const size_t length = json->length - LENGTH;
+    if (length > CAP_JSON_HEADER)
+        return error_set(err, STATUS_LIMIT, "a header of %zu bytes; the format allows %d", length, CAP_JSON_HEADER);
+    put_le64((uint8_t *)json->text, length);
     return true;
 }
 
@@ -125,17 +131,14 @@ static Save *write_file(const char *path, bool overwrite, const TensorOut *tenso
                         size_t count, const KeyValue *metadata, size_t metadata_count, const StreamProgress *progress,
                         Error *err) {
     Str json = {0};
-    uint8_t length[8];
     if (!check_names(tensors, count, metadata, metadata_count, err) ||
         !build_header(tensors, count, metadata, metadata_count, &json, err)) {
         error_prefix(err, "%s", path);
         str_done(&json);
         return NULL;
     }
-    put_le64(length, json.length);
     Save *save = save_begin(path, overwrite, err);
-    const bool ok = save && save_write(save, length, sizeof length, err) &&
-                    save_write(save, json.text, json.length, err) &&
+    const bool ok = save && save_write(save, json.text, json.length, err) &&
                     tensor_stream(tensors, readers, count, put_to_save, save, progress, err);
     str_done(&json);
     if (ok) return save;
@@ -263,15 +266,10 @@ bool safetensors_save_large(const char *path, const FileSaving *saving, const Fi
 
 bool safetensors_pack(const FileParts *parts, Str *out, Error *err) {
     Str json = {0};
-    uint8_t length[8];
     uint64_t bytes = 0;
     bool ok = check_names(parts->tensors, parts->count, parts->metadata, parts->metadata_count, err) &&
               build_header(parts->tensors, parts->count, parts->metadata, parts->metadata_count, &json, err);
-    put_le64(length, json.length);
-    if (ok) {
-        str_add_bytes(out, (const char *)length, sizeof length);
-        str_add_bytes(out, json.text, json.length);
-    }
+    if (ok) str_add_bytes(out, json.text, json.length);
     for (size_t i = 0; i < parts->count && ok; i++) {
         ok = tensor_size(&parts->tensors[i], &bytes, err);
         if (ok && bytes > 0 && !parts->tensors[i].data)

@@ -61,7 +61,7 @@ static bool parse_metadata(Json *json, Index *index, Error *err) {
     bool first = true, more = true;
     char *key;
     size_t length;
-    if (!json_pull_expect(json, '{', err)) return false;
+    json->at++; /* the brace, which has been seen */
     while (json_pull_next_key(json, &first, &more, &key, &length, err) && more) {
         Json before = *json;
         Error ignored; /* a total_size that is no integer is not ours to judge */

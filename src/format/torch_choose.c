@@ -179,8 +179,8 @@ static bool add_size(const Checkpoint *checkpoint, const PickleNode *node, Str *
         uint64_t count;
         if (!pickle_is_tensor(value)) continue;
         if (torch_tensor_parse(checkpoint->reader, value, "", &tensor, &shape, &ignored) &&
-            size_product(shape.dim, shape.rank, &count) && !size_add(elements, count, &elements))
-            elements = UINT64_MAX;
+            (!size_product(shape.dim, shape.rank, &count) || !size_add(elements, count, &elements)))
+            elements = UINT64_MAX; /* more than can be counted */
     }
     const bool no_memory = walk.name.failed; /* long names, many steps are not this note's business */
     str_done(&walk.name);

@@ -191,8 +191,7 @@ static bool check_member(const ZipMember *member, uint16_t flags, Error *err) {
     if (member->method == METHOD_STORED && member->stored != member->size)
         return error_set(err, STATUS_BAD_INPUT, "zip: member \"%s\": stored, but %llu bytes take %llu", member->name,
                          (unsigned long long)member->size, (unsigned long long)member->stored);
-    if (member->method == METHOD_DEFLATE && size_mul(member->stored, DEFLATE_RATIO, &most) &&
-        size_add(most, 64, &most) && member->size > most)
+    if (member->method == METHOD_DEFLATE && size_mul(member->stored, DEFLATE_RATIO, &most) && member->size > most + 64)
         return error_set(err, STATUS_BAD_INPUT, "zip: member \"%s\": %llu bytes cannot inflate to %llu", member->name,
                          (unsigned long long)member->stored, (unsigned long long)member->size);
     return true;

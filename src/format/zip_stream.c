@@ -55,6 +55,10 @@ void zip_stream_close(ZipStream *stream) {
     mem_free(stream);
 }
 
+static unsigned at_most(uint64_t bytes, unsigned most) {
+    return bytes < most ? (unsigned)bytes : most;
+}
+
 /* Inflates until `room` bytes are made or the last block has ended. */
 static bool inflate_some(ZipStream *stream, uint8_t *out, uint64_t room, uint64_t *made, Error *err) {
     const ZipMember *member = stream->member;
@@ -62,15 +66,13 @@ static bool inflate_some(ZipStream *stream, uint8_t *out, uint64_t room, uint64_
     *made = 0;
     while (*made < room && !stream->ended) {
         if (z->avail_in == 0 && stream->consumed < member->stored) {
-            uint64_t left = member->stored - stream->consumed;
-            z->avail_in = left < INPUT_SIZE ? (unsigned)left : INPUT_SIZE;
+            z->avail_in = at_most(member->stored - stream->consumed, INPUT_SIZE);
             z->next_in = stream->input;
             if (!file_read(zip_file(stream->zip), member->offset + stream->consumed, stream->input, z->avail_in, err))
                 return false;
             stream->consumed += z->avail_in;
         }
-        uint64_t left = room - *made;
-        unsigned step = left < 1u << 30 ? (unsigned)left : 1u << 30;
+        const unsigned step = at_most(room - *made, 1u << 30);
         z->next_out = out + *made;
         z->avail_out = step;
         int status = inflate(z, Z_NO_FLUSH);

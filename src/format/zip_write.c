@@ -96,8 +96,10 @@ static void put_common(uint8_t *at, uint16_t version, uint32_t crc, uint64_t siz
 
 /* The local header with its name and extra fields: ZIP64 sizes where they are needed, then padding. */
 static bool put_local(ZipWriter *writer, const char *name, uint32_t crc, uint64_t size, Error *err) {
-    uint8_t header[LOCAL_SIZE] = "PK\3\4", extra[20 + 4 + ALIGNMENT] = {0};
-    size_t name_length = strlen(name), extra_length = 0;
+    uint8_t header[LOCAL_SIZE + CAP_NAME + 20 + 4 + ALIGNMENT] = "PK\3\4"; /* the name's length has been checked */
+    const size_t name_length = strlen(name);
+    uint8_t *const extra = header + LOCAL_SIZE + name_length;
+    size_t extra_length = 0;
     bool wide = size >= SENTINEL32;
     if (wide) {
         put_le16(extra, 1);
@@ -114,8 +116,8 @@ static bool put_local(ZipWriter *writer, const char *name, uint32_t crc, uint64_
     put_common(header + 4, wide ? VERSION_ZIP64 : VERSION, crc, size);
     put_le16(header + 26, name_length);
     put_le16(header + 28, extra_length);
-    return put_bytes(writer, header, sizeof header, err) && put_bytes(writer, name, name_length, err) &&
-           put_bytes(writer, extra, extra_length, err);
+    memcpy(header + LOCAL_SIZE, name, name_length);
+    return put_bytes(writer, header, LOCAL_SIZE + name_length + extra_length, err);
 }
 
 static void add_entry(ZipWriter *writer, const char *name, uint32_t crc, uint64_t size, uint64_t local) {
@@ -188,7 +190,7 @@ static bool check_unique(ZipWriter *writer, Error *err) {
 static bool put_end(ZipWriter *writer, Error *err) {
     uint64_t offset = writer->offset, size = writer->directory.length, count = writer->count;
     uint8_t end64[END64_SIZE] = "PK\6\6", locator[LOCATOR_SIZE] = "PK\6\7", end[END_SIZE] = "PK\5\6";
-    if (!put_bytes(writer, str_text(&writer->directory), size, err)) return false;
+    Str *const out = &writer->directory;
     if (offset >= SENTINEL32 || size >= SENTINEL32 || count >= SENTINEL16) {
         put_le64(end64 + 4, END64_SIZE - 12);
         put_le16(end64 + 12, VERSION_ZIP64);
@@ -197,16 +199,17 @@ static bool put_end(ZipWriter *writer, Error *err) {
         put_le64(end64 + 32, count);
         put_le64(end64 + 40, size);
         put_le64(end64 + 48, offset);
-        put_le64(locator + 8, writer->offset);
+        put_le64(locator + 8, offset + size);
         put_le32(locator + 16, 1);
-        if (!put_bytes(writer, end64, sizeof end64, err) || !put_bytes(writer, locator, sizeof locator, err))
-            return false;
+        str_add_bytes(out, (const char *)end64, sizeof end64);
+        str_add_bytes(out, (const char *)locator, sizeof locator);
     }
     put_le16(end + 8, at_most(count, SENTINEL16));
     put_le16(end + 10, at_most(count, SENTINEL16));
     put_le32(end + 12, at_most(size, SENTINEL32));
     put_le32(end + 16, at_most(offset, SENTINEL32));
-    return put_bytes(writer, end, sizeof end, err);
+    str_add_bytes(out, (const char *)end, sizeof end);
+    return str_ok(out, err) && put_bytes(writer, out->text, out->length, err);
 }
 
 bool zip_writer_commit(ZipWriter *writer, Error *err) {

@@ -10,6 +10,7 @@
 #include "../support/pickle_text.h"
 #include "weft/base/dtype.h"
 #include "weft/base/error.h"
+#include "weft/base/fault.h"
 #include "weft/base/memory.h"
 #include "weft/format.h"
 
@@ -317,10 +318,177 @@ static void byte_orders(void **state) {
     }
 }
 
+/* ---- which container is taken ------------------------------------------------------------------------------------ */
+
+#define FLAT "} ( 'a.w " GOOD "'a.b " GOOD "u "
+#define OTHER(name) "'" name " } 'w " GOOD "s "
+#define BYTES(size, stride) REBUILD("( 'storage @torch.ByteStorage '0 'cpu 24 t Q ", "0", size, stride)
+#define HUGE BYTES("4294967296 4294967296", "0 0")
+#define MODULE(parts) "@own.Net ) #81 } ( " parts "u b "
+#define PARTS "'_parameters } 'w " GOOD "s '_buffers } '_modules } "
+#define LIST "] ( ] ( 1 2 e ] ( 3 4 e e "
+
+static const struct {
+    const char *program, *key;
+    const char *told; /* in a note, or in the reason where nothing is loaded */
+    unsigned count;   /* of tensors; 0: nothing is loaded */
+} choices[] = {
+    {"} 'state_dict " FLAT "s .", NULL, "the state dict is \"state_dict\"", 2},
+    {"} 'net " FLAT "s .", ".", NULL, 2},
+    {"} 'net " FLAT "s .", "net", "the state dict is \"net\"", 2},
+    {"} ( 'a " FLAT "'b " FLAT "u .", NULL,
+     "the state dict is \"a\": 2 of the file's 4 tensors; --key selects \"b\" (2 ", 2},
+    {"} ( 'a } 'deep " FLAT "s 'b } 'x " FLAT "s u .", NULL, NULL, 4},
+    {"} ( 'a " FLAT "'b } 'x " FLAT "s u .", NULL, "\"b.x\" (2 tensors, 12 elements)", 2},
+    {"} ( 'a " FLAT "<0 'b >0 'c " FLAT "u .", NULL, "\"c\" (2 tensors", 2},
+    {"} ( 'a " FLAT "'b ] " GOOD "a 'c " GOOD "u .", NULL, "--key selects \"b\" (1 tensor, 6 elements)", 2},
+    {"} 'a ] " GOOD "a s .", NULL, NULL, 1},
+    {"} 'a } 'b } 'w " GOOD "s s s .", NULL, "the state dict is \"a.b\"", 1},
+    {"} ( 'a } 'w " GOOD "s 'x " GOOD "u .", NULL, NULL, 2},
+    {"} ( 'a } 'w " GOOD "s 'b } 'w " GOOD "s u .", NULL, NULL, 2},
+    {"} 'a " MODULE(PARTS) "s .", NULL, "a whole module, own.Net", 1},
+    {"} ( 'a " MODULE(PARTS) "'b } 'w " GOOD "s u .", NULL, "\"b\" (1 tensor", 1},
+    {"] " MODULE(PARTS) "a .", NULL, "a whole module", 1},
+    {"} ( 'opt } 'a.w " GOOD "s 'args } 'a.w " GOOD "s 'loops } 'a.w " GOOD "s 'Optimizer } 'a.w " GOOD "s 'm " FLAT
+     "u .",
+     NULL, "the state dict is \"m\"", 2},
+    {"} ( 'a.w " GOOD "'optimizer } 'w " GOOD "s u .", NULL, "left out: \"optimizer\", 1 tensor for training", 1},
+    {"} ( 'a.w " GOOD "'optimizer } ( 'v " GOOD "'w " GOOD "u u .", NULL, "2 tensors for training", 1},
+    {"} ( 'a.w " GOOD "'m } 'opt } 'w " GOOD "s s u .", NULL, NULL, 2},
+    {"} #43 #01 #61 " FLAT "s .", "a", "the state dict is \"a\"", 2},
+    {"} ( 'a " FLAT OTHER("b") OTHER("c") OTHER("d") OTHER("e") OTHER("f") OTHER("g") OTHER("h") OTHER("i") OTHER("j")
+         OTHER("k") "u .",
+     NULL, "among \"b\" (1 tensor, 6 elements), ", 2},
+    {"} ( 'a " FLAT OTHER("b") OTHER("c") OTHER("d") OTHER("e") OTHER("f") OTHER("g") OTHER("h") OTHER("i") OTHER("j")
+         OTHER("k") "u .",
+     NULL, " and 2 more", 2},
+    {"} ( 'a } 'a.w " BYTES("6", "1") "s 'b } ( 'x " BYTES("6", "1") "'y " HUGE "u u .", NULL,
+     "18446744073709551615 elements)", 1},
+    /* keys */
+    {"} ( 'a " FLAT "'b 3 'c } u .", "b", "--key b: it has no tensors", 0},
+    {"} ( 'a " FLAT "'b 3 u .", "x", "--key x: no 'x'; the file holds \"a\" (2 tensors, 12 elements)", 0},
+    {"} ( 'model " FLAT "'b 3 u .", "modle", "no 'modle'; did you mean model; the file holds", 0},
+    {"} ( 'model " FLAT "'b 3 u .", "modle.a", "no 'modle.a'; did you mean model; the file holds", 0},
+    {"} ( 'model " FLAT "'b 3 u .", "zzz.qqqqqq", "no 'zzz.qqqqqq'; the file holds", 0},
+    {"} ( 'model " FLAT "'b 3 u .", "model.x", "no 'x' in \"model\"", 0},
+    {"} 'w " GOOD "s .", "x", "the file holds nothing to choose from", 0},
+    {GOOD ".", "x", "the file holds nothing to choose from", 0},
+    {"} ( 'a " FLAT OTHER("b") OTHER("c") OTHER("d") OTHER("e") OTHER("f") OTHER("g") OTHER("h") OTHER("i")
+         OTHER("j") "u .",
+     "x", " and 2 more", 0},
+    {"} ( 'a } 'w " GOOD "s 'a.b " FLAT "' " FLAT "u .", "a.b", "the state dict is \"a.b\"", 2},
+    {"} ( 'a.b " FLAT "'a } 'w " GOOD "s u .", "a.b", "the state dict is \"a.b\"", 2},
+    {"} ( 'a } 'b " FLAT "s u .", "a.b", "the state dict is \"a.b\"", 2},
+    {"} ( 'a } 'b " FLAT "s u .", "a", "the state dict is \"a.b\"", 2},
+    {"] ( " FLAT FLAT "e .", "1", "the state dict is \"1\"", 2},
+    {"} ( 'a " FLAT "'b " GOOD "'c 3 u .", "q", "no 'q'; the file holds \"a\"", 0},
+    {"} ( 'a ] " GOOD "a 'b " GOOD "u .", "q", "the file holds \"a\" (1 tensor", 0},
+    {"} ( 'a ] ( " GOOD GOOD "e u .", NULL, NULL, 2},
+    {"} ( 'a " FLAT "3 " FLAT "N " FLAT "@own.Kind " FLAT "( 1 t " FLAT "u .", "3", "the state dict is \"3\"", 2},
+    /* what is left out */
+    {"3 .", NULL, "without tensors", 0},
+    {"'text .", NULL, "without tensors", 0},
+    {"N .", NULL, "without tensors", 0},
+    {"@own.Kind .", NULL, "own.Kind", 0},
+    {STORAGE("Float", "0", "6") ".", NULL, "a storage without a tensor", 0},
+    {"} ( 'w " GOOD "'x ] ( 1 2 e 'y 3 'z 'text u .", NULL, NULL, 1},
+    {"} ( 'm } ( 'a.w " GOOD "'x ] ( 1 2 e 'y 3 'z 'text 'u ] 'n N 't T u u .", NULL,
+     "\"m.x\" (a list without tensors), \"m.y\" (a number), \"m.z\" (a text), \"m.t\" (a number)", 1},
+    {"} ( 'w " GOOD "'x @own.Kind ) R 'y @own.Kind u .", NULL, "\"x\" (own.Kind), \"y\" (own.Kind)", 1},
+    {"} ( 'w " GOOD "'x " STORAGE("Float", "0", "6") "u .", NULL, "\"x\" (a storage without a tensor)", 1},
+    {"} ( 'w " GOOD "'x " MODULE("'_parameters } '_modules } ") "u .", NULL, NULL, 1},
+    /* lists of numbers */
+    {"} ( 'a.w " LIST "'n 3 u .", NULL, NULL, 1},
+    {"} ( 'a.w " LIST "3 4 u .", NULL, "without tensors", 0},
+    {"} ( 'a.w " LIST "'b 'text u .", NULL, "without tensors", 0},
+    {"} ( 'aw " LIST "u .", NULL, "without tensors", 0},
+    {"} ( 'a.w ] ( ] ( 1 2 e ] ( 3 e e u .", NULL, "without tensors", 0},
+    {"} ( 'a.w ] ( ] ( 1 2 e 3 e u .", NULL, "without tensors", 0},
+    {"} ( 'a.w ] ( 3 ] ( 1 2 e e u .", NULL, "without tensors", 0},
+    {"} ( 'a.w ] ( ] ( 1 2 e 'x e u .", NULL, "without tensors", 0},
+    /* modules: parts that are none, buffers that are not kept, attributes with slots */
+    {MODULE("'_parameters } 'w " GOOD "s '_buffers N '_modules } ") ".", NULL, "a whole module", 1},
+    {MODULE("'_parameters 3 '_modules } 'w " GOOD "s ") ".", NULL, "without tensors", 0},
+    {MODULE("'_parameters } '_modules 3 ") ".", NULL, "without tensors", 0},
+    {MODULE("'_parameters } 'w " GOOD "s '_buffers } ( 'b " GOOD "'c " GOOD "3 " GOOD "u '_modules } "
+            "'_non_persistent_buffers_set @builtins.set ( ] 'b a t R "),
+     NULL, NULL, 0},
+    {MODULE("'_parameters } 'w " GOOD "s '_buffers } ( 'b " GOOD "'c " GOOD "3 " GOOD "u '_modules } "
+            "'_non_persistent_buffers_set @builtins.set ( ] 'b a t R ") ".",
+     NULL, "a whole module", 3},
+    {MODULE(PARTS "'_non_persistent_buffers_set @builtins.set ( ( 'b t t R ") ".", NULL, "a whole module", 1},
+    {MODULE(PARTS "'_non_persistent_buffers_set @builtins.set ) R ") ".", NULL, "a whole module", 1},
+    {MODULE(PARTS "'_non_persistent_buffers_set 3 ") ".", NULL, "a whole module", 1},
+    {"@own.Net ) #81 ( } ( " PARTS "u } t b .", NULL, "a whole module", 1},
+    {"@own.Net ) #81 ( N } t b .", NULL, "without tensors", 0},
+    {"@own.Net ) #81 ( N N N t b .", NULL, "without tensors", 0},
+    /* ordered dicts of pairs, and what are none */
+    {"@collections.OrderedDict ( ] ( ( 'w " GOOD "t t e t R .", NULL, "w", 0},
+    {"@collections.OrderedDict ( ] ( 'w " GOOD "t a t R .", NULL, NULL, 1},
+    {"@collections.OrderedDict ( ] ( 3 " GOOD "t a t R .", NULL, NULL, 1},
+    {"@collections.OrderedDict ( ] 3 a t R .", NULL, "without tensors", 0},
+    {"@collections.OrderedDict ( } 'w " GOOD "s t R .", NULL, NULL, 1},
+    {"@collections.OrderedDict ( ] t R .", NULL, "without tensors", 0},
+    {"] ( ] ( 'w " GOOD "e e .", NULL, NULL, 1},
+    {"( ( 'w " GOOD "t ( 'v " GOOD "t t .", NULL, NULL, 2},
+    {"@own.List ( ] " GOOD "a t R .", NULL, "own.List", 0},
+    {"@own.Dict ) #81 ( 'w " GOOD "u .", NULL, NULL, 1},
+    {"@own.List ) #81 ( " GOOD "e .", NULL, NULL, 1},
+    /* the same view, and others of the same storage: dtype, rank, sizes, strides */
+    {"} ( 'a " TENSOR("0", "2 3", "3 1") "'b " TENSOR("0", "2 3", "3 1") "'c " TENSOR("0", "2 3", "1 2") "'d " TENSOR(
+         "0", "3 2", "2 1") "'e " TENSOR("0", "6", "1") "'f " TENSOR("1", "2",
+                                                                     "1") "'g " TENSOR("0", "2 3",
+                                                                                       "1 1") "'i " TENSOR("0", "2 3",
+                                                                                                           "3 1") "u .",
+     NULL, NULL, 8},
+};
+
+static bool told(const Checkpoint *checkpoint, const char *text) {
+    bool found = false;
+    for (size_t i = 0; i < checkpoint_note_count(checkpoint); i++)
+        found = found || strstr(checkpoint_note(checkpoint, i), text);
+    return found;
+}
+
+/* What is taken and told of each, and memory that runs out on the way. */
+static void container_choices(void **state) {
+    (void)state;
+    const char *path = scratch_path("choice.pth");
+    unsigned wrong = 0;
+    for (size_t i = 0; i < sizeof choices / sizeof *choices; i++) {
+        Error err = {0};
+        assert_true(put_zip(path, choices[i].program, six_floats, sizeof six_floats, "little"));
+        Checkpoint *checkpoint = checkpoint_open_key(path, choices[i].key, &err);
+        const size_t count = checkpoint ? checkpoint_count(checkpoint) : 0;
+        const char *text = choices[i].told;
+        if (count != choices[i].count ||
+            (text && !(checkpoint ? told(checkpoint, text) : strstr(err.text, text) != NULL))) {
+            wrong++;
+            for (size_t k = 0; checkpoint && k < checkpoint_note_count(checkpoint); k++)
+                print_message("note: %s\n", checkpoint_note(checkpoint, k));
+            print_message("%zu: %.200s\n  %zu tensors, not %u; '%s', not '%s'\n", i, choices[i].program, count,
+                          choices[i].count, checkpoint ? "loads" : err.text, text);
+        }
+        checkpoint_close(checkpoint);
+        bool over = wrong > 0;
+        for (uint64_t nth = 1; !over; nth++) {
+            fault_arm(FAULT_ALLOC, nth, nth % 2);
+            checkpoint = checkpoint_open_key(path, choices[i].key, &err);
+            over = fault_disarm() < nth;
+            if (!over && !checkpoint && err.status != STATUS_LIMIT && choices[i].count > 0)
+                fail_msg("%.200s\n allocation %d: %s", choices[i].program, (int)nth, err.text);
+            if (checkpoint) assert_int_equal(checkpoint_count(checkpoint), choices[i].count);
+            checkpoint_close(checkpoint);
+        }
+    }
+    assert_int_equal(wrong, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(odd_tensors), cmocka_unit_test(odd_views),    cmocka_unit_test(odd_arrays),
-        cmocka_unit_test(odd_values),  cmocka_unit_test(shared_lists), cmocka_unit_test(byte_orders),
+        cmocka_unit_test(odd_tensors),       cmocka_unit_test(odd_views),    cmocka_unit_test(odd_arrays),
+        cmocka_unit_test(odd_values),        cmocka_unit_test(shared_lists), cmocka_unit_test(byte_orders),
+        cmocka_unit_test(container_choices),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
