@@ -108,7 +108,7 @@ static bool array_bytes(const IdxArray *array, uint64_t *count, uint64_t *bytes)
 static bool read_array(Source *source, uint64_t limit, IdxArray *out, Error *err) {
     const char *name = file_name(source->file);
     IdxArray array = {0};
-    uint64_t all, kept;
+    uint64_t all, kept = 0;
     if (!read_header(source, &array, err)) return false;
     if (!array_bytes(&array, &array.count, &all))
         return error_set(err, STATUS_BAD_INPUT, "%s: the product of its %u dimensions overflows", name, array.rank);

@@ -150,9 +150,8 @@ static bool begin_graph(Converter *c) {
 /* ---- output ------------------------------------------------------------------------------------------------------ */
 
 static Graph *finish_graph(Converter *c, const char *output) {
-    Value *value = value_named(c, output);
-    if (value && value->alias < c->value_count) value = &c->values[value->alias];
-    if (!value || value->kind != VALUE_MAP || value->quantised) {
+    Value *value = &c->values[value_named(c, output)->alias]; /* plan_nodes has found it */
+    if (value->kind != VALUE_MAP || value->quantised) {
         error_set(c->err, STATUS_FAILED, "its output '%s' is no map", output);
         return NULL;
     }

@@ -331,7 +331,16 @@ static void put_quantiser(Saver *s, const Op *op, const char *output) {
     end_node(s, output);
 }
 
+static void put_weights(Saver *s, const Op *op, const char *output) {
+    (op->kind == OP_CONV ? put_convolution : put_linear)(s, op, output);
+}
+
+/* Not the source, which is the first operation. */
 static void put_op(Saver *s, size_t position) {
+    static void (*const put[])(Saver *, const Op *, const char *) = {
+        [CLASS_WEIGHTS] = put_weights, [CLASS_NORM] = put_batch_norm, [CLASS_ACTIVATION] = put_activation,
+        [CLASS_POOL] = put_pool,       [CLASS_JOIN] = put_join,       [CLASS_MOVE] = put_move,
+        [CLASS_LEVELS] = put_quantiser};
     const Op *op = &s->graph->ops[position];
     const char *output = s->names[position];
     const bool same = op_inputs(op->kind) == 1 && s->flat[op->input[0]];
@@ -339,34 +348,7 @@ static void put_op(Saver *s, size_t position) {
         op->kind == OP_LINEAR ||
         (same && op_class(op->kind) != CLASS_POOL && op_class(op->kind) != CLASS_MOVE && op->kind != OP_CONV) ||
         (op_inputs(op->kind) == 2 && s->flat[op->input[0]] && s->flat[op->input[1]]);
-    switch (op_class(op->kind)) {
-    case CLASS_WEIGHTS:
-        if (op->kind == OP_CONV)
-            put_convolution(s, op, output);
-        else
-            put_linear(s, op, output);
-        break;
-    case CLASS_NORM:
-        put_batch_norm(s, op, output);
-        break;
-    case CLASS_ACTIVATION:
-        put_activation(s, op, output);
-        break;
-    case CLASS_POOL:
-        put_pool(s, op, output);
-        break;
-    case CLASS_JOIN:
-        put_join(s, op, output);
-        break;
-    case CLASS_MOVE:
-        put_move(s, op, output);
-        break;
-    case CLASS_LEVELS:
-        put_quantiser(s, op, output);
-        break;
-    case CLASS_SOURCE:
-        break;
-    }
+    put[op_class(op->kind)](s, op, output);
 }
 
 /* ---- the file ---------------------------------------------------------------------------------------------------- */
