@@ -41,7 +41,7 @@ static char peek(Text *text) {
 }
 
 static bool take_character(Text *text, char character) {
-    if (peek(text) != character || text->at == text->end) return false;
+    if (peek(text) != character) return false; /* which is no NUL */
     text->at++;
     return true;
 }

@@ -12,7 +12,8 @@
 
 /* Errors about an npy's header do not name its file, those about reading do. */
 static bool named(const File *file, Error *err) {
-    return strstr(err->text, file_name(file)) ? false : error_prefix(err, "%s", file_name(file));
+    if (!strstr(err->text, file_name(file))) error_prefix(err, "%s", file_name(file));
+    return false;
 }
 
 bool npy_open_rows(const File *file, NpyHeader *out, Error *err) {

@@ -1,6 +1,6 @@
 /* test_fixtures -- every file of tests/fixtures, written by the library that owns its format, reads as that library
- * meant it, bit for bit; and any one allocation or read that fails on the
- * way is a plain error. */
+ * meant it, bit for bit; and any one allocation or read that fails on the way, or reads other bytes, is a plain error.
+ */
 #include "../support/describe.h"
 #include "weft/base/dtype.h"
 #include "weft/base/error.h"
@@ -140,6 +140,30 @@ static void refuse_files(const char *path, const char *expected) {
     refuse_each(path, FAULT_OPEN | FAULT_READ);
 }
 
+/* A read finds other bytes than stand there, once or from then on, as where somebody writes to the file: what is read
+ * may be other numbers, or it is refused by its name. */
+static void change_reads(const char *path, const char *expected) {
+    (void)expected;
+    bool over = false;
+    for (uint64_t k = 1; !over; k++) {
+        Error err = {0};
+        fault_arm(FAULT_CHANGED, k, k % 2);
+        Checkpoint *checkpoint = checkpoint_open(path, &err);
+        bool ok = checkpoint != NULL;
+        for (size_t i = 0; ok && i < checkpoint_count(checkpoint); i++) ok = read_twice(checkpoint, i, &err);
+        over = fault_disarm() < k;
+        checkpoint_close(checkpoint);
+        if (ok) continue;
+        assert_true(err.status == STATUS_BAD_INPUT || err.status == STATUS_LIMIT);
+        if (!strstr(err.text, path)) fail_msg("%s is not named: %s", path, err.text);
+    }
+}
+
+static void test_changed_files(void **state) {
+    (void)state;
+    each_fixture(change_reads);
+}
+
 static void test_no_memory(void **state) {
     (void)state;
     each_fixture(refuse_allocations);
@@ -155,6 +179,7 @@ int main(void) {
         cmocka_unit_test(test_bit_exact),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_no_file),
+        cmocka_unit_test(test_changed_files),
     };
     return cmocka_run_group_tests_name("fixtures", tests, NULL, NULL);
 }

@@ -483,6 +483,101 @@ static void npz_changed(void **state) {
     checkpoint_close(checkpoint);
 }
 
+/* Headers that end anywhere, sizes that no bytes can count, and what no npz can hold. */
+static void npy_headers(void **state) {
+    (void)state;
+    static const struct {
+        const char *header, *reason;
+    } cases[] = {{"{'descr': '<f8', 'fortran_order': False, 'shape': (4611686018427387904,), }", "has too many bytes"},
+                 {"{'descr': '<f8', 'fortran_order': False, 'shape': (4", "npy"},
+                 {"{'descr': '<f8', 'fortran_order': False, 'shape': (4L", "npy"},
+                 {"{'descr': '<f8', 'fortran_order': Tru", "npy"},
+                 {"{'descr': '<f8', 'fortran_order': True,", "npy"},
+                 {"{'descr': '<f8", "npy"},
+                 {"{", "npy"},
+                 {"", "npy"}};
+    const char *path = scratch_path("header.npy");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Bytes bytes = {0};
+        bytes_add(&bytes, "\x93NUMPY\1\0", 8);
+        bytes_le(&bytes, strlen(cases[i].header), 2);
+        bytes_add(&bytes, cases[i].header, strlen(cases[i].header));
+        assert_true(write_bytes(path, bytes.data, bytes.length));
+        bytes_done(&bytes);
+        refuses(path, STATUS_BAD_INPUT, cases[i].reason);
+    }
+}
+
+static void npy_places(void **state) {
+    (void)state;
+    static const struct {
+        const char *header;
+        unsigned bytes;
+        bool plain;
+    } cases[] = {{"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }", 24, true},
+                 {"{'descr': '>f4', 'fortran_order': False, 'shape': (2, 3), }", 24, false},
+                 {"{'descr': '>u1', 'fortran_order': False, 'shape': (2, 3), }", 6, true},
+                 {"{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3), }", 24, false}};
+    const char *path = scratch_path("place.npy");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Bytes bytes = {0};
+        Error err = {0};
+        CheckpointPlace place;
+        uint8_t out[24];
+        bytes_npy(&bytes, 1, cases[i].header);
+        bytes_fill(&bytes, 1, cases[i].bytes);
+        assert_true(write_bytes(path, bytes.data, bytes.length));
+        bytes_done(&bytes);
+        Checkpoint *checkpoint = checkpoint_open(path, &err);
+        if (!checkpoint) fail_msg("%s", err.text);
+        assert_int_equal(checkpoint_place(checkpoint, 0, &place), cases[i].plain);
+        mem_set_budget(1);
+        const bool done = checkpoint_read(checkpoint, 0, out, &err);
+        mem_set_budget(0);
+        assert_int_equal(done, i < 3); /* column order needs memory */
+        checkpoint_close(checkpoint);
+    }
+}
+
+static void npz_not_written(void **state) {
+    (void)state;
+    static const float zeros[10];
+    static char name[5000];
+    memset(name, 'n', sizeof name - 1);
+    const struct {
+        TensorOut tensor;
+        const char *reason;
+    } cases[] = {{{"t", DTYPE_F32, 2, wide, zeros}, "impossible shape"},
+                 {{"t", DTYPE_F64, 1, long_one, zeros}, "impossible shape"},
+                 {{"t", DTYPE_F32, 33, wide, zeros}, "impossible shape"},
+                 {{"t", DTYPE_BF16, 1, ten, zeros}, "NumPy has no type for BF16"},
+                 {{name, DTYPE_F32, 1, ten, zeros}, "a member cannot be named"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Error err = {0};
+        assert_false(npz_save(scratch_path("not.npz"), true, &cases[i].tensor, 1, &err));
+        if (!strstr(err.text, cases[i].reason)) fail_msg("%s, not %s", err.text, cases[i].reason);
+        assert_int_equal(access(scratch_path("not.npz"), F_OK), -1);
+    }
+}
+
+/* Opened without a folder in their names: what lies beside them is found in the working folder. */
+static void plain_names(void **state) {
+    (void)state;
+    static const char *const names[] = {"place.npy", "changed.npz", "here.safetensors.index.json"};
+    static const char map[] = "{\"weight_map\": {\"a\": \"one.safetensors\"}}";
+    char here[4096];
+    Error err = {0};
+    assert_true(write_bytes(scratch_path(names[2]), map, sizeof map - 1));
+    assert_non_null(getcwd(here, sizeof here));
+    assert_int_equal(chdir(scratch_folder()), 0);
+    for (size_t i = 0; i < 3; i++) {
+        Checkpoint *checkpoint = checkpoint_open(names[i], &err);
+        if (!checkpoint) fail_msg("%s", err.text);
+        checkpoint_close(checkpoint);
+    }
+    assert_int_equal(chdir(here), 0);
+}
+
 int main(void) {
     scratch_folder();
     const struct CMUnitTest tests[] = {
@@ -490,7 +585,8 @@ int main(void) {
         cmocka_unit_test(shards_to_write), cmocka_unit_test(not_written),  cmocka_unit_test(long_header),
         cmocka_unit_test(headers),         cmocka_unit_test(skipped_json), cmocka_unit_test(gzip_lengths),
         cmocka_unit_test(gzip_members),    cmocka_unit_test(idx_arrays),   cmocka_unit_test(cancelled),
-        cmocka_unit_test(npz_changed)};
+        cmocka_unit_test(npz_changed),     cmocka_unit_test(npy_headers),  cmocka_unit_test(npy_places),
+        cmocka_unit_test(npz_not_written), cmocka_unit_test(plain_names)};
     if (getenv("ONLY_TEST")) cmocka_set_test_filter(getenv("ONLY_TEST"));
     return cmocka_run_group_tests_name("limits", tests, NULL, NULL);
 }

@@ -172,6 +172,15 @@ TAR(tar_key_minus, (ONE_STORAGE, NO_VIEWS), (ONE_TENSOR(1, 6, 1, 0)), "} 'w '-9 
 TAR(tar_key_huge, (ONE_STORAGE, NO_VIEWS), (ONE_TENSOR(1, 6, 1, 0)), "} 'w '18446744073709551615 Q s .")
 TAR(tar_key_list, (ONE_STORAGE, NO_VIEWS), (ONE_TENSOR(1, 6, 1, 0)), "} 'w ] Q s .")
 
+TAR(tar_view_same_key, (ONE_STORAGE, {"] ( 7 7 0 4 t a .", {0}, 0, 0}), (ONE_TENSOR(1, 4, 1, 0)), TAR_OBJECT)
+TAR(tar_view_chars, (ONE_STORAGE, {"] 'abcd a .", {0}, 0, 0}), (ONE_TENSOR(1, 4, 1, 0)), TAR_OBJECT)
+TAR(tar_view_three, (ONE_STORAGE, {"] ( 8 7 0 '4 t a .", {0}, 0, 0}), (ONE_TENSOR(1, 4, 1, 0)), TAR_OBJECT)
+TAR(tar_tensor_pair, (ONE_STORAGE, NO_VIEWS), ({"1 .", {0}, 0, 0}, {"( 9 7 t .", {1, 6, 1, 0}, 4, 0}), TAR_OBJECT)
+TAR(tar_no_tensors, (ONE_STORAGE, NO_VIEWS), ({"0 .", {0}, 0, 0}), TAR_OBJECT)
+TAR(tar_no_storages, ({"0 .", {0}, 0, 0}, NO_VIEWS), (ONE_TENSOR(1, 6, 1, 0)), TAR_OBJECT)
+TAR(tar_object_long, (ONE_STORAGE, NO_VIEWS), (ONE_TENSOR(1, 6, 1, 0)), "} 'w '9 Q s . N")
+TAR(tar_sizes_cut, (ONE_STORAGE, NO_VIEWS), (ONE_TENSOR(4, 2, 3)), TAR_OBJECT)
+
 /* The first member's header with other bytes, and its sum. */
 static bool put_header(const char *path, size_t at, const char *field, size_t length) {
     Bytes bytes = {0};
@@ -222,6 +231,28 @@ static bool tar_sum(const char *path) {
     Bytes bytes = {0};
     add_member(&bytes, "storages", '0', "x", 1);
     bytes.data[150] ^= 1;
+    return put(path, &bytes);
+}
+
+static bool tar_sum_letters(const char *path) {
+    Bytes bytes = {0};
+    add_member(&bytes, "storages", '0', "x", 1);
+    bytes.data[150] = 'x';
+    return put(path, &bytes);
+}
+
+/* A member without its padding, and a header that is cut. */
+static bool tar_unpadded(const char *path) {
+    Bytes bytes = {0};
+    add_member(&bytes, "storages", '0', "x", 1);
+    bytes.length = 513;
+    return put(path, &bytes);
+}
+
+static bool tar_header_cut(const char *path) {
+    Bytes bytes = {0};
+    add_member(&bytes, "storages", '0', "x", 1);
+    bytes_fill(&bytes, 'x', 100);
     return put(path, &bytes);
 }
 
@@ -301,6 +332,17 @@ const HostileCase hostile_tar[] = {
     {93, "tar-link.pth", "net", tar_link, 3, "member \"storages\" is not a plain file"},
     {93, "tar-size.pth", "net", tar_size, 3, "a member of 8589934591 bytes, 512 remain"},
     {93, "tar-sum.pth", "net", tar_sum, 3, "a damaged header at byte 0"},
+    {93, "tar-sum-letters.pth", "net", tar_sum_letters, 3, "a damaged header at byte 0"},
+    {93, "tar-unpadded.pth", "net", tar_unpadded, 3, "tar archive"},
+    {93, "tar-header-cut.pth", "net", tar_header_cut, 3, "truncated at byte 1024"},
+    {93, "tar-view-same-key.pth", "net", tar_view_same_key, 3, "two storages have the key 7"},
+    {93, "tar-view-chars.pth", "net", tar_view_chars, 3, "a view of a storage is not"},
+    {93, "tar-view-three.pth", "net", tar_view_three, 3, "a view of a storage is not"},
+    {93, "tar-tensor-pair.pth", "net", tar_tensor_pair, 3, "a record is not (key, storage, type)"},
+    {93, "tar-no-tensors.pth", "net", tar_no_tensors, 3, "there is no tensor '9'"},
+    {93, "tar-no-storages.pth", "net", tar_no_storages, 3, "its storage is missing"},
+    {93, "tar-object-long.pth", "net", tar_object_long, 3, "member \"pickle\" has 1 bytes too many"},
+    {93, "tar-sizes-cut.pth", "net", tar_sizes_cut, 3, "truncated"},
     {93, "tar-parent.tar", "net", tar_parent, 3, "a tar archive of \"../weft-canary\", \"storages\", not a checkpoint"},
     {93, "tar-many.tar", "net", tar_many, 5, "more than 10000 members"},
     {0},
