@@ -21,6 +21,7 @@
 #include "weft/base/pool.h"
 #include "weft/base/random.h"
 #include "weft/base/record.h"
+#include "weft/base/task.h"
 #include "weft/base/tensor.h"
 #include "weft/probe.h"
 #include "weft/spectral.h"
@@ -211,10 +212,12 @@ static void killed(void **state) {
     ProgressiveJob job = rounds_job(NULL);
     job.train.config.steps = 60;
     job.train.folder = runs_path("whole");
+    const double began = clock_seconds();
     ProgressiveResults whole = rounds_train(&job);
+    const uint64_t took = (uint64_t)(1e6 * (clock_seconds() - began)); /* a slow machine begins a run later */
     Rng rng = {.seed = 3};
     unsigned ended = 0;
-    for (int kills = 0; kills < 12; kills++) {
+    for (int kills = 0; kills < 12 || !record_here(runs_path("killed")); kills++) {
         const char *folder = runs_path("killed");
         const pid_t child = fork();
         assert_true(child >= 0);
@@ -227,7 +230,7 @@ static void killed(void **state) {
             const bool begun = record_here(folder);
             _exit(begun ? !progressive_resume(&on, &results, &err) : !progressive_run(&job, &results, &err));
         }
-        usleep(30000 + (useconds_t)rng_below(&rng, 200000));
+        usleep((useconds_t)(took / 40 + rng_below(&rng, took / 4 + 1)));
         kill(child, SIGKILL);
         int status;
         waitpid(child, &status, 0);
