@@ -12,6 +12,7 @@
 #include "weft/base/error.h"
 #include "weft/base/fault.h"
 #include "weft/base/memory.h"
+#include "weft/base/text.h"
 #include "weft/format.h"
 
 #include <stdio.h>
@@ -225,6 +226,22 @@ static const Odd values[] = {
     {BESIDE("@torch.Size ( ( 1 t t R "), NULL},
     {BESIDE("@_codecs.encode ( 'a 'latin1 N t R "), NULL},
     {BESIDE("@_codecs.encode ( 3 'latin1 t R "), NULL},
+    {BESIDE("@osx.thing ) R "), NULL},
+    {BESIDE("@os.path.join ) R "), "global os.path.join"},
+    {BESIDE("@torch.cuda.FloatStorage "), NULL},
+    {BESIDE("'own 'Kind #93 "), NULL},
+    {BESIDE("N 'Kind #93 "), "a global's name is not a short text"},
+    {BESIDE("'own 3 #93 "), "a global's name is not a short text"},
+    {BESIDE("'os 'system #93 "), "global os.system"},
+    {BESIDE("I #30 #30 #0a "), NULL},
+    {BESIDE("I #30 #31 #0a "), NULL},
+    {BESIDE("I #2d #37 #0a "), NULL},
+    {BESIDE("I #78 #0a "), "the text of an integer is not an integer"},
+    {BESIDE("I #39 #39 #39 #39 #39 #39 #39 #39 #39 #39 #39 #39 #39 #39 #39 #39 #39 #39 #39 #0a "),
+     "the text of an integer is not an integer"},
+    {BESIDE("@own.Kind N R "), "REDUCE without a tuple of arguments"},
+    {BESIDE("@own.Kind ] R "), "REDUCE without a tuple of arguments"},
+    {BESIDE("@builtins.getattr ( @torch.Size 'a t R "), "global builtins.getattr"},
 };
 
 static void walk(const Odd *odd, size_t count, bool old) {
@@ -422,6 +439,13 @@ static const struct {
     {"@own.Net ) #81 ( } ( " PARTS "u } t b .", NULL, "a whole module", 1},
     {"@own.Net ) #81 ( N } t b .", NULL, "without tensors", 0},
     {"@own.Net ) #81 ( N N N t b .", NULL, "without tensors", 0},
+    {MODULE("'_parameters } '_buffers } ( 'b " GOOD "#43 #01 #63 " GOOD "N " GOOD "u '_modules } "
+            "'_non_persistent_buffers_set @builtins.set ( ] ( 'b 3 'c e t R ") ".",
+     NULL, "a whole module", 1},
+    {"} ( #43 #01 #ff 3 'w " GOOD "u .", NULL, NULL, 1},
+    {"} ( 3 " LIST "'a.w " LIST "u .", NULL, "without tensors", 0},
+    {"] ( ] ( 3 " GOOD "e e .", NULL, NULL, 1},
+    {"] ( ] ( 'v " GOOD "e ] 3 a e .", NULL, NULL, 1},
     /* ordered dicts of pairs, and what are none */
     {"@collections.OrderedDict ( ] ( ( 'w " GOOD "t t e t R .", NULL, "w", 0},
     {"@collections.OrderedDict ( ] ( 'w " GOOD "t a t R .", NULL, NULL, 1},
@@ -484,11 +508,77 @@ static void container_choices(void **state) {
     assert_int_equal(wrong, 0);
 }
 
+/* Names as long as may be, and longer: what is chosen or told of them. L is a name of 3,000 bytes, M of 5,000. */
+static void long_names(void **state) {
+    (void)state;
+    static const struct {
+        const char *program, *key, *told;
+        unsigned count;
+    } cases[] = {{"} 'L " FLAT "s .", NULL, "the state dict is", 2},
+                 {"} 'L } 'L " FLAT "s s .", NULL, "a tensor's name has more than 4096 bytes", 0},
+                 {"} 'L } 'L " FLAT "s s .", ".", "a tensor's name has more than 4096 bytes", 0},
+                 {"} 'L } 'L } 'w " GOOD "s s s .", NULL, "a tensor's name has more than 4096 bytes", 0},
+                 {"} 'M " FLAT "s .", NULL, "a tensor's name has more than 4096 bytes", 0},
+                 {"} ( 'a " FLAT "'M " FLAT "u .", NULL, "2 of the file's 4 tensors", 2},
+                 {"} ( 'a " FLAT "'b } ( 'M " GOOD "'w " GOOD "u u .", NULL, "--key selects \"b\" (2 tensors)", 2},
+                 {"} ( 'a " FLAT "'M " FLAT "u .", "M", "--key M: no 'M'; the file holds \"a\" (2 tensors", 0},
+                 {"} ( 'a " FLAT "'M " FLAT "u .", "x", "--key x: no 'x'", 0},
+                 {"} ( 'a " FLAT "'M @own.Kind u .", NULL, "(own.Kind)", 2},
+                 {"} ( 'a " FLAT "'b 'M u .", NULL, "\"b\" (a text)", 2},
+                 {"} ( 'a " FLAT "( 'L 'L t " FLAT "u .", NULL, NULL, 2}};
+    const char *path = scratch_path("long.pth");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Str program = {0};
+        Error err = {0};
+        for (const char *at = cases[i].program; *at; at++) {
+            const bool name = at[0] == '\'' && (at[1] == 'L' || at[1] == 'M') && at[2] == ' ';
+            str_add_bytes(&program, at, 1);
+            for (int k = 0; name && k < (at[1] == 'L' ? 3000 : 5000); k++) str_add_bytes(&program, at + 1, 1);
+            at += name;
+        }
+        assert_true(put_zip(path, str_text(&program), six_floats, sizeof six_floats, "little"));
+        str_done(&program);
+        Checkpoint *checkpoint = checkpoint_open_key(path, cases[i].key, &err);
+        const size_t count = checkpoint ? checkpoint_count(checkpoint) : 0;
+        const char *text = cases[i].told;
+        if (count != cases[i].count ||
+            (text && !(checkpoint ? told(checkpoint, text) : strstr(err.text, text) != NULL)))
+            fail_msg("%zu: %zu tensors; %.300s", i, count,
+                     checkpoint ? checkpoint_note_count(checkpoint) ? checkpoint_note(checkpoint, 0) : "" : err.text);
+        checkpoint_close(checkpoint);
+        for (uint64_t nth = 1, over = 0; !over; nth++) {
+            fault_arm(FAULT_ALLOC, nth, nth % 2);
+            checkpoint_close(checkpoint_open_key(path, cases[i].key, &err));
+            over = fault_disarm() < nth;
+        }
+    }
+}
+
+/* More names than a wrong --key is compared with, and more tensors than are counted. */
+static void many_names(void **state) {
+    (void)state;
+    const char *path = scratch_path("many.pth");
+    for (int other = 0; other < 2; other++) {
+        Str program = {0};
+        Error err = {0};
+        str_add(&program, "} ( 'model " FLAT "'w " GOOD "<0 'b } ( ");
+        for (int i = 0; i < (other ? 100001 : 300); i++) str_addf(&program, "'n%d >0 ", i);
+        str_add(&program, "u u .");
+        assert_true(put_zip(path, str_text(&program), six_floats, sizeof six_floats, "little"));
+        str_done(&program);
+        Checkpoint *checkpoint = checkpoint_open_key(path, other ? NULL : "b.zzzz", &err);
+        if (other ? !checkpoint || !told(checkpoint, "the state dict is \"model\": 2 of the file's 100004 tensors")
+                  : !strstr(err.text, "no 'zzzz' in \"b\""))
+            fail_msg("%s", checkpoint ? checkpoint_note(checkpoint, 0) : err.text);
+        checkpoint_close(checkpoint);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(odd_tensors),       cmocka_unit_test(odd_views),    cmocka_unit_test(odd_arrays),
         cmocka_unit_test(odd_values),        cmocka_unit_test(shared_lists), cmocka_unit_test(byte_orders),
-        cmocka_unit_test(container_choices),
+        cmocka_unit_test(container_choices), cmocka_unit_test(long_names),   cmocka_unit_test(many_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

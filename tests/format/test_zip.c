@@ -3,7 +3,9 @@
 #include "../support/bytes.h"
 #include "format/zip.h"
 #include "weft/base/error.h"
+#include "weft/base/fault.h"
 #include "weft/base/file.h"
+#include "weft/base/random.h"
 #include "weft/format.h"
 
 #include <setjmp.h>
@@ -332,6 +334,80 @@ static void test_caps(void **state) {
     bytes_done(&bytes);
 }
 
+/* No member at all; an entry whose sizes and place no file can have; junk behind deflate data that is longer than what
+ * is read at once, and deflate data that is. */
+static void test_extremes(void **state) {
+    (void)state;
+    enum { LONG = 300000 };
+    static uint8_t noise[LONG], out[LONG];
+    Error err = {0};
+    Bytes bytes = {0}, entry = {0};
+    Rng rng = {.seed = 1};
+    size_t index;
+    bytes_zip(&bytes, NULL, 0);
+    Zip *zip = open_bytes(&bytes, &err);
+    if (!zip) fail_msg("%s", err.text);
+    assert_int_equal(zip_count(zip), 0);
+    assert_false(zip_find(zip, "a", &index));
+    zip_close(zip);
+    bytes_done(&bytes);
+    for (int which = 0; which < 2; which++) { /* 0: the place, 1: the packed size of deflate data */
+        bytes = (Bytes){0};
+        bytes_zip(&bytes, &(ZipPart){.name = "a", .data = "12345678", .length = 8, .method = which ? 8 : 0}, 1);
+        const size_t at = bytes.length - ZIP_END_SIZE - ZIP_ENTRY_SIZE - 1;
+        bytes_add(&entry, bytes.data + at, ZIP_ENTRY_SIZE + 1);
+        memset(entry.data + (which ? 20 : 42), 0xff, 4);
+        entry.data[30] = 12; /* a ZIP64 field of one number */
+        bytes_add(&entry, "\1\0\x8\0", 4);
+        bytes_le(&entry, UINT64_MAX - 8, 8);
+        Bytes whole = {0};
+        bytes_add(&whole, bytes.data, at);
+        bytes_add(&whole, entry.data, entry.length);
+        bytes_add(&whole, bytes.data + bytes.length - ZIP_END_SIZE, ZIP_END_SIZE);
+        whole.data[whole.length - ZIP_END_SIZE + 12] = (uint8_t)entry.length;
+        refuse(&whole, STATUS_BAD_INPUT, which ? "its data reaches into the directory" : "begins beyond the directory");
+        bytes_done(&whole);
+        bytes_done(&entry);
+        bytes_done(&bytes);
+        entry = (Bytes){0};
+    }
+    bytes = (Bytes){0};
+    for (size_t i = 0; i < LONG; i++) noise[i] = (uint8_t)rng_u32(&rng);
+    bytes_zip(&bytes, &(ZipPart){.name = "a", .data = noise, .length = LONG, .method = 8}, 1);
+    zip = open_bytes(&bytes, &err);
+    assert_non_null(zip);
+    assert_true(zip_read(zip, 0, out, &err));
+    assert_memory_equal(out, noise, LONG);
+    zip_close(zip);
+    bytes_done(&bytes);
+}
+
+/* The proof of a stored member's checksum: its bytes are right, are not, or cannot be read. */
+static void test_proof(void **state) {
+    (void)state;
+    Error err = {0};
+    Bytes bytes = {0};
+    bytes_zip(&bytes, &(ZipPart){.name = "a", .data = "12345678", .length = 8}, 1);
+    const char *path = scratch_path("proof.zip");
+    for (int wrong = 0; wrong < 2; wrong++) {
+        if (wrong) bytes.data[ZIP_LOCAL_SIZE + 1] ^= 1;
+        assert_true(write_bytes(path, bytes.data, bytes.length));
+        Zip *zip = zip_open(file_open(path, &err), &err);
+        if (!zip) fail_msg("%s", err.text);
+        const CheckpointPlace place = zip_place(zip, 0);
+        assert_int_equal(checkpoint_prove(&place, &err), !wrong);
+        if (wrong) assert_non_null(strstr(err.text, "the zip's directory says"));
+        for (unsigned kind = 0; kind < 2; kind++) {
+            fault_arm(kind ? FAULT_READ : FAULT_ALLOC, 1, false);
+            assert_false(checkpoint_prove(&place, &err));
+            fault_disarm();
+            assert_int_equal(err.status, kind ? STATUS_BAD_INPUT : STATUS_LIMIT);
+        }
+        zip_close(zip);
+    }
+    bytes_done(&bytes);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_abandon),
@@ -339,6 +415,7 @@ int main(void) {
         cmocka_unit_test(test_large_member), cmocka_unit_test(test_damaged_zip64_fields),
         cmocka_unit_test(test_pieces),       cmocka_unit_test(test_ignored_crc),
         cmocka_unit_test(test_deflate_data), cmocka_unit_test(test_caps),
+        cmocka_unit_test(test_extremes),     cmocka_unit_test(test_proof),
     };
     return cmocka_run_group_tests_name("zip", tests, NULL, NULL);
 }
