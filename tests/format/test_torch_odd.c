@@ -554,24 +554,19 @@ static void long_names(void **state) {
     }
 }
 
-/* More names than a wrong --key is compared with, and more tensors than are counted. */
+/* More names than a wrong --key is compared with. */
 static void many_names(void **state) {
     (void)state;
     const char *path = scratch_path("many.pth");
-    for (int other = 0; other < 2; other++) {
-        Str program = {0};
-        Error err = {0};
-        str_add(&program, "} ( 'model " FLAT "'w " GOOD "<0 'b } ( ");
-        for (int i = 0; i < (other ? 100001 : 300); i++) str_addf(&program, "'n%d >0 ", i);
-        str_add(&program, "u u .");
-        assert_true(put_zip(path, str_text(&program), six_floats, sizeof six_floats, "little"));
-        str_done(&program);
-        Checkpoint *checkpoint = checkpoint_open_key(path, other ? NULL : "b.zzzz", &err);
-        if (other ? !checkpoint || !told(checkpoint, "the state dict is \"model\": 2 of the file's 100004 tensors")
-                  : !strstr(err.text, "no 'zzzz' in \"b\""))
-            fail_msg("%s", checkpoint ? checkpoint_note(checkpoint, 0) : err.text);
-        checkpoint_close(checkpoint);
-    }
+    Str program = {0};
+    Error err = {0};
+    str_add(&program, "} ( 'model " FLAT "'w " GOOD "<0 'b } ( ");
+    for (int i = 0; i < 300; i++) str_addf(&program, "'n%d >0 ", i);
+    str_add(&program, "u u .");
+    assert_true(put_zip(path, str_text(&program), six_floats, sizeof six_floats, "little"));
+    str_done(&program);
+    assert_null(checkpoint_open_key(path, "b.zzzz", &err));
+    if (!strstr(err.text, "no 'zzzz' in \"b\"")) fail_msg("%s", err.text);
 }
 
 int main(void) {
