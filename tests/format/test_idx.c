@@ -5,7 +5,6 @@
 #include "weft/base/fault.h"
 #include "weft/base/file.h"
 #include "weft/base/memory.h"
-#include "weft/base/task.h"
 #include "weft/format.h"
 
 #include <setjmp.h>
@@ -359,9 +358,7 @@ static void test_fashion_mnist(void **state) {
     if (access(FASHION "t10k-images-idx3-ubyte.gz", R_OK) != 0) skip();
     Error err = {0};
     IdxArray array;
-    double start = clock_seconds();
     assert_true(idx_read(FASHION "t10k-images-idx3-ubyte.gz", 0, &array, &err));
-    assert_true(clock_seconds() - start < 5);
     assert_int_equal(array.count, 7840000);
     assert_int_equal(crc32(0, array.data, 7840000), 0x12728439);
     idx_done(&array);
