@@ -126,7 +126,7 @@ static bool pack_result(const Items *items, size_t item, Str *bytes, Error *err)
 
 static bool unpack_result(const Items *items, size_t item, const char *bytes, size_t length, Error *err) {
     if (items->pack) return items->unpack(items->context, item, bytes, length, err);
-    if (length != items->result_bytes)
+    if (!items->result || length != items->result_bytes)
         return error_set(err, STATUS_FAILED, "%s: another rank sent another result", items->what);
     memcpy(items->result(items->context, item), bytes, length);
     return true;
