@@ -47,15 +47,16 @@ static int harmless_write(lua_State *lua) {
     const bool terminal = stream ? stream->closef && isatty(fileno(stream->f)) : isatty(STDOUT_FILENO);
     const int count = lua_gettop(lua);
     for (int i = method ? 2 : 1; terminal && i <= count; i++) {
+        if (lua_type(lua, i) != LUA_TSTRING) continue; /* a number has none */
         size_t length;
         const char *text = lua_tolstring(lua, i, &length);
         Str harmless = {0};
-        if (text) str_add_harmless(&harmless, text, length);
+        str_add_harmless(&harmless, text, length);
         const bool failed = harmless.failed;
-        if (text) lua_pushlstring(lua, str_text(&harmless), harmless.length);
+        lua_pushlstring(lua, str_text(&harmless), harmless.length);
         str_done(&harmless);
         if (failed) return luaL_error(lua, "not enough memory");
-        if (text) lua_replace(lua, i);
+        lua_replace(lua, i);
     }
     lua_pushvalue(lua, lua_upvalueindex(1));
     lua_insert(lua, 1);
